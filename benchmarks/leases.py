@@ -1,10 +1,12 @@
 """What keeping leases costs, whatever target they are at: `./dev bench leases [--json] [--quick]`.
 
 On the real register, with an issuer that does nothing: naming, issuing and ending one lease after another and many at a
-time; a cascade of 10,000 from one name; 300,000 live ones in memory and on disk, and the start of a broker on them.
+time; a cascade of 10,000 from one name; 300,000 live ones in memory and on disk, and the start of a broker on them; and
+looking for standing secrets in answers.
 
 Peers: a bare transaction of SQLite on the same disk with the same settings, the least that one durable write can cost.
-The targets have benchmarks of their own (`leases_postgres`, `leases_http` …). The limits are those of issue 7.
+Kinds of targets have benchmarks of their own (`leases_redis`, `leases_ssh` …); `leases_all` runs those that this
+machine has the servers of. The limits are those of issue 7.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
@@ -33,6 +36,7 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, LeaseOrder, Revoked, Secret
 from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import LeaseName, account_of, lease_name
+from answerable.core.lease.secret_watch import SecretWatch, texts_of
 from answerable.core.ledger.warrant_token import LeaseTerms, SignedWarrant
 from answerable.flows.lease_credential import lease_credential
 from answerable.flows.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
@@ -44,6 +48,8 @@ ONE_BY_ONE: Final = 1_000
 AT_ONCE: Final = 64
 CASCADE: Final = 10_000
 LIVE: Final = 300_000
+WATCHED: Final = ((5, 10_000), (50, 10_000), (5_000, 10_000), (50, 1_000_000))
+"""How many secrets, and bytes of an answer."""
 RESTART_SECONDS_MAX: Final = 30.0
 SCOPE: Final = freeze({"verbs": ["get"]})
 SHARED: Final = (("agent", "scout"), ("owner", "ada"), ("server", "db"), ("environment", "production"))
@@ -97,7 +103,7 @@ async def measured(place: Path, share: int) -> list[Line]:
     async with broker(fresh(place / "cascade")) as desk:
         lines += await cascade(desk, CASCADE // share)
     lines += await standing(fresh(place / "standing"), LIVE // share)
-    return lines
+    return lines + watching(ONE_BY_ONE // share)
 
 
 def fresh(directory: Path) -> Path:
@@ -290,6 +296,25 @@ def issued(number: int) -> Lease:
         account=account_of(one.lease.name),
         issued_at=SystemClock().now(),
     )
+
+
+def watching(count: int) -> list[Line]:
+    """What it adds to an action that standing secrets are looked for in its answer, by how many there are and how long
+    the answer is."""
+    lines = []
+    for secrets, bytes_of_answer in WATCHED:
+        watch = SecretWatch([(f"s{number}", SystemEntropy().bytes(32).hex()) for number in range(secrets)])
+        row = SystemEntropy().bytes(100).hex()
+        answer = {"content": [{"type": "text", "text": row} for _ in range(bytes_of_answer // len(row))]}
+        took = timed(partial(looked_for, watch, answer), max(3, count // 10))
+        name = f"looking for {secrets:,} secrets in an answer of {bytes_of_answer:,} bytes, p50"
+        lines.append(line(name, statistics.median(took) * 1000, "ms"))
+    return lines
+
+
+def looked_for(watch: SecretWatch, answer: object) -> None:
+    """As the broker does it once for each answer."""
+    watch.found_in(texts_of(answer))
 
 
 def at(values: list[float], share: float) -> float:

@@ -7,16 +7,13 @@ are, one for the API each time, one that is kept for the authorization server.
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import multiprocessing
-import resource
-import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -26,6 +23,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 import httpx2  # noqa: E402
+from lease_course import in_turns, run  # noqa: E402
 
 from answerable.core.lease.credential import LeaseOrder  # noqa: E402
 from answerable.wiring.target_http import HttpTargetSettings, built  # noqa: E402
@@ -35,7 +33,6 @@ from tests.authorization_server import OPAQUE, SECRET, AuthorizationServer, auth
 from tests.http_target_world import CANARY, KEYED, READ, SECRETS, oauth_settings, order, world  # noqa: E402
 from tests.resource_server import Seen, resource_server  # noqa: E402
 
-RATIO_AIM: Final = 1.3
 AT_ONCE: Final = 64
 PATH: Final = "/cases/7"
 
@@ -64,35 +61,6 @@ def api_elsewhere() -> Iterator[str]:
         process.terminate()
 
 
-async def timed(once: Callable[[], Awaitable[object]]) -> float:
-    started = time.perf_counter()
-    await once()
-    return (time.perf_counter() - started) * 1000
-
-
-def told(took: list[float]) -> dict[str, float]:
-    ordered = sorted(took)
-    return {
-        "p50_ms": round(statistics.median(ordered), 2),
-        "p99_ms": round(ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], 2),
-        "per_second": round(1000 * len(ordered) / sum(ordered), 1),
-    }
-
-
-async def beside(
-    bare: Callable[[], Awaitable[object]], ours: Callable[[int], Awaitable[object]], count: int
-) -> dict[str, object]:
-    """In turns, so that whatever else the machine does meets both."""
-    took: dict[str, list[float]] = {"bare": [], "leased": []}
-    await bare()
-    await ours(0)
-    for number in range(1, count + 1):
-        took["bare"].append(await timed(bare))
-        took["leased"].append(await timed(lambda at=number: ours(at)))  # type: ignore[misc]
-    ratio = statistics.median(took["leased"]) / statistics.median(took["bare"])
-    return {name: told(values) for name, values in took.items()} | {"ratio_p50": round(ratio, 2)}
-
-
 async def bare_request(url: str, headers: dict[str, str]) -> None:
     async with httpx2.AsyncHTTPTransport(verify=False, trust_env=False) as transport:
         response = await transport.handle_async_request(httpx2.Request("GET", url + PATH, headers=headers))
@@ -117,10 +85,12 @@ async def with_standing_key(url: str, count: int) -> dict[str, object]:
         secret_name="x-key",  # noqa: S106 - a header
     )
     target = built(settings, world(SECRETS))
-    return await beside(
-        lambda: bare_request(url, {"x-key": CANARY}),
-        lambda number: leased(target, order(number + 1, scope=KEYED)),
+    return await in_turns(
         count,
+        action=(
+            lambda _: bare_request(url, {"x-key": CANARY}),
+            lambda number: leased(target, order(number + 1, scope=KEYED)),
+        ),
     )
 
 
@@ -133,14 +103,14 @@ async def with_token(
     client = httpx2.AsyncClient(trust_env=False)
     auth = ("broker", SECRET.replace(" ", "+"))
 
-    async def bare() -> None:
+    async def bare(number: int) -> None:
         form = {"grant_type": "client_credentials", "scope": "read:case", "resource": OPAQUE}
         answer = await client.post(server.token_url, data=form, auth=auth)
         token = answer.json()["access_token"]
         await bare_request(url, {"authorization": f"Bearer {token}"})
         (await client.post(server.revocation_url, data={"token": token}, auth=auth)).raise_for_status()
 
-    found = await beside(bare, lambda number: leased(target, order(number + 1, scope=READ)), count)
+    found = await in_turns(count, action=(bare, lambda number: leased(target, order(number + 1, scope=READ))))
     started = time.perf_counter()
     await asyncio.gather(*(leased(target, order(10_000 + number, scope=READ)) for number in range(AT_ONCE)))
     found["at_once"] = {"leases": AT_ONCE, "seconds": round(time.perf_counter() - started, 2)}
@@ -152,8 +122,8 @@ def _members(settings: HttpTargetSettings) -> dict[str, Any]:
     return {name: getattr(settings, name) for name in settings.__slots__}
 
 
-async def measured(count: int) -> dict[str, object]:
-    found: dict[str, object] = {"ratio_aim": RATIO_AIM}
+async def measured(count: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     with api_elsewhere() as url:
         found["standing_key"] = await with_standing_key(url, count)
         if OIDC_PROVIDER.is_ready():
@@ -163,21 +133,11 @@ async def measured(count: int) -> dict[str, object]:
                 found["token_with_names_on_disk"] = await with_token(url, server, count, tokens_file=kept)
         else:
             found["not_measured"] = "tokens: ./dev verifiers installs oidc-provider"
-    found["memory_max_kib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--leases", type=int, default=200)
-    arguments = parser.parse_args()
-    found = asyncio.run(measured(arguments.leases))
-    if arguments.json:
-        print(json.dumps(found, indent=2))
-        return
-    for name, figures in found.items():
-        print(f"{name}: {json.dumps(figures)}")
+    run(__doc__, measured)
 
 
 if __name__ == "__main__":

@@ -1,26 +1,22 @@
 """Issuing and revoking PostgreSQL roles, beside the bare cost of the same statements by the same driver.
 
-`python benchmarks/leases_postgres.py [--json] [--leases N]`. A server of its own is started, with the settings that
+`./dev bench leases_postgres [--json] [--leases N]`. A server of its own is started, with the settings that
 PostgreSQL ships, on the disk of the temporary folder.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import resource
-import statistics
 import sys
 import time
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 
 import asyncpg  # noqa: E402
+from lease_course import in_turns, run  # noqa: E402
 
 from answerable.core.lease.credential import Credential  # noqa: E402
 from tests.postgres_server import BROKER_PASSWORD, PostgresServer, postgres_server  # noqa: E402
@@ -28,28 +24,8 @@ from tests.postgres_world import PostgresBench, built, furnish, order, scope, ta
 
 SHIPPED: Final = "listen_addresses = '127.0.0.1'\nmax_connections = 500\n"
 AT_ONCE: Final = 200
-RATIO_AIM: Final = 1.3
 CUT_SECONDS_AIM: Final = 5.0
 PLAIN = scope(tables=[table("public.support_messages", "select", columns=["id", "body"])])
-
-
-async def timed(once: Callable[[int], Awaitable[object]], count: int) -> list[float]:
-    """Milliseconds of each, one after another."""
-    took = []
-    for number in range(count):
-        started = time.perf_counter()
-        await once(number)
-        took.append((time.perf_counter() - started) * 1000)
-    return took
-
-
-def told(took: list[float]) -> dict[str, float]:
-    ordered = sorted(took)
-    return {
-        "p50_ms": round(statistics.median(ordered), 2),
-        "p99_ms": round(ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))], 2),
-        "per_second": round(1000 * len(ordered) / sum(ordered), 1),
-    }
 
 
 async def statements_of(server: PostgresServer, rows: bool) -> tuple[list[str], list[str]]:
@@ -102,21 +78,13 @@ async def one_after_another(server: PostgresServer, count: int, *, rows: bool) -
     async def mint(number: int) -> None:
         made[number] = await bench.issuer.issue(order(number + 1, of=wanted))
 
-    took: dict[str, list[float]] = {"bare_issue": [], "issue": [], "bare_revoke": [], "revoke": []}
-    await mint(count)
-    await bench.issuer.revoke(made[count].lease)
-    # In turns, so that whatever else the machine does meets both.
-    for number in range(count):
-        took["bare_issue"] += await timed(lambda _: run_bare(issue), 1)
-        took["bare_revoke"] += await timed(lambda _: run_bare(end), 1)
-        took["issue"] += await timed(lambda _, at=number: mint(at), 1)  # type: ignore[misc]
-        took["revoke"] += await timed(lambda _, at=number: bench.issuer.revoke(made[at].lease), 1)  # type: ignore[misc]
+    figures = await in_turns(
+        count,
+        issue=(lambda _: run_bare(issue), mint),
+        revoke=(lambda _: run_bare(end), lambda number: bench.issuer.revoke(made[number].lease)),
+    )
     await connection.close()
     await bench.issuer.close()
-    figures: dict[str, object] = {name: told(values) for name, values in took.items()}
-    for step in ("issue", "revoke"):
-        ours, bare = statistics.median(took[step]), statistics.median(took[f"bare_{step}"])
-        figures[f"{step}_ratio_p50"] = round(ours / bare, 2)
     return figures
 
 
@@ -144,31 +112,19 @@ async def all_at_once(server: PostgresServer) -> dict[str, object]:
     }
 
 
-async def measured(count: int) -> dict[str, object]:
+async def measured(count: int) -> dict[str, Any]:
     with postgres_server(SHIPPED) as server:
         await furnish(server)
-        found = {
+        return {
             "server": (await server.run("SHOW server_version"))[0][0],
             "grants": await one_after_another(server, count, rows=False),
             "grants_and_rows": await one_after_another(server, count, rows=True),
             "at_once": await all_at_once(server),
-            "ratio_aim": RATIO_AIM,
         }
-    found["memory_max_kib"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return found
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", action="store_true")
-    parser.add_argument("--leases", type=int, default=200)
-    arguments = parser.parse_args()
-    found = asyncio.run(measured(arguments.leases))
-    if arguments.json:
-        print(json.dumps(found, indent=2))
-        return
-    for name, figures in found.items():
-        print(f"{name}: {json.dumps(figures)}")
+    run(__doc__, measured)
 
 
 if __name__ == "__main__":

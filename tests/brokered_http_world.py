@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
-from answerable.core.identity.keys import SigningKey
-from answerable.sdk.keyfile import create_key, public_jwk
 from tests.authorization_server import OPAQUE, SECRET, AuthorizationServer
-from tests.brokered_world import documents as support_documents
-from tests.mail_world import Mailbox
+from tests.brokered_world import Desk, brokered_house, people
 from tests.model_provider_stand_in import StandIn
 from tests.model_provider_world import KEY
 from tests.resource_server import ResourceServer
-from tests.up_world import OWNERSHIP, SETTINGS, House, house
+from tests.up_world import OWNERSHIP, House
 
 CRM = """\
 kind = "http"
@@ -135,24 +129,6 @@ spec:
 """
 
 
-def documents() -> str:
-    """The people and the agent of the support desk; what the agent may ask of the CRM and of models."""
-    return support_documents().partition("---\napiVersion: answerable/v1\nkind: Server\n")[0] + DOCUMENTS
-
-
-class Desk(Mailbox):
-    """One of the two servers, asked by the agent."""
-
-    async def does_call(self, key: SigningKey, tool: str, **arguments: Any) -> dict[str, Any]:
-        """Once the broker is connected, which takes a moment after the start of the server."""
-        for _ in range(300):
-            said = await self.asked(key, "tools/call", tool, **arguments)
-            if "upstream.unknown" not in said["text"] and "not connected" not in said["text"]:
-                break
-            await asyncio.sleep(0.1)
-        return said
-
-
 class Desks:
     """home: the server. crm, models: what agents reach through its broker."""
 
@@ -167,19 +143,11 @@ class Desks:
 async def desks(
     root: Path, server: AuthorizationServer, api: ResourceServer, provider: StandIn
 ) -> AsyncIterator[Desks]:
-    async with house(root, SETTINGS) as home:
-        targets = home.data / "broker/targets"
-        targets.mkdir(mode=0o700, parents=True)
-        kept = home.data / "broker"
-        (targets / "crm.toml").write_text(CRM.format(api=api.url, login=server.issuer, folder=kept))
-        (targets / "crm-secret").write_text(SECRET)
-        (targets / "models.toml").write_text(MODELS.format(provider=provider.url))
-        (targets / "provider-key").write_text(KEY)
-        for person in ("ada", "bela"):
-            key = create_key(root / f"{person}.jwk", seed=os.urandom(32))
-            (root / f"{person}.pub.jwk").write_text(public_jwk(key))
-        await home.start()
-        await asyncio.to_thread(home.apply, documents())
-        issue = ("mandate", "issue", "support", "--as", "ada", "--key", str(root / "ada.jwk"), "--yes")
-        mandate = (await asyncio.to_thread(home.command, *issue)).strip()
+    files = {
+        "crm.toml": CRM.format(api=api.url, login=server.issuer, folder=root / "house/broker"),
+        "crm-secret": SECRET,
+        "models.toml": MODELS.format(provider=provider.url),
+        "provider-key": KEY,
+    }
+    async with brokered_house(root, f"{people()}{DOCUMENTS}", files) as (home, mandate):
         yield Desks(home, mandate)

@@ -20,6 +20,11 @@ async def use_leases(client: Any, product: Product, folder: Path) -> None:
     async with a_door(folder) as door:
         product.walk.leases = LeaseSide(broker="broker", asks=HttpLeaseBroker(door.socket))
         assert [one["kind"] for one in (await client("list_targets"))["items"]] == ["memory"]
+        assert (await client("list_lease_rights"))["items"] == []
+        assert (await client("count_lease_use", {}))["templates"] == {}
+        assert (await client("tell_lease_rights", {"documents": []})) == {"leases": []}
+        nothing = {"capability": "nothing", "template": "0" * 64, "kept": []}
+        assert (await client("narrow_lease", nothing, status=404))["code"] == "capability.unknown"
         assert {one["boundary"] for one in (await client("list_boundaries"))["items"]} == {"unknown"}
         order = warrant(now=door.world.clock.now(), window="task")
         await perform_leased(door.desk, order, "get", {"key": "case-1"})
@@ -27,6 +32,7 @@ async def use_leases(client: Any, product: Product, folder: Path) -> None:
         assert (live["name"], live["uses"]) == (order.lease.name, 1)
         assert (live["state"] in LEASE_STATES, live["ended_at"]) == (True, "")
         assert await client("list_strays") == {"strays": [], "not_asked": []}
+        assert await client("list_due_secrets") == {"due": []}
         ended = await client("end_lease", {"name": live["name"]})
         assert [one["name"] for one in ended["ended"]] == [live["name"]]
         assert (await client("list_leases", which="open"))["items"] == []

@@ -8,7 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,12 +57,18 @@ class Run:
     out: str
 
 
-def run_demo(home: Path, *options: str, examples: Path = ROOT / "examples", here: Path | None = None) -> Run:
-    """Run it to its end, piped. here: the current folder, else the one that home is in."""
+def run_demo(
+    home: Path,
+    *options: str,
+    examples: Path = ROOT / "examples",
+    here: Path | None = None,
+    more: Mapping[str, str] | None = None,
+) -> Run:
+    """Run it to its end, piped. here: the current folder, else the one that home is in. more: of its environment."""
     done = subprocess.run(
         command(home, *options, examples=examples),
         cwd=here or home.parent,
-        env=environment(),
+        env=environment(**(more or {})),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -202,7 +202,9 @@ class Mailbox:
             return False
         return True
 
-    async def asked(self, key: SigningKey, method: str, name: str = "", **arguments: str) -> dict[str, Any]:
+    async def asked(
+        self, key: SigningKey, method: str, name: str = "", /, **arguments: Any
+    ) -> dict[str, Any]:
         """One message of an agent over a connection of its own, which is as if it had none before."""
         params: dict[str, Any] = {"_meta": META}
         if method == "resources/read":

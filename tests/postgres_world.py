@@ -128,6 +128,8 @@ class PostgresBench(IssuerBench):
         self.server = server
         self.issuer: PostgresIssuer = target.issuer
         self.target: PostgresTarget = target.target
+        assert target.rights is not None
+        self.rights = target.rights
         self.scope = scope()
         self.hostile = tuple(hostile_scopes())
 

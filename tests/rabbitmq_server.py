@@ -84,7 +84,8 @@ class RunningRabbit:
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
         }
 
-    def start(self) -> None:
+    def start(self, *, furnishes: bool = True) -> None:
+        """furnishes: give it its accounts and queues anew."""
         (self.folder / "rabbitmq.conf").write_text(
             f"listeners.tcp.1 = 127.0.0.1:{self.port}\n"
             f"management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = {self.management_port}\n"
@@ -105,7 +106,7 @@ class RunningRabbit:
             time.sleep(0.2)
         else:
             raise AssertionError("the server did not start in time")
-        for method, path, content in (*SETUP, *HOUSE):
+        for method, path, content in (*SETUP, *HOUSE) if furnishes else ():
             self.as_operator(method, path, content).raise_for_status()
 
     def _tls_options(self) -> str:

@@ -178,6 +178,20 @@ def make_registry(home: Home) -> None:
     (home.registry / "servers.yaml").write_text(text)
 
 
+def add_support_database(home: Home, *, port: int, password: str) -> None:
+    """Tell the broker of a PostgreSQL with the support cases, and the registry what may be done there."""
+    targets = home.path / "broker" / "targets"
+    targets.mkdir(mode=0o700, parents=True)
+    secret = targets / "password"
+    secret.touch(mode=0o600)
+    secret.write_text(password)
+    (targets / "support-db.toml").write_text(
+        f'kind = "postgres"\nhost = "127.0.0.1"\nport = {port}\naccount = "answerable"\n'
+        'password = "file:password"\ndatabases = ["support"]\n'
+    )
+    shutil.copy(Path(__file__).with_name("support_db") / "support-db.yaml", home.registry)
+
+
 def servers(home: Home) -> list[dict[str, object]]:
     """Registry documents of the five upstream servers. Raises SetUpError when one is not installed."""
     upstreams = Path(os.environ.get("ANSWERABLE_UPSTREAMS", ROOT / ".dev" / "upstreams")).absolute()

@@ -20,9 +20,10 @@ from anyio.abc import Process
 from company import ROOT, Home, SetUpError
 from narrator import Narrator, UnexpectedError
 
-START_SECONDS_MAX: Final = 20.0
-UPSTREAMS_SECONDS_MAX: Final = 20.0
-STOP_SECONDS_MAX: Final = 10.0
+START_SECONDS_MAX: Final = 60.0
+"""A first start compiles everything, which a busy machine takes its time for."""
+UPSTREAMS_SECONDS_MAX: Final = 60.0
+STOP_SECONDS_MAX: Final = 20.0
 POLL_SECONDS: Final = 0.05
 LOG_LINES_SHOWN: Final = 20
 

@@ -91,7 +91,8 @@ async def test_what_the_gateway_asks_is_answered_as_the_port_says(tmp_path):
         names = [one.name for one in await asks.leases("open")]
         assert len(names) == 3
         assert [one.name for one in await asks.leases("open", after=names[0])] == names[1:]
-        last, changes = await asks.changes(LOG, None, wait_seconds=0)
+        assert await asks.changes(LOG, None, wait_seconds=0) == (0, [])
+        last, changes = await asks.changes(LOG, 0, wait_seconds=0)
         assert [one.number for one in changes] == sorted(one.number for one in changes)
         assert last == changes[-1].number
         done = await asks.end([("mandate", "m-1")], why="held", wait_seconds=5)

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
+from answerable.core.containment.hold import Hold, holdable
+from answerable.core.lease.credential import Revoked
+from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import lease_name
+from answerable.core.lease.wire import LISTED_MAX
 from answerable.core.ledger.tags import Tag
 from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.revocation import Revocable
@@ -16,10 +20,12 @@ from answerable.flows.close_mandate import close_mandate
 from answerable.flows.end_leases import end_leases
 from answerable.flows.lease_side import LeaseLives, LeaseSide
 from answerable.flows.register_manifest import register_manifest
+from answerable.flows.report_containment import LEASES_ENDING_MILLIS, record_reports, report_containment
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.ports.lease_broker import EndedLeases
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed
+from tests.hold_world import stop
 
 pytestmark = pytest.mark.anyio
 
@@ -28,16 +34,25 @@ GRANTS = {"cases": [{"id": "{resource}", "of": "{agent}"}], "note": "{argument.c
 
 @dataclass
 class AskedBroker:
-    """Port LeaseBroker, as far as the walk asks it. away: it cannot be reached."""
+    """Port LeaseBroker, as far as the walk asks it. away: it cannot be reached. ends_after: what of its leases become
+    right after a list of them was given."""
 
     asked: list[tuple[list[tuple[str, str]], str]] = field(default_factory=list)
     away: bool = False
+    held: list[Lease] = field(default_factory=list)
+    ends_after: dict[str, list[tuple[Lease, Lease]]] = field(default_factory=dict)
 
     async def end(self, names: Any, *, why: str, wait_seconds: float) -> EndedLeases:
         if self.away:
             raise Unavailable("the broker cannot be reached", code="broker.unreachable", port="lease_broker")
         self.asked.append((list(names), why))
         return EndedLeases(ended=(), unrevoked=(), more=0)
+
+    async def leases(self, which: str, limit: int, *, after: str = "") -> list[Lease]:
+        found = [one for one in self.held if one.is_open is (which != "ended")]
+        for held, over in self.ends_after.pop(which, ()):
+            self.held[self.held.index(held)] = over
+        return found
 
 
 class Watching:
@@ -194,3 +209,92 @@ async def test_without_a_broker_nothing_that_needs_one_is_begun():
     assert none.value.code == "broker.none"
     assert watching.warrants == []
     assert bench.entries(Tag.INTENT) == []
+
+
+async def a_lease_and_a_stop() -> tuple[Bench, AskedBroker, Lease, Hold]:
+    bench, watching, broker = await a_bench(window="task")
+    await bench.act()
+    brokered = watching.warrants[0].brokered
+    now = bench.clock.now()
+    lease = Lease(
+        name=brokered.terms.name, target="crm-db", window="task", log=bench.walk.ledger.origin, intent=0,
+        mandate="m-1", agent="scout", capability="get_case", under=brokered.under, scope="", named_at=now,
+        expires_at=brokered.terms.expires_at,
+    ).issued(now, account="ans", expires_at=brokered.terms.expires_at)  # fmt: skip
+    broker.held = [lease]
+    hold = (await stop(bench, holdable("agent", "scout"))).hold
+    return bench, broker, lease, hold
+
+
+def gone(bench: Bench, lease: Lease) -> Lease:
+    return lease.ended(bench.clock.now(), Revoked(sessions_cut=1, live_until=0, left=()), why="held")
+
+
+@pytest.mark.requirement("LEASE-15")
+async def test_a_report_is_not_over_while_a_lease_is_being_ended_and_names_it_when_it_is():
+    bench, broker, lease, hold = await a_lease_and_a_stop()
+    report = await report_containment(bench.walk, hold)
+    assert (report.is_complete, report.leases, [one.name for one in report.live]) == (False, (), [lease.name])
+    assert report.due_at > bench.clock.now(), "somebody who waits is told how long"
+    assert await record_reports(bench.walk) == 0
+    broker.held = [gone(bench, lease)]
+    report = await report_containment(bench.walk, hold)
+    assert (report.is_complete, report.leases, report.live) == (True, (lease.name,), ())
+    assert await record_reports(bench.walk) == 1
+
+
+@pytest.mark.requirement("LEASE-15")
+@pytest.mark.parametrize("which", ["open", "ended"])
+async def test_a_lease_that_ends_while_it_is_looked_for_is_not_passed_over(which):
+    bench, broker, lease, hold = await a_lease_and_a_stop()
+    broker.ends_after = {which: [(lease, gone(bench, lease))]}
+    report = await report_containment(bench.walk, hold)
+    assert lease.name in (*report.leases, *(one.name for one in report.live))
+    assert len({*report.leases, *(one.name for one in report.live)}) == 1
+    assert not set(report.leases) & {one.name for one in report.live}, "it is not both"
+
+
+@pytest.mark.requirement("LEASE-15")
+async def test_a_lease_that_could_not_be_revoked_keeps_no_report_waiting_and_is_told_as_live():
+    bench, broker, lease, hold = await a_lease_and_a_stop()
+    broker.held = [lease.unrevoked(bench.clock.now(), "the target is down", why="held", jitter=0.5)]
+    report = await report_containment(bench.walk, hold)
+    assert report.is_complete
+    [live] = report.live
+    assert "the target is down" in live.why
+
+
+@pytest.mark.requirement("LEASE-15")
+async def test_a_lease_that_nobody_hears_of_any_more_keeps_a_report_waiting_for_so_long_only():
+    bench, _, lease, hold = await a_lease_and_a_stop()
+    bench.clock.advance(LEASES_ENDING_MILLIS / 1000)
+    report = await report_containment(bench.walk, hold)
+    assert report.is_complete
+    assert [one.name for one in report.live] == [lease.name]
+    assert await record_reports(bench.walk) == 1
+
+
+@pytest.mark.requirement("LEASE-15")
+async def test_what_a_lease_left_live_before_the_stop_is_told_until_it_has_run_out():
+    bench, broker, lease, _ = await a_lease_and_a_stop()
+    now = bench.clock.now()
+    left = Revoked(left=("its token: nobody takes it back",), live_until=now + 600_000)
+    broker.held = [lease.ended(now, left, why="its action ended")]
+    bench.clock.advance(1)
+    hold = (await stop(bench, holdable("credential", "crm-db"))).hold
+    report = await report_containment(bench.walk, hold)
+    [live] = report.live
+    assert (report.leases, live.name, live.until) == ((), lease.name, now + 600_000)
+    assert report.is_complete
+    bench.clock.advance(600)
+    assert (await report_containment(bench.walk, hold)).live == ()
+
+
+@pytest.mark.requirement("LEASE-15")
+async def test_where_more_ended_than_is_looked_at_there_may_be_more():
+    bench, broker, lease, hold = await a_lease_and_a_stop()
+    over = gone(bench, lease)
+    broker.held = [over]
+    assert (await report_containment(bench.walk, hold)).is_live_all
+    broker.held = [replace(over, name=lease_name(number.to_bytes(16, "big"))) for number in range(LISTED_MAX)]
+    assert not (await report_containment(bench.walk, hold)).is_live_all

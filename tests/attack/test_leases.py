@@ -13,8 +13,9 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.credential import IssuerTraits, LeaseOrder
 from answerable.core.lease.lease import PAUSE_MS_MAX, pause_ms
 from answerable.core.lease.name import lease_name, octets_of
+from answerable.core.lease.use import Used
 from answerable.errors import AnswerableError, Broken, Refused, Unavailable
-from answerable.flows.lease_desk import LeaseLimits
+from answerable.flows.lease_desk import DeskTarget, LeaseLimits
 from answerable.flows.perform_leased import perform_leased
 from answerable.flows.revoke_lease import end_lease, end_within
 from answerable.flows.settle_leases import Stray, find_strays
@@ -322,3 +323,41 @@ async def test_what_nobody_keeps_to_its_task_serves_the_lowest_tier_alone(tier, 
                 await perform_leased(desk, one, "get", ARGUMENTS)
             assert refused.value.code == "lease.boundary"
     assert len(target.done) == int(let)
+
+
+class TellingRights:
+    """Port TargetRights, as far as the desk asks it."""
+
+    def __init__(self, used: Used | Exception | None) -> None:
+        self.answer, self.asked = used, 0
+
+    def used(self, scope, tool, arguments, told):
+        assert (scope, tool, arguments) == (SCOPE, "get", {"key": "case-1"})
+        self.asked += 1
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.requirement("RIGHTS-03")
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (Used(frozenset({"keys/0"})), Used(frozenset({"keys/0"}))),
+        (None, None),
+        (ValueError("a fault of ours"), None),
+    ],
+)
+async def test_what_was_used_is_told_beside_the_answer_and_a_fault_in_telling_changes_nothing(answer, told):
+    world, target = a_world()
+    rights = TellingRights(answer)
+    limits = LeaseLimits()
+    targets = {"one": DeskTarget.of(target, target, limits, rights)}
+    async with world.broker(limits, targets=targets) as desk:
+        target.values["case-1"] = "x"
+        performed, lease = await perform_leased(
+            desk, warrant(now=world.clock.now()), "get", {"key": "case-1"}
+        )
+    assert performed.used == told
+    assert performed.result.get("isError") is not True
+    assert (rights.asked, lease.state) == (1, "ended")

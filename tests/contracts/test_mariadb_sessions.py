@@ -63,12 +63,13 @@ def rows(done):
     return done.result["structuredContent"]["rows"]
 
 
-@pytest.mark.requirement("MARIADB-02")
+@pytest.mark.requirement("MARIADB-02", "BROKER-22")
 async def test_what_an_agent_asks_is_answered_with_its_values_apart(bench):
     async with session(bench) as opened:
         done = await ask(opened, "query", "SELECT id, name FROM customers WHERE id = ?", 7)
         assert rows(done) == [[7, "customer 7"]]
         assert done.result["structuredContent"]["columns"] == ["id", "name"]
+        assert json.loads(said(done)) == done.result["structuredContent"], "for clients that show text alone"
         for hostile in ("x'; DELETE FROM customers; --", "\\", "\\'", "`", "☃\U0001f512", "", "%s"):
             assert rows(await ask(opened, "query", "SELECT ?", hostile)) == [[hostile]]
         assert rows(await ask(opened, "query", "SELECT name FROM customers WHERE name = ?", "customer 3"))

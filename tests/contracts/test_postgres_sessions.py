@@ -64,12 +64,13 @@ def rows(done):
     return done.result["structuredContent"]["rows"]
 
 
-@pytest.mark.requirement("PG-02")
+@pytest.mark.requirement("PG-02", "BROKER-22")
 async def test_what_an_agent_asks_is_answered_with_its_values_apart(bench):
     async with session(bench) as opened:
         done = await ask(opened, "query", "SELECT id, name FROM customers WHERE id = $1", 7)
         assert rows(done) == [[7, "customer 7"]]
         assert done.result["structuredContent"]["columns"] == ["id", "name"]
+        assert json.loads(said(done)) == done.result["structuredContent"], "for clients that show text alone"
         hostile = "x'; DELETE FROM customers; --"
         assert rows(await ask(opened, "query", "SELECT $1::text", hostile)) == [[hostile]]
 

@@ -11,31 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from answerable.adapters.secret_store import Keyring, SealedSecretStore
+from answerable.adapters.secret_store import Keyring
 from answerable.adapters.secret_store.sealing import opened
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.stored_secret import decoded_secret, encoded_secret
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
+from tests.secret_store_world import VALUE, put, store_in, value_of
 
-VALUE = b"sk-live-4242424242424242"
 DAY_SECONDS = 86_400
-
-
-def store_in(folder: Path, *, clock: ManualClock | None = None, seed: int = 1) -> SealedSecretStore:
-    entropy = SeededEntropy(seed)
-    keyring = Keyring(folder / "keyring", entropy)
-    return SealedSecretStore.open(folder / "secrets", keyring, clock=clock or ManualClock(), entropy=entropy)
-
-
-def put(store: SealedSecretStore, name: str = "crm", value: bytes = VALUE, **more: object) -> None:
-    given: dict[str, object] = {"kind": "static", "owner": "ann", "about": "the CRM", "rotate_days": 30}
-    store.put(name, value, **(given | more))  # type: ignore[arg-type]
-
-
-def value_of(store: SealedSecretStore, name: str = "crm") -> bytes:
-    return store.check_out(name, by="test").secret.reveal("value").encode()
 
 
 def everything(folder: Path) -> bytes:
@@ -86,7 +71,9 @@ def test_the_users_that_are_remembered_are_bounded(tmp_path):
 
 
 @pytest.mark.requirement("SECRET-02")
-@pytest.mark.parametrize("call", ["put", "rotate", "retire", "expose", "check_out", "change_key"])
+@pytest.mark.parametrize(
+    "call", ["put", "rotate", "retire", "expose", "check_out", "change_key", "prepare", "settle"]
+)
 def test_a_call_that_is_cut_off_at_any_step_leaves_what_was_or_what_is_to_be(tmp_path, monkeypatch, call):
     class Killed(BaseException):
         """As a killed process: nothing of ours cleans up after it."""
@@ -99,6 +86,8 @@ def test_a_call_that_is_cut_off_at_any_step_leaves_what_was_or_what_is_to_be(tmp
         "expose": lambda store: store.expose("crm", "seen in a log"),
         "check_out": lambda store: store.check_out("crm", by="x"),
         "change_key": lambda store: store.change_key(),
+        "prepare": lambda store: store.prepare("crm", new),
+        "settle": lambda store: store.settle("crm"),
     }
     real = {name: getattr(os, name) for name in ("open", "fsync", "replace", "unlink")}
     for step in range(1, 60):
@@ -106,6 +95,8 @@ def test_a_call_that_is_cut_off_at_any_step_leaves_what_was_or_what_is_to_be(tmp
         store = store_in(folder, seed=step)
         put(store)
         put(store, "other", b"other-value")
+        if call == "settle":
+            store.prepare("crm", new)
         left = [step]
 
         def counted(name: str, left: list[int] = left):
@@ -244,7 +235,10 @@ JSON = st.recursive(
 
 @pytest.mark.requirement("SECRET-02")
 @settings(max_examples=200, deadline=None)
-@given(value=JSON, member=st.sampled_from(["name", "kind", "owner", "rotate_days", "versions", "exposed_at"]))
+@given(
+    value=JSON,
+    member=st.sampled_from(["name", "kind", "owner", "rotate_days", "versions", "exposed_at", "prepared_at"]),
+)
 def test_a_record_is_read_back_whole_or_refused(tmp_path_factory, value, member):
     store = store_in(tmp_path_factory.mktemp("record"))
     put(store)

@@ -18,6 +18,7 @@ from answerable.core.registry.spec_capability import ARGUMENT_KEYS, RESOURCE_KEY
 from answerable.core.registry.spec_classes import CLASS_KEYS
 from answerable.core.registry.spec_destination import ALLOWED_KEYS, DESTINATION_KEYS
 from answerable.core.registry.spec_issuer import RULE_KEYS
+from answerable.core.registry.spec_lease import LEASE_KEYS
 from answerable.core.registry.spec_limits import DELEGATION_KEYS
 from answerable.core.registry.spec_policy_set import MATCH_KEYS, TRACKER_KEYS, WINDOW_KEYS
 from answerable.core.registry.spec_risk import FACTOR_KEYS
@@ -50,6 +51,7 @@ NESTED = {
     "classes": CLASS_KEYS,
     "canary": CANARY_KEYS,
     "watches": WATCHED,
+    "lease": LEASE_KEYS,
 }
 
 pytestmark = pytest.mark.requirement("REG-05")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from base64 import b64encode, urlsafe_b64encode
+from html import escape
 from urllib.parse import quote, quote_plus
 
 import pytest
@@ -22,6 +24,14 @@ FORMS = {
     "plain": lambda value: value.encode(),
     "json": lambda value: json.dumps({"a": value}).encode(),
     "json in json": lambda value: json.dumps(value, ensure_ascii=False).encode(),
+    "json with escaped slashes": lambda value: (
+        json.dumps(value, ensure_ascii=False).replace("/", "\\/").encode()
+    ),
+    "json with capital escapes": lambda value: re.sub(
+        r"\\u([0-9a-f]{4})", lambda at: "\\u" + at[1].upper(), json.dumps(value)
+    ).encode(),
+    "html": lambda value: escape(value).encode(),
+    "lower percent": lambda value: re.sub("%..", lambda at: at[0].lower(), quote(value, safe="")).encode(),
     "query": lambda value: quote_plus(value).encode(),
     "path": lambda value: quote(value, safe="").encode(),
     "hex": lambda value: value.encode().hex().encode(),
@@ -55,6 +65,18 @@ def test_a_secret_that_comes_in_pieces_is_found_like_one_that_came_whole(value, 
         found.update(passing.found_in(content[:cut]))
         content = content[cut:]
     assert "crm" in found
+
+
+@given(value=SECRETS, form=st.sampled_from(sorted(FORMS)), at=st.integers(0, 70_000))
+def test_one_among_very_many_secrets_is_found_like_one_alone(many, value, form, at):
+    watch = SecretWatch([("crm", value), *many])
+    assert "crm" in watch.found_in(bytes(at) + FORMS[form](value) + bytes(10))
+    assert watch.found_in(bytes(at)) == ()
+
+
+@pytest.fixture(scope="module")
+def many():
+    return [(f"s{number}", f"of-many-{number:012}") for number in range(500)]
 
 
 @given(content=st.binary(max_size=200).map(lambda raw: bytes(one % 32 for one in raw)), value=SECRETS)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 
@@ -10,10 +9,8 @@ import pytest
 
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.tags import Tag
-from answerable.sdk.keyfile import create_key
-from tests.attack.test_http_requests import command_lines
 from tests.authorization_server import SECRET, AuthorizationServer, authorization_server
-from tests.brokered_http_world import Desks, desks
+from tests.brokered_http_world import desks
 from tests.http_target_world import api_of, directly
 from tests.model_provider_stand_in import StandIn, stand_in
 from tests.model_provider_world import ASKED, KEY
@@ -40,25 +37,12 @@ def provider() -> Iterator[StandIn]:
         yield running
 
 
-async def an_agent(found: Desks, root):
-    key = create_key(root / "scout.jwk", seed=os.urandom(32))
-    await found.crm.instance(key)
-    return key
-
-
-def everywhere(found: Desks) -> bytes:
-    """Every file of the house but those that the secrets are kept in, and what it said."""
-    kept = {"crm-secret", "provider-key"}
-    files = [one for one in found.home.data.rglob("*") if one.is_file() and one.name not in kept]
-    return b"".join(one.read_bytes() for one in files) + found.home.said.encode()
-
-
 @pytest.mark.requirement("HTTPLEASE-14")
 async def test_an_agent_reads_its_case_and_the_token_that_did_it_is_good_for_nothing(
     tmp_path, server, api, provider
 ):
     async with desks(tmp_path, server, api, provider) as found:
-        key = await an_agent(found, tmp_path)
+        key = await found.crm.agent()
         said = await found.crm.does_call(key, "read", path="/cases/7/notes", headers={"accept": "text/plain"})
         assert not said["result"]["isError"], said["text"] + found.home.said
         assert said["result"]["structuredContent"]["json"]["path"] == "/cases/7/notes", said["text"]
@@ -77,14 +61,12 @@ async def test_an_agent_reads_its_case_and_the_token_that_did_it_is_good_for_not
         assert second != token
         assert second not in echoed["text"]
         await found.home.stop(signal.SIGTERM)
-        (intent,) = [one for one in found.home.entries(Tag.INTENT) if one["action"] == action]
+        intent, outcome = found.crm.of_action(action)
         assert intent["lease"] == lease_name(bytes.fromhex(action))
-        (outcome,) = [one for one in found.home.entries(Tag.OUTCOME) if one["action"] == action]
         assert outcome["session"]["http_x_request_id"].startswith("srv-")
-        held = everywhere(found)
+        held = found.crm.shown("crm-secret", "provider-key")
         for secret in (SECRET, SECRET.replace(" ", "+"), token, second):
             assert secret.encode() not in held
-            assert secret not in "".join(command_lines())
 
 
 @pytest.mark.requirement("MODELLEASE-06")
@@ -92,7 +74,7 @@ async def test_an_agent_in_a_loop_is_stopped_by_its_budget_and_never_sees_the_ke
     tmp_path, server, api, provider
 ):
     async with desks(tmp_path, server, api, provider) as found:
-        key = await an_agent(found, tmp_path)
+        key = await found.crm.agent()
         listed = await found.models.does_call(key, "list_models")
         assert [one["model"] for one in listed["result"]["structuredContent"]["models"]] == ["small-1"], (
             listed["text"]
@@ -115,7 +97,6 @@ async def test_an_agent_in_a_loop_is_stopped_by_its_budget_and_never_sees_the_ke
         assert used <= 1_000
         assert cost <= 200
         await found.home.stop(signal.SIGTERM)
-        assert KEY.encode() not in everywhere(found)
-        assert KEY not in "".join(command_lines())
+        assert KEY.encode() not in found.models.shown("crm-secret", "provider-key")
         outcomes = [one for one in found.home.entries(Tag.OUTCOME) if one.get("returned")]
         assert any("money:USD" in one["returned"] for one in outcomes)

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import os
 import re
 import signal
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
 from answerable.core.lease.name import lease_name
-from answerable.core.ledger.tags import Tag
-from answerable.sdk.keyfile import create_key
-from tests.brokered_world import SupportDesk, support_desk
+from tests.brokered_world import SupportDesk, command_lines, support_desk
 from tests.postgres_server import BROKER_PASSWORD, PostgresServer
 from tests.postgres_world import furnished_server
-from tests.up_world import environment
+from tests.up_world import House, environment
 
 pytestmark = pytest.mark.anyio
 
@@ -32,36 +27,22 @@ def server() -> Iterator[PostgresServer]:
         yield running
 
 
+@pytest.fixture(autouse=True)
+async def nothing_is_left(server: PostgresServer) -> AsyncIterator[None]:
+    """Each test's server is killed, and its broker ends what it had."""
+    yield
+    for _ in range(300):
+        if not await roles(server):
+            break
+        await asyncio.sleep(0.1)
+    assert await roles(server) == []
+
+
 async def roles(server: PostgresServer) -> list[str]:
     return [
         row["rolname"]
         for row in await server.run("SELECT rolname FROM pg_roles WHERE rolname LIKE 'ans\\_%'")
     ]
-
-
-async def an_agent(desk: SupportDesk, root: Path):
-    key = create_key(root / "scout.jwk", seed=os.urandom(32))
-    await desk.instance(key)
-    return key
-
-
-async def written_down(desk: SupportDesk, name: str, state: str) -> list[dict[str, Any]]:
-    """What the ledger says of a lease, once it says that it stands so."""
-    for _ in range(400):
-        told = [one for one in desk.home.entries(Tag.LEASE) if one["lease"] == name]
-        if told and told[-1]["state"] == state:
-            return told
-        await asyncio.sleep(0.1)
-    raise AssertionError(f"the ledger never said that {name} is {state}")
-
-
-def command_lines() -> dict[bytes, int]:
-    """The words of every process on this machine, and its number."""
-    found = {}
-    for place in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            found[place.read_bytes()] = int(place.parent.name)
-    return found
 
 
 def process_named(desk: SupportDesk, word: str) -> list[int]:
@@ -73,7 +54,7 @@ def process_named(desk: SupportDesk, word: str) -> list[int]:
 @pytest.mark.requirement("BROKER-01", "BROKER-02", "BROKER-03")
 async def test_an_agent_reads_its_case_and_nothing_else_and_nothing_of_it_is_left(tmp_path, server):
     async with support_desk(tmp_path, server) as desk:
-        key = await an_agent(desk, tmp_path)
+        key = await desk.agent()
         said = await desk.query(key, "SELECT id, body FROM support_messages ORDER BY id")
         rows = said["result"]["structuredContent"]["rows"]
         assert rows[0] == [1, "body 1"]
@@ -93,11 +74,10 @@ async def test_an_agent_reads_its_case_and_nothing_else_and_nothing_of_it_is_lef
         assert {one["end"] for one in ended} == {"revoked"}
         name = lease_name(bytes.fromhex(action))
         assert name in {one["name"] for one in ended}
-        told = await written_down(desk, name, "ended")
+        told = await desk.told_of(name, "ended")
         await desk.home.stop(signal.SIGTERM)
-        (intent,) = [one for one in desk.home.entries(Tag.INTENT) if one["action"] == action]
+        intent, outcome = desk.of_action(action)
         assert intent["lease"] == name
-        (outcome,) = [one for one in desk.home.entries(Tag.OUTCOME) if one["action"] == action]
         log = server.log.read_text()
         line = next(line for line in log.splitlines() if "ORDER BY id" in line and f"ans_{name}" in line)
         assert line.split("|")[0] == outcome["session"]["pg_session"]
@@ -108,16 +88,14 @@ async def test_an_agent_reads_its_case_and_nothing_else_and_nothing_of_it_is_lef
 @pytest.mark.requirement("BROKER-04")
 async def test_the_brokers_own_secret_is_nowhere_that_anybody_looks(tmp_path, server):
     async with support_desk(tmp_path, server) as desk:
-        key = await an_agent(desk, tmp_path)
+        key = await desk.agent()
         said = await desk.query(key, "SELECT id FROM support_messages")
         wrong = await desk.query(key, "SELECT nothing FROM nowhere")
         secret = BROKER_PASSWORD.encode()
-        assert BROKER_PASSWORD not in said["text"] + wrong["text"] + desk.home.said
-        assert not [words for words in command_lines() if secret in words]
+        assert BROKER_PASSWORD not in said["text"] + wrong["text"]
+        assert secret not in desk.shown("password")
         await desk.home.stop(signal.SIGTERM)
-        for place in desk.home.data.rglob("*"):
-            if place.is_file() and place != desk.home.data / "broker/targets/password":
-                assert secret not in place.read_bytes(), place
+        assert secret not in desk.shown("password")
         assert not re.search(
             r"PASSWORD '(?!SCRAM)", server.log.read_text().split("CREATE DATABASE staging")[-1]
         )
@@ -126,7 +104,7 @@ async def test_the_brokers_own_secret_is_nowhere_that_anybody_looks(tmp_path, se
 @pytest.mark.requirement("BROKER-05")
 async def test_a_broker_that_is_killed_leaves_nothing_live_to_its_next_start(tmp_path, server):
     async with support_desk(tmp_path, server) as desk:
-        key = await an_agent(desk, tmp_path)
+        key = await desk.agent()
         said = await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
         assert not said["result"]["isError"], said["text"]
         (role,) = await roles(server)
@@ -153,10 +131,42 @@ async def test_a_broker_that_is_killed_leaves_nothing_live_to_its_next_start(tmp
         assert again["name"] != lease["name"]
 
 
+@pytest.mark.requirement("BROKER-20")
+async def test_an_orderly_stop_ends_what_is_live_and_waits_for_nobody_who_only_listens(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        key = await desk.agent()
+        await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
+        assert len(await roles(server)) == 1
+        assert process_named(desk, "broker")
+        await desk.home.stop(signal.SIGTERM)
+        assert await roles(server) == []
+        assert process_named(desk, "broker") == []
+        assert "Traceback" not in desk.home.said
+        assert "killed" not in desk.home.said
+
+
+@pytest.mark.requirement("BROKER-11")
+async def test_a_broker_whose_server_is_killed_ends_what_is_live_without_waiting_for_its_grace(
+    tmp_path, server
+):
+    async with support_desk(tmp_path, server, more="[front]\ngrace_seconds = 100\n") as desk:
+        key = await desk.agent()
+        await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
+        assert len(await roles(server)) == 1
+        (broker,) = process_named(desk, "broker")
+        await desk.home.stop(signal.SIGKILL)
+        for _ in range(300):
+            if not process_named(desk, "broker"):
+                break
+            await asyncio.sleep(0.1)
+        assert process_named(desk, "broker") == [], broker
+        assert await roles(server) == []
+
+
 @pytest.mark.requirement("BROKER-06")
 async def test_when_a_task_ends_its_credential_ends_with_its_open_session(tmp_path, server):
     async with support_desk(tmp_path, server) as desk:
-        key = await an_agent(desk, tmp_path)
+        key = await desk.agent()
         await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
         assert len(await roles(server)) == 1
         sleeping = asyncio.create_task(desk.calls(key, "execute", "SELECT pg_sleep(25)"))
@@ -168,17 +178,16 @@ async def test_when_a_task_ends_its_credential_ends_with_its_open_session(tmp_pa
                 break
             await asyncio.sleep(0.05)
         assert busy
-        await desk.command("mandate", "close", desk.mandate, "--yes")
+        await desk.ends_task()
         said = await asyncio.wait_for(sleeping, 20)
         assert said["result"]["isError"]
         assert await roles(server) == []
-        assert await desk.leases() == []
 
 
 @pytest.mark.requirement("BROKER-07")
 async def test_what_cannot_be_revoked_is_told_exactly_until_it_is_gone(tmp_path, server):
     async with support_desk(tmp_path, server) as desk:
-        key = await an_agent(desk, tmp_path)
+        key = await desk.agent()
         await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
         (lease,) = await desk.leases()
         server.stop()
@@ -196,7 +205,7 @@ async def test_what_cannot_be_revoked_is_told_exactly_until_it_is_gone(tmp_path,
                 break
             await asyncio.sleep(0.1)
         assert await roles(server) == []
-        states = [one["state"] for one in await written_down(desk, lease["name"], "ended")]
+        states = [one["state"] for one in await desk.told_of(lease["name"], "ended")]
         assert "unrevoked" in states
         assert states[-1] == "ended"
 
@@ -213,7 +222,7 @@ def _listed(desk: SupportDesk) -> str:
 @pytest.mark.requirement("BROKER-08")
 async def test_a_broker_that_lost_its_register_is_told_by_the_ledger_what_may_be_live(tmp_path, server):
     async with support_desk(tmp_path, server) as desk:
-        key = await an_agent(desk, tmp_path)
+        key = await desk.agent()
         await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
         assert len(await roles(server)) == 1
         (broker,) = process_named(desk, "broker")
@@ -250,8 +259,40 @@ async def test_targets_that_come_later_are_taken_over_and_faulty_ones_change_not
         assert await listed_targets(desk) == ["other", "shop-db"]
 
 
+@pytest.mark.requirement("BROKER-09")
+async def test_a_broker_that_cannot_read_its_targets_says_what_is_wrong_in_a_line_and_ends(tmp_path):
+    home = House(tmp_path)
+    targets = home.data / "broker/targets"
+    targets.mkdir(mode=0o700, parents=True)
+    (targets / "wrong.toml").write_text('kind = "postgres"\nhots = "x"\n')
+    [line] = (await asyncio.to_thread(home.command, "broker", code=1)).splitlines()
+    assert line.startswith("answerable: targets: wrong.toml:2: hots: unknown key")
+
+
 async def listed_targets(desk: SupportDesk) -> list[str]:
     try:
         return [one["name"] for one in await desk.command("lease", "targets", "--json")]
     except AssertionError:
         return []
+
+
+@pytest.mark.requirement("BROKER-09")
+async def test_targets_that_are_taken_over_anew_keep_no_connection_of_those_before(tmp_path, server):
+    async with support_desk(tmp_path, server) as desk:
+        key = await desk.agent()
+        first = await desk.query(key, "SELECT id FROM support_messages")
+        assert not first["result"]["isError"], first["text"]
+        mine = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'answerable broker'"
+        before = (await server.run(mine))[0][0]
+        assert before > 0, "the broker keeps its own connection warm"
+        for number in range(2):
+            (desk.home.data / f"broker/targets/other{number}.toml").write_text(
+                (desk.home.data / "broker/targets/shop-db.toml").read_text()
+            )
+            for _ in range(300):
+                if len(await listed_targets(desk)) == number + 2:
+                    break
+                await asyncio.sleep(0.1)
+            again = await desk.query(key, "SELECT id FROM support_messages")
+            assert not again["result"]["isError"], again["text"]
+        assert (await server.run(mine))[0][0] <= before

@@ -103,3 +103,8 @@ def test_a_planted_or_stored_secret_is_found_in_what_passed(secret, tmp_path):
     piped = secret("find", "-", given=f"... {bait} ...")
     assert (piped.returncode, "bait" in piped.stdout) == (5, True)
     assert secret("find", str(tmp_path / "gone")).returncode == 3
+    assert secret("list").returncode == 0, "looking changes nothing"
+    assert secret("find", str(log), "--expose").returncode == 5
+    listed = json.loads(secret("list", "--json").stdout)
+    exposed = {one["name"]: one["exposed_why"] for one in listed if one["exposed_why"]}
+    assert exposed == dict.fromkeys(("bait", "crm"), "found in `log`")

@@ -22,11 +22,12 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records_workload
 from answerable.core.ledger.subject import operator_subject
 from answerable.errors import AnswerableError, Refused, shown
+from answerable.flows.end_leases import end_leases
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.ports.instance_register import UNRECORDED_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.principal import AgentId
@@ -46,6 +47,9 @@ SHADOW_SECONDS_MAX: Final = 600
 """How old the instance of a drill's shadow may get, as old as its task."""
 GRACE_SECONDS: Final = 10.0
 """How long an end may wait for the process that ended it to record it."""
+
+TOLD_BEFORE: Final = frozenset({"held", "revoked"})
+"""Why instances end whose leases were ended with all else that was held or revoked."""
 
 T = TypeVar("T")
 
@@ -198,8 +202,11 @@ async def _record_waiting(workloads: Workloads, seen: dict[SpiffeId, float] | No
     return since
 
 
-async def _record(workloads: Workloads, ends: Iterable[tuple[Instance, str]]) -> None:
-    """Each in the ledger, and those that are, whatever becomes of the others, marked in the register."""
+async def _record(workloads: Workloads, ends: Sequence[tuple[Instance, str]]) -> None:
+    """Each in the ledger, and those that are, whatever becomes of the others, marked in the register. Their leases end
+    first, so that neither a full ledger nor a crash between the two leaves one."""
+    leased = [("instance", str(one.id)) for one, because in ends if because not in TOLD_BEFORE]
+    await end_leases(workloads.walk, leased, why="its instance ended")
     done: list[SpiffeId] = []
     left: BaseException | None = None
     try:

@@ -38,6 +38,8 @@ RETRY_SECONDS: Final = 0.5
 UNUSED_SECONDS: Final = 0.5
 """How often it is looked whether anything registered is a target of the broker, as long as nothing is."""
 RETRY_SECONDS_MAX: Final = 15.0
+STARTING_SECONDS: Final = 5.0
+"""How long a broker that does not answer may be one that has just been started, which nobody need hear of."""
 
 _ENDING: Final = "it is being ended"
 _log: Final = logging.getLogger(__name__)
@@ -75,10 +77,14 @@ async def end_leases(walk: Walk, names: Iterable[Under], *, why: str, wait_secon
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeasesWithin:
-    """ended: names of leases within a hold's reach that ended since it was placed. live: those that are not gone."""
+    """ended: names of leases within a hold's reach that ended since it was placed. live: those that are not gone.
+    ending: how many of them were not yet tried to the end. is_all: False where more ended than were looked at, of which
+    something may be live."""
 
     ended: tuple[str, ...] = ()
     live: tuple[StillLive, ...] = ()
+    ending: int = 0
+    is_all: bool = True
 
 
 async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
@@ -86,18 +92,24 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
     side = walk.leases
     if side is None or not uses_broker(walk):
         return LeasesWithin()
+    now = walk.clock.now()
     try:
-        lists = [await side.asks.leases("ended", LISTED_MAX), await all_leases(walk, "open")]
+        # In this order: what ends between the two questions is in both answers, and not in neither.
+        still = await all_leases(walk, "open")
+        over = await side.asks.leases("ended", LISTED_MAX)
+        # Of all that ended only the last are listed; what of it works on is listed to the last.
+        left = [one for one in await all_leases(walk, "unrevoked") if not one.is_open]
     except Unavailable as failed:
         why = f"{failed.message}; leases end by themselves in time, and it is asked again"
-        longest = walk.clock.now() + max(side.lives.task_ms, side.lives.action_ms)
+        longest = now + max(side.lives.task_ms, side.lives.action_ms)
         return LeasesWithin(live=(StillLive(kind="lease", name=side.broker, until=longest, why=why),))
-    mine = [one for some in lists for one in some if tuple(hold.what) in one.under]
+    found = {one.name: one for some in (left, still, over) for one in some}
+    mine = [one for one in found.values() if tuple(hold.what) in one.under]
     ended = tuple(one.name for one in mine if one.ended_at >= hold.at)
     live = [
         StillLive(kind="lease", name=one.name, until=one.live_until, why="; ".join(one.left))
         for one in mine
-        if one.ended_at >= hold.at and one.left
+        if one.left and not one.is_open and (one.live_until > now or one.ended_at >= hold.at)
     ]
     live += [
         StillLive(
@@ -106,12 +118,18 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
         for one in mine
         if one.is_open
     ]
-    return LeasesWithin(ended=ended[:LISTED_MAX], live=tuple(live))
+    ending = sum(one.is_open and one.state != "unrevoked" for one in mine)
+    return LeasesWithin(
+        ended=ended[:LISTED_MAX], live=tuple(live), ending=ending, is_all=len(over) < LISTED_MAX
+    )
 
 
 def uses_broker(walk: Walk) -> bool:
-    """Whether anything registered is a target of the broker."""
-    return any(server.target for server in walk.registry.current.servers.values())
+    """Whether anything registered is a target of the broker, or was: leases outlive what is taken off the registry."""
+    side = walk.leases
+    if side is not None and not side.is_used:
+        side.is_used = any(server.target for server in walk.registry.current.servers.values())
+    return side is not None and side.is_used
 
 
 async def follow_leases(walk: Walk) -> None:
@@ -119,9 +137,19 @@ async def follow_leases(walk: Walk) -> None:
     side = walk.leases
     if side is None:
         return
+    if not uses_broker(walk):
+        side.is_used = await _has_leases_of_ours(walk, side)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(_tell, walk, side)
         tasks.start_soon(_hear, walk, side)
+
+
+async def _has_leases_of_ours(walk: Walk, side: LeaseSide) -> bool:
+    """Whether a broker answers that has some of an earlier process of ours, for what is registered no more."""
+    try:
+        return any(lease.log == walk.ledger.origin for lease in await side.asks.leases("open", LISTED_MAX))
+    except Unavailable:
+        return False
 
 
 async def _tell(walk: Walk, side: LeaseSide) -> None:
@@ -142,12 +170,27 @@ async def _tell(walk: Walk, side: LeaseSide) -> None:
 
 
 async def _told(walk: Walk, side: LeaseSide) -> None:
-    if side.owed_all and walk.leases is side:
-        for lease in await all_leases(walk, "open"):
-            why = _why_over(walk, lease) if lease.log == walk.ledger.origin else ""
-            if why:
-                side.owed["credential", lease.name] = why
-        side.owed_all = False
+    """First what is known to have ended, however much else is open; then, page by page, what is open."""
+    await _tell_owed(side)
+    if not side.owed_all:
+        return
+    # Set before the look: whoever owes all of it meanwhile has it looked at once more.
+    side.owed_all = False
+    try:
+        after = ""
+        while some := await side.asks.leases("open", LISTED_MAX, after=after):
+            for lease in some:
+                why = _why_over(walk, lease) if lease.log == walk.ledger.origin else ""
+                if why:
+                    side.owed["credential", lease.name] = why
+            await _tell_owed(side)
+            after = some[-1].name
+    except BaseException:
+        side.owed_all = True
+        raise
+
+
+async def _tell_owed(side: LeaseSide) -> None:
     while side.owed:
         names = list(side.owed.items())[:NAMES_MAX]
         await side.asks.end([name for name, _ in names], why=names[0][1], wait_seconds=0.0)
@@ -171,7 +214,7 @@ def _why_over(walk: Walk, lease: Lease) -> str:
 
 async def _hear(walk: Walk, side: LeaseSide) -> None:
     after: int | None = None
-    pause = RETRY_SECONDS
+    pause, failing_since = RETRY_SECONDS, 0.0
     while True:
         try:
             if not uses_broker(walk):
@@ -193,9 +236,12 @@ async def _hear(walk: Walk, side: LeaseSide) -> None:
                 await _record(walk, side, change)
                 after = change.number
             after = after if after is not None else last
-            pause = RETRY_SECONDS
+            pause, failing_since = RETRY_SECONDS, 0.0
         except AnswerableError as failed:
-            _log.warning("what became of leases cannot be written down right now: %s", failed.message)
+            failing_since = failing_since or anyio.current_time()
+            is_news = anyio.current_time() - failing_since >= STARTING_SECONDS
+            level = logging.WARNING if is_news else logging.DEBUG
+            _log.log(level, "what became of leases cannot be written down right now: %s", failed.message)
             side.owed_all = True
             await anyio.sleep(pause)
             pause = min(2 * pause, RETRY_SECONDS_MAX)
@@ -206,6 +252,10 @@ async def _record(walk: Walk, side: LeaseSide, change: LeaseChange) -> None:
     lease = change.lease
     if not lease.is_open or lease.state == "unrevoked":
         side.forget(lease.name)
+    elif why := _why_over(walk, lease):
+        # Its warrant was on its way when what it stands under was ended or held, and the broker did not know it yet.
+        side.forget(lease.name)
+        side.owe({("credential", lease.name): why})
     entry = lease_stands(
         lease, change=change.number, at=walk.clock.now(), sealing=sealing_for(walk, LOG_SUBJECT)
     )

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.lease.secret_forms import secrets_in
 from answerable.core.lease.standing import StandingSecret, fingerprint_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
+    from answerable.core.identity.principal import UnixMillis
     from answerable.ports.configuration_files import ConfigurationFiles
     from answerable.ports.secret_store import SecretStore
 
@@ -51,14 +52,36 @@ def find_standing_secrets(files: ConfigurationFiles, paths: Iterable[str], *, ke
     return StandingReport(found=tuple(found), unread=tuple(unread), files=count)
 
 
-def stored_standing(store: SecretStore) -> tuple[StandingSecret, ...]:
-    """The secrets of the store that may still be given out. Raises as the store does."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KnownUse:
+    """Of a secret. users: in words such as `target shop`, `capability case.read` and `agent scout`. last_at: Unix
+    milliseconds; 0 for unknown."""
+
+    users: tuple[str, ...] = ()
+    last_at: UnixMillis | int = 0
+
+    def and_also(self, other: KnownUse) -> KnownUse:
+        """Both, each user once."""
+        users = tuple(dict.fromkeys((*self.users, *other.users)))
+        return KnownUse(users=users, last_at=max(self.last_at, other.last_at))
+
+
+NOT_USED: Final = KnownUse()
+
+
+def stored_standing(
+    store: SecretStore, now: UnixMillis, uses: Mapping[str, KnownUse] | None = None
+) -> tuple[StandingSecret, ...]:
+    """The secrets of the store that may still be given out. uses: by name, what is known beyond the store's own record.
+    Raises as the store does."""
     found = []
     for secret in store.listed():
         current = secret.current
         if current is None or secret.kind == "canary":
             continue
-        uses = store.uses(secret.name)
+        known = store.uses(secret.name)
+        own = KnownUse(users=tuple(use.by for use in known), last_at=known[0].last_at if known else 0)
+        use = (uses or {}).get(secret.name, NOT_USED).and_also(own)
         found.append(
             StandingSecret(
                 kind="stored_secret",
@@ -68,9 +91,11 @@ def stored_standing(store: SecretStore) -> tuple[StandingSecret, ...]:
                 fingerprint="",
                 owner=secret.owner,
                 since=current.made_at,
-                users=tuple(use.by for use in uses),
-                last_used_at=uses[0].last_at if uses else 0,
+                users=use.users,
+                last_used_at=use.last_at,
                 exposed=secret.exposed_why,
+                kept=f"store:{secret.name}",
+                due=secret.due(now),
             )
         )
     return tuple(found)

@@ -223,6 +223,7 @@ async def log_intent(
                 action_id=names.action,
                 idempotency_key=names.action,
                 lease_name=names.lease,
+                lease_target=names.lease_target,
                 deadline=deadline,
                 call=call,
                 approval_id=facts.approval.id if facts.approval is not None else "",

@@ -14,12 +14,15 @@ import anyio
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.lease import Lease
-from answerable.errors import Broken, Refused, Unavailable, shown
+from answerable.core.ledger.warrant_token import STEP
+from answerable.errors import Broken, Refused, Unavailable, Unverified, shown
 from answerable.flows.revoke_lease import begin, schedule, told
+from answerable.flows.stray_cancels import no_stray_cancels
 from answerable.ports.lease_register import Redemption
 
 if TYPE_CHECKING:
     from answerable.core.lease.credential import Credential
+    from answerable.core.lease.name import LeaseName
     from answerable.core.ledger.warrant_token import SignedWarrant
     from answerable.flows.lease_desk import DeskTarget, LeaseDesk
 
@@ -33,11 +36,14 @@ async def lease_credential(
 ) -> tuple[Lease, Credential]:
     """The credential for one warrant, minted for it, or of its task window.
 
-    Raises Refused (`lease.scope`, `lease.boundary`, `lease.ended`, `lease.other`: nothing was done), Broken
-    (`warrant.spent`) and Unavailable with effect `none`: then the warrant is spent, and whatever may be live is being
-    ended.
+    Raises Unverified (`warrant.late`), Refused (`lease.scope`, `lease.boundary`, `lease.ended`, `lease.other`: nothing
+    was done), Broken (`warrant.spent`) and Unavailable with effect `none`: then the warrant is spent, and whatever may
+    be live is being ended.
     """
     terms, now = warrant.lease, desk.clock.now()
+    if now >= warrant.deadline:
+        # It may have waited for its turn here: by now its end may be on record as one that nobody knows.
+        raise Unverified("the time to perform this action has run out", code="warrant.late", step=STEP)
     faults = target.issuer.faults(terms.scope)
     if faults:
         raise Refused(
@@ -88,45 +94,59 @@ async def _of_window(
 ) -> tuple[Lease, Credential]:
     """The lease of this task window for another action. One that is just being issued is waited for."""
     terms = warrant.lease
-    same = (terms.window, terms.target, terms.scope.hex, warrant.mandate, warrant.agent, warrant.log)
+    same = (
+        terms.window, terms.target, terms.scope.hex, warrant.mandate, warrant.agent, warrant.capability, warrant.log,
+    )  # fmt: skip
     if lease.window != "task" or same != (
-        lease.window, lease.target, lease.scope, lease.mandate, lease.agent, lease.log,
+        lease.window, lease.target, lease.scope, lease.mandate, lease.agent, lease.capability, lease.log,
     ):  # fmt: skip
         raise Refused(f"lease {shown(lease.name)} is another's", code="lease.other")
+    if not set(warrant.under) <= set(lease.under):
+        # What ends this action would not end that credential.
+        raise Refused(
+            f"lease {shown(lease.name)} does not stand under all that this action stands under",
+            code="lease.other",
+        )
     issuing = desk.issuing.get(lease.name)
     if issuing is not None:
         await issuing.wait()
     await _redeem(desk, warrant, None)
-    lease = desk.open.get(lease.name) or lease
-    credential = desk.credentials.get(lease.name)
+    lease, _ = _usable(desk, lease.name)
     now = desk.clock.now()
-    if credential is None or not lease.is_usable(now) or lease.name in desk.ending:
-        raise Refused(f"lease {shown(lease.name)} has ended", code="lease.ended")
     if 2 * (lease.expires_at - now) < terms.expires_at - now:
-        lease = await _renewed(desk, target, lease, terms.expires_at)
-    lease = lease.used(now)
+        await _renew(desk, target, lease, terms.expires_at)
+    # It may have been ended while it was renewed: what it is now counts, never what it was.
+    lease, credential = _usable(desk, lease.name)
+    lease = lease.used(desk.clock.now())
     desk.open.keep(lease)
     await desk.writer.put(lease)
     told(desk)
     return lease, credential
 
 
-async def _renewed(desk: LeaseDesk, target: DeskTarget, lease: Lease, expires_at: UnixMillis) -> Lease:
-    """Of a task that goes on. A target that cannot renew lets it end at its time."""
+def _usable(desk: LeaseDesk, name: LeaseName) -> tuple[Lease, Credential]:
+    """As it stands in this moment. Raises Refused (`lease.ended`)."""
+    lease, credential = desk.open.get(name), desk.credentials.get(name)
+    if lease is None or credential is None or not lease.is_usable(desk.clock.now()) or name in desk.ending:
+        raise Refused(f"lease {shown(name)} has ended", code="lease.ended")
+    return lease, credential
+
+
+async def _renew(desk: LeaseDesk, target: DeskTarget, lease: Lease, expires_at: UnixMillis) -> None:
+    """Of a task that goes on. A target that cannot renew lets it end at its time. Raises Refused, Unavailable."""
     try:
-        with anyio.fail_after(desk.limits.issue_seconds_max):
+        with anyio.fail_after(desk.limits.issue_seconds_max), no_stray_cancels(port=PORT, effect="none"):
             await target.issuer.renew(lease.name, expires_at)
     except Refused as refused:
         if refused.code == "lease.renewal":
-            return lease
+            return
         begin(desk, [lease.name], why="the target does not know it any more")
         raise Refused(f"lease {shown(lease.name)} has ended", code="lease.ended") from None
     except TimeoutError:
         raise Unavailable("the target did not answer in time", code="lease.target", port=PORT) from None
-    renewed = lease.renewed(desk.clock.now(), expires_at)
-    desk.open.keep(renewed)
+    lease, _ = _usable(desk, lease.name)
+    desk.open.keep(lease.renewed(desk.clock.now(), expires_at))
     schedule(desk, expires_at, lease.name)
-    return renewed
 
 
 async def _redeem(desk: LeaseDesk, warrant: SignedWarrant, lease: Lease | None) -> None:
@@ -153,7 +173,7 @@ async def _redeem(desk: LeaseDesk, warrant: SignedWarrant, lease: Lease | None) 
 async def _minted(desk: LeaseDesk, target: DeskTarget, lease: Lease, warrant: SignedWarrant) -> Credential:
     order = LeaseOrder(name=lease.name, scope=warrant.lease.scope, expires_at=UnixMillis(lease.expires_at))
     try:
-        with anyio.fail_after(desk.limits.issue_seconds_max):
+        with anyio.fail_after(desk.limits.issue_seconds_max), no_stray_cancels(port=PORT, effect="none"):
             return await target.issuer.issue(order)
     except TimeoutError:
         raise Unavailable(

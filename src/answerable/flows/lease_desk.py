@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from answerable.core.lease.lease import Lease, Under
     from answerable.core.lease.name import LeaseName
     from answerable.flows.lease_writer import LeaseWriter
+    from answerable.flows.secret_desk import SecretDesk
     from answerable.ports.brokered_target import BrokeredTarget
     from answerable.ports.clock import Clock
     from answerable.ports.credential_issuer import CredentialIssuer
     from answerable.ports.entropy import Entropy
     from answerable.ports.lease_register import LeaseRegister
+    from answerable.ports.target_rights import TargetRights
 
 NO_TARGET: Final = "the settings name no such target any more"
 
@@ -47,25 +49,40 @@ class LeaseLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskTarget:
-    """A target as the broker has it. acting: how many actions at a time."""
+    """A target as the broker has it. acting: how many actions at a time. rights: what its grants come to, one by one;
+    None for a kind of which nobody tells."""
 
     issuer: CredentialIssuer
     target: BrokeredTarget
     acting: CapacityLimiter
+    rights: TargetRights | None = None
 
     @classmethod
-    def of(cls, issuer: CredentialIssuer, target: BrokeredTarget, limits: LeaseLimits) -> DeskTarget:
+    def of(
+        cls,
+        issuer: CredentialIssuer,
+        target: BrokeredTarget,
+        limits: LeaseLimits,
+        rights: TargetRights | None = None,
+    ) -> DeskTarget:
         """With the limits of its own."""
-        return cls(issuer=issuer, target=target, acting=CapacityLimiter(limits.actions_per_target))
+        acting = CapacityLimiter(limits.actions_per_target)
+        return cls(issuer=issuer, target=target, acting=acting, rights=rights)
 
 
 @dataclass(slots=True, kw_only=True)
 class EndQueue:
     """Leases of one target that are to be ended, with why, and how many tasks are at it. Each target has its own, and
-    apart from its actions: a dead target delays no other, and no flood of actions delays an end."""
+    apart from its actions: a dead target delays no other, and no flood of actions delays an end.
+
+    again: those that could not be revoked before. They come last, and no more than half of the tasks are at them
+    (retrying), so that what hangs there delays nothing that could be ended now.
+    """
 
     waiting: deque[tuple[LeaseName, str]] = field(default_factory=deque)
+    again: deque[tuple[LeaseName, str]] = field(default_factory=deque)
     enders: int = 0
+    retrying: int = 0
 
 
 class OpenLeases:
@@ -129,6 +146,8 @@ class LeaseDesk:
     ending: leases that are being ended, with what is set when that attempt is over. issuing: those that the target is
     just asked for. queues: by target. due: when something is to be done that nobody asks for, as a heap of seconds of
     the monotonic clock and names; set back, the wall clock lets nothing live longer. tasks: those that outlive a call.
+    is_stopping: whoever waits for changes is answered at once, so that the time of a stop is left to ending leases.
+    secrets: standing ones of the broker, which nothing that passes may hold; None where it has none.
     """
 
     name: str
@@ -146,4 +165,6 @@ class LeaseDesk:
     due: list[tuple[float, LeaseName]] = field(default_factory=list)
     due_changed: Event | None = None
     changed: Event | None = None
+    is_stopping: bool = False
     tasks: TaskGroup | None = None
+    secrets: SecretDesk | None = None

@@ -11,13 +11,14 @@ from anyio import Event
 from answerable.core.identity.principal import UnixMillis
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from answerable.core.lease.lease import Under
     from answerable.core.lease.name import LeaseName
     from answerable.core.ledger.warrant_token import LeaseTerms
     from answerable.core.registry.lease_template import LeaseWindow
     from answerable.ports.lease_broker import LeaseBroker
+    from answerable.ports.stored_log import StoredLog
 
 WINDOWS_MAX: Final = 100_000
 OWED_MAX: Final = 10_000
@@ -40,17 +41,21 @@ class LeaseLives:
 @dataclass(slots=True, kw_only=True)
 class LeaseSide:
     """broker: as warrants name it. asks: how it is asked. windows: of tasks, by what makes them one, the least recently
-    used first. owed: what the broker is to end and could not be told; owed_all: it is to be asked for everything that
-    is open. stirred: set when there is something to tell it.
+    used first; keys: of these, by name. owed: what the broker is to end and could not be told; owed_all: it is to be
+    asked for everything that is open. is_used: something registered is a target of the broker, or was since our start. stirred: set when there is
+    something to tell it. others: the logs of other processes that share the broker, as they are now.
     """
 
     broker: str
     asks: LeaseBroker
     lives: LeaseLives = field(default_factory=LeaseLives)
     windows: OrderedDict[tuple[str, ...], LeaseTerms] = field(default_factory=OrderedDict)
+    keys: dict[LeaseName, tuple[str, ...]] = field(default_factory=dict)
     owed: dict[Under, str] = field(default_factory=dict)
     owed_all: bool = True
+    is_used: bool = False
     stirred: Event = field(default_factory=Event)
+    others: Callable[[], Sequence[StoredLog]] = tuple
 
     def owe(self, names: Mapping[Under, str]) -> None:
         """Have these told to the broker as soon as it can be reached."""
@@ -59,7 +64,18 @@ class LeaseSide:
             self.owed, self.owed_all = {}, True
         self.stirred.set()
 
+    def keep(self, key: tuple[str, ...], terms: LeaseTerms) -> None:
+        """This window is open, and was used last; past WINDOWS_MAX the one that was not for longest is forgotten."""
+        known = self.windows.get(key)
+        if known is not None:
+            self.forget(known.name)
+        while len(self.windows) >= WINDOWS_MAX:
+            self.forget(next(iter(self.windows.values())).name)
+        self.windows[key] = terms
+        self.keys[terms.name] = key
+
     def forget(self, name: LeaseName) -> None:
         """This window serves nobody any more."""
-        for key in [key for key, terms in self.windows.items() if terms.name == name]:
+        key = self.keys.pop(name, None)
+        if key is not None:
             del self.windows[key]

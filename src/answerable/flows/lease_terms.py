@@ -6,17 +6,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.name import NAME_BYTES, lease_name
-from answerable.core.lease.scope import filled
+from answerable.core.lease.scope import filled, scope_values
 from answerable.core.ledger.warrant import BrokeredAction
 from answerable.core.ledger.warrant_token import LeaseTerms
-from answerable.core.registry.lease_template import ARGUMENT
 from answerable.core.registry.model_use import check_model
 from answerable.errors import Unavailable
-from answerable.flows.lease_side import WINDOWS_MAX
 from answerable.flows.refuse_revoked import judged_now
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
+    from answerable.core.lease.lease import Under
     from answerable.flows.lease_side import LeaseSide
     from answerable.flows.walk import Walk
     from answerable.ports.entropy import Entropy
@@ -36,6 +35,11 @@ class ActionNames(NamedTuple):
     def lease(self) -> str:
         """Name of the lease, empty where there is none."""
         return self.brokered.terms.name if self.brokered is not None else ""
+
+    @property
+    def lease_target(self) -> str:
+        """Where it may be live, empty where there is none."""
+        return self.brokered.terms.target if self.brokered is not None else ""
 
 
 UNNAMED: Final = ActionNames("", None)
@@ -63,11 +67,19 @@ def brokered_action(
         raise Unavailable(
             "no broker is set up, and this action needs a credential", code="broker.none", port="lease_broker"
         )
+    side.is_used = True
     if capability.lease.model:
         signed = walk.manifests.current(verified.caller.agent)
         model = verified.arguments.get(capability.lease.model)
         check_model(signed.manifest if signed is not None else None, str(model))
-    scope = filled(capability.lease.grants.thaw(), _values(verified))
+    values = scope_values(
+        capability.arguments,
+        verified.arguments,
+        resource=verified.resource_id,
+        mandate=verified.mandate.id,
+        agent=verified.caller.agent,
+    )
+    scope = filled(capability.lease.grants.thaw(), values)
     ends = side.lives.ends(
         capability.lease.window, ttl_seconds=capability.lease.ttl_seconds, tier=capability.tier, at=at
     )
@@ -79,9 +91,10 @@ def brokered_action(
         scope=scope,
         expires_at=ends,
     )
-    if terms.window == "task":
-        terms = _window(side, verified, terms, at, walk.entropy)
     judged = judged_now(walk, verified)
+    under = tuple(dict.fromkeys((str(kind), name) for kind, name in (*judged.reach, *judged.names)))
+    if terms.window == "task":
+        terms = _window(side, verified, terms, under, at, walk.entropy)
     return BrokeredAction(
         broker=side.broker,
         terms=terms,
@@ -89,42 +102,34 @@ def brokered_action(
         agent=verified.caller.agent,
         capability=capability.name,
         tier=capability.tier,
-        under=tuple(dict.fromkeys((kind, name) for kind, name in (*judged.reach, *judged.names))),
+        under=under,
     )
 
 
 def _window(
-    side: LeaseSide, verified: VerifiedRequest, terms: LeaseTerms, at: UnixMillis, entropy: Entropy
+    side: LeaseSide,
+    verified: VerifiedRequest,
+    terms: LeaseTerms,
+    under: tuple[Under, ...],
+    at: UnixMillis,
+    entropy: Entropy,
 ) -> LeaseTerms:
-    """The open window of this hop of this mandate with this very scope, or a new one."""
+    """The open window of this hop of this mandate, this capability and this very scope, or a new one. Whatever ends or
+    holds one of its actions must end its credential, so that all of them stand under the same names."""
     hop = verified.hops[-1].hash if verified.hops else ""
-    key = (verified.mandate.id, hop, verified.caller.agent, terms.target, terms.scope.hex)
-    known = side.windows.pop(key, None)
+    capability = verified.resolved.capability.name
+    stands = (part for pair in under for part in pair)
+    key = (
+        verified.mandate.id, hop, verified.caller.agent, capability, terms.target, terms.scope.hex, *stands,
+    )  # fmt: skip
+    known = side.windows.get(key)
     name = (
         known.name
         if known is not None and known.expires_at - at >= WINDOW_LEFT_MS_MIN
         else lease_name(entropy.bytes(NAME_BYTES))
     )
-    while len(side.windows) >= WINDOWS_MAX:
-        side.windows.popitem(last=False)
     terms = LeaseTerms(
         name=name, target=terms.target, window="task", scope=terms.scope, expires_at=terms.expires_at
     )
-    side.windows[key] = terms
+    side.keep(key, terms)
     return terms
-
-
-def _values(verified: VerifiedRequest) -> dict[str, str]:
-    """What a scope may be filled with: texts and whole numbers, as the decided action has them."""
-    values = {
-        "resource": verified.resource_id,
-        "mandate": verified.mandate.id,
-        "agent": verified.caller.agent,
-    }
-    for one in verified.resolved.capability.arguments:
-        value = verified.arguments.get(one.name)
-        if isinstance(value, str):
-            values[f"{ARGUMENT}{one.name}"] = value
-        elif isinstance(value, int) and not isinstance(value, bool):
-            values[f"{ARGUMENT}{one.name}"] = str(value)
-    return values

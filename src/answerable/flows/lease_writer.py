@@ -13,7 +13,7 @@ from answerable.errors import AnswerableError, Unavailable
 from answerable.ports.lease_register import PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from answerable.core.lease.lease import Lease
     from answerable.ports.lease_register import LeaseRegister, Redemption, Taken
@@ -70,6 +70,13 @@ class LeaseWriter:
         waiting = self._waiting()
         self._put.append((lease, waiting))
         await self._written(waiting)
+
+    async def put_all(self, leases: Iterable[Lease]) -> None:
+        """As LeaseRegister.put, of many: written together. Raises Unavailable where one of them may not be."""
+        together = [(lease, self._waiting()) for lease in leases]
+        self._put += together
+        for _, waiting in together:
+            await self._written(waiting)
 
     def _waiting(self) -> _Waiting:
         if len(self._redeemed) + len(self._put) >= WAITING_MAX:

@@ -52,8 +52,9 @@ def _named(walk: Walk) -> list[tuple[LeaseName, str]]:
                 found.pop(name, None)
             else:
                 found[name] = str(leaf.get("target"))
-        elif targets.get(str(leaf.get("server"))):
-            found.setdefault(name, targets[str(leaf.get("server"))])
+        # What the registry says of the server today may be another target, which would know nothing of it.
+        elif target := str(leaf.get("lease_target") or targets.get(str(leaf.get("server")), "")):
+            found.setdefault(name, target)
     return list(found.items())
 
 

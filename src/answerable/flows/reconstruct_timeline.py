@@ -1,4 +1,4 @@
-"""From any id to its story: action, approval, mandate, agent, instance, manifest, person, digest or ledger index."""
+"""From any id to its story: action, approval, mandate, lease, agent, instance, manifest, person, digest or index."""
 
 from __future__ import annotations
 
@@ -22,10 +22,9 @@ def reconstruct_timeline(
 ) -> tuple[Line, ...]:
     """Every entry that belongs to `name`, in order, as sentences; empty when the ledger does not know the name.
 
-    The story of an action includes its approval, its mandate's beginning and end and its outcome; the story of a
-    mandate includes all actions under it; that of a manifest or an instance all that ran
-    under or in it. What
-    cannot be opened for want of a key is told from its leaf alone.
+    The story of an action includes its approval, how its lease stood, its mandate's beginning and end and its outcome;
+    the story of a mandate all actions under it; that of a lease all that it served; that of a manifest or an instance
+    all that ran under or in it. What cannot be opened for want of a key is told from its leaf alone.
     """
     moments = [opened_moment(stored, find_key) for stored in entries]
     found = story(moments, name)

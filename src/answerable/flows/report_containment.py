@@ -32,7 +32,7 @@ from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import AnswerableError, Refused, shown
 from answerable.flows.end_instance import written
-from answerable.flows.end_leases import leases_within
+from answerable.flows.end_leases import LeasesWithin, leases_within
 from answerable.flows.find_outstanding import outstanding_of
 from answerable.flows.place_hold import open_mandates
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
@@ -55,6 +55,9 @@ RETRY_SECONDS: Final = 0.2
 
 OTHERS_MILLIS: Final = 30_000
 """Beyond the longest that an action in flight may take: how long a report waits for the ends that others know."""
+LEASES_ENDING_MILLIS: Final = 30_000
+"""How long after its placing the report of a hold waits for leases that are being ended: what a broker by its defaults
+gives one attempt to revoke."""
 AT_A_TIME: Final = 4
 """Holds that a round looks at, fewer than scans are kept: no log is read twice for them."""
 
@@ -107,7 +110,7 @@ async def report_containment(
         counted.update(part.counted)
     mandates = await anyio.to_thread.run_sync(open_mandates, walk, hold)
     leases = await leases_within(walk, hold)
-    live, is_live_all = await _still_live(walk, hold, flights, workloads, leases.live)
+    live, is_live_all = await _still_live(walk, hold, flights, workloads, leases)
     return ContainmentReport(
         hold=hold,
         log=walk.ledger.origin,
@@ -134,7 +137,13 @@ async def report_containment(
         entries=own.entries,
         recorded=scan.report,
         leases=leases.ended,
+        leases_due_at=_leases_due(hold, leases, walk.clock.now()),
     )
+
+
+def _leases_due(hold: Hold, leases: LeasesWithin, now: int) -> int:
+    due = hold.at + LEASES_ENDING_MILLIS
+    return due if leases.ending and now < due else 0
 
 
 async def record_reports(
@@ -161,6 +170,8 @@ async def record_reports(
             longest = walk.limits.intent_ttl_ms + walk.limits.upstream_ms_max + OTHERS_MILLIS
             if report.running and walk.clock.now() < hold.at + longest:
                 # In another log; by then, its process has ended it, or has not been there to say so.
+                continue
+            if report.leases_due_at:
                 continue
             await _record(walk, report)
             done += 1
@@ -221,7 +232,7 @@ async def _still_live(
     hold: Hold,
     flights: Sequence[Flight],
     workloads: Workloads | None,
-    leases: Sequence[StillLive],
+    leases: LeasesWithin,
 ) -> tuple[tuple[StillLive, ...], bool]:
     """Those that nobody can say an end of first, then those that last longest; and whether these are all."""
     found = [
@@ -234,9 +245,9 @@ async def _still_live(
         for one in flights
         if not one.status
     ]
-    found += leases
+    found += leases.live
     # Of tokens it is not known here which server they are shown to.
-    is_all = walk.tokens is None or hold.what.kind not in _ON_TARGETS
+    is_all = leases.is_all and (walk.tokens is None or hold.what.kind not in _ON_TARGETS)
     if hold.what.kind not in _ON_TARGETS:
         tokens, all_tokens = await anyio.to_thread.run_sync(_tokens, walk, hold)
         found += tokens

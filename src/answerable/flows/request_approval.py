@@ -10,6 +10,7 @@ from anyio import Event
 from answerable.core.approval.action_object import action_object
 from answerable.core.approval.approval import Approval, ApprovalId
 from answerable.core.approval.card import card_of
+from answerable.core.approval.visible import visible
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.mandate.spend import money_moved
@@ -34,8 +35,8 @@ async def request_approval(
     """The approval this action waits for: the one asked for by the same agent, mandate and digest, or a new one.
 
     One that asks for other people than policy does by now, about another subject, or that showed another action object
-    than there would be now, is void, and people are asked anew. Raises Refused (`approval.too_many`, recorded) when the
-    agent has too many waiting, Unavailable.
+    than there would be now, is void, and people are asked anew. Raises Refused, recorded: `approval.denied` while a no
+    of people to this very question holds, `approval.too_many` when the agent has too many waiting; and Unavailable.
     """
     mandate, asking = verified.mandate, walk.under_way.asking
     key = (verified.caller.agent, mandate.id, verified.request.action.digest)
@@ -50,6 +51,11 @@ async def request_approval(
             return waiting
         void(walk, waiting, other)
         noted = (f"asked before, as {waiting.id}: since then {' and '.join(other)} changed",)
+    said_no = walk.approvals.denied(*key, at) if waiting is None else None
+    if said_no is not None and not unlike_shown(said_no, verified, decision):
+        # People are asked once: who asks again gets their answer.
+        no = no_from(told_no(said_no), verified)
+        raise await refuse_action(walk, verified.request, verified.caller, no)
     mine = [a for a in walk.approvals.all(pending_only=True, now=at) if a.agent == verified.caller.agent]
     waits = len(mine) + sum(agent == verified.caller.agent for agent, _, _ in asking)
     if waits >= walk.limits.approvals_pending_per_agent_max:
@@ -65,6 +71,17 @@ async def request_approval(
     finally:
         del asking[key]
         done.set()
+
+
+def told_no(approval: Approval) -> Refused:
+    """What the agent is told of a no: who of whom it was not said, but why, where they said why."""
+    said = [one for one in approval.answers if one.verdict == "deny"]
+    why = tuple(visible(one.comment) for one in said if one.comment)
+    return Refused(
+        f"approval {approval.id} was denied by people; nothing has been done, and nobody is asked again about the same",
+        code="approval.denied",
+        reasons=("denied by people", *why),
+    )
 
 
 async def _asked(

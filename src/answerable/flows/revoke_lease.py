@@ -15,6 +15,8 @@ import anyio
 
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.lease_desk import NO_TARGET
+from answerable.flows.stray_cancels import no_stray_cancels
+from answerable.ports.credential_issuer import PORT as ISSUER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,20 +60,24 @@ def begin(desk: LeaseDesk, names: Iterable[LeaseName], *, why: str) -> None:
         desk.ending[name] = anyio.Event()
         desk.credentials.pop(name, None)
         queue = desk.queues[lease.target]
-        queue.waiting.append((name, why))
+        (queue.again if lease.state == "unrevoked" else queue.waiting).append((name, why))
         if queue.enders < desk.limits.enders_per_target:
             queue.enders += 1
             desk.tasks.start_soon(_end_waiting, desk, queue)
 
 
 async def _end_waiting(desk: LeaseDesk, queue: EndQueue) -> None:
-    """End what waits in this queue, one after another, until nothing does."""
+    """End what waits in this queue, one after another, until there is nothing that this task may take."""
+    retrying_max = max(1, desk.limits.enders_per_target // 2)
     try:
-        while queue.waiting:
-            name, why = queue.waiting.popleft()
+        while queue.waiting or (queue.again and queue.retrying < retrying_max):
+            is_again = not queue.waiting
+            name, why = queue.again.popleft() if is_again else queue.waiting.popleft()
+            queue.retrying += is_again
             try:
                 await _attempt(desk, name, why)
             finally:
+                queue.retrying -= is_again
                 desk.ending.pop(name).set()
     finally:
         queue.enders -= 1
@@ -106,7 +112,10 @@ async def _ended(desk: LeaseDesk, lease: Lease, why: str) -> Lease:
     fault = NO_TARGET
     if target is not None:
         try:
-            with anyio.fail_after(desk.limits.revoke_seconds_max):
+            with (
+                anyio.fail_after(desk.limits.revoke_seconds_max),
+                no_stray_cancels(port=ISSUER, effect="unknown"),
+            ):
                 revoked = await target.issuer.revoke(lease.name)
             return lease.ended(desk.clock.now(), revoked, why=why)
         except Unavailable as failed:

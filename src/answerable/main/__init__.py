@@ -61,7 +61,7 @@ def up(
         ),
     ] = "",
 ) -> int | None:
-    """Run the whole product in one process.
+    """Run the whole product, and keep what runs beside it: a witness, and a broker where there is a target.
 
     On an embedded default: registers in SQLite, the ledger in files.
 
@@ -141,9 +141,14 @@ def serve_broker(
 
     Its targets are files in `broker.targets`. `answerable up` runs one by itself once there is such a file.
     """
-    from answerable.wiring import broker
+    from answerable.wiring import broker, guarding
 
     settings = shell.settings()
+    # Before any secret is read: what this process holds is in no core file, and no neighbour of its user looks in.
+    if not guarding.without_core_dumps() or not guarding.without_tracing():
+        shell.terminal.say(
+            "other processes of this user can look into the broker: its secrets are not kept from them"
+        )
 
     def started(listeners: Listeners, opened: Broker, left: int) -> None:
         say = shell.terminal.say

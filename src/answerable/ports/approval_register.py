@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 class ApprovalRegister(Protocol):
     """Promises: `add`, `replace` and `use` are on stable storage when they return and survive a restart; `use` succeeds
-    at most once for an approval, whoever races; `matching` is synchronous and does no I/O.
+    at most once for an approval, whoever races; `matching` and `denied` are
+    synchronous and do no I/O.
 
     Raises only Unavailable (`register.*`) and, from `add`, Malformed (`approval.duplicate`).
     """
@@ -25,6 +26,10 @@ class ApprovalRegister(Protocol):
 
     def matching(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
         """The pending or approved approval for this action digest (32 bytes) that has not expired at `now`."""
+        ...
+
+    def denied(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
+        """What people last said of this action, if that was no and its time is not over at `now`."""
         ...
 
     def add(self, approval: Approval) -> None:

@@ -58,3 +58,8 @@ class CredentialIssuer(Protocol):
         """What the target itself says this lease may do, one right a line, sorted: to compare with the scope. Empty for
         one that is gone. Raises Refused (`lease.untold`) where the target cannot say."""
         ...
+
+    async def close(self) -> None:
+        """Let go of the connections that are kept warm; leases stay as they are. Idempotent, and raises nothing, also
+        where the target is away. Whatever is asked afterwards opens its own again."""
+        ...

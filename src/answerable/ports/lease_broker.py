@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from answerable.core.canonical import JSONValue
     from answerable.core.lease.credential import IssuerTraits
     from answerable.core.lease.lease import Lease, Under
     from answerable.core.lease.name import LeaseName
+    from answerable.core.lease.use import Right
     from answerable.core.lease.wire import LeaseList
     from answerable.ports.lease_register import LeaseChange
 
@@ -34,6 +36,15 @@ class BrokerTarget:
     name: str
     kind: str
     traits: IssuerTraits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueSecret:
+    """A standing secret of the broker that is to be replaced. why: in words. targets: those that use it."""
+
+    name: str
+    why: str
+    targets: tuple[str, ...] = ()
 
 
 class LeaseBroker(Protocol):
@@ -68,4 +79,18 @@ class LeaseBroker(Protocol):
 
     async def strays(self) -> tuple[Sequence[tuple[str, str, bool]], dict[str, str]]:
         """As flows.settle_leases.find_strays: target, name and whether it was once a lease here; faults by target."""
+        ...
+
+    async def due_secrets(self) -> Sequence[DueSecret]:
+        """Standing secrets that are to be replaced, by name, as the broker saw them last. None of them is shown."""
+        ...
+
+    async def rights(self, target: str, grants: JSONValue) -> Sequence[Right]:
+        """What these grants come to at this target, as ports.target_rights says; empty where nobody can tell. Raises
+        Unavailable, too, where the broker has no such target (`broker.failed`)."""
+        ...
+
+    async def narrowed(self, target: str, grants: JSONValue, kept: Sequence[str]) -> JSONValue:
+        """These grants with the rights at these places alone, as ports.target_rights says; None where nothing would be
+        left. Raises as `rights`."""
         ...

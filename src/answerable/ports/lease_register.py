@@ -67,12 +67,18 @@ class LeaseRegister(Protocol):
         """The leases that ended last, the last first."""
         ...
 
+    def left(self, at: UnixMillis, limit: int, *, after: str = "") -> Sequence[Lease]:
+        """The leases that ended and of which something works still at this time, by name, after this one. What stands
+        for good, as a static secret does, is no lease's."""
+        ...
+
     def changes(self, log: str, after: int, limit: int = CHANGES_MAX) -> Sequence[LeaseChange]:
         """The leases of this log that changed after the change of this number, in the order of their last changes."""
         ...
 
-    def acknowledged(self, log: str) -> int:
-        """Up to which change the keeper of this log has written down all of its leases, as it said; 0 at first."""
+    def acknowledged(self, log: str) -> int | None:
+        """Up to which change the keeper of this log has written down all of its leases, as it said; None as long as it
+        has said nothing, so that whoever kept a log with another register is told apart."""
         ...
 
     def acknowledge(self, log: str, number: int) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from answerable.core.lease.credential import Secret
     from answerable.core.lease.secret_watch import SecretWatch
@@ -25,6 +26,21 @@ class CheckedOut:
     name: str
     version: int
     secret: Secret = field(repr=False)
+
+    @property
+    def text(self) -> str:
+        """Its value, to be used at once."""
+        return self.secret.reveal(VALUE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """Whatever the target may take at present. prepared: what is being put in the place of `current`. before: versions
+    that were kept for those who still have them, the newest first."""
+
+    current: CheckedOut
+    prepared: CheckedOut | None = None
+    before: tuple[CheckedOut, ...] = ()
 
 
 class SecretStore(Protocol):
@@ -46,6 +62,27 @@ class SecretStore(Protocol):
         """Keep its next version, which is given out from now on; the older ones are retired, their values forgotten,
         unless they are kept for those who still have them. Raises Refused (`secret.missing`, `secret.same`,
         `secret.full`), Malformed (`secret.value`)."""
+        ...
+
+    def rotating(self, name: str) -> AbstractContextManager[None]:
+        """For the length of a rotation at the target: one at a time, of all processes; a killed one holds nobody up.
+        Entering it raises Refused (`secret.rotating`)."""
+        ...
+
+    def prepare(self, name: str, value: bytes) -> StoredSecret:
+        """Keep this as the next version, which `check_out` does not give yet. Where one is prepared already, that one
+        stays: a target may know it. Raises Refused (`secret.missing`, `secret.retired`, `secret.same`,
+        `secret.canary`), Malformed (`secret.value`)."""
+        ...
+
+    def candidates(self, name: str, *, by: str) -> Candidates:
+        """Every value that the target may take. Raises Refused, as `check_out`."""
+        ...
+
+    def settle(self, name: str) -> StoredSecret:
+        """The prepared version is given out from now on. The one before stays among the candidates until the next, for
+        a target that was brought back to where it stood, unless the secret was exposed; those before it are forgotten.
+        Where none is prepared, nothing changes. Raises Refused (`secret.missing`, `secret.full`)."""
         ...
 
     def retire(self, name: str, *, only_old: bool = False) -> StoredSecret:
@@ -72,6 +109,10 @@ class SecretStore(Protocol):
 
     def watch(self) -> SecretWatch:
         """Looks for all of them, planted ones too, in what passes; shows none."""
+        ...
+
+    def state(self) -> object:
+        """Another value whenever any secret is another. Cheap."""
         ...
 
     def change_key(self) -> int:

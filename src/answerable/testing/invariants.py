@@ -16,6 +16,7 @@ from answerable.testing.builders import compiled_once
 from answerable.testing.histories import history_faults
 from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
+from answerable.verify.lease_entries import LeaseEntries
 from answerable.verify.ledger_replay import replay_entries
 from answerable.verify.links import Pairing, Runs
 
@@ -78,7 +79,7 @@ def _leaf(stored: StoredEntry) -> Members:
 def _readable(entries: Sequence[StoredEntry]) -> Iterable[str]:
     """What a stranger checks: shapes, commitments, that every intent has one end and refers to entries before it, and
     that no run has a hole."""
-    pairing, runs, citations = Pairing(), Runs(), Citations()
+    pairing, runs, citations, leases = Pairing(), Runs(), Citations(), LeaseEntries()
     for stored in entries:
         leaf = read_leaf(stored.leaf)
         if isinstance(leaf, Fault):
@@ -88,6 +89,7 @@ def _readable(entries: Sequence[StoredEntry]) -> Iterable[str]:
             pairing.fault(stored.index, leaf, stored.leaf_hash),
             runs.fault(stored.index, leaf, stored.leaf_hash),
             citations.fault(stored.index, leaf, stored.leaf_hash),
+            leases.fault(stored.index, leaf),
             payload_fault(leaf, stored.attachment),
         ):
             if fault is not None:

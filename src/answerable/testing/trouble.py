@@ -280,6 +280,12 @@ class TroubledApprovals:
             "approvals.matching", lambda: self._register.matching(agent, mandate, digest, now)
         )
 
+    def denied(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
+        """As the port says, or not."""
+        return self._trouble.call(
+            "approvals.denied", lambda: self._register.denied(agent, mandate, digest, now)
+        )
+
     def add(self, approval: Approval) -> None:
         """As the port says."""
         self._trouble.call("approvals.add", lambda: self._register.add(approval))

@@ -18,7 +18,7 @@ from answerable.core.decision.asked import read_question
 from answerable.core.decision.decision import after_narrowing
 from answerable.core.decision.obligation import kinds_of
 from answerable.core.decision.question import UNMAPPABLE
-from answerable.core.ledger.records import SOURCES_CHARS_MAX, SOURCES_MAX
+from answerable.core.ledger.decided import SOURCES_CHARS_MAX, SOURCES_MAX
 from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, shown

@@ -23,6 +23,8 @@ from answerable.verify.evidence_report import EvidenceReport, ShownEntry
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.leaf_shapes import AnswerLeaf, CitedLeaf, EndLeaf, GenesisLeaf
 from answerable.verify.leaf_types import Leaf
+from answerable.verify.lease_entries import lease_fault
+from answerable.verify.lease_shapes import LeaseLeaf
 from answerable.verify.ledger_history import CLOCK_SKEW_MS_MAX
 from answerable.verify.links import Pairing, step_fault
 from answerable.verify.report import Caveat, Finding, instant
@@ -237,6 +239,8 @@ class _Check:
         if isinstance(leaf, GenesisLeaf) and leaf.origin != self._claimed.origin:
             yield Fault("genesis.key", f"the genesis entry names another log: {shown(leaf.origin)}")
         found = [self._run_fault(leaf, hashed), self._citations.fault(index, leaf, hashed)]
+        if isinstance(leaf, LeaseLeaf):
+            found.append(lease_fault(leaf))
         if not isinstance(leaf, EndLeaf) or leaf.intent in self._here:
             found.append(self._pairing.fault(index, leaf, hashed))
         else:

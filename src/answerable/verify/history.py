@@ -12,6 +12,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import HASH_BYTES
 from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault
+from answerable.verify.lease_entries import LeaseEntries
 from answerable.verify.links import Pairing, Runs
 from answerable.verify.log_signatures import KEPT
 from answerable.verify.report import Finding, LedgerReport, Standing
@@ -57,6 +58,7 @@ class History:
         self._is_whole = True
         self._chain = chain_start(signatures.origin)
         self._pairing, self._runs, self._citations = Pairing(mark=orders.mark), Runs(), Citations()
+        self._leases = LeaseEntries()
         self._times = Times(signatures.witnessed, step_back_ms=step_back_ms, skew_ms=skew_ms)
         self._tags: Counter[int] = Counter()
         self._compared = 0
@@ -148,6 +150,7 @@ class History:
         yield from self._pairing.joined(stretch.pairing)
         yield from self._runs.joined(stretch.runs)
         yield from self._citations.joined(stretch.citations)
+        yield from self._leases.joined(stretch.leases)
 
     # --- tree -----------------------------------------------------------------------------------------
 

@@ -100,6 +100,7 @@ class IntentLeaf(Leaf):
     instance: str | UnsetType = UNSET
     key: str | UnsetType = UNSET
     lease: str | UnsetType = UNSET
+    lease_target: str | UnsetType = UNSET
     mandate_ref: Reference | UnsetType = UNSET
     manifest: Digest | UnsetType = UNSET
     manifest_fields: dict[str, str] | UnsetType = UNSET

@@ -15,6 +15,7 @@ from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
 from answerable.verify.leaf_shapes import EndLeaf, GenesisLeaf, IntentLeaf, RecoveryLeaf
 from answerable.verify.leaf_types import Leaf
+from answerable.verify.lease_entries import LeaseEntries
 from answerable.verify.links import Pairing, Runs
 from answerable.verify.report import Finding, Findings
 
@@ -70,6 +71,7 @@ class Stretch:
     pairing: Pairing = field(default_factory=Pairing)
     runs: Runs = field(default_factory=Runs)
     citations: Citations = field(default_factory=Citations)
+    leases: LeaseEntries = field(default_factory=LeaseEntries)
     torn_bytes: int = 0
     read_bytes: int = 0
 
@@ -104,6 +106,7 @@ class Reading:
         self.pairing = Pairing(first, mark=orders.mark)
         self.runs = Runs(first)
         self.citations = Citations(first)
+        self.leases = LeaseEntries(first)
         self._first = first
         self._origin, self._key = orders.origin, orders.key
         self._latest = 0
@@ -127,8 +130,11 @@ class Reading:
         linked = placed = None
         if isinstance(leaf, IntentLeaf):
             linked = self.pairing.begun(index, leaf, hashed) or self.citations.referred(index, leaf)
+            self.leases.fault(index, leaf)
         elif isinstance(leaf, EndLeaf):
             linked = self.pairing.ended(index, leaf)
+        elif tag == Tag.LEASE:
+            linked = self.leases.fault(index, leaf)
         else:
             linked = self.citations.fault(index, leaf, hashed)
         if not index or tag in _PLACED:
@@ -146,6 +152,7 @@ class Reading:
         stretch.hashes, stretch.blocks = b"".join(self.hashes), self._block_roots()
         stretch.ats, stretch.tags = self.ats, self.tags
         stretch.pairing, stretch.runs, stretch.citations = self.pairing, self.runs, self.citations
+        stretch.leases = self.leases
         return stretch
 
     def _block_roots(self) -> bytes:

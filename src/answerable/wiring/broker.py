@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import pwd
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,15 +17,17 @@ from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import FrontLimits, listen, run, serve
 from answerable.core.identity.keys import public_key
-from answerable.errors import AnswerableError, Malformed, Unavailable
+from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
 from answerable.flows.lease_writer import LeaseWriter
-from answerable.flows.revoke_lease import begin
+from answerable.flows.revoke_lease import begin, told
+from answerable.flows.rotate_due import keep_rotating
+from answerable.flows.secret_desk import keep_looking, look
 from answerable.flows.settle_leases import keep_settling, reopen
+from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
-from answerable.wiring.secret_store import secrets_of
-from answerable.wiring.target_files import SUFFIX, read_targets
-from answerable.wiring.target_kinds import TargetWorld
+from answerable.wiring.own_secrets import own_secrets, secret_desk, target_world
+from answerable.wiring.target_files import SUFFIX, checked_targets, read_targets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -33,12 +35,14 @@ if TYPE_CHECKING:
 
     from answerable.adapters.uvicorn_front import Listeners
     from answerable.core.identity.keys import PublicKey
+    from answerable.flows.secret_desk import SecretDesk
     from answerable.wiring.setting_tree import Settings
 
 __all__ = ["Broker", "opened_broker", "run", "serve_broker"]
 
 KEYS_BYTES_MAX: Final = 65_536
 LOOK_SECONDS: Final = 1.0
+CLOSE_SECONDS_MAX: Final = 3.0
 DAY_MS: Final = 86_400_000
 SOCKET_MODE: Final = 0o666
 """The kernel says who connects, and only the users that the settings name are answered; before them, anybody."""
@@ -64,17 +68,11 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
     Raises Malformed (`target.faults`) that names the first fault of the target files and counts the others,
     Unavailable: `register.*`, `target.files`, `broker.user`.
     """
-    found, faults = read_targets(settings.broker.targets)
-    if faults:
-        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
-        raise Malformed(f"targets: {faults[0]}{more}", code="target.faults")
+    found = checked_targets(settings.broker.targets)
     clock, entropy = SystemClock(), SystemEntropy()
-    world = TargetWorld(clock=clock, entropy=entropy, secret_of=secrets_of(settings))
     limits = _limits(settings)
-    targets = {}
-    for one in found:
-        built = one.kind.build(one.settings, world)
-        targets[one.name] = DeskTarget.of(built.issuer, built.target, limits)
+    built = [(one, one.kind.build(one.settings, target_world(settings, one.name))) for one in found]
+    targets = {one.name: DeskTarget.of(its.issuer, its.target, limits, its.rights) for one, its in built}
     settings.broker.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     register = SqliteLeaseRegister(settings.broker.directory / "leases.db")
     try:
@@ -88,6 +86,7 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
                 entropy=entropy,
                 targets=targets,
                 limits=limits,
+                secrets=secret_desk(settings, found, own_secrets(built), entropy),
             ),
             writer=writer,
             keys=_Keys(settings.broker.warrant_keys).now,
@@ -112,13 +111,19 @@ async def serve_broker(
     started: with how many leases an earlier process left. Raises as `opened_broker`, and `front.*`.
     """
     stop = anyio.Event()
-    async with anyio.create_task_group() as listening:
-        listening.start_soon(stop_on_signal, stop)
-        if until_eof:
-            listening.start_soon(stop_at_eof, stop)
-        while not stop.is_set():
-            await _serve_once(settings, door, stop, started)
-        listening.cancel_scope.cancel()
+    try:
+        async with anyio.create_task_group() as listening:
+            listening.start_soon(stop_on_signal, stop)
+            if until_eof:
+                listening.start_soon(stop_at_eof, stop)
+            while not stop.is_set():
+                await _serve_once(settings, door, stop, started)
+            listening.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        ours = first_of_ours(group)
+        if ours is None:
+            raise
+        raise ours from group
 
 
 async def _serve_once(
@@ -135,9 +140,14 @@ async def _serve_once(
         async with anyio.create_task_group() as beside:
             desk.tasks = beside
             beside.start_soon(_set_with, stop, ending)
+            beside.start_soon(_let_go, desk, ending)
             beside.start_soon(_end_when_changed, settings.broker.targets, seen, ending)
             beside.start_soon(broker.writer.run)
             beside.start_soon(keep_settling, desk)
+            if desk.secrets is not None:
+                await _looked(desk.secrets)
+                beside.start_soon(keep_looking, desk.secrets)
+                beside.start_soon(keep_rotating, desk.secrets)
             left = reopen(desk)
             await serve(
                 door(broker),
@@ -145,14 +155,29 @@ async def _serve_once(
                 limits=FrontLimits(**asdict(settings.front)),
                 started=lambda bound: started(bound, broker, left),
                 stop=ending,
+                uids=broker.uids,
             )
             await _ended(desk, settings.front.grace_seconds)
             beside.cancel_scope.cancel()
+        await _disconnected(desk)
+
+
+async def _looked(secrets: SecretDesk) -> None:
+    """Before the first action. What cannot be read now is said and looked for again."""
+    with suppress(AnswerableError):
+        await look(secrets)
 
 
 async def _set_with(one: anyio.Event, other: anyio.Event) -> None:
     await one.wait()
     other.set()
+
+
+async def _let_go(desk: LeaseDesk, ending: anyio.Event) -> None:
+    """Answer whoever waits for changes, once it is to end: the door closes when nobody is being answered."""
+    await ending.wait()
+    desk.is_stopping = True
+    told(desk)
 
 
 async def _end_when_changed(directory: Path, seen: object, ending: anyio.Event) -> None:
@@ -192,6 +217,14 @@ async def _ended(desk: LeaseDesk, seconds_max: float) -> None:
     with anyio.move_on_after(seconds_max):
         for going in list(desk.ending.values()):
             await going.wait()
+
+
+async def _disconnected(desk: LeaseDesk) -> None:
+    """Let go of every connection of the broker's own: this process may go on with other targets."""
+    with anyio.move_on_after(CLOSE_SECONDS_MAX):
+        async with anyio.create_task_group() as tasks:
+            for one in desk.targets.values():
+                tasks.start_soon(one.issuer.close)
 
 
 def _limits(settings: Settings) -> LeaseLimits:

@@ -44,6 +44,15 @@ class BrokerSettings:
             unit="path",
         ),
     )
+    refuse_exposed: bool = flag(
+        True,
+        "nothing is begun at a target of whose static secrets one was exposed, until it is replaced; leases are ended",
+    )
+    rotate_accounts: bool = flag(
+        True,
+        "the broker changes passwords of its own accounts at targets, where these are in its store and can be changed, "
+        "on their day and after exposure; false leaves that to `answerable secret rotate --at-target`",
+    )
     warrant_keys: Path = field(
         default=Path("warrant-keys.json"),
         metadata=about(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from functools import partial
@@ -16,6 +17,7 @@ from answerable.core.ledger.warrant_token import SignedWarrant
 from answerable.errors import Broken, Unavailable
 from answerable.flows.lease_side import LeaseLives, LeaseSide
 from answerable.wiring.kept_process import KeptProcess
+from answerable.wiring.shards import other_shards
 from answerable.wiring.target_files import has_targets
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ def lease_side(settings: Settings) -> LeaseSide:
     return LeaseSide(
         broker=broker.name,
         asks=HttpLeaseBroker(broker.socket),
+        others=partial(other_shards, settings),
         lives=LeaseLives(
             action_ms=broker.action_seconds * 1000,
             task_ms=broker.task_seconds * 1000,
@@ -84,7 +87,20 @@ def _signed(key: SigningKey, origin: str, warrant: Warrant) -> str:
 
 
 def _publish(path: Path, key: SigningKey) -> None:
-    """Have the public key among those in this file, whole or not at all."""
+    """Have the public key among those in this file, whole or not at all; one gateway at a time, so that none writes
+    over what another has just put there. Raises Unavailable (`key.*`)."""
+    try:
+        lock = os.open(path.with_name(f".{path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _publish_alone(path, key)
+    finally:
+        os.close(lock)
+
+
+def _publish_alone(path: Path, key: SigningKey) -> None:
     own = json.loads(key.public.jwk)
     try:
         known = json.loads(path.read_bytes())["keys"]
@@ -104,8 +120,12 @@ def _publish(path: Path, key: SigningKey) -> None:
             os.fsync(descriptor)
         os.replace(draft, path)
     except OSError as error:
-        message = f"`{path.name}` cannot be written: {(error.strerror or 'unknown fault').lower()}"
-        raise Unavailable(message, code="key.unwritable", port="key_file") from None
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> Unavailable:
+    message = f"`{path.name}` cannot be written: {(error.strerror or 'unknown fault').lower()}"
+    return Unavailable(message, code="key.unwritable", port="key_file")
 
 
 async def kept_broker(settings: Settings, command: tuple[str, ...]) -> None:

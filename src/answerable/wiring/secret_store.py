@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.secret_store import Keyring, SealedSecretStore
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.errors import Malformed
-from answerable.ports.secret_store import VALUE
+from answerable.errors import Malformed, Unavailable
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
@@ -29,18 +28,41 @@ def open_secrets(settings: Settings) -> SecretStore:
     return SealedSecretStore.open(broker.directory / DIRECTORY, keyring, clock=SystemClock(), entropy=entropy)
 
 
-def secrets_of(settings: Settings) -> Callable[[str], bytes]:
-    """What references in target files point at: those of settings, and `store:NAME` for one of the store."""
-    return partial(_secret_of, settings)
+def has_store(settings: Settings) -> bool:
+    """Whether anything was ever kept there."""
+    try:
+        return (settings.broker.directory / DIRECTORY).is_dir()
+    except PermissionError:
+        message = "the directory of secrets cannot be read by this account: it is the broker's"
+        raise Unavailable(message, code="secrets.unavailable", port="secret_store") from None
 
 
-def _secret_of(settings: Settings, reference: str) -> bytes:
+def secrets_of(settings: Settings, *, by: str = "target settings") -> Callable[[str], bytes]:
+    """What references in target files point at: those of settings, and `store:NAME` for one of the store. by: whom the
+    store is to name as its user."""
+    return partial(_secret_of, settings, by)
+
+
+def others_of(settings: Settings, *, by: str) -> Callable[[str], tuple[bytes, ...]]:
+    """What such a reference may have meant just before, or will just after, while it is being changed at its target."""
+    return partial(_others_of, settings, by)
+
+
+def _others_of(settings: Settings, by: str, reference: str) -> tuple[bytes, ...]:
+    if not reference.startswith(STORE) or not has_store(settings):
+        return ()
+    found = open_secrets(settings).candidates(reference.removeprefix(STORE), by=by)
+    prepared = (found.prepared,) if found.prepared is not None else ()
+    return tuple(one.text.encode() for one in (*prepared, found.current, *found.before))
+
+
+def _secret_of(settings: Settings, by: str, reference: str) -> bytes:
     if not reference.startswith(STORE):
         return secret(reference, data=settings.broker.targets)
     name = reference.removeprefix(STORE)
-    if not (settings.broker.directory / DIRECTORY).is_dir():
+    if not has_store(settings):
         raise Malformed(
             "there is no store of secrets yet: `answerable secret put NAME`", code="secret.reference"
         )
-    found = open_secrets(settings).check_out(name, by="target settings")
-    return found.secret.reveal(VALUE).encode()
+    found = open_secrets(settings).check_out(name, by=by)
+    return found.text.encode()

@@ -18,9 +18,10 @@ from answerable.adapters.uvicorn_front import (
     serve,
     tls_context,
 )
-from answerable.errors import AnswerableError, Broken, Unavailable
+from answerable.errors import Broken, Unavailable
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
 from answerable.wiring.console import open_console, serve_console
+from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.identity import require_open
 from answerable.wiring.identity_doors import by_path, let_svids_in, listen_for_workloads, serve_bundle
 from answerable.wiring.kept_process import KeptProcess
@@ -94,15 +95,6 @@ async def serve_product(
         if ours is None:
             raise
         raise ours from group
-
-
-def first_of_ours(group: BaseExceptionGroup[BaseException]) -> AnswerableError | None:
-    """The first error of the family in a group, however deep."""
-    for error in group.exceptions:
-        found = first_of_ours(error) if isinstance(error, BaseExceptionGroup) else error
-        if isinstance(found, AnswerableError):
-            return found
-    return None
 
 
 async def _serve_product(

@@ -258,9 +258,16 @@ class _Reader:
 
 
 def checked_value(
-    value: object, default: object, *, unit: str, minimum: float | None, maximum: float | None
+    value: object,
+    default: object,
+    *,
+    unit: str,
+    minimum: float | None,
+    maximum: float | None,
+    references: tuple[str, ...] = ("file:PATH", "env:NAME"),
 ) -> object:
-    """A value as a setting of this default, unit and bounds takes it. Raises Malformed (`settings.value`)."""
+    """A value as a setting of this default, unit and bounds takes it. references: what a secret may be where it stands.
+    Raises Malformed (`settings.value`)."""
     if isinstance(default, bool):
         if not isinstance(value, bool):
             raise _unfit(f"expected {unit}, got {_kind(value)}")
@@ -286,8 +293,9 @@ def checked_value(
         if not value:
             raise _unfit("expected a path, got empty text")
         return Path(value)
-    if unit == "secret reference" and value and not _is_reference(value):
-        raise _unfit("a secret is a reference, `file:PATH` or `env:NAME`, never a value")
+    if unit == "secret reference" and value and not _is_reference(value, references):
+        known = " or ".join(f"`{one}`" for one in references)
+        raise _unfit(f"a secret is a reference, {known}, never a value")
     return value
 
 
@@ -368,9 +376,9 @@ def _kind(value: object) -> str:
             return "a date"
 
 
-def _is_reference(value: str) -> bool:
+def _is_reference(value: str, references: tuple[str, ...]) -> bool:
     kind, _, name = value.partition(":")
-    return kind in ("file", "env") and bool(name)
+    return kind in {one.partition(":")[0] for one in references} and bool(name)
 
 
 def _is_loopback(host: str) -> bool:

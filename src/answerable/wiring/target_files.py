@@ -34,6 +34,27 @@ class TargetFile:
     settings: Any
 
 
+REFERENCE: Final = "secret reference"
+"""Unit of a setting that says where a secret is."""
+REFERENCES: Final = ("store:NAME", "file:PATH", "env:NAME")
+PUBLIC: Final = frozenset({"authorities", "certificate", "server_authorities"})
+"""Those that are references, and no secrets."""
+FILES: Final = frozenset({"refresh_token_file"})
+"""Paths of files that hold nothing but a secret."""
+
+
+def secrets_named(target: TargetFile) -> dict[str, str]:
+    """Where the secrets of a target are, by setting: references, never what is behind them."""
+    found = {}
+    for one in fields(target.settings):
+        value = getattr(target.settings, one.name)
+        if value and one.metadata.get("unit") == REFERENCE and one.name not in PUBLIC:
+            found[one.name] = value
+        elif value and one.name in FILES:
+            found[one.name] = f"file:{value}"
+    return found
+
+
 def has_targets(directory: Path) -> bool:
     """Whether there is any file of a target, readable or not."""
     try:
@@ -60,6 +81,16 @@ def read_targets(directory: Path) -> tuple[list[TargetFile], list[str]]:
         found += [target] if target is not None else []
         faults += [fault.text(path.name) for fault in wrong]
     return found, faults
+
+
+def checked_targets(directory: Path) -> list[TargetFile]:
+    """Every target. Raises Malformed (`target.faults`) that names the first fault and counts the others, Unavailable
+    (`target.files`)."""
+    found, faults = read_targets(directory)
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise Malformed(f"targets: {faults[0]}{more}", code="target.faults")
+    return found
 
 
 def _read(path: Path) -> tuple[TargetFile | None, list[SettingFault]]:
@@ -103,6 +134,7 @@ def _read(path: Path) -> tuple[TargetFile | None, list[SettingFault]]:
                 unit=about["unit"],
                 minimum=about.get("minimum"),
                 maximum=about.get("maximum"),
+                references=REFERENCES,
             )
         except Malformed as fault:
             faults.append(SettingFault(line=lines.get(key, 0), key=key, message=fault.message))

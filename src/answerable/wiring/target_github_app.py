@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.bearer_api import AnswerLimits, ApiShape, BearerTarget, JsonApi
 from answerable.adapters.github_app import AppTokens, GitHubIssuer
 from answerable.adapters.github_app.issuer import HEADERS
+from answerable.core.lease.request_rights import RequestRights
 from answerable.errors import shown
 from answerable.wiring.api_access import address_faults, context_for, secret_for
 from answerable.wiring.setting_fields import number, reference, seconds, text
@@ -87,6 +88,7 @@ def build(settings: GitHubAppSettings, world: TargetWorld) -> BuiltTarget:
         target=BearerTarget(
             url=url, shape=SHAPE, context=context, limits=AnswerLimits(bytes_max=settings.result_bytes_max)
         ),
+        rights=RequestRights(beside={"repositories": "repository", "permissions": "permission"}),
     )
 
 

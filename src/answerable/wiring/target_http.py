@@ -16,6 +16,7 @@ from answerable.adapters.http_target.places import address_fault
 from answerable.adapters.http_target.requests import header_fault
 from answerable.adapters.http_target.standing import StandingIssuer, StandingSecret
 from answerable.adapters.http_target.target import HttpPlace, HttpTarget
+from answerable.core.lease.request_rights import RequestRights
 from answerable.wiring.setting_fields import flag, number, reference, seconds, text, texts
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
@@ -43,6 +44,9 @@ CLIENT_AUTH: Final[dict[str, ClientAuth]] = {
     "private_key_jwt": "private_key_jwt",
 }
 ALGORITHMS: Final = ("ES256", "ES384", "EdDSA", "PS256", "RS256")
+
+BESIDE: Final = {"scopes": "scope", "resource": "resource", "authorization_details": "detail"}
+"""What a token is asked for beside the requests that are let through, and how one is called."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,7 +169,7 @@ def built(settings: HttpTargetSettings, world: TargetWorld) -> BuiltTarget:
             prefix=settings.secret_prefix,
         )
         issuer = StandingIssuer(standing, leases=leases, clock=world.clock, entropy=world.entropy)
-    return BuiltTarget(issuer=issuer, target=target)
+    return BuiltTarget(issuer=issuer, target=target, rights=RequestRights(beside=BESIDE, method="GET"))
 
 
 def _oauth(settings: HttpTargetSettings, world: TargetWorld, leases: Leases) -> OAuthIssuer:

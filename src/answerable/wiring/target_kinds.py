@@ -18,24 +18,42 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
     from answerable.ports.credential_issuer import CredentialIssuer
     from answerable.ports.entropy import Entropy
+    from answerable.ports.own_account import OwnAccount
+    from answerable.ports.target_rights import TargetRights
+
+
+OWN_SETTING: Final = "password"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TargetWorld:
     """What a target is built with. secret_of: what a reference (`file:PATH`, `env:NAME`) points at, read when it is
-    needed, so that a changed secret is taken; raises Malformed, Unavailable."""
+    needed, so that a changed secret is taken; raises Malformed, Unavailable. others_of: what it may mean besides, while
+    it is being changed at its target."""
 
     clock: Clock
     entropy: Entropy
     secret_of: Callable[[str], bytes]
+    others_of: Callable[[str], tuple[bytes, ...]] = lambda _: ()
+
+    def texts_of(self, reference: str) -> tuple[str, ...]:
+        """The others as texts."""
+        return tuple(one.decode().strip() for one in self.others_of(reference))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltTarget:
-    """A target, ready: who mints for it, and who acts on it."""
+    """A target, ready: who mints for it, and who acts on it. own: the account whose secret is the setting OWN_SETTING,
+    where the broker can change that at the target; why_not: why it cannot. rights: what its grants come to, one by one;
+    None for a kind of which nobody tells."""
 
     issuer: CredentialIssuer
     target: BrokeredTarget
+    own: OwnAccount | None = None
+    why_not: str = (
+        "targets of this kind do not let an account change its own secret, or the broker cannot yet"
+    )
+    rights: TargetRights | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.bearer_api import AnswerLimits, ApiShape, BearerTarget, JsonApi
 from answerable.adapters.kubernetes_tokens import KubernetesIssuer
+from answerable.core.lease.request_rights import RequestRights
 from answerable.errors import shown
 from answerable.wiring.api_access import address_faults, context_for, secret_for
 from answerable.wiring.setting_fields import number, reference, seconds, text, texts
@@ -96,6 +97,7 @@ def build(settings: KubernetesSettings, world: TargetWorld) -> BuiltTarget:
             context=context,
             limits=AnswerLimits(bytes_max=settings.result_bytes_max),
         ),
+        rights=RequestRights(beside={"rules": "rule"}),
     )
 
 

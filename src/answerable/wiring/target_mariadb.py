@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.mariadb_accounts import (
     AdminConnections,
     MariadbIssuer,
+    MariadbOwnAccount,
+    MariadbRights,
     MariadbTarget,
     ScopeLimits,
     ServerPlace,
@@ -79,6 +81,7 @@ def _build(settings: MariadbSettings, world: TargetWorld) -> BuiltTarget:
         port=settings.port,
         account=settings.account,
         password=lambda: world.secret_of(settings.password).decode().strip() if settings.password else "",
+        others=lambda: world.texts_of(settings.password),
         tls=_tls(settings),
         seconds_max=settings.admin_seconds_max,
     )
@@ -93,7 +96,12 @@ def _build(settings: MariadbSettings, world: TargetWorld) -> BuiltTarget:
         sessions_max=settings.sessions_max,
         host=settings.account_host,
     )
-    return BuiltTarget(issuer=issuer, target=MariadbTarget(place, bytes_max=settings.bytes_max))
+    return BuiltTarget(
+        issuer=issuer,
+        target=MariadbTarget(place, bytes_max=settings.bytes_max),
+        own=MariadbOwnAccount(place),
+        rights=MariadbRights(),
+    )
 
 
 def _tls(settings: MariadbSettings) -> ssl.SSLContext | None:

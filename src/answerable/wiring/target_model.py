@@ -10,6 +10,7 @@ from answerable.adapters.http_target.places import TlsPlace, address_fault, quie
 from answerable.adapters.http_target.standing import StandingSecret
 from answerable.adapters.model_provider.issuer import ModelIssuer, ModelLeases
 from answerable.adapters.model_provider.prices import read_prices
+from answerable.adapters.model_provider.rights import ModelRights
 from answerable.adapters.model_provider.target import ModelPlace, ModelTarget
 from answerable.errors import Malformed
 from answerable.wiring.setting_fields import number, reference, seconds, text, texts
@@ -107,6 +108,7 @@ def built(settings: ModelProviderSettings, world: TargetWorld) -> BuiltTarget:
     return BuiltTarget(
         issuer=ModelIssuer(key, leases=leases, clock=world.clock, entropy=world.entropy),
         target=ModelTarget(place, key=key, leases=leases, clock=world.clock, tls=tls.context),
+        rights=ModelRights(),
     )
 
 

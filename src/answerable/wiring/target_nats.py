@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.nats_users import (
     NatsIssuer,
+    NatsRights,
     NatsServer,
     NatsTarget,
     SystemAccount,
@@ -112,7 +113,11 @@ def build(settings: NatsTargetSettings, world: TargetWorld) -> BuiltTarget:
         operators=frozenset(settings.operators),
         lease_seconds_max=settings.lease_seconds_max,
     )
-    return BuiltTarget(issuer=issuer, target=NatsTarget(server, result_bytes_max=settings.result_bytes_max))
+    return BuiltTarget(
+        issuer=issuer,
+        target=NatsTarget(server, result_bytes_max=settings.result_bytes_max),
+        rights=NatsRights(),
+    )
 
 
 KIND: Final = TargetKind(name="nats", settings=NatsTargetSettings, build=build, faults=faults)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.postgres_roles import (
     AdminConnections,
     PostgresIssuer,
+    PostgresOwnAccount,
+    PostgresRights,
     PostgresTarget,
     ScopeLimits,
     ServerPlace,
@@ -88,6 +90,7 @@ def _build(settings: PostgresSettings, world: TargetWorld) -> BuiltTarget:
         port=settings.port,
         account=settings.account,
         password=lambda: world.secret_of(settings.password).decode().strip() if settings.password else "",
+        others=lambda: world.texts_of(settings.password),
         tls=_tls(settings),
         seconds_max=settings.admin_seconds_max,
         lock_seconds_max=settings.lock_seconds_max,
@@ -105,7 +108,12 @@ def _build(settings: PostgresSettings, world: TargetWorld) -> BuiltTarget:
         sessions_max=settings.sessions_max,
         may_public_create=settings.may_public_create,
     )
-    return BuiltTarget(issuer=issuer, target=PostgresTarget(place, bytes_max=settings.bytes_max))
+    return BuiltTarget(
+        issuer=issuer,
+        target=PostgresTarget(place, bytes_max=settings.bytes_max),
+        own=PostgresOwnAccount(place, home=settings.home, entropy=world.entropy),
+        rights=PostgresRights(),
+    )
 
 
 def _tls(settings: PostgresSettings) -> ssl.SSLContext | None:

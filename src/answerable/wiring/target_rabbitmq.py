@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.rabbitmq_users import (
     Management,
     RabbitIssuer,
+    RabbitOwnAccount,
+    RabbitRights,
     RabbitServer,
     RabbitTarget,
     address_faults,
@@ -17,6 +19,8 @@ from answerable.wiring.setting_fields import flag, number, reference, seconds, t
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from answerable.wiring.target_kinds import TargetWorld
 
 
@@ -68,12 +72,22 @@ def faults(settings: RabbitTargetSettings) -> tuple[str, ...]:
 
 def build(settings: RabbitTargetSettings, world: TargetWorld) -> BuiltTarget:
     """Connects to nothing. Raises Malformed (`target.tls`)."""
-    management = Management(
-        settings.management,
-        account=settings.account,
-        password_of=lambda: world.secret_of(settings.password).decode().strip(),
-        tls=tls_context(settings.ca_file) if settings.management.startswith("https:") else None,
-        seconds_max=settings.answer_seconds_max,
+    tls = tls_context(settings.ca_file) if settings.management.startswith("https:") else None
+
+    def asked_with(
+        password_of: Callable[[], str], others_of: Callable[[], Iterable[str]] = tuple
+    ) -> Management:
+        return Management(
+            settings.management,
+            account=settings.account,
+            password_of=password_of,
+            others_of=others_of,
+            tls=tls,
+            seconds_max=settings.answer_seconds_max,
+        )
+
+    management = asked_with(
+        lambda: world.secret_of(settings.password).decode().strip(), lambda: world.texts_of(settings.password)
     )
     server = RabbitServer(
         address=settings.address,
@@ -84,6 +98,13 @@ def build(settings: RabbitTargetSettings, world: TargetWorld) -> BuiltTarget:
     return BuiltTarget(
         issuer=RabbitIssuer(management, vhost=settings.vhost, entropy=world.entropy),
         target=RabbitTarget(server, result_bytes_max=settings.result_bytes_max),
+        own=RabbitOwnAccount(
+            settings.management,
+            settings.account,
+            asked_with=lambda password: asked_with(lambda: password),
+            entropy=world.entropy,
+        ),
+        rights=RabbitRights(),
     )
 
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.redis_acl import (
     RedisIssuer,
+    RedisOwnAccount,
+    RedisRights,
     RedisServer,
     RedisTarget,
     address_faults,
@@ -81,11 +83,19 @@ def build(settings: RedisTargetSettings, world: TargetWorld) -> BuiltTarget:
         entropy=world.entropy,
         saves=settings.saves_users,
         seconds_max=settings.answer_seconds_max,
+        others_of=lambda: world.texts_of(settings.password),
     )
     target = RedisTarget(
         server, result_bytes_max=settings.result_bytes_max, seconds_max=settings.answer_seconds_max
     )
-    return BuiltTarget(issuer=issuer, target=target)
+    own = RedisOwnAccount(server, account=settings.account, seconds_max=settings.answer_seconds_max)
+    return BuiltTarget(
+        issuer=issuer,
+        target=target,
+        own=own if settings.saves_users else None,
+        why_not="its server keeps no file of users (`saves_users`), and would come back with the old password",
+        rights=RedisRights(),
+    )
 
 
 KIND: Final = TargetKind(name="redis", settings=RedisTargetSettings, build=build, faults=faults)

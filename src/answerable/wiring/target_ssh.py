@@ -13,6 +13,7 @@ from answerable.adapters.ssh_certificates import (
     Revoking,
     Runner,
     SSHIssuer,
+    SSHRights,
     SSHTarget,
     authority_of,
     checked_command_tool,
@@ -161,7 +162,7 @@ def _build(settings: SSHSettings, world: TargetWorld) -> BuiltTarget:
     )
     commands = tuple(checked_command_tool(one) for one in settings.commands)
     target = SSHTarget(hosts=hosts, commands=commands, runner=runner, ca=authority.fingerprint)
-    return BuiltTarget(issuer=issuer, target=target)
+    return BuiltTarget(issuer=issuer, target=target, rights=SSHRights())
 
 
 def _authority(settings: SSHSettings, world: TargetWorld) -> UserAuthority:

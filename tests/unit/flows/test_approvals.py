@@ -137,8 +137,12 @@ async def test_one_deny_ends_it():
     with pytest.raises(Refused) as told:
         await bench.answer(asked, by="carol")
     assert told.value.code == "approval.not_pending"
+    with pytest.raises(Refused, match="denied by people") as no:
+        await bench.refund(60_000)
+    assert (no.value.code, no.value.reasons) == ("approval.denied", ("denied by people", "no"))
+    bench.clock.advance(WalkLimits().approval_ttl_ms / 1000)
     again = (await bench.refund(60_000)).approval
-    assert again is not None
+    assert again is not None, "a no holds as long as the question would have stood"
     assert again.id != asked.id
     assert not bench.upstream.effects
 

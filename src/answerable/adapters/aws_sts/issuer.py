@@ -116,16 +116,18 @@ class AwsIssuer:
         if not until:
             self._forget(name)
             return Revoked()
+        grant = self._grants.get(name)
         if not self._denies:
+            self._grants.pop(name, None)
             return self._unended.left(
                 name, now=now, why="AWS ends a session only in time: `denies` is off for this target"
             )
-        grant = self._grants.get(name)
         full = []
         for role in (grant.role,) if grant else self._roles:
             if not await self._denied(role, name, until):
                 full.append(role)
         if full:
+            self._grants.pop(name, None)
             return self._unended.left(
                 name,
                 now=now,
@@ -143,6 +145,12 @@ class AwsIssuer:
         if self._unended.until(name, self._clock.now()):
             raise Refused("AWS does not tell what a session may do", code="lease.untold")
         return ()
+
+    async def close(self) -> None:
+        """End the connections; the next call makes new ones."""
+        made, self._made = self._made, {}
+        for _, client in made.values():
+            client.close()
 
     async def _minted(self, name: LeaseName, grant: Grant, seconds: int) -> Secret:
         tags = [{"Key": key, "Value": value} for key, value in ((LEASE_TAG, name), *grant.tags)]

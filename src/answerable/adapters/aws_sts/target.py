@@ -250,7 +250,12 @@ _TOOL_DEFINITION: Final[dict[str, JSONValue]] = {
                 "pattern": "^[A-Z][A-Za-z0-9]{1,80}$",
                 "description": "as the API names it, such as GetObject",
             },
-            "parameters": {"type": "object", "description": "as the API names them"},
+            # Said outright: the gateway closes every object that does not say that it is open.
+            "parameters": {
+                "type": "object",
+                "additionalProperties": True,
+                "description": "as the API names them",
+            },
         },
         "required": ["service", "operation"],
         "additionalProperties": False,

@@ -219,7 +219,7 @@ def _tool(shape: ApiShape) -> Mapping[str, JSONValue]:
             "maxProperties": 32,
             "description": "parameters of the query, unencoded, each once",
         },
-        "body": {"description": "sent as JSON; not with GET and HEAD"},
+        "body": {"$ref": "#/$defs/anything", "description": "sent as JSON; not with GET and HEAD"},
     }
     if len(shape.content_types) > 1:
         properties["contentType"] = {
@@ -236,6 +236,8 @@ def _tool(shape: ApiShape) -> Mapping[str, JSONValue]:
             "properties": properties,
             "required": ["method", "path"],
             "additionalProperties": False,
+            # Said outright, at every depth: the gateway closes objects and lists that do not say that they are open.
+            "$defs": {"anything": {"additionalProperties": True, "items": {"$ref": "#/$defs/anything"}}},
         },
         "annotations": {
             "readOnlyHint": False,

@@ -10,15 +10,17 @@ import msgspec
 
 from answerable.core.lease.credential import IssuerTraits
 from answerable.core.lease.lease import Lease
+from answerable.core.lease.use import Right
 from answerable.core.lease.wire import BODY_BYTES_MAX, CONTROL_PATH, HOST, LISTED_MAX
 from answerable.errors import Unavailable, shown
-from answerable.ports.lease_broker import PORT, BrokerTarget, EndedLeases
+from answerable.ports.lease_broker import PORT, BrokerTarget, DueSecret, EndedLeases
 from answerable.ports.lease_register import LeaseChange
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from answerable.core.canonical import JSONValue
     from answerable.core.lease.lease import Under
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.wire import LeaseList
@@ -64,6 +66,18 @@ class _Strays(msgspec.Struct, frozen=True, kw_only=True):
     faults: dict[str, str]
 
 
+class _Secrets(msgspec.Struct, frozen=True, kw_only=True):
+    due: list[DueSecret]
+
+
+class _Rights(msgspec.Struct, frozen=True, kw_only=True):
+    rights: list[Right]
+
+
+class _Narrowed(msgspec.Struct, frozen=True, kw_only=True):
+    grants: dict[str, Any] | None
+
+
 class HttpLeaseBroker:
     """Implements ports.lease_broker.LeaseBroker. Each question has a connection of its own: they are few, and one that
     waits for changes holds up no other."""
@@ -102,6 +116,19 @@ class HttpLeaseBroker:
         """As the port says."""
         answer = await self._ask("strays", {}, _Strays)
         return answer.strays, answer.faults
+
+    async def due_secrets(self) -> Sequence[DueSecret]:
+        """As the port says."""
+        return (await self._ask("secrets", {}, _Secrets)).due
+
+    async def rights(self, target: str, grants: JSONValue) -> Sequence[Right]:
+        """As the port says."""
+        return (await self._ask("rights", {"target": target, "grants": grants}, _Rights)).rights
+
+    async def narrowed(self, target: str, grants: JSONValue, kept: Sequence[str]) -> JSONValue:
+        """As the port says."""
+        asked = {"target": target, "grants": grants, "kept": [*kept]}
+        return (await self._ask("narrow", asked, _Narrowed)).grants
 
     async def _ask(
         self, what: str, members: dict[str, Any], kind: type[Answer], wait_seconds: float = 0.0

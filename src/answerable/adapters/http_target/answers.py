@@ -79,7 +79,7 @@ def _body(content: bytes, kind: str, echoes: Echoes, bytes_max: int, *, is_cut: 
     if "json" in kind.lower() and not cut:
         try:
             parsed = parse(shown, limits=Limits(size_bytes_max=max(1, bytes_max), depth_max=DEPTH_MAX - 8))
-            return found | {"json": parsed}
+            return found | {"json": echoes.hidden_value(parsed)}
         except Malformed:
             pass
     try:

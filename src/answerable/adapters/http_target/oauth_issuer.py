@@ -115,7 +115,7 @@ class OAuthIssuer:
         scope = http_scope(order.scope, tokens=True)
         if order.name in await self._outstanding.left(self._clock.now()):
             raise Refused(f"the lease {shown(order.name)} has been issued already", code="lease.taken")
-        out = self._leases.put(order.name, HttpLease(scope=scope), order.expires_at)
+        out = self._leases.put(order.name, HttpLease(scope=scope), order.expires_at, now=self._clock.now())
         # A token that is on its way is received, whoever leaves meanwhile: else nobody could take it back.
         with anyio.CancelScope(shield=True):
             async with out.kept.lock:
@@ -164,6 +164,7 @@ class OAuthIssuer:
             self._leases.drop(name)
             await self._outstanding.gone(name)
             return Revoked(sessions_cut=cut)
+        self._leases.fade(name, out.kept.token_until)
         return Revoked(sessions_cut=cut, left=(left,), live_until=out.kept.token_until)
 
     async def live(self) -> tuple[LeaseName, ...]:
@@ -185,6 +186,10 @@ class OAuthIssuer:
             return granted_in(await self._server.introspect(out.kept.secret))
         except Malformed as fault:
             raise _unavailable(fault.message) from None
+
+    async def close(self) -> None:
+        """End the connections to the authorization server."""
+        await self._server.close()
 
     async def _obtained(self, scope: HttpScope) -> TokenAnswer:
         """A token as narrow as was asked for. One that is wider is taken back at once."""

@@ -100,6 +100,12 @@ class OAuthServer:
             raise self._unavailable(f"it says nothing of a token: {_said(status, body)}")
         return body
 
+    async def close(self) -> None:
+        """End the connections; the next question makes new ones."""
+        http, self._http = self._http, None
+        if http is not None:
+            await http.aclose()
+
     async def _posted(self, url: str, form: Form) -> tuple[int, bytes]:
         seconds_max = self._client.seconds_max
         try:

@@ -130,6 +130,9 @@ class StandingIssuer:
         out = self._leases.find(name)
         return () if out is None else tuple(sorted(map(str, out.kept.scope.rules)))
 
+    async def close(self) -> None:
+        """Keeps nothing open."""
+
 
 def _unusable(why: str) -> Unavailable:
     return Unavailable(f"the standing secret cannot be used: {why}", code="lease.target", port=PORT)

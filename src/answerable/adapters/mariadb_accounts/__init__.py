@@ -3,7 +3,17 @@
 from answerable.adapters.mariadb_accounts.admin import AdminConnections
 from answerable.adapters.mariadb_accounts.connection import ServerPlace
 from answerable.adapters.mariadb_accounts.issuer import MariadbIssuer
+from answerable.adapters.mariadb_accounts.own_account import MariadbOwnAccount
+from answerable.adapters.mariadb_accounts.rights import MariadbRights
 from answerable.adapters.mariadb_accounts.scope import ScopeLimits
 from answerable.adapters.mariadb_accounts.target import MariadbTarget
 
-__all__ = ["AdminConnections", "MariadbIssuer", "MariadbTarget", "ScopeLimits", "ServerPlace"]
+__all__ = [
+    "AdminConnections",
+    "MariadbIssuer",
+    "MariadbOwnAccount",
+    "MariadbRights",
+    "MariadbTarget",
+    "ScopeLimits",
+    "ServerPlace",
+]

@@ -10,7 +10,7 @@ import anyio
 from answerable.adapters.mariadb_accounts.connection import (
     LOST,
     REFUSED,
-    connected,
+    entered,
     number_of,
     run,
     words_of,
@@ -70,9 +70,7 @@ class AdminConnections:
                 return connection
         place = self._place
         with unreached(effect="none"):
-            connection = await connected(
-                place, account=place.account, password=place.password(), database="", label=LABEL
-            )
+            connection = await entered(place, label=LABEL)
             seconds = max(1, int(place.seconds_max))
             await run(
                 connection,

@@ -16,10 +16,11 @@ import anyio
 from pymysql.constants import CLIENT
 
 from answerable.adapters.mariadb_accounts.quoting import hexed
+from answerable.core.lease.password_tries import others_to_try
 from answerable.errors import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
 NATIVE: Final = "mysql_native_password"
 LOST: Final = (
@@ -31,6 +32,8 @@ LOST: Final = (
 )
 """What the driver raises when a connection is at its end; some of these are refusals, which `number_of` tells."""
 REFUSED: Final = aiomysql.MySQLError
+NO_ENTRY: Final = 1045
+"""Access denied: the password is another one, or there is no such account."""
 CLIENT_ERRORS_FROM: Final = 2000
 """Numbers of errors of the client's own are from here to 2999: the server said nothing."""
 CLIENT_ERRORS_TO: Final = 2999
@@ -39,7 +42,8 @@ CLIENT_ERRORS_TO: Final = 2999
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerPlace:
     """Where a server is and who asks there. host: a name or address, or the path of a Unix socket. password: read
-    whenever a connection is made. tls: None for none."""
+    whenever a connection is made. tls: None for none. others: tried after it where the server refuses it, for it may be
+    just being changed there."""
 
     host: str
     port: int
@@ -47,6 +51,7 @@ class ServerPlace:
     password: Callable[[], str]
     tls: ssl.SSLContext | None
     seconds_max: float
+    others: Callable[[], Iterable[str]] = tuple
 
 
 class _StrictConnection(aiomysql.Connection):  # type: ignore[misc]
@@ -94,6 +99,23 @@ async def connected(
     with anyio.fail_after(place.seconds_max):
         await connection._connect()
     return connection
+
+
+async def entered(place: ServerPlace, *, label: str) -> aiomysql.Connection:
+    """As the broker's own account. Raises as `connected`."""
+    first = place.password()
+    try:
+        return await connected(place, account=place.account, password=first, database="", label=label)
+    except REFUSED as refused:
+        if number_of(refused) != NO_ENTRY:
+            raise
+        for other in others_to_try(first, place.others):
+            try:
+                return await connected(place, account=place.account, password=other, database="", label=label)
+            except REFUSED as again:
+                if number_of(again) != NO_ENTRY:
+                    raise
+        raise refused
 
 
 async def run(connection: aiomysql.Connection, statement: str, *texts: str) -> Sequence[tuple[Any, ...]]:

@@ -7,7 +7,6 @@ until nothing more of it comes.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +15,7 @@ import anyio
 from answerable.adapters.mariadb_accounts.admin import PORT, ungranted, unreached
 from answerable.adapters.mariadb_accounts.connection import REFUSED, number_of, run
 from answerable.adapters.mariadb_accounts.granting import faults_at, granted_rights
-from answerable.adapters.mariadb_accounts.quoting import quoted_name
+from answerable.adapters.mariadb_accounts.quoting import native_hash, quoted_name
 from answerable.adapters.mariadb_accounts.scope import MariadbScope, ScopeLimits, scope_of
 from answerable.adapters.mariadb_accounts.terms import LeaseTerms
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
@@ -104,7 +103,7 @@ class MariadbIssuer:
             # 3. An account that nobody can log in to yet.
             await run(
                 connection,
-                f"CREATE USER {who} IDENTIFIED VIA mysql_native_password USING '{_native_hash(password)}'"
+                f"CREATE USER {who} IDENTIFIED VIA mysql_native_password USING '{native_hash(password)}'"
                 f" WITH MAX_USER_CONNECTIONS {self._sessions_max:d} MAX_STATEMENT_TIME {scope.seconds:d} ACCOUNT LOCK",
             )
         except REFUSED as failure:
@@ -149,15 +148,17 @@ class MariadbIssuer:
         account = account_of(name)
         with unreached(effect="unknown"):
             async with self._connections.one() as connection:
-                # 1. Until an issue of this name that is under way has come to its end.
-                await _lock(connection, account)
-                accounts = [f"'{account}'@'{host}'" for host in await _hosts(connection, account)]
-                for who in accounts:
-                    # 2. What it may do ends, in open sessions too; 3. nobody logs in as it any more.
-                    await run(connection, f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {who}")
-                    await run(connection, f"ALTER USER {who} ACCOUNT LOCK")
+                # 1. Until an issue of this name that is under way has come to its end. A session of the lease can hold
+                #    the same lock, to keep itself alive: it is cut first, and an issue that is cut off so is no loss.
+                cut = 0
+                if not await _is_locked_at_once(connection, account):
+                    await _disarmed_meanwhile(connection, account)
+                    cut = await _sessions_ended(connection, account)
+                    await _lock(connection, account)
+                # 2. What it may do ends, in open sessions too; 3. nobody logs in as it any more.
+                accounts = await _disarmed(connection, account)
                 # 4. Open sessions; 5. the account; 6. who was on the way in meanwhile.
-                cut = await _sessions_ended(connection, account)
+                cut += await _sessions_ended(connection, account)
                 for who in accounts:
                     await run(connection, f"DROP USER IF EXISTS {who}")
                 cut += await _sessions_ended(connection, account) if accounts else 0
@@ -200,6 +201,29 @@ async def _lock(connection: aiomysql.Connection, account: str) -> str:
     return str(seen)
 
 
+async def _is_locked_at_once(connection: aiomysql.Connection, account: str) -> bool:
+    ((got,),) = await run(connection, f"SELECT GET_LOCK('{account}', 0)")
+    return bool(got)
+
+
+async def _disarmed(connection: aiomysql.Connection, account: str) -> list[str]:
+    """The accounts of this name, which may do nothing more and let nobody in."""
+    accounts = [f"'{account}'@'{host}'" for host in await _hosts(connection, account)]
+    for who in accounts:
+        await run(connection, f"REVOKE ALL PRIVILEGES, GRANT OPTION FROM {who}")
+        await run(connection, f"ALTER USER {who} ACCOUNT LOCK")
+    return accounts
+
+
+async def _disarmed_meanwhile(connection: aiomysql.Connection, account: str) -> None:
+    """The same while somebody else makes or ends it: what is not there any more is done again once it is our turn."""
+    try:
+        await _disarmed(connection, account)
+    except REFUSED as failure:
+        if not number_of(failure):
+            raise
+
+
 async def _hosts(connection: aiomysql.Connection, account: str) -> list[str]:
     rows = await run(connection, "SELECT Host FROM mysql.user WHERE User = ?", account)
     return [str(host) for (host,) in rows if _HOST.fullmatch(str(host))]
@@ -223,13 +247,6 @@ async def _sessions_ended(connection: aiomysql.Connection, account: str) -> int:
         port=PORT,
         effect="unknown",
     )
-
-
-def _native_hash(password: str) -> str:
-    """As the server stores it, so that no statement has the password. SHA-1 is the plugin's; 256 random bits stand
-    behind it."""
-    once = hashlib.sha1(password.encode(), usedforsecurity=False).digest()
-    return "*" + hashlib.sha1(once, usedforsecurity=False).hexdigest().upper()
 
 
 def _refused(faults: list[str] | tuple[str, ...]) -> Refused:

@@ -25,6 +25,7 @@ from answerable.adapters.mariadb_accounts.connection import (
 from answerable.adapters.mariadb_accounts.quoting import hexed
 from answerable.adapters.mariadb_accounts.tools import asked, refused
 from answerable.adapters.mariadb_accounts.values import expression, shown_value, size_of
+from answerable.core.lease.answer_text import answer_text
 from answerable.core.lease.credential import Performed
 from answerable.errors import Unavailable, shown
 
@@ -237,7 +238,8 @@ class MariadbSession:
         return self._result(None, said)
 
     def _result(self, content: Mapping[str, object] | None, said: str, *, after: str = "") -> Performed:
-        result: dict[str, object] = {"content": [{"type": "text", "text": said}], "isError": content is None}
+        text = said if content is None else answer_text(content, summary=said)
+        result: dict[str, object] = {"content": [{"type": "text", "text": text}], "isError": content is None}
         if content is not None:
             result["structuredContent"] = content
         session = [("mariadb_connection", str(self._id))]

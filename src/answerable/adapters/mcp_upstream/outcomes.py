@@ -11,6 +11,7 @@ from answerable.adapters.mcp_upstream.marks import mark_of
 from answerable.core.action.outcome import Outcome
 from answerable.core.action.token_shapes import hidden_in
 from answerable.core.canonical import encode
+from answerable.core.lease.use import checked_use
 from answerable.core.lease.wire import DONE_META, EFFECT_DATA
 from answerable.errors import Broken, Malformed, shown
 
@@ -120,7 +121,8 @@ def with_session(outcome: Outcome) -> Outcome:
         if isinstance(said, dict)
         else {}
     )
-    return structs.replace(outcome, result=plain, session=session or None)
+    used = checked_use(done.get("used")) if isinstance(done, dict) else None
+    return structs.replace(outcome, result=plain, session=session or None, used=used)
 
 
 def outcome_of_broker(error: MCPError) -> Outcome:

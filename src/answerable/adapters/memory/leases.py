@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.canonical import INTEGER_MAX
 from answerable.ports.lease_register import CHANGES_MAX, LeaseChange
 
 if TYPE_CHECKING:
@@ -63,18 +64,27 @@ class MemoryLeaseRegister:
         found.sort(key=lambda change: (-change.lease.ended_at, -change.number))
         return [change.lease for change in found[:limit]]
 
+    def left(self, at: UnixMillis, limit: int, *, after: str = "") -> Sequence[Lease]:
+        """As the port says."""
+        found = [
+            change.lease
+            for name, change in sorted(self._leases.items())
+            if not change.lease.is_open and at < change.lease.live_until < INTEGER_MAX and name > after
+        ]
+        return found[:limit]
+
     def changes(self, log: str, after: int, limit: int = CHANGES_MAX) -> Sequence[LeaseChange]:
         """As the port says."""
         found = [one for one in self._leases.values() if one.lease.log == log and one.number > after]
         return sorted(found, key=lambda change: change.number)[: min(limit, CHANGES_MAX)]
 
-    def acknowledged(self, log: str) -> int:
+    def acknowledged(self, log: str) -> int | None:
         """As the port says."""
-        return self._acknowledged.get(log, 0)
+        return self._acknowledged.get(log)
 
     def acknowledge(self, log: str, number: int) -> None:
         """As the port says."""
-        self._acknowledged[log] = max(number, self.acknowledged(log))
+        self._acknowledged[log] = max(number, self._acknowledged.get(log, 0))
 
     def last_change(self) -> int:
         """As the port says."""
@@ -85,7 +95,9 @@ class MemoryLeaseRegister:
         ended = [
             change.lease
             for change in self._leases.values()
-            if not change.lease.is_open and change.lease.ended_at < ended_before
+            if not change.lease.is_open
+            and change.lease.ended_at < ended_before
+            and not ended_before <= change.lease.live_until < INTEGER_MAX
         ]
         gone = sorted(ended, key=lambda lease: lease.ended_at)[:limit]
         for lease in gone:

@@ -149,6 +149,14 @@ class MemoryApprovalRegister:
                 return approval
         return None
 
+    def denied(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
+        """As the port says."""
+        for approval in reversed(tuple(self._approvals.values())):
+            place = (approval.agent, approval.mandate, approval.action.digest)
+            if place == (agent, mandate, digest) and approval.state not in ("void", "expired"):
+                return approval if approval.is_denied_by_people(now) else None
+        return None
+
     def add(self, approval: Approval) -> None:
         """As the port says. Raises Malformed (`approval.duplicate`) for an id that is there already."""
         with self._lock:

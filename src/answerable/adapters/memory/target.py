@@ -130,6 +130,9 @@ class MemoryTarget:
 
     # --- the target ---
 
+    async def close(self) -> None:
+        """Keeps nothing open."""
+
     def tools(self) -> tuple[Mapping[str, JSONValue], ...]:
         """As the port says."""
         text: dict[str, JSONValue] = {"type": "string", "maxLength": 1000}

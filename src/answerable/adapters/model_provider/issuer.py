@@ -128,3 +128,6 @@ class ModelIssuer:
         """As the port says: the broker itself is who grants."""
         out = self._leases.find(name)
         return () if out is None else tuple(sorted(f"model {one}" for one in out.kept.scope.models))
+
+    async def close(self) -> None:
+        """Keeps nothing open."""

@@ -1,6 +1,7 @@
 """NATS: user tokens as leases, and messages as tools."""
 
 from answerable.adapters.nats_users.issuer import NatsIssuer
+from answerable.adapters.nats_users.rights import NatsRights
 from answerable.adapters.nats_users.server import NatsServer, address_faults, tls_context, user_of
 from answerable.adapters.nats_users.system_account import SystemAccount
 from answerable.adapters.nats_users.target import NatsTarget
@@ -8,6 +9,7 @@ from answerable.adapters.nats_users.tokens import is_public_key
 
 __all__ = [
     "NatsIssuer",
+    "NatsRights",
     "NatsServer",
     "NatsTarget",
     "SystemAccount",

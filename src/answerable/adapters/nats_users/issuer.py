@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -63,6 +64,7 @@ class NatsIssuer:
         self._operators = operators
         self._lease_seconds_max = lease_seconds_max
         self._issued: dict[LeaseName, int] = {}
+        self._ends: list[tuple[int, LeaseName]] = []
         self._waiting: dict[str, int] = {}
         self._revoked: dict[str, int] = {}
         self._pushing = anyio.Lock()
@@ -98,19 +100,23 @@ class NatsIssuer:
         if order.name in self._issued:
             raise Refused("the lease has a user at nats already", code="lease.taken")
         self._issued[order.name] = ends
+        heappush(self._ends, (ends, order.name))
+        user = key.key_of(order.name)
         try:
-            await self._unless_revoked(key.key_of(order.name).public)
+            await self._unless_revoked(user.public)
         except BaseException:
             self._issued.pop(order.name, None)
             raise
-        return self._signed(order.name, grants, key, now=now, ends=ends)
+        return self._signed(order.name, grants, key, user, now=now, ends=ends)
 
     async def _unless_revoked(self, user: str) -> None:
         if self._system is not None and user in revoked_in(await self._account_claims()):
             raise Refused("the lease had a user at nats before", code="lease.taken")
 
-    def _signed(self, name: LeaseName, grants: Grants, key: SigningKey, *, now: int, ends: int) -> Credential:
-        user, account = key.key_of(name), account_of(name)
+    def _signed(
+        self, name: LeaseName, grants: Grants, key: SigningKey, user: SigningKey, *, now: int, ends: int
+    ) -> Credential:
+        account = account_of(name)
         own: dict[str, JSONValue] = {
             **grants.permissions(inbox_of(name)),
             "data": -1,
@@ -218,4 +224,7 @@ class NatsIssuer:
         return self._clock.now() // 1000
 
     def _forget(self, now: int) -> None:
-        self._issued = {name: ends for name, ends in self._issued.items() if ends > now}
+        while self._ends and self._ends[0][0] <= now:
+            _, name = heappop(self._ends)
+            if self._issued.get(name, now) <= now:
+                self._issued.pop(name, None)

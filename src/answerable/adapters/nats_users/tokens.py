@@ -35,14 +35,13 @@ KEY_OCTETS: Final = 32
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A private key of NATS."""
+    """A private key of NATS. public: its public half, 56 characters, the first of which says what it is the key of."""
 
     _pair: Any = field(repr=False)
+    public: str = field(init=False)
 
-    @property
-    def public(self) -> str:
-        """Its public half: 56 characters, the first of which says what it is the key of."""
-        return bytes(self._pair.public_key).decode()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "public", bytes(self._pair.public_key).decode())
 
     @property
     def seed(self) -> str:

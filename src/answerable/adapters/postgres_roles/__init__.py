@@ -2,7 +2,17 @@
 
 from answerable.adapters.postgres_roles.connections import AdminConnections, ServerPlace
 from answerable.adapters.postgres_roles.issuer import PostgresIssuer
+from answerable.adapters.postgres_roles.own_account import PostgresOwnAccount
+from answerable.adapters.postgres_roles.rights import PostgresRights
 from answerable.adapters.postgres_roles.scope import ScopeLimits
 from answerable.adapters.postgres_roles.target import PostgresTarget
 
-__all__ = ["AdminConnections", "PostgresIssuer", "PostgresTarget", "ScopeLimits", "ServerPlace"]
+__all__ = [
+    "AdminConnections",
+    "PostgresIssuer",
+    "PostgresOwnAccount",
+    "PostgresRights",
+    "PostgresTarget",
+    "ScopeLimits",
+    "ServerPlace",
+]

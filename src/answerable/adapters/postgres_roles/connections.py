@@ -5,30 +5,33 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections import defaultdict
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import anyio
 import asyncpg
 
+from answerable.core.lease.password_tries import others_to_try
 from answerable.errors import Unavailable, shown
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
     from answerable.errors import Effect
 
 PORT: Final = "credential_issuer"
 LOST: Final = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
 """What ends a connection, whatever was asked."""
+NO_ENTRY: Final = (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)
 ROLLBACK_SECONDS_MAX: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerPlace:
     """Where a server is and who asks there. host: a name, an address, or the folder of a Unix socket. tls: None for
-    none. password: read whenever a connection is made; empty for none."""
+    none. password: read whenever a connection is made; empty for none. others: tried after it where the server refuses
+    it, for it may be just being changed there."""
 
     host: str
     port: int
@@ -37,6 +40,7 @@ class ServerPlace:
     tls: ssl.SSLContext | None
     seconds_max: float
     lock_seconds_max: float = 1.0
+    others: Callable[[], Iterable[str]] = tuple
 
 
 class AdminConnections:
@@ -70,7 +74,8 @@ class AdminConnections:
         for idle in self._idle.values():
             while idle:
                 connection = idle.pop()
-                with anyio.move_on_after(ROLLBACK_SECONDS_MAX):
+                # Of a server that is away nobody takes leave.
+                with anyio.move_on_after(ROLLBACK_SECONDS_MAX), suppress(*LOST, asyncpg.PostgresError):
                     await connection.close()
                 connection.terminate()
 
@@ -80,26 +85,8 @@ class AdminConnections:
             connection = idle.pop()
             if not connection.is_closed():
                 return connection
-        place = self._place
         with unavailable(effect="none"):
-            return await asyncpg.connect(
-                host=place.host,
-                port=place.port,
-                user=place.account,
-                password=place.password(),
-                database=database,
-                ssl=place.tls or False,
-                timeout=place.seconds_max,
-                command_timeout=place.seconds_max,
-                server_settings={
-                    "application_name": "answerable broker",
-                    "search_path": "pg_catalog",
-                    "standard_conforming_strings": "on",
-                    "lock_timeout": f"{int(place.lock_seconds_max * 1000)}ms",
-                    "statement_timeout": f"{int(place.seconds_max * 1000)}ms",
-                    "idle_in_transaction_session_timeout": f"{int(place.seconds_max * 1000)}ms",
-                },
-            )
+            return await entered(self._place, database)
 
     async def _rolled_back(self, database: str, connection: asyncpg.Connection) -> None:
         try:
@@ -118,6 +105,40 @@ class AdminConnections:
             connection.terminate()
         else:
             self._idle[database].append(connection)
+
+
+async def entered(place: ServerPlace, database: str) -> asyncpg.Connection:
+    """As the broker's own account. Raises what the driver raises: NO_ENTRY where the server takes no password."""
+    first = place.password()
+    try:
+        return await logged_in(place, database, first)
+    except NO_ENTRY as refused:
+        for other in others_to_try(first, place.others):
+            with suppress(*NO_ENTRY):
+                return await logged_in(place, database, other)
+        raise refused
+
+
+async def logged_in(place: ServerPlace, database: str, password: str) -> asyncpg.Connection:
+    """The same with this very password."""
+    return await asyncpg.connect(
+        host=place.host,
+        port=place.port,
+        user=place.account,
+        password=password,
+        database=database,
+        ssl=place.tls or False,
+        timeout=place.seconds_max,
+        command_timeout=place.seconds_max,
+        server_settings={
+            "application_name": "answerable broker",
+            "search_path": "pg_catalog",
+            "standard_conforming_strings": "on",
+            "lock_timeout": f"{int(place.lock_seconds_max * 1000)}ms",
+            "statement_timeout": f"{int(place.seconds_max * 1000)}ms",
+            "idle_in_transaction_session_timeout": f"{int(place.seconds_max * 1000)}ms",
+        },
+    )
 
 
 @contextmanager

@@ -16,9 +16,11 @@ import asyncpg
 import msgspec
 
 from answerable.adapters.postgres_roles.connections import LOST, words_of
+from answerable.adapters.postgres_roles.locks import held
 from answerable.adapters.postgres_roles.quoting import quoted_text
 from answerable.adapters.postgres_roles.tools import asked, refused
 from answerable.adapters.postgres_roles.values import parameter, shown_value, size_of
+from answerable.core.lease.answer_text import answer_text
 from answerable.core.lease.credential import Performed
 from answerable.errors import Unavailable, shown
 
@@ -45,12 +47,14 @@ _CLEAN: Final = (
     "CLOSE ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); "
     "DISCARD TEMP; DISCARD SEQUENCES; RESET ALL"
 )
-_PLACE: Final = (
-    "SELECT pg_catalog.current_setting('application_name') AS label,"
-    " pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text AS xid,"
-    " (SELECT virtualtransaction FROM pg_catalog.pg_locks WHERE locktype = 'virtualxid'"
-    "   AND pid = pg_catalog.pg_backend_pid() LIMIT 1) AS vxid"
+_WRITTEN: Final = (
+    "SELECT coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0)::pg_catalog.int8"
+    " FROM pg_catalog.pg_stat_xact_user_tables WHERE pg_catalog.has_schema_privilege(schemaname, 'USAGE')"
+    " AND (pg_catalog.has_any_column_privilege(relid, 'INSERT') OR pg_catalog.has_any_column_privilege(relid, 'UPDATE')"
+    " OR pg_catalog.has_table_privilege(relid, 'DELETE')) AND pg_catalog.left(schemaname, 3) <> 'pg_'"
 )
+"""What this session wrote to tables of the lease and has not told the statistics yet, which waits for the transaction
+to end. What a statement says of itself is not all of it: it counts no rows that it changed within WITH."""
 _TABLES: Final = """
 SELECT n.nspname AS schema, c.relname AS name,
   (SELECT json_agg(json_build_object('name', a.attname, 'type', format_type(a.atttypid, a.atttypmod),
@@ -78,6 +82,7 @@ class _Rows:
     cut: str = ""
     changed: int | None = None
     session: tuple[tuple[str, str], ...] = ()
+    told: JSONValue = None
 
 
 class _TooMany(Exception):
@@ -143,19 +148,24 @@ class PostgresSession:
         )
         if tool == "list_tables":
             return await self._listed()
+        written = 0 if reads else await connection.fetchval(_WRITTEN)
         statement = await connection.prepare(sql)
         values = _values(parameters, [one.name for one in statement.get_parameters()])
         done = await self._run(statement, values, reads=reads)
         # A statement may have set another label or ended the transaction: then it has done nothing that is kept.
         if not connection.is_in_transaction():
             return self._failed("the statement ended its own transaction")
-        row = await connection.fetchrow(_PLACE)
-        await connection.execute("COMMIT")
+        now = await held(connection, verb=_first_word(sql), writes=not reads)
+        if not reads and await connection.fetchval(_WRITTEN) - written > self._terms.rows_max:
+            raise self._too_many()
+        # What reads keeps nothing: messages and large objects could be made by it all the same.
+        await connection.execute("ROLLBACK" if reads else "COMMIT")
         places = [("pg_session", self._session_id)]
-        places += [(f"pg_{name}", row[name]) for name in ("vxid", "xid") if row is not None and row[name]]
-        if row is not None and row["label"] != tag:
+        places += [(name, value) for name, value in (("pg_vxid", now.vxid), ("pg_xid", now.xid)) if value]
+        if now.label != tag:
             places.append(("pg_label_changed", "yes"))
         done.session = tuple(places)
+        done.told = now.told
         return self._answer(done, reads=reads)
 
     async def _run(
@@ -220,7 +230,7 @@ class PostgresSession:
         if done.cut:
             content["cutBecause"] = done.cut
             said += f"; cut: {done.cut}"
-        return self._result(content, said, session=done.session)
+        return self._result(content, said, session=done.session, told=done.told)
 
     def _failed(self, said: str) -> Performed:
         return self._result(None, said)
@@ -231,11 +241,14 @@ class PostgresSession:
         said: str,
         *,
         session: tuple[tuple[str, str], ...] = (),
+        told: JSONValue = None,
     ) -> Performed:
-        result: dict[str, object] = {"content": [{"type": "text", "text": said}], "isError": content is None}
+        text = said if content is None else answer_text(content, summary=said)
+        result: dict[str, object] = {"content": [{"type": "text", "text": text}], "isError": content is None}
         if content is not None:
             result["structuredContent"] = content
-        return Performed(result=result, session=session or (("pg_session", self._session_id),))
+        places = session or (("pg_session", self._session_id),)
+        return Performed(result=result, session=places, told=told)
 
     def _lost(self, lost: BaseException) -> Unavailable:
         return Unavailable(
@@ -263,13 +276,19 @@ def _check_first_word(tool: str, sql: str) -> None:
     """So that a statement is of a kind that its transaction is made for. What it may do is not known by this: the
     grants of the role say that."""
     words = READING if tool == "query" else CHANGING
-    start = _LEADING.match(sql)
-    found = _WORD.match(sql, start.end() if start else 0)
-    if found is None or found[0].lower() not in words:
-        said = shown(found[0] if found else sql, 40)
+    found = _first_word(sql)
+    if found.lower() not in words:
+        said = shown(found or sql, 40)
         raise refused(
             f"{said} is nothing that `{tool}` runs: it runs one of {', '.join(sorted(words)).upper()}"
         )
+
+
+def _first_word(sql: str) -> str:
+    """As it was written; empty where it begins with none."""
+    start = _LEADING.match(sql)
+    found = _WORD.match(sql, start.end() if start else 0)
+    return found[0] if found else ""
 
 
 def _values(parameters: list[JSONValue], types: list[str]) -> list[object]:

@@ -2,7 +2,18 @@
 
 from answerable.adapters.rabbitmq_users.issuer import RabbitIssuer
 from answerable.adapters.rabbitmq_users.management import Management
+from answerable.adapters.rabbitmq_users.own_account import RabbitOwnAccount
+from answerable.adapters.rabbitmq_users.rights import RabbitRights
 from answerable.adapters.rabbitmq_users.server import RabbitServer, address_faults, tls_context
 from answerable.adapters.rabbitmq_users.target import RabbitTarget
 
-__all__ = ["Management", "RabbitIssuer", "RabbitServer", "RabbitTarget", "address_faults", "tls_context"]
+__all__ = [
+    "Management",
+    "RabbitIssuer",
+    "RabbitOwnAccount",
+    "RabbitRights",
+    "RabbitServer",
+    "RabbitTarget",
+    "address_faults",
+    "tls_context",
+]

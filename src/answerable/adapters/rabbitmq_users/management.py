@@ -10,10 +10,11 @@ from urllib.parse import quote
 import anyio
 import httpx2
 
+from answerable.core.lease.password_tries import others_to_try
 from answerable.errors import Unavailable, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.errors import Effect
@@ -25,7 +26,8 @@ CONNECTIONS_KEPT: Final = 4
 
 
 class Management:
-    """address: `https://HOST:PORT`, or `http://` on this machine. password_of: asked for each request."""
+    """address: `https://HOST:PORT`, or `http://` on this machine. password_of: asked for each request. others_of: tried
+    after it where the server refuses it."""
 
     def __init__(
         self,
@@ -35,10 +37,12 @@ class Management:
         password_of: Callable[[], str],
         tls: ssl.SSLContext | None,
         seconds_max: float,
+        others_of: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._address = address.rstrip("/")
         self._account = account
         self._password_of = password_of
+        self._others_of = others_of
         self._tls = tls
         self._seconds_max = seconds_max
         self._client: httpx2.AsyncClient | None = None
@@ -55,6 +59,19 @@ class Management:
     async def get(self, *path: str, query: str = "") -> Any:
         """What is there; None for nothing. Raises Unavailable (`lease.target`)."""
         return await self._asked("GET", path, query=query)
+
+    async def lets_in(self) -> bool:
+        """Whether the server takes the password for this account. Raises Unavailable (`account.target`)."""
+        try:
+            with anyio.fail_after(self._seconds_max):
+                status, _ = await self._answer("GET", f"{self._address}/api/whoami", None)
+        except (httpx2.HTTPError, TimeoutError, OSError, ssl.SSLError):
+            raise Unavailable("rabbitmq does not answer", code="account.target", port="own_account") from None
+        if status == httpx2.codes.UNAUTHORIZED:
+            return False
+        if not httpx2.codes.is_success(status):
+            raise Unavailable(f"rabbitmq answers {status}", code="account.target", port="own_account")
+        return True
 
     async def close(self) -> None:
         """Close what is kept warm."""
@@ -103,9 +120,26 @@ class Management:
                     max_connections=REQUESTS_MAX, max_keepalive_connections=CONNECTIONS_KEPT
                 ),
             )
-        auth = httpx2.BasicAuth(self._account, self._password_of())
+        first = self._password_of()
+        status, answered = await self._answer_to(self._client, first, method, url, content)
+        if status == httpx2.codes.UNAUTHORIZED:
+            for other in others_to_try(first, self._others_of):
+                status, answered = await self._answer_to(self._client, other, method, url, content)
+                if status != httpx2.codes.UNAUTHORIZED:
+                    break
+        return status, answered
+
+    async def _answer_to(
+        self,
+        client: httpx2.AsyncClient,
+        password: str,
+        method: str,
+        url: str,
+        content: Mapping[str, JSONValue] | None,
+    ) -> tuple[int, bytes]:
+        auth = httpx2.BasicAuth(self._account, password)
         body = bytearray()
-        async with self._client.stream(method, url, json=content, auth=auth) as response:
+        async with client.stream(method, url, json=content, auth=auth) as response:
             async for part in response.aiter_bytes():
                 body += part
                 if len(body) > ANSWER_BYTES_MAX:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+from redis.exceptions import AuthenticationError, ResponseError
 from redis.exceptions import ConnectionError as LostConnection
-from redis.exceptions import ResponseError
 
 from answerable.adapters.redis_acl.grants import checked_grants
 from answerable.adapters.redis_acl.server import FAILURES, TooLong
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of, lease_of
+from answerable.core.lease.password_tries import others_to_try
 from answerable.errors import Refused, Unavailable, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from answerable.adapters.redis_acl.server import Line, RedisServer
     from answerable.core.identity.principal import UnixMillis
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from answerable.errors import Effect
     from answerable.ports.entropy import Entropy
 
+LABEL: Final = "answerable-broker"
 LINES_MAX: Final = 8
 ANSWER_BYTES_MAX: Final = 64 * 1024 * 1024
 """Of the names of all users, which is the longest answer here."""
@@ -35,7 +38,8 @@ _TRAITS: Final = IssuerTraits(boundary="target", ends_by="broker")
 
 class RedisIssuer:
     """Implements `ports.credential_issuer.CredentialIssuer`. password_of: of the broker's own account, asked when a
-    connection is opened. saves: whether the server keeps users in a file, which a revoked one must leave, too."""
+    connection is opened. others_of: tried after it where the server refuses it. saves: whether the server keeps users
+    in a file, which a revoked one must leave, too."""
 
     def __init__(
         self,
@@ -46,10 +50,12 @@ class RedisIssuer:
         entropy: Entropy,
         saves: bool = False,
         seconds_max: float = 10.0,
+        others_of: Callable[[], Iterable[str]] = tuple,
     ) -> None:
         self._server = server
         self._account = account
         self._password_of = password_of
+        self._others_of = others_of
         self._entropy = entropy
         self._saves = saves
         self._seconds_max = seconds_max
@@ -178,13 +184,22 @@ class RedisIssuer:
     async def _opened(self) -> Line:
         try:
             with anyio.fail_after(self._seconds_max):
-                return await self._server.opened(
-                    self._account, self._password_of(), label="answerable-broker"
-                )
+                return await self._entered()
         except ResponseError as said:
             raise self._said_no(said, "none") from None
         except FAILURES:
             raise self._away("none") from None
+
+    async def _entered(self) -> Line:
+        """With the password that is given out, and where that is just being changed, with one of the others."""
+        first = self._password_of()
+        try:
+            return await self._server.opened(self._account, first, label=LABEL)
+        except AuthenticationError as refused:
+            for other in others_to_try(first, self._others_of):
+                with suppress(AuthenticationError):
+                    return await self._server.opened(self._account, other, label=LABEL)
+            raise refused
 
     def _taken(self, account: str) -> Refused:
         return Refused(f"the server has a user {shown(account)} already", code="lease.taken")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, Final
@@ -92,8 +93,9 @@ class Line:
         self._connection._close()
 
     async def close(self) -> None:
-        """Close it."""
-        await self._connection.disconnect(nowait=True)
+        """Close it, whatever state it is in."""
+        with suppress(*FAILURES):
+            await self._connection.disconnect(nowait=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

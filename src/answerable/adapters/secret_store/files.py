@@ -8,7 +8,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Unavailable, shown
+from answerable.errors import Refused, Unavailable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,6 +91,21 @@ def locked(directory: Path, lock: str, *written: str) -> Iterator[None]:
             yield
         finally:
             os.close(descriptor)
+
+
+@contextmanager
+def locked_now(path: Path, otherwise: str) -> Iterator[None]:
+    """Held until the block ends, or this process does. Raises Refused (`secret.rotating`) where somebody holds it."""
+    with faults(f"{shown(path.name)} cannot be opened"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, FILE_MODE)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise Refused(otherwise, code="secret.rotating") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def require_private(status: os.stat_result, name: str) -> None:

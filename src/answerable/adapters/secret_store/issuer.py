@@ -92,6 +92,9 @@ class StaticIssuer:
         """As the port says."""
         raise Refused("a static secret has whatever rights it has, for every lease", code="lease.untold")
 
+    async def close(self) -> None:
+        """Keeps nothing open."""
+
     def _check_out(self, wanted: str, by: str) -> CheckedOut:
         return self._store.check_out(wanted, by=by)
 

@@ -33,7 +33,9 @@ _HEADER_BYTES: Final = len(MAGIC) + KEY_ID_BYTES
 _LIMITS: Final = Limits(size_bytes_max=SEALED_BYTES_MAX)
 
 Values = dict[int, bytes]
-"""Of each version that is not forgotten."""
+"""Of each version that is not forgotten, by its number."""
+PREPARED: Final = 0
+"""Stands for the version that is kept to be the next."""
 
 
 def sealed(secret: StoredSecret, values: Mapping[int, bytes], keys: Keys, nonce: bytes) -> bytes:

@@ -9,11 +9,12 @@ from answerable.adapters.secret_store.files import (
     PORT,
     faults,
     locked,
+    locked_now,
     open_directory,
     read_private,
     replace_private,
 )
-from answerable.adapters.secret_store.sealing import NONCE_BYTES, SEALED_BYTES_MAX, opened, sealed
+from answerable.adapters.secret_store.sealing import NONCE_BYTES, PREPARED, SEALED_BYTES_MAX, opened, sealed
 from answerable.adapters.secret_store.uses import USES_BYTES_MAX, read_uses, with_use, written
 from answerable.core.lease.credential import Secret
 from answerable.core.lease.secret_watch import SecretWatch
@@ -24,7 +25,7 @@ from answerable.core.lease.stored_secret import (
     checked_text,
 )
 from answerable.errors import Malformed, Refused, Unavailable, shown
-from answerable.ports.secret_store import VALUE, VALUE_BYTES_MAX, CheckedOut
+from answerable.ports.secret_store import VALUE, VALUE_BYTES_MAX, Candidates, CheckedOut
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 SEALED: Final = ".secret"
 USES: Final = ".uses"
+ROTATING: Final = ".rotating"
 LOCK: Final = "lock"
 SECRETS_MAX: Final = 10_000
 
@@ -107,7 +109,56 @@ class SealedSecretStore:
             if not keep_old:
                 secret = secret.retired(now, before=number)
                 values = {number: value}
+            values.pop(PREPARED, None)
             self._write(secret, values)
+        return secret
+
+    def rotating(self, name: str) -> AbstractContextManager[None]:
+        """As the port says."""
+        return locked_now(self._path(name, ROTATING), f"{shown(name)} is being rotated already: wait for it")
+
+    def prepare(self, name: str, value: bytes) -> StoredSecret:
+        """As the port says."""
+        _check_value(value)
+        with self._locked():
+            secret, values = self._read(name)
+            _current(secret, values)
+            if PREPARED not in values:
+                if any(hmac.compare_digest(value, old) for old in values.values()):
+                    raise Refused(f"this is a value that {shown(name)} has or had", code="secret.same")
+                secret = secret.prepared(self._clock.now())
+                self._write(secret, values | {PREPARED: value})
+        return secret
+
+    def candidates(self, name: str, *, by: str) -> Candidates:
+        """As the port says."""
+        checked_text(by, what="the user")
+        with self._locked():
+            secret, values = self._read(name)
+            number = _current(secret, values)
+            self._used(name, by)
+        before = sorted((one for one in values if one not in (PREPARED, number)), reverse=True)
+        prepared = values.get(PREPARED)
+        return Candidates(
+            current=_checked_out(name, number, values[number]),
+            prepared=_checked_out(name, PREPARED, prepared) if prepared is not None else None,
+            before=tuple(_checked_out(name, one, values[one]) for one in before),
+        )
+
+    def settle(self, name: str) -> StoredSecret:
+        """As the port says."""
+        with self._locked():
+            secret, values = self._read(name)
+            if PREPARED not in values:
+                return secret
+            before = _current(secret, values)
+            now, was_exposed = self._clock.now(), bool(secret.exposed_at)
+            secret = secret.settled(now)
+            number = secret.versions[-1].number
+            values[number] = values.pop(PREPARED)
+            first = number if was_exposed else before
+            secret = secret.retired(now, before=first)
+            self._write(secret, {one: value for one, value in values.items() if one >= first})
         return secret
 
     def retire(self, name: str, *, only_old: bool = False) -> StoredSecret:
@@ -117,7 +168,10 @@ class SealedSecretStore:
             current = secret.current
             before = current.number if only_old and current else 0
             secret = secret.retired(self._clock.now(), before=before)
-            self._write(secret, {number: values[number] for number in values if before and number >= before})
+            kept = {
+                one: value for one, value in values.items() if before and (one >= before or one == PREPARED)
+            }
+            self._write(secret, kept)
         return secret
 
     def expose(self, name: str, why: str) -> StoredSecret:
@@ -133,14 +187,9 @@ class SealedSecretStore:
         checked_text(by, what="the user")
         with self._locked():
             secret, values = self._read(name)
-            if secret.kind == "canary":
-                raise Refused(f"{shown(name)} is planted: nobody uses it", code="secret.canary")
-            current = secret.current
-            if current is None or current.number not in values:
-                raise Refused(f"secret {shown(name)} was retired", code="secret.retired")
-            uses = with_use(self._uses(name), by, self._clock.now())
-            replace_private(self._path(name, USES), written(uses), self._entropy.token)
-        return _checked_out(name, current.number, values[current.number])
+            number = _current(secret, values)
+            self._used(name, by)
+        return _checked_out(name, number, values[number])
 
     def listed(self) -> Sequence[StoredSecret]:
         """As the port says."""
@@ -157,6 +206,15 @@ class SealedSecretStore:
         for name in self._names():
             found += [(name, value.decode()) for value in self._opened(name, keys)[1].values()]
         return SecretWatch(found)
+
+    def state(self) -> object:
+        """As the port says."""
+        with faults("the directory of secrets cannot be read"):
+            return sorted(
+                (path.name, seen.st_mtime_ns, seen.st_ino, seen.st_size)
+                for path in self._directory.glob(f"*{SEALED}")
+                for seen in (path.stat(),)
+            )
 
     def change_key(self) -> int:
         """As the port says. 1. the new key is in the ring, beside the old; 2. every file is sealed under it; 3. the old
@@ -198,8 +256,22 @@ class SealedSecretStore:
             )
         replace_private(self._path(secret.name), content, self._entropy.token)
 
+    def _used(self, name: str, by: str) -> None:
+        uses = with_use(self._uses(name), by, self._clock.now())
+        replace_private(self._path(name, USES), written(uses), self._entropy.token)
+
     def _uses(self, name: str) -> tuple[SecretUse, ...]:
         return read_uses(read_private(self._path(name, USES), USES_BYTES_MAX), name)
+
+
+def _current(secret: StoredSecret, values: Values) -> int:
+    """The number of the version that is given out. Raises Refused (`secret.canary`, `secret.retired`)."""
+    if secret.kind == "canary":
+        raise Refused(f"{shown(secret.name)} is planted: nobody uses it", code="secret.canary")
+    current = secret.current
+    if current is None or current.number not in values:
+        raise Refused(f"secret {shown(secret.name)} was retired", code="secret.retired")
+    return current.number
 
 
 def _checked_out(name: str, version: int, value: bytes) -> CheckedOut:

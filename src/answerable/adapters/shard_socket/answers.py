@@ -21,7 +21,7 @@ from answerable.errors import Malformed
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """As core.action.outcome.Outcome. result: canonical JSON, None where there is none."""
+    """As core.action.outcome.Outcome. result, used: canonical JSON, None where there is none."""
 
     status: OutcomeStatus
     detail: str
@@ -29,6 +29,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     returned: dict[str, int]
     overrun: dict[str, int]
     session: dict[str, str] | None
+    used: bytes | None
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -111,6 +112,7 @@ def answer_bytes(answer: Answer) -> bytes:
                 returned=dict(outcome.returned),
                 overrun=dict(outcome.overrun),
                 session=outcome.session,
+                used=None if outcome.used is None else encode(outcome.used),
             ),
             intent=_entry(answer.intent, signed=answer.receipt is None),
             receipt=_entry(answer.receipt, signed=True),
@@ -156,6 +158,7 @@ def answer_in(answered: Answered, log: str) -> Answer:
             returned=outcome.returned,
             overrun=outcome.overrun,
             session=outcome.session,
+            used=None if outcome.used is None else _result(outcome.used),
         ),
         intent=_receipt(answered.intent),
         receipt=_receipt(answered.receipt),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 import threading
 from dataclasses import replace as changed
@@ -21,7 +20,19 @@ if TYPE_CHECKING:
     from answerable.core.mandate.mandate import MandateId
 
 _Place = tuple[str, str, bytes]
-_OPEN: Final = ("pending", "approved")
+# Each write takes the next number of change, by which other processes find it.
+_ADD: Final = (
+    "INSERT INTO approvals (id, state, expires_at, body, change) "
+    "VALUES (?, ?, ?, ?, (SELECT coalesce(max(change), 0) + 1 FROM approvals))"
+)
+_REPLACE: Final = (
+    "UPDATE approvals SET state = ?, expires_at = ?, body = ?, change = (SELECT max(change) + 1 FROM approvals) "
+    "WHERE id = ? AND state = ? AND body = ?"
+)
+_USE: Final = (
+    "UPDATE approvals SET state = 'used', change = (SELECT max(change) + 1 FROM approvals) "
+    "WHERE id = ? AND state = 'approved' AND expires_at > ?"
+)
 
 
 class SqliteApprovalRegister:
@@ -32,7 +43,7 @@ class SqliteApprovalRegister:
         self._store = store
         self._approvals: dict[str, Approval] = {}
         self._by_place: dict[_Place, tuple[str, ...]] = {}
-        self._read = 0
+        self._read = self._read_change = 0
         # Of the mirror: one thread denies while another one adds.
         self._changing = threading.Lock()
         store.mirror(self._reload)
@@ -49,12 +60,20 @@ class SqliteApprovalRegister:
                 return approval
         return None
 
+    def denied(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
+        """As the port says."""
+        for identity in self._by_place.get((agent, mandate, digest), ()):
+            approval = self._approvals[identity]
+            if approval.state not in ("void", "expired"):
+                return approval if approval.is_denied_by_people(now) else None
+        return None
+
     def add(self, approval: Approval) -> None:
         """As the port says. Raises Malformed (`approval.duplicate`) for an id that is there already."""
         with self._store.write() as connection:
             try:
                 connection.execute(
-                    "INSERT INTO approvals (id, state, expires_at, body) VALUES (?, ?, ?, ?)",
+                    _ADD,
                     (approval.id, approval.state, approval.expires_at, body_of(approval)),
                 )
             except sqlite3.IntegrityError:
@@ -68,7 +87,7 @@ class SqliteApprovalRegister:
             return False
         with self._store.write() as connection:
             swapped = connection.execute(
-                "UPDATE approvals SET state = ?, expires_at = ?, body = ? WHERE id = ? AND state = ? AND body = ?",
+                _REPLACE,
                 (approval.state, approval.expires_at, body_of(approval), was.id, was.state, body_of(was)),
             ).rowcount
         if swapped == 1:
@@ -84,7 +103,7 @@ class SqliteApprovalRegister:
         """As the port says."""
         with self._store.write() as connection:
             used = connection.execute(
-                "UPDATE approvals SET state = 'used' WHERE id = ? AND state = 'approved' AND expires_at > ?",
+                _USE,
                 (approval, now),
             ).rowcount
         if used == 1 and (found := self._approvals.get(approval)) is not None:
@@ -108,16 +127,14 @@ class SqliteApprovalRegister:
             self._by_place[place] = (approval.id, *known)
 
     def _reload(self) -> None:
-        """Approvals that were answered, used or let expire never change again, so only the others are read anew."""
+        """Only what was changed since, by whomever: thousands may wait, and each is long."""
         with self._changing:
             self._read_anew()
 
     def _read_anew(self) -> None:
-        open_here = [one.id for one in self._approvals.values() if one.state in _OPEN]
         rows = self._store.rows(
-            "SELECT number, id, state, body FROM approvals WHERE number > ? OR id IN "
-            "(SELECT value FROM json_each(?)) ORDER BY number",
-            (self._read, json.dumps(open_here)),
+            "SELECT number, id, state, body, change FROM approvals WHERE change > ? ORDER BY number",
+            (self._read_change,),
         )
         known, new = dict(self._approvals), {}
         read_before = self._read
@@ -125,6 +142,7 @@ class SqliteApprovalRegister:
             identity = text(row[1])
             with read("approval", identity):
                 approval = from_body(octets(row[3]), state=text(row[2]))
+            self._read_change = max(self._read_change, whole(row[4]))
             if whole(row[0]) > read_before:
                 # What was added here meanwhile stands among them, in the order of all.
                 known.pop(identity, None)

@@ -11,6 +11,7 @@ import msgspec
 
 from answerable.adapters.sqlite.columns import octets, whole
 from answerable.adapters.sqlite.store import PORT, SqliteStore
+from answerable.core.canonical import INTEGER_MAX
 from answerable.core.lease.lease import Lease
 from answerable.errors import Unavailable
 from answerable.ports.lease_register import CHANGES_MAX, LeaseChange
@@ -42,14 +43,20 @@ LEASE_MIGRATIONS: Final[Migrations] = (
         "INSERT INTO last_change (one, number) VALUES (1, 0)",
         "CREATE TABLE acknowledged (log TEXT PRIMARY KEY, number INTEGER NOT NULL) STRICT, WITHOUT ROWID",
     ),
+    (
+        "ALTER TABLE leases ADD COLUMN live_until INTEGER NOT NULL DEFAULT 0",
+        "UPDATE leases SET live_until = json_extract(CAST(body AS TEXT), '$.live_until') WHERE open = 0",
+        "CREATE INDEX leases_left ON leases (live_until) WHERE live_until > 0",
+    ),
 )
 APPLICATION_ID: Final = 0x616E736C
 """`ansl`: a broker's leases."""
 ROWS_AT_ONCE: Final = 2_000
 
 _UPSERT: Final = (
-    "INSERT INTO leases (name, log, open, ended_at, change, body) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO "
-    "UPDATE SET open = excluded.open, ended_at = excluded.ended_at, change = excluded.change, body = excluded.body"
+    "INSERT INTO leases (name, log, open, ended_at, live_until, change, body) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT "
+    "(name) DO UPDATE SET open = excluded.open, ended_at = excluded.ended_at, live_until = excluded.live_until, "
+    "change = excluded.change, body = excluded.body"
 )
 _encoder: Final = msgspec.json.Encoder()
 _decoder: Final = msgspec.json.Decoder(Lease)
@@ -117,6 +124,14 @@ class SqliteLeaseRegister:
         query = "SELECT body FROM leases WHERE open = 0 ORDER BY ended_at DESC, change DESC LIMIT ?"
         return [_lease(row[0]) for row in self._store.rows(query, (limit,))]
 
+    def left(self, at: UnixMillis, limit: int, *, after: str = "") -> Sequence[Lease]:
+        """As the port says."""
+        query = (
+            "SELECT body FROM leases WHERE open = 0 AND live_until > ? AND live_until > 0 AND live_until < ? "
+            "AND name > ? ORDER BY name LIMIT ?"
+        )
+        return [_lease(row[0]) for row in self._store.rows(query, (at, INTEGER_MAX, after, limit))]
+
     def changes(self, log: str, after: int, limit: int = CHANGES_MAX) -> Sequence[LeaseChange]:
         """As the port says."""
         rows = self._store.rows(
@@ -125,14 +140,15 @@ class SqliteLeaseRegister:
         )
         return [LeaseChange(whole(row[0]), _lease(row[1])) for row in rows]
 
-    def acknowledged(self, log: str) -> int:
+    def acknowledged(self, log: str) -> int | None:
         """As the port says."""
         rows = self._store.rows("SELECT number FROM acknowledged WHERE log = ?", (log,))
-        return whole(rows[0][0]) if rows else 0
+        return whole(rows[0][0]) if rows else None
 
     def acknowledge(self, log: str, number: int) -> None:
         """As the port says."""
-        if number <= self.acknowledged(log):
+        known = self.acknowledged(log)
+        if known is not None and number <= known:
             return
         with self._store.write() as connection:
             connection.execute(
@@ -150,8 +166,9 @@ class SqliteLeaseRegister:
         with self._store.write() as connection:
             gone = connection.execute(
                 "DELETE FROM leases WHERE name IN "
-                "(SELECT name FROM leases WHERE open = 0 AND ended_at < ? ORDER BY ended_at LIMIT ?)",
-                (ended_before, limit),
+                "(SELECT name FROM leases WHERE open = 0 AND ended_at < ? AND (live_until < ? OR live_until >= ?) "
+                "ORDER BY ended_at LIMIT ?)",
+                (ended_before, ended_before, INTEGER_MAX, limit),
             ).rowcount
             connection.execute(
                 "DELETE FROM warrants WHERE (log, intent) IN "
@@ -193,7 +210,9 @@ def _redeemed(connection: sqlite3.Connection, one: Redemption, numbers: _Numbers
 
 
 def _row(lease: Lease, number: int) -> tuple[object, ...]:
-    return (lease.name, lease.log, int(lease.is_open), lease.ended_at, number, _encoder.encode(lease))
+    return (
+        lease.name, lease.log, int(lease.is_open), lease.ended_at, lease.live_until, number, _encoder.encode(lease),
+    )  # fmt: skip
 
 
 def _lease(body: object) -> Lease:

@@ -221,13 +221,14 @@ MIGRATIONS: Final[Migrations] = (
         """CREATE TABLE approvals_shown (
             number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,
             state TEXT NOT NULL CHECK (state IN ('pending', 'approved', 'denied', 'expired', 'used', 'void')),
-            expires_at INTEGER NOT NULL, body BLOB NOT NULL
+            expires_at INTEGER NOT NULL, body BLOB NOT NULL, change INTEGER NOT NULL
         ) STRICT""",
-        """INSERT INTO approvals_shown (number, id, state, expires_at, body)
-            SELECT number, id, CASE WHEN state IN ('pending', 'approved') THEN 'void' ELSE state END, expires_at, body
-            FROM approvals ORDER BY number""",
+        """INSERT INTO approvals_shown (number, id, state, expires_at, body, change)
+            SELECT number, id, CASE WHEN state IN ('pending', 'approved') THEN 'void' ELSE state END, expires_at, body,
+            number FROM approvals ORDER BY number""",
         "DROP TABLE approvals",
         "ALTER TABLE approvals_shown RENAME TO approvals",
+        "CREATE INDEX approvals_change ON approvals (change)",
     ),
     (
         """CREATE TABLE passkeys (

@@ -13,6 +13,7 @@ from answerable.adapters.ssh_certificates.hosts import Host, checked_host, sourc
 from answerable.adapters.ssh_certificates.issuer import SSHIssuer
 from answerable.adapters.ssh_certificates.limits import Limits
 from answerable.adapters.ssh_certificates.revoking import Revoking
+from answerable.adapters.ssh_certificates.rights import SSHRights
 from answerable.adapters.ssh_certificates.runner import Runner, sweep
 from answerable.adapters.ssh_certificates.target import SSHTarget
 
@@ -24,6 +25,7 @@ __all__ = [
     "Revoking",
     "Runner",
     "SSHIssuer",
+    "SSHRights",
     "SSHTarget",
     "UserAuthority",
     "authority_of",

@@ -8,6 +8,7 @@ us minted cannot be used by anybody, and its sessions ended with it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -66,6 +67,7 @@ class SSHIssuer:
         self._limits = limits
         self._revoking = revoking
         self._minted: dict[LeaseName, _Minted] = {}
+        self._ends: list[tuple[UnixMillis, LeaseName]] = []
         is_revocable = revoking is not None
         self._traits = IssuerTraits(
             boundary="target",
@@ -99,6 +101,7 @@ class SSHIssuer:
         account = account_of(order.name)
         ends_at = order.expires_at // 1000
         self._minted[order.name] = _Minted(host=grant.host, expires_at=order.expires_at)
+        heappush(self._ends, (order.expires_at, order.name))
         key = ed25519.Ed25519PrivateKey.generate()
         certificate = self._authority.certify(
             key.public_key(),
@@ -171,8 +174,11 @@ class SSHIssuer:
         """As the port says: a host cannot tell."""
         raise Refused("a host cannot say what a certificate may do before it is shown", code="lease.untold")
 
+    async def close(self) -> None:
+        """Keeps nothing open."""
+
     def _forget(self, now: UnixMillis) -> None:
         """Names of what ended for so long that no host takes it, however far behind its clock is."""
         until = now - self._limits.ttl_seconds_max * 1000
-        for name in [name for name, minted in self._minted.items() if minted.expires_at <= until]:
-            del self._minted[name]
+        while self._ends and self._ends[0][0] <= until:
+            del self._minted[heappop(self._ends)[1]]

@@ -1,7 +1,8 @@
 """The scope grammar of SSH leases: one command, as one login, on one host.
 
 Laws: a scope is understood whole or not at all; a command is a list, whose items stay what they are whatever they hold;
-an operand never becomes an option.
+an operand never becomes an option; no path goes up, so that a value that is put into one stays below what is written
+before it.
 """
 
 from __future__ import annotations
@@ -51,8 +52,15 @@ def grant_faults(scope: Scope, hosts: Collection[str]) -> tuple[str, ...]:
         faults.append(f"`host` {shown(host, 63)} is none of the target's hosts: {', '.join(sorted(hosts))}")
     if not isinstance(login, str) or not LOGIN.fullmatch(login) or login == REVOKER:
         faults.append(f"`login` {shown(login, 40)} is no login: 1 to 32 of a-z 0-9 _ -, a letter first")
-    faults += command_faults(value["command"])
-    return tuple(faults)
+    found = command_faults(value["command"])
+    command = value["command"] if isinstance(value["command"], list) and not found else []
+    found += (
+        f"{shown(_item(item), 80)} has a segment `..`, by which a value would lead to another place: write the path "
+        "that is meant"
+        for item in command
+        if ".." in _item(item).split("/")
+    )
+    return (*faults, *found)
 
 
 def grant_of(scope: Scope, hosts: Collection[str]) -> SSHGrant:

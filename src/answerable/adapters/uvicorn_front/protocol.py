@@ -22,6 +22,9 @@ CERTIFICATES_MAX: Final = 8
 HEAD_SECONDS_MAX: Final = 15.0
 """From the first byte of a request, or from connecting, until its fields are complete."""
 
+STRANGERS_MAX: Final = 32
+"""Connections at a time of users who are answered nothing, where a door knows its users. No other bound counts them."""
+
 _DER: Final = 2  # _ssl.ENCODING_DER, which has no public name.
 _UCRED: Final = struct.Struct("3i")
 # Field 22 of /proc/PID/stat, counted from behind the command, which may hold anything.
@@ -35,8 +38,18 @@ class ChannelProtocol(HttpToolsProtocol):
     Fields after the body (trailers) are dropped: an application that has checked the fields must not see others later.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        uids: frozenset[int] | None = None,
+        strangers: set[ChannelProtocol] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """uids: whose connections are the door's own; None for everybody's. strangers: those of all others, shared by
+        the connections of one door."""
         super().__init__(*args, **kwargs)
+        self._uids = uids
+        self._strangers = strangers if strangers is not None else set()
         self._connection = 0
         self._sequence = 0
         self._peer: PeerCredentials | None = None
@@ -52,13 +65,24 @@ class ChannelProtocol(HttpToolsProtocol):
         tls = transport.get_extra_info("ssl_object")
         if tls is None:
             self._peer = peer_credentials(transport.get_extra_info("socket"))
+            self._set_apart(cast("asyncio.Transport", transport))
         else:
             self._certificates = certificates_of(tls)
             self._certificate = sha256(self._certificates[0]).hexdigest() if self._certificates else ""
         self._start_head_timer()
 
+    def _set_apart(self, transport: asyncio.Transport) -> None:
+        """A stranger's connection takes no place of ours, however many there are."""
+        if self._uids is None or (self._peer is not None and self._peer.uid in self._uids):
+            return
+        self.connections.discard(self)
+        if len(self._strangers) >= STRANGERS_MAX:
+            transport.abort()
+        self._strangers.add(self)
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_head_timer()
+        self._strangers.discard(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

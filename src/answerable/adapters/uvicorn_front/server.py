@@ -45,11 +45,13 @@ async def serve(
     limits: FrontLimits | None = None,
     started: Callable[[Listeners], None] | None = None,
     stop: anyio.Event | None = None,
+    uids: frozenset[int] | None = None,
 ) -> None:
     """Serve until `stop` is set or the task is cancelled, then stop gracefully: no new connections, those under way
     finish within `grace_seconds`, and the application's lifespan ends before this returns.
 
-    context: of a caller whose certificate changes while it serves, in place of `tls`.
+    context: of a caller whose certificate changes while it serves, in place of `tls`. uids: of the users for whose
+    connections on the Unix socket all places are kept: what others hold there is bounded apart; None for everybody.
 
     Takes addresses to bind, or `listeners` bound earlier; closes them in the end. TLS is for TCP alone. `started` is
     called once, when requests are answered. Installs no signal handlers. Raises Unavailable: `front.*`, and
@@ -60,7 +62,7 @@ async def serve(
     try:
         if bound.tcp is None and bound.uds is None:
             raise Unavailable("there is nothing to listen on", code="front.address", port="front")
-        server = _Server(_config(app, limits or FrontLimits()), bound, context, started)
+        server = _Server(_config(app, limits or FrontLimits()), bound, context, started, uids)
         await _run(server, stop)
     finally:
         bound.close()
@@ -112,8 +114,11 @@ class _Server(uvicorn.Server):
         listeners: Listeners,
         context: ssl.SSLContext | None,
         started: Callable[[Listeners], None] | None,
+        uids: frozenset[int] | None,
     ) -> None:
         super().__init__(config)
+        self._uids = uids
+        self._strangers: set[ChannelProtocol] = set()
         self._listeners = listeners
         self._context = context
         self._on_started = started
@@ -139,7 +144,17 @@ class _Server(uvicorn.Server):
         if self._on_started is not None:
             self._on_started(self._listeners)
 
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        # They get no grace: nothing is under way there but a refusal.
+        for one in list(self._strangers):
+            one.transport.abort()
+        await super().shutdown(sockets)
+
     def _protocol(self) -> ChannelProtocol:
         return ChannelProtocol(
-            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            uids=self._uids,
+            strangers=self._strangers,
         )

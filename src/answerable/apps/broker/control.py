@@ -23,17 +23,21 @@ from answerable.core.lease.wire import (
     WAIT_SECONDS_MAX,
     LeaseList,
 )
-from answerable.errors import AnswerableError, Malformed
+from answerable.errors import AnswerableError, Malformed, shown
 from answerable.flows.revoke_lease import begin, end_within
+from answerable.flows.rotate_due import due_now
 from answerable.flows.settle_leases import find_strays
+from answerable.ports.lease_broker import DueSecret
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from starlette.requests import Request
 
     from answerable.apps.broker.needs import Needs
+    from answerable.core.lease.name import LeaseName
     from answerable.flows.lease_desk import LeaseDesk
+    from answerable.ports.target_rights import TargetRights
 
 RECALLED: Final = "the ledger names it and the broker did not know it"
 
@@ -76,6 +80,21 @@ class Nothing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """A question without members."""
 
 
+class Rights(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What these grants come to at this target."""
+
+    target: str
+    grants: dict[str, Any]
+
+
+class Narrow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """These grants with the rights at these places alone."""
+
+    target: str
+    grants: dict[str, Any]
+    kept: list[str]
+
+
 def control_routes(needs: Needs) -> list[Route]:
     """Every route under `/v1`."""
     control = _Control(needs)
@@ -86,6 +105,9 @@ def control_routes(needs: Needs) -> list[Route]:
         _route("leases", Listing, control.leases),
         _route("targets", Nothing, control.targets),
         _route("strays", Nothing, control.strays),
+        _route("secrets", Nothing, control.secrets),
+        _route("rights", Rights, control.rights),
+        _route("narrow", Narrow, control.narrow),
     ]
 
 
@@ -117,23 +139,30 @@ class _Control:
     async def recall(self, asked: Recall) -> dict[str, Any]:
         if len(asked.named) > NAMES_MAX:
             raise Malformed(f"at most {NAMES_MAX} names at a time", code="broker.too_many")
-        desk, now, unknown = self._desk, self._desk.clock.now(), []
+        desk, now = self._desk, self._desk.clock.now()
+        unknown: dict[LeaseName, Lease] = {}
         for text, target in asked.named:
             name = checked_lease_name(text)
             if name not in desk.open and await to_thread.run_sync(desk.register.get, name) is None:
-                lease = _recalled(name, target, asked.log, now)
-                await desk.writer.put(lease)
+                unknown[name] = _recalled(name, target, asked.log, now)
+        # One write for all: each by itself would take longer than whoever asks waits.
+        await desk.writer.put_all(unknown.values())
+        for lease in unknown.values():
+            if lease.name not in desk.open:
                 desk.open.keep(lease)
-                unknown.append(name)
         begin(desk, unknown, why=RECALLED)
         return {"unknown": len(unknown)}
 
     async def changes(self, asked: Changes) -> dict[str, Any]:
         desk = self._desk
-        if asked.after is None:
-            after = await to_thread.run_sync(desk.register.acknowledged, asked.log)
-        else:
-            after = asked.after
+        known = await to_thread.run_sync(desk.register.acknowledged, asked.log)
+        last = await to_thread.run_sync(desk.register.last_change)
+        after = known if asked.after is None else asked.after
+        if after is None or (known is None and after) or after > last:
+            # Of a log that this register never heard of, or of more than it ever told: it is not the one that the
+            # keeper of this log knows, however many changes it has. Nothing of that is taken for written down.
+            return {"last": last if known is not None else 0, "changes": []}
+        if asked.after is not None:
             await to_thread.run_sync(desk.register.acknowledge, asked.log, after)
         until = anyio.current_time() + min(asked.wait_seconds, WAIT_SECONDS_MAX)
         while True:
@@ -141,9 +170,10 @@ class _Control:
             if desk.changed is None:
                 desk.changed = anyio.Event()
             changed = desk.changed
-            found = await to_thread.run_sync(desk.register.changes, asked.log, after)
+            # In this order: what `last` counts is in `found`, or it would be passed over by whoever goes on from there.
             last = await to_thread.run_sync(desk.register.last_change)
-            if found or last < after or anyio.current_time() >= until:
+            found = await to_thread.run_sync(desk.register.changes, asked.log, after)
+            if found or last < after or desk.is_stopping or anyio.current_time() >= until:
                 return {"last": last, "changes": found}
             with anyio.CancelScope(deadline=until):
                 await changed.wait()
@@ -152,9 +182,17 @@ class _Control:
         desk, limit = self._desk, max(1, min(asked.limit, LISTED_MAX))
         if asked.which == "ended":
             return {"leases": await to_thread.run_sync(desk.register.ended, limit)}
-        found = desk.open.unrevoked() if asked.which == "unrevoked" else desk.open.all()
+        if asked.which == "unrevoked":
+            # Also what its target could not end before its time: it is on record as ended, and works on.
+            left = await to_thread.run_sync(self._left, limit, asked.after)
+            found: Collection[Lease] = [*desk.open.unrevoked(), *left]
+        else:
+            found = desk.open.all()
         after = [lease for lease in found if lease.name > asked.after]
         return {"leases": nsmallest(limit, after, key=lambda lease: lease.name)}
+
+    def _left(self, limit: int, after: str) -> Sequence[Lease]:
+        return self._desk.register.left(self._desk.clock.now(), limit, after=after)
 
     async def targets(self, _: Nothing) -> dict[str, Any]:
         return {
@@ -167,6 +205,33 @@ class _Control:
     async def strays(self, _: Nothing) -> dict[str, Any]:
         strays, faults = await find_strays(self._desk)
         return {"strays": strays, "faults": faults}
+
+    async def secrets(self, _: Nothing) -> dict[str, Any]:
+        secrets = self._desk.secrets
+        found = sorted((one.name, why) for one, why in due_now(secrets)) if secrets is not None else []
+        used_by = secrets.used_by if secrets is not None else {}
+        return {
+            "due": [
+                DueSecret(
+                    name=name, why=why, targets=tuple(sorted(one for one in used_by if name in used_by[one]))
+                )
+                for name, why in found[:LISTED_MAX]
+            ]
+        }
+
+    async def rights(self, asked: Rights) -> dict[str, Any]:
+        found = self._rights_of(asked.target)
+        return {"rights": found.rights(asked.grants) if found is not None else ()}
+
+    async def narrow(self, asked: Narrow) -> dict[str, Any]:
+        found = self._rights_of(asked.target)
+        return {"grants": found.narrowed(asked.grants, frozenset(asked.kept)) if found is not None else None}
+
+    def _rights_of(self, target: str) -> TargetRights | None:
+        known = self._desk.targets.get(target)
+        if known is None:
+            raise Malformed(f"this broker has no target {shown(target)}", code="target.unknown")
+        return known.rights
 
 
 def _recalled(name: Any, target: str, log: str, now: UnixMillis) -> Lease:

@@ -9,6 +9,7 @@ import mcp_types
 from mcp.server.lowlevel import Server
 from mcp.shared.exceptions import MCPError
 
+from answerable.core.lease.use import use_record
 from answerable.core.lease.wire import DONE_META, EFFECT_DATA, WARRANT_META
 from answerable.core.ledger.warrant_token import STEP, verified_warrant
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
@@ -54,7 +55,7 @@ def tool_server(needs: Needs, name: str) -> Server[Any]:
             )
         except Exception as error:
             raise _told(error) from None
-        return _result(performed, lease)
+        return _result(performed, lease, warrant.lease.scope.hex)
 
     return Server(name, on_list_tools=on_list_tools, on_call_tool=on_call_tool)
 
@@ -75,8 +76,15 @@ def _warrant(
     return warrant
 
 
-def _result(performed: Performed, lease: Lease) -> mcp_types.CallToolResult:
-    done = {"lease": lease.name, "session": dict(performed.session), "state": lease.state}
+def _result(performed: Performed, lease: Lease, scope: str) -> mcp_types.CallToolResult:
+    done: dict[str, Any] = {
+        "lease": lease.name,
+        "session": dict(performed.session),
+        "state": lease.state,
+    }
+    used = use_record(performed.used, scope) if performed.used is not None else None
+    if used is not None:
+        done["used"] = used
     meta = performed.result.get("_meta")
     members = {**performed.result, "_meta": {**(meta if isinstance(meta, dict) else {}), DONE_META: done}}
     return mcp_types.CallToolResult.model_validate(members)

@@ -34,8 +34,9 @@ def status(shell: Shell) -> int | None:
     """How the product is, in a few lines."""
     with shell.control() as control:
         found = control.get("/v1/status")
+        due = _due_secrets(control)
     if shell.terminal.as_json:
-        shell.terminal.json(found)
+        shell.terminal.json(found | ({"secrets_due": due} if due is not None else {}))
         return None
     servers = [f"{name}: {state}" for name, state in found["servers"].items()]
     shell.terminal.record(
@@ -50,6 +51,7 @@ def status(shell: Shell) -> int | None:
             ("registry", found["registry"]),
             ("servers", servers or ["none"]),
             ("witnesses", [_witness(one) for one in found["witnesses"]] or ["none"]),
+            *([("secrets due", [f"{one['name']}: {one['why']}" for one in due])] if due else []),
             *([("shards", [_shard(one) for one in found["shards"]])] if found["shards"] else []),
         ]
     )
@@ -158,6 +160,25 @@ def _directory(shell: Shell) -> Finding:
     return Finding(name="data directory", state="ok", says=str(shell.data))
 
 
+def _due_secrets(control: Control) -> list[dict[str, Any]] | None:
+    """Those that the broker says are to be replaced; None where no broker answers."""
+    try:
+        found = control.get("/v1/secrets/due")
+    except AnswerableError:
+        return None
+    due = found["due"]
+    return due if isinstance(due, list) else None
+
+
+def _secrets(control: Control) -> Iterator[Finding]:
+    for one in _due_secrets(control) or ():
+        target = one["targets"][0] if one["targets"] else "TARGET"
+        advice = (
+            f"answerable secret rotate {one['name']}, or --at-target {target} where the broker can change it"
+        )
+        yield Finding(name=f"secret {one['name']}", state="fault", says=one["why"], advice=advice)
+
+
 def _product(control: Control) -> Iterator[Finding]:
     status = control.get("/v1/status")
     yield Finding(name="ledger", state="ok", says=f"{status['origin']}, {status['entries']} entries")
@@ -172,6 +193,7 @@ def _product(control: Control) -> Iterator[Finding]:
         yield Finding(name="registry", state="ok", says="everything that is registered is active")
     for server in control.every("/v1/servers"):
         yield _server(server)
+    yield from _secrets(control)
     for shard in status["shards"]:
         alarmed = shard["state"] == "alarm"
         yield Finding(

@@ -42,13 +42,15 @@ def scan(shell: Shell, paths: Paths) -> int | None:
 def inventory(shell: Shell, scan: Shown = None) -> int | None:
     """Every long-lived secret and shared account that the broker knows, and those found in what it is shown.
 
-    Run as the account of the broker.
+    Secrets of the store, and the accounts of the broker's own at its targets: who answers for each, how old it is, who
+    used it and when last, where it is kept and what could take its place. Shows no value. Run as the account of the
+    broker. The exit code is 5 when one is due, or others could read it, and as of `scan` with --scan.
     """
     from answerable.wiring.standing import broker_standing
 
     known = broker_standing(shell.settings())
     code = _listed(shell, known, [str(path) for path in scan or ()])
-    return code if scan else None
+    return CHECK_FAILED if code or any(one.due or one.exposed for one in known) else None
 
 
 def _listed(shell: Shell, known: Sequence[StandingSecret], paths: Sequence[str]) -> int | None:
@@ -79,6 +81,8 @@ def _listed(shell: Shell, known: Sequence[StandingSecret], paths: Sequence[str])
                 "age",
                 "users",
                 "last use",
+                "kept",
+                "due",
                 "exposed",
             ),
             [
@@ -92,6 +96,8 @@ def _listed(shell: Shell, known: Sequence[StandingSecret], paths: Sequence[str])
                     f"{(now - one.since) // DAY_MS} d" if one.since else "unknown",
                     len(one.users) or "unknown",
                     f"{(now - one.last_used_at) // DAY_MS} d" if one.last_used_at else "unknown",
+                    one.kept,
+                    one.due,
                     one.exposed,
                 )
                 for one in found
@@ -118,5 +124,7 @@ def _row(one: StandingSecret, places: int) -> dict[str, object]:
         "users": list(one.users),
         "last_used_at": one.last_used_at,
         "exposed": one.exposed,
+        "kept": one.kept,
+        "due": one.due,
         "replacement": one.replacement,
     }

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from answerable.apps.cli import lease_use
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
 
 if TYPE_CHECKING:
@@ -27,20 +28,22 @@ def register(app: typer.Typer) -> None:
     command(group, "targets", reads=True)(targets)
     command(group, "boundaries", reads=True)(boundaries)
     command(group, "strays", reads=True)(strays)
+    lease_use.register(group)
     app.add_typer(group, name="lease")
 
 
 def list_leases(
     shell: Shell,
     unrevoked: Annotated[
-        bool, typer.Option("--unrevoked", help="Only those that could not be revoked, each with why.")
+        bool, typer.Option("--unrevoked", help="Only those that are not gone, each with why.")
     ] = False,
     ended: Annotated[bool, typer.Option("--ended", help="Those that ended last.")] = False,
     target: Annotated[
         str, typer.Option("--target", help="Only at this target.", metavar="NAME", show_default=False)
     ] = "",
 ) -> int | None:
-    """What is live at which target. With --unrevoked, exit code 5 when there is any."""
+    """What is live at which target. With --unrevoked, what could not be revoked, or works on until its time because its
+    target ends nothing before; exit code 5 when there is any."""
     which = "unrevoked" if unrevoked else "ended" if ended else "open"
     with shell.control() as control:
         items = list(control.every("/v1/leases", which=which, **({"target": target} if target else {})))
@@ -55,8 +58,9 @@ def list_leases(
                     one["target"],
                     one["agent"],
                     one["capability"],
-                    one["end"] or one["state"],
-                    one["ended_at"] or one["expires_at"],
+                    "works on" if unrevoked and one["left"] else one["end"] or one["state"],
+                    (one["live_until"] if unrevoked and one["left"] else one["ended_at"])
+                    or one["expires_at"],
                     _why(one),
                 )
                 for one in items
@@ -158,4 +162,4 @@ def strays(shell: Shell) -> int | None:
 def _why(one: dict[str, Any]) -> str:
     """What is to be known of it, if anything."""
     tried = f"tried {one['attempts']} times, again at {one['next_try_at']}" if one["next_try_at"] else ""
-    return "; ".join(text for text in (one["why"], one["fault"], tried) if text)
+    return "; ".join(text for text in (one["why"], one["fault"], tried, *one["left"]) if text)

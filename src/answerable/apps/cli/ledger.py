@@ -54,7 +54,8 @@ Reveal = Annotated[
 Name = Annotated[
     str,
     typer.Argument(
-        help="Id of an action, approval, mandate, agent, instance or person, digest of action or manifest, or index.",
+        help="Id of an action, approval, mandate, lease, agent, instance or person, digest of an action or manifest, "
+        "or index.",
         show_default=False,
         metavar="[ID]",
     ),

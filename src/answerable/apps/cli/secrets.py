@@ -41,6 +41,17 @@ Keep = Annotated[
         "--keep-old", help="Keep older versions until they are retired, for those who still have them."
     ),
 ]
+At = Annotated[
+    str | None,
+    typer.Option(
+        "--at-target",
+        help="Make a new password of the broker's own account at this target, there and here.",
+        metavar="TARGET",
+    ),
+]
+NameUnlessAt = Annotated[
+    str | None, typer.Argument(help="Name of the secret; left out with --at-target.", metavar="NAME")
+]
 Old = Annotated[bool, typer.Option("--old", help="Only the versions before the current one.")]
 Why = Annotated[str, typer.Option("--reason", help="Where it was seen.", metavar="TEXT")]
 Form = Annotated[str, typer.Option("--form", help="What it looks like: aws, github, password, slack or url.")]
@@ -49,6 +60,10 @@ To = Annotated[
 ]
 Paths = Annotated[
     list[Path], typer.Argument(help="Files to look through; - for standard input.", metavar="FILE")
+]
+
+Noted = Annotated[
+    bool, typer.Option("--expose", help="Note what was found as exposed, so that it is replaced.")
 ]
 
 VALUE_BYTES_MAX: Final = 65_536
@@ -115,13 +130,34 @@ def listed(shell: Shell) -> int | None:
     return CHECK_FAILED if any(due for _, _, due in found) else None
 
 
-def rotate(shell: Shell, name: Name, file: File = None, keep_old: Keep = False) -> int | None:
+def rotate(
+    shell: Shell, name: NameUnlessAt = None, file: File = None, keep_old: Keep = False, at_target: At = None
+) -> int | None:
     """Keep the next version of a secret, which is used from now on.
 
-    Make it at the target first. Older versions are forgotten, unless they are kept for a while.
+    Make it at the target first. Older versions are forgotten, unless they are kept for a while. With --at-target
+    nothing is asked: the broker's own account there gets a new password that nobody sees, and the secret that its file
+    refers to gets it, too. Cut off anywhere, one that the target takes is kept, and the next call goes on.
     """
+    if at_target is not None:
+        if name is not None or file is not None or keep_old:
+            raise Malformed("with --at-target there is nothing else to say", code="secret.rotation")
+        _rotate_at(shell, at_target)
+        return None
+    if name is None:
+        raise Malformed("say which secret, or --at-target TARGET", code="secret.rotation")
     _told(shell, _store(shell).rotate(name, _value(file), keep_old=keep_old), f"{name} has a new version")
     return None
+
+
+def _rotate_at(shell: Shell, target: str) -> None:
+    import anyio
+
+    from answerable.wiring.own_secrets import rotate_at
+
+    made = anyio.run(rotate_at, shell.settings(), target)
+    version = made.current.number if made.current else 0
+    _told(shell, made, f"{made.name} has version {version}, which target {target} takes")
 
 
 def retire(shell: Shell, name: Name, old: Old = False) -> int | None:
@@ -164,12 +200,13 @@ def canary(shell: Shell, name: Name, to: To, form: Form = "password", owner: Own
     return None
 
 
-def find(shell: Shell, files: Paths) -> int | None:
+def find(shell: Shell, files: Paths, expose: Noted = False) -> int | None:
     """Look for every secret and canary in files: logs, answers, exports, dumps.
 
     Says which is in which, and shows none. The exit code is 5 when one was found.
     """
-    watch = _store(shell).watch()
+    store = _store(shell)
+    watch = store.watch()
     found: list[tuple[str, str]] = []
     for path in files:
         passing = watch.passing()
@@ -177,6 +214,8 @@ def find(shell: Shell, files: Paths) -> int | None:
         for piece in _pieces(path):
             names.update(passing.found_in(piece))
         found += [(name, str(path)) for name in sorted(names)]
+        for name in sorted(names) if expose else ():
+            store.expose(name, f"found in {shown(path.name, 63)}")
     if shell.terminal.as_json:
         shell.terminal.json([{"secret": name, "file": path} for name, path in found])
     else:
@@ -254,6 +293,7 @@ def _row(one: StoredSecret, uses: Any, due: str) -> dict[str, object]:
         "version": one.current.number if one.current else None,
         "made_at": one.current.made_at if one.current else None,
         "due": due,
+        "prepared_at": one.prepared_at,
         "exposed_why": one.exposed_why,
         "uses": [{"by": use.by, "count": use.count, "last_at": use.last_at} for use in uses],
     }

@@ -63,6 +63,12 @@ async def list_strays(call: Call) -> Answer:
     }
 
 
+async def list_due_secrets(call: Call) -> Answer:
+    """Standing secrets of the broker that are to be replaced: by name, never shown."""
+    found = await broker_of(call.walk).asks.due_secrets()
+    return {"due": [{"name": one.name, "why": one.why, "targets": list(one.targets)} for one in found]}
+
+
 def _lease(one: Lease) -> Answer:
     return {
         "name": one.name,
@@ -165,6 +171,9 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "not_asked": sequence(record({"target": TEXT, "why": TEXT})),
         }
     ),
+    "DueSecrets": record(
+        {"due": sequence(record({"name": TEXT, "why": TEXT, "targets": sequence(TEXT)}))},
+    ),
 }
 """Beside those of `schemas`."""
 
@@ -216,5 +225,13 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         summary="Accounts of ours at targets that no open lease explains",
         answer="Strays",
         run=list_strays,
+    ),
+    Operation(
+        id="list_due_secrets",
+        method="GET",
+        path="/v1/secrets/due",
+        summary="Standing secrets of the broker that are to be replaced",
+        answer="DueSecrets",
+        run=list_due_secrets,
     ),
 )

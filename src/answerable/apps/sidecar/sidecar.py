@@ -21,7 +21,6 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 
-from answerable.apps.sidecar import guarding
 from answerable.apps.sidecar.attesting import by_the_kernel
 from answerable.apps.sidecar.child import Child, passed_on
 from answerable.apps.sidecar.handle import Handle
@@ -31,6 +30,7 @@ from answerable.apps.sidecar.pace import spread
 from answerable.errors import AnswerableError, Refused, Unavailable, Unverified, shown
 from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.gateway_address import open_client
+from answerable.wiring import guarding
 
 if TYPE_CHECKING:
     import ssl

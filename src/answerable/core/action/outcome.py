@@ -23,7 +23,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     returned: of what was reserved for it, what was not used, by budget. overrun: what was used beyond that. The walk
     says both, no upstream does. session: what the server itself calls the session in which it was done, as a broker
-    says; it leads from the server's own log to this action.
+    says; it leads from the server's own log to this action. used: what of its lease's grants it used, as the broker
+    says (`core.lease.use`); None where nobody told.
     """
 
     status: OutcomeStatus
@@ -32,3 +33,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     returned: Amounts = NOTHING
     overrun: Amounts = NOTHING
     session: dict[str, str] | None = None
+    used: dict[str, JSONValue] | None = None

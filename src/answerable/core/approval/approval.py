@@ -85,6 +85,11 @@ class Approval:
             return "expired"
         return self.state
 
+    def is_denied_by_people(self, now: UnixMillis) -> bool:
+        """Whether somebody said no, and that still holds: until it would have run out."""
+        denied = self.state == "denied" and any(one.verdict == "deny" for one in self.answers)
+        return denied and now < self.expires_at
+
     def fact(self, standing: Callable[[Answer], Collection[str]] | None = None) -> ApprovalFact:
         """The approval as a fact for the decision. standing: the groups in which an answer still counts; all that the
         person was in when they answered, if not given."""

@@ -1,4 +1,4 @@
-"""What is told of leases."""
+"""What is told of leases, and of the sessions that they opened."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def lease_told(
     )
     details = []
     if leaf.get("uses"):
-        details.append(f"used for {plain(leaf.get('uses'))} actions")
+        details.append("used once" if leaf["uses"] == 1 else f"used for {plain(leaf.get('uses'))} actions")
     if leaf.get("why"):
         details.append(f"ended because {plain(leaf.get('why'))}")
     if payload.get("fault"):
@@ -38,3 +38,11 @@ def lease_told(
     left = payload.get("left")
     details += [f"not gone: {plain(one)}" for one in left] if isinstance(left, list) else []
     return text, tuple(details)
+
+
+def session_told(leaf: Mapping[str, JSONValue]) -> tuple[str, ...]:
+    """What the target itself calls the session that an action ran in, one line each: to find it in the target's log."""
+    session = leaf.get("session")
+    if not isinstance(session, dict):
+        return ()
+    return tuple(f"session at the target: {plain(name)} {plain(session[name])}" for name in sorted(session))

@@ -25,7 +25,7 @@ from answerable.core.incident.handed_on import (
 )
 from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.holds_told import containment_told, hold_lifted_told, hold_placed_told
-from answerable.core.incident.leases_told import lease_told
+from answerable.core.incident.leases_told import lease_told, session_told
 from answerable.core.incident.passkeys_told import passkey_removed_told, passkey_told
 from answerable.core.incident.policies_told import policy_changed_told, policy_proposed_told
 from answerable.core.incident.revocations_told import authority_told, revoked_told
@@ -98,6 +98,7 @@ KEYS: Final = (
     "manifest",
     "authority",
     "hop",
+    "lease",
 )
 OVER: Final = ("instance", "parent")
 """Members whose value has what belongs to it below: a name stands for its sub-agents, too."""
@@ -138,21 +139,26 @@ def linked(moment: Moment) -> frozenset[str]:
 
 
 def story(moments: Sequence[Moment], name: str) -> tuple[Moment, ...]:
-    """The entries that belong to `name`, in order: those that name it, those linked to them however far, and the
-    beginning and end of every mandate they are under, but not the other actions under it."""
+    """The entries that belong to `name`, in order: those that name it, those linked to them however far, how the leases
+    of these stood, and the beginning and end of every mandate they are under, but not the other actions under it."""
     found = {m.index: m for m in moments if concerns(m, frozenset((name,)))}
     ids: frozenset[str] = frozenset()
     while (more := ids.union(*(linked(m) for m in found.values()))) != ids:
         ids = more
         found.update((m.index, m) for m in moments if linked(m) & ids)
-    mandates = {_mandate(m) for m in found.values()} - {""}
-    found.update((m.index, m) for m in moments if not linked(m) and _mandate(m) in mandates)
+    # Not linked by: a lease of a task serves many actions, whose stories are their own.
+    leases = {_text(m, "lease") for m in found.values()} - {""}
+    stood = (m for m in moments if m.tag == Tag.LEASE and _text(m, "lease") in leases)
+    found.update((m.index, m) for m in stood)
+    mandates = {_text(m, "mandate") for m in found.values()} - {""}
+    beside = (m for m in moments if m.tag != Tag.LEASE and not linked(m))
+    found.update((m.index, m) for m in beside if _text(m, "mandate") in mandates)
     return tuple(found[index] for index in sorted(found))
 
 
-def _mandate(moment: Moment) -> str:
-    mandate = moment.leaf.get("mandate")
-    return mandate if isinstance(mandate, str) else ""
+def _text(moment: Moment, member: str) -> str:
+    value = moment.leaf.get(member)
+    return value if isinstance(value, str) else ""
 
 
 def told(moment: Moment, hops: Sequence[TracedHop] = ()) -> Line:
@@ -205,7 +211,7 @@ def _end(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _To
     details = [f"detail: {plain(payload['detail'])}"] if payload.get("detail") else []
     if "result" in payload:
         details.append(f"result: {plain(payload['result'])}")
-    return said, tuple(details)
+    return said, (*details, *session_told(leaf))
 
 
 def _refusal(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:

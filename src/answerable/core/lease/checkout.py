@@ -7,6 +7,7 @@ ending is done once, cuts what is open, and says how much that was. Nothing here
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from heapq import heappop, heappush
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from answerable.errors import Refused, shown
@@ -41,9 +42,13 @@ class CheckOuts(Generic[Kept]):
 
     def __init__(self) -> None:
         self._out: dict[LeaseName, CheckOut[Kept]] = {}
+        self._fading: list[tuple[int, LeaseName]] = []
 
-    def put(self, name: LeaseName, kept: Kept, expires_at: UnixMillis) -> CheckOut[Kept]:
-        """From now on it is out. Raises Refused (`lease.taken`, `lease.crowd`)."""
+    def put(self, name: LeaseName, kept: Kept, expires_at: UnixMillis, *, now: int = 0) -> CheckOut[Kept]:
+        """From now on it is out. now: what faded until then is forgotten. Raises Refused (`lease.taken`,
+        `lease.crowd`)."""
+        while self._fading and self._fading[0][0] <= now:
+            self.drop(heappop(self._fading)[1])
         if name in self._out:
             raise Refused(f"the lease {shown(name)} has been issued already", code="lease.taken")
         if len(self._out) >= LEASES_MAX:
@@ -72,6 +77,10 @@ class CheckOuts(Generic[Kept]):
         for cut in cuts:
             cut()
         return len(cuts)
+
+    def fade(self, name: LeaseName, until: int) -> None:
+        """It ended, and what it left may work until then: so long it stays known, and no longer."""
+        heappush(self._fading, (until, name))
 
     def drop(self, name: LeaseName) -> None:
         """Forget it."""

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final, Literal, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope
+    from answerable.core.lease.use import Used
 
 Boundary = Literal["target", "broker", "nobody"]
 """Who keeps a credential within its task: the target's own rules, the broker's checks alone, or nobody."""
@@ -106,8 +108,12 @@ class Performed:
     """What came of one tool call at a target. result: an MCP `CallToolResult`; `isError` where the target said no.
 
     session: what the server itself calls the session and the place in its log, as pairs such as
-    `("pg_session", "68f0a1b2.1f3c")`; the agent cannot forge them. It is recorded with the action.
+    `("pg_session", "68f0a1b2.1f3c")`; the agent cannot forge them. It is recorded with the action. told: what the
+    session can say of what the call touched, for the rights of its kind alone. used: what these made of it; None where
+    it cannot be told.
     """
 
     result: Mapping[str, object]
     session: tuple[tuple[str, str], ...] = ()
+    told: JSONValue = None
+    used: Used | None = None

@@ -1,33 +1,32 @@
-"""A secret that comes back in an answer is hidden before anybody sees it, in the spellings that servers echo it in.
+"""A secret that comes back in an answer is hidden before anybody sees it, in every spelling that is known.
 
-Laws: what holds no secret comes back as it was; a secret is hidden as it is, percent-encoded, as JSON escapes it, in
-base64 at each of its three offsets and in base64url, and in hex; what is too short to tell from other text is refused
-as a secret when settings are read (`SECRET_CHARS_MIN`), not here. Other codings (compressed, encrypted, reversed) are
-not seen: answers in a coding that nobody asked for are not shown at all.
+Laws: what holds no secret comes back as it was; what is JSON is searched again once it is read, for there a character
+can be written in many ways; what is too short to tell from other text is refused as a secret when settings are read
+(`SECRET_CHARS_MIN`), not here. Other codings than those of `spellings` (compressed, encrypted, reversed) are not seen:
+answers in a coding that nobody asked for are not shown at all.
 """
 
 from __future__ import annotations
 
 import re
-from base64 import b64encode
 from typing import TYPE_CHECKING, Final
 
-import msgspec
+from answerable.core.lease.spellings import spellings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from answerable.core.canonical import JSONValue
+
 SECRET_CHARS_MIN: Final = 8
 HIDDEN: Final = b"[hidden: credential]"
-
-_UNRESERVED: Final = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
 class Echoes:
     """Hides the secrets that it was made with."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        found = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+        found = {spelling for secret in secrets if secret for spelling in spellings_of(secret)}
         ordered = sorted(found, key=lambda one: (-len(one), one))
         self._pattern = re.compile(b"|".join(re.escape(one) for one in ordered)) if ordered else None
         self.bytes_max = max((len(one) for one in ordered), default=0)
@@ -40,6 +39,16 @@ class Echoes:
     def hidden_text(self, text: str) -> str:
         """The same for a text."""
         return self.hidden_in(text.encode("utf-8", "replace")).decode()
+
+    def hidden_value(self, value: JSONValue) -> JSONValue:
+        """The same for each text of what was read from JSON, names of members included."""
+        if isinstance(value, str):
+            return self.hidden_text(value)
+        if isinstance(value, list):
+            return [self.hidden_value(one) for one in value]
+        if isinstance(value, dict):
+            return {self.hidden_text(name): self.hidden_value(one) for name, one in value.items()}
+        return value
 
     def __repr__(self) -> str:
         return "Echoes()"
@@ -68,26 +77,3 @@ class EchoStream:
         """What still waits, when nothing more comes."""
         ready, self._waiting = self._echoes.hidden_in(self._waiting), b""
         return ready.decode()
-
-
-def _spellings(secret: str) -> set[bytes]:
-    plain = secret.encode()
-    found = {
-        plain,
-        _percent(plain, "%{:02X}"),
-        _percent(plain, "%{:02x}"),
-        msgspec.json.encode(secret)[1:-1],
-        plain.hex().encode(),
-        plain.hex().upper().encode(),
-    }
-    for offset in range(3):
-        # What surrounds it changes the first and last characters: only those that it makes alone are looked for.
-        padded = b64encode(bytes(offset) + plain).rstrip(b"=")
-        inner = padded[(0, 2, 3)[offset] : len(padded) - (1 if (offset + len(plain)) % 3 else 0)]
-        if len(inner) >= SECRET_CHARS_MIN:
-            found |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_")}
-    return {one for one in found if one}
-
-
-def _percent(plain: bytes, form: str) -> bytes:
-    return "".join(chr(one) if one in _UNRESERVED else form.format(one) for one in plain).encode()

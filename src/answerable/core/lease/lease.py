@@ -110,10 +110,12 @@ class Lease:
         if self.state == "ended":
             return self
         end: LeaseEnd = "expired" if at >= self.expires_at else "revoked"
+        # Of one that was recalled, nobody knows whether it was issued: it has no scope.
+        was_issued = self.state != "named" or bool(revoked.sessions_cut) or not self.scope
         return replace(
             self,
             state="ended",
-            end="not_issued" if self.state == "named" and not revoked.sessions_cut else end,
+            end=end if was_issued else "not_issued",
             ended_at=at,
             why=self.why or why,
             fault="",

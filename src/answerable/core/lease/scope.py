@@ -10,13 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import FrozenJSON, freeze
-from answerable.core.registry.lease_template import PLACEHOLDER
+from answerable.core.registry.lease_template import ARGUMENT, PLACEHOLDER
 from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.registry.capability import ArgumentMapping
 
 VALUE_CHARS_MAX: Final = 512
 
@@ -30,6 +31,26 @@ def filled(grants: JSONValue, values: Mapping[str, str]) -> Scope:
     (`json.*`).
     """
     return freeze(_filled(grants, values))
+
+
+def scope_values(
+    arguments: Iterable[ArgumentMapping],
+    given: Mapping[str, JSONValue],
+    *,
+    resource: str,
+    mandate: str,
+    agent: str,
+) -> dict[str, str]:
+    """What a scope may be filled with: names, and of the arguments texts and whole numbers, as the decided action has
+    them. given: by the names that the capability maps them to."""
+    values = {"resource": resource, "mandate": mandate, "agent": agent}
+    for one in arguments:
+        value = given.get(one.name)
+        if isinstance(value, str):
+            values[f"{ARGUMENT}{one.name}"] = value
+        elif isinstance(value, int) and not isinstance(value, bool):
+            values[f"{ARGUMENT}{one.name}"] = str(value)
+    return values
 
 
 def _filled(part: JSONValue, values: Mapping[str, str]) -> JSONValue:

@@ -59,8 +59,8 @@ _ASSIGNED: Final = re.compile(
 )
 _SECRET_NAME: Final = re.compile(
     r"(?:^|[_.-])(?:api[_-]?key|apikey|access[_-]?key|account[_-]?key|auth|authorization|client[_-]?key[_-]?data|"
-    r"client[_-]?secret|credentials?|key[_-]?data|pass|passphrase|passwd|password|private[_-]?key|pwd|refresh[_-]?token|"
-    r"secret|secret[_-]?key|secret[_-]?access[_-]?key|token|pat)$",
+    r"client[_-]?secret|credentials?|key[_-]?data|pass|passphrase|passwd|password|pgpassword|sshpass|"
+    r"private[_-]?key|pwd|refresh[_-]?token|secret|secret[_-]?key|secret[_-]?access[_-]?key|token|pat)$",
     re.IGNORECASE,
 )
 _NO_SECRET: Final = re.compile(

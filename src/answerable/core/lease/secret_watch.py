@@ -8,50 +8,62 @@ What it does not see: encryption, compression, a secret cut into parts with some
 
 from __future__ import annotations
 
-import json
-import re
-from base64 import b64encode, urlsafe_b64encode
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.lease.spellings import SPELLING_BYTES_MIN, spellings_of
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-WATCHED_CHARS_MIN: Final = 8
-"""Shorter ones are in everything."""
+TRIED_MAX: Final = 2_000
+"""Forms that are looked for one after the other, which is the faster way as long as they are few."""
+PIECE_BYTES: Final = 65_536
 CANARY_OCTETS: Final = 64
 CANARY_FORMS: Final = ("aws", "github", "password", "slack", "url")
 _LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
-_UNRESERVED: Final = frozenset(_LETTERS.encode() + b"-._~")
 _UPPER: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"
 
 
 class SecretWatch:
-    """Looks for any number of secrets in one pass. Its representation shows none."""
+    """Looks for any number of secrets. Its representation shows none."""
 
-    __slots__ = ("_by_form", "_overlap", "_pattern")
+    __slots__ = ("_by_form", "_by_start", "_overlap")
 
     def __init__(self, secrets: Iterable[tuple[str, str]]) -> None:
         self._by_form: dict[bytes, str] = {}
         for name, value in secrets:
-            if len(value) >= WATCHED_CHARS_MIN:
-                for form in forms_of(value):
+            if len(value) >= SPELLING_BYTES_MIN:
+                for form in spellings_of(value):
                     self._by_form.setdefault(form, name)
-        longest_first = sorted(self._by_form, key=lambda form: (-len(form), form))
-        self._overlap = max((len(form) for form in longest_first), default=1) - 1
-        # Within a look-ahead, so that one that begins inside another is found, too.
-        alternatives = b"|".join(re.escape(form) for form in longest_first)
-        self._pattern = re.compile(b"(?=(" + alternatives + b"))") if longest_first else None
+        self._overlap = max((len(form) for form in self._by_form), default=1) - 1
+        self._by_start: dict[bytes, list[bytes]] = {}
+        for form in self._by_form:
+            self._by_start.setdefault(form[:SPELLING_BYTES_MIN], []).append(form)
 
     def __repr__(self) -> str:
         return f"SecretWatch({len(set(self._by_form.values()))} secrets)"
 
     def found_in(self, content: bytes) -> tuple[str, ...]:
         """The names of those that are in it, sorted."""
-        if self._pattern is None:
-            return ()
-        return tuple(sorted({self._by_form[found[1]] for found in self._pattern.finditer(content)}))
+        forms = self._by_form if len(self._by_form) <= TRIED_MAX else self._begun_in(content)
+        return tuple(sorted({self._by_form[form] for form in forms if form in content}))
+
+    def _begun_in(self, content: bytes) -> Iterator[bytes]:
+        """Forms whose beginning is in it: however many there are, it takes one look at each place."""
+        size = SPELLING_BYTES_MIN
+        for start in range(0, len(content), PIECE_BYTES):
+            piece = content[start : start + PIECE_BYTES + size - 1]
+            for begun in {
+                piece[at : at + size] for at in range(len(piece) - size + 1)
+            } & self._by_start.keys():
+                yield from self._by_start[begun]
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether there is nothing to look for."""
+        return not self._by_form
 
     def passing(self) -> PassingWatch:
         """For what comes in pieces."""
@@ -73,22 +85,28 @@ class PassingWatch:
         return self._watch.found_in(joined)
 
 
-def forms_of(value: str) -> frozenset[bytes]:
-    """How a secret may be written: plain, escaped for JSON and URLs, in hexadecimal, in UTF-16, and in base64 wherever
-    in a longer text it begins."""
-    raw = value.encode()
-    forms = {raw, value.encode("utf-16-le"), value.encode("utf-16-be")}
-    forms |= {json.dumps(value)[1:-1].encode(), json.dumps(value, ensure_ascii=False)[1:-1].encode()}
-    quoted = _percent_encoded(value)
-    forms |= {quoted, quoted.replace(b"%2F", b"/"), quoted.replace(b"%20", b"+")}
-    forms |= {raw.hex().encode(), raw.hex().upper().encode()}
-    for before in range(3):
-        for encode in (b64encode, urlsafe_b64encode):
-            # Of the first and the last group, only what no neighbour can change.
-            first = (before * 8 + 5) // 6
-            last = (before + len(raw)) * 8 // 6
-            forms.add(encode(bytes(before) + raw)[first:last])
-    return frozenset(form for form in forms if len(form) >= WATCHED_CHARS_MIN)
+def texts_of(value: object) -> bytes:
+    """Every text and number within a JSON value, names of members included, one a line and as it is: to escape it once
+    more would hide it."""
+    found: list[bytes] = []
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        match one:
+            case str():
+                found.append(one.encode("utf-8", "replace"))
+            case bytes():
+                found.append(one)
+            case Mapping():
+                for name, inner in one.items():
+                    waiting += (name, inner)
+            case list() | tuple():
+                waiting += one
+            case bool() | None:
+                pass
+            case _:
+                found.append(str(one).encode("utf-8", "replace"))
+    return b"\n".join(found)
 
 
 def canary_value(form: str, octets: bytes) -> str:
@@ -107,9 +125,3 @@ def canary_value(form: str, octets: bytes) -> str:
             return f"postgresql://reporting:{letters[:24]}@db.internal:5432/prod"
         case _:
             return letters[:24]
-
-
-def _percent_encoded(value: str) -> bytes:
-    """As URLs have it (RFC 3986, section 2.1): whatever is not unreserved."""
-    octets = value.encode("utf-8", "replace")
-    return b"".join(bytes([one]) if one in _UNRESERVED else b"%%%02X" % one for one in octets)

@@ -55,7 +55,9 @@ class StandingSecret:
 
     owner: who answers for it, or the account that owns its file; empty for unknown. since: when it was made, or its
     file last changed, Unix milliseconds: it is at least so old; 0 for unknown. users: who used it, as far as is known.
-    last_used_at: 0 for unknown. exposed: why others may have read it, in words; empty for nothing known.
+    last_used_at: 0 for unknown. exposed: why others may have read it, in words; empty for nothing known. kept: where
+    the secret of an account is, such as `store:NAME`, never the secret. due: why it is to be replaced now; empty while
+    it is not, or nobody said when. instead: what could take its place, where more is known than its kind.
     """
 
     kind: StandingKind
@@ -68,11 +70,14 @@ class StandingSecret:
     users: tuple[str, ...] = ()
     last_used_at: UnixMillis | int = 0
     exposed: str = ""
+    kept: str = ""
+    due: str = ""
+    instead: str = ""
 
     @property
     def replacement(self) -> str:
         """What could take its place."""
-        return REPLACEMENTS[self.kind]
+        return self.instead or REPLACEMENTS[self.kind]
 
 
 def fingerprint_of(value: str, key: bytes) -> str:

@@ -1,7 +1,8 @@
 """A secret that can do no better than to stand: what is known of it beside its value, and when it is to be replaced.
 
 Laws: nothing here holds a value; a version that was retired is never given out again, and one that is given out is the
-newest that was not; a secret that was seen where it should not be is due until a newer version has taken its place.
+newest that was not; a secret that was seen where it should not be is due until a newer version has taken its place; a
+version that is prepared is given to nobody but those who set it at the target, until it is settled.
 """
 
 from __future__ import annotations
@@ -48,7 +49,8 @@ class SecretUse:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredSecret:
     """owner: who answers for it. about: what it opens. rotate_days: 0 for no schedule. exposed_at: 0 for never, or not
-    since the newest version was made; exposed_why: where it was seen."""
+    since the newest version was made; exposed_why: where it was seen. prepared_at: since when a next version is kept,
+    which the target may know already; 0 for none."""
 
     name: str
     kind: SecretKind
@@ -58,6 +60,7 @@ class StoredSecret:
     versions: tuple[SecretVersion, ...]
     exposed_at: UnixMillis = NEVER
     exposed_why: str = ""
+    prepared_at: UnixMillis = NEVER
 
     @property
     def current(self) -> SecretVersion | None:
@@ -85,12 +88,25 @@ class StoredSecret:
             )
         number = self.versions[-1].number + 1 if self.versions else 1
         versions = (*self.versions, SecretVersion(number=number, made_at=now))
-        return replace(self, versions=versions, exposed_at=NEVER, exposed_why="")
+        return replace(self, versions=versions, exposed_at=NEVER, exposed_why="", prepared_at=NEVER)
+
+    def prepared(self, now: UnixMillis) -> StoredSecret:
+        """With a next version that is not given out yet."""
+        return replace(self, prepared_at=now)
+
+    def settled(self, now: UnixMillis) -> StoredSecret:
+        """With that version given out. What was seen after it was kept may have been it: then it is due all the same.
+        Raises Refused (`secret.full`)."""
+        made = self.with_version(now)
+        if self.prepared_at < self.exposed_at:
+            return replace(made, exposed_at=self.exposed_at, exposed_why=self.exposed_why)
+        return made
 
     def retired(self, now: UnixMillis, *, before: int = 0) -> StoredSecret:
         """With every version retired, or those below `before`."""
         return replace(
             self,
+            prepared_at=self.prepared_at if before else NEVER,
             versions=tuple(
                 one if one.retired_at or (before and one.number >= before) else replace(one, retired_at=now)
                 for one in self.versions
@@ -122,7 +138,8 @@ def checked_text(text: str, *, what: str) -> str:
 
 def encoded_secret(secret: StoredSecret) -> dict[str, JSONValue]:
     """As it is kept."""
-    return {
+    prepared: dict[str, JSONValue] = {"prepared_at": secret.prepared_at} if secret.prepared_at else {}
+    return prepared | {
         "name": secret.name,
         "kind": secret.kind,
         "owner": secret.owner,
@@ -150,6 +167,7 @@ def decoded_secret(value: JSONValue) -> StoredSecret:
             versions=versions,
             exposed_at=UnixMillis(_count(value["exposed_at"])),
             exposed_why=checked_text(_text(value["exposed_why"]), what="the reason"),
+            prepared_at=UnixMillis(_count(value.get("prepared_at", 0))),
         )
     except (KeyError, TypeError, ValueError, StopIteration, Malformed):
         raise Malformed("this is no record of a secret", code="secret.record") from None

@@ -9,7 +9,8 @@ from answerable.errors import Malformed, shown
 WARRANT_META: Final = "answerable/warrant"
 """Member of a call's `_meta`: the signed warrant."""
 DONE_META: Final = "answerable/done"
-"""Member of an answer's `_meta`: `{"lease": name, "session": {…}, "state": state of the lease}`."""
+"""Member of an answer's `_meta`: `{"lease": name, "session": {…}, "state": state of the lease}`, and where it can be
+told `"used": {"scope": digest, "sure": [place …], "unsure": [place …]}`."""
 EFFECT_DATA: Final = "answerable/effect"
 """Member of an error's `data`: `none` when nothing was begun, `unknown` else."""
 

@@ -1,7 +1,7 @@
 """What a hold stopped, what it came too late for, and what it could not stop.
 
 Laws: it is computed from ledgers, and kept nowhere beside them; whatever could not be found out is said; it is complete
-once nothing is on its way any more that had been started before the stop.
+once nothing is on its way any more that had been started before the stop, and no credential is being taken back.
 """
 
 from __future__ import annotations
@@ -80,8 +80,9 @@ class ContainmentReport(msgspec.Struct, frozen=True, kw_only=True):
     oldest first, running: how many of all have no end yet. after: actions that the ledger has behind the placing and
     that were started all the same: none, or something of ours is broken. done, counted: what took effect, or may have,
     with whether it can be undone. live, live_count: see StillLive. is_live_all: False where there may be more. leases:
-    those that ended since within its reach, as the broker says. recorded: entry of the report in this log; -1 as long
-    as there is none.
+    those that ended since within its reach, as the broker says; leases_due_at: by when the others that are being ended
+    are gone, or told as live with why they are not; 0 when there are none. recorded: entry of the report in this log;
+    -1 as long as there is none.
     """
 
     hold: Hold
@@ -109,13 +110,15 @@ class ContainmentReport(msgspec.Struct, frozen=True, kw_only=True):
     entries: int
     recorded: int = -1
     leases: tuple[str, ...] = ()
+    leases_due_at: int = 0
 
     @property
     def is_complete(self) -> bool:
-        """Whether nothing is on its way any more that had been started before the stop."""
-        return not self.running
+        """Whether nothing is on its way any more that had been started before the stop, and no lease is being ended."""
+        return not self.running and not self.leases_due_at
 
     @property
     def due_at(self) -> int:
-        """By when everything in flight has ended or is written down as not known; 0 when nothing is."""
-        return max((one.due_at for one in self.in_flight if not one.status), default=0)
+        """By when everything in flight has ended or is written down as not known, and leases are; 0 when nothing is."""
+        flights = (one.due_at for one in self.in_flight if not one.status)
+        return max(self.leases_due_at, max(flights, default=0))

@@ -68,7 +68,9 @@ class HopLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
-    """Leaf of Tag.INTENT. evidence, instance, manifest: absent where nothing is known beyond the proof.
+    """Leaf of Tag.INTENT. lease_target: where the lease may be live; absent where no broker acts.
+
+    evidence, instance, manifest: absent where nothing is known beyond the proof.
 
     manifest_fields: what was measured of it and matches, each with its grade; absent where nothing was, and in entries
     from before it was told: all else that it says is claimed. manifest_grade: of the whole; absent without one, and in
@@ -95,6 +97,7 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     instance: str = ""
     key: str
     lease: str
+    lease_target: str = ""
     mandate: str
     mandate_ref: Reference
     manifest: str = ""

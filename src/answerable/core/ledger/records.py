@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.token_shapes import described, hidden_in
 from answerable.core.canonical import encode
-from answerable.core.decision.obligation import kinds_of
 from answerable.core.ledger.action_fields import (
     answer_fields,
     claimed_fields,
@@ -19,10 +18,16 @@ from answerable.core.ledger.action_fields import (
     internal_fields,
     shown_fields,
 )
+from answerable.core.ledger.decided import (
+    SOURCES_MAX,
+    decision_leaf,
+    decision_members,
+    narrowed_kinds,
+    sources,
+)
 from answerable.core.ledger.disclosure import sealed_fields
 from answerable.core.ledger.entry import LEAF_VERSION, entry_of, sealed_entry
 from answerable.core.ledger.leaves import (
-    DecisionLeaf,
     HopLeaf,
     IntentLeaf,
     OutcomeLeaf,
@@ -52,9 +57,6 @@ if TYPE_CHECKING:
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
 
-SOURCES_MAX: Final = 16
-SOURCES_CHARS_MAX: Final = 500
-"""Of all names in one list, so that a leaf has room for two such lists, and for budgets in several accounts."""
 DETAIL_CHARS_MAX: Final = 500
 REFUSED_ACTION_BYTES_MAX: Final = 8192
 
@@ -73,20 +75,18 @@ def intent(
     action_id: str,
     idempotency_key: str,
     lease_name: str,
+    lease_target: str = "",
     deadline: UnixMillis,
     call: int,
     approval_id: str,
     reserved: Reserved,
     hops: list[HopLeaf],
 ) -> Entry:
-    """The entry that must be durable before the effect: decision, purpose and claimed reason inside.
-
-    principal: pseudonym. The references are to entries before this one in the same log.
-    """
+    """The entry that must be durable before the effect: decision, purpose and claimed reason inside. principal:
+    pseudonym. References are to entries before this one in the same log."""
     request, mandate, caller = verified.request, verified.mandate, verified.caller
-    digests, attachment = sealed_fields(
-        [*decided_fields(verified, decision), *answering_fields(verified)], sealing
-    )
+    fields = [*decided_fields(verified, decision), *answering_fields(verified)]
+    digests, attachment = sealed_fields(fields, sealing)
     leaf = IntentLeaf(
         sd=digests,
         accounts=[*reserved.accounts[1:]] or None,
@@ -97,26 +97,21 @@ def intent(
         call=call,
         capability=verified.resolved.capability.name,
         deadline=deadline,
-        decision=DecisionLeaf(
-            by=_sources(decision.determined_by),
-            effect=decision.effect,
-            lifted=_sources(decision.lifted),
-            obligations=[*kinds_of(decision.obligations)],
-            policy_set=decision.policy_set,
-        ),
+        decision=decision_leaf(decision),
         digest=action_pseudonym(request, sealing),
         evidence=evidence_leaf(caller.identity),
         hops=hops,
         instance=caller.identity.instance,
         key=idempotency_key,
         lease=lease_name,
+        lease_target=lease_target,
         mandate=mandate.id,
         mandate_ref=mandate_ref,
         manifest=caller.identity.manifest,
         manifest_fields=dict(caller.identity.manifest_fields) or None,
         manifest_grade=caller.identity.manifest_grade,
         method=request.method,
-        narrowed=_narrowed(decision),
+        narrowed=narrowed_kinds(decision),
         payload=sha256(attachment).hexdigest(),
         policy_ref=policy_ref,
         principal=principal,
@@ -151,10 +146,10 @@ def outcome(
     """
     tag = Tag.INDETERMINATE if outcome.status == "indeterminate" else Tag.OUTCOME
     # What an upstream said may be cut out of anything, lone surrogates included, and is written down nevertheless.
-    detail = encode(outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode())
-    fields: list[Field] = [(b"detail", detail)]
-    if result:
-        fields.append((b"result", result))
+    detail = outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode()
+    fields: list[Field] = [(b"detail", encode(detail))]
+    fields += [(b"used", encode(outcome.used))] if outcome.used is not None else []
+    fields += [(b"result", result)] if result else []
     if result_digest:
         fields.append((b"result_digest", b'"%b"' % result_digest.encode()))
     digests, attachment = sealed_fields(fields, sealing)
@@ -207,7 +202,7 @@ def refusal(
     members: dict[str, JSONValue] = {
         "action": action_id,
         "agent": caller.agent,
-        "by": [*_sources(determined_by)],
+        "by": [*sources(determined_by)],
         "capability": capability,
         "code": code,
         "digest": action_pseudonym(request, sealing),
@@ -279,7 +274,7 @@ def approval_asked(
         "agent": approval.agent,
         "approval": approval.id,
         "capability": approval.capability,
-        "decision": _decision(decision),
+        "decision": decision_members(decision),
         "digest": action_pseudonym(verified.request, sealing),
         "expires": approval.expires_at,
         "mandate": approval.mandate,
@@ -291,7 +286,7 @@ def approval_asked(
     }
     _refer(members, policy_ref=policy_ref, mandate_ref=mandate_ref)
     if decision.wider is not None:
-        members["narrowed"] = [*_narrowed(decision)]
+        members["narrowed"] = [*narrowed_kinds(decision)]
     fields = [
         *decided_fields(verified, decision),
         *shown_fields(decision, approval),
@@ -372,32 +367,3 @@ def _refer(members: dict[str, JSONValue], **references: Reference | None) -> Non
     for name, one in references.items():
         if one is not None:
             members[name] = {"entry": one.entry, "leaf": one.leaf}
-
-
-def _decision(decision: Decision) -> dict[str, JSONValue]:
-    return {
-        "by": [*_sources(decision.determined_by)],
-        "effect": decision.effect,
-        "lifted": [*_sources(decision.lifted)],
-        **({"obligations": [*kinds_of(decision.obligations)]} if decision.obligations else {}),
-        "policy_set": decision.policy_set,
-    }
-
-
-def _narrowed(decision: Decision) -> list[str]:
-    """Kinds of the obligations under which the action that was asked for became this one."""
-    return [*kinds_of(decision.wider.obligations)] if decision.wider is not None else []
-
-
-def _sources(names: tuple[str, ...]) -> list[str]:
-    """As many of the names, in their order, as a leaf has room for."""
-    if len(names) == 1 and len(names[0]) <= SOURCES_CHARS_MAX:
-        return [names[0]]
-    kept: list[str] = []
-    chars = 0
-    for name in names[:SOURCES_MAX]:
-        chars += len(name)
-        if chars > SOURCES_CHARS_MAX:
-            break
-        kept.append(name)
-    return kept

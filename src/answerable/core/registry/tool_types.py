@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.registry.fields import pointer
-from answerable.core.registry.tool_arguments import ANYTHING, ARGUMENTS_MAX, arguments_in
+from answerable.core.registry.tool_arguments import ANYTHING, ARGUMENTS_MAX, ITEM, arguments_in
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def type_fault(capability: Capability, tool: JSONValue) -> str:
 
 
 def _fault(mapping: ArgumentMapping, known: Mapping[str, ToolArgument], *, takes_any: bool) -> str:
-    path = mapping.pointer or pointer("", mapping.name)
+    path = _place(mapping.pointer or pointer("", mapping.name), known)
     found = known.get(path)
     if found is None:
         if takes_any or _is_below_anything(path, known):
@@ -61,7 +61,7 @@ def _fault(mapping: ArgumentMapping, known: Mapping[str, ToolArgument], *, takes
         return f"the tool has no argument {shown(path)}; {hint}"
     types = set(found.type.split(" or "))
     wanted = _JSON_TYPES[mapping.type]
-    if mapping.type == "string_set" and "/*" in path:
+    if mapping.type == "string_set" and "/*" in mapping.pointer:
         # The items are gathered into the set, each of which is a text.
         wanted = frozenset({"string"})
     if ANYTHING in types or types & wanted:
@@ -69,6 +69,15 @@ def _fault(mapping: ArgumentMapping, known: Mapping[str, ToolArgument], *, takes
     use = next((_WRITE[one] for one in sorted(types) if one in _WRITE), "")
     hint = f", so declare `{use}`" if use else ", which has no type in policies: leave it out"
     return f"argument {shown(path)} is declared `{mapping.type}`, and the tool takes {found.type}{hint}"
+
+
+def _place(path: str, known: Mapping[str, ToolArgument]) -> str:
+    """The path as the schema has it: where a step counts the items of a list, they are all described as one."""
+    at = ""
+    for step in path.split("/")[1:]:
+        own, item = f"{at}/{step}", f"{at}/{ITEM}"
+        at = item if own not in known and item in known and step.isascii() and step.isdigit() else own
+    return at
 
 
 def _is_below_anything(path: str, known: Mapping[str, ToolArgument]) -> bool:

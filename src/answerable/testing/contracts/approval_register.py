@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from answerable.core.approval.approval import Answer, answered
+from answerable.core.approval.approval import Answer, ApprovalId, answered
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Malformed
@@ -41,6 +41,21 @@ class ApprovalRegisterContract:
     def opened(self, tmp_path: Path) -> ApprovalRegister:
         """A register whose state is kept in that directory, if anywhere; opening again is a restart."""
         raise NotImplementedError
+
+    def test_a_no_of_people_is_found_until_its_time_is_over_or_something_newer_is_there(
+        self, tmp_path: Path
+    ) -> None:
+        register = self.opened(tmp_path)
+        waiting = approval()
+        place = (waiting.agent, waiting.mandate, waiting.action.digest)
+        register.add(waiting)
+        claim(register.denied(*place, LATER) is None, "what waits was not denied")
+        denied = answered(waiting, replace(approved(waiting).answers[0], verdict="deny"))
+        claim(register.replace(denied, was=waiting), "a no is kept")
+        claim(register.denied(*place, LATER) == denied, "a no is found")
+        claim(register.denied(*place, waiting.expires_at) is None, "until the question would have run out")
+        register.add(replace(waiting, id=ApprovalId("a-9")))
+        claim(register.denied(*place, LATER) is None, "what is newer counts")
 
     def test_what_was_added_is_found_as_it_was(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

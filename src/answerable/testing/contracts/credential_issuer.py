@@ -197,6 +197,19 @@ class CredentialIssuerContract:
             claim((await bench.issuer.revoke(order.name)).is_gone, f"cut off after {turns} turns")
         claim(not await bench.issuer.live(), "nothing is left at the target")
 
+    async def test_it_lets_go_of_its_connections_and_of_no_lease(self, bench: IssuerBench) -> None:
+        credential = await bench.issuer.issue(bench.order())
+        await bench.issuer.close()
+        claim(credential.lease in await bench.issuer.live(), "its lease is there")
+        if await bench.stop():
+            # Also of a target that is away: nothing is raised.
+            await bench.issuer.close()
+            await bench.start()
+        await bench.issuer.close()
+        await bench.issuer.close()
+        await bench.issuer.revoke(credential.lease)
+        claim(not await bench.use(credential) or not bench.issuer.traits.revocable, "and is ended as before")
+
     async def test_the_target_ends_what_nobody_revoked(self, bench: IssuerBench) -> None:
         if bench.issuer.traits.ends_by != "target":
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.canonical import INTEGER_MAX
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.credential import Revoked
 from answerable.core.lease.lease import Lease
@@ -120,11 +121,27 @@ class LeaseRegisterContract:
 
     def test_what_was_written_down_elsewhere_never_goes_back(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
-        claim(register.acknowledged(LOG) == 0, "nothing yet")
-        for number, known in ((3, 3), (9, 9), (4, 9)):
+        claim(register.acknowledged(LOG) is None, "nothing yet")
+        for number, known in ((0, 0), (3, 3), (9, 9), (4, 9)):
             register.acknowledge(LOG, number)
             claim(register.acknowledged(LOG) == known, "the furthest counts")
-        claim(register.acknowledged("other") == 0, "each log has its own")
+        claim(register.acknowledged("other") is None, "each log has its own")
+
+    def test_what_works_on_after_its_end_is_told_until_it_does_not(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        leases = [sample_lease(number) for number in range(1, 5)]
+        register.redeem([sample_redemption(lease.intent, lease) for lease in leases])
+        for lease, until in zip(leases, (0, NOW + 50, NOW + 90, INTEGER_MAX), strict=True):
+            left = Revoked(left=("a token",) if until else (), live_until=until)
+            register.put([issued(lease).ended(NOW, left, why="held")])
+        told = [lease.name for lease in register.left(NOW, 9)]
+        claim(told == [leases[1].name, leases[2].name], "those, by name; what stands for good is no lease's")
+        claim([lease.name for lease in register.left(NOW, 1)] == told[:1], "no more than asked for")
+        claim([lease.name for lease in register.left(NOW, 9, after=told[0])] == told[1:], "after one of them")
+        claim([lease.name for lease in register.left(UnixMillis(NOW + 50), 9)] == told[1:], "until its time")
+        gone = register.forget(ended_before=UnixMillis(NOW + 60), limit=9)
+        claim(gone == 3, "and it is not forgotten before")
+        claim([lease.name for lease in register.left(NOW, 9)] == told[1:], "the other one stays")
 
     def test_what_ended_long_ago_is_forgotten_and_what_is_open_never(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)

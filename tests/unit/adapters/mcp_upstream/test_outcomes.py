@@ -4,8 +4,14 @@ import pytest
 from mcp.shared.exceptions import MCPError
 
 from answerable.adapters.mcp_upstream.marks import marked
-from answerable.adapters.mcp_upstream.outcomes import outcome_of_error, outcome_of_result, request_of
+from answerable.adapters.mcp_upstream.outcomes import (
+    outcome_of_error,
+    outcome_of_result,
+    request_of,
+    with_session,
+)
 from answerable.core.canonical import freeze
+from answerable.core.lease.wire import DONE_META
 from answerable.errors import Broken
 
 
@@ -70,3 +76,24 @@ def test_a_result_is_kept_word_for_word_or_not_at_all(result, status):
     assert outcome.status == status
     assert outcome.result in (None, result)
     assert len(outcome.detail) < 400
+
+
+USED = {"scope": "ab" * 32, "sure": ["tables/0/select"], "unsure": []}
+
+
+@pytest.mark.parametrize(
+    ("said", "used"),
+    [
+        (USED, USED),
+        (None, None),
+        ("all of it", None),
+        ({**USED, "sure": ["x y"]}, None),
+        ({**USED, "by": "me"}, None),
+    ],
+)
+def test_what_a_broker_says_was_used_is_kept_apart_from_the_answer_or_not_at_all(said, used):
+    done = {"lease": "l", "session": {"pg_session": "1.2"}, "used": said}
+    answer = outcome_of_result({"content": [], "_meta": {DONE_META: done, "other": 1}}, bytes_max=10_000)
+    told = with_session(answer)
+    assert (told.used, told.session) == (used, {"pg_session": "1.2"})
+    assert told.result == {"content": [], "_meta": {"other": 1}}

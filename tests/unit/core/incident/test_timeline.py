@@ -208,3 +208,31 @@ def test_arguments_that_are_secrets_by_name_are_told_without_their_values():
     assert "pg-main" in str(shown)
     assert "s3cret" in str(payload), "what is stored does not change"
     assert payload_to_show({"secret": 1}) == {"secret": 1}, "only arguments are hidden"
+
+
+def test_the_story_of_an_action_has_the_lease_that_it_used_and_none_of_its_neighbours():
+    moments = [
+        moment(0, Tag.MANDATE_ISSUED, mandate="m"),
+        moment(1, Tag.INTENT, action="a", mandate="m", lease="one"),
+        moment(2, Tag.LEASE, lease="one", mandate="m", state="issued"),
+        moment(3, Tag.OUTCOME, action="a", status="succeeded"),
+        moment(4, Tag.INTENT, action="b", mandate="m", lease="two"),
+        moment(5, Tag.LEASE, lease="two", mandate="m", state="issued"),
+        moment(6, Tag.LEASE, lease="one", mandate="m", state="ended"),
+        # Of the same task, so by the same credential.
+        moment(7, Tag.INTENT, action="c", mandate="m", lease="one"),
+        moment(8, Tag.LEASE, lease=["one"], mandate="m"),
+    ]
+    assert [one.index for one in story(moments, "a")] == [0, 1, 2, 3, 6]
+    assert [one.index for one in story(moments, "one")] == [0, 1, 2, 3, 6, 7]
+    assert [one.index for one in story(moments, "m")] == list(range(9))
+
+
+def test_an_end_says_what_the_target_calls_the_session():
+    session: dict[str, JSONValue] = {"ssh_serial": "7", "ssh_host": "web1`\n"}
+    line = told(moment(1, Tag.OUTCOME, status="succeeded", session=session))
+    assert line.details == (
+        "session at the target: ssh_host web1'\ufffd",
+        "session at the target: ssh_serial 7",
+    )
+    assert told(moment(1, Tag.OUTCOME, status="succeeded", session="odd")).details == ()

@@ -63,6 +63,13 @@ def test_a_typed_leaf_says_the_members_that_it_was_given_and_no_others(leaf):
     members = msgspec.to_builtins(leaf)
     assert encode_ledger(members) == encoded_leaf(leaf)
     expected = {one.encode_name for one in msgspec.structs.fields(type(leaf))}
-    optional = {"run": None, "evidence": None, "instance": "", "manifest": "", "manifest_grade": ""}
+    optional = {
+        "run": None,
+        "evidence": None,
+        "instance": "",
+        "lease_target": "",
+        "manifest": "",
+        "manifest_grade": "",
+    }
     expected -= {name for name, default in optional.items() if getattr(leaf, name, default) == default}
     assert set(members) == expected

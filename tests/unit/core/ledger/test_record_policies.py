@@ -5,6 +5,7 @@ from __future__ import annotations
 from msgspec import structs
 
 from answerable.core.ledger import records
+from answerable.core.ledger.decided import SOURCES_CHARS_MAX
 from answerable.core.ledger.entry import Entry
 from answerable.core.ledger.opened import leaf_of
 from tests.unit.core.ledger.test_records import (
@@ -25,7 +26,7 @@ def decided_lists(entry: Entry) -> tuple[list[str], list[str]]:
 
 
 def test_as_many_policies_are_named_as_there_is_room_for():
-    longest = "p" * records.SOURCES_CHARS_MAX
+    longest = "p" * SOURCES_CHARS_MAX
     for by, lifted, named in (
         (("a", "b"), (), (["a", "b"], [])),
         ((longest,), (longest + "p",), ([longest], [])),
@@ -36,4 +37,4 @@ def test_as_many_policies_are_named_as_there_is_room_for():
         )
         assert decided_lists(entry) == named
     by, _ = decided_lists(intent())
-    assert len(by) == records.SOURCES_CHARS_MAX // 128
+    assert len(by) == SOURCES_CHARS_MAX // 128

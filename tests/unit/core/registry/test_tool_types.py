@@ -50,6 +50,8 @@ def fault(schema: Any = None, **mapping: Any) -> str:
         {"name": "amount", "type": "minor_units", "pointer": "/payment/amount"},
         {"name": "mails", "type": "string_set", "pointer": "/to/*/email"},
         {"name": "deep", "type": "string", "pointer": "/free/deep/er"},
+        {"name": "first", "type": "string", "pointer": "/tags/0"},
+        {"name": "second", "type": "string", "pointer": "/to/1/email"},
         {"name": "any", "type": "boolean"},
         {"name": "below", "type": "string", "pointer": "/any/below"},
     ],
@@ -70,6 +72,9 @@ def test_a_declaration_that_agrees_is_no_fault(mapping):
         ({"name": "payment", "type": "string"}, "which has no type in policies: leave it out"),
         ({"name": "nam", "type": "string"}, "the tool has no argument `/nam`; did you mean `/name`?"),
         ({"name": "fee", "type": "integer", "pointer": "/payment/fee"}, "no argument `/payment/fee`"),
+        ({"name": "first", "type": "integer", "pointer": "/tags/0"}, "the tool takes string"),
+        ({"name": "first", "type": "string", "pointer": "/name/0"}, "no argument `/name/0`"),
+        ({"name": "first", "type": "string_set", "pointer": "/tags/0"}, "so declare `string`"),
         ({"name": "zzz", "type": "string"}, "it has `/name`, `/count`"),
     ],
 )

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is shown h
 
 SCRIPT = """
 import ctypes, os, resource, sys
-from answerable.apps.sidecar import guarding
+from answerable.wiring import guarding
 if os.geteuid() == 0:
     os.setgid(65534); os.setuid(65534)
     ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # changing users has made us private already

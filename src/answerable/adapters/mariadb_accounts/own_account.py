@@ -1,0 +1,106 @@
+"""The broker's own account on MariaDB, which changes its own password. The server is told its hash alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.mariadb_accounts.connection import (
+    LOST,
+    NO_ENTRY,
+    REFUSED,
+    connected,
+    number_of,
+    run,
+    words_of,
+)
+from answerable.adapters.mariadb_accounts.quoting import native_hash
+from answerable.errors import Refused, Unavailable
+from answerable.ports.own_account import PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import aiomysql
+
+    from answerable.adapters.mariadb_accounts.connection import ServerPlace
+    from answerable.errors import Effect
+
+LABEL: Final = "answerable rotation"
+_NOT_LET: Final = frozenset({1044, 1131, 1142, 1227, 1290, 1699})
+"""No right to it, or an account that has no password."""
+_GONE: Final = 1094
+"""A session that ended by itself."""
+SESSIONS: Final = (
+    "SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID() AND "
+    "USER = SUBSTRING_INDEX(CURRENT_USER(), '@', 1)"
+)
+
+
+class MariadbOwnAccount:
+    """Implements ports.own_account.OwnAccount."""
+
+    def __init__(self, place: ServerPlace) -> None:
+        self._place = place
+
+    @property
+    def place(self) -> str:
+        """As the port says."""
+        return f"mariadb {self._place.account}@{self._place.host}:{self._place.port}"
+
+    async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
+        """As the port says. An account may change its own password without any other right."""
+        connection = await self._let_in(known)
+        try:
+            # The server wants a literal here; it is hexadecimal digits after an asterisk.
+            await run(connection, f"SET PASSWORD = '{native_hash(new)}'")
+            if cuts:
+                await _cut(connection)
+        except (*LOST, REFUSED) as failure:
+            if number_of(failure) in _NOT_LET:
+                message = f"the server does not let the account change its password: {words_of(failure)}"
+                raise Refused(message, code="account.refused") from None
+            raise _away(failure, "unknown") from None
+        finally:
+            connection.close()
+
+    async def takes(self, value: str) -> bool:
+        """As the port says."""
+        connection = await self._entered(value)
+        if connection is not None:
+            connection.close()
+        return connection is not None
+
+    async def _let_in(self, known: Sequence[str]) -> aiomysql.Connection:
+        for value in known:
+            connection = await self._entered(value)
+            if connection is not None:
+                return connection
+        raise Refused(
+            f"{self.place} takes none of the passwords that are kept: set one there, and give it to "
+            "`answerable secret rotate`",
+            code="account.refused",
+        )
+
+    async def _entered(self, value: str) -> aiomysql.Connection | None:
+        """None where the server does not take it."""
+        place = self._place
+        try:
+            return await connected(place, account=place.account, password=value, database="", label=LABEL)
+        except (*LOST, REFUSED) as failure:
+            if number_of(failure) == NO_ENTRY:
+                return None
+            raise _away(failure, "none") from None
+
+
+async def _cut(connection: aiomysql.Connection) -> None:
+    for (number,) in await run(connection, SESSIONS):
+        try:
+            await run(connection, f"KILL CONNECTION {int(number)}")
+        except REFUSED as failure:
+            if number_of(failure) != _GONE:
+                raise
+
+
+def _away(failure: BaseException, effect: Effect) -> Unavailable:
+    said = "the server does not let it" if number_of(failure) else "cannot reach the server"
+    return Unavailable(f"{said}: {words_of(failure)}", code="account.target", port=PORT, effect=effect)

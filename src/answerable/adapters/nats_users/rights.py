@@ -1,0 +1,72 @@
+"""Which rights a scope on NATS has, and which of them a message used: told by its subject.
+
+What may be published on may be asked on, and the other way round, as both are one permission at the server. An answer
+can be heard only where something is granted in `request`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.lease.listed_rights import ListedRights
+from answerable.core.lease.table_rights import listed
+from answerable.core.lease.use import Used
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.scope import Scope
+    from answerable.core.lease.use import Right
+
+
+class NatsRights:
+    """Implements ports.target_rights.TargetRights."""
+
+    def __init__(self) -> None:
+        self._listed = ListedRights(
+            members={
+                "publish": lambda item: f"publish on {_said(item)}",
+                "request": lambda item: f"request on {_said(item)}",
+            },
+            uses=lambda _, item, __, arguments: _matches(item, arguments.get("subject")),
+        )
+
+    def rights(self, grants: JSONValue) -> tuple[Right, ...]:
+        """As the port says."""
+        return self._listed.rights(grants)
+
+    def narrowed(self, grants: JSONValue, kept: Collection[str]) -> JSONValue:
+        """As the port says."""
+        return self._listed.narrowed(grants, kept)
+
+    def used(
+        self, scope: Scope, tool: str, arguments: Mapping[str, JSONValue], told: JSONValue
+    ) -> Used | None:
+        """As the port says."""
+        found = self._listed.used(scope, tool, arguments, told)
+        if found is None or not found.sure:
+            return None
+        asked = {f"request/{number}" for number, _ in listed(scope.thaw(), "request")}
+        hears = asked if tool == "request" and not found.sure & asked else set()
+        return Used(found.sure, frozenset(hears))
+
+
+def _matches(item: JSONValue, subject: JSONValue) -> bool:
+    if not isinstance(item, list) or not isinstance(subject, str):
+        return False
+    tokens = subject.split(".")
+    for place, one in enumerate(item):
+        if one == {"any": "rest"}:
+            return len(tokens) > place
+        if place >= len(tokens) or (isinstance(one, str) and one != tokens[place]):
+            return False
+    return len(tokens) == len(item)
+
+
+def _said(item: JSONValue) -> str:
+    wild = {"token": "*", "rest": ">"}
+    return ".".join(
+        one if isinstance(one, str) else wild.get(str(one.get("any")), "?") if isinstance(one, dict) else "?"
+        for one in (item if isinstance(item, list) else ())
+    )

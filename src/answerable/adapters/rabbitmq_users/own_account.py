@@ -1,0 +1,83 @@
+"""The broker's own user on RabbitMQ, which changes its own password. The server is told its hash alone."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.errors import Refused, Unavailable
+from answerable.ports.own_account import PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from answerable.adapters.rabbitmq_users.management import Management
+    from answerable.errors import Effect
+    from answerable.ports.entropy import Entropy
+
+SALT_BYTES: Final = 4
+"""As RabbitMQ has it. The password is 256 random bits."""
+
+
+class RabbitOwnAccount:
+    """Implements ports.own_account.OwnAccount. asked_with: the management API under this password of the account."""
+
+    def __init__(
+        self, address: str, account: str, *, asked_with: Callable[[str], Management], entropy: Entropy
+    ) -> None:
+        self._address = address
+        self._account = account
+        self._asked_with = asked_with
+        self._entropy = entropy
+
+    @property
+    def place(self) -> str:
+        """As the port says."""
+        return f"rabbitmq {self._account} at {self._address}"
+
+    async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
+        """As the port says. Its tags are sent along, as the server would drop them."""
+        management = await self._let_in(known)
+        try:
+            found = await self._asked(management.get("users", self._account), "none")
+            tags = found.get("tags", "") if isinstance(found, dict) else ""
+            salt = self._entropy.bytes(SALT_BYTES)
+            content = {
+                "password_hash": b64encode(salt + sha256(salt + new.encode()).digest()).decode(),
+                "hashing_algorithm": "rabbit_password_hashing_sha256",
+                "tags": ",".join(map(str, tags)) if isinstance(tags, list) else str(tags),
+            }
+            await self._asked(management.put("users", self._account, content=content), "unknown")
+        finally:
+            await management.close()
+        if cuts:
+            after = self._asked_with(new)
+            try:
+                await self._asked(after.delete("connections", "username", self._account), "unknown")
+            finally:
+                await after.close()
+
+    async def takes(self, value: str) -> bool:
+        """As the port says."""
+        management = self._asked_with(value)
+        try:
+            return await management.lets_in()
+        finally:
+            await management.close()
+
+    async def _let_in(self, known: Sequence[str]) -> Management:
+        for value in known:
+            if await self.takes(value):
+                return self._asked_with(value)
+        raise Refused(
+            f"{self.place} takes none of the passwords that are kept: set one there, and give it to "
+            "`answerable secret rotate`",
+            code="account.refused",
+        )
+
+    async def _asked(self, answer: Awaitable[Any], effect: Effect) -> Any:
+        try:
+            return await answer
+        except Unavailable as failed:
+            raise Unavailable(failed.message, code="account.target", port=PORT, effect=effect) from None

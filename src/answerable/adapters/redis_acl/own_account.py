@@ -1,0 +1,95 @@
+"""The broker's own user on Redis, which changes its own password. The server is told its hash alone.
+
+Redis forgets with its next start what its users' file does not say: the file is written before anything is changed, so
+that a server that keeps none says so, and again after it.
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from redis.exceptions import AuthenticationError, ResponseError
+
+from answerable.adapters.redis_acl.server import FAILURES, TooLong
+from answerable.errors import Refused, Unavailable, shown
+from answerable.ports.own_account import PORT
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.adapters.redis_acl.server import Line, RedisServer
+    from answerable.errors import Effect
+
+ANSWER_BYTES_MAX: Final = 65_536
+
+
+class RedisOwnAccount:
+    """Implements ports.own_account.OwnAccount."""
+
+    def __init__(self, server: RedisServer, *, account: str, seconds_max: float) -> None:
+        self._server = server
+        self._account = account
+        self._seconds_max = seconds_max
+
+    @property
+    def place(self) -> str:
+        """As the port says."""
+        return f"redis {self._account} at {self._server.address}"
+
+    async def set_to(self, new: str, *, known: Sequence[str], cuts: bool) -> None:
+        """As the port says. One `ACL SETUSER`, which the server carries out whole or not at all."""
+        line = await self._let_in(known)
+        hashed = "#" + sha256(new.encode()).hexdigest()
+        try:
+            await self._told(line, "none", "ACL", "SAVE")
+            await self._told(line, "unknown", "ACL", "SETUSER", self._account, "resetpass", hashed)
+            await self._told(line, "unknown", "ACL", "SAVE")
+            if cuts:
+                await self._told(line, "unknown", "CLIENT", "KILL", "USER", self._account, "SKIPME", "yes")
+        finally:
+            line.drop()
+
+    async def takes(self, value: str) -> bool:
+        """As the port says."""
+        line = await self._opened(value)
+        if line is not None:
+            line.drop()
+        return line is not None
+
+    async def _let_in(self, known: Sequence[str]) -> Line:
+        for value in known:
+            line = await self._opened(value)
+            if line is not None:
+                return line
+        raise Refused(
+            f"{self.place} takes none of the passwords that are kept: set one there, and give it to "
+            "`answerable secret rotate`",
+            code="account.refused",
+        )
+
+    async def _opened(self, value: str) -> Line | None:
+        """None where the server does not take it."""
+        try:
+            with anyio.fail_after(self._seconds_max):
+                return await self._server.opened(self._account, value, label="answerable-rotation")
+        except AuthenticationError:
+            return None
+        except (*FAILURES, TooLong):
+            raise self._away("none") from None
+
+    async def _told(self, line: Line, effect: Effect, *command: str) -> None:
+        try:
+            with anyio.fail_after(self._seconds_max):
+                (answer,) = await line.ask([command], bytes_max=ANSWER_BYTES_MAX)
+        except (*FAILURES, TooLong):
+            raise self._away(effect) from None
+        if isinstance(answer, ResponseError):
+            said = f"redis does not let {self._account} do {' '.join(command[:2])}: {shown(answer)}"
+            if effect == "none" or command[1] == "SETUSER":
+                raise Refused(said, code="account.refused")
+            raise Unavailable(said, code="account.target", port=PORT, effect=effect)
+
+    def _away(self, effect: Effect) -> Unavailable:
+        return Unavailable("redis does not answer", code="account.target", port=PORT, effect=effect)

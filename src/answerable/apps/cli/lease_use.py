@@ -1,0 +1,378 @@
+"""Granted against used: counted, less of it proposed, and a proposal held against what was done."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.terminal import safe
+from answerable.core.lease.use import (
+    ACTIONS_MIN,
+    DAYS_MIN,
+    Needed,
+    Right,
+    RightUse,
+    UseTally,
+    refusals,
+    smaller,
+    use_of,
+)
+from answerable.errors import Broken, Malformed, Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.apps.cli.control import Control
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.use import Refusals, Smaller, Untold
+
+Since = Annotated[
+    str, typer.Option("--since", help="How far back: such as 24h, 90d; or `all`.", metavar="TIME")
+]
+Actions = Annotated[
+    int, typer.Option("--min-actions", min=1, help="At least so many actions must have told what they used.")
+]
+Days = Annotated[
+    int, typer.Option("--min-days", min=0, help="At least so long ago must the first of them have been.")
+]
+
+SINCE: Final = "90d"
+SELDOM: Final = 2
+"""Used by no more actions than that, a right is pointed out to whoever reviews."""
+_UNTOLD: Final[dict[Untold, str]] = {
+    "not_told": "did not tell what they used",
+    "unreadable": "cannot be read any more",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """One capability: what it grants and what was used of it. fault: why the broker cannot tell what it grants."""
+
+    capability: str
+    target: str
+    template: str
+    rights: tuple[Right, ...]
+    fault: str
+    tally: UseTally
+
+
+def register(group: typer.Typer) -> None:
+    """Add the verbs to the noun `lease`."""
+    command(group, "usage", reads=True)(usage)
+    command(group, "propose", reads=True)(propose)
+    command(group, "replay", reads=True)(replay)
+
+
+def usage(
+    shell: Shell,
+    since: Since = SINCE,
+    capability: Annotated[
+        str, typer.Option("--capability", help="Only this one.", metavar="NAME", show_default=False)
+    ] = "",
+) -> int | None:
+    """What leases grant, and what actions used of it: right by right, from the ledger.
+
+    Only what succeeded is use. `unknown` is said of what nobody can tell, and of everything where an action did not
+    tell.
+    """
+    with shell.control() as control:
+        found = [one for one in counted(shell, control, since) if capability in ("", one.capability)]
+    if capability and not found:
+        raise Refused(
+            f"there is no capability {shown(capability)} with a lease: see `answerable lease boundaries`",
+            code="capability.unknown",
+        )
+    if shell.terminal.as_json:
+        shell.terminal.json([_told(one, since) for one in found])
+        return None
+    shell.terminal.table(
+        ("capability", "right", "use", "actions", "last used"),
+        [
+            (one.capability, right.shown, use_of(right, one.tally), _actions(one, right), _last(one, right))
+            for one in found
+            for right in one.rights
+        ],
+        empty="no rights to tell of",
+    )
+    for one in found:
+        shell.terminal.say(_summary(one, since))
+    if not found:
+        shell.terminal.say("no capability has a lease that a broker mints")
+    return None
+
+
+def propose(
+    shell: Shell,
+    name: Annotated[str, typer.Argument(help="Name of the capability.", metavar="CAPABILITY")],
+    since: Since = SINCE,
+    min_actions: Actions = ACTIONS_MIN,
+    min_days: Days = DAYS_MIN,
+) -> int | None:
+    """Write a capability's document with what was never used taken out, as YAML, for people to review.
+
+    `answerable diff`, `lease replay` and `apply` take it. Nothing is taken out of which it is not known that nothing
+    used it; exit code 5 where that leaves nothing to propose.
+    """
+    with shell.control() as control:
+        one = _one(counted(shell, control, since), name)
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        less = smaller(one.rights, one.tally, Needed(actions=min_actions, days=min_days), now=now)
+        _check_enough(one, less, since)
+        if not less.dropped:
+            shell.terminal.say(f"nothing to take out: {_summary(one, since)}")
+            return CHECK_FAILED
+        document = _narrowed(control, one, less)
+    if shell.terminal.as_json:
+        shell.terminal.json({"document": document, **_told(one, since)})
+        return None
+    for line in _lines(one, less, document, since):
+        shell.terminal.line(line)
+    return None
+
+
+def replay(
+    shell: Shell,
+    files: Annotated[list[str], typer.Argument(help="YAML file, or - for standard input.", metavar="FILE")],
+    since: Since = SINCE,
+) -> int | None:
+    """Which past actions the leases of these documents would have refused.
+
+    Held against what the actions of the lease that is in force told. Exit code 5 when there is any, or when it cannot
+    be known.
+    """
+    from answerable.wiring.registry_documents import read_documents
+
+    reading = read_documents(files, standard_input=sys.stdin.read() if "-" in files else "")
+    if reading.faults:
+        raise Malformed(reading.faults[0], code="cli.files")
+    documents = [
+        one for one in reading.documents if isinstance(one, dict) and one.get("kind") == "Capability"
+    ]
+    if not documents:
+        raise Malformed("there is no Capability in these files", code="cli.files")
+    given: list[JSONValue] = [*documents]
+    with shell.control() as control:
+        answer = control.post("/v1/leases/rights", {"documents": given})
+        found = counted(shell, control, since)
+    results = [
+        (one, refusals(one.rights, one.tally, _rights(then["rights"])))
+        for then in answer["leases"]
+        for one in [_one(found, then["capability"])]
+    ]
+    _show_replayed(shell, results, since)
+    is_clean = all(held.is_none and not held.unknown and not one.tally.untold for one, held in results)
+    return None if is_clean else CHECK_FAILED
+
+
+def counted(shell: Shell, control: Control, since: str) -> list[Counted]:
+    """Every capability with a lease, with what was used of it in the whole period. Raises Refused (`lease.template`)
+    where one changed meanwhile, Malformed (`cli.since`)."""
+    from answerable.apps.cli.policy_simulation import millis_back
+
+    listed = list(control.every("/v1/leases/rights"))
+    tallies: dict[str, UseTally] = {one["capability"]: UseTally() for one in listed}
+    templates = {one["capability"]: one["template"] for one in listed}
+    begun: dict[str, JSONValue] = {"since": str(millis_back(since))}
+    with shell.terminal.progress("counting") as tell:
+
+        def read(asked: dict[str, JSONValue]) -> dict[str, Any]:
+            page = control.post("/v1/leases/use", asked)
+            if page["templates"] != templates:
+                raise Refused("leases have changed while they were counted: try again", code="lease.template")
+            for name, tally in page["tallies"].items():
+                tallies[name].merge(_tally(tally))
+            tell(page["end"], page["size"])
+            return page
+
+        asked = begun
+        while (page := read(asked))["more"]:
+            if page["end"] > page["start"]:
+                asked = {**begun, "start": str(page["end"])}
+        for name in page["others"]:
+            # What another process wrote was used as well.
+            read({**begun, "log": name})
+    return [
+        Counted(
+            capability=one["capability"],
+            target=one["target"],
+            template=one["template"],
+            rights=_rights(one["rights"]),
+            fault=one["fault"],
+            tally=tallies[one["capability"]],
+        )
+        for one in listed
+    ]
+
+
+def _one(found: Sequence[Counted], name: str) -> Counted:
+    for one in found:
+        if one.capability == name:
+            return one
+    raise Refused(
+        f"there is no capability {shown(name)} with a lease: see `answerable lease boundaries`",
+        code="capability.unknown",
+    )
+
+
+def _check_enough(one: Counted, less: Smaller, since: str) -> None:
+    if one.fault or not any(right.is_told for right in one.rights):
+        why = one.fault or f"nobody can tell what actions at {shown(one.target)} use of their grants"
+        raise Refused(f"nothing is proposed: {why}", code="lease.untold")
+    if less.why_not:
+        raise Refused(
+            f"nothing is proposed from what is known since {since}: {'; '.join(less.why_not)}",
+            code="lease.too_little",
+        )
+    if not any(right.is_told for right in less.kept):
+        raise Refused(
+            f"none of {one.tally.told} actions used anything of it: take the capability away instead",
+            code="lease.unused",
+        )
+
+
+def _narrowed(control: Control, one: Counted, less: Smaller) -> Any:
+    """The document, held against what was done before anybody sees it."""
+    asked: dict[str, JSONValue] = {
+        "capability": one.capability,
+        "template": one.template,
+        "kept": [right.place for right in less.kept],
+    }
+    document = control.post("/v1/leases/narrow", asked)["document"]
+    if document is None:
+        raise Refused(
+            "what was used cannot be granted by itself at this target: change the document by hand",
+            code="lease.unused",
+        )
+    (then,) = control.post("/v1/leases/rights", {"documents": [document]})["leases"]
+    held = refusals(one.rights, one.tally, _rights(then["rights"]))
+    if not held.is_none or held.unknown or held.added:
+        raise Broken("the proposal is not what was to be proposed: it is not shown", code="lease.narrowed")
+    return document
+
+
+def _lines(one: Counted, less: Smaller, document: Any, since: str) -> list[str]:
+    import yaml
+
+    # The emitter escapes what does not print, so that the text is safe to show and can be applied.
+    text = yaml.safe_dump(document, sort_keys=False, width=120)
+    notes = [_summary(one, since)]
+    notes += [f"takes out: {right.shown}" for right in less.dropped]
+    for right in less.kept:
+        use = one.tally.rights.get(right.place, RightUse())
+        count = use.sure + use.unsure
+        if not right.is_told:
+            notes.append(f"stays, as nobody can tell whether it is used: {right.shown}")
+        elif count <= SELDOM:
+            notes.append(f"look at: {right.shown}, used {count} times, last on {_instant(use.last_at)}")
+    return [*(f"# {safe(note)}" for note in notes), *text.splitlines()]
+
+
+def _show_replayed(shell: Shell, results: Sequence[tuple[Counted, Refusals]], since: str) -> None:
+    if shell.terminal.as_json:
+        shell.terminal.json([{**_held(held), **_told(one, since)} for one, held in results])
+        return
+    shell.terminal.table(
+        ("capability", "right", "actions", "last used"),
+        [
+            (one.capability, right.shown, _count(use), _instant(use.last_at))
+            for one, held in results
+            for right, use in held.lacking
+        ],
+        empty="no action that told what it used would have been refused",
+    )
+    for one, held in results:
+        for right in held.unknown:
+            shell.terminal.warn(f"{one.capability}: nobody can tell who needed {right.shown}")
+        for right in held.added:
+            shell.terminal.warn(f"{one.capability}: grants more than before: {right.shown}")
+        shell.terminal.say(_summary(one, since))
+
+
+def _held(held: Refusals) -> dict[str, Any]:
+    return {
+        "lacking": [
+            {"right": right.shown, "sure": use.sure, "unsure": use.unsure, "last_used": _instant(use.last_at)}
+            for right, use in held.lacking
+        ],
+        "unknown": [right.shown for right in held.unknown],
+        "added": [right.shown for right in held.added],
+    }
+
+
+def _told(one: Counted, since: str) -> dict[str, Any]:
+    tally = one.tally
+    return {
+        "capability": one.capability,
+        "target": one.target,
+        "since": since,
+        "fault": one.fault,
+        "actions": tally.told,
+        "untold": {**tally.untold},
+        "under_another_template": tally.elsewise,
+        "failed": tally.failed,
+        "end_unknown": tally.unended,
+        "first_at": _instant(tally.first_at),
+        "last_at": _instant(tally.last_at),
+        "rights": [
+            {
+                "place": right.place,
+                "right": right.shown,
+                "use": use_of(right, tally),
+                "sure": tally.rights.get(right.place, RightUse()).sure,
+                "unsure": tally.rights.get(right.place, RightUse()).unsure,
+                "last_used": _last(one, right),
+            }
+            for right in one.rights
+        ],
+    }
+
+
+def _summary(one: Counted, since: str) -> str:
+    """How much was seen, and what was not counted."""
+    tally = one.tally
+    if one.fault or not one.rights:
+        return f"{one.capability}: unknown: {one.fault or f'nobody can tell what is used at {one.target}'}"
+    if not tally.counted:
+        told = f"no data since {since}"
+    else:
+        told = f"{tally.told} actions from {_instant(tally.first_at)} to {_instant(tally.last_at)}"
+    parts = [
+        f"{count} {_UNTOLD[why]}, so that nothing is said to be unused" for why, count in tally.untold.items()
+    ]
+    parts += [f"{tally.elsewise} under another template"] if tally.elsewise else []
+    parts += [f"{tally.failed} failed"] if tally.failed else []
+    parts += [f"{tally.unended} ended unknown"] if tally.unended else []
+    return f"{one.capability}: {told}" + (f"; beside them {', '.join(parts)}" if parts else "")
+
+
+def _actions(one: Counted, right: Right) -> str:
+    return _count(one.tally.rights.get(right.place, RightUse()))
+
+
+def _count(use: RightUse) -> str:
+    return f"{use.sure}" + (f" to {use.sure + use.unsure}" if use.unsure else "")
+
+
+def _last(one: Counted, right: Right) -> str:
+    use = one.tally.rights.get(right.place)
+    return _instant(use.last_at) if use is not None else ""
+
+
+def _instant(milliseconds: int) -> str:
+    when = datetime.fromtimestamp(milliseconds / 1000, UTC)
+    return when.isoformat(timespec="seconds").replace("+00:00", "Z") if milliseconds else ""
+
+
+def _rights(listed: Sequence[dict[str, Any]]) -> tuple[Right, ...]:
+    return tuple(Right(one["place"], one["text"], one["is_told"], one["group"]) for one in listed)
+
+
+def _tally(told: dict[str, Any]) -> UseTally:
+    rights = {place: RightUse(**use) for place, use in told["rights"].items()}
+    return UseTally(**{**told, "rights": rights})

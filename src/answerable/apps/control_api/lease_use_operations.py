@@ -1,0 +1,247 @@
+"""Granted against used: what leases grant right by right, what actions used of it, and grants with less."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.apps.control_api.call import Operation, page_of
+from answerable.apps.control_api.schemas import (
+    COUNT,
+    DIGEST,
+    DOCUMENT,
+    FLAG,
+    TEXT,
+    TEXTS,
+    choice,
+    mapping,
+    nullable,
+    record,
+    sequence,
+)
+from answerable.core.canonical import parse
+from answerable.core.lease.use import UNTOLD
+from answerable.core.registry.lease_template import LEASE_WINDOWS
+from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.flows.count_lease_use import (
+    count_lease_use,
+    count_lease_use_elsewhere,
+    leased,
+    leased_capabilities,
+    rights_of,
+    with_grants,
+)
+from answerable.flows.look_at_leases import broker_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.apps.control_api.call import Answer, Call
+    from answerable.apps.control_api.schemas import Schema
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.use import Right, UseTally
+
+PLACES_MAX: Final = 2_000
+
+
+async def list_rights(call: Call) -> Answer:
+    """What the lease of each capability grants. A target that the broker does not know is told of, and hides no
+    other."""
+    found: list[Answer] = []
+    for name, one in leased_capabilities(call.walk).items():
+        rights: Sequence[Right] = ()
+        fault = ""
+        try:
+            rights = await rights_of(call.walk, one)
+        except Unavailable as failed:
+            if failed.code == "broker.unreachable":
+                raise
+            fault = failed.message
+        found.append(
+            {
+                "capability": name,
+                "target": one.target,
+                "window": one.lease.window,
+                "template": one.template,
+                "rights": [_right(right) for right in rights],
+                "fault": fault,
+            }
+        )
+    return page_of(call, found, name=lambda one: str(one["capability"]), render=lambda one: one)
+
+
+async def count_use(call: Call) -> Answer:
+    """One page of what was used."""
+    body = call.members("since", "start", "log")
+    since = _number(body.text("since", chars_max=16)) if body.has("since") else 0
+    if body.has("log"):
+        page = await count_lease_use_elsewhere(call.walk, body.text("log", chars_max=256), since=since)
+    else:
+        start = _number(body.text("start", chars_max=16)) if body.has("start") else 0
+        page = await count_lease_use(call.walk, since=since, start=start)
+    return {
+        "start": page.start,
+        "end": page.end,
+        "size": page.size,
+        "more": page.more,
+        "tallies": {name: _tally(one) for name, one in page.tallies.items()},
+        "templates": {**page.templates},
+        "others": [*page.others],
+    }
+
+
+async def narrow(call: Call) -> Answer:
+    """The document of a capability with these rights alone; it is proposed, and nothing is changed."""
+    body = call.members("capability", "template", "kept")
+    name = body.text("capability", chars_max=256)
+    template, kept = body.text("template", chars_max=64), body.items("kept")
+    one = leased(call.walk, name)
+    if template != one.template:
+        raise Refused(
+            "the lease of this capability grants something else by now: count anew", code="lease.template"
+        )
+    if len(kept) > PLACES_MAX or not all(isinstance(place, str) for place in kept):
+        raise Malformed(f"/kept: a list of at most {PLACES_MAX} places", code="request.body")
+    asks = broker_of(call.walk).asks
+    grants = await asks.narrowed(one.target, one.lease.grants.thaw(), [str(place) for place in kept])
+    stored = call.walk.registry.documents()[f"Capability/{name}"]
+    return {"document": with_grants(parse(stored), grants) if grants is not None else None}
+
+
+async def tell_rights(call: Call) -> Answer:
+    """What the leases of documents come to, whether or not they are registered."""
+    found: list[JSONValue] = []
+    for document in call.members("documents").items("documents"):
+        name, server, grants = _lease_in(document)
+        known = call.walk.registry.current.servers.get(server)
+        if known is None or not known.target:
+            raise Refused(f"server {shown(server)} is none that a broker acts on", code="server.unknown")
+        rights = await broker_of(call.walk).asks.rights(known.target, grants)
+        found.append(
+            {"capability": name, "target": known.target, "rights": [_right(right) for right in rights]}
+        )
+    return {"leases": found}
+
+
+def _lease_in(document: JSONValue) -> tuple[str, str, JSONValue]:
+    """Name, server and grants."""
+    spec = document.get("spec") if isinstance(document, dict) else None
+    metadata = document.get("metadata") if isinstance(document, dict) else None
+    lease = spec.get("lease") if isinstance(spec, dict) else None
+    grants = lease.get("grants") if isinstance(lease, dict) else None
+    if not isinstance(spec, dict) or not isinstance(grants, dict):
+        raise Malformed("/documents: one is no Capability with `spec.lease.grants`", code="request.body")
+    name = metadata.get("name") if isinstance(metadata, dict) else ""
+    return str(name), str(spec.get("server")), grants
+
+
+def _right(one: Right) -> Answer:
+    return {"place": one.place, "text": one.text, "is_told": one.is_told, "group": one.group}
+
+
+def _tally(one: UseTally) -> Answer:
+    return {
+        "told": one.told,
+        "untold": {str(why): count for why, count in one.untold.items()},
+        "elsewise": one.elsewise,
+        "failed": one.failed,
+        "unended": one.unended,
+        "first_at": one.first_at,
+        "last_at": one.last_at,
+        "rights": {
+            place: {"sure": use.sure, "unsure": use.unsure, "last_at": use.last_at}
+            for place, use in one.rights.items()
+        },
+    }
+
+
+def _number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise Malformed(f"{shown(text)} is not a whole number", code="request.body")
+    return int(text)
+
+
+_RIGHTS: Final = sequence(record({"place": TEXT, "text": TEXT, "is_told": FLAG, "group": TEXT}))
+_TALLY: Final = record(
+    {
+        "told": COUNT,
+        "untold": record(dict.fromkeys(UNTOLD, COUNT), optional=UNTOLD),
+        "elsewise": COUNT,
+        "failed": COUNT,
+        "unended": COUNT,
+        "first_at": COUNT,
+        "last_at": COUNT,
+        "rights": mapping(record({"sure": COUNT, "unsure": COUNT, "last_at": COUNT})),
+    }
+)
+COMPONENTS: Final[dict[str, Schema]] = {
+    "LeaseRights": record(
+        {
+            "capability": TEXT,
+            "target": TEXT,
+            "window": choice(*LEASE_WINDOWS),
+            "template": DIGEST,
+            "rights": _RIGHTS,
+            "fault": TEXT,
+        }
+    ),
+    "LeaseUseRequest": record(
+        {"since": TEXT, "start": TEXT, "log": TEXT}, optional=("since", "start", "log")
+    ),
+    "LeaseUsePage": record(
+        {
+            "start": COUNT,
+            "end": COUNT,
+            "size": COUNT,
+            "more": FLAG,
+            "tallies": mapping(_TALLY),
+            "templates": mapping(DIGEST),
+            "others": TEXTS,
+        }
+    ),
+    "LeaseNarrowRequest": record({"capability": TEXT, "template": DIGEST, "kept": TEXTS}),
+    "LeaseNarrowed": record({"document": nullable(DOCUMENT)}),
+    "LeaseRightsRequest": record({"documents": sequence(DOCUMENT)}),
+    "DocumentRights": record(
+        {"leases": sequence(record({"capability": TEXT, "target": TEXT, "rights": _RIGHTS}))}
+    ),
+}
+"""Beside those of `schemas`. Times are Unix milliseconds, 0 for none."""
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    Operation(
+        id="list_lease_rights",
+        method="GET",
+        path="/v1/leases/rights",
+        summary="What the lease of each capability grants, right by right",
+        answer="LeaseRights",
+        page=True,
+        run=list_rights,
+    ),
+    Operation(
+        id="tell_lease_rights",
+        method="POST",
+        path="/v1/leases/rights",
+        summary="What the leases of Capability documents would grant, right by right",
+        body="LeaseRightsRequest",
+        answer="DocumentRights",
+        run=tell_rights,
+    ),
+    Operation(
+        id="count_lease_use",
+        method="POST",
+        path="/v1/leases/use",
+        summary="What actions used of the grants of their leases, page by page; changes nothing",
+        body="LeaseUseRequest",
+        answer="LeaseUsePage",
+        run=count_use,
+    ),
+    Operation(
+        id="narrow_lease",
+        method="POST",
+        path="/v1/leases/narrow",
+        summary="A capability's document with these rights alone, to be proposed; changes nothing",
+        body="LeaseNarrowRequest",
+        answer="LeaseNarrowed",
+        run=narrow,
+    ),
+)

@@ -1,0 +1,33 @@
+"""Cancellations that nobody asked for: libraries raise them when a connection breaks, and a task that takes one for its
+own ends without a word, with whatever it was to do."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from math import inf
+from typing import TYPE_CHECKING
+
+import anyio
+
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.errors import Effect
+
+
+@contextmanager
+def no_stray_cancels(*, port: str, effect: Effect) -> Iterator[None]:
+    """Raises Unavailable (`target.gave_up`) for a cancellation of which no scope around this knows."""
+    try:
+        yield
+    except anyio.get_cancelled_exc_class():
+        if anyio.current_effective_deadline() == -inf:
+            raise
+        raise Unavailable(
+            "the connection to the target was given up from within",
+            code="target.gave_up",
+            port=port,
+            effect=effect,
+        ) from None

@@ -1,0 +1,55 @@
+"""What a session of a lease on MariaDB may try to outlive its lease."""
+
+from __future__ import annotations
+
+import anyio
+import pytest
+
+from answerable.adapters.mariadb_accounts import connection as strict
+from answerable.errors import Unavailable
+from tests.mariadb_world import bench_on, furnished_server, order
+
+pytestmark = [pytest.mark.anyio]
+
+TAG = "aaaaaaaaaaaaaaaaaaaaaaaaae"
+CUT_SECONDS_MAX = 4.0
+
+
+@pytest.fixture(scope="module")
+def server():
+    with furnished_server() as running:
+        yield running
+
+
+@pytest.mark.requirement("MARIADB-08")
+async def test_a_session_that_takes_the_lock_of_its_own_revocation_is_cut_all_the_same(server):
+    """`GET_LOCK` is everybody's, and the name of the lock is that of the account, which the agent can ask for."""
+    async with bench_on(server) as bench:
+        credential = await bench.issuer.issue(order())
+        waiting = "SELECT GET_LOCK(SUBSTRING_INDEX(USER(), '@', 1), 0), SLEEP(20)"
+        seconds = []
+
+        async def outstay() -> None:
+            async with bench.target.connected(credential) as session:
+                try:
+                    await session.perform("query", {"sql": waiting}, tag=TAG, seconds_max=20)
+                except Unavailable:
+                    return
+
+        async def held() -> bool:
+            asked = "SELECT IS_USED_LOCK(USER) FROM information_schema.PROCESSLIST WHERE USER LIKE 'ans%'"
+            return any(row[0] for row in await server.run(asked))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(outstay)
+            while not await held():  # noqa: ASYNC110 - a lock has no event
+                await anyio.sleep(0.02)
+            began = anyio.current_time()
+            revoked = await bench.issuer.revoke(credential.lease)
+            seconds.append(anyio.current_time() - began)
+        assert revoked.is_gone
+        assert revoked.sessions_cut >= 1
+        assert seconds[0] < CUT_SECONDS_MAX
+        assert not await bench.issuer.live()
+        with pytest.raises((OSError, strict.REFUSED)):
+            await bench.connect(credential)
