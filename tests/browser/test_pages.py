@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import signal
+import time
 from typing import Any
 
 import pytest
@@ -19,6 +20,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
 PAGES = ("/", "/agents", "/agents/scout", "/live", "/passkeys", "/nowhere")
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)><b hx-get=/sign-out hx-trigger=load>"
+GRACE_SECONDS = 9
+"""Less than requests under way get when the server stops."""
 FRESH = SETTINGS + "[console]\nfresh_seconds = 10\n"
 
 
@@ -88,6 +91,10 @@ async def test_a_live_page_shows_what_happens_and_can_be_paused(tmp_path):
         await ada.page.wait_for_timeout(500)
         await expect(ada.page.get_by_role("button", name="Sign out")).to_be_visible()
         assert said == []
+        # A page that only looks does not hold the server up when it stops.
+        begun = time.monotonic()
+        await box.home.stop(signal.SIGTERM)
+        assert time.monotonic() - begun < GRACE_SECONDS
 
 
 @pytest.mark.requirement("BROWSER-06")

@@ -48,7 +48,7 @@ from answerable.testing.contracts.ledger import ORIGIN
 from answerable.testing.delegation import WIDE, verify
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import payload_fault, read_leaf
-from tests.fuzz import obligation_bytes, policy_bytes, replay_bytes, tool_bytes
+from tests.fuzz import obligation_bytes, passkey_bytes, policy_bytes, replay_bytes, tool_bytes
 from tests.fuzz import valid_samples as valid
 from tests.fuzz.valid_samples import KEY, joined, parted
 from tests.ledger_script import trusted
@@ -250,6 +250,9 @@ def targets() -> dict[str, Target]:
         "evidence": Target((valid.evidence(),), _evidence),
     }
     found |= policy_targets()
+    devices = passkey_bytes.samples()
+    for name in devices:
+        found[f"passkey {name}"] = Target(devices[name], getattr(passkey_bytes, name))
     for name in LOG_FILES:
         found[f"log file {name}"] = Target((sample("sixteen")[name],), partial(_log_file, name))
     return found

@@ -189,8 +189,8 @@ def metrics_door(product: Product) -> Any:
     return metrics_app(Needs(text=metrics.text, content_type=metrics.content_type))
 
 
-def console_door(settings: Settings, product: Product, origin: str) -> Any:
-    """The door for people, over one product; origin: where browsers have it."""
+def console_door(settings: Settings, product: Product, origin: str, stopping: Callable[[], bool]) -> Any:
+    """The door for people, over one product. origin: where browsers have it. stopping: whether the server ends."""
     from answerable.apps.console import ConsoleLimits, Needs, console_app
     from answerable.wiring.console import providers_of
 
@@ -208,6 +208,7 @@ def console_door(settings: Settings, product: Product, origin: str) -> Any:
         origin=origin,
         workloads=product.workloads,
         providers=providers_of(settings, product.walk),
+        stopping=stopping,
         limits=limits,
     )
     return console_app(needs)

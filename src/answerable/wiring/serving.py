@@ -66,7 +66,8 @@ class Doors:
 
     A last checkpoint is cosigned before the witness is let go. workloads: serves the Workload API on a bound socket
     until an event is set, and says when it answers. bundle: the bundle endpoint's application. metrics: that of
-    `/metrics`. console: that for people, at this origin.
+    `/metrics`. console: that for people, at this origin, told when
+    the server stops.
     """
 
     gateway: Callable[[Product], Any]
@@ -76,7 +77,7 @@ class Doors:
     workloads: ServeWorkloads | None = None
     bundle: Callable[[Product], Any] | None = None
     metrics: Callable[[Product], Any] | None = None
-    console: Callable[[Product, str], Any] | None = None
+    console: Callable[[Product, str, Callable[[], bool]], Any] | None = None
 
 
 async def serve_product(
@@ -170,7 +171,7 @@ async def _serve(
             console = open_console(settings, product.walk) if doors.console is not None else None
             if doors.console is not None and console is not None:
                 answering.append(anyio.Event())
-                app = doors.console(product, console.origin)
+                app = doors.console(product, console.origin, stop.is_set)
                 doors_open.start_soon(serve_console, app, console, settings, stop, answering[-1].set)
             for up in answering:
                 await up.wait()

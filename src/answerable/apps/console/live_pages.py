@@ -41,7 +41,6 @@ async def news(asked: Asked) -> Response:
     session, _ = asked.who
     if session.streams >= asked.console.needs.limits.streams_per_session_max:
         raise Unavailable("this session has enough live pages open", code="console.streams", port="console")
-    session.streams += 1
     headers = {**HEADERS, "content-type": "text/event-stream", "x-accel-buffering": "no"}
     return StreamingResponse(_news(asked), headers=headers)
 
@@ -51,10 +50,15 @@ async def _news(asked: Asked) -> AsyncIterator[bytes]:
     secret = asked.request.cookies.get(COOKIE, "")
     pause = asked.console.needs.limits.live_seconds
     seen, quiet = _state(asked), 0.0
+    # Counted once it runs: whoever left before that leaves nothing behind.
+    session.streams += 1
     try:
         yield b": open\n\n"
         while True:
             await anyio.sleep(pause)
+            if asked.console.needs.stopping():
+                # Pages come back by themselves; a server that stops waits for nobody who only looks.
+                return
             # A session that ended, or whose person was stopped, learns nothing more.
             try:
                 if asked.console.sessions.find(secret, use=False) is None:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from answerable.flows.walk import Walk
     from answerable.flows.workloads import Workloads
 
@@ -46,10 +48,11 @@ class ConsoleLimits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
     """origin: where browsers have the console, exactly. workloads: where there are instances to end. providers: at
-    which people sign in."""
+    which people sign in. stopping: whether the server is about to end."""
 
     walk: Walk
     origin: str
     workloads: Workloads | None = None
     providers: tuple[CodeFlow, ...] = ()
+    stopping: Callable[[], bool] = lambda: False
     limits: ConsoleLimits = field(default_factory=ConsoleLimits)

@@ -178,7 +178,11 @@ def check_algorithm(public_key: bytes) -> str:
     """The thumbprint of a COSE key (RFC 9679) that is one of ours. Raises Malformed (`passkey.malformed`), Unverified
     (`passkey.algorithm`)."""
     # Half of what it imports is for attestations; only who checks a passkey waits for it.
-    from webauthn.helpers import decode_credential_public_key, encode_cbor
+    from webauthn.helpers import (
+        decode_credential_public_key,
+        decoded_public_key_to_cryptography,
+        encode_cbor,
+    )
     from webauthn.helpers.decode_credential_public_key import (
         DecodedEC2PublicKey,
         DecodedOKPPublicKey,
@@ -190,12 +194,12 @@ def check_algorithm(public_key: bytes) -> str:
         raise Malformed("the public key is no COSE key", code=_MALFORMED)
     try:
         key = decode_credential_public_key(public_key)
+        # A point off its curve, or a number in place of octets, is found out here and not at the first signature.
+        decoded_public_key_to_cryptography(key)
     except Exception as fault:
         raise _unreadable("the public key", fault) from None
-    if key.alg not in ALGORITHMS:
-        raise unverified(
-            f"a passkey signs by EdDSA, ES256 or RS256, not {shown(int(key.alg), 20)}", "algorithm"
-        )
+    if not isinstance(key.alg, int) or key.alg not in ALGORITHMS:
+        raise unverified(f"a passkey signs by EdDSA, ES256 or RS256, not {shown(key.alg, 20)}", "algorithm")
     if isinstance(key, DecodedEC2PublicKey) and key.crv == 1 and key.alg == -7:
         return _thumbprint(encode_cbor({1: int(key.kty), -1: int(key.crv), -2: key.x, -3: key.y}))
     if isinstance(key, DecodedOKPPublicKey) and key.crv == 6 and key.alg == -8:
