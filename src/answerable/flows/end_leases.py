@@ -78,13 +78,11 @@ async def end_leases(walk: Walk, names: Iterable[Under], *, why: str, wait_secon
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeasesWithin:
     """ended: names of leases within a hold's reach that ended since it was placed. live: those that are not gone.
-    ending: how many of them were not yet tried to the end. is_all: False where more ended than were looked at, of which
-    something may be live."""
+    ending: how many of them were not yet tried to the end."""
 
     ended: tuple[str, ...] = ()
     live: tuple[StillLive, ...] = ()
     ending: int = 0
-    is_all: bool = True
 
 
 async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
@@ -119,9 +117,7 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
         if one.is_open
     ]
     ending = sum(one.is_open and one.state != "unrevoked" for one in mine)
-    return LeasesWithin(
-        ended=ended[:LISTED_MAX], live=tuple(live), ending=ending, is_all=len(over) < LISTED_MAX
-    )
+    return LeasesWithin(ended=ended[:LISTED_MAX], live=tuple(live), ending=ending)
 
 
 def uses_broker(walk: Walk) -> bool:
