@@ -23,7 +23,7 @@ from base64 import urlsafe_b64decode
 from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx2
 
@@ -110,7 +110,7 @@ async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> No
     limits = ConsoleLimits(attempts_per_minute_max=10_000)
     app = console_app(Needs(walk=bench.walk, origin=origin, limits=limits))
     pipe.send([one.id for one in asked if one is not None])
-    await serve(app, tcp=("127.0.0.1", port))
+    await serve(cast("Any", app), tcp=("127.0.0.1", port))
 
 
 def _fill(bench: Bench, waiting: int) -> None:
