@@ -107,7 +107,10 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
     live = [
         StillLive(kind="lease", name=one.name, until=one.live_until, why="; ".join(one.left))
         for one in mine
-        if one.left and not one.is_open and (one.live_until > now or one.ended_at >= hold.at)
+        if one.left
+        and not one.is_open
+        # Of some nobody knows until when.
+        and (one.live_until > now or (not one.live_until and one.ended_at >= hold.at))
     ]
     live += [
         StillLive(
