@@ -78,13 +78,11 @@ async def end_leases(walk: Walk, names: Iterable[Under], *, why: str, wait_secon
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeasesWithin:
     """ended: names of leases within a hold's reach that ended since it was placed. live: those that are not gone.
-    ending: how many of them were not yet tried to the end. is_all: False where more ended than were looked at, of which
-    something may be live."""
+    ending: how many of them were not yet tried to the end."""
 
     ended: tuple[str, ...] = ()
     live: tuple[StillLive, ...] = ()
     ending: int = 0
-    is_all: bool = True
 
 
 async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
@@ -109,7 +107,10 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
     live = [
         StillLive(kind="lease", name=one.name, until=one.live_until, why="; ".join(one.left))
         for one in mine
-        if one.left and not one.is_open and (one.live_until > now or one.ended_at >= hold.at)
+        if one.left
+        and not one.is_open
+        # Of some nobody knows until when.
+        and (one.live_until > now or (not one.live_until and one.ended_at >= hold.at))
     ]
     live += [
         StillLive(
@@ -119,9 +120,7 @@ async def leases_within(walk: Walk, hold: Hold) -> LeasesWithin:
         if one.is_open
     ]
     ending = sum(one.is_open and one.state != "unrevoked" for one in mine)
-    return LeasesWithin(
-        ended=ended[:LISTED_MAX], live=tuple(live), ending=ending, is_all=len(over) < LISTED_MAX
-    )
+    return LeasesWithin(ended=ended[:LISTED_MAX], live=tuple(live), ending=ending)
 
 
 def uses_broker(walk: Walk) -> bool:

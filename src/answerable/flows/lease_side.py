@@ -42,8 +42,9 @@ class LeaseLives:
 class LeaseSide:
     """broker: as warrants name it. asks: how it is asked. windows: of tasks, by what makes them one, the least recently
     used first; keys: of these, by name. owed: what the broker is to end and could not be told; owed_all: it is to be
-    asked for everything that is open. is_used: something registered is a target of the broker, or was since our start. stirred: set when there is
-    something to tell it. others: the logs of other processes that share the broker, as they are now.
+    asked for everything that is open. is_used: something registered is a target of the broker, or was since our start.
+    stirred: set when there is something to tell it. others: the logs of other processes that share the broker, as they
+    are now.
     """
 
     broker: str

@@ -110,7 +110,7 @@ async def report_containment(
         counted.update(part.counted)
     mandates = await anyio.to_thread.run_sync(open_mandates, walk, hold)
     leases = await leases_within(walk, hold)
-    live, is_live_all = await _still_live(walk, hold, flights, workloads, leases)
+    live, is_live_all = await _still_live(walk, hold, flights, workloads, leases.live)
     return ContainmentReport(
         hold=hold,
         log=walk.ledger.origin,
@@ -232,7 +232,7 @@ async def _still_live(
     hold: Hold,
     flights: Sequence[Flight],
     workloads: Workloads | None,
-    leases: LeasesWithin,
+    leases: Sequence[StillLive],
 ) -> tuple[tuple[StillLive, ...], bool]:
     """Those that nobody can say an end of first, then those that last longest; and whether these are all."""
     found = [
@@ -245,9 +245,9 @@ async def _still_live(
         for one in flights
         if not one.status
     ]
-    found += leases.live
+    found += leases
     # Of tokens it is not known here which server they are shown to.
-    is_all = leases.is_all and (walk.tokens is None or hold.what.kind not in _ON_TARGETS)
+    is_all = walk.tokens is None or hold.what.kind not in _ON_TARGETS
     if hold.what.kind not in _ON_TARGETS:
         tokens, all_tokens = await anyio.to_thread.run_sync(_tokens, walk, hold)
         found += tokens

@@ -133,7 +133,8 @@ class SqliteApprovalRegister:
 
     def _read_anew(self) -> None:
         rows = self._store.rows(
-            "SELECT number, id, state, body, change FROM approvals WHERE change > ? ORDER BY number",
+            # Without the sign it would go through all of them in the order of their numbers.
+            "SELECT number, id, state, body, change FROM approvals WHERE change > ? ORDER BY +number",
             (self._read_change,),
         )
         known, new = dict(self._approvals), {}

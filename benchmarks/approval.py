@@ -1,0 +1,285 @@
+"""What asking people costs: `./dev bench approval [--json] [--quick]`.
+
+A console in a process of its own, over real HTTP on loopback, with registers in SQLite: the card as a hundred viewers
+load it once a second each, an inbox with ten thousand that wait, and a signed decision from opening the card to the
+answer. The walk of an action that nobody is asked about, with ten thousand that wait and with none, in turn.
+
+The device is a passkey in software, whose one signature is in the round trip. The limits are those of issue 8.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import multiprocessing
+import os
+import platform
+import re
+import socket
+import sys
+import time
+from base64 import urlsafe_b64decode
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final, cast
+
+import httpx2
+
+from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
+from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteStore
+from answerable.adapters.uvicorn_front import serve
+from answerable.apps.console import ConsoleLimits, Needs, console_app
+from answerable.apps.console.sessions import COOKIE
+from answerable.core.approval.approval import Approval, ApprovalId
+from answerable.core.identity.principal import UnixMillis
+from answerable.flows.enrol_passkey import begin_enrolment, finish_enrolment
+from answerable.flows.invite_person import invite_person
+from answerable.flows.passkey_desk import PasskeyDesk
+from answerable.testing.builders import Bench
+from answerable.testing.samples import approval
+from answerable.testing.soft_passkey import SoftPasskey
+
+VIEWERS: Final = 100
+SECONDS: Final = 20
+WAITING: Final = 10_000
+DECISIONS: Final = 100
+INBOXES: Final = 30
+ACTIONS: Final = 4_000
+ROUNDS: Final = 7
+PAGE_BYTES_MAX: Final = 60_000
+PERSON: Final = "bob"
+
+Line = dict[str, Any]
+
+
+def main() -> None:
+    """Measure and print; exit code 1 where a limit is missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--quick", action="store_true", help="a tenth of everything, to see that it runs")
+    wanted = parser.parse_args()
+    share = 10 if wanted.quick else 1
+    lines = [*console(share), *asyncio.run(walks(share))]
+    if wanted.json:
+        figures = {f"{line['name']}, {line['unit']}": line["value"] for line in lines}
+        print(json.dumps({"bench": "approval", "machine": _machine(), "figures": figures}))
+    else:
+        print(_machine())
+        for line in lines:
+            limit = f"   at most {line['limit']:,.1f}" if line["limit"] is not None else ""
+            print(f"{line['name']:<74} {line['value']:>12,.3f} {line['unit']}{limit}")
+    missed = [line for line in lines if line["limit"] is not None and line["value"] > line["limit"]]
+    sys.exit(1 if missed and not wanted.quick else 0)
+
+
+def console(share: int) -> list[Line]:
+    """Pages and answers of a console with this many that wait."""
+    with TemporaryDirectory() as folder, socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        spawn = multiprocessing.get_context("spawn")
+        here, there = spawn.Pipe()
+        server = spawn.Process(target=_serve, args=(there, folder, port, WAITING // share))
+        server.start()
+        try:
+            asked = here.recv()
+            return asyncio.run(_browse(f"http://localhost:{port}", asked, share))
+        finally:
+            server.terminate()
+            server.join()
+
+
+def _serve(pipe: Connection, folder: str, port: int, waiting: int) -> None:
+    asyncio.run(_served(pipe, Path(folder), port, waiting))
+
+
+async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> None:
+    origin = f"http://localhost:{port}"
+    bench = await Bench(approvals=_register(folder)).registered()
+    bench.walk.passkeys = PasskeyDesk(register=MemoryPasskeyRegister(), rp_id="localhost", origins=(origin,))
+    invited = await invite_person(bench.walk, PERSON, by="uid:0")
+    begun = begin_enrolment(bench.walk, invited.code)
+    device = SoftPasskey(seed=PERSON, origin=origin, rp_id="localhost")
+    await finish_enrolment(bench.walk, begun.id, device.registration(begun.challenge), label="bench")
+    await bench.issue()
+    asked = [(await bench.refund(6_000 + number)).approval for number in range(20)]
+    _fill(bench, waiting)
+    limits = ConsoleLimits(attempts_per_minute_max=10_000)
+    app = console_app(Needs(walk=bench.walk, origin=origin, limits=limits))
+    pipe.send([one.id for one in asked if one is not None])
+    await serve(cast("Any", app), tcp=("127.0.0.1", port))
+
+
+def _fill(bench: Bench, waiting: int) -> None:
+    """As many more that wait, of other agents' making; each with a card of its own."""
+    now = bench.clock.now()
+    for number in range(waiting):
+        one: Approval = approval(f"w-{number:06d}", amount=6_000 + number)
+        bench.walk.approvals.add(
+            Approval(
+                id=ApprovalId(one.id),
+                agent=one.agent,
+                mandate=one.mandate,
+                principal=one.principal,
+                capability=one.capability,
+                action=one.action,
+                requirements=one.requirements,
+                reasons=one.reasons,
+                created_at=now,
+                expires_at=UnixMillis(now + 900_000),
+                shown=one.shown,
+                card=one.card,
+            )
+        )
+
+
+async def _browse(origin: str, asked: list[str], share: int) -> list[Line]:
+    device = SoftPasskey(seed=PERSON, origin=origin, rp_id="localhost", count=10)
+    limits = httpx2.Limits(max_connections=VIEWERS + 10, max_keepalive_connections=VIEWERS + 10)
+    async with httpx2.AsyncClient(base_url=origin, limits=limits, timeout=60, trust_env=False) as http:
+        cookie = await _signed_in(http, origin, device)
+        http.headers["cookie"] = cookie
+        page = await _until_up(http, f"/approvals/{asked[0]}")
+        weight = await _weight(http, page.text)
+        took = await _viewed(http, [f"/approvals/{one}" for one in asked], SECONDS // share or 1)
+        inbox = []
+        for _ in range(INBOXES // share):
+            begun = time.perf_counter()
+            (await http.get("/approvals")).raise_for_status()
+            inbox.append((time.perf_counter() - begun) * 1000)
+        decisions = [await _decided(http, origin, device, one) for one in asked[: max(2, DECISIONS // share)]]
+    took.sort()
+    inbox.sort()
+    decisions.sort()
+    return [
+        _line(f"card, {VIEWERS} viewers once a second each, p50", took[len(took) // 2], "ms"),
+        _line(f"card, {VIEWERS} viewers once a second each, p99", took[len(took) * 99 // 100], "ms", 50.0),
+        _line("card with all its assets, as they are sent", weight, "bytes", PAGE_BYTES_MAX),
+        _line(f"inbox with {WAITING // share:,} that wait, longest", inbox[-1], "ms", 1_000.0),
+        _line(
+            "signed decision, from opening to the answer on record, p50", decisions[len(decisions) // 2], "ms"
+        ),
+        _line("signed decision, from opening to the answer on record, longest", decisions[-1], "ms", 300.0),
+    ]
+
+
+async def _signed_in(http: httpx2.AsyncClient, origin: str, device: SoftPasskey) -> str:
+    own = {"origin": origin, "sec-fetch-site": "same-origin"}
+    begun = (await _posted(http, "/sign-in/begin", {}, own)).json()
+    signed = device.assertion(_octets(begun["options"]["challenge"])).members()
+    answer = await _posted(
+        http, "/sign-in/finish", {"ceremony": begun["ceremony"], "assertion": signed, "next": "/"}, own
+    )
+    answer.raise_for_status()
+    found = re.search(rf"{COOKIE}=[A-Za-z0-9_-]+", answer.headers["set-cookie"])
+    assert found is not None
+    return found[0]
+
+
+async def _posted(http: httpx2.AsyncClient, path: str, body: Any, headers: dict[str, str]) -> httpx2.Response:
+    for _ in range(200):
+        try:
+            return await http.post(path, json=body, headers=headers)
+        except httpx2.ConnectError:
+            await asyncio.sleep(0.05)
+    raise RuntimeError("the console does not answer")
+
+
+async def _until_up(http: httpx2.AsyncClient, path: str) -> httpx2.Response:
+    answer = await http.get(path)
+    answer.raise_for_status()
+    return answer
+
+
+async def _weight(http: httpx2.AsyncClient, page: str) -> int:
+    """Bytes of a page and of all that it asks for, as they are on the wire but for their headers."""
+    whole = len(page.encode())
+    for found in set(re.findall(r'(?:src|href)="(/assets/[^"]+)"', page)):
+        async with http.stream("GET", found) as answer:
+            whole += sum([len(piece) async for piece in answer.aiter_raw()])
+    return whole
+
+
+async def _viewed(http: httpx2.AsyncClient, paths: list[str], seconds: int) -> list[float]:
+    took: list[float] = []
+
+    async def viewer(number: int) -> None:
+        await asyncio.sleep(number / VIEWERS)
+        for _ in range(seconds):
+            begun = time.perf_counter()
+            (await http.get(paths[number % len(paths)])).raise_for_status()
+            took.append((time.perf_counter() - begun) * 1000)
+            await asyncio.sleep(max(0.0, 1.0 - (time.perf_counter() - begun)))
+
+    await asyncio.gather(*(viewer(number) for number in range(VIEWERS)))
+    return took
+
+
+async def _decided(http: httpx2.AsyncClient, origin: str, device: SoftPasskey, name: str) -> float:
+    """From the tap to the answer, in milliseconds: open, sign, send."""
+    page = (await http.get(f"/approvals/{name}")).text
+    csrf = re.search(r'name="csrf" content="([^"]+)"', page)
+    card = re.search(r"rendering hash ([0-9a-f]{64})", page)
+    assert csrf is not None
+    assert card is not None
+    own = {"origin": origin, "sec-fetch-site": "same-origin", "x-csrf-token": csrf[1]}
+    begun = time.perf_counter()
+    opened = await http.post(
+        f"/approvals/{name}/open", json={"verdict": "approve", "rendering": card[1]}, headers=own
+    )
+    opened.raise_for_status()
+    told = opened.json()
+    signed = device.assertion(_octets(told["options"]["challenge"])).members()
+    body = {"verdict": "approve", "nonce": told["nonce"], "assertion": signed, "comment": ""}
+    (await http.post(f"/approvals/{name}/answer", json=body, headers=own)).raise_for_status()
+    return (time.perf_counter() - begun) * 1000
+
+
+async def walks(share: int) -> list[Line]:
+    """Actions that nobody is asked about, beside many that wait and beside none."""
+    with TemporaryDirectory() as folder:
+        empty, full = [await _walker(Path(folder, name)) for name in ("empty", "full")]
+        _fill(full, WAITING // share)
+        times: dict[str, list[float]] = {"empty": [], "full": []}
+        for _ in range(ROUNDS):
+            for name, bench in (("empty", empty), ("full", full)):
+                begun = time.perf_counter()
+                for _ in range(ACTIONS // share // ROUNDS):
+                    await bench.act("get_case", {"case": "4711"})
+                times[name].append((time.perf_counter() - begun) / (ACTIONS // share // ROUNDS) * 1e6)
+    least = {name: min(found) for name, found in times.items()}
+    return [
+        _line("walk, nothing waits, best round", least["empty"], "µs"),
+        _line(f"walk, {WAITING // share:,} wait, best round", least["full"], "µs"),
+        _line("difference", least["full"] - least["empty"], "µs", 5.0),
+    ]
+
+
+async def _walker(folder: Path) -> Bench:
+    bench = await Bench(approvals=_register(folder)).registered()
+    await bench.issue(calls_max=1_000_000)
+    return bench
+
+
+def _register(folder: Path) -> SqliteApprovalRegister:
+    folder.mkdir(exist_ok=True)
+    return SqliteApprovalRegister(SqliteStore.open(folder / "registers.db"))
+
+
+def _octets(text: str) -> bytes:
+    return urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+def _line(name: str, value: float, unit: str, limit: float | None = None) -> Line:
+    return {"name": name, "value": value, "unit": unit, "limit": limit}
+
+
+def _machine() -> str:
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+
+
+if __name__ == "__main__":
+    main()
