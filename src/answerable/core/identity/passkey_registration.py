@@ -1,7 +1,8 @@
 """A new passkey, made by a person's device: from what the browser hands over to what is kept (WebAuthn Level 3, 7.1).
 
 Laws: the device says that it verified who made it; whether somebody vouches for its model is told and changes nothing
-else, for most devices of people keep that to themselves.
+else, for most devices of people keep that to themselves; nobody vouches but the roots that were configured, and they
+vouch for a maker: the model that a device names is not held against its certificate.
 """
 
 from __future__ import annotations
@@ -130,8 +131,9 @@ def _verified(
         except Unverified:
             pass
         else:
-            with_chain = made.fmt != AttestationFormat.NONE and _has_chain(registration.attestation)
-            return made, with_chain
+            # In other formats the library believes roots of its own, beside those that were configured.
+            ours = (AttestationFormat.PACKED, AttestationFormat.FIDO_U2F, AttestationFormat.TPM)
+            return made, made.fmt in ours and _has_chain(registration.attestation)
     return _checked(registration, challenge, rp_id, origins, ()), False
 
 
