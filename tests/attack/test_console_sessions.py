@@ -260,6 +260,7 @@ async def test_a_person_sees_and_ends_their_own_passkeys_and_sessions_and_nobody
 async def test_the_stream_of_news_says_that_there_are_some_and_ends_with_its_session():
     house = await console_house(limits=ConsoleLimits(live_seconds=0.01, streams_per_session_max=1))
     client = await house.signed_in()
+    assert (await client.ask("HEAD", "/news")).status_code == 200
     async with streamed(house.app, client.cookie) as told:
         assert await told() == b": open\n\n"
         assert (await client.page("/news")).status_code == 503

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import anyio
-from starlette.responses import StreamingResponse
+from starlette.responses import Response, StreamingResponse
 
 from answerable.apps.console.activity import KINDS, recent_lines
 from answerable.apps.console.guard import HEADERS
@@ -14,8 +14,6 @@ from answerable.errors import AnswerableError, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-
-    from starlette.responses import Response
 
     from answerable.apps.console.desk import Asked
 
@@ -42,6 +40,8 @@ async def news(asked: Asked) -> Response:
     if session.streams >= asked.console.needs.limits.streams_per_session_max:
         raise Unavailable("this session has enough live pages open", code="console.streams", port="console")
     headers = {**HEADERS, "content-type": "text/event-stream", "x-accel-buffering": "no"}
+    if asked.request.method == "HEAD":
+        return Response(headers=headers)
     return StreamingResponse(_news(asked), headers=headers)
 
 
