@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,13 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from webauthn.helpers import encode_cbor
 
 from answerable.core.identity.invitation import LIFETIME_SECONDS_MAX, invitation, invitation_code
-from answerable.core.identity.passkey import PASSKEYS_OF_ONE_MAX, check_algorithm, check_ceremony, check_room
+from answerable.core.identity.passkey import (
+    PASSKEYS_OF_ONE_MAX,
+    asserted,
+    check_algorithm,
+    check_ceremony,
+    check_room,
+)
 from answerable.core.identity.passkey_form import passkey_in, passkey_members
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.incident.timeline import Moment, told
@@ -17,7 +24,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed
 from answerable.testing.clock import START
 from answerable.testing.contracts.passkey_register import sample_passkey
-from answerable.testing.soft_passkey import ORIGIN
+from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 
 pytestmark = pytest.mark.requirement("PASSKEY-01")
 
@@ -117,3 +124,20 @@ def test_an_attested_passkey_is_told_as_such_with_and_without_its_fields():
     line = told(Moment(index=1, tag=Tag.PASSKEY, leaf=leaf, payload=fields))
     assert line.details[0] == "called phone"
     assert "may be copied" in line.details[1]
+
+
+def test_a_key_whose_algorithm_is_another_kinds_is_not_taken():
+    x = sample_passkey().public_key
+    for key in (ed25519_key(over={3: -7}), ed25519_key(over={3: -257}), x.replace(b"\x03\x26", b"\x03\x27")):
+        assert refused(lambda key=key: check_algorithm(key)) in ("passkey.algorithm", "passkey.malformed")
+
+
+@pytest.mark.parametrize("data", [b"\0" * 36, b"\0" * 4097])
+def test_data_of_a_device_that_is_too_short_or_too_long_is_none(data):
+    device = SoftPasskey()
+    assertion = replace(device.assertion(bytes(32)), authenticator_data=data)
+    call = {
+        "credential_id": device.id, "public_key": device.public_key, "challenge": bytes(32), "rp_id": RP_ID,
+        "origins": [ORIGIN],
+    }  # fmt: skip
+    assert refused(lambda: asserted(assertion, **call)) == "passkey.malformed"
