@@ -34,7 +34,8 @@ def test_whatever_strikes_the_walk_no_law_breaks():
     # A simulation that strikes nothing proves nothing.
     assert {fault.rpartition(" ")[2] for fault in dealt} == set(faults_of("ledger.submit"))
     assert any(fault.startswith("subject_keys.of: ") for fault in dealt)
-    assert sum(report.effects for report in reports) > 4 * len(reports)
+    # People's no holds for a while, so that what they denied is not done a moment later.
+    assert sum(report.effects for report in reports) > 3 * len(reports)
     assert sum(report.crashes for report in reports) > len(reports) / 2
     assert sum(report.returned for report in reports) > len(reports)
     assert sum(report.spent for report in reports) > len(reports)

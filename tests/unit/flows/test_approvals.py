@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -177,30 +177,17 @@ async def test_answers_that_do_not_check_change_nothing():
     other = await waiting(bench, 7000)
     now = bench.clock.now()
 
-    def token(
-        approval: Approval,
-        *,
-        by: str = "bob",
-        key: str = "bob",
-        audience: str = AUDIENCE,
-        at: int = now,
-        nonce=b"",
-    ) -> str:
-        return signed_answer(
-            approval,
-            nonce=nonce or nonce_for(bench.walk, approval),
-            by=PrincipalId(by),
-            verdict="approve",
-            audience=audience,
-            at=type(now)(at),
-            key=signing_key(key),
-        )
+    def token(approval: Approval, **other: Any) -> str:
+        said = {"by": PrincipalId("bob"), "verdict": "approve", "audience": AUDIENCE, "at": now}
+        nonce = other.pop("nonce", None) or nonce_for(bench.walk, approval)
+        key = signing_key(other.pop("key", "bob"))
+        return signed_answer(approval, nonce=nonce, key=key, **{**said, **other})
 
     tokens = {
-        "approval.key": token(asked, by="bob", key="carol"),
+        "approval.key": token(asked, key="carol"),
         "approval.other": token(other),
         "approval.audience": token(asked, audience="elsewhere.test"),
-        "approval.stale": token(asked, at=now - 600_000),
+        "approval.stale": token(asked, at=type(now)(now - 600_000)),
         "approval.digest": token(replace(asked, shown=other.shown)),
         "approval.rendering": token(replace(asked, card=other.card)),
         "approval.nonce": token(asked, nonce=bytes(32)),
