@@ -14,6 +14,7 @@ from answerable.adapters.shard_socket.messages import (
     failed_bytes,
 )
 from answerable.core.action.outcome import Outcome
+from answerable.core.approval.approval import NOTHING_SHOWN
 from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Malformed, Refused, Unavailable, Unverified
@@ -88,7 +89,8 @@ async def test_refusals_and_waiting_approvals_come_back_with_where_they_are_reco
     assert "4712" in told.value.reasons[0]
     kept = a.walk.approvals.find(waiting.id)
     assert kept is not None
-    assert waiting == replace(kept, names=())
+    # What people are shown, and what the agent claims, stays where they are asked.
+    assert waiting == replace(kept, names=(), shown=NOTHING_SHOWN, card=NOTHING_SHOWN, claimed="")
     assert not b.entries(*GOVERNED)
 
 

@@ -100,7 +100,7 @@ def test_a_case_is_governed_from_apply_to_timeline_over_the_socket(
     answer = ("approval", "approve", waiting, "--yes", "--as")
     command(*answer, "ada", "--key", str(world.key("ada")), code=3)
     shown = command(*answer, "bela", "--key", str(world.key("bela")), code=4).stdout
-    assert '"case": "4711"' in shown
+    assert 'Delete a case: Case "4711" (case_delete on crm)' in shown
     assert "\x1b" not in shown
     command(*answer, "chen", "--key", str(world.key("chen")))
     assert running.call(asked, "case_delete", "4711", mandate).outcome.status == "succeeded"

@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import anyio
 import pytest
@@ -110,12 +111,18 @@ async def test_a_session_that_is_opened_after_the_lease_was_revoked_or_ended_run
         assert b"this lease has ended" in said.stderr
 
 
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A path of a socket has room for about a hundred characters, which those of tests exceed."""
+    with TemporaryDirectory(prefix="ssh") as folder:
+        yield Path(folder)
+
+
 @pytest.mark.requirement("SSH-04")
-async def test_kill_9_of_the_broker_ends_its_commands_and_leaves_no_secret(world, tmp_path):
+async def test_kill_9_of_the_broker_ends_its_commands_and_leaves_no_secret(world, tmp_path, short_folder):
     mark = f"mark{os.urandom(8).hex()}"
     (tmp_path / "ca").write_bytes(KEY)
-    sockets = tmp_path / "sockets"
-    sockets.mkdir()
+    sockets = short_folder
     root = Path(__file__).parent.parent.parent
     environment = {
         **os.environ,
@@ -127,8 +134,11 @@ async def test_kill_9_of_the_broker_ends_its_commands_and_leaves_no_secret(world
         "MARK": mark,
     }
     started = [sys.executable, "-m", "tests.system.ssh_lease_main"]
-    broker = subprocess.Popen(started, env=environment, cwd=root)  # noqa: ASYNC220
-    await until(lambda: is_running(mark), seconds=30)
+    said = tmp_path / "said"
+    with said.open("wb") as stderr:
+        broker = subprocess.Popen(started, env=environment, cwd=root, stderr=stderr)  # noqa: ASYNC220
+    await until(lambda: is_running(mark) or broker.poll() is not None, seconds=30)
+    assert is_running(mark), said.read_text()
     broker.send_signal(signal.SIGKILL)
     broker.wait()
     await until(lambda: not is_running(mark))
