@@ -23,7 +23,7 @@ _Place = tuple[str, str, bytes]
 # Each write takes the next number of change, by which other processes find it.
 _ADD: Final = (
     "INSERT INTO approvals (id, state, expires_at, body, change) "
-    "VALUES (?, ?, ?, ?, (SELECT coalesce(max(change), 0) + 1 FROM approvals))"
+    "VALUES (?, ?, ?, ?, (SELECT coalesce(max(change), 0) + 1 FROM approvals)) RETURNING number, change"
 )
 _REPLACE: Final = (
     "UPDATE approvals SET state = ?, expires_at = ?, body = ?, change = (SELECT max(change) + 1 FROM approvals) "
@@ -72,14 +72,18 @@ class SqliteApprovalRegister:
         """As the port says. Raises Malformed (`approval.duplicate`) for an id that is there already."""
         with self._store.write() as connection:
             try:
-                connection.execute(
+                added = connection.execute(
                     _ADD,
                     (approval.id, approval.state, approval.expires_at, body_of(approval)),
-                )
+                ).fetchone()
             except sqlite3.IntegrityError:
                 message = f"an approval {shown(approval.id)} is registered already"
                 raise Malformed(message, code="approval.duplicate") from None
-        self._keep(approval)
+        with self._changing:
+            self._put(approval)
+            if whole(added[1]) == self._read_change + 1:
+                # Nobody else wrote meanwhile, so that there is nothing to read anew.
+                self._read, self._read_change = whole(added[0]), whole(added[1])
 
     def replace(self, approval: Approval, *, was: Approval) -> bool:
         """As the port says."""

@@ -351,3 +351,13 @@ def test_the_whole_front_runs_on_the_loop_of_the_server(tmp_path: Path) -> None:
         return type(asyncio.get_running_loop()).__module__
 
     assert run(main).startswith("uvloop")
+
+
+def test_connections_hold_back_no_second_piece_of_an_answer() -> None:
+    listeners = listen(tcp=("127.0.0.1", 0))
+    assert listeners.tcp is not None
+    assert listeners.tcp_address is not None
+    with listeners.tcp, socket.create_connection(listeners.tcp_address):
+        accepted, _ = listeners.tcp.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
