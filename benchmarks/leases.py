@@ -29,11 +29,12 @@ from typing import Any, Final
 
 import anyio
 
+from answerable.adapters.memory.target import MemoryTarget
 from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.canonical import freeze
 from answerable.core.identity.principal import UnixMillis
-from answerable.core.lease.credential import Credential, IssuerTraits, LeaseOrder, Revoked, Secret
+from answerable.core.lease.credential import Credential, LeaseOrder, Revoked, Secret
 from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import LeaseName, account_of, lease_name
 from answerable.core.lease.secret_watch import SecretWatch, texts_of
@@ -57,10 +58,8 @@ SHARED: Final = (("agent", "scout"), ("owner", "ada"), ("server", "db"), ("envir
 Line = dict[str, Any]
 
 
-class Nothing:
+class Nothing(MemoryTarget):
     """An issuer, and a target, that does nothing: what is left is what we do."""
-
-    traits = IssuerTraits(boundary="target", ends_by="target")
 
     def faults(self, scope: object) -> tuple[str, ...]:
         return ()
@@ -149,14 +148,15 @@ async def broker(directory: Path) -> AsyncIterator[LeaseDesk]:
 @asynccontextmanager
 async def running(register: SqliteLeaseRegister) -> AsyncIterator[LeaseDesk]:
     """A desk that writes, ends and looks at the clock."""
-    limits, writer, nothing = LeaseLimits(), LeaseWriter(register), Nothing()
+    limits, writer = LeaseLimits(), LeaseWriter(register)
+    nothing = Nothing(clock=SystemClock(), entropy=SystemEntropy())
     desk = LeaseDesk(
         name="broker",
         register=register,
         writer=writer,
         clock=SystemClock(),
         entropy=SystemEntropy(),
-        targets={"db": DeskTarget.of(nothing, nothing, limits)},  # type: ignore[arg-type]
+        targets={"db": DeskTarget.of(nothing, nothing, limits)},
         limits=limits,
     )
     async with anyio.create_task_group() as tasks:

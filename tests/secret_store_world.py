@@ -19,7 +19,7 @@ def store_in(folder: Path, *, clock: ManualClock | None = None, seed: int = 1) -
 
 def put(store: SealedSecretStore, name: str = "crm", value: bytes = VALUE, **more: object) -> None:
     given: dict[str, object] = {"kind": "static", "owner": "ann", "about": "the CRM", "rotate_days": 30}
-    store.put(name, value, **(given | more))  # type: ignore[arg-type]
+    store.put(name, value, **(given | more))
 
 
 def value_of(store: SealedSecretStore, name: str = "crm") -> bytes:

@@ -87,7 +87,7 @@ def documents(**lease: Any) -> list[Any]:
 async def a_bench(**lease: Any) -> tuple[Bench, Watching, AskedBroker]:
     bench = await Bench().registered(documents(**lease))
     broker = AskedBroker()
-    bench.walk.leases = LeaseSide(broker="broker", asks=broker)  # type: ignore[arg-type]
+    bench.walk.leases = LeaseSide(broker="broker", asks=broker)
     await bench.issue()
     return bench, Watching(bench), broker
 

@@ -47,7 +47,7 @@ def keyed(url: str, **more: object) -> HttpTargetSettings:
     settings = HttpTargetSettings(
         base_url=url, auth="api_key_header", secret="file:key", secret_prefix="Bearer "
     )
-    settings = replace(settings, **more)  # type: ignore[arg-type]
+    settings = replace(settings, **more)
     assert not faults_of(settings)
     return settings
 
@@ -98,7 +98,7 @@ async def test_a_request_beside_the_lease_is_not_sent(
     credential = await target.issuer.issue(order(scope=KEYED))
     before = len(api.seen)
     with pytest.raises(Refused) as refused:
-        await asked(target, credential, **arguments)  # type: ignore[arg-type]
+        await asked(target, credential, **arguments)
     assert refused.value.code == "target.arguments"
     assert len(api.seen) == before
     assert CANARY not in str(refused.value)

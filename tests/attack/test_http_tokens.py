@@ -72,7 +72,7 @@ class LyingServer:
         return "read:case write:case"
 
     def settings(self, api: ResourceServer) -> HttpTargetSettings:
-        api.answer = self.answer  # type: ignore[method-assign]
+        api.answer = self.answer
         settings = HttpTargetSettings(
             base_url=api.url,
             auth="client_credentials",
@@ -255,7 +255,7 @@ async def test_a_token_whose_answer_never_came_is_said_to_be_left(server: Author
         with pytest.raises(Unavailable) as odd:
             await target.issuer.issue(order())
         assert odd.value.effect == "none", "an answer that holds no token made none for us"
-        api.answer = _hang_up  # type: ignore[method-assign]
+        api.answer = _hang_up
         with pytest.raises(Unavailable) as lost:
             await target.issuer.issue(order(2))
         assert lost.value.effect == "unknown"
@@ -328,7 +328,7 @@ async def test_a_server_that_repeats_our_secret_in_its_error_gets_it_into_no_mes
     with resource_server(lying.check) as api:
         target = built(lying.settings(api), world(SECRETS))
         repeated = json.dumps({"error": SECRET, "error_description": SECRET}).encode()
-        api.answer = lambda seen: (status, {}, repeated)  # type: ignore[method-assign]
+        api.answer = lambda seen: (status, {}, repeated)
         with pytest.raises(Unavailable) as failed:
             await target.issuer.issue(order())
         assert SECRET not in repr(failed.value)

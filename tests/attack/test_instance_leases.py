@@ -34,7 +34,7 @@ async def brokered() -> tuple[Bench, Workloads, AskedBroker, Watching]:
         [one for one in documents if one["kind"] != "Capability" or "lease" in one["spec"]]
     )
     broker = AskedBroker()
-    bench.walk.leases = LeaseSide(broker="broker", asks=broker)  # type: ignore[arg-type]
+    bench.walk.leases = LeaseSide(broker="broker", asks=broker)
     await bench.issue()
     return bench, workloads, broker, Watching(bench)
 

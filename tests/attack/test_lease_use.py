@@ -64,7 +64,7 @@ def told(
 
 async def a_bench(grants: Any = GRANTS) -> Bench:
     bench = await Bench().registered(documents(grants))
-    bench.walk.leases = LeaseSide(broker="broker", asks=TellingBroker())  # type: ignore[arg-type]
+    bench.walk.leases = LeaseSide(broker="broker", asks=TellingBroker())
     await bench.issue()
     return bench
 
@@ -218,7 +218,7 @@ async def test_what_a_capability_did_before_it_had_a_lease_is_not_counted():
     bench = await Bench().registered()
     await bench.issue()
     await acts(bench, Outcome(status="succeeded", result={}))
-    bench.walk.leases = LeaseSide(broker="broker", asks=TellingBroker())  # type: ignore[arg-type]
+    bench.walk.leases = LeaseSide(broker="broker", asks=TellingBroker())
     await apply_registry(bench.walk, documents(), by="operator")
     assert await tally_of(bench) == UseTally()
 
@@ -295,7 +295,7 @@ async def test_what_another_process_wrote_was_used_as_well_and_is_never_taken_fo
     own = {**server, "metadata": {"name": "own"}}
     await apply_registry(bench.walk, [own, plain], by="operator")
     other.walk.subject_keys = bench.walk.subject_keys
-    other.walk.leases = LeaseSide(broker="broker", asks=TellingBroker())  # type: ignore[arg-type]
+    other.walk.leases = LeaseSide(broker="broker", asks=TellingBroker())
     await other.issue()
     since = other.clock.now() + 600_000
     await acts(other, told("cases/0"))

@@ -24,7 +24,7 @@ class _Echoing(BaseHTTPRequestHandler):
     """Answers with what the header says, as this test's server was told to write it."""
 
     def do_GET(self) -> None:
-        body = self.server.written(self.headers["x-key"]).encode()  # type: ignore[attr-defined]
+        body = self.server.written(self.headers["x-key"]).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.send_header("content-length", str(len(body)))

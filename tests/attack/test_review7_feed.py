@@ -250,7 +250,7 @@ async def test_what_works_on_after_its_revocation_is_told_as_not_gone_until_its_
         async def only_in_time(_: object) -> Revoked:
             return Revoked(left=("the token works until it ends",), live_until=now + 3_600_000)
 
-        door.target.revoke = only_in_time  # type: ignore[method-assign]
+        door.target.revoke = only_in_time
         await act(door, 1)
         assert [one.left for one in await asks.leases("unrevoked")] == [("the token works until it ends",)]
         del door.target.revoke

@@ -20,7 +20,7 @@ ROUNDS = 10
 
 def _start(path: Path, name: str, gate: object) -> None:
     key: SigningKey = signing_key(name)
-    gate.wait()  # type: ignore[attr-defined]
+    gate.wait()
     _publish(path, key)
 
 

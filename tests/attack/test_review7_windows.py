@@ -137,7 +137,7 @@ async def test_two_capabilities_with_one_scope_have_each_a_window_of_their_own()
 @pytest.mark.requirement("LEASE-12")
 def test_forgetting_one_of_many_windows_looks_through_none_of_the_others():
     """Each lease that ends is forgotten so: a look through all of them would hold up every action meanwhile."""
-    side = LeaseSide(broker="broker", asks=None)  # type: ignore[arg-type]
+    side = LeaseSide(broker="broker", asks=None)
     names = [lease_name(number.to_bytes(16, "big")) for number in range(WINDOWS_MAX + 10)]
     scope = freeze({})
     for name in names:

@@ -91,7 +91,7 @@ class Console:
     ) -> AsyncIterator[Person]:
         """A browser profile of its own with an empty device."""
         context = await self.browser.new_context(
-            viewport=size or DESKTOP,  # type: ignore[arg-type]
+            viewport=size or DESKTOP,
             color_scheme="dark" if dark else "light",
         )
         try:

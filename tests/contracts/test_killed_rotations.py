@@ -65,14 +65,14 @@ class Bench:
         """The broker's account logs in, with nothing warm, and asks what is live."""
         issuer = self.built().issuer
         assert await issuer.live() == ()
-        await issuer.close()  # type: ignore[attr-defined]
+        await issuer.close()
 
     async def acts(self) -> None:
         """One lease made and ended by an issuer that has nothing warm."""
         issuer = self.built().issuer
         credential = await issuer.issue(self.order())
         await issuer.revoke(credential.lease)
-        await issuer.close()  # type: ignore[attr-defined]
+        await issuer.close()
 
 
 @pytest.fixture(params=["postgres", "redis"])

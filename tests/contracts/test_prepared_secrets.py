@@ -24,7 +24,7 @@ def test_a_prepared_version_is_a_candidate_and_given_out_once_it_is_settled(tmp_
     assert store.watch().found_in(b"x the-second-value x") == ("crm",)
     assert "second-value" not in repr([found, store.listed()])
     clock.advance(1)
-    assert store.settle("crm").current.number == 2  # type: ignore[union-attr]
+    assert store.settle("crm").current.number == 2
     assert value_of(store) == b"the-second-value"
     found = store.candidates("crm", by="test")
     assert found.prepared is None

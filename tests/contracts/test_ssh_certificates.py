@@ -49,7 +49,7 @@ class SSHBench(IssuerBench):
     def neighbours(self) -> Mapping[str, Callable[[Credential], Awaitable[bool]]]:
         def let(*more: str, **at: object) -> Callable[[Credential], Awaitable[bool]]:
             async def tried(credential: Credential) -> bool:
-                command = self.world.client(credential, *more, **at)  # type: ignore[arg-type]
+                command = self.world.client(credential, *more, **at)
                 _, line = await anyio.to_thread.run_sync(self.world.says, command)
                 return line.startswith("ran ")
 

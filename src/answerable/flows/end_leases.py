@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from answerable.core.containment.hold import Holdable
+from answerable.core.containment.hold import HOLD_KINDS, Holdable
 from answerable.core.lease.wire import LISTED_MAX, NAMES_MAX
 from answerable.core.ledger.containment import StillLive
 from answerable.core.ledger.records_leases import lease_stands
 from answerable.core.ledger.subject import LOG_SUBJECT
-from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.look_at_leases import all_leases
 from answerable.flows.recall_leases import recall_leases
@@ -42,6 +43,8 @@ STARTING_SECONDS: Final = 5.0
 """How long a broker that does not answer may be one that has just been started, which nobody need hear of."""
 
 _ENDING: Final = "it is being ended"
+_REVOKED: Final = {str(kind): kind for kind in REVOCATION_KINDS}
+_HELD: Final = {str(kind): kind for kind in HOLD_KINDS}
 _log: Final = logging.getLogger(__name__)
 
 
@@ -201,12 +204,14 @@ async def _tell_owed(side: LeaseSide) -> None:
 def _why_over(walk: Walk, lease: Lease) -> str:
     """Why a lease must not be open any more, empty where it may. Raises Unavailable."""
     now = walk.clock.now()
-    revocables = [Revocable(kind, name) for kind, name in lease.under]  # type: ignore[arg-type]
+    # Of some kinds that a lease stands under nothing can be revoked, or held.
+    revocables = [Revocable(_REVOKED[kind], name) for kind, name in lease.under if kind in _REVOKED]
     if walk.revocations.find(revocables) is not None:
         return "what it stands under was revoked"
-    if walk.holds.find([Holdable(kind, name) for kind, name in lease.under], now) is not None:  # type: ignore[arg-type]
+    holdables = [Holdable(_HELD[kind], name) for kind, name in lease.under if kind in _HELD]
+    if walk.holds.find(holdables, now) is not None:
         return "what it stands under is held"
-    if lease.mandate and walk.mandates.state(lease.mandate) != "open":  # type: ignore[arg-type]
+    if lease.mandate and walk.mandates.state(MandateId(lease.mandate)) != "open":
         return "its mandate ended"
     return ""
 

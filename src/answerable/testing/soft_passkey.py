@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -16,6 +16,9 @@ from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
 from answerable.core.identity.passkey import PasskeyAssertion
 from answerable.core.identity.passkey_registration import PasskeyRegistration
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
 
 UP: Final = 0x01
 UV: Final = 0x04
@@ -59,7 +62,7 @@ class SoftPasskey:
         return encode_cbor(members)
 
     def registration(
-        self, challenge: bytes, *, flags: int = UP | UV, client: dict[str, object] | None = None
+        self, challenge: bytes, *, flags: int = UP | UV, client: dict[str, JSONValue] | None = None
     ) -> PasskeyRegistration:
         """What comes of `navigator.credentials.create`. client: members of the client data that are other than true."""
         from webauthn.helpers import encode_cbor
@@ -74,7 +77,7 @@ class SoftPasskey:
         )
 
     def assertion(
-        self, challenge: bytes, *, flags: int = UP | UV, client: dict[str, object] | None = None
+        self, challenge: bytes, *, flags: int = UP | UV, client: dict[str, JSONValue] | None = None
     ) -> PasskeyAssertion:
         """What comes of `navigator.credentials.get`."""
         self.count += 1
@@ -89,11 +92,11 @@ class SoftPasskey:
     def _head(self, flags: int, count: int) -> bytes:
         return sha256(self.rp_id.encode()).digest() + bytes([flags]) + count.to_bytes(4)
 
-    def _ceremony(self, kind: str, challenge: bytes, client: dict[str, object] | None) -> bytes:
-        said = {
+    def _ceremony(self, kind: str, challenge: bytes, client: dict[str, JSONValue] | None) -> bytes:
+        said: dict[str, JSONValue] = {
             "type": kind,
             "challenge": to_base64url(challenge),
             "origin": self.origin,
             "crossOrigin": False,
         }
-        return encode({**said, **(client or {})})  # type: ignore[dict-item]
+        return encode({**said, **(client or {})})

@@ -152,7 +152,7 @@ async def test_an_approval_that_somebody_answers_at_this_very_moment_is_not_deni
         assert replace_in(replace(was, state="denied"), was=was)
         return replace_in(approval, was=was)
 
-    bench.walk.approvals.replace = denied_first  # type: ignore[method-assign]
+    bench.walk.approvals.replace = denied_first
     assert (await stop(bench, EVERYTHING)).approvals == ()
     bench.walk.approvals.replace = replace_in  # type: ignore[method-assign]
     assert (await stop(bench, EVERYTHING)).approvals == ()

@@ -36,12 +36,12 @@ class Away:
 
 
 async def a_walk(away: Away) -> Walk:
-    documents: list[Any] = [one for one in bench_documents() if one["kind"] in KINDS]  # type: ignore[index,call-overload]
+    documents: list[Any] = [one for one in bench_documents() if one["kind"] in KINDS]
     for one in documents:
         if one["kind"] == "Server":
             one["spec"] = {"target": "crm-db"}
     bench = await Bench().registered(documents)
-    bench.walk.leases = LeaseSide(broker="broker", asks=away)  # type: ignore[arg-type]
+    bench.walk.leases = LeaseSide(broker="broker", asks=away)
     return bench.walk
 
 

@@ -265,7 +265,7 @@ async def test_when_the_ledger_takes_nothing_no_invitation_is_good_and_no_passke
         def __getattr__(self, name: str) -> Any:
             raise Unavailable("no room", code="ledger.full", port="ledger")
 
-    bench.walk.ledger = Full()  # type: ignore[assignment]
+    bench.walk.ledger = Full()
     with pytest.raises(Unavailable):
         await finish_enrolment(bench.walk, begun.id, made, label="a")
     assert desk.register.all() == ()

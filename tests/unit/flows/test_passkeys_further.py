@@ -150,15 +150,15 @@ async def test_a_provider_says_who_somebody_is_and_the_registry_whether_they_com
     with pytest.raises(Refused) as raised:
         await sign_in_by_provider(bench.walk, "t", nonce="n")
     assert raised.value.code == "person.no_provider"
-    bench.walk.people = SaysWho("c-1")  # type: ignore[assignment]
+    bench.walk.people = SaysWho("c-1")
     who = await sign_in_by_provider(bench.walk, "t", nonce="n")
     assert (who.person, who.oidc, who.shown_at) == ("carol", ("https://login.example", "c-1"), 7)
-    bench.walk.people = SaysWho("c-2")  # type: ignore[assignment]
+    bench.walk.people = SaysWho("c-2")
     with pytest.raises(Refused) as raised:
         await sign_in_by_provider(bench.walk, "t", nonce="n")
     assert raised.value.code == "person.unknown"
     bench = await known_bench(status="disabled")
-    bench.walk.people = SaysWho("c-1")  # type: ignore[assignment]
+    bench.walk.people = SaysWho("c-1")
     with pytest.raises(Refused) as raised:
         await sign_in_by_provider(bench.walk, "t", nonce="n")
     assert raised.value.code in ("person.disabled", "person.unknown")

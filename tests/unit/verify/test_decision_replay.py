@@ -307,10 +307,10 @@ async def test_a_mandate_that_a_crash_kept_out_of_force_and_that_was_issued_agai
     def crash(*_: object, **__: object) -> None:
         raise Unavailable("the process ends here", code="register.unavailable", port="register")
 
-    bench.walk.mandates.add = crash  # type: ignore[method-assign]
+    bench.walk.mandates.add = crash
     with pytest.raises(Unavailable):
         await bench.issue("m-1", calls_max=20)
-    bench.walk.mandates.add = add  # type: ignore[method-assign]
+    bench.walk.mandates.add = add
     await bench.issue("m-1", calls_max=1)
     await bench.act()
     with pytest.raises(Refused) as raised:

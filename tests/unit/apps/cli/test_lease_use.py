@@ -57,7 +57,7 @@ class World:
     async def bench(self) -> Bench:
         if self._bench is None:
             self._bench = bench = await Bench().registered(documents())
-            bench.walk.leases = LeaseSide(broker="broker", asks=self.broker)  # type: ignore[arg-type]
+            bench.walk.leases = LeaseSide(broker="broker", asks=self.broker)
             await bench.issue()
             for outcome in self.done:
                 await acts(bench, outcome)
@@ -67,7 +67,7 @@ class World:
         @asynccontextmanager
         async def offline(_: Any) -> AsyncIterator[Any]:
             walk = (await self.bench()).walk
-            yield control_app(Product(walk=walk, log_key="", published=None))  # type: ignore[arg-type]
+            yield control_app(Product(walk=walk, log_key="", published=None))
 
         result = typed(offline, [*map(str, arguments), "--data", str(self.folder)])
         if result.exception is not None and not isinstance(result.exception, SystemExit):

@@ -38,7 +38,7 @@ class NarrowingBroker:
 @pytest.fixture
 async def bench() -> Bench:
     bench = await Bench().registered(documents())
-    bench.walk.leases = LeaseSide(broker="broker", asks=NarrowingBroker())  # type: ignore[arg-type]
+    bench.walk.leases = LeaseSide(broker="broker", asks=NarrowingBroker())
     await bench.issue()
     await acts(bench, told("cases"))
     return bench
@@ -52,7 +52,7 @@ def name_of(bench: Bench) -> str:
 
 async def test_what_is_granted_used_and_less_of_it_is_told(bench):
     name = name_of(bench)
-    async with client_of(control_app(SimpleNamespace(walk=bench.walk))) as client:  # type: ignore[arg-type]
+    async with client_of(control_app(SimpleNamespace(walk=bench.walk))) as client:
         (listed,) = [one for one in (await client("list_lease_rights"))["items"] if one["capability"] == name]
         assert [one["place"] for one in listed["rights"]] == ["cases", "rows"]
         assert (listed["target"], listed["fault"]) == ("crm-db", "")
@@ -75,7 +75,7 @@ async def test_what_is_granted_used_and_less_of_it_is_told(bench):
 async def test_what_is_no_question_is_said_to_be_none(bench):
     document: Any = parse(bench.walk.registry.documents()[f"Capability/{name_of(bench)}"])
     elsewhere = {**document, "spec": {**document["spec"], "server": "nowhere"}}
-    async with client_of(control_app(SimpleNamespace(walk=bench.walk))) as client:  # type: ignore[arg-type]
+    async with client_of(control_app(SimpleNamespace(walk=bench.walk))) as client:
         assert (await client("count_lease_use", {"since": "yesterday"}, status=400))["code"] == "request.body"
         odd = {
             "capability": name_of(bench),
@@ -91,7 +91,7 @@ async def test_what_is_no_question_is_said_to_be_none(bench):
 
 async def test_a_target_that_the_broker_does_not_know_hides_no_other(bench):
     broker = bench.walk.leases.asks
-    async with client_of(control_app(SimpleNamespace(walk=bench.walk))) as client:  # type: ignore[arg-type]
+    async with client_of(control_app(SimpleNamespace(walk=bench.walk))) as client:
         broker.fault = Unavailable("no such target", code="broker.failed", port="lease_broker")
         found = (await client("list_lease_rights"))["items"]
         assert {(one["fault"], len(one["rights"])) for one in found} == {("no such target", 0)}
