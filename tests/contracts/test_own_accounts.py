@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 from aiormq import Connection
 
+from answerable.adapters.postgres_roles.connections import LOST
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.lease.credential import LeaseOrder
 from answerable.errors import Refused, Unavailable
@@ -109,7 +110,7 @@ class Postgres(Bench):
         connection = await self._in(value)
 
         async def works() -> bool:
-            with suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            with suppress(*LOST, asyncpg.PostgresError):
                 return await connection.fetchval("SELECT 1") == 1
             return False
 

@@ -21,8 +21,15 @@ if TYPE_CHECKING:
     from answerable.errors import Effect
 
 PORT: Final = "credential_issuer"
-LOST: Final = (OSError, TimeoutError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError)
-"""What ends a connection, whatever was asked."""
+LOST: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""What ends a connection, whatever was asked. The last one is what asyncpg raises where the server has just cut the
+connection and the driver has read the reason but not yet the end."""
 NO_ENTRY: Final = (asyncpg.InvalidPasswordError, asyncpg.InvalidAuthorizationSpecificationError)
 ROLLBACK_SECONDS_MAX: Final = 2.0
 
