@@ -40,6 +40,7 @@ from answerable.flows.log_outcome import log_outcome
 from answerable.flows.mandate_standing import is_signed_by
 from answerable.flows.people_signing_in import standing_passkey
 from answerable.flows.pin_tools import pin_first_seen, pin_outdated
+from answerable.flows.preview_effect import Governing, preview_effect
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.refuse_revoked import judged_now, signer_fault, signing_key_of
@@ -108,7 +109,8 @@ async def govern_action(
         raise await refuse_action(walk, verified.request, caller, no_of(decision, verified))
     # 5 defer: a durable record waits for people; asking again finds the same one.
     if decision.effect == "defer":
-        approval = await request_approval(walk, verified, decision, at=facts.at)
+        preview = partial(preview_effect, walk, Governing(gather_facts, govern_action))
+        approval = await request_approval(walk, verified, decision, at=facts.at, preview=preview)
         return with_narrowing(Answer(approval=approval), asked, verified)
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
     assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here

@@ -80,7 +80,8 @@ class WalkLimits:
     intent_ttl_ms: from the durable intent to the last moment its warrant can be redeemed.
     upstream_ms_max: longest any upstream call may take; settling waits for the deadline plus this.
     approval_ttl_ms: how long people have. approvals_pending_per_agent_max: actions one agent may have waiting.
-    signatures: how strong people's must be, for each tier from 0.
+    preview_ms_max: how long people's card waits for what the action would do. signatures: how strong people's must be,
+    for each tier from 0.
     recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
     pin_tools_at_first_sight: a tool of which no definition is in force is used as it is first seen, on record; else it
     waits for its owner.
@@ -90,6 +91,7 @@ class WalkLimits:
     upstream_ms_max: int = 120_000
     approval_ttl_ms: int = 900_000
     approvals_pending_per_agent_max: int = 20
+    preview_ms_max: int = 5_000
     signatures: tuple[Strength, ...] = ANY_FOR_ALL
     recorded_result_bytes_max: int = 65_536
     refusals_recorded_max: int = 500

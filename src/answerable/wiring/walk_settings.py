@@ -16,6 +16,12 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
     "upstream_ms_max": ("longest any upstream call may take", "milliseconds", 100, 3_600_000),
     "approval_ttl_ms": ("how long people have to answer", "milliseconds", 1_000, 604_800_000),
     "approvals_pending_per_agent_max": ("actions of one agent that may wait at once", "approvals", 1, 10_000),
+    "preview_ms_max": (
+        "how long a question to people waits for the preview of what the action would do",
+        "milliseconds",
+        100,
+        60_000,
+    ),
     "signatures": (
         "how strong people's signatures must be for actions of tier 0, 1, 2 and 3: `any` key, a `passkey`, or one on a "
         "`hardware` key that cannot be copied and that `console.attestation_roots` vouch for",

@@ -36,7 +36,8 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     mandate_id, delegation and reason are the agent's claims. delegation: hops, root first, joined by `~`.
     message_digest: SHA-256 of the message bytes it was parsed from. asked: the action as the caller sent it, where
-    policy has narrowed it since.
+    policy has narrowed it since. preview_of: the approval whose card this is asked for, by us and not by the caller;
+    empty for what the caller asked for.
     """
 
     server: str
@@ -48,6 +49,7 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message_digest: bytes
     delegation: str = ""
     asked: FrozenJSON | None = None
+    preview_of: str = ""
 
     @property
     def arguments(self) -> dict[str, JSONValue]:

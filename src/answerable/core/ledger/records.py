@@ -114,6 +114,7 @@ def intent(
         narrowed=narrowed_kinds(decision),
         payload=sha256(attachment).hexdigest(),
         policy_ref=policy_ref,
+        preview_of=request.preview_of,
         principal=principal,
         proof=ProofLeaf(binding=caller.binding, kind=caller.proof, sequence=caller.sequence),
         # One call of the mandate is what an intent takes that says nothing.
@@ -211,6 +212,7 @@ def refusal(
         "policy_set": policy_set,
         "proof": proof_members(caller),
         "server": request.server if capability else "",
+        **({"preview_of": request.preview_of} if request.preview_of else {}),
         **({} if tier is None else {"tier": tier}),
         **({} if mandate is None else {"use_case": mandate.use_case}),
         **identity_members(caller.identity),

@@ -12,6 +12,7 @@ from typing import Final, Literal, get_args
 from answerable.core.registry.destination import NO_DESTINATION, DestinationMapping
 from answerable.core.registry.lease_template import LeaseTemplate
 from answerable.core.registry.ownership import UNOWNED, Ownership
+from answerable.core.registry.preview_mapping import PreviewMapping
 from answerable.core.registry.spending import UNDECLARED, SpendMapping
 
 ActionKind = Literal[
@@ -80,6 +81,7 @@ class Capability:
     tool. credential_answers: whether one that the tool answers with is let through to the agent. definition: SHA-256 of
     the tool's definition, hex, if the document says which one is let through. unhinted_accepted: what the server leaves
     out of the tool's hints does not raise the tier. lease: what its credential may do, where a broker acts for it.
+    preview: what shows people beforehand what its actions would do.
     """
 
     name: str
@@ -104,3 +106,4 @@ class Capability:
     definition: str = ""
     unhinted_accepted: bool = False
     lease: LeaseTemplate | None = None
+    preview: PreviewMapping | None = None

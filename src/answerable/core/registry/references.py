@@ -25,6 +25,7 @@ from answerable.core.registry.documents import (
 from answerable.core.registry.fields import Fault, near, nearest, pointer
 from answerable.core.registry.placeholders import placeholders_in
 from answerable.core.registry.policy_references import policy_faults
+from answerable.core.registry.preview_references import preview_faults
 from answerable.core.registry.spec_limits import unreachable
 from answerable.core.registry.stop_rule import STOP_RULES_MAX, StopRule
 from answerable.errors import shown
@@ -84,6 +85,7 @@ def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
         case Capability() as capability:
             yield from _exists(shapes, "Server", capability.server, "/spec/server")
             yield from _lease_faults(capability, shapes)
+            yield from preview_faults(capability, shapes)
         case MandateTemplate() as template:
             yield from _template_faults(template, shapes)
             yield from _reach_faults(template, shapes)

@@ -19,6 +19,7 @@ from answerable.core.registry.pointing import POINTER
 from answerable.core.registry.public_name import checked_plain_target, checked_uri_template
 from answerable.core.registry.spec_destination import destination_in
 from answerable.core.registry.spec_lease import lease_template_in
+from answerable.core.registry.spec_preview import preview_in
 from answerable.core.registry.spec_shared import ARGUMENT_NAME, matching, name_of, ownership_in
 from answerable.core.registry.spec_spending import SPENDING_KEYS, spending_in
 from answerable.errors import Malformed, shown
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 CAPABILITY_KEYS: Final = (
     "server", "method", "target", "kind", "environment", "tier", "sensitivity", "resource", "arguments",
     "openMembers", "reversible", "title", "subject", "destination", "credentials", "definition", "unhinted", "lease",
+    "preview",
     *SPENDING_KEYS, "ownership",
 )  # fmt: skip
 RESOURCE_KEYS: Final = ("type", "argument", "fixed")
@@ -76,6 +78,7 @@ def capability_in(spec: Fields, name: str) -> Capability:
         definition=_definition(spec, method),
         unhinted_accepted=_unhinted_accepted(spec, method),
         lease=lease_template_in(spec, arguments),
+        preview=preview_in(spec, method),
         credential_answers=credentials is not None and credentials.flag("answers", default=False),
     )
 
