@@ -1,8 +1,8 @@
 """What an action would do, asked of a tool that only reads, for the people who are asked to approve it.
 
 Asking is itself an action of the same agent under the same mandate: it is decided, its intent is in the ledger before
-anything is sent, its lease has a name there, and its outcome stands there, too. So a preview reads nothing that the agent
-may not read, and what it reads goes on the card and never to the agent.
+anything is sent, its lease has a name there, and its outcome stands there, too. So a preview reads nothing that the
+agent may not read, and what it reads goes on the card and never to the agent.
 
 Laws: whatever becomes of it, people are asked, and told why there is no preview; what would be refused, or would itself
 wait for people, is not tried, so that it is no refusal of the agent's; it never takes the last of a budget that the
