@@ -21,6 +21,7 @@ from answerable.core.registry.spec_issuer import RULE_KEYS
 from answerable.core.registry.spec_lease import LEASE_KEYS
 from answerable.core.registry.spec_limits import DELEGATION_KEYS
 from answerable.core.registry.spec_policy_set import MATCH_KEYS, TRACKER_KEYS, WINDOW_KEYS
+from answerable.core.registry.spec_preview import PREVIEW_KEYS
 from answerable.core.registry.spec_risk import FACTOR_KEYS
 from answerable.core.registry.spec_shared import OWNERSHIP_KEYS
 from answerable.core.registry.spec_spending import AMOUNT_KEYS, MEASURE_KEYS, RESERVE_KEYS
@@ -52,6 +53,7 @@ NESTED = {
     "canary": CANARY_KEYS,
     "watches": WATCHED,
     "lease": LEASE_KEYS,
+    "preview": PREVIEW_KEYS,
 }
 
 pytestmark = pytest.mark.requirement("REG-05")

@@ -21,6 +21,7 @@ from msgspec import structs
 
 from answerable.core.action.request import action_request
 from answerable.core.approval.effect_lines import Lines, bounded, destination_lines, result_lines
+from answerable.core.registry.pointing import value_at
 from answerable.core.registry.tool_hints import hints_of
 from answerable.core.registry.tool_pin import read_definition
 from answerable.errors import AnswerableError, Broken, Refused, shown
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
     from answerable.core.registry.capability import Capability
+    from answerable.core.registry.preview_mapping import PreviewMapping
     from answerable.flows.walk import Walk
 
 Preview = Callable[["VerifiedRequest", "ApprovalId"], Awaitable[Lines]]
@@ -65,7 +67,7 @@ async def preview_effect(
     if capability is None:
         return bounded([*lines, (NONE, f"capability {shown(mapping.capability)} is not active")])
     try:
-        request = _request(verified, capability, mapping.asked_with(verified.request.arguments), approval)
+        request = _request(verified, capability, _arguments(mapping, verified.request.arguments), approval)
         _check(walk, governing, verified, request)
         told = await _asked(walk, governing, verified, capability, request)
     except Broken:
@@ -94,6 +96,17 @@ def _request(
         delegation=request.delegation,
     )
     return structs.replace(made, preview_of=approval)
+
+
+def _arguments(mapping: PreviewMapping, arguments: dict[str, JSONValue]) -> dict[str, JSONValue]:
+    """What the tool is asked with; what the action leaves out is left out."""
+    if mapping.arguments is None:
+        return arguments
+    found = {
+        name: value_at(arguments, place) if place.startswith("/") else arguments.get(place)
+        for name, place in mapping.arguments
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def _check(walk: Walk, governing: Governing, verified: VerifiedRequest, request: ActionRequest) -> None:

@@ -99,9 +99,7 @@ async def _asked(
     noted: tuple[str, ...],
     preview: Preview,
 ) -> Approval:
-    mandate = verified.mandate
-    name = ApprovalId(walk.entropy.token())
-    effect = await preview(verified, name)
+    mandate, name = verified.mandate, ApprovalId(walk.entropy.token())
     expires_at = UnixMillis(min(at + walk.limits.approval_ttl_ms, mandate.expires_at))
     shown = action_object(
         verified,
@@ -127,7 +125,7 @@ async def _asked(
         created_at=at,
         expires_at=expires_at,
         shown=shown,
-        card=card_of(shown, preview=effect),
+        card=card_of(shown, preview=await preview(verified, name)),
         claimed=verified.request.reason,
         names=judged_now(walk, verified).names,
     )
