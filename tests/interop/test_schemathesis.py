@@ -51,7 +51,7 @@ async def on_tcp(socket: Path) -> AsyncIterator[str]:
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     async with listener, anyio.create_task_group() as tasks:
         tasks.start_soon(listener.serve, handed_on)
-        port = listener.extra(anyio.abc.SocketAttribute.local_port)
+        port = listener.extra(anyio.abc.SocketAttribute.local_port)  # noqa: S610 - not of Django
         yield f"http://127.0.0.1:{port}"
         tasks.cancel_scope.cancel()
 
