@@ -17,6 +17,7 @@ from answerable.core.containment.hold import Holdable
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant
 from answerable.core.registry.active import faults_of
+from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.tool_pins import ApprovedAsSeen
@@ -120,6 +121,18 @@ async def test_a_preview_is_an_action_with_an_intent_of_its_own_that_says_what_f
     assert "preview_of" not in house.entries(Tag.INTENT)[-1], (
         "what the agent asked for itself says no such thing"
     )
+
+
+@pytest.mark.requirement("PREVIEW-02")
+async def test_the_story_of_a_task_says_that_it_was_not_the_agent_who_looked():
+    house = await bench()
+    asked = (await house.refund(6000)).approval
+    assert asked is not None
+    await house.act()
+    lines = reconstruct_timeline(house.walk.ledger.replay(), "m-1", house.walk.subject_keys.find)
+    told = [line.text for line in lines if line.kind == "intent"]
+    said = f"asked by the gateway for the card of approval {asked.id}"
+    assert [said in text for text in told] == [True, False]
 
 
 @pytest.mark.requirement("PREVIEW-02")

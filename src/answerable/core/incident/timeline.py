@@ -33,6 +33,7 @@ from answerable.core.incident.rules_told import rule_fired_told
 from answerable.core.incident.tools_told import tool_pinned_told
 from answerable.core.incident.wording import (
     fields_told,
+    for_card,
     instance_told,
     listed,
     measurer,
@@ -187,7 +188,7 @@ def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
     decision = decision if isinstance(decision, dict) else {}
     text = (
         f"Agent {leaf.get('agent')} set out to {_what(leaf, payload)} for {_principal(leaf, payload)}"
-        f"{through(leaf)} under mandate {short(leaf.get('mandate'))}."
+        f"{through(leaf)}{for_card(leaf)} under mandate {short(leaf.get('mandate'))}."
     )
     details = [
         *circumstances(payload),
