@@ -20,6 +20,7 @@ Laws: bounded in lines and characters, and says what was left out; never raises;
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.card import money
@@ -30,7 +31,7 @@ from answerable.core.registry.budget_name import MONEY
 from answerable.errors import AnswerableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
 
@@ -63,12 +64,12 @@ def result_lines(result: Mapping[str, JSONValue], arguments: Mapping[str, JSONVa
     if not isinstance(structured, dict):
         return bounded(list(_text_lines(result.get("content"))))
     lines: list[tuple[str, str]] = []
-    known = {
-        "rows": lambda value: _rows(value, structured.get("estimate") is True),
+    known: dict[str, Callable[[JSONValue], list[tuple[str, str]]]] = {
+        "rows": partial(_rows, is_estimate=structured.get("estimate") is True),
         "amount": _amount,
         "recipients": _recipients,
         "diff": _diff,
-        "present": lambda value: _changes(value, arguments),
+        "present": partial(_changes, arguments=arguments),
     }
     raw = [name for name in structured if name not in _OURS]
     for name, told in known.items():
@@ -97,10 +98,10 @@ def bounded(lines: Sequence[tuple[str, str]], *, more: int = 0) -> Lines:
     )
 
 
-def _rows(value: JSONValue, estimate: bool) -> list[tuple[str, str]]:
+def _rows(value: JSONValue, *, is_estimate: bool) -> list[tuple[str, str]]:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _MINOR_MAX:
         return []
-    return [("rows", f"about {value:,} (an estimate, not a count)" if estimate else f"{value:,}")]
+    return [("rows", f"about {value:,} (an estimate, not a count)" if is_estimate else f"{value:,}")]
 
 
 def _amount(value: JSONValue) -> list[tuple[str, str]]:
@@ -141,7 +142,7 @@ def _diff(value: JSONValue) -> list[tuple[str, str]]:
     return [*changes, *_more(len(value), "changes")]
 
 
-def _changes(value: JSONValue, arguments: Mapping[str, JSONValue]) -> list[tuple[str, str]]:
+def _changes(value: JSONValue, *, arguments: Mapping[str, JSONValue]) -> list[tuple[str, str]]:
     """What is now, held against what is asked for; what the action says nothing of it does not change."""
     if not isinstance(value, dict):
         return []
