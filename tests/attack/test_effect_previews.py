@@ -12,7 +12,7 @@ import pytest
 from answerable.core.action.outcome import Outcome
 from answerable.core.approval.card import is_card_of
 from answerable.core.approval.effect_lines import LINES_MAX, SHOWN_CHARS_MAX
-from answerable.core.canonical import parse
+from answerable.core.canonical import freeze, parse
 from answerable.core.containment.hold import Holdable
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant
@@ -21,6 +21,7 @@ from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.tool_pins import ApprovedAsSeen
+from tests.attack.test_shown_answers import found
 from tests.hold_world import stop
 from tests.walk_world import fields_of
 
@@ -98,6 +99,21 @@ async def test_the_card_shows_what_would_happen_and_whose_word_that_is():
     assert (await house.answer(asked)).state == "approved"
     (fields,) = fields_of(house, Tag.APPROVAL_ASKED)
     assert fields["card"] == parse(asked.card.bytes), "what was shown stands in the ledger"
+
+
+@pytest.mark.requirement("PREVIEW-01")
+async def test_a_stranger_finds_what_was_shown_signed_and_no_other_words_in_its_place():
+    house = await bench()
+    house.upstream.answer = says({"rows": 3})
+    asked = (await house.refund(6000)).approval
+    assert asked is not None
+    await house.answer(asked)
+    assert (await house.refund(6000)).outcome is not None
+    assert found(house) == ([], 0), "the look-up itself needed no answer, and is none of those that are compared"
+    card: Any = parse(asked.card.bytes)
+    fewer = freeze({**card, "effect": [*card["effect"][:1], ["rows", "2"]]})
+    assert is_card_of(fewer, asked.shown)
+    assert found(house, {(Tag.APPROVAL_ASKED, "card"): fewer})[0] == ["approval.signed"]
 
 
 @pytest.mark.requirement("PREVIEW-02")
