@@ -22,6 +22,7 @@ from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.tool_pins import ApprovedAsSeen
 from tests.attack.test_shown_answers import found
+from tests.console_client import console_house
 from tests.hold_world import stop
 from tests.walk_world import fields_of
 
@@ -318,6 +319,23 @@ async def test_whatever_a_server_says_stands_quoted_under_a_label_of_ours(what):
     assert {label for label, _ in lines} <= {"dry run", "says", "recipients"}
     assert part in json.dumps(lines, ensure_ascii=False).replace('\\"', '"').replace("\\\\", "\\")
     assert all(text.isprintable() for line in lines for text in line)
+
+
+@pytest.mark.requirement("PREVIEW-05")
+async def test_on_the_page_and_in_the_terminal_what_a_server_says_is_text():
+    house = await console_house()
+    bench = house.bench
+    await bench.registered(documents())
+    await bench.issue()
+    bench.upstream.answer = says({"recipients": ["<b>a@x.example</b>"], "<script>": "\x1b[2Jgone"})
+    asked = (await bench.refund(6000)).approval
+    assert asked is not None
+    page = (await (await house.signed_in()).page(f"/approvals/{asked.id}")).text
+    assert "<h2>What it would do" in page
+    assert "<b>a@x" not in page
+    assert "<script>&#34;" not in page
+    assert "&lt;b&gt;a@x.example&lt;/b&gt;" in page
+    assert "\x1b" not in asked.card.bytes.decode() + page
 
 
 @pytest.mark.requirement("PREVIEW-05")
