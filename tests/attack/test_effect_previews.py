@@ -332,6 +332,7 @@ async def test_whatever_a_server_says_stands_quoted_under_a_label_of_ours(what):
 async def test_on_the_page_and_in_the_terminal_what_a_server_says_is_text():
     house = await console_house()
     bench = house.bench
+    bench.walk.limits = PATIENT
     await bench.registered(documents())
     await bench.issue()
     bench.upstream.answer = says({"recipients": ["<b>a@x.example</b>"], "<script>": "\x1b[2Jgone"})
