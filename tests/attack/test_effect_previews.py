@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from msgspec import structs
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.approval.card import is_card_of
@@ -17,9 +18,12 @@ from answerable.core.containment.hold import Holdable
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant
 from answerable.core.registry.active import faults_of
+from answerable.errors import Broken, Refused
+from answerable.flows.govern_action import govern_action
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
+from answerable.testing.samples import document
 from answerable.testing.tool_pins import ApprovedAsSeen
 from tests.attack.test_shown_answers import found
 from tests.console_client import console_house
@@ -243,6 +247,68 @@ async def test_a_preview_takes_no_call_that_the_action_itself_needs():
 
 
 @pytest.mark.requirement("PREVIEW-03")
+async def test_what_is_asked_fits_the_tool_and_is_taken_from_the_action_alone():
+    house = await bench(preview={"capability": "crm.read"})
+    assert "arguments do not fit" in why_none(await asked_with(house))
+    house = await bench(preview={"capability": "crm.read", "arguments": {"case": "/case"}})
+    assert (await asked_with(house))[0][0] == "dry run"
+    house = await bench(preview={"capability": "crm.read", "arguments": {"case": "customer"}})
+    assert "case is missing" in why_none(await asked_with(house))
+
+
+@pytest.mark.requirement("PREVIEW-03")
+async def test_what_holds_the_data_of_somebody_else_is_not_looked_up():
+    found = documents(subject={"type": "Customer", "argument": "amount"})
+    for one in found:
+        if one["metadata"]["name"] == "crm.refund":
+            one["spec"]["subject"] = {"type": "Customer", "argument": "amount"}
+    house = await Bench(limits=PATIENT).registered(found)
+    await house.issue()
+    assert "data of somebody else" in why_none(await asked_with(house))
+    assert not house.upstream.effects
+
+
+@pytest.mark.requirement("PREVIEW-03")
+async def test_what_policy_would_narrow_is_not_looked_up_as_something_else():
+    rule = (
+        '@id("narrow") @reason("narrowed") @oblige("modify:case<=4710")\n'
+        'forbid(principal, action == Action::"crm.read", resource);\n'
+    )
+    found = documents(
+        policies=POLICIES + rule, arguments=[{"name": "case", "type": "decimal", "required": True}]
+    )
+    house = await Bench(limits=PATIENT).registered(found)
+    await house.issue()
+    assert "policy would narrow" in why_none(await asked_with(house))
+    assert not house.upstream.effects
+
+
+@pytest.mark.requirement("PREVIEW-03")
+async def test_an_invariant_that_falls_is_not_talked_away():
+    house = await bench()
+
+    async def falls(_effect: Any) -> None:
+        raise Broken("a law fell", code="test.broken")
+
+    house.upstream.before = falls
+    with pytest.raises(Broken):
+        await house.refund(6000)
+    assert not house.entries(Tag.APPROVAL_ASKED)
+
+
+@pytest.mark.requirement("PREVIEW-03")
+async def test_what_became_a_question_in_the_last_moment_asks_nobody():
+    house = await bench()
+    action, caller = house.request("refund", {"case": "4711", "amount": 6000})
+    with pytest.raises(Refused) as refused:
+        await govern_action(house.walk, structs.replace(action, preview_of="a-1"), caller)
+    assert refused.value.code == "preview.deferred"
+    (entry,) = house.entries(Tag.REFUSAL)
+    assert entry["preview_of"] == "a-1"
+    assert not house.entries(Tag.APPROVAL_ASKED)
+
+
+@pytest.mark.requirement("PREVIEW-03")
 async def test_a_preview_that_is_not_in_force_any_more_is_told():
     house = await bench()
     found = documents()
@@ -253,6 +319,34 @@ async def test_a_preview_that_is_not_in_force_any_more_is_told():
     assert "`crm.read` is not active" in why_none(await asked_with(house))
 
 
+def moved(what: str) -> list[Any]:
+    """The preview is elsewhere."""
+    found = documents(**{what: "elsewhere"})
+    if what == "server":
+        found.append(document("Server", "elsewhere", {"command": "other-server"}))
+    return found
+
+
+def both() -> list[Any]:
+    """The preview has one, too."""
+    return [
+        {**one, "spec": {**one["spec"], "preview": {"capability": "crm.refund"}}}
+        if one["metadata"]["name"] == "crm.read"
+        else one
+        for one in documents()
+    ]
+
+
+def of_no_tool() -> list[Any]:
+    """A resource that is read has a preview."""
+    read = {
+        "server": "crm", "method": "resources/read", "target": "crm://cases/{case}", "kind": "read", "tier": 0,
+        "environment": "production", "sensitivity": "internal", "resource": {"type": "Case", "argument": "case"},
+        "preview": LOOK,
+    }  # fmt: skip
+    return [*documents(), document("Capability", "crm.look", read)]
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "no such capability": (documents({"capability": "crm.reed"}), "did you mean `crm.read`?"),
     "itself": (documents({"capability": "crm.refund"}), "by being done"),
@@ -260,6 +354,16 @@ WRONG: dict[str, tuple[Any, str]] = {
     "no reading": (documents(kind="write"), "a preview reads"),
     "other data": (documents(subject={"type": "Customer", "argument": "case"}), "somebody else"),
     "credentials": (documents(credentials={"answers": True}), "no card may show"),
+    "another server": (moved("server"), "of another server"),
+    "another environment": (moved("environment"), "of another server or environment"),
+    "a preview of its own": (both(), "has a preview itself"),
+    "no tool": (documents(method="resources/read", target="crm://cases/{case}", arguments=[]), "is no tool"),
+    "another credential": (documents(lease={"grants": {"rows": 5}}), "`lease.grants`"),
+    "too many arguments": (
+        documents({"capability": "crm.read", "arguments": {f"a{one}": "case" for one in range(51)}}),
+        "at most 50 arguments",
+    ),
+    "of no tool": (of_no_tool(), "only a tool has effects"),
     "no name": (documents({"capability": "crm.read", "arguments": {"case": 7}}), "write its name"),
     "no pointer": (documents({"capability": "crm.read", "arguments": {"case": "/a//b~"}}), "JSON pointer"),
 }

@@ -131,7 +131,10 @@ def _listed(texts: Sequence[str]) -> str:
 def _diff(value: JSONValue) -> list[tuple[str, str]]:
     if isinstance(value, str):
         lines = value.splitlines() or [""]
-        return [*(("diff", line) for line in lines[:LISTED_MAX]), *_more(len(lines), "lines of the diff")]
+        return [
+            *(("diff", _quoted(line)) for line in lines[:LISTED_MAX]),
+            *_more(len(lines), "lines of the diff"),
+        ]
     if not isinstance(value, list) or not all(isinstance(one, dict) and "path" in one for one in value):
         return []
     changes = [
