@@ -149,6 +149,7 @@ def outcome(
     detail = outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode()
     fields: list[Field] = [(b"detail", encode(detail))]
     fields += [(b"used", encode(outcome.used))] if outcome.used is not None else []
+    fields += [(b"prepared", encode(outcome.prepared))] if outcome.prepared is not None else []
     fields += [(b"result", result)] if result else []
     if result_digest:
         fields.append((b"result_digest", b'"%b"' % result_digest.encode()))

@@ -71,6 +71,19 @@ PRINCIPAL_IS_SUBJECT = SubjectMapping()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExecuteMapping:
+    """What a capability executes: objects that another one prepared. prepared_by: that capability, on the same server.
+
+    argument: takes the digest from the agent, and carries the prepared bytes to the tool. digest_argument: carries
+    `sha256:<hex>` of them to the tool, so that it can compare; empty where it takes none.
+    """
+
+    prepared_by: str
+    argument: str
+    digest_argument: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
     """name: as mandates and policies call it. target: tool name, prompt name, or resource URI template.
 
@@ -80,6 +93,7 @@ class Capability:
     tool. credential_answers: whether one that the tool answers with is let through to the agent. definition: SHA-256 of
     the tool's definition, hex, if the document says which one is let through. unhinted_accepted: what the server leaves
     out of the tool's hints does not raise the tier. lease: what its credential may do, where a broker acts for it.
+    executes: what it executes that was prepared before; None where agents say all of it themselves.
     """
 
     name: str
@@ -104,3 +118,4 @@ class Capability:
     definition: str = ""
     unhinted_accepted: bool = False
     lease: LeaseTemplate | None = None
+    executes: ExecuteMapping | None = None
