@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
+import pytest
+
 from answerable.adapters.mcp_upstream.closed_schema import compile_closed
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.action.outcome import Outcome
@@ -13,6 +15,7 @@ from answerable.core.action.tool_definition import ToolDefinition
 from answerable.core.canonical import encode, freeze
 from answerable.core.mandate.mandate import Grant
 from answerable.core.registry.capability import Capability
+from answerable.errors import Refused
 from answerable.ports.prepared_register import PreparedRegister
 from answerable.testing.builders import POLICIES, Bench, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
@@ -36,6 +39,7 @@ BATCH: dict[str, Any] = {
         {"amount": 300, "iban": "SE4550000000058398257466", "payee": "Lindqvist Print"},
     ],
 }
+LARGE = {**BATCH, "lines": [{**BATCH["lines"][0], "amount": 6000}]}
 PREPARE: dict[str, Any] = {
     "name": "prepare_batch",
     "inputSchema": {
@@ -178,3 +182,22 @@ def executed(upstream: RecordingUpstream) -> list[Any]:
     """The arguments with which the tool that executes was called."""
     found: list[Any] = [effect.arguments for effect in upstream.effects]
     return [one for one in found if "batch" in one]
+
+
+def free_documents(rules: str = '@id("all") permit (principal, action, resource);') -> list[Any]:
+    """The same tools, with nothing said of what is inside."""
+    found = documents(
+        arguments=[], amount={"fixed": 0}, destination={"type": "name", "fixed": "bank"},
+        resource={"type": "Batch", "fixed": "all"},
+    )  # fmt: skip
+    for one in found:
+        if one["kind"] == "PolicySet":
+            one["spec"]["policies"] = rules
+    return found
+
+
+async def refused(bench: Bench, named: Any, code: str, **more: Any) -> Refused:
+    with pytest.raises(Refused) as raised:
+        await execute(bench, named, **more)
+    assert raised.value.code == code, raised.value
+    return raised.value

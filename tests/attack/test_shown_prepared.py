@@ -14,10 +14,11 @@ from answerable.core.ledger.tags import Tag
 from answerable.testing.builders import Bench
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.shown_prepared import RULE, ShownPrepared
-from tests.prepared_world import BATCH, execute, prepared, prepared_bench, structured
+from tests.prepared_world import LARGE, execute, free_documents, prepared, prepared_bench, structured
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PREPARE-06")]
-LARGE = {**BATCH, "lines": [{**BATCH["lines"][0], "amount": 6000}]}
+ASKING = """@id("all") permit (principal, action, resource);
+@id("ask") @reason("ask") @approve("approvers:1") forbid (principal, action == Action::"crm.execute", resource);"""
 TEXT = {"content": [{"type": "text", "text": "-port = 80\n+port = 8080\n"}]}
 
 
@@ -111,7 +112,7 @@ async def test_after_a_change_it_is_found(what):
 
 
 async def test_text_is_compared_as_it_stands():
-    bench, _ = await prepared_bench(TEXT, registry=free())
+    bench, _ = await prepared_bench(TEXT, registry=free_documents(ASKING))
     named = await prepared(bench)
     asked = (await execute(bench, named)).approval
     await bench.answer(asked)
@@ -119,18 +120,6 @@ async def test_text_is_compared_as_it_stands():
     assert found(bench) == ([], 0)
     change = setting(Tag.APPROVAL_ASKED, "object", value__prepared__object="-port = 80\n+port = 8081\n")
     assert found(bench, change)[0]
-
-
-def free() -> list[Any]:
-    from tests.attack.test_prepared_objects import free_documents
-
-    rules = """@id("all") permit (principal, action, resource);
-    @id("ask") @reason("ask") @approve("approvers:1") forbid (principal, action == Action::"crm.execute", resource);"""
-    documents = free_documents()
-    for one in documents:
-        if one["kind"] == "PolicySet":
-            one["spec"]["policies"] = rules
-    return documents
 
 
 def hiding(wanted: Tag, field: str) -> Any:
