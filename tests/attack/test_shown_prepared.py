@@ -6,15 +6,19 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from answerable.core.canonical import encode, freeze
 from answerable.core.ledger.disclosure import Disclosure
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
+from answerable.core.tlog.merkle import leaf_hash
 from answerable.testing.builders import Bench
 from answerable.verify.leaf_rules import Fault, read_leaf
+from answerable.verify.leaf_shapes import IntentLeaf
+from answerable.verify.leaf_types import Reference
 from answerable.verify.shown_prepared import RULE, ShownPrepared
-from tests.prepared_world import LARGE, execute, free_documents, prepared, prepared_bench, structured
+from tests.prepared_world import GRANTS, LARGE, execute, free_documents, prepared, prepared_bench, structured
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PREPARE-06")]
 ASKING = """@id("all") permit (principal, action, resource);
@@ -32,9 +36,11 @@ async def ran(result: dict[str, Any] | None = None) -> Bench:
     return bench
 
 
-def found(bench: Bench, change: Any = None, *, leave_out: tuple[int, ...] = ()) -> tuple[list[str], int]:
+def found(
+    bench: Bench, change: Any = None, *, leave_out: tuple[int, ...] = (), referring: Any = None
+) -> tuple[list[str], int]:
     """What is broken, and how much could not be compared. change: of tag, name and value makes another value as JSON;
-    None hides it."""
+    None hides it. referring: of the reference of an intent to what prepared something makes another."""
     check = ShownPrepared()
     for stored in bench.walk.ledger.replay():
         leaf = read_leaf(stored.leaf)
@@ -43,7 +49,10 @@ def found(bench: Bench, change: Any = None, *, leave_out: tuple[int, ...] = ()) 
             continue
         shown = disclosures_of(stored, bench.walk.subject_keys.find) or ()
         kept = [_changed(one, change, Tag(stored.tag)) for one in shown]
-        check.take(stored.index, leaf, [one for one in kept if one is not None])
+        if referring is not None and isinstance(leaf, IntentLeaf) and leaf.prepared_ref is not UNSET:
+            leaf.prepared_ref = referring(leaf.prepared_ref)
+        hashed = leaf_hash(stored.leaf)
+        check.take(stored.index, leaf, [one for one in kept if one is not None], hashed)
     faults = list(check.faults())
     assert {fault.rule for _, fault in faults} <= {RULE}
     return [fault.message for _, fault in faults], check.unread
@@ -153,10 +162,34 @@ async def test_one_object_that_two_intents_execute_is_found():
     await execute(bench, await prepared(bench))
     await execute(bench, await prepared(bench))
     assert found(bench) == ([], 0)
-    entry = int(str(bench.entries(Tag.OUTCOME)[0]["index"]))
-    faults, _ = found(bench, setting_where(Tag.INTENT, "prepared", entry=entry))
+    first = bench.entries(Tag.INTENT)[1]["prepared_ref"]
+    faults, _ = found(bench, referring=lambda _: msgspec.convert(first, Reference))
     assert any("executed the same" in fault for fault in faults)
 
 
-def setting_where(wanted: Tag, field: str, **members: Any) -> Any:
-    return lambda tag, name, value: {**value, **members} if (tag, name) == (wanted, field) else value
+REFERENCES: dict[str, Any] = {
+    "none": lambda _: UNSET,
+    "another entry": lambda one: Reference(entry=one.entry - 1, leaf=one.leaf),
+    "a later entry": lambda one: Reference(entry=one.entry + 99, leaf=one.leaf),
+    "another leaf hash": lambda one: Reference(entry=one.entry, leaf="0" * 64),
+}
+
+
+@pytest.mark.parametrize("what", REFERENCES)
+async def test_a_reference_to_something_else_is_found(what):
+    faults, _ = found(await ran(), referring=REFERENCES[what])
+    assert faults
+
+
+async def test_what_another_agent_had_prepared_is_found():
+    bench, _ = await prepared_bench()
+    await bench.issue("m-2", agent="rover", grants=GRANTS)
+    await prepared(bench, agent="rover", mandate="m-2")
+    await execute(bench, await prepared(bench))
+    theirs = bench.entries(Tag.OUTCOME)[0]
+    (stored,) = (one for one in bench.walk.ledger.replay() if one.index == theirs["index"])
+    reference = Reference(entry=stored.index, leaf=leaf_hash(stored.leaf).hex())
+    faults, _ = found(
+        bench, setting(Tag.INTENT, "prepared", entry=stored.index), referring=lambda _: reference
+    )
+    assert [fault for fault in faults if "another agent's" in fault]

@@ -16,6 +16,7 @@ from answerable.core.canonical import parse
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
+from answerable.core.tlog.merkle import leaf_hash
 from answerable.flows.answer_approval import answer_approval
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.sdk.signing import signed_answer
@@ -86,7 +87,8 @@ def faults(world: World) -> tuple[list[str], int]:
     for stored in world.walk.ledger.replay():
         leaf = read_leaf(stored.leaf)
         assert not isinstance(leaf, Fault)
-        check.take(stored.index, leaf, disclosures_of(stored, world.walk.subject_keys.find) or ())
+        shown = disclosures_of(stored, world.walk.subject_keys.find) or ()
+        check.take(stored.index, leaf, shown, leaf_hash(stored.leaf))
     return [fault.message for _, fault in check.faults()], check.unread
 
 

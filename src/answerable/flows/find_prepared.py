@@ -59,6 +59,7 @@ def with_prepared(
         argument=executes.argument,
         digest=found.digest,
         entry=found.entry,
+        leaf=found.leaf,
         expires_at=found.expires_at,
         made_by=found.capability,
         content=found.content,

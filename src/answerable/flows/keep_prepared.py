@@ -112,6 +112,7 @@ def _kept(
         manifest=verified.caller.identity.manifest,
         chain=tuple(hop.agent for hop in verified.hops),
         entry=receipt.index,
+        leaf=receipt.leaf_hash.hex(),
         made_at=walk.clock.now(),
         expires_at=UnixMillis(int(str(said["expires_at"]))),
     )

@@ -169,7 +169,7 @@ class _Check:
             return
         for fault in self._faults(entry.index, leaf, hashed):
             self._wrong(fault.rule, fault.message, entry.index)
-        self._prepared.take(entry.index, leaf, entry.disclosures)
+        self._prepared.take(entry.index, leaf, entry.disclosures, hashed)
         if self._answers is not None:
             self._answers.take(entry.index, leaf, entry.disclosures)
         elif isinstance(leaf, AnswerLeaf) and any(one.name == "token" for one in entry.disclosures):

@@ -2,7 +2,8 @@
 
 Laws:
 - what an intent executes has the digest that it says, and so has what people were shown of it;
-- the earlier outcome that it names says the same digest, of a tool that the same agent asked under the same mandate;
+- the earlier outcome that it refers to has the leaf hash that it names, and says the same digest, of a tool that the
+  same agent asked under the same mandate;
 - no two intents execute what one outcome prepared.
 
 What is not shown cannot be compared, and is counted.
@@ -45,13 +46,15 @@ class _Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Ran:
-    """An intent. link: None where it is not shown that it executes anything; approval: empty where nobody was asked."""
+    """An intent. reference: entry and leaf hash of the outcome that prepared its object, None where it executes none.
+    link: what its field says, where that is shown. approval: empty where nobody was asked."""
 
     index: int
     agent: str
     mandate: str
     capability: str
     approval: str
+    reference: tuple[int, str] | None
     link: _Link | None
 
 
@@ -61,18 +64,18 @@ class ShownPrepared:
     def __init__(self) -> None:
         self.unread = 0
         self._ran: dict[int, _Ran] = {}
-        self._ended: dict[int, tuple[int, str | None]] = {}
+        self._ended: dict[int, tuple[int, str, str | None]] = {}
         self._asked: dict[str, _Link] = {}
         self._found: list[tuple[int, Fault]] = []
 
-    def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
+    def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure], leaf_hash: bytes) -> None:
         """The next entry, with the fields of it that are shown."""
         fields = {one.name: bytes(one.value) for one in disclosures}
         try:
             if isinstance(leaf, ApprovalLeaf) and "object" in fields:
                 self._take_asked(leaf, fields["object"])
             elif isinstance(leaf, EndLeaf):
-                self._ended[index] = (leaf.intent, _digest_told(leaf, fields))
+                self._ended[index] = (leaf.intent, leaf_hash.hex(), _digest_told(leaf, fields))
             elif isinstance(leaf, IntentLeaf):
                 self._take_intent(index, leaf, fields)
         except AnswerableError as fault:
@@ -84,34 +87,43 @@ class ShownPrepared:
         executed: dict[int, int] = {}
         for ran in self._ran.values():
             asked = self._asked.get(ran.approval) if ran.approval else None
-            if ran.link is None:
-                # What people were shown says that something was executed; what it was is hidden here.
-                self.unread += asked is not None
+            if ran.reference is None:
+                if asked is not None or ran.link is not None:
+                    yield ran.index, Fault(RULE, "it does not refer to what prepared what it executes")
                 continue
-            if asked is not None and asked != ran.link:
-                yield ran.index, Fault(RULE, "what is executed is not what people were shown")
-            first = executed.setdefault(ran.link.entry, ran.index)
+            first = executed.setdefault(ran.reference[0], ran.index)
             if first != ran.index:
                 yield ran.index, Fault(RULE, f"entry {first} executed the same prepared object")
-            yield from self._unlike_prepared(ran, ran.link)
+            yield from self._unlike_prepared(ran, *ran.reference)
+            if ran.link is None:
+                self.unread += 1
+            elif asked is not None and asked != ran.link:
+                yield ran.index, Fault(RULE, "what is executed is not what people were shown")
 
-    def _unlike_prepared(self, ran: _Ran, link: _Link) -> Iterator[tuple[int, Fault]]:
-        if link.entry >= ran.index:
+    def _unlike_prepared(self, ran: _Ran, entry: int, leaf: str) -> Iterator[tuple[int, Fault]]:
+        link = ran.link
+        if link is not None and link.entry != entry:
+            yield ran.index, Fault(RULE, "it says that another entry prepared it than it refers to")
+        if entry >= ran.index:
             yield ran.index, Fault(RULE, "it names a later entry as what prepared it")
             return
-        if link.entry not in self._ended:
+        if entry not in self._ended:
             self.unread += 1
             return
-        intent, digest = self._ended[link.entry]
+        intent, hashed, digest = self._ended[entry]
+        if leaf != hashed:
+            yield ran.index, Fault(RULE, f"it names another leaf hash than that of entry {entry}")
         if digest is None:
             self.unread += 1
-        elif digest != f"{PREFIX}{link.digest}":
-            yield ran.index, Fault(RULE, f"entry {link.entry} does not say that this was prepared")
+        elif not digest or (link is not None and digest != f"{PREFIX}{link.digest}"):
+            yield ran.index, Fault(RULE, f"entry {entry} does not say that this was prepared")
         prepares = self._ran.get(intent)
         if prepares is None:
             self.unread += 1
-        elif (prepares.agent, prepares.mandate, prepares.capability) != (ran.agent, ran.mandate, link.by):
-            yield ran.index, Fault(RULE, f"what entry {link.entry} prepared is another agent's or mandate's")
+            return
+        by = prepares.capability if link is None else link.by
+        if (prepares.agent, prepares.mandate, prepares.capability) != (ran.agent, ran.mandate, by):
+            yield ran.index, Fault(RULE, f"what entry {entry} prepared is another agent's or mandate's")
 
     def _take_asked(self, leaf: ApprovalLeaf, content: bytes) -> None:
         value = object_in(FrozenJSON.from_canonical(content))
@@ -141,6 +153,9 @@ class ShownPrepared:
             mandate=leaf.mandate,
             capability="" if leaf.capability is UNSET else leaf.capability,
             approval="" if leaf.approval is UNSET else leaf.approval,
+            reference=None
+            if leaf.prepared_ref is UNSET
+            else (leaf.prepared_ref.entry, str(leaf.prepared_ref.leaf)),
             link=link,
         )
 

@@ -62,9 +62,9 @@ NO_CONTENT: Final = PreparedText(format="text", text="")
 class Prepared:
     """id: of the action that prepared it. capability: the one that prepares. tool: digest of that tool's definition.
 
-    manifest: of the agent then; chain: agents that the mandate came through. entry: index of the outcome in the ledger
-    that says its digest. used_by: the action that executed it; empty while none did. Once it is used, its text is gone
-    from here: the ledger has it.
+    manifest: of the agent then; chain: agents that the mandate came through. entry, leaf: index and leaf hash, hex, of
+    the outcome in the ledger that says its digest. used_by: the action that executed it; empty while none did. Once it
+    is used, its text is gone from here: the ledger has it.
     """
 
     id: str
@@ -78,6 +78,7 @@ class Prepared:
     manifest: str
     chain: tuple[str, ...]
     entry: int
+    leaf: str
     made_at: UnixMillis
     expires_at: UnixMillis
     used_by: str = ""
@@ -88,13 +89,14 @@ class Prepared:
 
 
 class Executed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The prepared object in a verified request. argument: the one that carries the bytes. entry: the outcome that says
-    its digest. made_by: the capability that prepared it."""
+    """The prepared object in a verified request. argument: the one that carries the bytes. entry, leaf: of the outcome
+    that says its digest. made_by: the capability that prepared it."""
 
     id: str
     argument: str
     digest: str
     entry: int
+    leaf: str
     expires_at: int
     made_by: str
     content: PreparedText

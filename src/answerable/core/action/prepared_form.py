@@ -22,6 +22,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     expires_at: int
     format: Format
     id: str
+    leaf: str
     made_at: int
     mandate: str
     manifest: str
@@ -44,6 +45,7 @@ def prepared_body(prepared: Prepared) -> bytes:
             "expires_at": prepared.expires_at,
             "format": prepared.content.format,
             "id": prepared.id,
+            "leaf": prepared.leaf,
             "made_at": prepared.made_at,
             "mandate": prepared.mandate,
             "manifest": prepared.manifest,
@@ -77,6 +79,7 @@ def prepared_in(body: bytes, content: bytes, *, used_by: str) -> Prepared:
         manifest=kept.manifest,
         chain=kept.chain,
         entry=kept.entry,
+        leaf=kept.leaf,
         made_at=UnixMillis(kept.made_at),
         expires_at=UnixMillis(kept.expires_at),
         used_by=used_by,

@@ -32,6 +32,7 @@ from answerable.core.ledger.leaves import (
     IntentLeaf,
     OutcomeLeaf,
     ProofLeaf,
+    Reference,
     encoded_leaf,
     evidence_leaf,
     identity_members,
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry, Receipt
-    from answerable.core.ledger.leaves import Reference
     from answerable.core.ledger.runs import Run
     from answerable.core.mandate.budget import Reserved
     from answerable.core.mandate.delegation_chain import Hop
@@ -114,6 +114,9 @@ def intent(
         narrowed=narrowed_kinds(decision),
         payload=sha256(attachment).hexdigest(),
         policy_ref=policy_ref,
+        prepared_ref=None
+        if verified.prepared is None
+        else Reference(entry=verified.prepared.entry, leaf=verified.prepared.leaf),
         principal=principal,
         proof=ProofLeaf(binding=caller.binding, kind=caller.proof, sequence=caller.sequence),
         # One call of the mandate is what an intent takes that says nothing.

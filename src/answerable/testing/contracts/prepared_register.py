@@ -39,6 +39,7 @@ def sample_prepared(number: int = 0, *, agent: str = "scout", text: str = '{"a":
         manifest="",
         chain=("planner",),
         entry=40 + number,
+        leaf="2" * 64,
         made_at=UnixMillis(START + number),
         expires_at=UnixMillis(START + number + TTL_MS),
     )
