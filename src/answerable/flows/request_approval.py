@@ -100,7 +100,9 @@ async def _asked(
     preview: Preview,
 ) -> Approval:
     mandate, name = verified.mandate, ApprovalId(walk.entropy.token())
-    expires_at = UnixMillis(min(at + walk.limits.approval_ttl_ms, mandate.expires_at))
+    ends = (at + walk.limits.approval_ttl_ms, mandate.expires_at)
+    # Nobody is asked about what could not be executed any more.
+    expires_at = UnixMillis(min(*ends, *((verified.prepared.expires_at,) if verified.prepared else ())))
     shown = action_object(
         verified,
         decision,

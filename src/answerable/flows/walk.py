@@ -64,6 +64,7 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.manifest_register import ManifestRegister
+    from answerable.ports.prepared_register import PreparedRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.shard_link import ShardLink
@@ -85,6 +86,8 @@ class WalkLimits:
     recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
     pin_tools_at_first_sight: a tool of which no definition is in force is used as it is first seen, on record; else it
     waits for its owner.
+    prepared_ttl_ms: how long what was prepared can be executed. prepared_bytes_max: of one such object.
+    prepared_waiting_per_agent_max: such objects that one agent may have waiting.
     """
 
     intent_ttl_ms: int = 10_000
@@ -97,6 +100,9 @@ class WalkLimits:
     refusals_recorded_max: int = 500
     refusals_window_ms: int = 3_600_000
     pin_tools_at_first_sight: bool = False
+    prepared_ttl_ms: int = 3_600_000
+    prepared_bytes_max: int = 32_768
+    prepared_waiting_per_agent_max: int = 50
 
 
 class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -206,7 +212,8 @@ class Walk:
     policies: who publishes policy sets, and what is kept of them. figures: what is counted of all this. drills: what
     they need.
     pins: the definitions of tools that are let through. tools_pinned: what was found out of them.
-    leases: the way to the broker; None where there is none.
+    leases: the way to the broker; None where there is none. prepared: what waits to be executed; None where nothing is
+    kept, and then nothing that was prepared is executed.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
     sessions: what the logins allow that mandates were given by. accounts: of mandates that were used, by id, and of
@@ -270,6 +277,7 @@ class Walk:
     tools_pinned: ToolsPinned = field(default_factory=ToolsPinned)
     link: ShardLink | None = None
     leases: LeaseSide | None = None
+    prepared: PreparedRegister | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)
     sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)
     admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)

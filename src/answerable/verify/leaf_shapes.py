@@ -114,6 +114,7 @@ class IntentLeaf(Leaf):
     server: str | UnsetType = UNSET
     tier: Count | UnsetType = UNSET
     tool_ref: Reference | UnsetType = UNSET
+    prepared_ref: Reference | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.action.prepared import BYTES_MAX
 from answerable.core.approval.strength import ANY_FOR_ALL, STRENGTHS
 
 if TYPE_CHECKING:
@@ -42,6 +43,19 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         "true or false",
         None,
         None,
+    ),
+    "prepared_ttl_ms": ("how long what was prepared can be executed", "milliseconds", 1_000, 604_800_000),
+    "prepared_bytes_max": (
+        "size of one prepared object; the card that people read is several times as long",
+        "bytes",
+        64,
+        BYTES_MAX,
+    ),
+    "prepared_waiting_per_agent_max": (
+        "prepared objects of one agent that may wait at once",
+        "objects",
+        1,
+        10_000,
     ),
 }
 """Sentence, unit, minimum and maximum of each."""

@@ -22,6 +22,7 @@ from answerable.core.registry.documents import (
     Server,
     UseCase,
 )
+from answerable.core.registry.execute_references import execute_faults
 from answerable.core.registry.fields import Fault, near, nearest, pointer
 from answerable.core.registry.placeholders import placeholders_in
 from answerable.core.registry.policy_references import policy_faults
@@ -86,6 +87,10 @@ def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
             yield from _exists(shapes, "Server", capability.server, "/spec/server")
             yield from _lease_faults(capability, shapes)
             yield from preview_faults(capability, shapes)
+            if capability.executes is not None:
+                at = "/spec/executes/preparedBy"
+                yield from _exists(shapes, "Capability", capability.executes.prepared_by, at)
+                yield from execute_faults(capability, shapes)
         case MandateTemplate() as template:
             yield from _template_faults(template, shapes)
             yield from _reach_faults(template, shapes)
