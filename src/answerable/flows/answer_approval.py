@@ -44,7 +44,7 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
     `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`; for a yes, `revoked.*` and
     `held.*` of who answers, and `held.*` of what waits), Unavailable.
     """
-    return await _one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token))
+    return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token))
 
 
 async def answer_by_passkey(
@@ -72,13 +72,13 @@ async def answer_by_passkey(
         nonce=nonce,
         assertion=assertion,
     )
-    return await _one_at_a_time(walk, approval_id, answer)
+    return await one_at_a_time(walk, approval_id, answer)
 
 
-async def _one_at_a_time(
+async def one_at_a_time(
     walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
 ) -> Approval:
-    """read: the answer, checked, with thumbprint and public JWK of what it is signed with."""
+    """Take in one answer while no other is. read: the answer, checked, with thumbprint and public JWK of what it is signed with."""
     answering = walk.under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be written down, and only one would count.
@@ -102,7 +102,7 @@ def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> t
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    _take_nonce(walk, approval, signed.nonce, now)
+    take_nonce(walk, approval, signed.nonce, now)
     check_strength(walk.limits, approval, passkey=None)
     answer = Answer(
         by=signed.by,
@@ -130,7 +130,7 @@ def _by_passkey(
 ) -> tuple[Answer, str, str]:
     if len(comment) > COMMENT_CHARS_MAX:
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="approval.malformed")
-    _take_nonce(walk, approval, nonce, now)
+    take_nonce(walk, approval, nonce, now)
     signed = challenge(
         nonce=nonce, action=approval.shown.digest, rendering=approval.card.digest, verdict=verdict
     )
@@ -247,8 +247,8 @@ def agent_owners(walk: Walk, approval: Approval) -> frozenset[str]:
     return frozenset(one.ownership.owner for one in found if one is not None and one.ownership.owner)
 
 
-def _take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> None:
-    """Raises Unverified (`approval.nonce`)."""
+def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> None:
+    """Use up what this approval was opened with. Raises Unverified (`approval.nonce`)."""
     if not walk.under_way.nonces.take(approval.id, nonce, now):
         raise Unverified(
             "the answer was made for another opening of this approval, too long ago, or has been given: open it again",

@@ -10,6 +10,7 @@ from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.approval.strength import ANY_FOR_ALL, Strength
+from answerable.core.approval.workflows import NO_HIGH_TIERS, Allowed
 from answerable.core.decision.history import History
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
@@ -80,7 +81,7 @@ class WalkLimits:
     intent_ttl_ms: from the durable intent to the last moment its warrant can be redeemed.
     upstream_ms_max: longest any upstream call may take; settling waits for the deadline plus this.
     approval_ttl_ms: how long people have. approvals_pending_per_agent_max: actions one agent may have waiting.
-    signatures: how strong people's must be, for each tier from 0.
+    signatures: how strong people's must be, for each tier from 0. workflows: whether any may answer, the same.
     recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
     pin_tools_at_first_sight: a tool of which no definition is in force is used as it is first seen, on record; else it
     waits for its owner.
@@ -91,6 +92,7 @@ class WalkLimits:
     approval_ttl_ms: int = 900_000
     approvals_pending_per_agent_max: int = 20
     signatures: tuple[Strength, ...] = ANY_FOR_ALL
+    workflows: tuple[Allowed, ...] = NO_HIGH_TIERS
     recorded_result_bytes_max: int = 65_536
     refusals_recorded_max: int = 500
     refusals_window_ms: int = 3_600_000

@@ -191,6 +191,7 @@ class AnswerLeaf(Leaf):
     digest: Digest | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     state: str | UnsetType = UNSET
+    workflow: str | UnsetType = UNSET
 
 
 class MandateLeaf(Leaf):

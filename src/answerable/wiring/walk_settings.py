@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.strength import ANY_FOR_ALL, STRENGTHS
+from answerable.core.approval.workflows import ALLOWED, NO_HIGH_TIERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,6 +20,13 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
     "signatures": (
         "how strong people's signatures must be for actions of tier 0, 1, 2 and 3: `any` key, a `passkey`, or one on a "
         "`hardware` key that cannot be copied and that `console.attestation_roots` vouch for",
+        "list of four",
+        None,
+        None,
+    ),
+    "workflows": (
+        "whether workflows may answer for actions of tier 0, 1, 2 and 3, where policy asks a group of theirs: `allowed` "
+        "or `refused`",
         "list of four",
         None,
         None,
@@ -46,3 +54,8 @@ def walk_faults(walk: WalkLimits) -> Iterator[tuple[str, str]]:
     if len(walk.signatures) != len(ANY_FOR_ALL) or not set(walk.signatures) <= set(STRENGTHS):
         listed = ", ".join(f"`{one}`" for one in STRENGTHS)
         yield "walk.signatures", f"expected one of {listed} for each of the {len(ANY_FOR_ALL)} tiers"
+    if len(walk.workflows) != len(NO_HIGH_TIERS) or not set(walk.workflows) <= set(ALLOWED):
+        yield (
+            "walk.workflows",
+            f"expected `allowed` or `refused` for each of the {len(NO_HIGH_TIERS)} tiers",
+        )

@@ -26,6 +26,7 @@ class _AnswerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at: int
     token: str
     credential: str = ""
+    workflow: str = ""
 
 
 class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,6 +118,7 @@ def _frozen(text: str) -> FrozenJSON:
 def _answer_row(answer: Answer) -> JSONValue:
     return {
         **({"credential": answer.credential} if answer.credential else {}),
+        **({"workflow": answer.workflow} if answer.workflow else {}),
         "by": answer.by,
         "groups": list(answer.groups),
         "verdict": answer.verdict,
@@ -135,4 +137,5 @@ def _answer(row: _AnswerRow) -> Answer:
         at=UnixMillis(row.at),
         token=row.token,
         credential=row.credential,
+        workflow=row.workflow,
     )

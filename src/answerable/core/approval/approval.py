@@ -31,7 +31,8 @@ NOTHING_SHOWN: Final = freeze({})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A person's signed answer. token: the JWS as received, or the evidence of a passkey as canonical JSON, whose
-    credential then names it, base64url. groups: the person's groups when they answered."""
+    credential then names it, base64url. groups: the person's groups when they answered. workflow: name of the workflow
+    of theirs that answered, whose groups these are then; whoever owns it answers for it, so that both count once."""
 
     by: PrincipalId
     groups: tuple[str, ...]
@@ -40,6 +41,7 @@ class Answer:
     at: UnixMillis
     token: str
     credential: str = ""
+    workflow: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +126,16 @@ def answered(approval: Approval, answer: Answer) -> Approval:
             f"this approval asks {', '.join(sorted(asked))}; you are in none of these groups",
             code="approval.not_asked",
         )
-    if any(earlier.by == answer.by for earlier in approval.answers):
-        raise Refused("you have answered this approval already", code="approval.answered_already")
+    mine = [earlier for earlier in approval.answers if earlier.by == answer.by]
+    # Their own no stops what their workflow said yes to; a second yes of the same person counts for nothing.
+    if any(answer.verdict == "approve" or one.workflow == answer.workflow for one in mine):
+        by_workflow = next((one.workflow for one in mine if one.workflow != answer.workflow), None)
+        raise Refused(
+            "you have answered this approval already"
+            if by_workflow is None
+            else f"{answer.by} and the workflows of {answer.by} count once, and one of them has answered already",
+            code="approval.answered_already",
+        )
     after = replace(approval, answers=(*approval.answers, answer))
     if answer.verdict == "deny":
         return replace(after, state="denied")

@@ -245,6 +245,8 @@ def _asked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _
 def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     verb = {"approve": "approved", "deny": "denied"}.get(str(leaf.get("verdict")), "answered")
     person, approval = named("person", leaf, payload), short(leaf.get("approval"))
+    if leaf.get("workflow"):
+        person = f"Workflow {plain(leaf['workflow'])} of {person}"
     text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
     comment = payload.get("comment")
     signed = f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}"
