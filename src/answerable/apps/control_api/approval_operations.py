@@ -78,6 +78,7 @@ def _approval(call: Call, approval: Approval) -> Answer:
         "answers": [
             {
                 "by": answer.by,
+                "workflow": answer.workflow,
                 "groups": list(answer.groups),
                 "verdict": answer.verdict,
                 "comment": answer.comment,

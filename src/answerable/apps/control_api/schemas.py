@@ -262,6 +262,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
                 record(
                     {
                         "by": TEXT,
+                        "workflow": {**TEXT, "description": "of theirs that answered; empty for themselves"},
                         "groups": TEXTS,
                         "verdict": choice("approve", "deny"),
                         "comment": TEXT,
