@@ -80,7 +80,13 @@ async def waiting(
 
 
 def token_of(
-    bench: Bench, approval: Approval, name: str = CHECK, *, key: str = "", verdict: Verdict = "approve", **more: Any
+    bench: Bench,
+    approval: Approval,
+    name: str = CHECK,
+    *,
+    key: str = "",
+    verdict: Verdict = "approve",
+    **more: Any,
 ) -> str:
     """What a workflow signs. key: whose it signs with, its own unless said otherwise."""
     return signed_answer(

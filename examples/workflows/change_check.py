@@ -66,7 +66,9 @@ async def run(arguments: argparse.Namespace) -> None:
             except (Refused, Unavailable, Unverified) as error:
                 print(f"{error.code}: {error.message}", file=sys.stderr, flush=True)
             except (OSError, ValueError, KeyError, TypeError) as error:
-                print(f"the list of changes cannot be read: {type(error).__name__}", file=sys.stderr, flush=True)
+                print(
+                    f"the list of changes cannot be read: {type(error).__name__}", file=sys.stderr, flush=True
+                )
             await asyncio.sleep(POLL_SECONDS)
 
 

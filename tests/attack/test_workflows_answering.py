@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from answerable.core.identity.spiffe_id import trust_domain
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused, Unverified
@@ -21,7 +24,9 @@ from answerable.flows.attest_workflow import attested_workflow
 from answerable.flows.enrol_workload import enrol
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.testing.samples import signing_key
+from tests.enrolment_world import evidence_of
 from tests.hold_world import stop
+from tests.instance_world import Authority, FixedTrust, shown
 from tests.mandate_world import changed
 from tests.revocation_world import revoke_now
 from tests.workflow_world import (
@@ -40,9 +45,9 @@ from tests.workflow_world import (
     waiting,
     workflow,
 )
-from tests.enrolment_world import evidence_of
 
 pytestmark = pytest.mark.anyio
+ENDS = ("disabled", "review overdue", "owner revoked", "key revoked", "key held", "owner disabled")
 
 
 @pytest.mark.requirement("WORKFLOW-01")
@@ -194,7 +199,9 @@ def test_an_ai_is_registered_as_no_workflow():
     del silent["spec"]["ai"]
     assert ("/spec/ai", "document.missing") in faults(documents(silent))
     # Nor is a program that anybody may start: its user is part of what it is known by.
-    assert ("/spec/attestation/0", "workflow.attestation") in faults(documents(workflow(attestation=[[PATH]])))
+    assert ("/spec/attestation/0", "workflow.attestation") in faults(
+        documents(workflow(attestation=[[PATH]]))
+    )
 
 
 @pytest.mark.requirement("WORKFLOW-04")
@@ -234,15 +241,44 @@ async def test_what_an_agent_started_is_no_workflow():
 @pytest.mark.requirement("WORKFLOW-04")
 async def test_what_also_fits_an_agent_is_no_workflow():
     """Two sets of which neither holds the other can both be met by one process."""
-    given = changed(
-        documents(), "Agent", "rover", attestation=[[UID.replace("uid", "gid"), PATH]]
-    )
+    given = changed(documents(), "Agent", "rover", attestation=[[UID.replace("uid", "gid"), PATH]])
     assert faults(given) == []
     bench, _ = await waiting(given=given)
     workloads, processes = measured(bench)
     processes.facts[7] = replace(processes.start(7, uid=3000, path="/opt/check"), gid=3000)
     with pytest.raises(Refused) as told:
         await attested_workflow(workloads, over_socket(7))
+    assert told.value.code == "workflow.is_agent"
+
+
+@pytest.mark.requirement("WORKFLOW-04")
+@pytest.mark.parametrize("known", ["certificate", "name elsewhere"])
+async def test_a_workflow_of_another_machine_shows_a_certificate(known: str):
+    domain = trust_domain("plant.test")
+    bench, _ = await waiting(given=documents(workflow(keys=[])))
+    authority = Authority(domain, bench.clock.now())
+    certificate = authority.svid("spiffe://plant.test/change-check")
+    shows = {
+        "certificate": f"mtls:sha256:{sha256(certificate).hexdigest()}",
+        "name elsewhere": "spiffe:id:spiffe://plant.test/change-check",
+    }[known]
+    await apply_registry(bench.walk, [workflow(attestation=[[shows]])], by="operator")
+    workloads, _ = measured(bench)
+    if known == "name elsewhere":
+        with pytest.raises(Refused) as unknown:
+            await attested_workflow(workloads, shown(certificate))
+        assert unknown.value.code == "workflow.unattested", "while its trust domain is believed by nobody"
+    trust = FixedTrust()
+    trust.found[domain] = authority.bundle()
+    own = workloads.trust.domain
+    workloads.trust = SimpleNamespace(domain=own, bundle=trust.bundle)
+    assert (await attested_workflow(workloads, shown(certificate))).name == CHECK
+    with pytest.raises(Refused) as other:
+        await attested_workflow(workloads, shown(authority.svid("spiffe://plant.test/other")))
+    assert other.value.code == "workflow.unattested"
+    ours = Authority(own, bench.clock.now()).svid(f"spiffe://{own}/agent/x")
+    with pytest.raises(Refused) as told:
+        await attested_workflow(workloads, shown(ours))
     assert told.value.code == "workflow.is_agent"
 
 
@@ -305,7 +341,7 @@ async def test_an_owner_says_no_after_the_workflow_said_yes():
 
 @pytest.mark.requirement("WORKFLOW-06")
 @pytest.mark.parametrize("before_answer", [True, False])
-@pytest.mark.parametrize("how", ["disabled", "review overdue", "owner revoked", "key revoked", "key held", "owner disabled"])
+@pytest.mark.parametrize("how", ENDS)
 async def test_what_does_not_stand_neither_answers_nor_counts(how: str, before_answer: bool):
     """Whether it ended before it answered, or between its yes and the act."""
     bench, approval = await waiting()

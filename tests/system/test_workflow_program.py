@@ -74,7 +74,7 @@ async def checking(home: House, key: Path, changes: Path) -> AsyncIterator[Path]
     """The program as people run it; what it writes."""
     said = home.root / "check-said"
     with said.open("wb") as out:
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # noqa: ASYNC220 - it starts at once, and runs until the end
             [
                 sys.executable, str(EXAMPLE), "--gateway", f"unix:{home.data / 'gateway.sock'}",
                 "--name", "change-check", "--key", str(key), "--changes", str(changes),
@@ -117,7 +117,7 @@ async def test_a_program_approves_what_its_list_has_exactly_and_denies_the_rest(
 
 @pytest.mark.requirement("WORKFLOW-04")
 async def test_the_door_gives_nothing_to_who_is_no_workflow(tmp_path: Path):
-    """Another user's process is told that it is nobody, over the socket, and a connection without a certificate, too."""
+    """A process of another user is nobody over the socket, and so is a connection without a certificate."""
     async with house(tmp_path, ALLOWED) as home:
         await home.start()
         home.apply(documents(tmp_path, parse(signing_key("check").public.jwk.encode())).replace(

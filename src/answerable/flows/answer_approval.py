@@ -78,7 +78,7 @@ async def answer_by_passkey(
 async def one_at_a_time(
     walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
 ) -> Approval:
-    """Take in one answer while no other is. read: the answer, checked, with thumbprint and public JWK of what it is signed with."""
+    """Take in one answer at a time. read: it, checked, with thumbprint and public JWK of what it is signed with."""
     answering = walk.under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be written down, and only one would count.

@@ -44,7 +44,8 @@ def open_to_workflow(walk: Walk, workflow: Workflow, approval_id: str) -> tuple[
     found = next((one for one in waiting_for_workflow(walk, workflow) if one.id == approval_id), None)
     if found is None:
         raise Refused(
-            f"no approval {shown(approval_id)} waits for workflow {shown(workflow.name)}", code="approval.unknown"
+            f"no approval {shown(approval_id)} waits for workflow {shown(workflow.name)}",
+            code="approval.unknown",
         )
     return open_to_answer(walk, approval_id)
 

@@ -77,9 +77,7 @@ def _spiffe_shown(workloads: Workloads, channel: Channel) -> tuple[str, ...]:
         return workloads.trust.bundle(domain)
 
     try:
-        svid = verified_x509_svid(
-            channel.certificates, bundle_of=foreign, now=workloads.walk.clock.now()
-        )
+        svid = verified_x509_svid(channel.certificates, bundle_of=foreign, now=workloads.walk.clock.now())
     except (Malformed, Unverified):
         return ()
     return spiffe_selectors(svid.id)

@@ -166,7 +166,9 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
         registry_digest=walk.registry.current.digest,
         mandate_state=walk.mandates.state(mandate.id),
         mandate_calls_used=walk.mandates.calls_used(mandate.id),
-        approval=waiting.fact(partial(_groups_now, walk, waiting)) if waiting is not None and approved else None,
+        approval=waiting.fact(partial(_groups_now, walk, waiting))
+        if waiting is not None and approved
+        else None,
         budget=budget_left(accounts_of(walk, verified), walk.mandates.used, verified.resolved.capability),
         history=history_of(walk, verified, now),
         hold=hold.fact() if hold is not None else None,

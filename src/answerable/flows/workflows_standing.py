@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 def standing_workflow(walk: Walk, name: str, *, key: str = "") -> Workflow:
     """The workflow, if what it says counts now. key: thumbprint of what it signs with; empty for none.
 
-    Raises Refused (`workflow.unknown`, `workflow.review_overdue`, `workflow.owner`, `revoked.*`, `held.*`), Unavailable.
+    Raises Refused (`workflow.unknown`, `workflow.review_overdue`, `workflow.owner`, `revoked.*`, `held.*`),
+    Unavailable.
     """
     current = walk.registry.current
     workflow = current.workflows.get(name)
@@ -34,7 +35,7 @@ def standing_workflow(walk: Walk, name: str, *, key: str = "") -> Workflow:
     today = datetime.fromtimestamp(walk.clock.now() / 1000, UTC).date().isoformat()
     if workflow.ownership.review_date < today:
         raise Refused(
-            f"workflow {shown(name)} was to be reviewed by {workflow.ownership.review_date}: its owner reviews it first",
+            f"workflow {shown(name)} was to be reviewed by {workflow.ownership.review_date}: its owner does that first",
             code="workflow.review_overdue",
         )
     if PrincipalId(workflow.ownership.owner) not in current.principals:
@@ -63,9 +64,7 @@ def involved_people(walk: Walk, approval: Approval) -> frozenset[str]:
 
 def why_not(walk: Walk, workflow: Workflow, approval: Approval) -> Refused | None:
     """Why this workflow's yes would not count; None where it would. Raises Malformed (`approval.object`)."""
-    return workflow_fault(
-        workflow, approval, limits=walk.limits, involved=involved_people(walk, approval)
-    )
+    return workflow_fault(workflow, approval, limits=walk.limits, involved=involved_people(walk, approval))
 
 
 def groups_of_workflow(walk: Walk, approval: Approval, answer: Answer) -> tuple[str, ...]:

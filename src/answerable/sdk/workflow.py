@@ -149,7 +149,9 @@ def _checked(item: Any) -> Waiting:
         raise _senseless() from None
     if found.action.get("txn") != found.id or not is_card_of(found.card, found.shown):
         raise Unverified(
-            "what the server shows does not fit together: nothing is signed", code="workflow.digest", step="digest"
+            "what the server shows does not fit together: nothing is signed",
+            code="workflow.digest",
+            step="digest",
         )
     return found
 

@@ -141,7 +141,9 @@ class ShownAnswers:
     ) -> None:
         name = "" if leaf.workflow is UNSET else leaf.workflow
         if (workflow_of(issuer) or "") != name:
-            self._found.append((index, Fault("approval.workflow", "it is signed as somebody else than its entry says")))
+            self._found.append(
+                (index, Fault("approval.workflow", "it is signed as somebody else than its entry says"))
+            )
         elif name and (not self._workflows.is_told(name) or "person_name" not in fields):
             self.unread += 1
         elif name:

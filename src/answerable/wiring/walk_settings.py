@@ -25,8 +25,8 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         None,
     ),
     "workflows": (
-        "whether workflows may answer for actions of tier 0, 1, 2 and 3, where policy asks a group of theirs: `allowed` "
-        "or `refused`",
+        "whether workflows may answer for actions of tier 0, 1, 2 and 3, where policy asks a group of theirs: "
+        "`allowed` or `refused`",
         "list of four",
         None,
         None,

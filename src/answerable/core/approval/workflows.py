@@ -49,7 +49,8 @@ def workflow_fault(
     tier = tier_of(approval)
     if limits.workflows[tier] != "allowed":
         return Refused(
-            f"actions of tier {tier} are answered by people alone, as `walk.workflows` says", code="workflow.tier"
+            f"actions of tier {tier} are answered by people alone, as `walk.workflows` says",
+            code="workflow.tier",
         )
     if tier > workflow.tier_max:
         return Refused(

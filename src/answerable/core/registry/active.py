@@ -187,7 +187,9 @@ def _notes(found: Registered, members: Mapping[str, int], today: str) -> list[tu
     if isinstance(noun, Application | Schedule) and not noun.keys:
         notes.append(("registry.issuer_without_key", "has no key, so it can sign no mandate"))
     if isinstance(noun, Workflow) and not (noun.keys and noun.attestation):
-        notes.append(("registry.workflow_without_proof", "lacks a key or an attestation, so it can answer nothing"))
+        notes.append(
+            ("registry.workflow_without_proof", "lacks a key or an attestation, so it can answer nothing")
+        )
     if isinstance(noun, Principal) and noun.groups and not noun.keys:
         notes.append(
             ("registry.approver_without_key", "is in a group but has no key, so cannot sign an answer")

@@ -195,8 +195,8 @@ class Schedule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workflow:
-    """Software of somebody's, and no AI, that may answer approvals in its owner's stead: a change-management system, the
-    check of a payment run.
+    """Software of somebody's, and no AI, that may answer approvals in its owner's stead: a change-management system,
+    the check of a payment run.
 
     groups: for which it answers; no person is in any of them. capabilities: of whose actions, each named. tier_max: the
     highest tier of an action that it may answer. attestation: as an agent's; only what was measured to be one of these

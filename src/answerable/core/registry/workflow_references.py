@@ -30,14 +30,14 @@ def workflow_faults(workflow: Workflow, shapes: Shapes) -> Iterator[tuple[str, s
             None,
         )
         if person is not None:
-            message = (
-                f"{shown(person)} is in group {shown(group)}: people and workflows answer for groups of their own"
-            )
+            message = f"{shown(person)} is in group {shown(group)}: people and workflows answer for groups of their own"
             yield f"/spec/groups/{index}", "workflow.mixed_group", message
     for index, chosen in enumerate(workflow.attestation):
         agent = _agent_like(frozenset(chosen), shapes)
         if agent is not None:
-            message = f"a process of this kind could be agent {shown(agent)}: give the workflow a user of its own"
+            message = (
+                f"a process of this kind could be agent {shown(agent)}: give the workflow a user of its own"
+            )
             yield f"/spec/attestation/{index}", "workflow.is_agent", message
 
 
