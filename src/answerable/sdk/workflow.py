@@ -12,7 +12,6 @@ signed: the card is the one that our template makes of the object.
 from __future__ import annotations
 
 import json
-import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import quote
@@ -28,6 +27,7 @@ from answerable.core.identity.compact_jws import signed_statement
 from answerable.core.identity.principal import UnixMillis, workflow_id
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 from answerable.sdk.gateway_address import open_client
+from answerable.sdk.world import SYSTEM_WORLD, World
 
 if TYPE_CHECKING:
     import ssl
@@ -68,13 +68,20 @@ class WorkflowDoor:
     (`workflow.unreachable`, `workflow.answer`)."""
 
     def __init__(
-        self, gateway: str, *, name: str, key: SigningKey, tls: ssl.SSLContext | None = None
+        self,
+        gateway: str,
+        *,
+        name: str,
+        key: SigningKey,
+        tls: ssl.SSLContext | None = None,
+        world: World = SYSTEM_WORLD,
     ) -> None:
         """gateway: `unix:PATH` or `https://HOST:PORT`. name: of the workflow as it is registered. tls: of
         `client_tls`, with the workflow's certificate. Raises Malformed (`shim.gateway`, `name.invalid`)."""
         self._client, self._base = open_client(gateway, tls=tls)
         self._name = workflow_id(name)
         self._key = key
+        self._world = world
         self._audience = ""
 
     async def __aenter__(self) -> Self:
@@ -112,7 +119,7 @@ class WorkflowDoor:
             verdict=verdict,
             comment=comment,
             audience=self._audience,
-            at=UnixMillis(time.time_ns() // 1_000_000),
+            at=UnixMillis(int(self._world.unix_seconds() * 1000)),
         )
         token = signed_statement(claims, typ=APPROVAL_TYP, key=self._key)
         return str((await self._asked("POST", f"{place}/answer", {"token": token})).get("state"))
