@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import Answer
+from answerable.core.approval.break_glass import GLASS
 from answerable.core.approval.token import verify_answer
 from answerable.core.approval.workflows import is_asked
 from answerable.core.identity.principal import PrincipalId, workflow_id
@@ -71,6 +72,8 @@ def _read(
         now=now,
     )
     take_nonce(walk, approval, signed.nonce, now)
+    if signed.verdict == GLASS:
+        raise Refused("no workflow breaks a glass: a person does", code="break_glass.not_allowed")
     thumbprint = signing_key_of(token)
     standing_workflow(walk, name, key=thumbprint)
     fault = why_not(walk, workflow, approval)

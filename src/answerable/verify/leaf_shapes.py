@@ -22,6 +22,7 @@ from answerable.verify.leaf_types import (
 )
 from answerable.verify.lease_shapes import LeaseLeaf
 from answerable.verify.passkey_shapes import PasskeyLeaf, PasskeyRemovedLeaf
+from answerable.verify.review_shapes import GlassReviewedLeaf
 from answerable.verify.stop_shapes import (
     ContainmentReportLeaf,
     HoldLiftedLeaf,
@@ -393,4 +394,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.LEASE: LeaseLeaf,
     Tag.PASSKEY: PasskeyLeaf,
     Tag.PASSKEY_REMOVED: PasskeyRemovedLeaf,
+    Tag.GLASS_REVIEWED: GlassReviewedLeaf,
 }

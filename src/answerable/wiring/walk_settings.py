@@ -31,6 +31,18 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         None,
         None,
     ),
+    "break_glass_ms": (
+        "how long an action may run after somebody let it run without its approval",
+        "milliseconds",
+        1_000,
+        3_600_000,
+    ),
+    "glass_review_ms": (
+        "how long another person has to review that; past it, it is told as overdue",
+        "milliseconds",
+        60_000,
+        2_592_000_000,
+    ),
     "recorded_result_bytes_max": ("part of an answer that the ledger keeps", "bytes", 0, 4_194_304),
     "refusals_recorded_max": (
         "refusals of one agent recorded one by one in a window",

@@ -36,12 +36,24 @@ class Answer:
 
     by: PrincipalId
     groups: tuple[str, ...]
-    verdict: Literal["approve", "deny"]
+    verdict: Literal["approve", "deny", "break_glass"]
     comment: str
     at: UnixMillis
     token: str
     credential: str = ""
     workflow: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What another person found of a broken glass. token, credential: as of an Answer."""
+
+    by: PrincipalId
+    verdict: Literal["justified", "unjustified"]
+    comment: str
+    at: UnixMillis
+    token: str
+    credential: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +66,7 @@ class Approval:
     ended_by: id of the hold that denied it; empty where none did. shown: the action object in its envelope, whose
     digest is the action hash. card: what of it people are shown, whose digest is the rendering hash. void_because: what
     was not as it was shown any more; empty unless it is void. claimed: the agent's own reason, which nothing checks.
+    review: of the broken glass; None while it is owed, and where none was broken.
     """
 
     id: ApprovalId
@@ -76,6 +89,7 @@ class Approval:
     card: FrozenJSON = NOTHING_SHOWN
     void_because: tuple[str, ...] = ()
     claimed: str = ""
+    review: Review | None = None
 
     def is_about(self, subject: str) -> bool:
         """Whether it was asked about this subject's data: else its entries name the action by another pseudonym."""
@@ -95,14 +109,17 @@ class Approval:
     def fact(self, standing: Callable[[Answer], Collection[str]] | None = None) -> ApprovalFact:
         """The approval as a fact for the decision. standing: the groups in which an answer still counts; all that the
         person was in when they answered, if not given."""
-        pairs = tuple(
-            (group, answer.by)
-            for answer in self.answers
-            if answer.verdict == "approve"
-            for group in answer.groups
-            if standing is None or group in standing(answer)
-        )
-        return ApprovalFact(id=self.id, answered_by=pairs)
+
+        def pairs(verdict: str) -> tuple[tuple[str, PrincipalId], ...]:
+            return tuple(
+                (group, answer.by)
+                for answer in self.answers
+                if answer.verdict == verdict
+                for group in answer.groups
+                if standing is None or group in standing(answer)
+            )
+
+        return ApprovalFact(id=self.id, answered_by=pairs("approve"), glass=pairs("break_glass"))
 
 
 def answered(approval: Approval, answer: Answer) -> Approval:

@@ -8,7 +8,7 @@
 | `action`   | text    | the action hash, 64 lower-case hex digits                              |
 | `rendering`| text    | the rendering hash of the card that was shown, the same                |
 | `nonce`    | text    | 32 bytes that the deployment gave for this answer, base64url           |
-| `verdict`  | text    | `approve` or `deny`                                                    |
+| `verdict`  | text    | `approve`, `deny` or `break_glass`                                     |
 | `comment`  | text    | why, for people; may be empty                                          |
 | `iat_ms`   | integer | Unix milliseconds at which it was signed                               |
 
@@ -42,7 +42,7 @@ AHEAD_MILLIS_MAX: Final = 60 * 1000
 """How far the answering person's clock may run ahead of ours."""
 COMMENT_CHARS_MAX: Final = 1000
 
-Verdict = Literal["approve", "deny"]
+Verdict = Literal["approve", "deny", "break_glass"]
 _CODE: Final = "approval.malformed"
 
 
@@ -178,7 +178,9 @@ def _verdict(claims: Mapping[str, JSONValue]) -> Verdict:
             return "approve"
         case "deny":
             return "deny"
-    raise Malformed("claim `verdict` must be `approve` or `deny`", code=_CODE)
+        case "break_glass":
+            return "break_glass"
+    raise Malformed("claim `verdict` must be `approve`, `deny` or `break_glass`", code=_CODE)
 
 
 def _text(claims: Mapping[str, JSONValue], name: str) -> str:
