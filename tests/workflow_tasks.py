@@ -1,4 +1,4 @@
-"""A task of the agent scout on a real server, given over its control socket."""
+"""A task of the agent scout on a real server, and a call of it that waits for people."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import httpx2
 
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
+from answerable.sdk.gateway_address import open_client
+from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import signing_key
+from tests.gateway_world import modern, modern_headers
 from tests.up_world import House
 
 MANDATE = "m-1"
@@ -29,3 +32,16 @@ async def give_task(home: House, *, principal: str = "alice") -> None:
         token = signed_mandate(terms, audience=origin, key=signing_key(principal))
         answer = await control.post("/v1/mandates", json={"token": token})
         assert answer.status_code == 200, answer.text
+
+
+async def noted(home: House, text: str) -> str:
+    """The agent adds a note; what it is answered."""
+    auth = SignatureAuth(signing_key("scout"), mandate=MANDATE)
+    client, base = open_client(f"unix:{home.data / 'gateway.sock'}", auth)
+    call = {"name": "note_add", "arguments": {"case_id": "4711", "text": text}}
+    headers = {name.replace("_", "-"): one for name, one in modern_headers("tools/call", "note_add").items()}
+    headers |= {"content-type": "application/json", "accept": "application/json, text/event-stream"}
+    async with client:
+        return (
+            await client.post(f"{base}/mcp/crm", content=modern("tools/call", call), headers=headers)
+        ).text

@@ -20,12 +20,11 @@ import yaml
 from answerable.core.canonical import parse
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import create_key
-from answerable.sdk.proof_auth import SignatureAuth
 from answerable.testing.samples import OWNERSHIP, document, signing_key
-from tests.gateway_world import modern, modern_headers, registry
+from tests.gateway_world import registry
 from tests.mandate_world import changed
 from tests.up_world import SETTINGS, WAIT_SECONDS_MAX, House, environment, house, until
-from tests.workflow_tasks import MANDATE, give_task
+from tests.workflow_tasks import MANDATE, give_task, noted
 
 pytestmark = pytest.mark.anyio
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "workflows" / "change_check.py"
@@ -54,19 +53,6 @@ def documents(root: Path, jwk: Any) -> str:
     found = [*registry(root, ["crm"]), *people, document("Workflow", "change-check", spec)]
     found = changed(found, "Capability", "crm.note", unhinted="accepted")
     return yaml.safe_dump_all(found, sort_keys=False).replace("approvers:1", "changes:1")
-
-
-async def noted(home: House, text: str) -> str:
-    """The agent adds a note; what it is answered."""
-    auth = SignatureAuth(signing_key("scout"), mandate=MANDATE)
-    client, base = open_client(f"unix:{home.data / 'gateway.sock'}", auth)
-    call = {"name": "note_add", "arguments": {"case_id": "4711", "text": text}}
-    headers = {name.replace("_", "-"): one for name, one in modern_headers("tools/call", "note_add").items()}
-    headers |= {"content-type": "application/json", "accept": "application/json, text/event-stream"}
-    async with client:
-        return (
-            await client.post(f"{base}/mcp/crm", content=modern("tools/call", call), headers=headers)
-        ).text
 
 
 @contextlib.asynccontextmanager

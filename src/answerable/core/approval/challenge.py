@@ -25,7 +25,10 @@ NONCE_MILLIS_MAX: Final = 5 * 60 * 1000
 
 
 def challenge(*, nonce: bytes, action: bytes, rendering: bytes, verdict: Verdict, reason: str = "") -> bytes:
-    """The 32 bytes. Nonce and hashes have 32 bytes each. reason: of who breaks the glass; signed there alone. Raises Malformed (`approval.challenge`)."""
+    """The 32 bytes. Nonce and hashes have 32 bytes each. reason: of who breaks the glass; signed there alone.
+
+    Raises Malformed (`approval.challenge`).
+    """
     if {len(nonce), len(action), len(rendering)} != {NONCE_BYTES}:
         raise Malformed("nonce and hashes of a challenge have 32 bytes each", code="approval.challenge")
     said = verdict.encode()

@@ -3,7 +3,8 @@
 Laws: any evaluation error is a deny; without a satisfied permit the answer is deny; defer only if every determining
 forbid may be lifted by an approval and the set without them allows; an approval lifts only the forbids whose own
 requirement it meets, or whose own `@break_glass` names who broke its glass; a forbid that an obligation lifts leaves
-the obligation in its place, and one that both lift needs both; a decision always names what determined it and the digest of the policy set.
+the obligation in its place, and one that both lift needs both; a decision always names what determined it and the
+digest of the policy set.
 """
 
 from __future__ import annotations
