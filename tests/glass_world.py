@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.review import Judgement
     from answerable.flows.walk import WalkLimits
 
-REASON = "the customer's power is off, nobody of the approvers answers"
+REASON = "the power of the customer is off, nobody of the approvers answers"
 BREAKABLE = POLICIES.replace('@approve("approvers:1")', '@approve("approvers:1") @break_glass("sales")')
 """Refunds above 5,000; those above 50,000 meet a second forbid, which names nobody."""
 

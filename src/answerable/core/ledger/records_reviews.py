@@ -26,7 +26,7 @@ def glass_reviewed(
     signer: str,
     late: bool,
 ) -> Entry:
-    """Another person judged it, signed. person: their pseudonym. signer: their public JWK."""
+    """Another person judged it, signed. person: their pseudonym. signer: their public JWK; empty for a passkey."""
     members: dict[str, JSONValue] = {
         "approval": approval.id,
         "late": late,
@@ -37,7 +37,7 @@ def glass_reviewed(
     fields = [
         (b"comment", encode(review.comment)),
         (b"person_name", encode(review.by)),
-        (b"signer", encode(signer)),
+        *([(b"signer", encode(signer))] if signer else []),
         (b"token", encode(review.token)),
     ]
     return sealed_entry(Tag.GLASS_REVIEWED, at=at, members=members, fields=fields, sealing=sealing)
