@@ -33,7 +33,7 @@ from answerable.testing.samples import signing_key
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "registry.md").read_text()
 KEYS_OF_FILES = {"Principal": ("keyFile",), "Agent": ("keyFile",), "PolicySet": ("file",)}
-KEYS_OF_FILES |= {"Application": ("keyFile",), "Schedule": ("keyFile",)}
+KEYS_OF_FILES |= {"Application": ("keyFile",), "Schedule": ("keyFile",), "Workflow": ("keyFile",)}
 NESTED = {
     "resource": RESOURCE_KEYS,
     "arguments": ARGUMENT_KEYS,

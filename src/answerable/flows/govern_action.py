@@ -50,10 +50,12 @@ from answerable.flows.verify_lineage import admit_receivers
 from answerable.flows.verify_request import verify_request
 from answerable.flows.walk import OpenIntent
 from answerable.flows.watch_rules import watched
+from answerable.flows.workflows_standing import groups_of_workflow
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.approval.approval import Answer as PersonsAnswer
+    from answerable.core.approval.approval import Approval
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.entry import Entry, Receipt
@@ -168,15 +170,19 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
         registry_digest=walk.registry.current.digest,
         mandate_state=walk.mandates.state(mandate.id),
         mandate_calls_used=walk.mandates.calls_used(mandate.id),
-        approval=waiting.fact(partial(_groups_now, walk)) if waiting is not None and approved else None,
+        approval=waiting.fact(partial(_groups_now, walk, waiting))
+        if waiting is not None and approved
+        else None,
         budget=budget_left(accounts_of(walk, verified), walk.mandates.used, verified.resolved.capability),
         history=history_of(walk, verified, now),
         hold=hold.fact() if hold is not None else None,
     )
 
 
-def _groups_now(walk: Walk, answer: PersonsAnswer) -> tuple[str, ...]:
+def _groups_now(walk: Walk, approval: Approval, answer: PersonsAnswer) -> tuple[str, ...]:
     """The groups in which this answer still counts: none once the person or the key that signed it is gone or held."""
+    if answer.workflow:
+        return groups_of_workflow(walk, approval, answer)
     person = walk.registry.current.principals.get(answer.by)
     if person is None:
         return ()

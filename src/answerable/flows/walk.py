@@ -10,6 +10,7 @@ from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.approval.strength import ANY_FOR_ALL, Strength
+from answerable.core.approval.workflows import NO_HIGH_TIERS, Allowed
 from answerable.core.decision.history import History
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
@@ -82,7 +83,8 @@ class WalkLimits:
     upstream_ms_max: longest any upstream call may take; settling waits for the deadline plus this.
     approval_ttl_ms: how long people have. approvals_pending_per_agent_max: actions one agent may have waiting.
     preview_ms_max: how long people's card waits for what the action would do. signatures: how strong people's must be,
-    for each tier from 0.
+    for each tier from 0. workflows: whether any may answer, the same. break_glass_ms: how long an action may run after
+    somebody broke its glass. glass_review_ms: until when that is reviewed.
     recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
     pin_tools_at_first_sight: a tool of which no definition is in force is used as it is first seen, on record; else it
     waits for its owner.
@@ -96,6 +98,9 @@ class WalkLimits:
     approvals_pending_per_agent_max: int = 20
     preview_ms_max: int = 5_000
     signatures: tuple[Strength, ...] = ANY_FOR_ALL
+    workflows: tuple[Allowed, ...] = NO_HIGH_TIERS
+    break_glass_ms: int = 300_000
+    glass_review_ms: int = 172_800_000
     recorded_result_bytes_max: int = 65_536
     refusals_recorded_max: int = 500
     refusals_window_ms: int = 3_600_000

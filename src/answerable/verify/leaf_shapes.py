@@ -22,6 +22,7 @@ from answerable.verify.leaf_types import (
 )
 from answerable.verify.lease_shapes import LeaseLeaf
 from answerable.verify.passkey_shapes import PasskeyLeaf, PasskeyRemovedLeaf
+from answerable.verify.review_shapes import GlassReviewedLeaf
 from answerable.verify.stop_shapes import (
     ContainmentReportLeaf,
     HoldLiftedLeaf,
@@ -194,6 +195,7 @@ class AnswerLeaf(Leaf):
     digest: Digest | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     state: str | UnsetType = UNSET
+    workflow: str | UnsetType = UNSET
 
 
 class MandateLeaf(Leaf):
@@ -395,4 +397,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.LEASE: LeaseLeaf,
     Tag.PASSKEY: PasskeyLeaf,
     Tag.PASSKEY_REMOVED: PasskeyRemovedLeaf,
+    Tag.GLASS_REVIEWED: GlassReviewedLeaf,
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
+from answerable.core.incident.answers_told import answer_told, glass_reviewed_told
 from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.drills_told import drill_told
 from answerable.core.incident.handed_on import (
@@ -245,15 +246,6 @@ def _asked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _
     return text, (*because, *circumstances(payload))
 
 
-def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    verb = {"approve": "approved", "deny": "denied"}.get(str(leaf.get("verdict")), "answered")
-    person, approval = named("person", leaf, payload), short(leaf.get("approval"))
-    text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
-    comment = payload.get("comment")
-    signed = f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}"
-    return text, (f"comment: {plain(comment)}", signed) if comment else (signed,)
-
-
 def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     text = (
         f"{_giver(leaf, payload)} gave agent {leaf.get('agent')} mandate {short(leaf.get('mandate'))}"
@@ -346,7 +338,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.REFUSAL: _refusal,
     Tag.REFUSALS_COUNTED: _counted,
     Tag.APPROVAL_ASKED: _asked,
-    Tag.APPROVAL_ANSWER: _answer,
+    Tag.APPROVAL_ANSWER: answer_told,
     Tag.MANDATE_ISSUED: _issued,
     Tag.MANDATE_CLOSED: _closed,
     Tag.REGISTRY_CHANGE: _changed,
@@ -369,6 +361,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.LEASE: lease_told,
     Tag.PASSKEY: passkey_told,
     Tag.PASSKEY_REMOVED: passkey_removed_told,
+    Tag.GLASS_REVIEWED: glass_reviewed_told,
 }
 
 

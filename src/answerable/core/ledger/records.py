@@ -320,6 +320,7 @@ def approval_answer(
         "person": person,
         "state": approval.state,
         "verdict": answer.verdict,
+        **({"workflow": answer.workflow} if answer.workflow else {}),
     }
     fields = answer_fields(answer, signer)
     return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)
