@@ -23,9 +23,11 @@ from answerable.core.registry.documents import (
     Server,
     UseCase,
 )
+from answerable.core.registry.duty import Duty
 from answerable.core.registry.fields import Fault, Fields, nearest, type_name
 from answerable.core.registry.spec_agent import AGENT_KEYS, agent_in
 from answerable.core.registry.spec_capability import CAPABILITY_KEYS, capability_in
+from answerable.core.registry.spec_duty import DUTY_KEYS, duty_in
 from answerable.core.registry.spec_issuer import (
     APPLICATION_KEYS,
     SCHEDULE_KEYS,
@@ -59,6 +61,7 @@ Kind = Literal[
     "Schedule",
     "PolicySet",
     "StopRule",
+    "Duty",
 ]
 Noun: TypeAlias = (
     Principal
@@ -71,6 +74,7 @@ Noun: TypeAlias = (
     | Schedule
     | PolicySetDocument
     | StopRule
+    | Duty
 )
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -87,6 +91,7 @@ SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "Schedule": SCHEDULE_KEYS,
     "PolicySet": POLICY_SET_KEYS,
     "StopRule": STOP_RULE_KEYS,
+    "Duty": DUTY_KEYS,
 }
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -251,4 +256,5 @@ _READERS: Final[dict[Kind, Callable[[Fields, str], Noun]]] = {
     "Schedule": schedule_in,
     "PolicySet": policy_set_in,
     "StopRule": stop_rule_in,
+    "Duty": duty_in,
 }

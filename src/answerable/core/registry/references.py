@@ -22,6 +22,8 @@ from answerable.core.registry.documents import (
     Server,
     UseCase,
 )
+from answerable.core.registry.duty import Duty
+from answerable.core.registry.duty_references import duty_faults
 from answerable.core.registry.fields import Fault, near, nearest, pointer
 from answerable.core.registry.placeholders import placeholders_in
 from answerable.core.registry.policy_references import policy_faults
@@ -94,6 +96,8 @@ def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
             yield from _schedule_faults(schedule, shapes)
         case StopRule() as rule:
             yield from _rule_faults(rule, shapes)
+        case Duty() as duty:
+            yield from duty_faults(duty, shapes)
         case _:
             return
 
