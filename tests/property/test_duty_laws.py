@@ -104,9 +104,7 @@ def test_of_shifts_that_overlap_all_are_on_call_each_once():
 
 @pytest.mark.requirement("DUTY-01")
 def test_one_stretch_is_read_by_the_wall_clock_too():
-    rota = duty(
-        Shift(people=(DORA,), begins=datetime(2026, 12, 24, 18), ends=datetime(2026, 12, 27, 8))
-    )
+    rota = duty(Shift(people=(DORA,), begins=datetime(2026, 12, 24, 18), ends=datetime(2026, 12, 27, 8)))
     assert on_call(rota, millis("2026-12-26T03:00")) == (DORA,)
     assert on_call(rota, millis("2026-12-27T08:00")) == ()
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 REVEALS_MAX: Final = 1000
 _ENDS: Final = (Tag.OUTCOME, Tag.INDETERMINATE)
 _APPROVALS: Final = (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER)
-_REFERENCES: Final = ("mandate_ref", "policy_ref", "tool_ref", "consent")
+_REFERENCES: Final = ("mandate_ref", "policy_ref", "tool_ref", "consent", "duty_ref")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
 from answerable.core.approval.approval import NOTHING_SHOWN, Answer, Approval, ApprovalId, ApprovalState
+from answerable.core.approval.in_place_of import InPlaceOf
 from answerable.core.canonical import FrozenJSON, encode
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -26,6 +28,7 @@ class _AnswerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at: int
     token: str
     credential: str = ""
+    in_place_of: dict[str, str | int] | None = None
 
 
 class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,6 +120,7 @@ def _frozen(text: str) -> FrozenJSON:
 def _answer_row(answer: Answer) -> JSONValue:
     return {
         **({"credential": answer.credential} if answer.credential else {}),
+        **({"in_place_of": {**asdict(answer.in_place_of)}} if answer.in_place_of else {}),
         "by": answer.by,
         "groups": list(answer.groups),
         "verdict": answer.verdict,
@@ -135,4 +139,14 @@ def _answer(row: _AnswerRow) -> Answer:
         at=UnixMillis(row.at),
         token=row.token,
         credential=row.credential,
+        in_place_of=_in_place_of(row.in_place_of) if row.in_place_of is not None else None,
     )
+
+
+def _in_place_of(row: dict[str, str | int]) -> InPlaceOf:
+    try:
+        return msgspec.convert(row, InPlaceOf, strict=True)
+    except msgspec.ValidationError as error:
+        raise Malformed(
+            f"in whose place it is cannot be read: {error}".lower(), code="approval.row"
+        ) from None

@@ -19,9 +19,10 @@ from answerable.core.approval.token import COMMENT_CHARS_MAX
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused, Unverified, shown
-from answerable.flows.answer_approval import agent_owners, answer_by_passkey, open_to_answer
+from answerable.flows.answer_approval import answer_by_passkey, open_to_answer
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.people_signing_in import desk_of
+from answerable.flows.stand_in import agent_owners, in_place_of
 
 if TYPE_CHECKING:
     from answerable.apps.console.desk import Asked
@@ -138,7 +139,8 @@ def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool
     if any(one.by == person.name for one in found.answers):
         return "you have answered it", False
     asked = {group for one in found.requirements for group in one.groups}
-    if not asked & set(person.groups):
+    place = in_place_of(walk, found, person.name, verdict="approve", now=walk.clock.now())
+    if not asked & set(person.groups) and place is None:
         return f"it asks {', '.join(sorted(asked))}, and you are in none of them", False
     if person.name in (found.principal, schedule_owner(found.principal, walk.registry.current)):
         return "you gave this task yourself: somebody else must approve it", True

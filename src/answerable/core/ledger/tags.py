@@ -36,6 +36,8 @@
 | 32  | 2026-11-27 | rule_fired          | a stop rule held something, would have, or is about to                    |
 | 33  | 2026-11-28 | passkey         | an invitation, a passkey that came in, or sign-ins refused, as counts     |
 | 34  | 2026-11-28 | passkey_removed | a passkey was removed; it never stands again                              |
+| 38  | 2026-11-28 | approval_escalated  | the next people were told of a question that waits                    |
+| 39  | 2026-11-28 | duty            | a delegation of duty was given, signed, or ended before its time          |
 """
 
 from __future__ import annotations
@@ -81,6 +83,8 @@ class Tag(IntEnum):
     RULE_FIRED = 32
     PASSKEY = 33
     PASSKEY_REMOVED = 34
+    APPROVAL_ESCALATED = 38
+    DUTY = 39
 
 
 OWED: Final = frozenset(
