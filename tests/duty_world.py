@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 DAY = 86_400_000
+READS_WAIT = """
+@id("read-ask") @reason("somebody looks first") @approve("approvers:1")
+forbid (principal, action == Action::"crm.read", resource);
+"""
 STEPS: list[JSONValue] = [
     {"afterSeconds": 60, "when": "unseen", "ask": "second"},
     {"afterSeconds": 120, "ask": "group"},
@@ -50,15 +54,9 @@ def with_people(documents: list[JSONValue], **groups: list[str]) -> list[JSONVal
     return [*documents, *more]
 
 
-async def duty_bench(
-    *, policies: str = POLICIES, bench: Bench | None = None, tier: int = 3, **spec: JSONValue
-) -> Bench:
-    """A bench with a duty and one mandate. tier: of refunds."""
+async def duty_bench(*, policies: str = POLICIES, bench: Bench | None = None, **spec: JSONValue) -> Bench:
+    """A bench with a duty and one mandate."""
     documents = with_people(bench_documents(policies), erin=["approvers", "ops"], frank=["ops"])
-    for one in documents:
-        match one:
-            case {"kind": "Capability", "metadata": {"name": "crm.refund"}, "spec": dict(refund)}:
-                refund["tier"] = tier
     bench = await (bench or Bench()).registered([*documents, duty_document(**spec)])
     await bench.issue()
     await tell(bench)
