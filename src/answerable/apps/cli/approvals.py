@@ -246,7 +246,8 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
 
 def _said(answer: Answer) -> str:
     comment = f": {answer['comment']}" if answer["comment"] else ""
-    return f"{answer['by']} said {answer['verdict']} at {answer['at']}{comment}"
+    place = f", for {answer['in_place_of']}," if answer["in_place_of"] else ""
+    return f"{answer['by']}{place} said {answer['verdict']} at {answer['at']}{comment}"
 
 
 def _asked(approval: Answer) -> str:

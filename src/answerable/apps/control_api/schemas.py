@@ -263,6 +263,10 @@ COMPONENTS: Final[dict[str, Schema]] = {
                     {
                         "by": TEXT,
                         "groups": TEXTS,
+                        "in_place_of": {
+                            "type": "string",
+                            "description": "who is stood in for; empty for nobody",
+                        },
                         "verdict": choice("approve", "deny"),
                         "comment": TEXT,
                         "at": INSTANT,

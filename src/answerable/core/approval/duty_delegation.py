@@ -23,11 +23,12 @@ themselves; a deputy hands nothing on, for only a member's own right is delegate
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.challenge import NONCE_BYTES
+from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
 from answerable.core.identity.compact_jws import read_compact, verified_claims
 from answerable.core.identity.principal import PrincipalId, UnixMillis, checked_name, principal_id
@@ -115,6 +116,12 @@ class DutyTerms:
             "reason": self.reason,
             "iat_ms": self.at,
         }
+
+
+def with_id(terms: DutyTerms) -> DutyTerms:
+    """The terms under an id that follows from all the rest: signed twice at the same moment it is still one."""
+    digest = sha256(encode(replace(terms, id="").claims())).digest()
+    return replace(terms, id=to_base64url(digest))
 
 
 def terms_in(claims: Mapping[str, JSONValue]) -> DutyTerms:
