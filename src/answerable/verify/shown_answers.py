@@ -4,6 +4,7 @@ Laws:
 - an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it;
 - it is over the object and the card of the entry that asked, and says what its own entry says;
 - the card is the one that the template makes of the object;
+- who answers for another one does so by a delegation of duty, as `shown_duties` says;
 - what an intent that used the approval asked for is what the object says.
 
 What is not shown cannot be compared, and is counted. Whose key it is, the registry's entries and those of passkeys say.
@@ -25,8 +26,10 @@ from answerable.core.canonical import FrozenJSON, parse
 from answerable.core.identity.compact_jws import verified_claims
 from answerable.core.identity.keys import public_key
 from answerable.errors import AnswerableError, Malformed, Unverified
+from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import AnswerLeaf, ApprovalLeaf, IntentLeaf
+from answerable.verify.shown_duties import ShownDuties
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -59,6 +62,7 @@ class ShownAnswers:
         self._said: list[tuple[int, AnswerLeaf, _Said]] = []
         self._ran: list[tuple[int, str, dict[str, JSONValue]]] = []
         self._found: list[tuple[int, Fault]] = []
+        self._duties = ShownDuties()
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
@@ -66,7 +70,10 @@ class ShownAnswers:
         try:
             if isinstance(leaf, ApprovalLeaf):
                 self._take_asked(leaf, fields)
+            elif isinstance(leaf, DutyLeaf):
+                self._duties.take(index, leaf, fields)
             elif isinstance(leaf, AnswerLeaf):
+                self._duties.answered(index, leaf)
                 self._take_answer(index, leaf, fields)
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
                 self._take_intent(index, leaf.approval, fields)
@@ -76,6 +83,8 @@ class ShownAnswers:
     def faults(self) -> Iterator[tuple[int, Fault]]:
         """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
         yield from self._found
+        yield from self._duties.faults()
+        self.unread += self._duties.unread
         for index, leaf, said in self._said:
             if said.approval != leaf.approval or said.verdict != leaf.verdict:
                 yield index, Fault("approval.answer", "the answer says something else than its entry")

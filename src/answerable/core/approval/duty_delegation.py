@@ -188,6 +188,13 @@ def verified_duty(
     Raises Malformed (`duty.malformed`, `duty.oneself`, `name.invalid`) and Unverified (step `duty`: `duty.type`,
     `duty.algorithm`, `duty.key`, `duty.signature`, `duty.audience`).
     """
+    terms, key = signed_terms(token, keys_of=keys_of)
+    check_audience(terms, audience)
+    return terms, key
+
+
+def signed_terms(token: str, *, keys_of: Callable[[str], Iterable[PublicKey]]) -> tuple[DutyTerms, str]:
+    """As `verified_duty`, for whichever deployment it is."""
     claims = verified_claims(
         token,
         typ=DUTY_TYP,
@@ -195,9 +202,7 @@ def verified_duty(
         issuer_of=lambda unverified: principal_id(_text(unverified, "iss")),
         keys_of=keys_of,
     )
-    terms = terms_in(claims)
-    check_audience(terms, audience)
-    return terms, read_compact(token, step=STEP).header["kid"]
+    return terms_in(claims), read_compact(token, step=STEP).header["kid"]
 
 
 def check_audience(terms: DutyTerms, audience: str) -> None:
