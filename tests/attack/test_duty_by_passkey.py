@@ -30,8 +30,6 @@ from tests.duty_world import DAY, delegate, duty_bench, person, waiting
 from tests.passkey_world import enrolled
 
 pytestmark = pytest.mark.anyio
-SIGNED = pytest.mark.requirement("DUTY-05")
-SHOWN = pytest.mark.requirement("DUTY-06")
 HOW = pytest.mark.parametrize("how", ["key", "passkey"])
 
 
@@ -67,7 +65,7 @@ async def by_passkey(bench: Bench, device: SoftPasskey, *, signed_in: str = "bob
     )
 
 
-@SIGNED
+@pytest.mark.requirement("DUTY-05")
 async def test_a_device_signs_exactly_the_terms_and_the_deputy_may_answer_then():
     bench, device = await ready()
     one = await by_passkey(bench, device)
@@ -78,7 +76,7 @@ async def test_a_device_signs_exactly_the_terms_and_the_deputy_may_answer_then()
     assert (await bench.refund(6000)).outcome is None, "what it was signed with is gone"
 
 
-@SIGNED
+@pytest.mark.requirement("DUTY-05")
 async def test_terms_that_were_changed_after_they_were_opened_are_refused():
     bench, device = await ready()
     terms, nonce, challenge = open_duty(bench.walk, asked_for(bench))
@@ -96,7 +94,7 @@ async def test_terms_that_were_changed_after_they_were_opened_are_refused():
     assert bench.entries(Tag.DUTY) == []
 
 
-@SIGNED
+@pytest.mark.requirement("DUTY-05")
 async def test_a_nonce_is_good_once_for_its_own_terms_and_five_minutes():
     bench, device = await ready()
     terms, nonce, challenge = open_duty(bench.walk, asked_for(bench))
@@ -122,7 +120,7 @@ async def test_a_nonce_is_good_once_for_its_own_terms_and_five_minutes():
         )
 
 
-@SIGNED
+@pytest.mark.requirement("DUTY-05")
 async def test_nobody_hands_on_the_duty_of_another_one():
     bench, device = await ready()
     carols = SoftPasskey(seed="carol")
@@ -133,7 +131,7 @@ async def test_nobody_hands_on_the_duty_of_another_one():
         assert raised.value.code == "passkey.other"
 
 
-@SIGNED
+@pytest.mark.requirement("DUTY-05")
 async def test_what_would_be_refused_is_refused_before_anybody_signs():
     bench, _ = await ready()
     for changes, code in (
@@ -148,7 +146,7 @@ async def test_what_would_be_refused_is_refused_before_anybody_signs():
         assert raised.value.code == code
 
 
-@SIGNED
+@pytest.mark.requirement("DUTY-05")
 async def test_a_signature_for_an_answer_is_none_for_a_delegation():
     bench, device = await ready()
     terms, nonce, _ = open_duty(bench.walk, asked_for(bench))
@@ -198,14 +196,14 @@ def found(bench: Bench, change: Any = None, *, fields: dict[str, Any] | None = N
     return [*rules, *(fault.rule for _, fault in check.faults())], check.unread
 
 
-@SHOWN
+@pytest.mark.requirement("DUTY-06")
 @HOW
 async def test_what_is_as_it_seems_is_found_so_also_where_it_was_ended_afterwards(how):
     assert found(await ran(how)) == ([], 0)
     assert found(await ran(how, ended=True)) == ([], 0)
 
 
-@SHOWN
+@pytest.mark.requirement("DUTY-06")
 @HOW
 async def test_a_delegation_whose_signature_is_hidden_is_counted(how):
     assert found(await ran(how), fields={"token": None}) == ([], 1)
@@ -243,7 +241,7 @@ CHANGES: dict[str, Any] = {
 }
 
 
-@SHOWN
+@pytest.mark.requirement("DUTY-06")
 @HOW
 @pytest.mark.parametrize("what", CHANGES)
 async def test_after_a_change_it_is_found(how, what):
@@ -251,7 +249,7 @@ async def test_after_a_change_it_is_found(how, what):
     assert rules
 
 
-@SHOWN
+@pytest.mark.requirement("DUTY-06")
 async def test_an_answer_after_the_end_is_found():
     bench = await ran("key", ended=True)
     moved: list[Any] = list(bench.walk.ledger.replay())
@@ -266,7 +264,7 @@ async def test_an_answer_after_the_end_is_found():
     assert "duty.ended" in [fault.rule for _, fault in check.faults()]
 
 
-@SHOWN
+@pytest.mark.requirement("DUTY-06")
 async def test_a_signature_by_another_key_and_other_names_are_found():
     bench = await ran("key")
     rules, _ = found(bench, fields={"signer": signing_key("carol").public.jwk})
@@ -275,7 +273,7 @@ async def test_a_signature_by_another_key_and_other_names_are_found():
     assert rules == ["duty.signed"]
 
 
-@SHOWN
+@pytest.mark.requirement("DUTY-06")
 async def test_what_is_kept_of_a_passkey_is_one_reading():
     bench, device = await ready()
     one = await by_passkey(bench, device)

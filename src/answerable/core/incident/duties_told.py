@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.incident.handed_on import moment_text
 from answerable.core.incident.wording import named, plain, short
+from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,3 +48,7 @@ def answered_for(leaf: Mapping[str, JSONValue]) -> str:
     if not isinstance(duty, dict):
         return ""
     return f", for {short(duty.get('of'))} in group {plain(duty.get('group'))},"
+
+
+DUTIES_TOLD: Final = {Tag.APPROVAL_ESCALATED: escalated_told, Tag.DUTY: duty_told}
+"""By tag."""

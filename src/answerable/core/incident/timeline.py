@@ -15,7 +15,7 @@ from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
 from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.drills_told import drill_told
-from answerable.core.incident.duties_told import answered_for, duty_told, escalated_told
+from answerable.core.incident.duties_told import DUTIES_TOLD, answered_for
 from answerable.core.incident.handed_on import (
     cited_sentence,
     hop_detail,
@@ -245,8 +245,7 @@ def _asked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _
 
 def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     verb = {"approve": "approved", "deny": "denied"}.get(str(leaf.get("verdict")), "answered")
-    person, approval = named("person", leaf, payload), short(leaf.get("approval"))
-    person += answered_for(leaf)
+    person, approval = named("person", leaf, payload) + answered_for(leaf), short(leaf.get("approval"))
     text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
     comment = payload.get("comment")
     signed = f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}"
@@ -368,8 +367,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.LEASE: lease_told,
     Tag.PASSKEY: passkey_told,
     Tag.PASSKEY_REMOVED: passkey_removed_told,
-    Tag.APPROVAL_ESCALATED: escalated_told,
-    Tag.DUTY: duty_told,
+    **DUTIES_TOLD,
 }
 
 
