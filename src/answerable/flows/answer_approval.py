@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.token import Verdict
     from answerable.core.identity.passkey import PasskeyAssertion
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.flows.walk import Walk
