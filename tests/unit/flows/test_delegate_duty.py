@@ -289,7 +289,7 @@ async def test_the_ledger_says_who_and_until_when_and_no_name():
     assert "bob" not in text
     assert "dan" not in text
     _, fields = bench.opened(given["index"])
-    assert (fields["of_name"], fields["to_name"], fields["reason"]) == ("bob", "dan", "at the dentist's")
+    assert (fields["of"], fields["to"], fields["reason"]) == ("bob", "dan", "at the dentist's")
 
 
 async def test_no_two_delegations_share_a_challenge():

@@ -9,7 +9,7 @@ from answerable.core.incident.wording import named, plain, short
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from answerable.core.canonical import JSONValue
 
@@ -50,5 +50,8 @@ def answered_for(leaf: Mapping[str, JSONValue]) -> str:
     return f", for {short(duty.get('of'))} in group {plain(duty.get('group'))},"
 
 
-DUTIES_TOLD: Final = {Tag.APPROVAL_ESCALATED: escalated_told, Tag.DUTY: duty_told}
+DUTIES_TOLD: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONValue]], _Told]]] = {
+    Tag.APPROVAL_ESCALATED: escalated_told,
+    Tag.DUTY: duty_told,
+}
 """By tag."""
