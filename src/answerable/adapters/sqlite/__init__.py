@@ -6,6 +6,7 @@ from answerable.adapters.sqlite.agent_uses import SqliteAgentUses
 from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
 from answerable.adapters.sqlite.citations import SqliteCitationRegister
+from answerable.adapters.sqlite.deliveries import SqliteDeliveryRegister
 from answerable.adapters.sqlite.drills import SqliteDrillRegister
 from answerable.adapters.sqlite.events import SqliteEventRegister
 from answerable.adapters.sqlite.figures import SqliteFiguresRegister
@@ -30,6 +31,7 @@ __all__ = [
     "SqliteApprovalRegister",
     "SqliteAuthorityRegister",
     "SqliteCitationRegister",
+    "SqliteDeliveryRegister",
     "SqliteDrillRegister",
     "SqliteEventRegister",
     "SqliteFiguresRegister",

@@ -1,0 +1,138 @@
+"""Settings become the desk that tells people, and the channels that it tells them on."""
+
+from __future__ import annotations
+
+import ssl
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.event_http import HttpEventPost
+from answerable.adapters.message_webhook import MessageWebhook
+from answerable.adapters.slack import SlackChannel
+from answerable.adapters.smtp import SmtpChannel, SmtpServer
+from answerable.adapters.sqlite import SqliteDeliveryRegister
+from answerable.core.approval.delivery import DigestLimits
+from answerable.core.identity.principal import PrincipalId
+from answerable.core.incident.cloud_event import webhook_secret
+from answerable.errors import Malformed, Unavailable
+from answerable.flows.reach_desk import ReachDesk, ReachLimits
+from answerable.flows.reach_people import reach_always
+from answerable.wiring.channel_settings import EMAIL, SLACK, WEBHOOK, hooks_in, routes_in, server_in
+from answerable.wiring.settings import secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.adapters.sqlite import SqliteStore
+    from answerable.flows.walk import Walk
+    from answerable.ports.message_channel import MessageChannel
+    from answerable.wiring.setting_tree import Settings
+
+ANSWER_SECONDS_SPARE: Final = 0.9
+"""Of the time of a try, for one answer: so that what is silent is told from what is slow."""
+
+
+def reach_desk(settings: Settings, store: SqliteStore) -> ReachDesk:
+    """The desk without its channels, which `kept_reaching` opens: what is wrong with them keeps nobody from stopping
+    anything without a server."""
+    wanted = settings.channels
+    return ReachDesk(
+        register=SqliteDeliveryRegister(store),
+        routes=routes_in(wanted),
+        name_answerers=frozenset(wanted.name_answerers),
+        limits=ReachLimits(
+            digest=DigestLimits(messages_max=wanted.messages_max, window_ms=wanted.digest_seconds * 1000),
+            try_seconds_max=wanted.try_seconds_max,
+        ),
+    )
+
+
+def open_channels(walk: Walk, settings: Settings) -> None:
+    """Give the desk the channels that its routes name. Raises Unavailable (`secret.*`), Malformed (`secret.*`,
+    `webhook.secret`, `event_post.authorities`, `channels.authorities`)."""
+    desk, wanted = walk.reach, settings.channels
+    if desk is None:
+        return
+    given = secret(wanted.authorities, data=settings.data) if wanted.authorities else b""
+    post = HttpEventPost(
+        answer_seconds_max=wanted.try_seconds_max * ANSWER_SECONDS_SPARE, authorities=given
+    )
+    channels: dict[str, MessageChannel] = {}
+    addresses: dict[str, Callable[[str], tuple[str, ...]]] = {}
+    named = {route.channel for route in desk.routes}
+    if EMAIL in named:
+        channels[EMAIL] = SmtpChannel(_mail_server(settings, given))
+        addresses[EMAIL] = lambda name: _emails(walk, name)
+    if SLACK in named:
+        token = secret(wanted.slack_token, data=settings.data).decode("ascii", "replace").strip()
+        channels[SLACK] = SlackChannel(post, token=token, url=wanted.slack_url.rstrip("/"))
+        addresses[SLACK] = lambda name: _slack_users(walk, name)
+    for hook in hooks_in(wanted):
+        if WEBHOOK + hook.name in named:
+            key = _hook_secret(settings, hook.name, hook.secret)
+            channels[WEBHOOK + hook.name] = MessageWebhook(
+                post, url=hook.url, secret=key, source=lambda: _source(walk)
+            )
+            addresses[WEBHOOK + hook.name] = _nobody
+    desk.channels, desk.addresses = channels, addresses
+
+
+async def kept_reaching(walk: Walk, settings: Settings) -> None:
+    """Tell people until cancelled. Where nobody is listed there is nothing to tell. Raises as `open_channels`, at
+    once."""
+    open_channels(walk, settings)
+    await reach_always(walk)
+
+
+def _mail_server(settings: Settings, authorities: bytes) -> SmtpServer:
+    wanted = settings.channels
+    host, port = server_in(wanted)
+    try:
+        context = ssl.create_default_context(cadata=authorities.decode("ascii") or None)
+    except (ssl.SSLError, ValueError):
+        raise Malformed(
+            "`channels.authorities` refers to certificates in PEM", code="channels.authorities"
+        ) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    password = secret(wanted.email_password, data=settings.data) if wanted.email_password else b""
+    try:
+        readable = password.decode().strip("\r\n")
+    except UnicodeDecodeError:
+        raise Unavailable(
+            "the password of the mail server is not text", code="secret.unreadable", port="secret"
+        ) from None
+    return SmtpServer(
+        host=host,
+        port=port,
+        tls="none" if wanted.email_tls == "none" else "tls" if wanted.email_tls == "tls" else "starttls",
+        sender=wanted.email_from,
+        context=context,
+        user=wanted.email_user,
+        password=readable,
+        answer_seconds_max=wanted.try_seconds_max * ANSWER_SECONDS_SPARE,
+    )
+
+
+def _hook_secret(settings: Settings, name: str, reference: str) -> bytes:
+    try:
+        return webhook_secret(secret(reference, data=settings.data))
+    except Malformed as fault:
+        raise Malformed(f"webhook `{name}`: {fault.message}", code=fault.code) from None
+
+
+def _emails(walk: Walk, name: str) -> tuple[str, ...]:
+    person = walk.registry.current.principals.get(PrincipalId(name))
+    return (person.contacts.email,) if person is not None and person.contacts.email else ()
+
+
+def _slack_users(walk: Walk, name: str) -> tuple[str, ...]:
+    person = walk.registry.current.principals.get(PrincipalId(name))
+    return (person.contacts.slack[1],) if person is not None and person.contacts.slack[1] else ()
+
+
+def _nobody(_name: str) -> tuple[str, ...]:
+    return ()
+
+
+def _source(walk: Walk) -> str:
+    origins = walk.passkeys.origins if walk.passkeys is not None else ()
+    return origins[0] if origins else f"urn:answerable:{walk.ledger.origin}"
