@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
-    from answerable.errors import AnswerableError
+    from answerable.flows.walk import Walk
     from answerable.ports.delivery_register import DeliveryRegister
     from answerable.ports.message_channel import MessageChannel
 
@@ -66,7 +66,7 @@ class ReachDesk:
     news: anyio.Event = field(default_factory=anyio.Event)
     notices: deque[Notice] = field(default_factory=deque)
     lost: int = 0
-    fault: AnswerableError | None = None
+    opens: Callable[[Walk], None] | None = None
 
     def announce(self, approval: Approval) -> None:
         """As the port says: the approval is in its register, where it is found."""

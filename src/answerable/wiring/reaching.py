@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.event_http import HttpEventPost
@@ -43,6 +44,7 @@ def reach_desk(settings: Settings, store: SqliteStore) -> ReachDesk:
             digest=DigestLimits(messages_max=wanted.messages_max, window_ms=wanted.digest_seconds * 1000),
             try_seconds_max=wanted.try_seconds_max,
         ),
+        opens=partial(open_channels, settings=settings),
     )
 
 
@@ -50,7 +52,7 @@ def open_channels(walk: Walk, settings: Settings) -> None:
     """Give the desk the channels that its routes name. Raises Unavailable (`secret.*`), Malformed (`secret.*`,
     `webhook.secret`, `event_post.authorities`, `channels.authorities`)."""
     desk, wanted = walk.reach, settings.channels
-    if desk is None:
+    if desk is None or not desk.routes:
         return
     given = secret(wanted.authorities, data=settings.data) if wanted.authorities else b""
     post = HttpEventPost(

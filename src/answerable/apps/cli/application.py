@@ -13,6 +13,7 @@ from answerable.apps.cli import (
     agent_manifest,
     agents,
     approvals,
+    channels,
     checks,
     credentials,
     decisions,
@@ -101,6 +102,7 @@ def command_line(offline: Offline) -> typer.Typer:
     streams.register(app)
     stop_rules.register(app)
     approvals.register(app)
+    channels.register(app)
     ledger.register(app)
     stats.register(app)
     evidence.register(app)
