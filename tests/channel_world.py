@@ -16,6 +16,7 @@ from aiosmtpd.smtp import SMTP, AuthResult
 
 from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
 from answerable.adapters.smtp import SmtpChannel, SmtpServer
+from answerable.core.approval.approval import Approval
 from answerable.core.approval.message import Message
 from answerable.flows.reach_desk import ReachDesk, ReachLimits, Route
 from answerable.flows.reach_people import reach_people
@@ -116,6 +117,13 @@ async def reach_bench(
     return Reach(made, desk, every["email"] if isinstance(every.get("email"), LoudChannel) else channel)
 
 
+async def asked(reach: Reach, amount: int = 6_000) -> Approval:
+    """An action that waits."""
+    answer = await reach.bench.refund(amount)
+    assert answer.approval is not None
+    return answer.approval
+
+
 class MailBox:
     """A mail server of others (aiosmtpd) on loopback. answers: what it says to each RCPT and DATA, instead of taking
     it. signed_in: names that signed in."""
@@ -159,7 +167,11 @@ async def mail_server(
     if box.user:
         # It says what it thinks of signing in without TLS; that is what one of the tests is about.
         warnings.filterwarnings("ignore", "Requiring AUTH", UserWarning)
-        more |= {"authenticator": box.authenticate, "auth_required": True, "auth_require_tls": offers_tls and not implicit}
+        more |= {
+            "authenticator": box.authenticate,
+            "auth_required": True,
+            "auth_require_tls": offers_tls and not implicit,
+        }
     if context is not None and not implicit and offers_tls:
         more |= {"tls_context": context, "require_starttls": True}
     loop = asyncio.get_running_loop()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 
 import anyio
@@ -10,28 +9,20 @@ import pytest
 
 from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
 from answerable.adapters.sqlite import SqliteDeliveryRegister, SqliteStore
-from answerable.core.approval.approval import Approval
-from answerable.core.approval.delivery import DigestLimits
 from answerable.core.approval.notice import Notice
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
-from answerable.errors import Unavailable
 from answerable.flows.reach_desk import NOTICES_MAX, ReachDesk, ReachLimits, Route
 from answerable.flows.reach_people import reach_always, reach_people
 from answerable.ports.message_channel import Sent
+from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
-from tests.channel_world import EVERYBODY, LoudChannel, Reach, never, reach_bench
+from answerable.testing.samples import mandate_terms, signing_key
+from tests.channel_world import EVERYBODY, LoudChannel, Reach, asked, reach_bench
 
 pytestmark = pytest.mark.anyio
 REQUESTER = Route(group="@requester", channel="email")
 MINUTE = 60.0
-
-
-async def asked(reach: Reach, amount: int = 6_000) -> Approval:
-    """An action that waits."""
-    answer = await reach.bench.refund(amount)
-    assert answer.approval is not None
-    return answer.approval
 
 
 def notice(number: int = 1, *, group: str = "approvers") -> Notice:
@@ -312,144 +303,6 @@ async def test_what_came_of_it_is_told_for_an_hour_and_then_not_any_more():
     assert await reach.tell() == 0
 
 
-@pytest.mark.requirement("CHANNEL-04")
-async def test_a_channel_that_is_down_rests_longer_each_time_and_says_why():
-    reach = await reach_bench(limits=ReachLimits(at_once_max=1))
-    reach.channel.always = Sent(state="down", why="the server cannot be reached")
-    await asked(reach)
-    pauses = []
-    for _ in range(7):
-        await reach.tell()
-        state = reach.desk.register.open("email", now=0)
-        assert state.error == "the server cannot be reached"
-        pauses.append(state.next_at - reach.bench.clock.now())
-        assert await reach.tell() == 0
-        reach.bench.clock.advance(pauses[-1] / 1000)
-    assert pauses == [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]
-    reach.channel.always = Sent(state="taken")
-    assert await reach.tell() == 2
-    assert reach.desk.register.open("email", now=0).error == ""
-
-
-@pytest.mark.requirement("CHANNEL-04")
-async def test_a_channel_that_asks_to_wait_is_left_alone_for_so_long_and_no_longer_than_the_bound():
-    for asked_for, waits in ((42.0, 42_000), (1e9, 300_000)):
-        reach = await reach_bench(limits=ReachLimits(at_once_max=1))
-        reach.channel.always = Sent(state="down", why="slow down", wait_seconds=asked_for)
-        await asked(reach)
-        await reach.tell()
-        state = reach.desk.register.open("email", now=0)
-        assert state.next_at - reach.bench.clock.now() == waits
-
-
-@pytest.mark.requirement("CHANNEL-04")
-async def test_a_clock_that_was_set_back_does_not_silence_a_channel():
-    reach = await reach_bench()
-    reach.channel.always = Sent(state="down", why="down")
-    await asked(reach)
-    await reach.tell()
-    reach.channel.always = Sent(state="taken")
-    reach.bench.clock.jump(-3_600)
-    assert await reach.tell() == 2
-
-
-@pytest.mark.requirement("CHANNEL-04")
-async def test_a_channel_that_fails_in_its_own_code_is_down_and_ends_nothing(caplog):
-    reach = await reach_bench(limits=ReachLimits(at_once_max=1))
-    reach.channel.answers = [RuntimeError("bug")]
-    await asked(reach)
-    with caplog.at_level(logging.WARNING):
-        assert await reach.tell() == 0
-    assert reach.desk.register.open("email", now=0).error == "it failed: RuntimeError"
-    reach.bench.clock.advance(MINUTE)
-    assert await reach.tell() == 2
-
-
-@pytest.mark.requirement("CHANNEL-04")
-async def test_a_channel_that_hangs_keeps_up_neither_the_walk_nor_another_channel():
-    stuck, quick = LoudChannel(), LoudChannel()
-    stuck.wait = never
-    reach = await reach_bench(
-        routes=(Route(group="*", channel="stuck"), Route(group="*", channel="email")),
-        channels={"stuck": stuck, "email": quick},
-        limits=ReachLimits(try_seconds_max=3_600),
-    )
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reach_always, reach.bench.walk)
-        with anyio.fail_after(60):
-            await asked(reach)
-            while len(quick.told) < 2:
-                await anyio.sleep(0.01)
-            read = await reach.bench.act()
-        assert read.outcome is not None
-        assert stuck.told == []
-        tasks.cancel_scope.cancel()
-
-
-@pytest.mark.requirement("CHANNEL-04")
-async def test_a_try_that_takes_too_long_is_given_up():
-    reach = await reach_bench(limits=ReachLimits(try_seconds_max=0.01, at_once_max=1))
-    reach.channel.wait = never
-    await asked(reach)
-    with anyio.fail_after(60):
-        await reach.tell()
-    assert "no answer within 0.01 seconds" in reach.desk.register.open("email", now=0).error
-
-
-class Unwritable(MemoryDeliveryRegister):
-    def open(self, channel, *, now):
-        raise Unavailable("the disk is full", code="register.unavailable", port="register")
-
-    def forget(self, *, before):
-        raise Unavailable("the disk is full", code="register.unavailable", port="register")
-
-
-@pytest.mark.requirement("CHANNEL-04")
-async def test_a_register_that_fails_keeps_nobody_from_asking_or_answering(caplog):
-    reach = await reach_bench(register=Unwritable())
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(reach_always, reach.bench.walk)
-        waiting = await asked(reach)
-        with anyio.fail_after(60):
-            while "messages wait" not in caplog.text or "not forgotten" not in caplog.text:
-                await anyio.sleep(0.01)
-        assert (await reach.bench.answer(waiting)).state == "approved"
-        tasks.cancel_scope.cancel()
-
-
-@pytest.mark.requirement("CHANNEL-06")
-async def test_of_a_flood_a_person_is_told_a_few_one_by_one_and_of_the_rest_in_one_message():
-    limits = ReachLimits(digest=DigestLimits(messages_max=3, window_ms=600_000))
-    reach = await reach_bench(limits=limits)
-    for amount in range(6_000, 6_012):
-        await asked(reach, amount)
-    await reach.tell()
-    for person in ("bob@example.com", "carol@example.com"):
-        kinds = [kind for address, kind in reach.channel.kinds() if address == person]
-        assert sorted(kinds) == ["asked"] * 3 + ["digest"]
-    (title,) = {message.title for _, message in reach.channel.told if message.kind == "digest"}
-    assert title == "9 more actions wait for your answer"
-    # More of the same wait for the next window, in which they are told together again.
-    await asked(reach, 7_000)
-    assert await reach.tell() == 0
-    reach.bench.clock.advance(601)
-    await asked(reach, 7_001)
-    await reach.tell()
-    assert len([kind for _, kind in reach.channel.kinds() if kind == "asked"]) == 6 + 4
-
-
-@pytest.mark.requirement("CHANNEL-06")
-async def test_what_was_told_in_one_message_is_not_told_again_when_it_is_over():
-    limits = ReachLimits(digest=DigestLimits(messages_max=1, window_ms=600_000))
-    reach = await reach_bench(limits=limits)
-    first, second = await asked(reach), await asked(reach, 6_001)
-    await reach.tell()
-    await reach.bench.answer(first)
-    await reach.bench.answer(second)
-    await reach.tell()
-    assert [kind for _, kind in reach.channel.kinds()].count("ended") == 2
-
-
 @pytest.mark.requirement("CHANNEL-05")
 async def test_an_approval_without_a_card_is_told_to_nobody():
     reach = await reach_bench()
@@ -476,3 +329,27 @@ async def test_no_argument_reason_or_comment_is_in_what_is_told():
     assert len(reach.channel.told) == 5
     for secret in ("6543", "6,543", "evil", "said-aloud"):
         assert secret not in whole
+
+
+@pytest.mark.requirement("CHANNEL-03")
+async def test_a_process_tells_only_of_what_can_be_answered_at_it():
+    reach = await reach_bench()
+    waiting = await asked(reach)
+    mandate = reach.bench.walk.mandates.find(waiting.mandate)
+    assert mandate is not None
+    token = signed_mandate(mandate_terms("m-1"), audience="example.test/other", key=signing_key("alice"))
+    elsewhere = replace(mandate, token=token)
+
+    class Elsewhere:
+        def find(self, _name):
+            return elsewhere
+
+    before, reach.bench.walk.mandates = reach.bench.walk.mandates, Elsewhere()
+    assert await reach.tell() == 0
+    assert reach.desk.register.of(waiting.id) == ()
+    reach.bench.walk.mandates = before
+    assert await reach.tell() == 2
+    reach.bench.walk.mandates = Elsewhere()
+    reach.bench.clock.advance(20 * MINUTE)
+    assert await reach.tell() == 0
+    assert not any(one.missed for one in reach.desk.register.of(waiting.id))

@@ -94,7 +94,9 @@ async def test_nothing_that_others_chose_is_a_mention_a_link_or_markup():
 
 @pytest.mark.requirement("CHANNEL-08")
 async def test_a_message_of_any_length_is_cut_to_what_slack_takes():
-    long = replace(MESSAGE, sentence="<&>" * 5_000, badges=("<" * 5_000,), lines=(("&" * 5_000, ">" * 5_000),))
+    long = replace(
+        MESSAGE, sentence="<&>" * 5_000, badges=("<" * 5_000,), lines=(("&" * 5_000, ">" * 5_000),)
+    )
     with slack_stand_in() as stand_in:
         assert (await sent(slack(stand_in), long)).state == "taken"
 
@@ -156,7 +158,7 @@ async def test_a_webhook_gets_a_signed_event_and_the_end_of_it():
             HttpEventPost(answer_seconds_max=30.0),
             url=hook.url,
             secret=KEY,
-            source=lambda: "https://us.example",
+            source="https://us.example",
         )
         routes = (Route(group="approvers", channel="webhook:ops", place="ops"),)
         reach = await reach_bench(channels={"webhook:ops": channel}, routes=routes)
@@ -182,7 +184,7 @@ async def test_a_webhook_gets_a_signed_event_and_the_end_of_it():
 async def test_a_webhook_that_refuses_is_tried_again_with_the_same_id_when_it_says():
     with hooked() as hook:
         channel = MessageWebhook(
-            HttpEventPost(answer_seconds_max=30.0), url=hook.url, secret=KEY, source=lambda: "urn:x"
+            HttpEventPost(answer_seconds_max=30.0), url=hook.url, secret=KEY, source="urn:x"
         )
         hook.answers = [Said(status=503, headers={"retry-after": "42"})]
         refused = await sent(channel)
@@ -198,7 +200,7 @@ async def test_one_channel_down_and_the_other_one_tells_all_the_same():
     with slack_stand_in() as stand_in, hooked() as hook:
         hook.answers = [Said(status=500)] * 10
         webhook = MessageWebhook(
-            HttpEventPost(answer_seconds_max=30.0), url=hook.url, secret=KEY, source=lambda: "urn:x"
+            HttpEventPost(answer_seconds_max=30.0), url=hook.url, secret=KEY, source="urn:x"
         )
         reach = await reach_bench(
             channels={"slack": slack(stand_in), "webhook:ops": webhook},

@@ -76,9 +76,7 @@ async def test_a_server_whose_certificate_does_not_count_gets_nothing(tmp_path):
     for names, believed in ((("127.0.0.1",), Authority()), (("mail.example",), None)):
         authority = Authority()
         async with mail_server(box, context_of(authority.leaf(*names), tmp_path)) as port:
-            channel = smtp_channel(
-                port, trusted(believed or authority), user="answerable", password=SECRET
-            )
+            channel = smtp_channel(port, trusted(believed or authority), user="answerable", password=SECRET)
             result = await sent(channel)
         assert result.state == "down"
         assert "certificate" in result.why
@@ -89,9 +87,7 @@ async def test_a_server_whose_certificate_does_not_count_gets_nothing(tmp_path):
 async def test_a_server_that_stops_offering_tls_gets_nothing():
     box = MailBox(user="answerable", password=SECRET)
     async with mail_server(box, None, offers_tls=False) as port:
-        result = await sent(
-            smtp_channel(port, trusted(Authority()), user="answerable", password=SECRET)
-        )
+        result = await sent(smtp_channel(port, trusted(Authority()), user="answerable", password=SECRET))
     assert result.state == "down"
     assert not box.mails
     assert not box.signed_in

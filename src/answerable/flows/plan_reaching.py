@@ -36,7 +36,9 @@ def receivers_of(walk: Walk, approval: Approval, routes: Iterable[Route]) -> tup
             found[f"{PLACE}{route.place}"] = None
         elif not route.place:
             groups = asked if route.group == EVERYBODY else asked & {route.group}
-            found.update(dict.fromkeys(f"{PERSON}{one}" for one in _members(walk, groups) if one not in barred))
+            found.update(
+                dict.fromkeys(f"{PERSON}{one}" for one in _members(walk, groups) if one not in barred)
+            )
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""What telling people works with, put together by wiring: the channels, who is told on which, and what is remembered."""
+"""What telling people works with, put together by wiring: the channels, who is told on which, what is known."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
-    from answerable.flows.walk import Walk
     from answerable.ports.delivery_register import DeliveryRegister
     from answerable.ports.message_channel import MessageChannel
 
@@ -66,7 +65,7 @@ class ReachDesk:
     news: anyio.Event = field(default_factory=anyio.Event)
     notices: deque[Notice] = field(default_factory=deque)
     lost: int = 0
-    opens: Callable[[Walk], None] | None = None
+    opens: Callable[[ReachDesk], None] | None = None
 
     def announce(self, approval: Approval) -> None:
         """As the port says: the approval is in its register, where it is found."""
@@ -87,6 +86,11 @@ class ReachDesk:
         """Have it looked at now whether there is something to tell."""
         news, self.news = self.news, anyio.Event()
         news.set()
+
+    def open_channels(self) -> None:
+        """Have the channels from now on, if they are not there yet. Raises what they raise: Malformed, Unavailable."""
+        if not self.channels and self.opens is not None:
+            self.opens(self)
 
     def routes_on(self, channel: str) -> tuple[Route, ...]:
         """The routes of one channel."""

@@ -28,6 +28,7 @@ from answerable.core.approval.message import asked_message, digest_message, ende
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.answer_approval import approval_page
 from answerable.flows.event_desk import in_register
+from answerable.flows.mandate_standing import shard_elsewhere
 from answerable.flows.plan_reaching import address_of, new_deliveries, notices_planned
 from answerable.ports.message_channel import Sent
 
@@ -165,7 +166,13 @@ async def _seen(walk: Walk, desk: ReachDesk, channel: str, *, since: int) -> _Se
     approvals = {one.id: one for one in walk.approvals.all(pending_only=False, now=now)}
     seen = _Seen()
     seen.fresh += new_deliveries(
-        walk, desk, channel, known=known, since=since, now=now, approvals=approvals.values()
+        walk,
+        desk,
+        channel,
+        known=known,
+        since=since,
+        now=now,
+        approvals=(one for one in approvals.values() if _is_ours(walk, one)),
     )
     _sort_out(walk, desk, known, approvals, seen)
     return seen
@@ -202,6 +209,8 @@ def _sort_out(
                 seen.due.append(_Due(message=message_in(one.body), what="notice", of=(one,)))
         elif approval is None:
             seen.missed.append(missed(one, why="the approval is not there any more"))
+        elif not _is_ours(walk, approval):
+            continue
         elif approval.state_at(now) == "pending":
             if not one.to.startswith(REQUESTER) and not one.told:
                 asked.append(one)
@@ -211,6 +220,12 @@ def _sort_out(
             seen.missed.append(missed(one))
     _sort_asked(walk, desk, asked, known, approvals, seen)
     del seen.due[AT_A_TIME:]
+
+
+def _is_ours(walk: Walk, approval: Approval) -> bool:
+    """Of several processes the one that it can be answered at tells of it, as its link leads there."""
+    mandate = walk.mandates.find(approval.mandate)
+    return mandate is None or shard_elsewhere(mandate, walk.ledger.origin) is None
 
 
 def _sort_asked(

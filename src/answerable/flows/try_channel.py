@@ -15,7 +15,7 @@ from answerable.flows.plan_reaching import address_of
 from answerable.flows.reach_people import try_to_send
 
 if TYPE_CHECKING:
-    from answerable.flows.reach_desk import ReachDesk, Route
+    from answerable.flows.reach_desk import Route
     from answerable.flows.walk import Walk
     from answerable.ports.delivery_register import ChannelState
     from answerable.ports.message_channel import Sent
@@ -56,7 +56,9 @@ async def try_channel(walk: Walk, channel: str, person: str) -> Sent:
 
     Raises Refused (`channel.unknown`, `channel.receiver`), and what opening the channels does.
     """
-    desk = _opened(walk)
+    desk = walk.reach
+    if desk is not None:
+        desk.open_channels()
     if desk is None or channel not in desk.channels:
         known = ", ".join(desk.channels) if desk is not None else ""
         raise Refused(
@@ -72,8 +74,10 @@ async def try_channel(walk: Walk, channel: str, person: str) -> Sent:
         walk, desk, Delivery(about="test", channel=channel, to=to, made_at=walk.clock.now())
     )
     if not addresses:
-        known = PrincipalId(person) in walk.registry.current.principals
-        why = f"has no address on {shown(channel)}" if known else "is nobody who is registered and active"
+        registered = PrincipalId(person) in walk.registry.current.principals
+        why = (
+            f"has no address on {shown(channel)}" if registered else "is nobody who is registered and active"
+        )
         raise Refused(f"{shown(person)} {why}", code="channel.receiver")
     message = trial_message(
         f"test.{walk.entropy.token()}",
@@ -82,11 +86,3 @@ async def try_channel(walk: Walk, channel: str, person: str) -> Sent:
         now=walk.clock.now(),
     )
     return await try_to_send(walk, desk, channel, message, addresses[0])
-
-
-def _opened(walk: Walk) -> ReachDesk | None:
-    """The desk with its channels: without a server nobody opened them yet."""
-    desk = walk.reach
-    if desk is not None and not desk.channels and desk.opens is not None:
-        desk.opens(walk)
-    return desk

@@ -42,7 +42,7 @@ class DeliveryRegister(Protocol):
         ...
 
     def on(self, channel: str, *, since: int) -> tuple[Delivery, ...]:
-        """Those on one channel that were planned or told at `since` or later, in the order in which they were planned."""
+        """Those on one channel that were planned or told at `since` or later, in the order of their planning."""
         ...
 
     def keep(self, deliveries: Sequence[Delivery]) -> None:

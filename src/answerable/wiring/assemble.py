@@ -197,7 +197,7 @@ async def assembled(
                 mandates=SqliteMandateRegister(store),
                 approvals=SqliteApprovalRegister(store),
                 history_register=SqliteHistoryRegister(store),
-                channel=(reach := reach_desk(settings, store)), reach=reach,
+                channel=(reach := reach_desk(settings, store, registry, own.origin)), reach=reach,
                 upstream=upstream,
                 decision_point=compiled(policy_text(registry.current), registry.current),
                 compile_policies=compiled,
@@ -299,7 +299,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(forgetting_tokens, product.tokens)
         tasks.start_soon(kept_announcing, product.events)
-        tasks.start_soon(kept_reaching, product.walk, settings)
+        tasks.start_soon(kept_reaching, product.walk)
         tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
         tasks.start_soon(follow_leases, product.walk)

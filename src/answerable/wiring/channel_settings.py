@@ -187,7 +187,10 @@ def _mail_faults(settings: ChannelSettings) -> Iterator[tuple[str, str]]:
     if settings.email_tls == "none" and host not in _LOOPBACK:
         yield "channels.email_tls", f"{shown(host)} is not loopback: mail goes there over TLS"
     if not is_email(settings.email_from):
-        yield "channels.email_from", "expected the address that mail is from, such as `answerable@example.com`"
+        yield (
+            "channels.email_from",
+            "expected the address that mail is from, such as `answerable@example.com`",
+        )
 
 
 def _push_faults(settings: ChannelSettings) -> Iterator[tuple[str, str]]:

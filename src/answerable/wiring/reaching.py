@@ -14,6 +14,7 @@ from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.delivery import DigestLimits
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.incident.cloud_event import webhook_secret
+from answerable.core.registry.contacts import NO_CONTACTS
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.reach_desk import ReachDesk, ReachLimits
 from answerable.flows.reach_people import reach_always
@@ -24,17 +25,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.adapters.sqlite import SqliteStore
+    from answerable.core.registry.contacts import Contacts
     from answerable.flows.walk import Walk
     from answerable.ports.message_channel import MessageChannel
+    from answerable.ports.registry_store import RegistryStore
     from answerable.wiring.setting_tree import Settings
 
 ANSWER_SECONDS_SPARE: Final = 0.9
 """Of the time of a try, for one answer: so that what is silent is told from what is slow."""
 
 
-def reach_desk(settings: Settings, store: SqliteStore) -> ReachDesk:
+def reach_desk(settings: Settings, store: SqliteStore, registry: RegistryStore, origin: str) -> ReachDesk:
     """The desk without its channels, which `kept_reaching` opens: what is wrong with them keeps nobody from stopping
-    anything without a server."""
+    anything without a server. origin: of the log."""
     wanted = settings.channels
     return ReachDesk(
         register=SqliteDeliveryRegister(store),
@@ -44,56 +47,49 @@ def reach_desk(settings: Settings, store: SqliteStore) -> ReachDesk:
             digest=DigestLimits(messages_max=wanted.messages_max, window_ms=wanted.digest_seconds * 1000),
             try_seconds_max=wanted.try_seconds_max,
         ),
-        opens=partial(open_channels, settings=settings),
+        opens=partial(_open_channels, settings=settings, registry=registry, origin=origin),
     )
 
 
-def open_channels(walk: Walk, settings: Settings) -> None:
-    """Give the desk the channels that its routes name. Raises Unavailable (`secret.*`), Malformed (`secret.*`,
-    `webhook.secret`, `event_post.authorities`, `channels.authorities`)."""
-    desk, wanted = walk.reach, settings.channels
-    if desk is None or not desk.routes:
+async def kept_reaching(walk: Walk) -> None:
+    """Tell people until cancelled. Where nobody is listed there is nothing to tell.
+
+    Raises at once: Unavailable (`secret.*`), Malformed (`secret.*`, `webhook.secret`, `event_post.authorities`).
+    """
+    if walk.reach is not None:
+        walk.reach.open_channels()
+    await reach_always(walk)
+
+
+def _open_channels(desk: ReachDesk, *, settings: Settings, registry: RegistryStore, origin: str) -> None:
+    wanted, named = settings.channels, {route.channel for route in desk.routes}
+    if not named:
         return
     given = secret(wanted.authorities, data=settings.data) if wanted.authorities else b""
-    post = HttpEventPost(
-        answer_seconds_max=wanted.try_seconds_max * ANSWER_SECONDS_SPARE, authorities=given
-    )
+    post = HttpEventPost(answer_seconds_max=wanted.try_seconds_max * ANSWER_SECONDS_SPARE, authorities=given)
     channels: dict[str, MessageChannel] = {}
     addresses: dict[str, Callable[[str], tuple[str, ...]]] = {}
-    named = {route.channel for route in desk.routes}
     if EMAIL in named:
         channels[EMAIL] = SmtpChannel(_mail_server(settings, given))
-        addresses[EMAIL] = lambda name: _emails(walk, name)
+        addresses[EMAIL] = lambda name: _given(_contacts(registry, name).email)
     if SLACK in named:
         token = secret(wanted.slack_token, data=settings.data).decode("ascii", "replace").strip()
         channels[SLACK] = SlackChannel(post, token=token, url=wanted.slack_url.rstrip("/"))
-        addresses[SLACK] = lambda name: _slack_users(walk, name)
+        addresses[SLACK] = lambda name: _given(_contacts(registry, name).slack[1])
     for hook in hooks_in(wanted):
         if WEBHOOK + hook.name in named:
             key = _hook_secret(settings, hook.name, hook.secret)
-            channels[WEBHOOK + hook.name] = MessageWebhook(
-                post, url=hook.url, secret=key, source=lambda: _source(walk)
-            )
-            addresses[WEBHOOK + hook.name] = _nobody
+            source = settings.console.origin or f"urn:answerable:{origin}"
+            channels[WEBHOOK + hook.name] = MessageWebhook(post, url=hook.url, secret=key, source=source)
+            addresses[WEBHOOK + hook.name] = lambda _name: ()
     desk.channels, desk.addresses = channels, addresses
-
-
-async def kept_reaching(walk: Walk, settings: Settings) -> None:
-    """Tell people until cancelled. Where nobody is listed there is nothing to tell. Raises as `open_channels`, at
-    once."""
-    open_channels(walk, settings)
-    await reach_always(walk)
 
 
 def _mail_server(settings: Settings, authorities: bytes) -> SmtpServer:
     wanted = settings.channels
     host, port = server_in(wanted)
-    try:
-        context = ssl.create_default_context(cadata=authorities.decode("ascii") or None)
-    except (ssl.SSLError, ValueError):
-        raise Malformed(
-            "`channels.authorities` refers to certificates in PEM", code="channels.authorities"
-        ) from None
+    # What is no PEM was found out when the same was opened for HTTP.
+    context = ssl.create_default_context(cadata=authorities.decode("ascii") or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     password = secret(wanted.email_password, data=settings.data) if wanted.email_password else b""
     try:
@@ -121,20 +117,10 @@ def _hook_secret(settings: Settings, name: str, reference: str) -> bytes:
         raise Malformed(f"webhook `{name}`: {fault.message}", code=fault.code) from None
 
 
-def _emails(walk: Walk, name: str) -> tuple[str, ...]:
-    person = walk.registry.current.principals.get(PrincipalId(name))
-    return (person.contacts.email,) if person is not None and person.contacts.email else ()
+def _contacts(registry: RegistryStore, name: str) -> Contacts:
+    person = registry.current.principals.get(PrincipalId(name))
+    return person.contacts if person is not None else NO_CONTACTS
 
 
-def _slack_users(walk: Walk, name: str) -> tuple[str, ...]:
-    person = walk.registry.current.principals.get(PrincipalId(name))
-    return (person.contacts.slack[1],) if person is not None and person.contacts.slack[1] else ()
-
-
-def _nobody(_name: str) -> tuple[str, ...]:
-    return ()
-
-
-def _source(walk: Walk) -> str:
-    origins = walk.passkeys.origins if walk.passkeys is not None else ()
-    return origins[0] if origins else f"urn:answerable:{walk.ledger.origin}"
+def _given(address: str) -> tuple[str, ...]:
+    return (address,) if address else ()

@@ -75,8 +75,14 @@ def test_nothing_is_on_by_itself():
         ('email_server = "mail.example.com"', "channels.email_server"),
         ('email_server = "mail.example.com:99999"', "channels.email_server"),
         ('email_server = "mail.example.com:25"', "channels.email_from"),
-        ('email_server = "m.example:25"\nemail_from = "a@b.example\\r\\nBcc: x@y.example"', "channels.email_from"),
-        ('email_server = "m.example:25"\nemail_from = "a@b.example"\nemail_tls = "none"', "channels.email_tls"),
+        (
+            'email_server = "m.example:25"\nemail_from = "a@b.example\\r\\nBcc: x@y.example"',
+            "channels.email_from",
+        ),
+        (
+            'email_server = "m.example:25"\nemail_from = "a@b.example"\nemail_tls = "none"',
+            "channels.email_tls",
+        ),
         ('email_tls = "sometimes"', "channels.email_tls"),
         ('email_user = "answerable"', "channels.email_password"),
         ('email_password = "file:x"', "channels.email_user"),

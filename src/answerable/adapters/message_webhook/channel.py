@@ -11,8 +11,6 @@ from answerable.errors import Unavailable
 from answerable.ports.message_channel import Sent
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from answerable.core.approval.message import Message
     from answerable.core.canonical import JSONValue
     from answerable.ports.event_post import EventPost
@@ -23,14 +21,14 @@ class MessageWebhook:
 
     updates: Final = True
 
-    def __init__(self, post: EventPost, *, url: str, secret: bytes, source: Callable[[], str]) -> None:
-        """source: URL of this deployment, as it is known by then."""
+    def __init__(self, post: EventPost, *, url: str, secret: bytes, source: str) -> None:
+        """source: URI of this deployment."""
         self._post, self._url, self._secret, self._source = post, url, secret, source
 
     async def send(self, message: Message, address: str, *, handle: str, now: int) -> Sent:
         """As the port says; the receiver has one address."""
         del address, handle
-        body = _event(message, source=self._source())
+        body = _event(message, source=self._source)
         headers = signed_headers(body, identity=message.id, at=now, secret=self._secret)
         try:
             answer = await self._post.post(self._url, headers, body)

@@ -24,9 +24,9 @@ TlsKind = Literal["starttls", "tls", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SmtpServer:
-    """tls: `starttls` before anything is said, `tls` from the first byte, or `none` for a server on loopback. user: empty
-    for no sign-in. context: whose certificates count. sender: the address that mail is from. answer_seconds_max: how
-    long it may be silent."""
+    """tls: `starttls` before anything is said, `tls` from the first byte, or `none` for a server on loopback. user:
+    empty for no sign-in. context: whose certificates count. sender: the address that mail is from.
+    answer_seconds_max: how long it may be silent."""
 
     host: str
     port: int

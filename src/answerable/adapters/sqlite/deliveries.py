@@ -44,7 +44,9 @@ class SqliteDeliveryRegister:
         rows = self._store.rows(query, (channel,))
         if not rows:
             with self._store.write() as connection:
-                connection.execute("INSERT OR IGNORE INTO channels (name, since) VALUES (?, ?)", (channel, now))
+                connection.execute(
+                    "INSERT OR IGNORE INTO channels (name, since) VALUES (?, ?)", (channel, now)
+                )
             rows = self._store.rows(query, (channel,))
         since, attempts, next_at, error, sent, missed, left_out = rows[0]
         return ChannelState(
@@ -79,9 +81,7 @@ class SqliteDeliveryRegister:
     def forget(self, *, before: int) -> int:
         """As the port says."""
         with self._store.write() as connection:
-            return connection.execute(
-                "DELETE FROM deliveries WHERE max(made_at, at) < ?", (before,)
-            ).rowcount
+            return connection.execute("DELETE FROM deliveries WHERE max(made_at, at) < ?", (before,)).rowcount
 
     def claim(self, channel: str, *, now: int, until: int) -> bool:
         """As the port says."""

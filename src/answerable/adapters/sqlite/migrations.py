@@ -248,10 +248,11 @@ MIGRATIONS: Final[Migrations] = (
             busy_until INTEGER NOT NULL DEFAULT 0
         ) STRICT, WITHOUT ROWID""",
         """CREATE TABLE deliveries (
-            number INTEGER PRIMARY KEY AUTOINCREMENT, about TEXT NOT NULL, channel TEXT NOT NULL, receiver TEXT NOT NULL,
-            made_at INTEGER NOT NULL, told TEXT NOT NULL, at INTEGER NOT NULL, attempts INTEGER NOT NULL,
-            next_at INTEGER NOT NULL, handle TEXT NOT NULL, missed INTEGER NOT NULL CHECK (missed IN (0, 1)),
-            error TEXT NOT NULL, body TEXT NOT NULL, UNIQUE (about, channel, receiver)
+            number INTEGER PRIMARY KEY AUTOINCREMENT, about TEXT NOT NULL, channel TEXT NOT NULL,
+            receiver TEXT NOT NULL, made_at INTEGER NOT NULL, told TEXT NOT NULL, at INTEGER NOT NULL,
+            attempts INTEGER NOT NULL, next_at INTEGER NOT NULL, handle TEXT NOT NULL,
+            missed INTEGER NOT NULL CHECK (missed IN (0, 1)), error TEXT NOT NULL, body TEXT NOT NULL,
+            UNIQUE (about, channel, receiver)
         ) STRICT""",
         "CREATE INDEX deliveries_channel ON deliveries (channel, max(made_at, at))",
     ),

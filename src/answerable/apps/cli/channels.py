@@ -23,11 +23,9 @@ To = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the noun."""
-    group = typer.Typer(
-        no_args_is_help=True, help="Channels: how people hear that an action waits for them."
-    )
+    group = typer.Typer(no_args_is_help=True, help="Channels: how people hear that an action waits for them.")
     command(group, "list", reads=True)(list_channels)
-    command(group, "test", reads=True)(test)
+    command(group, "test", reads=True)(send_test)
     app.add_typer(group, name="channel")
 
 
@@ -60,7 +58,7 @@ def list_channels(shell: Shell) -> int | None:
     return down
 
 
-def test(shell: Shell, channel: Name, to: To = "") -> int | None:
+def send_test(shell: Shell, channel: Name, to: To = "") -> int | None:
     """Send a test message now.
 
     Exit code 5 when the other side did not take it.

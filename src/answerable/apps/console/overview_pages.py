@@ -66,9 +66,7 @@ async def _silent(walk: Walk) -> list[dict[str, str]]:
     """Channels on which nobody can be told just now that something waits for them."""
     try:
         return [
-            {"name": one.name, "why": one.state.error}
-            for one in await channels_seen(walk)
-            if one.state.error
+            {"name": one.name, "why": one.state.error} for one in await channels_seen(walk) if one.state.error
         ]
     except AnswerableError as error:
         return [{"name": "every channel", "why": error.message}]

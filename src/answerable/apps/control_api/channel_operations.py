@@ -37,7 +37,7 @@ async def list_channels(call: Call) -> Answer:
     return page_of(call, await channels_seen(call.walk), name=lambda one: one.name, render=_channel)
 
 
-async def test(call: Call) -> Answer:
+async def send_test(call: Call) -> Answer:
     """Send a test message now."""
     body = call.members("person")
     person = body.text("person", chars_max=NAME_CHARS_MAX) if body.has("person") else ""
@@ -136,7 +136,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         summary="Send a test message to a person, or to the place that a channel has",
         body="ChannelTest",
         answer="ChannelTested",
-        run=test,
+        run=send_test,
     ),
     Operation(
         id="list_told",

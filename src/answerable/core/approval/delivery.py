@@ -89,7 +89,9 @@ def told(delivery: Delivery, what: Told, *, now: int, handle: str) -> Delivery:
 
 def missed(delivery: Delivery, *, why: str = "") -> Delivery:
     """It never will be told."""
-    return replace(delivery, missed=True, error=(why or delivery.error or "it ended before")[:ERROR_CHARS_MAX])
+    return replace(
+        delivery, missed=True, error=(why or delivery.error or "it ended before")[:ERROR_CHARS_MAX]
+    )
 
 
 def put_together(

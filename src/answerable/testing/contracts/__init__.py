@@ -13,6 +13,10 @@ from answerable.testing.contracts.authority_register import (
 )
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
+from answerable.testing.contracts.delivery_register import (
+    DeliveryRegisterContract,
+    DurableDeliveryRegisterContract,
+)
 from answerable.testing.contracts.drill_register import DrillRegisterContract, DurableDrillRegisterContract
 from answerable.testing.contracts.event_register import (
     DurableEventRegisterContract,
@@ -64,10 +68,12 @@ __all__ = [
     "AuthorityRegisterContract",
     "BundleEndpointContract",
     "CredentialIssuerContract",
+    "DeliveryRegisterContract",
     "DrillRegisterContract",
     "DurableApprovalRegisterContract",
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
+    "DurableDeliveryRegisterContract",
     "DurableDrillRegisterContract",
     "DurableEventRegisterContract",
     "DurableFiguresRegisterContract",
