@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.notice import Notice
     from answerable.ports.delivery_register import DeliveryRegister
     from answerable.ports.message_channel import MessageChannel
+    from answerable.ports.push_register import PushRegister
 
 EVERYBODY: Final = "*"
 THE_REQUESTER: Final = "@requester"
@@ -47,13 +48,22 @@ class ReachLimits:
     try_seconds_max: float = 20.0
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushSide:
+    """key: by which this server is known to browsers, base64url. hosts: of push services that a device may name."""
+
+    register: PushRegister
+    key: str
+    hosts: tuple[str, ...]
+
+
 @dataclass(slots=True, kw_only=True)
 class ReachDesk:
     """Implements ports.approval_channel.ApprovalChannel: it remembers what is new and wakes who tells it.
 
     addresses: by channel, how a person is reached there; empty where they are not. name_answerers: channels on which it
-    is said who answered. notices: that are not put down yet. lost: those that were not even kept. fault: why nothing is
-    told, where the settings cannot be used.
+    is said who answered. notices: that are not put down yet. lost: those that were not even kept. opens: gives the desk
+    its channels. push: for devices of people; None where they are told on none.
     """
 
     register: DeliveryRegister
@@ -66,6 +76,7 @@ class ReachDesk:
     notices: deque[Notice] = field(default_factory=deque)
     lost: int = 0
     opens: Callable[[ReachDesk], None] | None = None
+    push: PushSide | None = None
 
     def announce(self, approval: Approval) -> None:
         """As the port says: the approval is in its register, where it is found."""

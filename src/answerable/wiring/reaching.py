@@ -7,18 +7,22 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.event_http import HttpEventPost
+from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.message_webhook import MessageWebhook
 from answerable.adapters.slack import SlackChannel
 from answerable.adapters.smtp import SmtpChannel, SmtpServer
-from answerable.adapters.sqlite import SqliteDeliveryRegister
+from answerable.adapters.sqlite import SqliteDeliveryRegister, SqlitePushRegister
+from answerable.adapters.system import SystemEntropy
+from answerable.adapters.web_push import WebPushChannel, vapid_key
 from answerable.core.approval.delivery import DigestLimits
+from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.incident.cloud_event import webhook_secret
 from answerable.core.registry.contacts import NO_CONTACTS
 from answerable.errors import Malformed, Unavailable
-from answerable.flows.reach_desk import ReachDesk, ReachLimits
+from answerable.flows.reach_desk import PushSide, ReachDesk, ReachLimits
 from answerable.flows.reach_people import reach_always
-from answerable.wiring.channel_settings import EMAIL, SLACK, WEBHOOK, hooks_in, routes_in, server_in
+from answerable.wiring.channel_settings import EMAIL, PUSH, SLACK, WEBHOOK, hooks_in, routes_in, server_in
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from answerable.ports.registry_store import RegistryStore
     from answerable.wiring.setting_tree import Settings
 
+PUSH_ALGORITHM: Final = "ecdsa-p256-sha256"
 ANSWER_SECONDS_SPARE: Final = 0.9
 """Of the time of a try, for one answer: so that what is silent is told from what is slow."""
 
@@ -47,6 +52,7 @@ def reach_desk(settings: Settings, store: SqliteStore, registry: RegistryStore, 
             digest=DigestLimits(messages_max=wanted.messages_max, window_ms=wanted.digest_seconds * 1000),
             try_seconds_max=wanted.try_seconds_max,
         ),
+        push=_push_side(settings, store),
         opens=partial(_open_channels, settings=settings, registry=registry, origin=origin),
     )
 
@@ -76,6 +82,14 @@ def _open_channels(desk: ReachDesk, *, settings: Settings, registry: RegistrySto
         token = secret(wanted.slack_token, data=settings.data).decode("ascii", "replace").strip()
         channels[SLACK] = SlackChannel(post, token=token, url=wanted.slack_url.rstrip("/"))
         addresses[SLACK] = lambda name: _given(_contacts(registry, name).slack[1])
+    if PUSH in named:
+        key = _push_key(settings)
+        if desk.push is not None:
+            devices = desk.push.register
+            channels[PUSH] = WebPushChannel(
+                post, devices, key=key, contact=wanted.push_contact, hosts=wanted.push_hosts
+            )
+            addresses[PUSH] = lambda name: tuple(one.id for one in devices.of(name))
     for hook in hooks_in(wanted):
         if WEBHOOK + hook.name in named:
             key = _hook_secret(settings, hook.name, hook.secret)
@@ -83,6 +97,25 @@ def _open_channels(desk: ReachDesk, *, settings: Settings, registry: RegistrySto
             channels[WEBHOOK + hook.name] = MessageWebhook(post, url=hook.url, secret=key, source=source)
             addresses[WEBHOOK + hook.name] = lambda _name: ()
     desk.channels, desk.addresses = channels, addresses
+
+
+def _push_side(settings: Settings, store: SqliteStore) -> PushSide | None:
+    if not settings.channels.push:
+        return None
+    try:
+        key = _push_key(settings)
+    except Unavailable:
+        return None  # It is said when the server starts to tell people.
+    return PushSide(
+        register=SqlitePushRegister(store), key=vapid_key(key), hosts=settings.channels.push_hosts
+    )
+
+
+def _push_key(settings: Settings) -> SigningKey:
+    """Devices are bound to it: whoever loses it asks everybody to turn their devices on again."""
+    place = settings.data / "keys" / "web-push.seed"
+    seed = open_or_create_secret(place, count=SEED_BYTES[PUSH_ALGORITHM], entropy=SystemEntropy())
+    return SigningKey(new_private_jwk(PUSH_ALGORITHM, seed))
 
 
 def _mail_server(settings: Settings, authorities: bytes) -> SmtpServer:

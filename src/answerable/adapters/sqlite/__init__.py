@@ -18,6 +18,7 @@ from answerable.adapters.sqlite.mandates import SqliteMandateRegister
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
 from answerable.adapters.sqlite.passkeys import SqlitePasskeyRegister
 from answerable.adapters.sqlite.policies import SqlitePolicyRegister
+from answerable.adapters.sqlite.pushes import SqlitePushRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
@@ -43,6 +44,7 @@ __all__ = [
     "SqliteManifestRegister",
     "SqlitePasskeyRegister",
     "SqlitePolicyRegister",
+    "SqlitePushRegister",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",
     "SqliteSightings",

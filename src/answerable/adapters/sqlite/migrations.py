@@ -256,5 +256,13 @@ MIGRATIONS: Final[Migrations] = (
         ) STRICT""",
         "CREATE INDEX deliveries_channel ON deliveries (channel, max(made_at, at))",
     ),
+    (
+        """CREATE TABLE push_devices (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, person TEXT NOT NULL,
+            endpoint TEXT NOT NULL, key BLOB NOT NULL, secret BLOB NOT NULL, label TEXT NOT NULL,
+            made_at INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE INDEX push_devices_person ON push_devices (person, number)",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

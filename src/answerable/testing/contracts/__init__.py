@@ -51,6 +51,7 @@ from answerable.testing.contracts.passkey_register import (
     PasskeyRegisterContract,
 )
 from answerable.testing.contracts.policy_register import DurablePolicyRegisterContract, PolicyRegisterContract
+from answerable.testing.contracts.push_register import DurablePushRegisterContract, PushRegisterContract
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
 from answerable.testing.contracts.replay_store import ReplayStoreContract, SharedReplayStoreContract
 from answerable.testing.contracts.revocation_register import (
@@ -87,6 +88,7 @@ __all__ = [
     "DurableManifestRegisterContract",
     "DurablePasskeyRegisterContract",
     "DurablePolicyRegisterContract",
+    "DurablePushRegisterContract",
     "DurableRegistryStoreContract",
     "DurableRevocationRegisterContract",
     "DurableSubjectKeysContract",
@@ -105,6 +107,7 @@ __all__ = [
     "ManifestRegisterContract",
     "PasskeyRegisterContract",
     "PolicyRegisterContract",
+    "PushRegisterContract",
     "RegistryStoreContract",
     "ReplayStoreContract",
     "RevocationRegisterContract",
