@@ -10,14 +10,17 @@ import pytest
 from msgspec import structs
 
 from answerable.core.action.outcome import Outcome
+from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.card import is_card_of
 from answerable.core.canonical import freeze, parse
 from answerable.core.containment.hold import Holdable
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import Broken, Refused
-from answerable.flows.govern_action import govern_action
+from answerable.flows.govern_action import gather_facts, govern_action
+from answerable.flows.preview_effect import Governing, preview_effect
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.verify_request import verify_request
 from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import POLICIES, Bench
 from tests.attack.test_shown_answers import found
@@ -228,6 +231,38 @@ async def test_what_policy_would_narrow_is_not_looked_up_as_something_else():
     await house.issue()
     assert "policy would narrow" in why_none(await asked_with(house))
     assert not house.upstream.effects
+
+
+@pytest.mark.requirement("PREVIEW-03")
+async def test_a_caller_who_leaves_while_it_is_looked_up_left_no_question_and_may_ask_again():
+    house = await bench()
+
+    async def leaves(_effect: Any) -> None:
+        scope.cancel()
+        await anyio.sleep_forever()
+
+    house.upstream.before = leaves
+    with anyio.CancelScope() as scope:
+        await house.refund(6000)
+    assert not house.entries(Tag.APPROVAL_ASKED)
+    assert [one["status"] for one in house.entries(Tag.INDETERMINATE)] == ["indeterminate"]
+    assert not house.walk.open_intents
+    assert not house.walk.under_way.asking
+    house.upstream.before = None
+    assert (await asked_with(house))[0][0] == "dry run"
+
+
+@pytest.mark.requirement("PREVIEW-08")
+async def test_places_are_counted_without_any_tool():
+    house = await Bench().registered()
+    await house.issue()
+    action, caller = house.request("refund", {"case": "4711", "amount": 6000})
+    places = structs.replace(
+        verify_request(house.walk, action, caller), destinations=("b.example", "a.example")
+    )
+    governing = Governing(gather_facts, govern_action)
+    lines = await preview_effect(house.walk, governing, places, ApprovalId("a-1"))
+    assert lines == (("goes to", '2: "b.example", "a.example"'),)
 
 
 @pytest.mark.requirement("PREVIEW-03")

@@ -35,6 +35,18 @@ def both() -> list[Any]:
     ]
 
 
+def leased(**read: Any) -> list[Any]:
+    """Behind a broker, with the same credential for both but for this."""
+    found = documents()
+    for one in found:
+        if one["kind"] == "Server":
+            one["spec"] = {"target": "crm-db"}
+        if one["kind"] == "Capability":
+            more = read.get("read", {}) if one["metadata"]["name"] == "crm.read" else {}
+            one["spec"]["lease"] = {"grants": {"rows": 5}, **more}
+    return found
+
+
 def of_no_tool() -> list[Any]:
     """A resource that is read has a preview."""
     read = {
@@ -57,6 +69,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a preview of its own": (both(), "has a preview itself"),
     "no tool": (documents(method="resources/read", target="crm://cases/{case}", arguments=[]), "is no tool"),
     "another credential": (documents(lease={"grants": {"rows": 5}}), "`lease.grants`"),
+    "a lasting credential": (
+        leased(read={"window": "task"}),
+        "would outlive its question",
+    ),
     "too many arguments": (
         documents({"capability": "crm.read", "arguments": {f"a{one}": "case" for one in range(51)}}),
         "at most 50 arguments",
@@ -73,6 +89,7 @@ def test_the_registry_takes_no_preview_that_could_have_an_effect_or_tell_too_muc
     found, told = WRONG[what]
     assert any(told in fault.message for fault in faults_of(found)), [one.message for one in faults_of(found)]
     assert not faults_of(documents())
+    assert not faults_of(leased())
 
 
 @pytest.mark.requirement("PREVIEW-04")
