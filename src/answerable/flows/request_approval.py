@@ -20,6 +20,7 @@ from answerable.flows.hold_to_shown import unlike_shown, void
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, refuse_action
 from answerable.flows.refuse_revoked import judged_now
+from answerable.flows.route_approval import tell_asked
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
@@ -100,7 +101,9 @@ async def _asked(
     preview: Preview,
 ) -> Approval:
     mandate, name = verified.mandate, ApprovalId(walk.entropy.token())
-    expires_at = UnixMillis(min(at + walk.limits.approval_ttl_ms, mandate.expires_at))
+    ends = (at + walk.limits.approval_ttl_ms, mandate.expires_at)
+    # Nobody is asked about what could not be executed any more.
+    expires_at = UnixMillis(min(*ends, *((verified.prepared.expires_at,) if verified.prepared else ())))
     shown = action_object(
         verified,
         decision,
@@ -156,7 +159,7 @@ async def _asked(
         approval = denied
     else:
         # 3. People are told. Best effort: `answerable approval list` shows it in any case.
-        walk.channel.announce(approval)
+        tell_asked(walk, approval)
     if left is not None:
         raise left
     return approval

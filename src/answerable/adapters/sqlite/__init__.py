@@ -7,6 +7,7 @@ from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
 from answerable.adapters.sqlite.citations import SqliteCitationRegister
 from answerable.adapters.sqlite.drills import SqliteDrillRegister
+from answerable.adapters.sqlite.duties import SqliteDutyRegister
 from answerable.adapters.sqlite.events import SqliteEventRegister
 from answerable.adapters.sqlite.figures import SqliteFiguresRegister
 from answerable.adapters.sqlite.history import SqliteHistoryRegister
@@ -17,6 +18,7 @@ from answerable.adapters.sqlite.mandates import SqliteMandateRegister
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
 from answerable.adapters.sqlite.passkeys import SqlitePasskeyRegister
 from answerable.adapters.sqlite.policies import SqlitePolicyRegister
+from answerable.adapters.sqlite.prepared import SqlitePreparedRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
@@ -31,6 +33,7 @@ __all__ = [
     "SqliteAuthorityRegister",
     "SqliteCitationRegister",
     "SqliteDrillRegister",
+    "SqliteDutyRegister",
     "SqliteEventRegister",
     "SqliteFiguresRegister",
     "SqliteHistoryRegister",
@@ -41,6 +44,7 @@ __all__ = [
     "SqliteManifestRegister",
     "SqlitePasskeyRegister",
     "SqlitePolicyRegister",
+    "SqlitePreparedRegister",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",
     "SqliteSightings",

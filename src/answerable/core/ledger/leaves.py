@@ -79,7 +79,8 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     under which another action, which is a sealed field, became this one; absent where it is the one that was asked for.
     preview_of: the approval for whose card the gateway asked this, and not the agent; absent where the agent did.
     reserved: amounts by budget, in order of name; absent for one call. accounts: where they were reserved beside the
-    mandate; absent where nowhere else.
+    mandate; absent where nowhere else. prepared_ref: the outcome of what prepared the object that is executed; absent
+    where none is.
     """
 
     sd: list[str] = msgspec.field(name="_sd")
@@ -109,6 +110,7 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     payload: str
     policy_ref: Reference
     preview_of: str = ""
+    prepared_ref: Reference | None = None
     principal: str
     proof: ProofLeaf
     reserved: dict[str, int] | None = None

@@ -14,6 +14,7 @@ from answerable.testing.contracts.authority_register import (
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from answerable.testing.contracts.drill_register import DrillRegisterContract, DurableDrillRegisterContract
+from answerable.testing.contracts.duty_register import DurableDutyRegisterContract, DutyRegisterContract
 from answerable.testing.contracts.event_register import (
     DurableEventRegisterContract,
     EventRegisterContract,
@@ -47,6 +48,10 @@ from answerable.testing.contracts.passkey_register import (
     PasskeyRegisterContract,
 )
 from answerable.testing.contracts.policy_register import DurablePolicyRegisterContract, PolicyRegisterContract
+from answerable.testing.contracts.prepared_register import (
+    DurablePreparedRegisterContract,
+    PreparedRegisterContract,
+)
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
 from answerable.testing.contracts.replay_store import ReplayStoreContract, SharedReplayStoreContract
 from answerable.testing.contracts.revocation_register import (
@@ -69,6 +74,7 @@ __all__ = [
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
     "DurableDrillRegisterContract",
+    "DurableDutyRegisterContract",
     "DurableEventRegisterContract",
     "DurableFiguresRegisterContract",
     "DurableHistoryRegisterContract",
@@ -81,11 +87,13 @@ __all__ = [
     "DurableManifestRegisterContract",
     "DurablePasskeyRegisterContract",
     "DurablePolicyRegisterContract",
+    "DurablePreparedRegisterContract",
     "DurableRegistryStoreContract",
     "DurableRevocationRegisterContract",
     "DurableSubjectKeysContract",
     "DurableTokenRegisterContract",
     "DurableToolPinRegisterContract",
+    "DutyRegisterContract",
     "EventRegisterContract",
     "FiguresRegisterContract",
     "HistoryRegisterContract",
@@ -99,6 +107,7 @@ __all__ = [
     "ManifestRegisterContract",
     "PasskeyRegisterContract",
     "PolicyRegisterContract",
+    "PreparedRegisterContract",
     "RegistryStoreContract",
     "ReplayStoreContract",
     "RevocationRegisterContract",
