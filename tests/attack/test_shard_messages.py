@@ -223,7 +223,6 @@ def test_no_bytes_make_a_decoder_raise_anything_else(raw):
             continue
 
 
-@pytest.mark.requirement("OBL-05")
 @pytest.mark.requirement("PREPARE-01")
 def test_what_was_prepared_in_another_process_is_told_here_too():
     for told in (
@@ -237,6 +236,7 @@ def test_what_was_prepared_in_another_process_is_told_here_too():
         assert answers.answer_in(reply, "log.example") == structs.replace(answer, log="log.example")
 
 
+@pytest.mark.requirement("OBL-05")
 def test_what_was_narrowed_in_another_process_is_told_here_too():
     for narrowed in (b"", b'{"amount":5000}'):
         answer = Answer(action_id="a-1", outcome=Outcome(status="succeeded"), narrowed=narrowed)
