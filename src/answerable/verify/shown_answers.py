@@ -5,6 +5,7 @@ Laws:
 - it is over the object and the card of the entry that asked, and says what its own entry says;
 - the card is the one that the template makes of the object;
 - the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
+- a review of a broken glass is what `shown_reviews` says;
 - what an intent that used the approval asked for is what the object says.
 
 What is not shown cannot be compared, and is counted. Whose key it is, the registry's entries and those of passkeys say.
@@ -19,6 +20,7 @@ import msgspec
 from msgspec import UNSET
 
 from answerable.core.approval.action_object import object_in
+from answerable.core.approval.break_glass import GLASS
 from answerable.core.approval.card import is_card_of
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
 from answerable.core.approval.token import APPROVAL_TYP, STEP
@@ -30,6 +32,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unverified
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import AnswerLeaf, ApprovalLeaf, ChangeLeaf, IntentLeaf
+from answerable.verify.review_shapes import GlassReviewedLeaf
+from answerable.verify.shown_reviews import ShownReviews
 from answerable.verify.shown_workflows import ShownWorkflows
 
 if TYPE_CHECKING:
@@ -65,6 +69,7 @@ class ShownAnswers:
         self._ran: list[tuple[int, str, dict[str, JSONValue]]] = []
         self._found: list[tuple[int, Fault]] = []
         self._workflows = ShownWorkflows()
+        self._reviews = ShownReviews()
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
@@ -74,6 +79,8 @@ class ShownAnswers:
                 self._take_asked(leaf, fields)
             elif isinstance(leaf, AnswerLeaf):
                 self._take_answer(index, leaf, fields)
+            elif isinstance(leaf, GlassReviewedLeaf):
+                self._reviews.take_review(index, leaf, fields)
             elif isinstance(leaf, ChangeLeaf) and leaf.tag == Tag.REGISTRY_CHANGE:
                 self._workflows.take_change(fields)
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
@@ -84,6 +91,8 @@ class ShownAnswers:
     def faults(self) -> Iterator[tuple[int, Fault]]:
         """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
         yield from self._found
+        yield from self._reviews.faults(self._asked)
+        self.unread += self._reviews.unread
         for index, leaf, said in self._said:
             if said.approval != leaf.approval or said.verdict != leaf.verdict:
                 yield index, Fault("approval.answer", "the answer says something else than its entry")
@@ -115,9 +124,11 @@ class ShownAnswers:
         self._asked[leaf.approval] = (shown, card)
 
     def _take_answer(self, index: int, leaf: AnswerLeaf, fields: Mapping[str, bytes]) -> None:
-        if "token" not in fields:
+        token = msgspec.json.decode(fields["token"], type=str) if "token" in fields else ""
+        if leaf.verdict == GLASS:
+            self._reviews.take_broken(leaf, token)
+        if not token:
             return
-        token = msgspec.json.decode(fields["token"], type=str)
         if is_by_passkey(token):
             kept = verify_kept(token)
             said = _Said(
