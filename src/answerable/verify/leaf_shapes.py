@@ -109,11 +109,13 @@ class IntentLeaf(Leaf):
     method: str | UnsetType = UNSET
     narrowed: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
+    preview_of: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     reserved: Amounts | UnsetType = UNSET
     server: str | UnsetType = UNSET
     tier: Count | UnsetType = UNSET
     tool_ref: Reference | UnsetType = UNSET
+    prepared_ref: Reference | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
 
 
@@ -150,6 +152,7 @@ class RefusalLeaf(Leaf):
     method: str | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
     policy_set: str | UnsetType = UNSET
+    preview_of: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     server: str | UnsetType = UNSET
     tier: Count | UnsetType = UNSET
