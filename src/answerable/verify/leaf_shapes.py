@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.ledger.tags import Tag
+from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
 from answerable.verify.drill_shapes import DrillLeaf
 from answerable.verify.leaf_types import (
     Amounts,
@@ -22,7 +23,6 @@ from answerable.verify.leaf_types import (
 )
 from answerable.verify.lease_shapes import LeaseLeaf
 from answerable.verify.passkey_shapes import PasskeyLeaf, PasskeyRemovedLeaf
-from answerable.verify.review_shapes import GlassReviewedLeaf
 from answerable.verify.stop_shapes import (
     ContainmentReportLeaf,
     HoldLiftedLeaf,
@@ -184,18 +184,6 @@ class ApprovalLeaf(Leaf):
     requirements: list[tuple[str, Count]] | UnsetType = UNSET
     tier: Count | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
-
-
-class AnswerLeaf(Leaf):
-    """Tag 8."""
-
-    approval: str
-    person: str
-    verdict: str
-    digest: Digest | UnsetType = UNSET
-    mandate: str | UnsetType = UNSET
-    state: str | UnsetType = UNSET
-    workflow: str | UnsetType = UNSET
 
 
 class MandateLeaf(Leaf):

@@ -30,9 +30,9 @@ from answerable.core.identity.keys import public_key
 from answerable.core.identity.principal import workflow_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unverified
+from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
 from answerable.verify.leaf_rules import Fault
-from answerable.verify.leaf_shapes import AnswerLeaf, ApprovalLeaf, ChangeLeaf, IntentLeaf
-from answerable.verify.review_shapes import GlassReviewedLeaf
+from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
 from answerable.verify.shown_reviews import ShownReviews
 from answerable.verify.shown_workflows import ShownWorkflows
 

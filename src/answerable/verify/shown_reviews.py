@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from answerable.core.canonical import FrozenJSON
-    from answerable.verify.leaf_shapes import AnswerLeaf
-    from answerable.verify.review_shapes import GlassReviewedLeaf
+    from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.shown_object import shown_whole
 from answerable.errors import Refused
 
 if TYPE_CHECKING:
@@ -63,7 +64,6 @@ def review(
     shell: Shell, id: Id, person: Person, key: KeyFile, verdict: Judgement, comment: Found
 ) -> int | None:
     """Sign what you found of a glass that somebody else broke."""
-    from answerable.apps.cli.approvals import shown_whole
     from answerable.apps.cli.control import segment
     from answerable.core.identity.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key
