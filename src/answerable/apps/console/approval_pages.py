@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 ITEMS_MAX: Final = 50
 """On one page; the rest by `after`, how many to leave out."""
-ROUTED_MAX: Final = 1_000
+ROUTED_MAX: Final = 300
 """Of those that wait, the riskiest and soonest to end, of which it is asked whose turn it is."""
 CRITICAL: Final = 3
 QUICK_REASONS: Final = (
