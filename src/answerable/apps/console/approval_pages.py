@@ -186,6 +186,7 @@ def _row(walk: Walk, one: Approval, person: Principal, route: Route | None) -> d
         "mine": not hindrance(walk, one, person)[0],
         "turn": route is None or person.name in route.turn,
         "next_at": route.next_at if route is not None else None,
+        "quiet": route is not None and not route.turn,
     }
 
 
