@@ -6,6 +6,7 @@ from answerable.adapters.sqlite.agent_uses import SqliteAgentUses
 from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
 from answerable.adapters.sqlite.citations import SqliteCitationRegister
+from answerable.adapters.sqlite.deliveries import SqliteDeliveryRegister
 from answerable.adapters.sqlite.drills import SqliteDrillRegister
 from answerable.adapters.sqlite.duties import SqliteDutyRegister
 from answerable.adapters.sqlite.events import SqliteEventRegister
@@ -18,6 +19,8 @@ from answerable.adapters.sqlite.mandates import SqliteMandateRegister
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
 from answerable.adapters.sqlite.passkeys import SqlitePasskeyRegister
 from answerable.adapters.sqlite.policies import SqlitePolicyRegister
+from answerable.adapters.sqlite.prepared import SqlitePreparedRegister
+from answerable.adapters.sqlite.pushes import SqlitePushRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
@@ -31,6 +34,7 @@ __all__ = [
     "SqliteApprovalRegister",
     "SqliteAuthorityRegister",
     "SqliteCitationRegister",
+    "SqliteDeliveryRegister",
     "SqliteDrillRegister",
     "SqliteDutyRegister",
     "SqliteEventRegister",
@@ -43,6 +47,8 @@ __all__ = [
     "SqliteManifestRegister",
     "SqlitePasskeyRegister",
     "SqlitePolicyRegister",
+    "SqlitePreparedRegister",
+    "SqlitePushRegister",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",
     "SqliteSightings",

@@ -8,6 +8,7 @@ from typing import Literal
 from answerable.core.identity.keys import PublicKey
 from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.registry.capability import ActionKind, ArgumentType, Capability, Sensitivity
+from answerable.core.registry.contacts import NO_CONTACTS, Contacts
 from answerable.core.registry.destination import DestinationType
 from answerable.core.registry.ownership import UNOWNED, Ownership
 from answerable.core.registry.policy_parts import NO_PARTS, PolicyParts
@@ -21,7 +22,7 @@ class Principal:
 
     A disabled one is not in force, and with it what needs it as an owner. oidc: issuer and subject under which an
     OpenID provider knows them. capabilities: what they may give at all, themselves or by a schedule that they own;
-    empty for no such bound.
+    empty for no such bound. contacts: where they are reached.
     """
 
     name: PrincipalId
@@ -31,6 +32,7 @@ class Principal:
     status: Literal["active", "disabled"] = "active"
     oidc: tuple[str, str] | None = None
     capabilities: tuple[str, ...] = ()
+    contacts: Contacts = NO_CONTACTS
 
     def gives(self, capability: str) -> bool:
         """Whether a capability is among what they may give."""
@@ -194,6 +196,27 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """Software of somebody's, and no AI, that may answer approvals in its owner's stead: a change-management system,
+    the check of a payment run.
+
+    groups: for which it answers; no person is in any of them. capabilities: of whose actions, each named. tier_max: the
+    highest tier of an action that it may answer. attestation: as an agent's; only what was measured to be one of these
+    sets answers as this workflow.
+    """
+
+    name: str
+    purpose: str
+    groups: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    tier_max: int = 1
+    keys: tuple[PublicKey, ...] = ()
+    attestation: tuple[tuple[str, ...], ...] = ()
+    status: Literal["active", "disabled"] = "active"
+    ownership: Ownership = UNOWNED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySetDocument:
     """Cedar policy text, and what it declares beside; its schema is generated from that and the capabilities."""
 
@@ -202,5 +225,5 @@ class PolicySetDocument:
     parts: PolicyParts = NO_PARTS
 
 
-Owned = Agent | UseCase | Capability | Application | Schedule | StopRule
+Owned = Agent | UseCase | Capability | Application | Schedule | StopRule | Workflow
 """What somebody must answer for before it is in force."""

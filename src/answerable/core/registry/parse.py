@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from answerable.core.identity.principal import PrincipalId, checked_name
 from answerable.core.registry.capability import Capability
+from answerable.core.registry.contacts import CONTACT_KEYS, contacts_in
 from answerable.core.registry.documents import (
     Agent,
     Application,
@@ -22,6 +23,7 @@ from answerable.core.registry.documents import (
     Schedule,
     Server,
     UseCase,
+    Workflow,
 )
 from answerable.core.registry.duty import Duty
 from answerable.core.registry.fields import Fault, Fields, nearest, type_name
@@ -39,6 +41,7 @@ from answerable.core.registry.spec_policy_set import POLICY_SET_KEYS, policy_set
 from answerable.core.registry.spec_shared import keys_in, matching, name_of, ownership_in, without_nul
 from answerable.core.registry.spec_stop_rule import STOP_RULE_KEYS, stop_rule_in
 from answerable.core.registry.spec_template import TEMPLATE_KEYS, template_in
+from answerable.core.registry.spec_workflow import WORKFLOW_KEYS, workflow_in
 from answerable.core.registry.stop_rule import StopRule
 from answerable.errors import Malformed, shown
 
@@ -61,6 +64,7 @@ Kind = Literal[
     "Schedule",
     "PolicySet",
     "StopRule",
+    "Workflow",
     "Duty",
 ]
 Noun: TypeAlias = (
@@ -74,6 +78,7 @@ Noun: TypeAlias = (
     | Schedule
     | PolicySetDocument
     | StopRule
+    | Workflow
     | Duty
 )
 
@@ -81,7 +86,7 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 TOP_KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
 SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
-    "Principal": ("displayName", "groups", "keys", "oidc", "capabilities", "status"),
+    "Principal": ("displayName", "groups", "keys", "oidc", "capabilities", "status", *CONTACT_KEYS),
     "UseCase": ("purpose", "issuers", "ownership"),
     "Agent": AGENT_KEYS,
     "Server": ("command", "args", "env", "cwd", "url", "target", "callSecondsMax", "vendor", "tenant"),
@@ -91,6 +96,7 @@ SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "Schedule": SCHEDULE_KEYS,
     "PolicySet": POLICY_SET_KEYS,
     "StopRule": STOP_RULE_KEYS,
+    "Workflow": WORKFLOW_KEYS,
     "Duty": DUTY_KEYS,
 }
 
@@ -189,6 +195,7 @@ def _principal(spec: Fields, name: str) -> Principal:
         status=spec.choice("status", statuses, default="active"),
         oidc=oidc_in(spec),
         capabilities=spec.texts("capabilities", check=name_of("capability")),
+        contacts=contacts_in(spec),
     )
 
 
@@ -256,5 +263,6 @@ _READERS: Final[dict[Kind, Callable[[Fields, str], Noun]]] = {
     "Schedule": schedule_in,
     "PolicySet": policy_set_in,
     "StopRule": stop_rule_in,
+    "Workflow": workflow_in,
     "Duty": duty_in,
 }

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Schedule,
         Server,
         UseCase,
+        Workflow,
     )
     from answerable.core.registry.duty import Duty
     from answerable.core.registry.stop_rule import StopRule
@@ -52,6 +53,7 @@ class RegistrySnapshot:
     schedules: Mapping[str, Schedule] = field(default_factory=lambda: MappingProxyType({}))
     policy_sets: Mapping[str, PolicySetDocument] = field(default_factory=lambda: MappingProxyType({}))
     stop_rules: Mapping[str, StopRule] = field(default_factory=lambda: MappingProxyType({}))
+    workflows: Mapping[str, Workflow] = field(default_factory=lambda: MappingProxyType({}))
     duties: Mapping[str, Duty] = field(default_factory=lambda: MappingProxyType({}))
 
     def person_keys(self, name: str) -> tuple[PublicKey, ...]:
