@@ -8,12 +8,13 @@ from answerable.core.approval.delivery import PERSON, PLACE, REQUESTER, Delivery
 from answerable.core.approval.message import message_text, notice_message
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.errors import AnswerableError
-from answerable.flows.answer_approval import agent_owners
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.reach_desk import EVERYBODY, THE_REQUESTER
+from answerable.flows.stand_in import agent_owners
+from answerable.flows.tell_duty import route_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
@@ -25,10 +26,14 @@ ENDED_AGO_MAX: Final = 3_600_000
 
 
 def receivers_of(walk: Walk, approval: Approval, routes: Iterable[Route]) -> tuple[str, ...]:
-    """Everybody to whom the question goes on these routes: those who may answer it, and whose task it is."""
+    """Everybody to whom the question goes on these routes: those who may answer it, and whose task it is.
+
+    Where a group has a duty, it goes to those whose turn it is by now, and to the next ones when it is theirs.
+    """
     asked = {group for one in approval.requirements for group in one.groups}
     found: dict[str, None] = {}
     barred = _barred(walk, approval)
+    turn = _turn(walk, approval, asked)
     for route in routes:
         if route.group == THE_REQUESTER:
             found.update(dict.fromkeys(f"{REQUESTER}{one}" for one in _givers(walk, approval)))
@@ -36,10 +41,18 @@ def receivers_of(walk: Walk, approval: Approval, routes: Iterable[Route]) -> tup
             found[f"{PLACE}{route.place}"] = None
         elif not route.place:
             groups = asked if route.group == EVERYBODY else asked & {route.group}
-            found.update(
-                dict.fromkeys(f"{PERSON}{one}" for one in _members(walk, groups) if one not in barred)
-            )
+            people = _members(walk, groups) if turn is None else turn(groups)
+            found.update(dict.fromkeys(f"{PERSON}{one}" for one in people if one not in barred))
     return tuple(found)
+
+
+def _turn(walk: Walk, approval: Approval, asked: set[str]) -> Callable[[set[str]], Iterable[str]] | None:
+    """Of some of the groups asked, whose turn it is, who stands in for somebody included; None without a duty."""
+    if not asked & walk.registry.current.duties.keys() or approval.state != "pending":
+        return None
+    turn = route_of(walk, approval).turn
+    outside = set(turn).difference(_members(walk, asked))
+    return lambda groups: [one for one in turn if groups and one in outside.union(_members(walk, groups))]
 
 
 def receivers_of_notice(walk: Walk, notice: Notice, routes: Iterable[Route]) -> tuple[str, ...]:

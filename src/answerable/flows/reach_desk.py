@@ -11,10 +11,11 @@ import anyio
 from answerable.core.approval.delivery import DigestLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
+    from answerable.core.identity.principal import PrincipalId
     from answerable.ports.delivery_register import DeliveryRegister
     from answerable.ports.message_channel import MessageChannel
     from answerable.ports.push_register import PushRegister
@@ -78,9 +79,9 @@ class ReachDesk:
     opens: Callable[[ReachDesk], None] | None = None
     push: PushSide | None = None
 
-    def announce(self, approval: Approval) -> None:
-        """As the port says: the approval is in its register, where it is found."""
-        del approval
+    def announce(self, approval: Approval, *, to: Sequence[PrincipalId] | None = None, step: int = 0) -> None:
+        """As the port says: the approval is in its register, where it is found, and whose turn it is with it."""
+        del approval, to, step
         self.wake()
 
     def notify(self, notice: Notice) -> None:

@@ -20,25 +20,32 @@ from answerable.flows.hold_to_shown import unlike_shown, void
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, refuse_action
 from answerable.flows.refuse_revoked import judged_now
+from answerable.flows.route_approval import tell_asked
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.decision import Decision
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.runs import Run
+    from answerable.flows.preview_effect import Preview
     from answerable.flows.walk import Walk
 
 
 async def request_approval(
-    walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis
+    walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis, preview: Preview
 ) -> Approval:
     """The approval this action waits for: the one asked for by the same agent, mandate and digest, or a new one.
 
     One that asks for other people than policy does by now, about another subject, or that showed another action object
     than there would be now, is void, and people are asked anew. Raises Refused, recorded: `approval.denied` while a no
-    of people to this very question holds, `approval.too_many` when the agent has too many waiting; and Unavailable.
+    of people to this very question holds, `approval.too_many` when the agent has too many waiting, `preview.deferred`
+    for what was asked for a card; and Unavailable. preview: what the card says beside, asked for each new question.
     """
     mandate, asking = verified.mandate, walk.under_way.asking
+    if verified.request.preview_of:
+        # Nobody is asked about what would only tell them what they are asked about.
+        no = no_from(Refused("a preview waits for nobody", code="preview.deferred"), verified)
+        raise await refuse_action(walk, verified.request, verified.caller, no)
     key = (verified.caller.agent, mandate.id, verified.request.action.digest)
     # Of those who ask for the same at the same time one writes it down; the others wait for it and find its approval.
     while (first := asking.get(key)) is not None:
@@ -67,7 +74,7 @@ async def request_approval(
         raise await refuse_action(walk, verified.request, verified.caller, no)
     asking[key] = done = Event()
     try:
-        return await _asked(walk, verified, decision, at=at, noted=noted)
+        return await _asked(walk, verified, decision, at=at, noted=noted, preview=preview)
     finally:
         del asking[key]
         done.set()
@@ -85,11 +92,18 @@ def told_no(approval: Approval) -> Refused:
 
 
 async def _asked(
-    walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis, noted: tuple[str, ...]
+    walk: Walk,
+    verified: VerifiedRequest,
+    decision: Decision,
+    *,
+    at: UnixMillis,
+    noted: tuple[str, ...],
+    preview: Preview,
 ) -> Approval:
-    mandate = verified.mandate
-    name = ApprovalId(walk.entropy.token())
-    expires_at = UnixMillis(min(at + walk.limits.approval_ttl_ms, mandate.expires_at))
+    mandate, name = verified.mandate, ApprovalId(walk.entropy.token())
+    ends = (at + walk.limits.approval_ttl_ms, mandate.expires_at)
+    # Nobody is asked about what could not be executed any more.
+    expires_at = UnixMillis(min(*ends, *((verified.prepared.expires_at,) if verified.prepared else ())))
     shown = action_object(
         verified,
         decision,
@@ -114,7 +128,7 @@ async def _asked(
         created_at=at,
         expires_at=expires_at,
         shown=shown,
-        card=card_of(shown),
+        card=card_of(shown, preview=await preview(verified, name)),
         claimed=verified.request.reason,
         names=judged_now(walk, verified).names,
     )
@@ -145,7 +159,7 @@ async def _asked(
         approval = denied
     else:
         # 3. People are told. Best effort: `answerable approval list` shows it in any case.
-        walk.channel.announce(approval)
+        tell_asked(walk, approval)
     if left is not None:
         raise left
     return approval

@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.ledger.tags import Tag
 from answerable.verify.drill_shapes import DrillLeaf
+from answerable.verify.duty_shapes import AnsweredFor, DutyLeaf, EscalatedLeaf
 from answerable.verify.leaf_types import (
     Amounts,
     Compared,
@@ -22,6 +23,7 @@ from answerable.verify.leaf_types import (
 )
 from answerable.verify.lease_shapes import LeaseLeaf
 from answerable.verify.passkey_shapes import PasskeyLeaf, PasskeyRemovedLeaf
+from answerable.verify.review_shapes import GlassReviewedLeaf
 from answerable.verify.stop_shapes import (
     ContainmentReportLeaf,
     HoldLiftedLeaf,
@@ -108,11 +110,13 @@ class IntentLeaf(Leaf):
     method: str | UnsetType = UNSET
     narrowed: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
+    preview_of: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     reserved: Amounts | UnsetType = UNSET
     server: str | UnsetType = UNSET
     tier: Count | UnsetType = UNSET
     tool_ref: Reference | UnsetType = UNSET
+    prepared_ref: Reference | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
 
 
@@ -149,6 +153,7 @@ class RefusalLeaf(Leaf):
     method: str | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
     policy_set: str | UnsetType = UNSET
+    preview_of: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     server: str | UnsetType = UNSET
     tier: Count | UnsetType = UNSET
@@ -183,14 +188,17 @@ class ApprovalLeaf(Leaf):
 
 
 class AnswerLeaf(Leaf):
-    """Tag 8."""
+    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`."""
 
     approval: str
     person: str
     verdict: str
     digest: Digest | UnsetType = UNSET
+    duty: AnsweredFor | UnsetType = UNSET
+    duty_ref: Reference | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     state: str | UnsetType = UNSET
+    workflow: str | UnsetType = UNSET
 
 
 class MandateLeaf(Leaf):
@@ -392,4 +400,7 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.LEASE: LeaseLeaf,
     Tag.PASSKEY: PasskeyLeaf,
     Tag.PASSKEY_REMOVED: PasskeyRemovedLeaf,
+    Tag.GLASS_REVIEWED: GlassReviewedLeaf,
+    Tag.APPROVAL_ESCALATED: EscalatedLeaf,
+    Tag.DUTY: DutyLeaf,
 }

@@ -92,9 +92,9 @@ def _open_channels(desk: ReachDesk, *, settings: Settings, registry: RegistrySto
             addresses[PUSH] = lambda name: tuple(one.id for one in devices.of(name))
     for hook in hooks_in(wanted):
         if WEBHOOK + hook.name in named:
-            key = _hook_secret(settings, hook.name, hook.secret)
+            signs = _hook_secret(settings, hook.name, hook.secret)
             source = settings.console.origin or f"urn:answerable:{origin}"
-            channels[WEBHOOK + hook.name] = MessageWebhook(post, url=hook.url, secret=key, source=source)
+            channels[WEBHOOK + hook.name] = MessageWebhook(post, url=hook.url, secret=signs, source=source)
             addresses[WEBHOOK + hook.name] = lambda _name: ()
     desk.channels, desk.addresses = channels, addresses
 

@@ -8,6 +8,7 @@ from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
 from answerable.adapters.sqlite.citations import SqliteCitationRegister
 from answerable.adapters.sqlite.deliveries import SqliteDeliveryRegister
 from answerable.adapters.sqlite.drills import SqliteDrillRegister
+from answerable.adapters.sqlite.duties import SqliteDutyRegister
 from answerable.adapters.sqlite.events import SqliteEventRegister
 from answerable.adapters.sqlite.figures import SqliteFiguresRegister
 from answerable.adapters.sqlite.history import SqliteHistoryRegister
@@ -18,6 +19,7 @@ from answerable.adapters.sqlite.mandates import SqliteMandateRegister
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
 from answerable.adapters.sqlite.passkeys import SqlitePasskeyRegister
 from answerable.adapters.sqlite.policies import SqlitePolicyRegister
+from answerable.adapters.sqlite.prepared import SqlitePreparedRegister
 from answerable.adapters.sqlite.pushes import SqlitePushRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
@@ -34,6 +36,7 @@ __all__ = [
     "SqliteCitationRegister",
     "SqliteDeliveryRegister",
     "SqliteDrillRegister",
+    "SqliteDutyRegister",
     "SqliteEventRegister",
     "SqliteFiguresRegister",
     "SqliteHistoryRegister",
@@ -44,6 +47,7 @@ __all__ = [
     "SqliteManifestRegister",
     "SqlitePasskeyRegister",
     "SqlitePolicyRegister",
+    "SqlitePreparedRegister",
     "SqlitePushRegister",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",

@@ -241,6 +241,26 @@ MIGRATIONS: Final[Migrations] = (
         ) STRICT""",
     ),
     (
+        """CREATE TABLE prepared (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, agent TEXT NOT NULL,
+            digest TEXT NOT NULL, expires_at INTEGER NOT NULL, used_by TEXT NOT NULL, body BLOB NOT NULL,
+            content BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX prepared_of_agent ON prepared (agent, digest)",
+        "CREATE INDEX prepared_expiry ON prepared (expires_at)",
+    ),
+    (
+        """CREATE TABLE duty_marks (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, approval TEXT NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('view', 'told')), who TEXT NOT NULL, step INTEGER NOT NULL,
+            at INTEGER NOT NULL, UNIQUE (approval, kind, who, step)
+        ) STRICT""",
+        """CREATE TABLE duty_delegations (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body BLOB NOT NULL,
+            until INTEGER NOT NULL, ended_at INTEGER NOT NULL
+        ) STRICT""",
+    ),
+    (
         """CREATE TABLE channels (
             name TEXT PRIMARY KEY, since INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
             next_at INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '', sent INTEGER NOT NULL DEFAULT 0,

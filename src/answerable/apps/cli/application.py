@@ -18,6 +18,7 @@ from answerable.apps.cli import (
     credentials,
     decisions,
     drills,
+    duties,
     evidence,
     holds,
     keys,
@@ -102,6 +103,7 @@ def command_line(offline: Offline) -> typer.Typer:
     streams.register(app)
     stop_rules.register(app)
     approvals.register(app)
+    duties.register(app)
     channels.register(app)
     ledger.register(app)
     stats.register(app)

@@ -31,6 +31,8 @@ def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]
         *claimed_fields(request, verified.caller),
         *internal_fields(decision.all_reasons),
     ]
+    if verified.prepared is not None:
+        fields.append((b"prepared", encode(verified.prepared.link())))
     if decision.obligations:
         fields.append((b"obligations", encode([*decision.obligations])))
     if decision.question:
@@ -97,3 +99,15 @@ def content_field(name: str, content: bytes, *, digest_only: bool) -> Field:
 def _digest_only(decision: Decision) -> bool:
     """Whatever comes here was understood, for nothing else is done or asked."""
     return duties_of(decision.all_obligations).log == "digest"
+
+
+def in_place_members(answer: Answer, of: str) -> dict[str, JSONValue]:
+    """What the leaf of an answer says of whom it was given for, and where that is on record. of: pseudonym."""
+    place = answer.in_place_of
+    if place is None:
+        return {}
+    log: dict[str, JSONValue] = {"log": place.log} if place.log else {}
+    return {
+        "duty": {"delegation": place.delegation, "group": place.group, "of": of},
+        "duty_ref": {"entry": place.entry, "leaf": place.leaf, **log},
+    }

@@ -18,6 +18,7 @@ from answerable.testing.contracts.delivery_register import (
     DurableDeliveryRegisterContract,
 )
 from answerable.testing.contracts.drill_register import DrillRegisterContract, DurableDrillRegisterContract
+from answerable.testing.contracts.duty_register import DurableDutyRegisterContract, DutyRegisterContract
 from answerable.testing.contracts.event_register import (
     DurableEventRegisterContract,
     EventRegisterContract,
@@ -51,6 +52,10 @@ from answerable.testing.contracts.passkey_register import (
     PasskeyRegisterContract,
 )
 from answerable.testing.contracts.policy_register import DurablePolicyRegisterContract, PolicyRegisterContract
+from answerable.testing.contracts.prepared_register import (
+    DurablePreparedRegisterContract,
+    PreparedRegisterContract,
+)
 from answerable.testing.contracts.push_register import DurablePushRegisterContract, PushRegisterContract
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
 from answerable.testing.contracts.replay_store import ReplayStoreContract, SharedReplayStoreContract
@@ -76,6 +81,7 @@ __all__ = [
     "DurableAuthorityRegisterContract",
     "DurableDeliveryRegisterContract",
     "DurableDrillRegisterContract",
+    "DurableDutyRegisterContract",
     "DurableEventRegisterContract",
     "DurableFiguresRegisterContract",
     "DurableHistoryRegisterContract",
@@ -88,12 +94,14 @@ __all__ = [
     "DurableManifestRegisterContract",
     "DurablePasskeyRegisterContract",
     "DurablePolicyRegisterContract",
+    "DurablePreparedRegisterContract",
     "DurablePushRegisterContract",
     "DurableRegistryStoreContract",
     "DurableRevocationRegisterContract",
     "DurableSubjectKeysContract",
     "DurableTokenRegisterContract",
     "DurableToolPinRegisterContract",
+    "DutyRegisterContract",
     "EventRegisterContract",
     "FiguresRegisterContract",
     "HistoryRegisterContract",
@@ -107,6 +115,7 @@ __all__ = [
     "ManifestRegisterContract",
     "PasskeyRegisterContract",
     "PolicyRegisterContract",
+    "PreparedRegisterContract",
     "PushRegisterContract",
     "RegistryStoreContract",
     "ReplayStoreContract",
