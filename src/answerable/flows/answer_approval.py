@@ -213,6 +213,8 @@ async def _recorded(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
 ) -> Approval:
     place = in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
+    # What a workflow answers is in its own groups: a person stands in, and no program of theirs.
+    place = None if answer.workflow else place
     if place is not None:
         answer = replace(answer, groups=(*answer.groups, place.group), in_place_of=place)
     if answer.verdict != "deny" and answer.by == schedule_owner(approval.principal, walk.registry.current):
