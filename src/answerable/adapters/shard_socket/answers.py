@@ -8,8 +8,8 @@ import msgspec
 
 from answerable.adapters.shard_socket.messages import Contained, Digest, Failed, Going, Traced
 from answerable.core.action.outcome import Outcome, OutcomeStatus
+from answerable.core.approval.approval import NOTHING_SHOWN, Approval, ApprovalId, ApprovalState
 from answerable.core.approval.approval import Answer as PersonsAnswer
-from answerable.core.approval.approval import Approval, ApprovalId, ApprovalState
 from answerable.core.canonical import FrozenJSON, JSONValue, Limits, encode
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -40,8 +40,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     head: bytes | None
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a person answered."""
+class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a person answered. reason, narrower: absent where there is none."""
 
     by: str
     groups: tuple[str, ...]
@@ -49,10 +49,15 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     comment: str
     at: int
     token: str
+    reason: str = ""
+    narrower: str = ""
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """As core.approval.approval.Approval, without what it may be revoked under, which is for the register alone."""
+class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """As core.approval.approval.Approval, without what it may be revoked under, which is for the register alone.
+
+    card: canonical JSON, absent where there is none.
+    """
 
     id: str
     agent: str
@@ -67,6 +72,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     state: ApprovalState
     answers: tuple[Given, ...]
     subject: str
+    card: bytes = b""
 
 
 class Answered(
@@ -218,10 +224,13 @@ def _waiting(approval: Approval) -> Waiting:
                 comment=one.comment,
                 at=one.at,
                 token=one.token,
+                reason=one.reason,
+                narrower=one.narrower,
             )
             for one in approval.answers
         ),
         subject=approval.subject,
+        card=b"" if approval.card == NOTHING_SHOWN else approval.card.bytes,
     )
 
 
@@ -246,8 +255,11 @@ def _approval(waiting: Waiting) -> Approval:
                 comment=one.comment,
                 at=UnixMillis(one.at),
                 token=one.token,
+                reason=one.reason,
+                narrower=one.narrower,
             )
             for one in waiting.answers
         ),
         subject=waiting.subject,
+        card=FrozenJSON.from_canonical(waiting.card) if waiting.card else NOTHING_SHOWN,
     )

@@ -26,6 +26,8 @@ class _AnswerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at: int
     token: str
     credential: str = ""
+    reason: str = ""
+    narrower: str = ""
 
 
 class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +50,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     card: str = ""
     void_because: list[str] = []
     claimed: str = ""
+    proposed: str = ""
 
 
 def body_of(approval: Approval) -> bytes:
@@ -72,6 +75,7 @@ def body_of(approval: Approval) -> bytes:
         **({"card": approval.card.bytes.decode()} if approval.card != NOTHING_SHOWN else {}),
         **({"void_because": list(approval.void_because)} if approval.void_because else {}),
         **({"claimed": approval.claimed} if approval.claimed else {}),
+        **({"proposed": approval.proposed.bytes.decode()} if approval.proposed != NOTHING_SHOWN else {}),
     }
     return encode(row)
 
@@ -107,6 +111,7 @@ def from_body(body: bytes, *, state: str) -> Approval:
         card=_frozen(row.card),
         void_because=tuple(row.void_because),
         claimed=row.claimed,
+        proposed=_frozen(row.proposed),
     )
 
 
@@ -117,6 +122,8 @@ def _frozen(text: str) -> FrozenJSON:
 def _answer_row(answer: Answer) -> JSONValue:
     return {
         **({"credential": answer.credential} if answer.credential else {}),
+        **({"reason": answer.reason} if answer.reason else {}),
+        **({"narrower": answer.narrower} if answer.narrower else {}),
         "by": answer.by,
         "groups": list(answer.groups),
         "verdict": answer.verdict,
@@ -135,4 +142,6 @@ def _answer(row: _AnswerRow) -> Answer:
         at=UnixMillis(row.at),
         token=row.token,
         credential=row.credential,
+        reason=row.reason,
+        narrower=row.narrower,
     )

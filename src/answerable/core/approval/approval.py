@@ -31,7 +31,9 @@ NOTHING_SHOWN: Final = freeze({})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A person's signed answer. token: the JWS as received, or the evidence of a passkey as canonical JSON, whose
-    credential then names it, base64url. groups: the person's groups when they answered."""
+    credential then names it, base64url. groups: the person's groups when they answered. reason: code of a no; empty of
+    a yes, and of answers from before there were codes. narrower: values that are proposed instead, by argument, in
+    canonical JSON."""
 
     by: PrincipalId
     groups: tuple[str, ...]
@@ -40,6 +42,8 @@ class Answer:
     at: UnixMillis
     token: str
     credential: str = ""
+    reason: str = ""
+    narrower: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +56,7 @@ class Approval:
     ended_by: id of the hold that denied it; empty where none did. shown: the action object in its envelope, whose
     digest is the action hash. card: what of it people are shown, whose digest is the rendering hash. void_because: what
     was not as it was shown any more; empty unless it is void. claimed: the agent's own reason, which nothing checks.
+    proposed: the narrower action that whoever denied it would rather be asked about; NOTHING_SHOWN where none is.
     """
 
     id: ApprovalId
@@ -74,6 +79,7 @@ class Approval:
     card: FrozenJSON = NOTHING_SHOWN
     void_because: tuple[str, ...] = ()
     claimed: str = ""
+    proposed: FrozenJSON = NOTHING_SHOWN
 
     def is_about(self, subject: str) -> bool:
         """Whether it was asked about this subject's data: else its entries name the action by another pseudonym."""

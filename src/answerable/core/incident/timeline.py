@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
+from answerable.core.incident.answers_told import answer_details
 from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.drills_told import drill_told
 from answerable.core.incident.handed_on import (
@@ -246,9 +247,7 @@ def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
     verb = {"approve": "approved", "deny": "denied"}.get(str(leaf.get("verdict")), "answered")
     person, approval = named("person", leaf, payload), short(leaf.get("approval"))
     text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
-    comment = payload.get("comment")
-    signed = f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}"
-    return text, (f"comment: {plain(comment)}", signed) if comment else (signed,)
+    return text, answer_details(leaf, payload)
 
 
 def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:

@@ -39,7 +39,20 @@
     }
   }
 
-  async function answer(form, verdict) {
+  // What is proposed instead: new numbers, and of lists the places that are kept.
+  function less(form) {
+    const found = {};
+    for (const one of form.querySelectorAll("[data-less]")) if (one.value !== "") found[one.dataset.less] = Number(one.value);
+    const lists = new Set([...form.querySelectorAll("[data-keep]:not(:checked)")].map((one) => one.dataset.keep));
+    for (const name of lists)
+      found[name] = [...form.querySelectorAll("[data-keep]:checked")]
+        .filter((one) => one.dataset.keep === name)
+        .map((one) => Number(one.value));
+    return found;
+  }
+
+  async function answer(form, pressed) {
+    const verdict = pressed.value;
     const value = (name) => form.elements[name]?.value.trim() ?? "";
     const typed = form.elements.typed;
     if (verdict === "approve" && typed && value("typed") !== typed.dataset.must) {
@@ -47,10 +60,13 @@
       throw new Error(`Type ${typed.dataset.must} to approve this.`);
     }
     const path = `/approvals/${encodeURIComponent(form.dataset.approval)}`;
-    const opened = await post(`${path}/open`, { verdict, rendering: form.dataset.rendering }, true);
-    const comment = [value("reason"), value("comment")].filter(Boolean).join(": ");
+    // The words are taken once, before they are signed: what is written meanwhile is no part of the answer.
+    const said = { verdict, comment: value("comment") };
+    if (verdict === "deny") said.reason = pressed.dataset.reason ?? "";
+    if (said.reason === "narrower") said.narrower = less(form);
+    const opened = await post(`${path}/open`, { ...said, rendering: form.dataset.rendering }, true);
     const signed = await assertion(opened.options);
-    await post(`${path}/answer`, { verdict, comment, nonce: opened.nonce, assertion: signed }, true);
+    await post(`${path}/answer`, { ...said, nonce: opened.nonce, assertion: signed }, true);
     location.reload();
   }
 
@@ -58,7 +74,7 @@
     const form = event.target;
     if (form.matches("form.answer")) {
       event.preventDefault();
-      busy(form, () => answer(form, event.submitter.value));
+      busy(form, () => answer(form, event.submitter));
       return;
     }
     if (form.matches("form.ceremony")) {
