@@ -40,7 +40,10 @@ NO_WORDS: Final = Words()
 
 
 def words_of(verdict: str, *, reason: str = "", comment: str = "", narrower: str = "") -> Words:
-    """The words, if they fit the verdict, `deny` or another. Raises Malformed (`approval.malformed`, `approval.reason`)."""
+    """The words, if they fit the verdict, which is `deny` or another.
+
+    Raises Malformed (`approval.malformed`, `approval.reason`).
+    """
     if len(comment) > COMMENT_CHARS_MAX:
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code=_CODE)
     if len(narrower) > NARROWER_CHARS_MAX:
