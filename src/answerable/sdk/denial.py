@@ -55,7 +55,8 @@ class DeniedByPeople(Refused):
 def denial_in(answer: object) -> Denial | None:
     """What people said, if the answer says that they said no.
 
-    answer: structured content of a result, data of an error, or problem details. Raises Malformed (`denial.malformed`) for a no that does not say what a no says.
+    answer: structured content of a result, data of an error, or problem details. Raises Malformed
+    (`denial.malformed`) for a no that does not say what a no says.
     """
     if not isinstance(answer, dict) or answer.get("code") != CODE or "denial" not in answer:
         return None
