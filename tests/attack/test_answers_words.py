@@ -55,7 +55,7 @@ async def denied(**words: str) -> tuple[Bench, Any, Refused]:
     return bench, asked, told.value
 
 
-@pytest.mark.requirement("ANSWER-01")
+@pytest.mark.requirement("REPLY-01")
 @pytest.mark.parametrize("change", ["reason", "comment", "narrower", "verdict"])
 async def test_words_that_were_not_signed_answer_nothing_by_key_file(change):
     bench, asked = await waiting()
@@ -78,7 +78,7 @@ async def test_words_that_were_not_signed_answer_nothing_by_key_file(change):
     assert told.value.code == "approval.signature"
 
 
-@pytest.mark.requirement("ANSWER-01")
+@pytest.mark.requirement("REPLY-01")
 async def test_a_no_by_passkey_is_no_other_no_and_no_yes():
     bench = await passkey_bench()
     await bench.issue()
@@ -124,7 +124,7 @@ def device_key(device: SoftPasskey) -> str:
     return check_algorithm(device.public_key)
 
 
-@pytest.mark.requirement("ANSWER-01")
+@pytest.mark.requirement("REPLY-01")
 def test_an_old_answer_by_passkey_checks_as_what_it_was_and_as_nothing_more():
     old = of_version_1()
     kept = verify_kept(json.dumps(old))
@@ -134,7 +134,7 @@ def test_an_old_answer_by_passkey_checks_as_what_it_was_and_as_nothing_more():
             verify_kept(json.dumps({**old, **more}))
 
 
-@pytest.mark.requirement("ANSWER-01")
+@pytest.mark.requirement("REPLY-01")
 def test_no_challenge_of_one_version_words_or_verdict_is_that_of_another():
     parts = {"nonce": NONCE, "action": bytes(32), "rendering": bytes([1] * 32)}
     words = (
@@ -148,7 +148,7 @@ def test_no_challenge_of_one_version_words_or_verdict_is_that_of_another():
     assert len(set(made)) == len(made)
 
 
-@pytest.mark.requirement("ANSWER-02")
+@pytest.mark.requirement("REPLY-02")
 def test_each_reason_says_whether_asking_again_can_help():
     assert set(REASONS) == {
         "wrong_target", "too_much", "not_now", "not_needed", "needs_more_information", "suspicious", "narrower",
@@ -163,7 +163,7 @@ def test_each_reason_says_whether_asking_again_can_help():
     assert denial_reason("of-the-future").code == "other"
 
 
-@pytest.mark.requirement("ANSWER-02")
+@pytest.mark.requirement("REPLY-02")
 @pytest.mark.parametrize(
     ("verdict", "words", "code"),
     [
@@ -183,7 +183,7 @@ async def test_words_that_do_not_fit_the_verdict_are_no_answer(verdict, words, c
     assert bench.walk.approvals.find(asked.id).state == "pending"
 
 
-@pytest.mark.requirement("ANSWER-03")
+@pytest.mark.requirement("REPLY-03")
 @pytest.mark.parametrize("reason", [one for one in REASONS if one != "narrower"])
 async def test_the_agent_is_told_why_and_whether_to_ask_again(reason):
     bench, asked, no = await denied(reason=reason, comment="ask Chen first")
@@ -200,7 +200,7 @@ async def test_the_agent_is_told_why_and_whether_to_ask_again(reason):
     assert (entry["denial"], entry["comment"]) == (reason, "ask Chen first")
 
 
-@pytest.mark.requirement("ANSWER-03")
+@pytest.mark.requirement("REPLY-03")
 async def test_later_means_that_the_same_is_asked_about_again_from_then_on():
     bench, asked, no = await denied(reason="not_now")
     assert no.denial is not None
@@ -214,7 +214,7 @@ async def test_later_means_that_the_same_is_asked_about_again_from_then_on():
     assert again.id != asked.id
 
 
-@pytest.mark.requirement("ANSWER-03")
+@pytest.mark.requirement("REPLY-03")
 @pytest.mark.parametrize("version", [MODERN, OLD])
 async def test_over_mcp_a_program_reads_it_and_a_model_does(version):
     _, _, no = await denied(reason="too_much", comment="half of it")
@@ -231,7 +231,7 @@ async def test_over_mcp_a_program_reads_it_and_a_model_does(version):
     assert (code, data["denial"]) == (translate.DENIED, no.denial)
 
 
-@pytest.mark.requirement("ANSWER-03")
+@pytest.mark.requirement("REPLY-03")
 async def test_as_problem_details_and_from_another_process_it_is_the_same():
     _, _, no = await denied(reason="not_now", comment=HOSTILE)
     status, body = problem_details(no, {})
@@ -249,7 +249,7 @@ async def test_as_problem_details_and_from_another_process_it_is_the_same():
             error_in(msgspec.structs.replace(failed, denial=spoilt), "x")
 
 
-@pytest.mark.requirement("ANSWER-03")
+@pytest.mark.requirement("REPLY-03")
 async def test_a_comment_comes_as_data_visible_and_bounded():
     _, _, no = await denied(reason="suspicious", comment=HOSTILE)
     told = json.dumps([no.denial, *no.reasons], ensure_ascii=False)
@@ -260,7 +260,7 @@ async def test_a_comment_comes_as_data_visible_and_bounded():
     assert len(comment_told("\u202e" * COMMENT_CHARS_MAX)) == COMMENT_CHARS_MAX
 
 
-@pytest.mark.requirement("ANSWER-03")
+@pytest.mark.requirement("REPLY-03")
 def test_a_no_that_nobody_gave_a_reason_for_is_told_all_the_same():
     bare = replace(approval(), state="denied")
     assert denial_members(bare)["reason"] == "other"
@@ -268,7 +268,7 @@ def test_a_no_that_nobody_gave_a_reason_for_is_told_all_the_same():
     assert "narrower" not in denial_members(bare)
 
 
-@pytest.mark.requirement("ANSWER-04")
+@pytest.mark.requirement("REPLY-04")
 async def test_the_sdk_raises_a_no_with_its_fields():
     _, asked, no = await denied(reason="not_now", comment="at nine")
     for answer in (
@@ -286,7 +286,7 @@ async def test_the_sdk_raises_a_no_with_its_fields():
         raise_if_denied(other)
 
 
-@pytest.mark.requirement("ANSWER-04")
+@pytest.mark.requirement("REPLY-04")
 @pytest.mark.parametrize(
     "change",
     [

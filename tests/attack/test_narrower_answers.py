@@ -3,40 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
-from hashlib import sha256
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from answerable.adapters.sqlite.approval_rows import body_of, from_body
-from answerable.apps.control_api.application import control_app
 from answerable.apps.mcp_gateway import translate
 from answerable.core.approval.action_object import object_in
 from answerable.core.approval.approval import NOTHING_SHOWN
-from answerable.core.canonical import encode
-from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Refused
 from answerable.flows.narrow_approval import asked_as_proposed, narrowable_of
 from answerable.flows.walk import WalkLimits
 from answerable.sdk.denial import denial_in
-from answerable.sdk.keyfile import create_key
-from answerable.testing import recording_upstream
 from answerable.testing.builders import POLICIES, Bench, bench_documents, with_spending
-from answerable.testing.clock import ManualClock
-from answerable.testing.soft_passkey import SoftPasskey
-from tests.attack.test_console_approvals import answered as answered_at_page
-from tests.attack.test_console_approvals import asked as asked_at_page
-from tests.attack.test_console_approvals import opened
-from tests.control_world import memory_product
 from tests.obligation_world import story
-from tests.typed_lines import typed
 from tests.walk_world import fields_of
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +44,7 @@ async def refused(bench: Bench, amount: int = 9000) -> Refused:
     return told.value
 
 
-@pytest.mark.requirement("ANSWER-06")
+@pytest.mark.requirement("REPLY-06")
 async def test_a_proposal_ends_the_question_and_its_own_question_is_answered_over_its_own_card():
     bench, old = await narrowed(comment="half is enough")
     assert (old.state, old.answers[0].reason) == ("denied", "narrower")
@@ -89,7 +71,7 @@ async def test_a_proposal_ends_the_question_and_its_own_question_is_answered_ove
     await refused(bench)
 
 
-@pytest.mark.requirement("ANSWER-06")
+@pytest.mark.requirement("REPLY-06")
 async def test_the_answer_to_the_old_question_is_none_to_the_new_one():
     bench, asked = await waiting()
     first = await bench.answer(asked, verdict="deny", **LESS)
@@ -103,7 +85,7 @@ async def test_the_answer_to_the_old_question_is_none_to_the_new_one():
     assert bench.walk.approvals.find(new.id) == new
 
 
-@pytest.mark.requirement("ANSWER-06")
+@pytest.mark.requirement("REPLY-06")
 async def test_what_is_proposed_is_decided_by_the_policy_of_then():
     bench, _ = await narrowed()
     stop = '@id("stop") @reason("refunds are stopped") forbid (principal, action == Action::"crm.refund", resource);'
@@ -117,14 +99,14 @@ async def test_what_is_proposed_is_decided_by_the_policy_of_then():
     assert (await bench.refund(5500)).outcome is not None, "policy asks nobody for so little by now"
 
 
-@pytest.mark.requirement("ANSWER-06")
+@pytest.mark.requirement("REPLY-06")
 async def test_below_what_policy_asks_about_it_simply_runs():
     bench, _ = await narrowed(narrower='{"amount":100}')
     assert (await bench.refund(100)).outcome is not None
     assert len(bench.entries(Tag.APPROVAL_ASKED)) == 1
 
 
-@pytest.mark.requirement("ANSWER-06")
+@pytest.mark.requirement("REPLY-06")
 @pytest.mark.parametrize("other", [5499, 5501, 6000])
 async def test_any_other_amount_is_no_amount_that_was_proposed(other):
     bench, old = await narrowed()
@@ -135,7 +117,7 @@ async def test_any_other_amount_is_no_amount_that_was_proposed(other):
     assert not bench.upstream.effects
 
 
-@pytest.mark.requirement("ANSWER-06")
+@pytest.mark.requirement("REPLY-06")
 async def test_another_agent_or_task_gains_nothing_by_a_proposal():
     bench, old = await narrowed()
     await bench.issue("m-2")
@@ -147,7 +129,7 @@ async def test_another_agent_or_task_gains_nothing_by_a_proposal():
     assert not bench.upstream.effects
 
 
-@pytest.mark.requirement("ANSWER-06")
+@pytest.mark.requirement("REPLY-06")
 async def test_of_a_proposal_and_a_yes_at_once_one_counts_and_never_both():
     bench, asked = await waiting()
     first, second = await asyncio.gather(
@@ -162,7 +144,7 @@ async def test_of_a_proposal_and_a_yes_at_once_one_counts_and_never_both():
     await refused(bench)
 
 
-@pytest.mark.requirement("ANSWER-06")
+@pytest.mark.requirement("REPLY-06")
 async def test_after_one_of_two_said_yes_a_proposal_of_the_other_is_a_no():
     bench, asked = await waiting(60_000)
     assert (await bench.answer(asked, by="bob")).state == "pending"
@@ -173,7 +155,7 @@ async def test_after_one_of_two_said_yes_a_proposal_of_the_other_is_a_no():
     assert new.answers == (), "no yes is carried over"
 
 
-@pytest.mark.requirement("ANSWER-06")
+@pytest.mark.requirement("REPLY-06")
 @pytest.mark.parametrize(("by", "code"), [("dan", "approval.not_asked"), ("bob", "approval.not_pending")])
 async def test_neither_who_was_not_asked_nor_anybody_twice_proposes_anything(by, code):
     bench, asked = await waiting()
@@ -206,7 +188,7 @@ WIDER = {
 }
 
 
-@pytest.mark.requirement("ANSWER-05")
+@pytest.mark.requirement("REPLY-05")
 @pytest.mark.parametrize("what", WIDER)
 async def test_what_is_wider_other_or_added_is_no_proposal(what):
     bench, asked = await waiting()
@@ -218,7 +200,7 @@ async def test_what_is_wider_other_or_added_is_no_proposal(what):
     assert bench.walk.approvals.find(asked.id).state == "pending"
 
 
-@pytest.mark.requirement("ANSWER-05")
+@pytest.mark.requirement("REPLY-05")
 @pytest.mark.parametrize(
     "text", ["[]", "5500", '{"amount": 5500}', '{"amount":5500,"amount":9001}', "{", "\u202e"]
 )
@@ -229,7 +211,7 @@ async def test_a_proposal_has_one_spelling(text):
     assert bench.walk.approvals.find(asked.id).state == "pending"
 
 
-@pytest.mark.requirement("ANSWER-05")
+@pytest.mark.requirement("REPLY-05")
 async def test_of_a_capability_that_is_gone_nobody_knows_what_is_less():
     bench, asked = await waiting()
     gone = replace(asked, capability="crm.gone")
@@ -240,7 +222,7 @@ async def test_of_a_capability_that_is_gone_nobody_knows_what_is_less():
     assert told.value.code == "approval.not_narrower"
 
 
-@pytest.mark.requirement("ANSWER-06")
+@pytest.mark.requirement("REPLY-06")
 async def test_a_proposal_survives_a_restart_and_ends_with_the_no():
     bench, old = await narrowed()
     assert from_body(body_of(old), state="denied") == old
@@ -251,7 +233,7 @@ async def test_a_proposal_survives_a_restart_and_ends_with_the_no():
     assert old.id not in new.card.bytes.decode(), "what has run out is not pointed at"
 
 
-@pytest.mark.requirement("ANSWER-07")
+@pytest.mark.requirement("REPLY-07")
 async def test_the_ledger_and_the_timeline_tell_of_a_proposal():
     bench, old = await narrowed(comment="half is enough")
     (fields,) = fields_of(bench, Tag.APPROVAL_ANSWER)
@@ -262,7 +244,7 @@ async def test_the_ledger_and_the_timeline_tell_of_a_proposal():
     assert "comment: half is enough" in told
 
 
-@pytest.mark.requirement("ANSWER-03", "ANSWER-04", "ANSWER-06")
+@pytest.mark.requirement("REPLY-03", "REPLY-04", "REPLY-06")
 @pytest.mark.parametrize("version", ["2026-07-28", "2025-11-25"])
 async def test_an_agent_gets_the_very_arguments_to_ask_with(version):
     bench, _ = await narrowed()
@@ -277,7 +259,7 @@ async def test_an_agent_gets_the_very_arguments_to_ask_with(version):
     assert (await bench.act("refund", {**said.narrower})).outcome is not None  # type: ignore[dict-item]
 
 
-@pytest.mark.requirement("ANSWER-05")
+@pytest.mark.requirement("REPLY-05")
 async def test_amounts_and_budgets_are_limits_and_who_it_is_about_is_not():
     bench, asked = await waiting()
     assert [(one.name, one.value) for one in narrowable_of(bench.walk, asked)] == [("amount", 9000)]
@@ -286,186 +268,3 @@ async def test_amounts_and_budgets_are_limits_and_who_it_is_about_is_not():
     found = (await spending.refund(9000)).approval
     assert found is not None
     assert [one.name for one in narrowable_of(spending.walk, found)] == ["amount"]
-
-
-# At the console.
-
-
-@pytest.mark.requirement("ANSWER-07")
-async def test_at_the_page_a_person_asks_for_less_and_then_gets_a_card_of_that():
-    house, approval, bob, device = await asked_at_page(9_000)
-    page = (await bob.page(f"/approvals/{approval.id}")).text
-    assert 'data-less="amount"' in page
-    assert 'max="8999"' in page
-    answer = await answered_at_page(
-        bob, approval, device, "deny", reason="narrower", narrower={"amount": 5_500}, comment="half"
-    )
-    assert answer.json() == {"state": "denied"}
-    assert (await refused(house.bench)).denial["narrower"]["changed"] == {"amount": 5500}  # type: ignore[index]
-    page = (await bob.page(f"/approvals/{approval.id}")).text
-    assert "proposed instead: {&#34;amount&#34;:5500}" in page
-    assert "answer that" not in page
-    new = (await house.bench.refund(5_500)).approval
-    assert new is not None
-    assert (
-        f'<a href="/approvals/{new.id}">answer that</a>' in (await bob.page(f"/approvals/{approval.id}")).text
-    )
-    assert approval.id in (await bob.page(f"/approvals/{new.id}")).text
-    assert (await answered_at_page(bob, new, device)).json() == {"state": "approved"}
-    assert (await house.bench.refund(5_500)).outcome is not None
-
-
-@pytest.mark.requirement("ANSWER-01", "ANSWER-07")
-@pytest.mark.parametrize(
-    "swapped",
-    [
-        {"comment": "fine by me"},
-        {"reason": "suspicious"},
-        {"reason": "narrower", "narrower": {"amount": 8_999}},
-        {"verdict": "approve", "reason": ""},
-    ],
-)
-async def test_at_the_page_words_are_fixed_before_they_are_signed(swapped):
-    from tests.console_client import challenge_of
-
-    house, approval, bob, device = await asked_at_page(9_000)
-    said = {"comment": "seen", "reason": "narrower", "narrower": {"amount": 5_500}}
-    begun = (await opened(bob, approval, "deny", **said)).json()
-    sent = {
-        "verdict": "deny", **said, "nonce": begun["nonce"],
-        "assertion": device.assertion(challenge_of(begun)).members(), **swapped,
-    }  # fmt: skip
-    answer = await bob.script(f"/approvals/{approval.id}/answer", sent, signed_in=True)
-    assert (answer.status_code, answer.json()["code"]) == (401, "passkey.challenge")
-    found = house.bench.walk.approvals.find(approval.id)
-    assert found is not None
-    assert found.state == "pending"
-
-
-@pytest.mark.requirement("ANSWER-05", "ANSWER-07")
-@pytest.mark.parametrize(
-    ("narrower", "code"),
-    [
-        ({"amount": 9_001}, "approval.not_narrower"),
-        ({"case": "4712"}, "approval.not_narrower"),
-        ({}, "approval.not_narrower"),
-        ([], "request.body"),
-        ({"amount": [0]}, "approval.not_narrower"),
-    ],
-)
-async def test_at_the_page_more_is_refused_before_it_is_signed(narrower, code):
-    _, approval, bob, _ = await asked_at_page(9_000)
-    answer = await opened(bob, approval, "deny", reason="narrower", narrower=narrower)
-    assert answer.json()["code"] == code
-
-
-@pytest.mark.requirement("ANSWER-02", "ANSWER-07")
-async def test_at_the_page_one_tap_says_why():
-    house, approval, bob, device = await asked_at_page()
-    page = (await bob.page(f"/approvals/{approval.id}")).text
-    assert '<button type="submit" class="pick" name="verdict" value="deny" data-reason="suspicious">' in page
-    assert (await answered_at_page(bob, approval, device, "deny", reason="suspicious")).json()[
-        "state"
-    ] == "denied"
-    found = house.bench.walk.approvals.find(approval.id)
-    assert found is not None
-    assert found.answers[0].reason == "suspicious"
-    assert "this looks like an attack or a mistake" in (await bob.page(f"/approvals/{approval.id}")).text
-    for reason in ("because", 7):
-        other = (await house.bench.refund(7_000)).approval
-        assert (await opened(bob, other, "deny", reason=reason)).status_code == 400
-
-
-@pytest.mark.requirement("ANSWER-05", "ANSWER-07")
-async def test_of_a_list_some_is_kept_in_its_order(monkeypatch):
-    monkeypatch.setitem(recording_upstream._ARGUMENTS, "refund", {"case": str, "amount": int, "to": list})
-    monkeypatch.setitem(recording_upstream._TYPES, list, "array")
-    documents: list[Any] = bench_documents()
-    for one in documents:
-        if one["kind"] == "Capability" and one["metadata"]["name"] == "crm.refund":
-            one["spec"]["arguments"].append({"name": "to", "type": "string_set"})
-    from tests.console_client import Client, console_house
-    from tests.passkey_world import enrolled
-
-    house = await console_house()
-    await house.bench.registered(documents)
-    await house.bench.issue()
-    people = ["ann\u202e@x", "ben@x", "cat@x"]
-    asked = (await house.bench.act("refund", {"case": "4711", "amount": 9000, "to": people})).approval
-    assert asked is not None
-    await enrolled(house.bench, "bob", device := SoftPasskey(seed="bob"))
-    bob = Client(house.app)
-    await bob.sign_in(device)
-    page = (await bob.page(f"/approvals/{asked.id}")).text
-    assert page.count('data-keep="to"') == 3
-    assert "\u202e" not in page
-    for wrong in ([2, 0], [0, 1, 2], [], [0, 0]):
-        said = await opened(bob, asked, "deny", reason="narrower", narrower={"to": wrong})
-        assert said.json()["code"] == "approval.not_narrower"
-    for wrong in ([3], [-1], ["ben@x"], [True]):
-        said = await opened(bob, asked, "deny", reason="narrower", narrower={"to": wrong})
-        assert said.json()["code"] == "request.body"
-    done = await answered_at_page(bob, asked, device, "deny", reason="narrower", narrower={"to": [0, 2]})
-    assert done.json() == {"state": "denied"}
-    after = house.bench.walk.approvals.find(asked.id)
-    assert after is not None
-    assert json.loads(after.proposed.bytes)["arguments"]["to"] == ["ann\u202e@x", "cat@x"]
-
-
-# From the command line, over the control API.
-
-
-def commands(bench: Bench, root: Path) -> Any:
-    """The command line against the control API over this bench, as people with key files."""
-    product = replace(memory_product(), walk=bench.walk)
-    root.chmod(0o700)
-    create_key(root / "bob.jwk", seed=sha256(b"bob").digest())
-
-    @asynccontextmanager
-    async def offline(_: Any) -> AsyncIterator[Any]:
-        yield control_app(product)
-
-    async def run(*arguments: str) -> Any:
-        given = ["approval", *arguments, "--data", str(root)]
-        return await asyncio.to_thread(typed, offline, given)
-
-    return run
-
-
-@pytest.mark.requirement("ANSWER-07")
-async def test_from_the_command_line_a_person_asks_for_less(tmp_path):
-    bench, asked = await waiting(clock=ManualClock(UnixMillis(time.time_ns() // 1_000_000)))
-    run = commands(bench, tmp_path)
-    who = ("--as", "bob", "--key", str(tmp_path / "bob.jwk"), "--yes")
-    for wrong in ("case=4712", "amount", "amount=more", "new=1"):
-        assert (await run("narrow", asked.id, *who, "--set", wrong)).exit_code != 0
-    assert (await run("narrow", asked.id, *who)).exit_code != 0
-    assert (await run("narrow", asked.id, *who, "--keep", "amount=1")).exit_code != 0
-    wider = await run("narrow", asked.id, *who, "--set", "amount=9001")
-    assert "not narrower" in wider.stderr
-    assert bench.walk.approvals.find(asked.id).state == "pending"
-    done = await run("narrow", asked.id, *who, "--set", "amount=5500", "--comment", "half")
-    assert done.exit_code == 0, done.output
-    assert '{"amount":5500}' in done.stdout
-    after = bench.walk.approvals.find(asked.id)
-    assert encode(json.loads(after.proposed.bytes)["arguments"]) == b'{"amount":5500,"case":"4711"}'
-    new = (await bench.refund(5500)).approval
-    shown = (await run("show", asked.id)).stdout
-    assert "narrower, half, instead" in shown
-    assert new is not None
-    assert new.id in shown
-    listed = json.loads((await run("show", new.id, "--json")).stdout)
-    assert listed["narrowable"] == [{"name": "amount", "value": 5500}]
-
-
-@pytest.mark.requirement("ANSWER-02", "ANSWER-07")
-async def test_from_the_command_line_a_no_has_its_reason(tmp_path):
-    bench, asked = await waiting(clock=ManualClock(UnixMillis(time.time_ns() // 1_000_000)))
-    run = commands(bench, tmp_path)
-    who = ("--as", "bob", "--key", str(tmp_path / "bob.jwk"), "--yes")
-    assert (await run("deny", asked.id, *who, "--reason", "because")).exit_code != 0
-    assert (await run("deny", asked.id, *who, "--reason", "narrower")).exit_code != 0
-    assert bench.walk.approvals.find(asked.id).state == "pending"
-    done = await run("deny", asked.id, *who, "--reason", "not_now")
-    assert done.exit_code == 0, done.output
-    assert bench.walk.approvals.find(asked.id).answers[0].reason == "not_now"

@@ -15,7 +15,7 @@ from answerable.core.registry.destination import DestinationMapping
 from answerable.core.registry.spending import AmountMapping, ReserveMapping, SpendMapping
 from answerable.errors import Refused
 
-pytestmark = pytest.mark.requirement("ANSWER-05")
+pytestmark = pytest.mark.requirement("REPLY-05")
 
 NUMBERS = {"amount": ("amount",), "fee": ("payment", "fee"), "rows": ("rows",)}
 LISTS = {"to": ("to",), "tags": ("more", "tags")}

@@ -8,8 +8,8 @@ import msgspec
 
 from answerable.adapters.shard_socket.messages import Contained, Digest, Failed, Going, Traced
 from answerable.core.action.outcome import Outcome, OutcomeStatus
-from answerable.core.approval.approval import NOTHING_SHOWN, Approval, ApprovalId, ApprovalState
 from answerable.core.approval.approval import Answer as PersonsAnswer
+from answerable.core.approval.approval import Approval, ApprovalId, ApprovalState
 from answerable.core.canonical import FrozenJSON, JSONValue, Limits, encode
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -53,11 +53,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     narrower: str = ""
 
 
-class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """As core.approval.approval.Approval, without what it may be revoked under, which is for the register alone.
-
-    card: canonical JSON, absent where there is none.
-    """
+class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """As core.approval.approval.Approval, without what it may be revoked under, which is for the register alone."""
 
     id: str
     agent: str
@@ -72,7 +69,6 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     state: ApprovalState
     answers: tuple[Given, ...]
     subject: str
-    card: bytes = b""
 
 
 class Answered(
@@ -230,7 +226,6 @@ def _waiting(approval: Approval) -> Waiting:
             for one in approval.answers
         ),
         subject=approval.subject,
-        card=b"" if approval.card == NOTHING_SHOWN else approval.card.bytes,
     )
 
 
@@ -261,5 +256,4 @@ def _approval(waiting: Waiting) -> Approval:
             for one in waiting.answers
         ),
         subject=waiting.subject,
-        card=FrozenJSON.from_canonical(waiting.card) if waiting.card else NOTHING_SHOWN,
     )

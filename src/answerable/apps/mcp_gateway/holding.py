@@ -88,7 +88,8 @@ def question(
 def question_text(approval: Approval) -> str:
     """What a client may show of the question: the card's own sentence, then why people are asked; on one line, bounded.
 
-    It is for orientation. What is answered is the card on our page, and nothing here is signed.
+    It is for orientation; of a question that waits in another process there are only the reasons. What is answered is
+    the card on our page, and nothing here is signed.
     """
     card = json.loads(approval.card.bytes)
     said = card.get("sentence", "") if isinstance(card, dict) else ""
