@@ -154,6 +154,7 @@ MODEL = bytes(range(16))
 OCTETS = b"\x04\x10"
 
 
+@pytest.mark.requirement("REPLY-10")
 def test_a_device_of_the_model_that_its_certificate_is_for_is_attested():
     maker = Maker("Keys AB", model=OCTETS + MODEL)
     made = maker.vouched(SoftPasskey(aaguid=MODEL).registration(CHALLENGE))
@@ -161,6 +162,7 @@ def test_a_device_of_the_model_that_its_certificate_is_for_is_attested():
     assert not taken_in(made).attested
 
 
+@pytest.mark.requirement("REPLY-10")
 @pytest.mark.parametrize(
     "told",
     [
