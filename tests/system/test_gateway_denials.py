@@ -48,7 +48,9 @@ async def test_a_client_that_waits_gets_the_no_with_its_reason_in_the_same_call(
 
         async def progress(*_: object) -> None:
             if not denied:
-                denied.append(await deny(world, reason="needs_more_information", comment="whose\ncase?\u202e"))
+                denied.append(
+                    await deny(world, reason="needs_more_information", comment="whose\ncase?\u202e")
+                )
 
         async with world.client("crm", mode=mode) as client:
             with anyio.fail_after(60):

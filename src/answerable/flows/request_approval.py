@@ -45,19 +45,21 @@ async def request_approval(
     while (first := asking.get(key)) is not None:
         await first.wait()
     noted: tuple[str, ...] = ()
+    stale: tuple[Approval, tuple[str, ...]] | None = None
     waiting = walk.approvals.matching(*key, at)
     if waiting is not None:
         other = unlike_shown(waiting, verified, decision)
         if not other:
             return waiting
-        void(walk, waiting, other)
+        stale = (waiting, other)
         noted = (f"asked before, as {waiting.id}: since then {' and '.join(other)} changed",)
     said_no = walk.approvals.denied(*key, at) if waiting is None else None
     if said_no is not None and not unlike_shown(said_no, verified, decision):
         # People are asked once: who asks again gets their answer.
         no = no_from(told_no(said_no), verified)
         raise await refuse_action(walk, verified.request, verified.caller, no)
-    mine = [a for a in walk.approvals.all(pending_only=True, now=at) if a.agent == verified.caller.agent]
+    every = walk.approvals.all(pending_only=True, now=at)
+    mine = [a for a in every if a.agent == verified.caller.agent and (waiting is None or a.id != waiting.id)]
     waits = len(mine) + sum(agent == verified.caller.agent for agent, _, _ in asking)
     if waits >= walk.limits.approvals_pending_per_agent_max:
         too_many = Refused(
@@ -68,6 +70,8 @@ async def request_approval(
         raise await refuse_action(walk, verified.request, verified.caller, no)
     asking[key] = done = Event()
     try:
+        if stale is not None:
+            await void(walk, *stale)
         noted = (*noted, *proposed_before(walk, verified, at))
         return await _asked(walk, verified, decision, at=at, noted=noted)
     finally:

@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.ledger.tags import Tag
+from answerable.verify.approval_shapes import ApprovalVoidLeaf
 from answerable.verify.drill_shapes import DrillLeaf
 from answerable.verify.leaf_types import (
     Amounts,
@@ -392,4 +393,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.LEASE: LeaseLeaf,
     Tag.PASSKEY: PasskeyLeaf,
     Tag.PASSKEY_REMOVED: PasskeyRemovedLeaf,
+    Tag.APPROVAL_VOID: ApprovalVoidLeaf,
 }

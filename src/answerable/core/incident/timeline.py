@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
-from answerable.core.incident.answers_told import answer_details
+from answerable.core.incident.answers_told import answer_told, void_told
 from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.drills_told import drill_told
 from answerable.core.incident.handed_on import (
@@ -243,13 +243,6 @@ def _asked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _
     return text, (*because, *circumstances(payload))
 
 
-def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    verb = {"approve": "approved", "deny": "denied"}.get(str(leaf.get("verdict")), "answered")
-    person, approval = named("person", leaf, payload), short(leaf.get("approval"))
-    text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
-    return text, answer_details(leaf, payload)
-
-
 def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
     text = (
         f"{_giver(leaf, payload)} gave agent {leaf.get('agent')} mandate {short(leaf.get('mandate'))}"
@@ -342,7 +335,8 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.REFUSAL: _refusal,
     Tag.REFUSALS_COUNTED: _counted,
     Tag.APPROVAL_ASKED: _asked,
-    Tag.APPROVAL_ANSWER: _answer,
+    Tag.APPROVAL_ANSWER: answer_told,
+    Tag.APPROVAL_VOID: void_told,
     Tag.MANDATE_ISSUED: _issued,
     Tag.MANDATE_CLOSED: _closed,
     Tag.REGISTRY_CHANGE: _changed,
