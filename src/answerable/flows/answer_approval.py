@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.action_object import object_in
-from answerable.core.approval.approval import Answer, Approval, ApprovalId, answered
+from answerable.core.approval.approval import Answer, Approval, ApprovalId
+from answerable.core.approval.break_glass import GLASS, taken
 from answerable.core.approval.challenge import challenge
 from answerable.core.approval.passkey_answer import kept_answer
 from answerable.core.approval.strength import check_strength
@@ -21,6 +22,7 @@ from answerable.errors import Refused, Unverified, shown
 from answerable.flows.count_history import count_answered
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
 from answerable.flows.narrow_approval import with_proposal
+from answerable.flows.owed_reviews import tell_broken
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_revoked import signer_fault, signing_key_of
@@ -47,7 +49,7 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
     `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`, `approval.not_narrower`; for
     a yes, `revoked.*` and `held.*` of who answers, and `held.*` of what waits), Unavailable.
     """
-    return await _one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token))
+    return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token))
 
 
 async def answer_by_passkey(
@@ -78,13 +80,13 @@ async def answer_by_passkey(
         nonce=nonce,
         assertion=assertion,
     )
-    return await _one_at_a_time(walk, approval_id, answer)
+    return await one_at_a_time(walk, approval_id, answer)
 
 
-async def _one_at_a_time(
+async def one_at_a_time(
     walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
 ) -> Approval:
-    """read: the answer, checked, with thumbprint and public JWK of what it is signed with."""
+    """Take in one answer at a time. read: it, checked, with thumbprint and public JWK of what it is signed with."""
     answering = walk.under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be written down, and only one would count.
@@ -108,7 +110,7 @@ def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> t
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    _take_nonce(walk, approval, signed.nonce, now)
+    take_nonce(walk, approval, signed.nonce, now)
     check_strength(walk.limits, approval, passkey=None)
     answer = Answer(
         by=signed.by,
@@ -136,7 +138,7 @@ def _by_passkey(
     nonce: bytes,
     assertion: PasskeyAssertion,
 ) -> tuple[Answer, str, str]:
-    _take_nonce(walk, approval, nonce, now)
+    take_nonce(walk, approval, nonce, now)
     signed = challenge(
         nonce=nonce,
         action=approval.shown.digest,
@@ -218,15 +220,15 @@ def _found(walk: Walk, approval_id: ApprovalId) -> Approval:
 async def _recorded(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
 ) -> Approval:
-    if answer.verdict == "approve" and answer.by == schedule_owner(approval.principal, walk.registry.current):
+    if answer.verdict != "deny" and answer.by == schedule_owner(approval.principal, walk.registry.current):
         raise Refused(
             "you answer for the schedule this action runs under: somebody else must approve it",
             code="approval.own_mandate",
         )
-    if answer.verdict == "approve":
+    if answer.verdict != "deny":
         _refuse_stopped(walk, approval, answer, key)
-    after = with_proposal(walk, answered(approval, answer), answer)
-    if answer.verdict == "approve" and answer.by in agent_owners(walk, approval):
+    after = with_proposal(walk, taken(approval, answer, glass_ms=walk.limits.break_glass_ms), answer)
+    if answer.verdict != "deny" and answer.by in agent_owners(walk, approval):
         raise Refused(
             "you own an agent that this action comes from: somebody else must approve it",
             code="approval.own_agent",
@@ -244,12 +246,14 @@ async def _recorded(
     def placed(receipt: Receipt) -> None:
         count_answered(walk, after, at=now, index=receipt.index)
 
-    _, left = await record_in_run(walk, approval.mandate, entry, then=placed)
+    receipt, left = await record_in_run(walk, approval.mandate, entry, then=placed)
     # 2. It counts only on top of what was seen when it was checked.
     if not walk.approvals.replace(after, was=approval):
         raise Refused(
             "somebody else answered at the same moment: look again", code="approval.changed_meanwhile"
         )
+    if answer.verdict == GLASS:
+        tell_broken(walk, after, receipt.index)
     if left is not None:
         raise left
     return after
@@ -265,8 +269,8 @@ def agent_owners(walk: Walk, approval: Approval) -> frozenset[str]:
     return frozenset(one.ownership.owner for one in found if one is not None and one.ownership.owner)
 
 
-def _take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> None:
-    """Raises Unverified (`approval.nonce`)."""
+def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> None:
+    """Use up what this approval was opened with. Raises Unverified (`approval.nonce`)."""
     if not walk.under_way.nonces.take(approval.id, nonce, now):
         raise Unverified(
             "the answer was made for another opening of this approval, too long ago, or has been given: open it again",

@@ -176,6 +176,7 @@ def registered_in(
         names.setdefault(kind, set()).add(name)
     people = snapshot.principals.values()
     told = Counter(group for person in people for group in person.groups)
+    workflows = [one for one in snapshot.workflows.values() if one.keys and one.attestation]
     nouns = [found.noun for found in shapes.nouns]
     schedules = {f"{SCHEDULE_PREFIX}{name}" for name in names.get("Schedule", ())}
     return Registered(
@@ -184,7 +185,7 @@ def registered_in(
         use_cases=frozenset(names.get("UseCase", ())),
         servers=frozenset(names.get("Server", ())),
         people=frozenset(names.get("Principal", set()) | schedules),
-        answering=answering_of(people, known),
+        answering=answering_of(people, workflows, known),
         parts=snapshot.parts,
         told=told,
     )

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from answerable.core.approval.strength import SignedWith
-    from answerable.core.registry.documents import Principal
+    from answerable.core.registry.documents import Principal, Workflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +35,12 @@ class Answering:
         )
 
 
-def answering_of(people: Iterable[Principal], known: SignedWith) -> Answering:
-    """From active people. Whoever an OpenID provider knows can bring in a passkey by themselves, and counts as if they
-    had: at what strength a device of theirs signs is not known before."""
+def answering_of(people: Iterable[Principal], workflows: Iterable[Workflow], known: SignedWith) -> Answering:
+    """From active people, and workflows that can answer: each is its owner's, with whom it counts once.
+
+    Whoever an OpenID provider knows can bring in a passkey by themselves, and counts as if they had: at what strength a
+    device of theirs signs is not known before.
+    """
     found: dict[str, dict[str, Strength]] = {}
     for person in people:
         strongest: Strength | None = known.passkeys.get(person.name)
@@ -49,4 +52,7 @@ def answering_of(people: Iterable[Principal], known: SignedWith) -> Answering:
             continue
         for group in person.groups:
             found.setdefault(group, {})[person.name] = strongest
+    for workflow in workflows:
+        for group in workflow.groups:
+            found.setdefault(group, {}).setdefault(workflow.ownership.owner, "any")
     return Answering(people=found, signatures=known.signatures)

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
-from answerable.core.approval.approval import NOTHING_SHOWN, Answer, Approval, ApprovalId, ApprovalState
+from answerable.core.approval.approval import (
+    NOTHING_SHOWN,
+    Answer,
+    Approval,
+    ApprovalId,
+    ApprovalState,
+    Review,
+)
 from answerable.core.canonical import FrozenJSON, encode
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -21,13 +28,23 @@ if TYPE_CHECKING:
 class _AnswerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: str
     groups: list[str]
-    verdict: Literal["approve", "deny"]
+    verdict: Literal["approve", "deny", "break_glass"]
     comment: str
     at: int
     token: str
     credential: str = ""
+    workflow: str = ""
     reason: str = ""
     narrower: str = ""
+
+
+class _ReviewRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    by: str
+    verdict: Literal["justified", "unjustified"]
+    comment: str
+    at: int
+    token: str
+    credential: str = ""
 
 
 class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,6 +68,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     void_because: list[str] = []
     claimed: str = ""
     proposed: str = ""
+    review: _ReviewRow | None = None
 
 
 def body_of(approval: Approval) -> bytes:
@@ -76,6 +94,7 @@ def body_of(approval: Approval) -> bytes:
         **({"void_because": list(approval.void_because)} if approval.void_because else {}),
         **({"claimed": approval.claimed} if approval.claimed else {}),
         **({"proposed": approval.proposed.bytes.decode()} if approval.proposed != NOTHING_SHOWN else {}),
+        **({"review": _review_row(approval.review)} if approval.review is not None else {}),
     }
     return encode(row)
 
@@ -112,6 +131,7 @@ def from_body(body: bytes, *, state: str) -> Approval:
         void_because=tuple(row.void_because),
         claimed=row.claimed,
         proposed=_frozen(row.proposed),
+        review=_review(row.review) if row.review is not None else None,
     )
 
 
@@ -124,6 +144,7 @@ def _answer_row(answer: Answer) -> JSONValue:
         **({"credential": answer.credential} if answer.credential else {}),
         **({"reason": answer.reason} if answer.reason else {}),
         **({"narrower": answer.narrower} if answer.narrower else {}),
+        **({"workflow": answer.workflow} if answer.workflow else {}),
         "by": answer.by,
         "groups": list(answer.groups),
         "verdict": answer.verdict,
@@ -131,6 +152,28 @@ def _answer_row(answer: Answer) -> JSONValue:
         "at": answer.at,
         "token": answer.token,
     }
+
+
+def _review_row(review: Review) -> JSONValue:
+    return {
+        "by": review.by,
+        "verdict": review.verdict,
+        "comment": review.comment,
+        "at": review.at,
+        "token": review.token,
+        **({"credential": review.credential} if review.credential else {}),
+    }
+
+
+def _review(row: _ReviewRow) -> Review:
+    return Review(
+        by=PrincipalId(row.by),
+        verdict=row.verdict,
+        comment=row.comment,
+        at=UnixMillis(row.at),
+        token=row.token,
+        credential=row.credential,
+    )
 
 
 def _answer(row: _AnswerRow) -> Answer:
@@ -144,4 +187,5 @@ def _answer(row: _AnswerRow) -> Answer:
         credential=row.credential,
         reason=row.reason,
         narrower=row.narrower,
+        workflow=row.workflow,
     )

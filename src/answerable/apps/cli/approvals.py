@@ -11,20 +11,21 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 import typer
 
 from answerable.apps.cli.command import PENDING, Shell, command
+from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, told_review
 from answerable.apps.cli.terminal import safe
 from answerable.errors import Refused, Unverified
 
 if TYPE_CHECKING:
-    from typing import Literal
-
     from answerable.apps.cli.control import Answer
     from answerable.core.approval.approval import Approval
+    from answerable.core.approval.token import Verdict
     from answerable.core.canonical import FrozenJSON
     from answerable.core.identity.principal import UnixMillis
 
 Id = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
 Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
 KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
+Emergency = Annotated[str, typer.Option("--reason", help="Why it cannot wait, for who reviews it.")]
 Comment = Annotated[str, typer.Option("--comment", help="Why, for the record.")]
 Reason = Annotated[
     str,
@@ -43,7 +44,11 @@ State = Annotated[
 Whole = Annotated[bool, typer.Option("--all", help="Also each member of what is signed, raw.")]
 
 _ALL: Final = "all"
-_QUESTIONS: Final = {"approve": "Approve exactly this?", "deny": "Deny this?"}
+_QUESTIONS: Final = {
+    "approve": "Approve exactly this?",
+    "deny": "Deny this?",
+    "break_glass": "Let exactly this run without its approval? Another person will review it.",
+}
 _PROPOSE: Final = "Deny this, and propose the above instead?"
 
 
@@ -55,11 +60,15 @@ def register(app: typer.Typer) -> None:
     command(group, "approve", reads=True, asks=True)(approve)
     command(group, "deny", reads=True, asks=True)(deny)
     command(group, "narrow", reads=True, asks=True)(narrow)
+    command(group, "break-glass", reads=True, asks=True)(break_glass)
+    register_glass(group)
     app.add_typer(group, name="approval")
 
 
-def list_approvals(shell: Shell, state: State = "pending") -> int | None:
+def list_approvals(shell: Shell, state: State = "pending", reviews: Reviews = False) -> int | None:
     """Actions that wait for people, newest first."""
+    if reviews:
+        return list_reviews(shell)
     with shell.control() as control:
         items = list(control.every("/v1/approvals", **({} if state == _ALL else {"state": state})))
     if shell.terminal.as_json:
@@ -128,13 +137,21 @@ def narrow(
     return _answer(shell, id, person, key, comment, "deny", reason="narrower", less=(numbers, keep))
 
 
+def break_glass(shell: Shell, id: Id, person: Person, key: KeyFile, reason: Emergency) -> int | None:
+    """Sign that it runs without the approval it waits for, in an emergency.
+
+    Only whom the rule names by `@break_glass` may. Another person reviews it.
+    """
+    return _answer(shell, id, person, key, reason, "break_glass")
+
+
 def _answer(
     shell: Shell,
     id: str,
     person: str,
     key: Path,
     comment: str,
-    verdict: Literal["approve", "deny"],
+    verdict: Verdict,
     *,
     reason: str = "",
     less: tuple[list[str], list[str]] | None = None,
@@ -185,6 +202,11 @@ def _answer(
     elif after["state"] == "pending":
         yes = sum(one["verdict"] == "approve" for one in after["answers"])
         shell.terminal.say(f"answered: it asks for {_asked(after)}, {yes} said yes so far")
+    elif after["state"] == "approved" and verdict == "break_glass":
+        until, due = after["expires_at"], after["review"]["due_at"]
+        shell.terminal.say(
+            f"the agent may now run exactly this, once, until {until}; a review is due by {due}"
+        )
     elif after["state"] == "approved":
         shell.terminal.say("approved: the agent may now run exactly this, once")
     else:
@@ -267,7 +289,13 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
     terminal.line("exactly this will run:", "bold")
     terminal.line(f"  {card['sentence']}", "bold")
     terminal.line(f"  {' · '.join(card['badges'])}")
-    for title, pairs in (("", card["lines"]), ("arguments", card["arguments"]), ("effect", card["effect"])):
+    prepared = card.get("prepared", [])
+    for title, pairs in (
+        ("", card["lines"]),
+        ("prepared", prepared),
+        ("arguments", card["arguments"]),
+        ("effect", card["effect"]),
+    ):
         if pairs:
             terminal.line(f"  {title}" if title else "")
             terminal.record([(f"  {label}", text) for label, text in pairs])
@@ -276,6 +304,8 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
         [
             ("approval", approval["id"]),
             ("state", approval["state"]),
+            *([("may run without", approval["break_glass"])] if approval.get("break_glass") else []),
+            *([("review", told_review(approval["review"]))] if approval.get("review") else []),
             *([("void because", approval["void_because"])] if approval["void_because"] else []),
             ("because", approval["reasons"]),
             *([("for people only", approval["internal"])] if approval.get("internal") else []),
@@ -300,8 +330,10 @@ def _said(answer: Answer) -> str:
         answer["comment"],
         f"instead {answer['narrower']}" if answer["narrower"] else "",
     )
-    said = ", ".join(one for one in words if one)
-    return f"{answer['by']} said {answer['verdict']} at {answer['at']}{f': {said}' if said else ''}"
+    told = ", ".join(one for one in words if one)
+    who = f"workflow {answer['workflow']} of {answer['by']}" if answer.get("workflow") else answer["by"]
+    said = "broke the glass" if answer["verdict"] == "break_glass" else f"said {answer['verdict']}"
+    return f"{who} {said} at {answer['at']}{f': {told}' if told else ''}"
 
 
 def _asked(approval: Answer) -> str:

@@ -17,6 +17,7 @@ from answerable.apps.console import (
     overview_pages,
     passkey_pages,
     provider_pages,
+    review_pages,
     sign_in_pages,
 )
 from answerable.apps.console.desk import Asked, Console, endpoint
@@ -53,6 +54,8 @@ FORMS: Final[dict[str, Act]] = {
 SCRIPTS: Final[dict[str, Act]] = {
     "/approvals/{id}/open": approval_pages.open_one,
     "/approvals/{id}/answer": approval_pages.answer,
+    "/approvals/{id}/review/open": review_pages.open_review,
+    "/approvals/{id}/review": review_pages.review,
     "/confirm/begin": sign_in_pages.begin_confirming,
     "/confirm/finish": sign_in_pages.finish_confirming,
 }

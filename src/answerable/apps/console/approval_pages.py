@@ -13,12 +13,15 @@ from starlette.responses import Response
 
 from answerable.apps.console.ceremonies import request_options
 from answerable.apps.console.desk import answer_json
+from answerable.apps.console.review_pages import review_shown
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId
+from answerable.core.approval.break_glass import GLASS, REASON_CHARS_MIN, may_break
 from answerable.core.approval.challenge import NONCE_BYTES, challenge
 from answerable.core.approval.reasons import NARROWER, QUICK, denial_reason
 from answerable.core.approval.words import words_of
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
+from answerable.core.decision.facts import OR
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.answer_approval import agent_owners, answer_by_passkey, open_to_answer
@@ -71,7 +74,9 @@ async def approval(asked: Asked) -> Response:
     found = _found(walk, asked.request.path_params["id"])
     state = found.state_at(walk.clock.now())
     query = asked.request.query_params
-    if "part" in query and state == "pending" and query.get("answers") == str(len(found.answers)):
+    known = (query.get("answers"), query.get("state", "pending")) == (str(len(found.answers)), state)
+    # Somebody may be writing there: what the page shows stays until there is something new.
+    if "part" in query and known and (state == "pending" or found.review is None):
         return Response(status_code=204)
     why_not, may_deny = hindrance(walk, found, person)
     return asked.page(
@@ -81,6 +86,9 @@ async def approval(asked: Asked) -> Response:
         card=json.loads(found.card.bytes),
         hindrance=why_not,
         may_deny=may_deny,
+        may_break=can_break(walk, found, person),
+        reason_chars_min=REASON_CHARS_MIN,
+        review=review_shown(walk, found, person),
         critical=_tier(walk, found) >= CRITICAL,
         reasons=QUICK,
         label=lambda code: denial_reason(code).label,
@@ -157,6 +165,17 @@ def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool
     return "", True
 
 
+def can_break(walk: Walk, found: Approval, person: Principal) -> bool:
+    """Whether this person could let it run without its approval, as far as the page can tell."""
+    asked = may_break(found)
+    own = {found.principal, schedule_owner(found.principal, walk.registry.current)}
+    return (
+        bool(asked)
+        and all(set(one.split(OR)) & set(person.groups) for one in asked)
+        and person.name not in own | agent_owners(walk, found)
+    )
+
+
 def _row(walk: Walk, one: Approval, person: Principal) -> dict[str, Any]:
     card = json.loads(one.card.bytes)
     return {
@@ -169,7 +188,7 @@ def _row(walk: Walk, one: Approval, person: Principal) -> dict[str, Any]:
         "expires_at": one.expires_at,
         "asks": _asks(one),
         "answers": len(one.answers),
-        "mine": not hindrance(walk, one, person)[0],
+        "mine": not hindrance(walk, one, person)[0] or can_break(walk, one, person),
     }
 
 
@@ -192,8 +211,8 @@ def _found(walk: Walk, name: str) -> Approval:
 
 def _verdict(body: dict[str, JSONValue]) -> Verdict:
     verdict = body.get("verdict")
-    if verdict not in ("approve", "deny"):
-        raise Malformed("`verdict` is `approve` or `deny`", code="request.body")
+    if verdict not in ("approve", "deny", GLASS):
+        raise Malformed(f"`verdict` is `approve`, `deny` or `{GLASS}`", code="request.body")
     return cast("Verdict", verdict)
 
 

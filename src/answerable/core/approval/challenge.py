@@ -2,11 +2,12 @@
 
     challenge = SHA-256("answerable-approval/2" || 0x00 || nonce || action hash || rendering hash || words || verdict)
 
-`words` is the SHA-256 of reason, comment and proposed arguments (`Words.digest`). Answers from before words were signed
-are over `answerable-approval/1`, without them: they are read, and none is made any more.
+`words` is the SHA-256 of reason, comment and what is proposed (`Words.digest`); of who breaks the glass the comment
+says why. Answers from before words were signed are over `answerable-approval/1`, without them: they are read, and none
+is made any more.
 
-Laws: each part but the last has one length, so no two questions share a challenge; yes and no are different challenges,
-and so are two comments; nothing that was signed for one version checks as the other.
+Laws: each part but the last has one length, so no two questions share a challenge; yes, no and a broken glass are
+different challenges, and so are two comments; nothing that was signed for one version checks as the other.
 """
 
 from __future__ import annotations

@@ -8,9 +8,9 @@ It is one canonical JSON text. `typ` is `answerable-approval-passkey`.
 | `aud`        | the deployment, `approval` the approval's id                                           |
 | `action`     | the action hash, `rendering` the rendering hash, both hex                              |
 | `nonce`      | 32 bytes, base64url                                                                    |
-| `verdict`    | `approve` or `deny`                                                                    |
+| `verdict`    | `approve`, `deny` or `break_glass`                                                     |
 | `v`          | 2; an answer from before words were signed has none                                    |
-| `reason`     | code of a no; empty for a yes                                                          |
+| `reason`     | code of a no; empty for all others                                                     |
 | `comment`    | why, in their words; signed, but for answers without `v`                               |
 | `narrower`   | values that are proposed instead, by argument, canonical JSON; else empty              |
 | `iat_ms`     | when it came in, Unix milliseconds, by our clock                                       |
@@ -63,7 +63,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     action: str
     rendering: str
     nonce: str
-    verdict: Literal["approve", "deny"]
+    verdict: Literal["approve", "deny", "break_glass"]
     comment: str
     iat_ms: int
     key: str
@@ -184,8 +184,8 @@ def _challenge(kept: _Kept, nonce: bytes) -> bytes:
         # Which reasons there are is for whoever takes an answer: who reads an old record learns what was signed.
         words = Words(reason=kept.reason, comment=kept.comment, narrower=kept.narrower)
         return challenge(nonce=nonce, action=action, rendering=rendering, verdict=kept.verdict, words=words)
-    if kept.reason or kept.narrower:
-        raise Malformed("an answer of version 1 has no reason", code=_CODE)
+    if kept.reason or kept.narrower or kept.verdict == "break_glass":
+        raise Malformed("an answer of version 1 is a yes or a no without a reason", code=_CODE)
     return first_challenge(nonce=nonce, action=action, rendering=rendering, verdict=kept.verdict)
 
 

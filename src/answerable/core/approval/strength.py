@@ -49,7 +49,7 @@ def check_strength(limits: HasStrengths, approval: Approval, *, passkey: Passkey
 
     Saying no takes no more than saying yes: whoever was asked can do both. Raises Refused (`approval.weak_signature`).
     """
-    asks = limits.signatures[_tier(approval)]
+    asks = limits.signatures[tier_of(approval)]
     held: Strength = "any"
     if passkey is not None:
         held = held_strength(attested=passkey.attested, backup_eligible=passkey.backup_eligible)
@@ -67,7 +67,7 @@ def stronger(one: Strength, other: Strength) -> Strength:
     return max(one, other, key=STRENGTHS.index)
 
 
-def _tier(approval: Approval) -> int:
+def tier_of(approval: Approval) -> int:
     """Of what was shown; what cannot be read is of the highest."""
     try:
         effects = object_in(approval.shown)["effects"]

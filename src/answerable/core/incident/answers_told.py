@@ -1,8 +1,8 @@
-"""What is told of people's answers, and of questions that became void."""
+"""What is told of answers to approvals, of the reviews that broken glasses owe, and of questions that became void."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.reasons import denial_reason
 from answerable.core.incident.wording import named, plain, short
@@ -12,13 +12,17 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
 
+_VERBS: Final = {"approve": "approved", "deny": "denied", "break_glass": "broke the glass of"}
+
 
 def answer_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """Who said yes or no, why, in their words, what they proposed instead, and what they signed."""
-    verb = {"approve": "approved", "deny": "denied"}.get(str(leaf.get("verdict")), "answered")
+    """Who said what, why, in their words, what they proposed instead, and what became of the approval."""
+    verb = _VERBS.get(str(leaf.get("verdict")), "answered")
     person, approval = named("person", leaf, payload), short(leaf.get("approval"))
+    if leaf.get("workflow"):
+        person = f"Workflow {plain(leaf['workflow'])} of {person}"
     text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
     details: list[str] = []
     code, comment = payload.get("denial"), payload.get("comment")
@@ -40,3 +44,14 @@ def void_told(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -
         f"Approval {short(leaf.get('approval'))} is void: {because} changed since people were shown it.",
         (),
     )
+
+
+def glass_reviewed_told(
+    leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
+) -> tuple[str, tuple[str, ...]]:
+    """Who judged that an action ran without its approval, and how."""
+    person, approval = named("person", leaf, payload), short(leaf.get("approval"))
+    late = ", late" if leaf.get("late") else ""
+    text = f"{person} found the broken glass of approval {approval} {plain(leaf.get('verdict'))}{late}."
+    comment = payload.get("comment")
+    return text, (f"comment: {plain(comment)}",) if comment else ()

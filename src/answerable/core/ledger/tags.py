@@ -37,6 +37,7 @@
 | 33  | 2026-11-28 | passkey         | an invitation, a passkey that came in, or sign-ins refused, as counts     |
 | 34  | 2026-11-28 | passkey_removed | a passkey was removed; it never stands again                              |
 | 40  | 2026-11-28 | approval_void   | what would run is not what was shown any more; nothing runs by it         |
+| 36  | 2026-11-28 | glass_reviewed  | another person judged that an action ran without its approval             |
 """
 
 from __future__ import annotations
@@ -83,6 +84,7 @@ class Tag(IntEnum):
     PASSKEY = 33
     PASSKEY_REMOVED = 34
     APPROVAL_VOID = 40
+    GLASS_REVIEWED = 36
 
 
 OWED: Final = frozenset(

@@ -60,8 +60,13 @@
       throw new Error(`Type ${typed.dataset.must} to approve this.`);
     }
     const path = `/approvals/${encodeURIComponent(form.dataset.approval)}`;
+    const glass = form.elements.glass;
+    if (verdict === "break_glass" && value("glass").length < Number(glass.dataset.least)) {
+      glass.focus();
+      throw new Error(`Say why in at least ${glass.dataset.least} characters.`);
+    }
     // The words are taken once, before they are signed: what is written meanwhile is no part of the answer.
-    const said = { verdict, comment: value("comment") };
+    const said = { verdict, comment: value(verdict === "break_glass" ? "glass" : "comment") };
     if (verdict === "deny") said.reason = pressed.dataset.reason ?? "";
     if (said.reason === "narrower") said.narrower = less(form);
     const opened = await post(`${path}/open`, { ...said, rendering: form.dataset.rendering }, true);
@@ -70,8 +75,22 @@
     location.reload();
   }
 
+  async function review(form, verdict) {
+    const path = `/approvals/${encodeURIComponent(form.dataset.approval)}/review`;
+    const comment = form.elements.found.value.trim();
+    const opened = await post(`${path}/open`, { verdict, comment }, true);
+    const signed = await assertion(opened.options);
+    await post(path, { verdict, comment, nonce: opened.nonce, assertion: signed }, true);
+    location.reload();
+  }
+
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    if (form.matches("form.review")) {
+      event.preventDefault();
+      busy(form, () => review(form, event.submitter.value));
+      return;
+    }
     if (form.matches("form.answer")) {
       event.preventDefault();
       busy(form, () => answer(form, event.submitter));
