@@ -12,14 +12,14 @@ import typer
 
 from answerable.apps.cli.command import PENDING, Shell, command
 from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, told_review
+from answerable.apps.cli.shown_whole import shown_whole
 from answerable.apps.cli.terminal import safe
-from answerable.errors import Refused, Unverified
+from answerable.errors import Refused
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
-    from answerable.core.canonical import FrozenJSON
     from answerable.core.identity.principal import UnixMillis
 
 Id = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
@@ -246,29 +246,6 @@ def _approval(answer: Answer) -> Approval:
     )
 
 
-def shown_whole(answer: Answer) -> tuple[FrozenJSON, FrozenJSON]:
-    """The action object, which says what the action itself says, and the card, which is the one made of it here.
-
-    Raises Unverified (`cli.digest`).
-    """
-    from answerable.core.approval.action_object import object_in
-    from answerable.core.approval.card import is_card_of
-    from answerable.core.canonical import FrozenJSON
-
-    action = json.loads(answer["action"])
-    shown = FrozenJSON.from_canonical(str(answer["object"]).encode())
-    card = FrozenJSON.from_canonical(str(answer["card"]).encode())
-    value = object_in(shown)
-    said = {name: value[name] for name in ("arguments", "method", "server", "target")}
-    if said != action or value["txn"] != answer["id"] or not is_card_of(card, shown):
-        raise Unverified(
-            "what the server shows is not what it would run: sign nothing, and tell who runs it",
-            code="cli.digest",
-            step="digest",
-        )
-    return shown, card
-
-
 def _card(answer: Answer) -> dict[str, Any]:
     """The card as it will be shown; of an approval from before there were cards, what there is."""
     if answer["object"] == "{}":
@@ -332,8 +309,9 @@ def _said(answer: Answer) -> str:
     )
     told = ", ".join(one for one in words if one)
     who = f"workflow {answer['workflow']} of {answer['by']}" if answer.get("workflow") else answer["by"]
+    place = f", for {answer['in_place_of']}," if answer["in_place_of"] else ""
     said = "broke the glass" if answer["verdict"] == "break_glass" else f"said {answer['verdict']}"
-    return f"{who} {said} at {answer['at']}{f': {told}' if told else ''}"
+    return f"{who}{place} {said} at {answer['at']}{f': {told}' if told else ''}"
 
 
 def _asked(approval: Answer) -> str:

@@ -124,6 +124,7 @@ def _approval(call: Call, approval: Approval) -> Answer:
                 "by": answer.by,
                 "workflow": answer.workflow,
                 "groups": list(answer.groups),
+                "in_place_of": answer.in_place_of.of if answer.in_place_of is not None else "",
                 "verdict": answer.verdict,
                 "reason": answer.reason,
                 "comment": answer.comment,

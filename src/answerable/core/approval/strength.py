@@ -49,12 +49,21 @@ def check_strength(limits: HasStrengths, approval: Approval, *, passkey: Passkey
 
     Saying no takes no more than saying yes: whoever was asked can do both. Raises Refused (`approval.weak_signature`).
     """
-    asks = limits.signatures[tier_of(approval)]
-    held: Strength = "any"
-    if passkey is not None:
-        held = held_strength(attested=passkey.attested, backup_eligible=passkey.backup_eligible)
-    if STRENGTHS.index(held) < STRENGTHS.index(asks):
+    if not is_strong_enough(limits, approval, strength_of(passkey)):
+        asks = limits.signatures[tier_shown(approval)]
         raise Refused(f"an action of this tier asks for {_ASKS[asks]}", code="approval.weak_signature")
+
+
+def is_strong_enough(limits: HasStrengths, approval: Approval, strength: Strength) -> bool:
+    """Whether a signature of this strength counts for the tier that was shown."""
+    return STRENGTHS.index(strength) >= STRENGTHS.index(limits.signatures[tier_shown(approval)])
+
+
+def strength_of(passkey: Passkey | None) -> Strength:
+    """What a signature with this passkey is worth, or with a key file where it is None."""
+    if passkey is None:
+        return "any"
+    return held_strength(attested=passkey.attested, backup_eligible=passkey.backup_eligible)
 
 
 def held_strength(*, attested: bool, backup_eligible: bool) -> Strength:
@@ -67,7 +76,7 @@ def stronger(one: Strength, other: Strength) -> Strength:
     return max(one, other, key=STRENGTHS.index)
 
 
-def tier_of(approval: Approval) -> int:
+def tier_shown(approval: Approval) -> int:
     """Of what was shown; what cannot be read is of the highest."""
     try:
         effects = object_in(approval.shown)["effects"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.reasons import denial_reason
+from answerable.core.incident.duties_told import answered_for
 from answerable.core.incident.wording import named, plain, short
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def answer_told(
     person, approval = named("person", leaf, payload), short(leaf.get("approval"))
     if leaf.get("workflow"):
         person = f"Workflow {plain(leaf['workflow'])} of {person}"
-    text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
+    text = f"{person}{answered_for(leaf)} {verb} approval {approval}, which is now {leaf.get('state')}."
     details: list[str] = []
     code, comment = payload.get("denial"), payload.get("comment")
     if code:

@@ -38,6 +38,8 @@
 | 34  | 2026-11-28 | passkey_removed | a passkey was removed; it never stands again                              |
 | 40  | 2026-11-28 | approval_void   | what would run is not what was shown any more; nothing runs by it         |
 | 36  | 2026-11-28 | glass_reviewed  | another person judged that an action ran without its approval             |
+| 38  | 2026-11-28 | approval_escalated  | the next people were told of a question that waits                    |
+| 39  | 2026-11-28 | duty            | a delegation of duty was given, signed, or ended before its time          |
 """
 
 from __future__ import annotations
@@ -85,6 +87,8 @@ class Tag(IntEnum):
     PASSKEY_REMOVED = 34
     APPROVAL_VOID = 40
     GLASS_REVIEWED = 36
+    APPROVAL_ESCALATED = 38
+    DUTY = 39
 
 
 OWED: Final = frozenset(
