@@ -44,7 +44,7 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
     `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`; for a yes, `revoked.*` and
     `held.*` of who answers, and `held.*` of what waits), Unavailable.
     """
-    return await _one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token))
+    return await answer_one(walk, approval_id, partial(_by_key, walk, token=token))
 
 
 async def answer_by_passkey(
@@ -72,13 +72,14 @@ async def answer_by_passkey(
         nonce=nonce,
         assertion=assertion,
     )
-    return await _one_at_a_time(walk, approval_id, answer)
+    return await answer_one(walk, approval_id, answer)
 
 
-async def _one_at_a_time(
+async def answer_one(
     walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
 ) -> Approval:
-    """read: the answer, checked, with thumbprint and public JWK of what it is signed with."""
+    """Record one answer, as it stands afterwards. read: the answer, checked, with thumbprint and public JWK of what it
+    is signed with; it raises what makes it no answer. Raises as `answer_approval`."""
     answering = walk.under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be written down, and only one would count.
@@ -86,7 +87,7 @@ async def _one_at_a_time(
     answering.add(approval_id)
     try:
         now = walk.clock.now()
-        approval = _found(walk, ApprovalId(approval_id))
+        approval = approval_here(walk, ApprovalId(approval_id))
         answer, key, signer = read(approval, now)
         return await _recorded(walk, approval, answer, key=key, signer=signer, now=now)
     finally:
@@ -167,7 +168,7 @@ def open_to_answer(walk: Walk, approval_id: str) -> tuple[bytes, Approval, UnixM
     Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`).
     """
     now = walk.clock.now()
-    approval = _found(walk, ApprovalId(approval_id))
+    approval = approval_here(walk, ApprovalId(approval_id))
     state = approval.state_at(now)
     if state != "pending":
         raise Refused(
@@ -189,7 +190,8 @@ def still_waits(walk: Walk, approval_id: str) -> bool:
     return approval is None or approval.state_at(walk.clock.now()) == "pending"
 
 
-def _found(walk: Walk, approval_id: ApprovalId) -> Approval:
+def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
+    """One that is answered here. Raises Refused (`approval.unknown`, `approval.other_shard`)."""
     approval = walk.approvals.find(approval_id)
     if approval is None:
         raise Refused(f"there is no approval {shown(approval_id)}", code="approval.unknown")

@@ -9,6 +9,7 @@ import msgspec
 from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
+from answerable.core.approval.batch import BATCH_ITEMS_MAX, BATCH_TIER_MAX
 from answerable.core.approval.strength import ANY_FOR_ALL, Strength
 from answerable.core.decision.history import History
 from answerable.core.ledger.budget_counts import BudgetCounts
@@ -19,6 +20,7 @@ from answerable.flows.approval_nonces import ApprovalNonces
 from answerable.flows.delegations import Delegations
 from answerable.flows.drill_desk import DrillDesk
 from answerable.flows.figures_desk import FiguresDesk
+from answerable.flows.group_waiting import WaitingGroups
 from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.stop_rules import StopRules
 from answerable.flows.tripped_holds import TrippedHolds
@@ -80,7 +82,8 @@ class WalkLimits:
     intent_ttl_ms: from the durable intent to the last moment its warrant can be redeemed.
     upstream_ms_max: longest any upstream call may take; settling waits for the deadline plus this.
     approval_ttl_ms: how long people have. approvals_pending_per_agent_max: actions one agent may have waiting.
-    signatures: how strong people's must be, for each tier from 0.
+    signatures: how strong people's must be, for each tier from 0. batch_items_max: that one signature may answer; 0 for
+    none. batch_tier_max: highest tier to which one signature may say yes many times.
     recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
     pin_tools_at_first_sight: a tool of which no definition is in force is used as it is first seen, on record; else it
     waits for its owner.
@@ -91,6 +94,8 @@ class WalkLimits:
     approval_ttl_ms: int = 900_000
     approvals_pending_per_agent_max: int = 20
     signatures: tuple[Strength, ...] = ANY_FOR_ALL
+    batch_items_max: int = BATCH_ITEMS_MAX
+    batch_tier_max: int = BATCH_TIER_MAX
     recorded_result_bytes_max: int = 65_536
     refusals_recorded_max: int = 500
     refusals_window_ms: int = 3_600_000
@@ -134,13 +139,14 @@ class UnderWay:
     """What this process is in the middle of, so that two who come together do not both write it down.
 
     asking: deferrals on their way into the ledger, by agent, mandate and action digest, with what is set when one is
-    there. answering: approvals. nonces: that their answers are made with. issuing: mandates. applying: documents.
-    lifting: holds.
+    there. answering: approvals. nonces: that their answers are made with. groups: of what waits. issuing: mandates.
+    applying: documents. lifting: holds.
     """
 
     asking: dict[tuple[AgentId, MandateId, bytes], Event] = field(default_factory=dict)
     answering: set[str] = field(default_factory=set)
     nonces: ApprovalNonces = field(default_factory=ApprovalNonces)
+    groups: WaitingGroups = field(default_factory=WaitingGroups)
     issuing: set[str] = field(default_factory=set)
     applying: Lock = field(default_factory=Lock)
     lifting: set[str] = field(default_factory=set)

@@ -80,6 +80,9 @@ class Grouped:
     alone: tuple[Approval, ...]
 
 
+NOBODY: Final = Grouped(groups=(), alone=())
+
+
 def grouped(waiting: Iterable[Approval], features_of: Callable[[Approval], Features | None]) -> Grouped:
     """Groups of these. features_of: as in `features`, or one that keeps them. Never raises."""
     families: dict[tuple[str, str, str], dict[str, list[tuple[Approval, Features]]]] = {}
