@@ -13,6 +13,7 @@ from starlette.routing import Route
 from answerable.apps.console import (
     agent_pages,
     approval_pages,
+    group_pages,
     live_pages,
     overview_pages,
     passkey_pages,
@@ -35,8 +36,9 @@ Act = Callable[[Asked], Awaitable[Response]]
 
 PAGES: Final[dict[str, Act]] = {
     "/": overview_pages.overview,
-    "/approvals": approval_pages.approvals,
+    "/approvals": group_pages.inbox,
     "/approvals/{id}": approval_pages.approval,
+    "/groups/{id}": group_pages.group,
     "/agents": agent_pages.agents,
     "/agents/{name}": agent_pages.agent,
     "/holds/{id}": agent_pages.hold,
@@ -53,6 +55,8 @@ FORMS: Final[dict[str, Act]] = {
 SCRIPTS: Final[dict[str, Act]] = {
     "/approvals/{id}/open": approval_pages.open_one,
     "/approvals/{id}/answer": approval_pages.answer,
+    "/groups/open": group_pages.open_group,
+    "/groups/answer": group_pages.answer_group,
     "/confirm/begin": sign_in_pages.begin_confirming,
     "/confirm/finish": sign_in_pages.finish_confirming,
 }

@@ -49,7 +49,7 @@ async def approvals(asked: Asked) -> Response:
     state = query.get("state", "pending")
     if state not in STATES:
         raise Malformed(f"state {shown(state, 40)} is none of {', '.join(STATES)}", code="request.query")
-    after = _whole(query.get("after", "0"))
+    after = whole(query.get("after", "0"))
     walk, (_, person) = asked.walk, asked.who
     now = walk.clock.now()
     every = [
@@ -58,12 +58,20 @@ async def approvals(asked: Asked) -> Response:
         if one.state_at(now) == state
     ]
     if state == "pending":
-        every.sort(key=lambda one: (-_tier(walk, one), one.expires_at))
-    rows = [_row(walk, one, person) for one in every[after : after + ITEMS_MAX]]
+        every.sort(key=lambda one: (-tier_now(walk, one), one.expires_at))
+    rows = [row_of(walk, one, person) for one in every[after : after + ITEMS_MAX]]
     more = after + ITEMS_MAX if after + ITEMS_MAX < len(every) else 0
     template = "approvals_part.html" if "part" in query else "approvals.html"
     return asked.page(
-        template, rows=rows, state=state, states=STATES, count=len(every), after=after, more=more
+        template,
+        rows=rows,
+        state=state,
+        states=STATES,
+        count=len(every),
+        lines=len(every),
+        singly="all" in query,
+        after=after,
+        more=more,
     )
 
 
@@ -83,7 +91,7 @@ async def approval(asked: Asked) -> Response:
         card=json.loads(found.card.bytes),
         hindrance=why_not,
         may_deny=may_deny,
-        critical=_tier(walk, found) >= CRITICAL,
+        critical=tier_now(walk, found) >= CRITICAL,
         reasons=QUICK_REASONS,
         has_passkey=bool(desk_of(walk).register.of(person.name)),
     )
@@ -93,7 +101,7 @@ async def open_one(asked: Asked) -> Response:
     """What the device is to sign: the challenge over a fresh nonce, the card that was seen, and this verdict."""
     body = await asked.members(signed_in=True)
     _, person = asked.who
-    verdict = _verdict(body)
+    verdict = verdict_in(body)
     nonce, found, ends = open_to_answer(asked.walk, asked.request.path_params["id"])
     if body.get("rendering") != found.card.hex:
         raise Unverified(
@@ -120,7 +128,7 @@ async def answer(asked: Asked) -> Response:
         asked.walk,
         asked.request.path_params["id"],
         person=person.name,
-        verdict=_verdict(body),
+        verdict=verdict_in(body),
         comment=comment.strip(),
         nonce=octets_in(body, "nonce", NONCE_BYTES),
         assertion=assertion_in(body.get("assertion")),
@@ -147,7 +155,8 @@ def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool
     return "", True
 
 
-def _row(walk: Walk, one: Approval, person: Principal) -> dict[str, Any]:
+def row_of(walk: Walk, one: Approval, person: Principal) -> dict[str, Any]:
+    """One line of a list."""
     card = json.loads(one.card.bytes)
     return {
         "id": one.id,
@@ -167,7 +176,7 @@ def _asks(one: Approval) -> str:
     return " and ".join(f"{wanted.count} of {' or '.join(wanted.groups)}" for wanted in one.requirements)
 
 
-def _tier(walk: Walk, one: Approval) -> int:
+def tier_now(walk: Walk, one: Approval) -> int:
     """What cannot be said any more is of the highest."""
     capability = walk.registry.current.capabilities.get(one.capability)
     return capability.tier if capability is not None else CRITICAL
@@ -180,14 +189,16 @@ def _found(walk: Walk, name: str) -> Approval:
     return found
 
 
-def _verdict(body: dict[str, JSONValue]) -> Verdict:
+def verdict_in(body: dict[str, JSONValue]) -> Verdict:
+    """Raises Malformed (`request.body`)."""
     verdict = body.get("verdict")
     if verdict not in ("approve", "deny"):
         raise Malformed("`verdict` is `approve` or `deny`", code="request.body")
     return cast("Verdict", verdict)
 
 
-def _whole(text: str) -> int:
+def whole(text: str) -> int:
+    """Raises Malformed (`request.query`)."""
     if not text.isascii() or not text.isdigit() or len(text) > 6:
         raise Malformed("`after` is a whole number", code="request.query")
     return int(text)

@@ -39,6 +39,19 @@
     }
   }
 
+  // One signature over the list that the page shows.
+  async function answerMany(verdict, comment) {
+    const rows = [...document.querySelectorAll("tr[data-id]")];
+    const seen = Object.fromEntries(rows.map((one) => [one.dataset.id, one.dataset.rendering]));
+    const { nonce, options, ids, left_out: before } = await post("/groups/open", { verdict, seen }, true);
+    const signed = await assertion(options);
+    const after = await post("/groups/answer", { verdict, comment, nonce, ids, assertion: signed }, true);
+    const left = Object.entries({ ...before, ...after.left_out });
+    if (!left.length) return location.assign("/approvals");
+    const named = left.slice(0, 5).map(([id, why]) => `${id.slice(0, 8)}: ${why}`).join("; ");
+    throw new Error(`${after.answered} answered, ${left.length} left out: ${named}`);
+  }
+
   async function answer(form, verdict) {
     const value = (name) => form.elements[name]?.value.trim() ?? "";
     const typed = form.elements.typed;
@@ -46,9 +59,10 @@
       typed.focus();
       throw new Error(`Type ${typed.dataset.must} to approve this.`);
     }
+    const comment = [value("reason"), value("comment")].filter(Boolean).join(": ");
+    if (form.dataset.group) return answerMany(verdict, comment);
     const path = `/approvals/${encodeURIComponent(form.dataset.approval)}`;
     const opened = await post(`${path}/open`, { verdict, rendering: form.dataset.rendering }, true);
-    const comment = [value("reason"), value("comment")].filter(Boolean).join(": ");
     const signed = await assertion(opened.options);
     await post(`${path}/answer`, { verdict, comment, nonce: opened.nonce, assertion: signed }, true);
     location.reload();
