@@ -474,4 +474,4 @@ async def test_a_group_that_is_gone_says_so():
     await answer_all(bench, waiting)
     with pytest.raises(Refused) as told:
         group_named(bench.walk, group.id)
-    assert told.value.code == "approval.no_group"
+    assert told.value.code == "approval_group.unknown"

@@ -40,6 +40,8 @@ OPENING: Final = ApprovalId("many at once")
 """Under what nonces of such answers are kept: no id, for those have no blanks."""
 AT_ONCE_MAX: Final = 16
 """Answers of one list that are on their way into the ledger at a time."""
+REASONS_MAX: Final = 10
+"""Of a list of which nothing may be answered together."""
 CRITICAL: Final = 3
 
 
@@ -79,7 +81,7 @@ def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict) -> OpenedMany:
         raise Refused(
             "none of these can be answered together",
             code="approval.none_alike",
-            reasons=tuple(f"{name}: {why}" for name, why in left_out.items()),
+            reasons=tuple(f"{name}: {why}" for name, why in [*left_out.items()][:REASONS_MAX]),
         )
     approval_here(walk, fitting[0].id)
     nonce, ends = walk.under_way.nonces.give(OPENING, walk.entropy, walk.clock.now())

@@ -20,10 +20,10 @@ from answerable.flows.approval_nonces import ApprovalNonces
 from answerable.flows.delegations import Delegations
 from answerable.flows.drill_desk import DrillDesk
 from answerable.flows.figures_desk import FiguresDesk
-from answerable.flows.group_waiting import WaitingGroups
 from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.stop_rules import StopRules
 from answerable.flows.tripped_holds import TrippedHolds
+from answerable.flows.waiting_groups import WaitingGroups
 
 if TYPE_CHECKING:
     from asyncio import Task

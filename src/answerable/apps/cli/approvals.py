@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
+from answerable.apps.cli import approval_groups
 from answerable.apps.cli.command import PENDING, Shell, command
 from answerable.apps.cli.terminal import safe
 from answerable.errors import Refused, Unverified
@@ -30,6 +31,10 @@ State = Annotated[
     str, typer.Option(help="Only those that are pending, approved, denied, expired, used or void; or all.")
 ]
 
+OfGroup = Annotated[bool, typer.Option("--group", help="ID is of a group: those that are alike, at once.")]
+Grouped = Annotated[
+    bool, typer.Option("--grouped", help="Those that are alike on one line, the odd one first.")
+]
 Whole = Annotated[bool, typer.Option("--all", help="Also each member of what is signed, raw.")]
 
 _ALL: Final = "all"
@@ -46,8 +51,10 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="approval")
 
 
-def list_approvals(shell: Shell, state: State = "pending") -> int | None:
+def list_approvals(shell: Shell, state: State = "pending", grouped: Grouped = False) -> int | None:
     """Actions that wait for people, newest first."""
+    if grouped:
+        return approval_groups.list_groups(shell)
     with shell.control() as control:
         items = list(control.every("/v1/approvals", **({} if state == _ALL else {"state": state})))
     if shell.terminal.as_json:
@@ -72,8 +79,10 @@ def list_approvals(shell: Shell, state: State = "pending") -> int | None:
     return None
 
 
-def show(shell: Shell, id: Id, whole: Whole = False) -> int | None:
-    """One approval, with exactly what will run."""
+def show(shell: Shell, id: Id, whole: Whole = False, group: OfGroup = False) -> int | None:
+    """One approval, with exactly what will run; of a group what differs in each, the odd ones apart."""
+    if group:
+        return approval_groups.show_group(shell, id, _approval)
     from answerable.apps.cli.control import segment
 
     with shell.control() as control:
@@ -85,16 +94,24 @@ def show(shell: Shell, id: Id, whole: Whole = False) -> int | None:
     return None
 
 
-def approve(shell: Shell, id: Id, person: Person, key: KeyFile, comment: Comment = "") -> int | None:
+def approve(
+    shell: Shell, id: Id, person: Person, key: KeyFile, comment: Comment = "", group: OfGroup = False
+) -> int | None:
     """Sign a yes to exactly what is shown.
 
-    Exit code 4 while others must answer too.
+    Exit code 4 while others must answer too, or where some of a group were left out.
     """
+    if group:
+        return approval_groups.answer_group(shell, id, person, key, comment, "approve", _approval)
     return _answer(shell, id, person, key, comment, "approve")
 
 
-def deny(shell: Shell, id: Id, person: Person, key: KeyFile, comment: Comment = "") -> int | None:
+def deny(
+    shell: Shell, id: Id, person: Person, key: KeyFile, comment: Comment = "", group: OfGroup = False
+) -> int | None:
     """Sign a no: it will not run."""
+    if group:
+        return approval_groups.answer_group(shell, id, person, key, comment, "deny", _approval)
     return _answer(shell, id, person, key, comment, "deny")
 
 

@@ -28,7 +28,7 @@ async def list_approvals(call: Call) -> Answer:
     now = call.walk.clock.now()
     every = call.walk.approvals.all(pending_only=state == "pending", now=now)
     wanted = (one for one in every if state in (None, one.state_at(now)))
-    return page_of(call, wanted, name=lambda one: one.id, render=lambda one: _approval(call, one))
+    return page_of(call, wanted, name=lambda one: one.id, render=lambda one: approval_record(call, one))
 
 
 async def show_approval(call: Call) -> Answer:
@@ -36,7 +36,7 @@ async def show_approval(call: Call) -> Answer:
     approval = call.walk.approvals.find(ApprovalId(call.path["id"]))
     if approval is None:
         raise Refused(f"there is no approval {shown(call.path['id'])}", code="approval.unknown")
-    return _approval(call, approval)
+    return approval_record(call, approval)
 
 
 async def open_approval(call: Call) -> Answer:
@@ -53,10 +53,11 @@ async def open_approval(call: Call) -> Answer:
 async def give_answer(call: Call) -> Answer:
     """Record a person's signed answer."""
     token = call.members("token").text("token")
-    return _approval(call, await answer_approval(call.walk, call.path["id"], token))
+    return approval_record(call, await answer_approval(call.walk, call.path["id"], token))
 
 
-def _approval(call: Call, approval: Approval) -> Answer:
+def approval_record(call: Call, approval: Approval) -> Answer:
+    """An approval as this door tells it."""
     mandate = call.walk.mandates.find(approval.mandate)
     return {
         "id": approval.id,
