@@ -100,7 +100,7 @@ class PayingUpstream(RecordingUpstream):
 
     def definition(self, capability: Capability) -> ToolDefinition | None:
         if capability.target != "pay":
-            return super().definition(capability)
+            return RecordingUpstream.definition(self, capability)
         text = encode(TOOL)
         return ToolDefinition(text=text, digest=sha256(text).hexdigest(), violations=lambda _: ())
 

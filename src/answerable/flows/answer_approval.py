@@ -17,6 +17,7 @@ from answerable.core.identity.principal import AgentId
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.flows.answering_pace import check_look, check_pace
 from answerable.flows.count_history import count_answered
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
 from answerable.flows.people_signing_in import desk_of
@@ -41,8 +42,9 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
 
     Raises Unverified when the signature, its claims or its nonce do not check, Refused (`approval.unknown`,
     `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.own_agent`, `approval.not_asked`,
-    `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`; for a yes, `revoked.*` and
-    `held.*` of who answers, and `held.*` of what waits), Unavailable.
+    `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`; for a yes,
+    `approval.too_soon`, `approval.too_fast`, `revoked.*` and `held.*` of who answers, and `held.*` of what waits),
+    Unavailable.
     """
     return await answer_one(walk, approval_id, partial(_by_key, walk, token=token))
 
@@ -103,8 +105,10 @@ def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> t
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    _take_nonce(walk, approval, signed.nonce, now)
+    opened_at = _take_nonce(walk, approval, signed.nonce, now)
     check_strength(walk.limits, approval, passkey=None)
+    check_look(walk, approval, person=signed.by, verdict=signed.verdict, opened_at=opened_at, now=now)
+    check_pace(walk, signed.by, signed.verdict, now)
     answer = Answer(
         by=signed.by,
         groups=people[signed.by].groups,
@@ -131,7 +135,7 @@ def _by_passkey(
 ) -> tuple[Answer, str, str]:
     if len(comment) > COMMENT_CHARS_MAX:
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="approval.malformed")
-    _take_nonce(walk, approval, nonce, now)
+    opened_at = _take_nonce(walk, approval, nonce, now)
     signed = challenge(
         nonce=nonce, action=approval.shown.digest, rendering=approval.card.digest, verdict=verdict
     )
@@ -139,6 +143,8 @@ def _by_passkey(
     if passkey.person != person:
         raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
     check_strength(walk.limits, approval, passkey=passkey)
+    check_look(walk, approval, person=person, verdict=verdict, opened_at=opened_at, now=now)
+    check_pace(walk, person, verdict, now)
     answer = Answer(
         by=person,
         groups=walk.registry.current.principals[person].groups,
@@ -249,14 +255,16 @@ def agent_owners(walk: Walk, approval: Approval) -> frozenset[str]:
     return frozenset(one.ownership.owner for one in found if one is not None and one.ownership.owner)
 
 
-def _take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> None:
-    """Raises Unverified (`approval.nonce`)."""
-    if not walk.under_way.nonces.take(approval.id, nonce, now):
+def _take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> UnixMillis:
+    """When it was given. Raises Unverified (`approval.nonce`)."""
+    opened_at = walk.under_way.nonces.take(approval.id, nonce, now)
+    if opened_at is None:
         raise Unverified(
             "the answer was made for another opening of this approval, too long ago, or has been given: open it again",
             code="approval.nonce",
             step="approval",
         )
+    return opened_at
 
 
 def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer, key: str) -> None:

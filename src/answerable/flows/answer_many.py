@@ -19,8 +19,10 @@ from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, 
 from answerable.core.approval.strength import check_strength, tier_shown
 from answerable.core.approval.token import COMMENT_CHARS_MAX
 from answerable.core.identity.passkey import unverified
+from answerable.core.identity.principal import principal_id
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
 from answerable.flows.answer_approval import answer_one, approval_here
+from answerable.flows.answering_pace import check_look, check_pace
 from answerable.flows.group_waiting import groups_waiting
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.refuse_revoked import signing_key_of
@@ -94,8 +96,8 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
     """Verify an answer to exactly this list that a person signed with a key file, and record it for each.
 
     Raises Unverified where signature, claims, list or nonce do not check, Malformed (`approval.batch`,
-    `approval.malformed`), Refused (`approval.batch_off`, `approval.unknown`, `approval.not_together`), and Unavailable
-    where not one could be recorded: then nothing counts.
+    `approval.malformed`), Refused (`approval.batch_off`, `approval.unknown`, `approval.not_together`,
+    `approval.too_fast`), and Unavailable where not one could be recorded: then nothing counts.
     """
     batch, now = _list_of(walk, ids), walk.clock.now()
     people = walk.registry.current.principals
@@ -106,13 +108,15 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    _take_nonce(walk, nonce, now)
+    opened_at = _take_nonce(walk, nonce, now)
+    check_pace(walk, principal_id(claims.iss), claims.verdict, now)
     person = next(one for name, one in people.items() if name == claims.iss)
     thumbprint = signing_key_of(token)
     signer = next(one.jwk for one in person.keys if one.thumbprint == thumbprint)
 
     def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
         check_strength(walk.limits, approval, passkey=None)
+        check_look(walk, approval, person=person.name, verdict=claims.verdict, opened_at=opened_at, now=now)
         answer = Answer(
             by=person.name,
             groups=person.groups,
@@ -143,15 +147,17 @@ async def answer_many_by_passkey(
     if len(comment) > COMMENT_CHARS_MAX:
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="approval.malformed")
     batch, now = _list_of(walk, ids), walk.clock.now()
-    _take_nonce(walk, nonce, now)
+    opened_at = _take_nonce(walk, nonce, now)
     signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
         raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
+    check_pace(walk, person, verdict, now)
     groups, origins = walk.registry.current.principals[person].groups, desk_of(walk).origins
 
     def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
         check_strength(walk.limits, approval, passkey=passkey)
+        check_look(walk, approval, person=person, verdict=verdict, opened_at=opened_at, now=now)
         kept = kept_by_passkey(
             batch,
             index,
@@ -268,10 +274,12 @@ def _check_count(walk: Walk, count: int) -> None:
         raise Malformed(f"one answer is to 1 to {most} approvals, got {count}", code="approval.batch")
 
 
-def _take_nonce(walk: Walk, nonce: bytes, now: UnixMillis) -> None:
-    if not walk.under_way.nonces.take(OPENING, nonce, now):
+def _take_nonce(walk: Walk, nonce: bytes, now: UnixMillis) -> UnixMillis:
+    opened_at = walk.under_way.nonces.take(OPENING, nonce, now)
+    if opened_at is None:
         raise Unverified(
             "the answer was made for another opening, too long ago, or has been given: open the group again",
             code="approval.nonce",
             step="approval",
         )
+    return opened_at

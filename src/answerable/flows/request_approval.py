@@ -15,6 +15,7 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.mandate.spend import money_moved
 from answerable.errors import Refused
+from answerable.flows.asking_budget import too_many
 from answerable.flows.cite_statement import decided_under
 from answerable.flows.hold_to_shown import unlike_shown, void
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
@@ -36,7 +37,7 @@ async def request_approval(
 
     One that asks for other people than policy does by now, about another subject, or that showed another action object
     than there would be now, is void, and people are asked anew. Raises Refused, recorded: `approval.denied` while a no
-    of people to this very question holds, `approval.too_many` when the agent has too many waiting; and Unavailable.
+    of people to this very question holds, `approval.too_many` when people are asked too much; and Unavailable.
     """
     mandate, asking = verified.mandate, walk.under_way.asking
     key = (verified.caller.agent, mandate.id, verified.request.action.digest)
@@ -56,15 +57,9 @@ async def request_approval(
         # People are asked once: who asks again gets their answer.
         no = no_from(told_no(said_no), verified)
         raise await refuse_action(walk, verified.request, verified.caller, no)
-    mine = [a for a in walk.approvals.all(pending_only=True, now=at) if a.agent == verified.caller.agent]
-    waits = len(mine) + sum(agent == verified.caller.agent for agent, _, _ in asking)
-    if waits >= walk.limits.approvals_pending_per_agent_max:
-        too_many = Refused(
-            f"{waits} actions of this agent already wait for approval, which is the limit",
-            code="approval.too_many",
-        )
-        no = no_from(too_many, verified)
-        raise await refuse_action(walk, verified.request, verified.caller, no)
+    refused = too_many(walk, verified, decision, at=at)
+    if refused is not None:
+        raise await refuse_action(walk, verified.request, verified.caller, no_from(refused, verified))
     asking[key] = done = Event()
     try:
         return await _asked(walk, verified, decision, at=at, noted=noted)

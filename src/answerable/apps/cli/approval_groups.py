@@ -93,13 +93,14 @@ def answer_group(
                     f"these are answered one by one: {group['not_together']}", code="approval.not_together"
                 )
             _check_alike(list(listed.values()))
+        # Opened before it is shown: from then on the time counts that somebody looks.
+        seen: dict[str, JSONValue] = {identity: one.card.hex for identity, one in listed.items()}
+        opened = control.post("/v1/approval-batches/nonce", {"seen": seen, "verdict": verdict})
         if not shell.terminal.as_json:
             _show(shell, group, list(listed.values()))
         question = f"{verdict.capitalize()} these {len(listed)}, with one signature?"
         if not shell.terminal.confirmed(question, yes=shell.yes):
             raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
-        seen: dict[str, JSONValue] = {identity: one.card.hex for identity, one in listed.items()}
-        opened = control.post("/v1/approval-batches/nonce", {"seen": seen, "verdict": verdict})
         if not set(opened["ids"]) <= set(listed):
             raise Unverified(
                 "the server wants others signed than were shown", code="cli.digest", step="digest"

@@ -134,11 +134,12 @@ def _answer(
                 f"approval {waiting.id} is {approval['state']}, so it can no longer be answered",
                 code="approval.not_pending",
             )
+        # Opened before it is shown: from then on the time counts that somebody looks.
+        opened = control.post(f"/v1/approvals/{segment(id)}/nonce", {})
         if not shell.terminal.as_json:
             _show(shell, approval, _card(approval), whole=False)
         if not shell.terminal.confirmed(_QUESTIONS[verdict], yes=shell.yes):
             raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
-        opened = control.post(f"/v1/approvals/{segment(id)}/nonce", {})
         token = signed_answer(
             waiting,
             nonce=from_base64url_32(str(opened["nonce"])) or b"",

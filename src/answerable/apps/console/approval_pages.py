@@ -84,6 +84,7 @@ async def approval(asked: Asked) -> Response:
     if "part" in query and state == "pending" and query.get("answers") == str(len(found.answers)):
         return Response(status_code=204)
     why_not, may_deny = hindrance(walk, found, person)
+    walk.under_way.looks.saw(person.name, found.id, walk.clock.now())
     return asked.page(
         "approval_part.html" if "part" in query else "approval.html",
         approval=found,

@@ -225,6 +225,16 @@ def statement_in(token: str) -> str:
         return ""
 
 
+def root_in(token: str) -> str:
+    """Root of the list of which an approval keeps its part, hex; empty where it was answered alone."""
+    if not is_of_batch(token):
+        return ""
+    try:
+        return _kept(token).root
+    except Malformed:
+        return ""
+
+
 def verify_kept_batch(token: str, signer: PublicKey | None = None) -> BatchSaid:
     """Check what an approval keeps: that this item is in the list, and that this passkey, or `signer` where it was a
     key file, has signed the list and the verdict. Whose key it is, is for who asks.
