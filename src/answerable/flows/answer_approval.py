@@ -25,6 +25,7 @@ from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, s
 from answerable.flows.refuse_revoked import signer_fault, signing_key_of
 from answerable.flows.revoke_authority import names_of_approval
 from answerable.flows.sign_in import check_passkey
+from answerable.flows.watch_denials import count_no
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -239,6 +240,7 @@ async def _recorded(
 
     def placed(receipt: Receipt) -> None:
         count_answered(walk, after, at=now, index=receipt.index)
+        count_no(walk, after, at=now, index=receipt.index)
 
     _, left = await record_in_run(walk, approval.mandate, entry, then=placed)
     # 2. It counts only on top of what was seen when it was checked.
