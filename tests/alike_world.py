@@ -131,7 +131,9 @@ async def paying_bench(
     *, limits: WalkLimits | None = None, documents: list[JSONValue] | None = None, tier: int = 2
 ) -> Bench:
     """A bench that pays under mandate `m-pay` of alice, and whose people can bring passkeys in."""
-    bench = Bench(limits=limits or WalkLimits(approvals_pending_per_agent_max=300))
+    bench = Bench(
+        limits=limits or WalkLimits(approvals_pending_per_agent_max=300, asked_per_agent_per_hour_max=300)
+    )
     walk = bench.walk
     bench.upstream = PayingUpstream(clock=bench.clock, ledger=walk.ledger, subject_keys=walk.subject_keys)
     walk.upstream = bench.upstream

@@ -6,11 +6,13 @@ capability was asked before that, and is no variation of it. So whoever says no 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.happening import Happening
 from answerable.core.registry.stop_rule import BY_PEOPLE
 from answerable.core.registry.tool_pin import TOOLS_CALL
+from answerable.errors import Unavailable
 from answerable.flows.trip_rules import count, rules_now
 
 if TYPE_CHECKING:
@@ -25,11 +27,13 @@ NOES_MAX: Final = 10_000
 
 def count_no(walk: Walk, after: Approval, *, at: UnixMillis, index: int) -> None:
     """An answer has its place in the log, and `after` is what became of the approval: whether that is another no, and
-    what follows from it. Raises Unavailable."""
+    what follows from it. Never raises: what cannot be read of earlier noes makes this one count."""
     if after.state != "denied" or not any(rule.watches in BY_PEOPLE for rule, _ in rules_now(walk)):
         return
     place, noes = (str(after.agent), after.capability), walk.stop_rules.noes
-    before = noes[place] if place in noes else _last_no(walk, after)
+    before = noes.get(place, 0)
+    with suppress(Unavailable):
+        before = before or _last_no(walk, after)
     if len(noes) >= NOES_MAX:
         noes.clear()
     noes[place] = at
