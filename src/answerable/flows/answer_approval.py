@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.action_object import object_in
-from answerable.core.approval.approval import Answer, Approval, ApprovalId, answered
+from answerable.core.approval.approval import Answer, Approval, ApprovalId
+from answerable.core.approval.break_glass import GLASS, taken
 from answerable.core.approval.challenge import challenge
 from answerable.core.approval.passkey_answer import kept_answer
 from answerable.core.approval.strength import check_strength
@@ -20,6 +21,7 @@ from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.answering_pace import check_look, check_pace
 from answerable.flows.count_history import count_answered
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
+from answerable.flows.owed_reviews import tell_broken
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_revoked import signer_fault, signing_key_of
@@ -47,7 +49,7 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
     `approval.too_soon`, `approval.too_fast`, `revoked.*` and `held.*` of who answers, and `held.*` of what waits),
     Unavailable.
     """
-    return await answer_one(walk, approval_id, partial(_by_key, walk, token=token))
+    return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token))
 
 
 async def answer_by_passkey(
@@ -75,14 +77,13 @@ async def answer_by_passkey(
         nonce=nonce,
         assertion=assertion,
     )
-    return await answer_one(walk, approval_id, answer)
+    return await one_at_a_time(walk, approval_id, answer)
 
 
-async def answer_one(
+async def one_at_a_time(
     walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
 ) -> Approval:
-    """Record one answer, as it stands afterwards. read: the answer, checked, with thumbprint and public JWK of what it
-    is signed with; it raises what makes it no answer. Raises as `answer_approval`."""
+    """Take in one answer at a time. read: it, checked, with thumbprint and public JWK of what it is signed with."""
     answering = walk.under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be written down, and only one would count.
@@ -106,7 +107,7 @@ def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> t
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    opened_at = _take_nonce(walk, approval, signed.nonce, now)
+    opened_at = take_nonce(walk, approval, signed.nonce, now)
     check_strength(walk.limits, approval, passkey=None)
     check_look(walk, approval, person=signed.by, verdict=signed.verdict, opened_at=opened_at, now=now)
     check_pace(walk, signed.by, signed.verdict, now)
@@ -136,9 +137,13 @@ def _by_passkey(
 ) -> tuple[Answer, str, str]:
     if len(comment) > COMMENT_CHARS_MAX:
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="approval.malformed")
-    opened_at = _take_nonce(walk, approval, nonce, now)
+    opened_at = take_nonce(walk, approval, nonce, now)
     signed = challenge(
-        nonce=nonce, action=approval.shown.digest, rendering=approval.card.digest, verdict=verdict
+        nonce=nonce,
+        action=approval.shown.digest,
+        rendering=approval.card.digest,
+        verdict=verdict,
+        reason=comment,
     )
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
@@ -215,15 +220,15 @@ def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
 async def _recorded(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
 ) -> Approval:
-    if answer.verdict == "approve" and answer.by == schedule_owner(approval.principal, walk.registry.current):
+    if answer.verdict != "deny" and answer.by == schedule_owner(approval.principal, walk.registry.current):
         raise Refused(
             "you answer for the schedule this action runs under: somebody else must approve it",
             code="approval.own_mandate",
         )
-    if answer.verdict == "approve":
+    if answer.verdict != "deny":
         _refuse_stopped(walk, approval, answer, key)
-    after = answered(approval, answer)
-    if answer.verdict == "approve" and answer.by in agent_owners(walk, approval):
+    after = taken(approval, answer, glass_ms=walk.limits.break_glass_ms)
+    if answer.verdict != "deny" and answer.by in agent_owners(walk, approval):
         raise Refused(
             "you own an agent that this action comes from: somebody else must approve it",
             code="approval.own_agent",
@@ -242,12 +247,14 @@ async def _recorded(
         count_answered(walk, after, at=now, index=receipt.index)
         count_no(walk, after, at=now, index=receipt.index)
 
-    _, left = await record_in_run(walk, approval.mandate, entry, then=placed)
+    receipt, left = await record_in_run(walk, approval.mandate, entry, then=placed)
     # 2. It counts only on top of what was seen when it was checked.
     if not walk.approvals.replace(after, was=approval):
         raise Refused(
             "somebody else answered at the same moment: look again", code="approval.changed_meanwhile"
         )
+    if answer.verdict == GLASS:
+        tell_broken(walk, after, receipt.index)
     if left is not None:
         raise left
     return after
@@ -263,8 +270,8 @@ def agent_owners(walk: Walk, approval: Approval) -> frozenset[str]:
     return frozenset(one.ownership.owner for one in found if one is not None and one.ownership.owner)
 
 
-def _take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> UnixMillis:
-    """When it was given. Raises Unverified (`approval.nonce`)."""
+def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> UnixMillis:
+    """Use up what this approval was opened with, and say when it was given. Raises Unverified (`approval.nonce`)."""
     opened_at = walk.under_way.nonces.take(approval.id, nonce, now)
     if opened_at is None:
         raise Unverified(

@@ -16,12 +16,12 @@ from anyio import CapacityLimiter, create_task_group
 from answerable.core.approval.approval import Answer, ApprovalId
 from answerable.core.approval.batch import batch_challenge, batch_of
 from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, verify_batch
-from answerable.core.approval.strength import check_strength, tier_shown
+from answerable.core.approval.strength import check_strength, tier_of
 from answerable.core.approval.token import COMMENT_CHARS_MAX
 from answerable.core.identity.passkey import unverified
 from answerable.core.identity.principal import principal_id
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
-from answerable.flows.answer_approval import answer_one, approval_here
+from answerable.flows.answer_approval import approval_here, one_at_a_time
 from answerable.flows.answering_pace import check_look, check_pace
 from answerable.flows.group_waiting import groups_waiting
 from answerable.flows.people_signing_in import desk_of
@@ -73,7 +73,7 @@ def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict) -> OpenedMany:
     Raises Malformed (`approval.batch`), Refused (`approval.batch_off`, `approval.none_alike`, `approval.not_together`,
     `approval.other_shard`), Unavailable.
     """
-    _check_count(walk, len(seen))
+    _check(walk, len(seen), verdict)
     fitting, left_out = _fitting(walk, [*seen], verdict)
     for approval in [*fitting]:
         if approval.card.hex != seen[approval.id]:
@@ -99,7 +99,7 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
     `approval.malformed`), Refused (`approval.batch_off`, `approval.unknown`, `approval.not_together`,
     `approval.too_fast`), and Unavailable where not one could be recorded: then nothing counts.
     """
-    batch, now = _list_of(walk, ids), walk.clock.now()
+    batch, now = _list_of(walk, ids, "approve"), walk.clock.now()
     people = walk.registry.current.principals
     claims, nonce = verify_batch(
         token,
@@ -146,7 +146,7 @@ async def answer_many_by_passkey(
     """
     if len(comment) > COMMENT_CHARS_MAX:
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="approval.malformed")
-    batch, now = _list_of(walk, ids), walk.clock.now()
+    batch, now = _list_of(walk, ids, verdict), walk.clock.now()
     opened_at = _take_nonce(walk, nonce, now)
     signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict)
     passkey = check_passkey(walk, assertion, challenge=signed)
@@ -201,7 +201,7 @@ async def _answered(
     async def one(index: int, name: str) -> None:
         async with limiter:
             try:
-                after.append(await answer_one(walk, name, partial(read, index)))
+                after.append(await one_at_a_time(walk, name, partial(read, index)))
             except Unavailable as fault:
                 failed.append(fault)
                 left_out[name] = fault.message
@@ -251,12 +251,12 @@ def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[App
 def _tier(walk: Walk, approval: Approval) -> int:
     """The higher of what was shown and what it is by now; what cannot be said any more is of the highest."""
     capability = walk.registry.current.capabilities.get(approval.capability)
-    return max(tier_shown(approval), capability.tier if capability is not None else CRITICAL)
+    return max(tier_of(approval), capability.tier if capability is not None else CRITICAL)
 
 
-def _list_of(walk: Walk, ids: Sequence[str]) -> Batch:
+def _list_of(walk: Walk, ids: Sequence[str], verdict: Verdict) -> Batch:
     """The list that was signed: whatever became of them, what each showed is as it was."""
-    _check_count(walk, len(ids))
+    _check(walk, len(ids), verdict)
     found = [walk.approvals.find(ApprovalId(name)) for name in ids]
     unknown = next((name for name, one in zip(ids, found, strict=True) if one is None), None)
     if unknown is not None:
@@ -264,7 +264,10 @@ def _list_of(walk: Walk, ids: Sequence[str]) -> Batch:
     return batch_of(one for one in found if one is not None)
 
 
-def _check_count(walk: Walk, count: int) -> None:
+def _check(walk: Walk, count: int, verdict: Verdict) -> None:
+    if verdict not in ("approve", "deny"):
+        # A glass is broken for one action, which somebody then answers for.
+        raise Malformed("an answer to many is `approve` or `deny`", code="approval.batch")
     most = walk.limits.batch_items_max
     if not most:
         raise Refused(

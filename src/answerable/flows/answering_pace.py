@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.batch_answer import root_in
-from answerable.core.approval.strength import tier_shown
+from answerable.core.approval.strength import tier_of
 from answerable.errors import Refused
 from answerable.flows.asking_budget import HOUR_MILLIS
 
@@ -25,7 +25,7 @@ def check_pace(walk: Walk, person: PrincipalId, verdict: Verdict, now: UnixMilli
 
     Raises Refused (`approval.too_fast`), Unavailable.
     """
-    if verdict == "deny":
+    if verdict != "approve":
         return
     # No answer comes in later than its approval ends.
     oldest = now - HOUR_MILLIS - walk.limits.approval_ttl_ms
@@ -56,7 +56,7 @@ def check_look(
 
     Raises Refused (`approval.too_soon`).
     """
-    needed = walk.limits.look_seconds_min[tier_shown(approval)]
+    needed = walk.limits.look_seconds_min[tier_of(approval)]
     looked = now - walk.under_way.looks.since(person, approval.id, opened_at)
     if verdict == "approve" and looked < needed * 1000:
         raise Refused(

@@ -27,19 +27,25 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.runs import Run
+    from answerable.flows.preview_effect import Preview
     from answerable.flows.walk import Walk
 
 
 async def request_approval(
-    walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis
+    walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis, preview: Preview
 ) -> Approval:
     """The approval this action waits for: the one asked for by the same agent, mandate and digest, or a new one.
 
     One that asks for other people than policy does by now, about another subject, or that showed another action object
     than there would be now, is void, and people are asked anew. Raises Refused, recorded: `approval.denied` while a no
-    of people to this very question holds, `approval.too_many` when people are asked too much; and Unavailable.
+    of people to this very question holds, `approval.too_many` when people are asked too much, `preview.deferred`
+    for what was asked for a card; and Unavailable. preview: what the card says beside, asked for each new question.
     """
     mandate, asking = verified.mandate, walk.under_way.asking
+    if verified.request.preview_of:
+        # Nobody is asked about what would only tell them what they are asked about.
+        no = no_from(Refused("a preview waits for nobody", code="preview.deferred"), verified)
+        raise await refuse_action(walk, verified.request, verified.caller, no)
     key = (verified.caller.agent, mandate.id, verified.request.action.digest)
     # Of those who ask for the same at the same time one writes it down; the others wait for it and find its approval.
     while (first := asking.get(key)) is not None:
@@ -62,7 +68,7 @@ async def request_approval(
         raise await refuse_action(walk, verified.request, verified.caller, no_from(refused, verified))
     asking[key] = done = Event()
     try:
-        return await _asked(walk, verified, decision, at=at, noted=noted)
+        return await _asked(walk, verified, decision, at=at, noted=noted, preview=preview)
     finally:
         del asking[key]
         done.set()
@@ -80,11 +86,18 @@ def told_no(approval: Approval) -> Refused:
 
 
 async def _asked(
-    walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis, noted: tuple[str, ...]
+    walk: Walk,
+    verified: VerifiedRequest,
+    decision: Decision,
+    *,
+    at: UnixMillis,
+    noted: tuple[str, ...],
+    preview: Preview,
 ) -> Approval:
-    mandate = verified.mandate
-    name = ApprovalId(walk.entropy.token())
-    expires_at = UnixMillis(min(at + walk.limits.approval_ttl_ms, mandate.expires_at))
+    mandate, name = verified.mandate, ApprovalId(walk.entropy.token())
+    ends = (at + walk.limits.approval_ttl_ms, mandate.expires_at)
+    # Nobody is asked about what could not be executed any more.
+    expires_at = UnixMillis(min(*ends, *((verified.prepared.expires_at,) if verified.prepared else ())))
     shown = action_object(
         verified,
         decision,
@@ -109,7 +122,7 @@ async def _asked(
         created_at=at,
         expires_at=expires_at,
         shown=shown,
-        card=card_of(shown),
+        card=card_of(shown, preview=await preview(verified, name)),
         claimed=verified.request.reason,
         names=judged_now(walk, verified).names,
     )

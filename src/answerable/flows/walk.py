@@ -11,6 +11,7 @@ from anyio import Lock
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.approval.batch import BATCH_ITEMS_MAX, BATCH_TIER_MAX
 from answerable.core.approval.strength import ANY_FOR_ALL, Strength
+from answerable.core.approval.workflows import NO_HIGH_TIERS, Allowed
 from answerable.core.decision.history import History
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
@@ -67,6 +68,7 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.manifest_register import ManifestRegister
+    from answerable.ports.prepared_register import PreparedRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.shard_link import ShardLink
@@ -83,7 +85,10 @@ class WalkLimits:
     intent_ttl_ms: from the durable intent to the last moment its warrant can be redeemed.
     upstream_ms_max: longest any upstream call may take; settling waits for the deadline plus this.
     approval_ttl_ms: how long people have. approvals_pending_per_agent_max: actions one agent may have waiting.
-    signatures: how strong people's must be, for each tier from 0. batch_items_max: that one signature may answer; 0 for
+    preview_ms_max: how long people's card waits for what the action would do. signatures: how strong people's must be,
+    for each tier from 0. workflows: whether any may answer, the same. break_glass_ms: how long an action may run after
+    somebody broke its glass. glass_review_ms: until when that is reviewed.
+    batch_items_max: that one signature may answer; 0 for
     none. batch_tier_max: highest tier to which one signature may say yes many times.
     approvals_pending_per_group_max: actions that may wait for one group. asked_per_agent_per_hour_max,
     asked_per_group_per_hour_max: questions within an hour. answers_per_hour_max: times that a person may say yes within
@@ -91,12 +96,15 @@ class WalkLimits:
     recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
     pin_tools_at_first_sight: a tool of which no definition is in force is used as it is first seen, on record; else it
     waits for its owner.
+    prepared_ttl_ms: how long what was prepared can be executed. prepared_bytes_max: of one such object.
+    prepared_waiting_per_agent_max: such objects that one agent may have waiting.
     """
 
     intent_ttl_ms: int = 10_000
     upstream_ms_max: int = 120_000
     approval_ttl_ms: int = 900_000
     approvals_pending_per_agent_max: int = 20
+    preview_ms_max: int = 5_000
     signatures: tuple[Strength, ...] = ANY_FOR_ALL
     batch_items_max: int = BATCH_ITEMS_MAX
     batch_tier_max: int = BATCH_TIER_MAX
@@ -105,10 +113,16 @@ class WalkLimits:
     asked_per_group_per_hour_max: int = 1_000
     answers_per_hour_max: int = 120
     look_seconds_min: tuple[int, ...] = (0, 0, 0, 0)
+    workflows: tuple[Allowed, ...] = NO_HIGH_TIERS
+    break_glass_ms: int = 300_000
+    glass_review_ms: int = 172_800_000
     recorded_result_bytes_max: int = 65_536
     refusals_recorded_max: int = 500
     refusals_window_ms: int = 3_600_000
     pin_tools_at_first_sight: bool = False
+    prepared_ttl_ms: int = 3_600_000
+    prepared_bytes_max: int = 32_768
+    prepared_waiting_per_agent_max: int = 50
 
 
 class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -220,7 +234,8 @@ class Walk:
     policies: who publishes policy sets, and what is kept of them. figures: what is counted of all this. drills: what
     they need.
     pins: the definitions of tools that are let through. tools_pinned: what was found out of them.
-    leases: the way to the broker; None where there is none.
+    leases: the way to the broker; None where there is none. prepared: what waits to be executed; None where nothing is
+    kept, and then nothing that was prepared is executed.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
     sessions: what the logins allow that mandates were given by. accounts: of mandates that were used, by id, and of
@@ -284,6 +299,7 @@ class Walk:
     tools_pinned: ToolsPinned = field(default_factory=ToolsPinned)
     link: ShardLink | None = None
     leases: LeaseSide | None = None
+    prepared: PreparedRegister | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)
     sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)
     admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)

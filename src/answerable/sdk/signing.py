@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.batch_answer import BATCH_TYP, batch_claims
+from answerable.core.approval.review import REVIEW_TYP, review_claims
 from answerable.core.approval.token import APPROVAL_TYP, answer_claims
 from answerable.core.containment.lift import LIFT_TYP, lift_claims
 from answerable.core.containment.lift import Terms as LiftTerms
@@ -18,6 +19,7 @@ from answerable.core.registry.publication import PUBLICATION_TYP, step_claims
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.batch import Batch
+    from answerable.core.approval.review import Judgement
     from answerable.core.approval.token import Verdict
     from answerable.core.containment.hold import Hold
     from answerable.core.identity.keys import SigningKey
@@ -54,6 +56,30 @@ def signed_answer(
         approval, nonce=nonce, by=by, verdict=verdict, comment=comment, audience=audience, at=at
     )
     return signed_statement(claims, typ=APPROVAL_TYP, key=key)
+
+
+def signed_review(
+    *,
+    approval: str,
+    action: str,
+    answer: str,
+    by: PrincipalId,
+    verdict: Judgement,
+    comment: str,
+    audience: str,
+    at: UnixMillis,
+    key: SigningKey,
+) -> str:
+    """The review of a broken glass (`typ` answerable-review+jwt).
+
+    approval: its id. action, answer: the hashes of what ran, and of what was signed to let it, hex. at: now, Unix
+    milliseconds. Raises Malformed (`statement.size`, `json.*`).
+    """
+    claims = review_claims(
+        approval=approval, action=action, answer=answer, by=by, verdict=verdict, comment=comment,
+        audience=audience, at=at,
+    )  # fmt: skip
+    return signed_statement(claims, typ=REVIEW_TYP, key=key)
 
 
 def signed_batch(

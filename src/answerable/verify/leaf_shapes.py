@@ -22,6 +22,7 @@ from answerable.verify.leaf_types import (
 )
 from answerable.verify.lease_shapes import LeaseLeaf
 from answerable.verify.passkey_shapes import PasskeyLeaf, PasskeyRemovedLeaf
+from answerable.verify.review_shapes import GlassReviewedLeaf
 from answerable.verify.stop_shapes import (
     ContainmentReportLeaf,
     HoldLiftedLeaf,
@@ -108,11 +109,13 @@ class IntentLeaf(Leaf):
     method: str | UnsetType = UNSET
     narrowed: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
+    preview_of: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     reserved: Amounts | UnsetType = UNSET
     server: str | UnsetType = UNSET
     tier: Count | UnsetType = UNSET
     tool_ref: Reference | UnsetType = UNSET
+    prepared_ref: Reference | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
 
 
@@ -149,6 +152,7 @@ class RefusalLeaf(Leaf):
     method: str | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
     policy_set: str | UnsetType = UNSET
+    preview_of: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     server: str | UnsetType = UNSET
     tier: Count | UnsetType = UNSET
@@ -191,6 +195,7 @@ class AnswerLeaf(Leaf):
     digest: Digest | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     state: str | UnsetType = UNSET
+    workflow: str | UnsetType = UNSET
 
 
 class MandateLeaf(Leaf):
@@ -392,4 +397,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.LEASE: LeaseLeaf,
     Tag.PASSKEY: PasskeyLeaf,
     Tag.PASSKEY_REMOVED: PasskeyRemovedLeaf,
+    Tag.GLASS_REVIEWED: GlassReviewedLeaf,
 }

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.action.prepared import BYTES_MAX
 from answerable.core.approval.batch import BATCH_ITEMS_MAX, BATCH_TIER_MAX
 from answerable.core.approval.challenge import NONCE_MILLIS_MAX
 from answerable.core.approval.strength import ANY_FOR_ALL, STRENGTHS
+from answerable.core.approval.workflows import ALLOWED, NO_HIGH_TIERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,12 +53,37 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         BATCH_ITEMS_MAX,
     ),
     "batch_tier_max": ("highest tier to which one signature may say yes for many", "tier", 0, BATCH_TIER_MAX),
+    "preview_ms_max": (
+        "how long a question to people waits for the preview of what the action would do",
+        "milliseconds",
+        100,
+        60_000,
+    ),
     "signatures": (
         "how strong people's signatures must be for actions of tier 0, 1, 2 and 3: `any` key, a `passkey`, or one on a "
         "`hardware` key that cannot be copied and that `console.attestation_roots` vouch for",
         "list of four",
         None,
         None,
+    ),
+    "workflows": (
+        "whether workflows may answer for actions of tier 0, 1, 2 and 3, where policy asks a group of theirs: "
+        "`allowed` or `refused`",
+        "list of four",
+        None,
+        None,
+    ),
+    "break_glass_ms": (
+        "how long an action may run after somebody let it run without its approval",
+        "milliseconds",
+        1_000,
+        3_600_000,
+    ),
+    "glass_review_ms": (
+        "how long another person has to review that; past it, it is told as overdue",
+        "milliseconds",
+        60_000,
+        2_592_000_000,
     ),
     "recorded_result_bytes_max": ("part of an answer that the ledger keeps", "bytes", 0, 4_194_304),
     "refusals_recorded_max": (
@@ -71,6 +98,19 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         "true or false",
         None,
         None,
+    ),
+    "prepared_ttl_ms": ("how long what was prepared can be executed", "milliseconds", 1_000, 604_800_000),
+    "prepared_bytes_max": (
+        "size of one prepared object; the card that people read is several times as long",
+        "bytes",
+        64,
+        BYTES_MAX,
+    ),
+    "prepared_waiting_per_agent_max": (
+        "prepared objects of one agent that may wait at once",
+        "objects",
+        1,
+        10_000,
     ),
 }
 """Sentence, unit, minimum and maximum of each."""
@@ -87,4 +127,9 @@ def walk_faults(walk: WalkLimits) -> Iterator[tuple[str, str]]:
         yield (
             "walk.look_seconds_min",
             f"expected 0 to {longest} seconds for each of the {len(ANY_FOR_ALL)} tiers",
+        )
+    if len(walk.workflows) != len(NO_HIGH_TIERS) or not set(walk.workflows) <= set(ALLOWED):
+        yield (
+            "walk.workflows",
+            f"expected `allowed` or `refused` for each of the {len(NO_HIGH_TIERS)} tiers",
         )

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
-from answerable.core.approval.approval import NOTHING_SHOWN, Answer, Approval, ApprovalId, ApprovalState
+from answerable.core.approval.approval import (
+    NOTHING_SHOWN,
+    Answer,
+    Approval,
+    ApprovalId,
+    ApprovalState,
+    Review,
+)
 from answerable.core.canonical import FrozenJSON, encode
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -21,7 +28,17 @@ if TYPE_CHECKING:
 class _AnswerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: str
     groups: list[str]
-    verdict: Literal["approve", "deny"]
+    verdict: Literal["approve", "deny", "break_glass"]
+    comment: str
+    at: int
+    token: str
+    credential: str = ""
+    workflow: str = ""
+
+
+class _ReviewRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    by: str
+    verdict: Literal["justified", "unjustified"]
     comment: str
     at: int
     token: str
@@ -48,6 +65,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     card: str = ""
     void_because: list[str] = []
     claimed: str = ""
+    review: _ReviewRow | None = None
 
 
 def body_of(approval: Approval) -> bytes:
@@ -72,6 +90,7 @@ def body_of(approval: Approval) -> bytes:
         **({"card": approval.card.bytes.decode()} if approval.card != NOTHING_SHOWN else {}),
         **({"void_because": list(approval.void_because)} if approval.void_because else {}),
         **({"claimed": approval.claimed} if approval.claimed else {}),
+        **({"review": _review_row(approval.review)} if approval.review is not None else {}),
     }
     return encode(row)
 
@@ -107,6 +126,7 @@ def from_body(body: bytes, *, state: str) -> Approval:
         card=_frozen(row.card),
         void_because=tuple(row.void_because),
         claimed=row.claimed,
+        review=_review(row.review) if row.review is not None else None,
     )
 
 
@@ -117,6 +137,7 @@ def _frozen(text: str) -> FrozenJSON:
 def _answer_row(answer: Answer) -> JSONValue:
     return {
         **({"credential": answer.credential} if answer.credential else {}),
+        **({"workflow": answer.workflow} if answer.workflow else {}),
         "by": answer.by,
         "groups": list(answer.groups),
         "verdict": answer.verdict,
@@ -124,6 +145,28 @@ def _answer_row(answer: Answer) -> JSONValue:
         "at": answer.at,
         "token": answer.token,
     }
+
+
+def _review_row(review: Review) -> JSONValue:
+    return {
+        "by": review.by,
+        "verdict": review.verdict,
+        "comment": review.comment,
+        "at": review.at,
+        "token": review.token,
+        **({"credential": review.credential} if review.credential else {}),
+    }
+
+
+def _review(row: _ReviewRow) -> Review:
+    return Review(
+        by=PrincipalId(row.by),
+        verdict=row.verdict,
+        comment=row.comment,
+        at=UnixMillis(row.at),
+        token=row.token,
+        credential=row.credential,
+    )
 
 
 def _answer(row: _AnswerRow) -> Answer:
@@ -135,4 +178,5 @@ def _answer(row: _AnswerRow) -> Answer:
         at=UnixMillis(row.at),
         token=row.token,
         credential=row.credential,
+        workflow=row.workflow,
     )

@@ -18,6 +18,7 @@ from answerable.apps.console import (
     overview_pages,
     passkey_pages,
     provider_pages,
+    review_pages,
     sign_in_pages,
 )
 from answerable.apps.console.desk import Asked, Console, endpoint
@@ -57,6 +58,8 @@ SCRIPTS: Final[dict[str, Act]] = {
     "/approvals/{id}/answer": approval_pages.answer,
     "/groups/open": group_pages.open_group,
     "/groups/answer": group_pages.answer_group,
+    "/approvals/{id}/review/open": review_pages.open_review,
+    "/approvals/{id}/review": review_pages.review,
     "/confirm/begin": sign_in_pages.begin_confirming,
     "/confirm/finish": sign_in_pages.finish_confirming,
 }

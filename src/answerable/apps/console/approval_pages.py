@@ -13,10 +13,13 @@ from starlette.responses import Response
 
 from answerable.apps.console.ceremonies import request_options
 from answerable.apps.console.desk import answer_json
+from answerable.apps.console.review_pages import review_shown
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId
+from answerable.core.approval.break_glass import GLASS, REASON_CHARS_MIN, may_break
 from answerable.core.approval.challenge import NONCE_BYTES, challenge
 from answerable.core.approval.token import COMMENT_CHARS_MAX
 from answerable.core.base64url import to_base64url
+from answerable.core.decision.facts import OR
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.answer_approval import agent_owners, answer_by_passkey, open_to_answer
@@ -81,7 +84,9 @@ async def approval(asked: Asked) -> Response:
     found = _found(walk, asked.request.path_params["id"])
     state = found.state_at(walk.clock.now())
     query = asked.request.query_params
-    if "part" in query and state == "pending" and query.get("answers") == str(len(found.answers)):
+    known = (query.get("answers"), query.get("state", "pending")) == (str(len(found.answers)), state)
+    # Somebody may be writing there: what the page shows stays until there is something new.
+    if "part" in query and known and (state == "pending" or found.review is None):
         return Response(status_code=204)
     why_not, may_deny = hindrance(walk, found, person)
     walk.under_way.looks.saw(person.name, found.id, walk.clock.now())
@@ -92,6 +97,9 @@ async def approval(asked: Asked) -> Response:
         card=json.loads(found.card.bytes),
         hindrance=why_not,
         may_deny=may_deny,
+        may_break=can_break(walk, found, person),
+        reason_chars_min=REASON_CHARS_MIN,
+        review=review_shown(walk, found, person),
         critical=tier_now(walk, found) >= CRITICAL,
         reasons=QUICK_REASONS,
         has_passkey=bool(desk_of(walk).register.of(person.name)),
@@ -112,7 +120,13 @@ async def open_one(asked: Asked) -> Response:
     own = desk.register.of(person.name)
     if not own:
         raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
-    signed = challenge(nonce=nonce, action=found.shown.digest, rendering=found.card.digest, verdict=verdict)
+    signed = challenge(
+        nonce=nonce,
+        action=found.shown.digest,
+        rendering=found.card.digest,
+        verdict=verdict,
+        reason=_comment(body),
+    )
     return answer_json(
         {"nonce": to_base64url(nonce), "options": request_options(desk, signed, own), "ends": ends}
     )
@@ -122,15 +136,12 @@ async def answer(asked: Asked) -> Response:
     """Record what a passkey has signed."""
     body = await asked.members(signed_in=True)
     session, person = asked.who
-    comment = body.get("comment", "")
-    if not isinstance(comment, str) or len(comment) > COMMENT_CHARS_MAX:
-        raise Malformed(f"a comment is text of at most {COMMENT_CHARS_MAX} characters", code="request.body")
     after = await answer_by_passkey(
         asked.walk,
         asked.request.path_params["id"],
         person=person.name,
         verdict=verdict_in(body),
-        comment=comment.strip(),
+        comment=_comment(body),
         nonce=octets_in(body, "nonce", NONCE_BYTES),
         assertion=assertion_in(body.get("assertion")),
     )
@@ -156,6 +167,17 @@ def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool
     return "", True
 
 
+def can_break(walk: Walk, found: Approval, person: Principal) -> bool:
+    """Whether this person could let it run without its approval, as far as the page can tell."""
+    asked = may_break(found)
+    own = {found.principal, schedule_owner(found.principal, walk.registry.current)}
+    return (
+        bool(asked)
+        and all(set(one.split(OR)) & set(person.groups) for one in asked)
+        and person.name not in own | agent_owners(walk, found)
+    )
+
+
 def row_of(walk: Walk, one: Approval, person: Principal) -> dict[str, Any]:
     """One line of a list."""
     card = json.loads(one.card.bytes)
@@ -169,7 +191,7 @@ def row_of(walk: Walk, one: Approval, person: Principal) -> dict[str, Any]:
         "expires_at": one.expires_at,
         "asks": _asks(one),
         "answers": len(one.answers),
-        "mine": not hindrance(walk, one, person)[0],
+        "mine": not hindrance(walk, one, person)[0] or can_break(walk, one, person),
     }
 
 
@@ -193,9 +215,16 @@ def _found(walk: Walk, name: str) -> Approval:
 def verdict_in(body: dict[str, JSONValue]) -> Verdict:
     """Raises Malformed (`request.body`)."""
     verdict = body.get("verdict")
-    if verdict not in ("approve", "deny"):
-        raise Malformed("`verdict` is `approve` or `deny`", code="request.body")
+    if verdict not in ("approve", "deny", GLASS):
+        raise Malformed(f"`verdict` is `approve`, `deny` or `{GLASS}`", code="request.body")
     return cast("Verdict", verdict)
+
+
+def _comment(body: dict[str, JSONValue]) -> str:
+    comment = body.get("comment", "")
+    if not isinstance(comment, str) or len(comment) > COMMENT_CHARS_MAX:
+        raise Malformed(f"a comment is text of at most {COMMENT_CHARS_MAX} characters", code="request.body")
+    return comment.strip()
 
 
 def whole(text: str) -> int:

@@ -24,7 +24,7 @@ from answerable.apps.console.desk import answer_json
 from answerable.core.approval.batch import BATCH_ITEMS_MAX, batch_challenge
 from answerable.core.approval.challenge import NONCE_BYTES
 from answerable.core.approval.grouping import Group
-from answerable.core.approval.strength import tier_shown
+from answerable.core.approval.strength import tier_of
 from answerable.core.approval.token import COMMENT_CHARS_MAX
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.passkey import assertion_in, octets_in
@@ -160,7 +160,7 @@ def _seen(body: dict[str, JSONValue]) -> dict[str, str]:
 def _one_by_one(walk: Walk, found: Group, first: Approval) -> str:
     if not walk.limits.batch_items_max:
         return "here each is answered by itself"
-    if max(tier_now(walk, first), tier_shown(first)) > walk.limits.batch_tier_max:
+    if max(tier_now(walk, first), tier_of(first)) > walk.limits.batch_tier_max:
         return "what is of this tier is answered one by one"
     return found.not_together
 

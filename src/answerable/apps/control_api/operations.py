@@ -36,7 +36,10 @@ from answerable.core.registry.parse import KINDS
 
 _KIND: Final = (("kind", choice(*KINDS), "only documents of this kind"),)
 _MANDATE_STATE: Final = (("state", choice(*mandate_operations.STATES), "only mandates that stand so now"),)
-_APPROVAL_STATE: Final = (("state", choice(*approval_operations.STATES), "only approvals that stand so now"),)
+_APPROVALS: Final = (
+    ("state", choice(*approval_operations.STATES), "only approvals that stand so now"),
+    ("review", choice(*approval_operations.REVIEWS), "only those whose glass was broken and is reviewed so"),
+)
 _MADE_OF: Final = (
     ("manifest", DIGEST, "under this manifest"),
     ("prompt", TEXT, "under manifests that say this prompt: its digest"),
@@ -201,7 +204,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         summary="Actions that wait or waited for people, newest first",
         answer="Approval",
         page=True,
-        query=_APPROVAL_STATE,
+        query=_APPROVALS,
         run=approval_operations.list_approvals,
     ),
     Operation(
@@ -229,6 +232,15 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         body="Token",
         answer="Approval",
         run=approval_operations.give_answer,
+    ),
+    Operation(
+        id="review_glass",
+        method="POST",
+        path="/v1/approvals/{id}/review",
+        summary="Record a person's signed review of a broken glass",
+        body="Token",
+        answer="Approval",
+        run=approval_operations.give_review,
     ),
     Operation(
         id="show_timeline",

@@ -31,11 +31,25 @@ NOTHING_SHOWN: Final = freeze({})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A person's signed answer. token: the JWS as received, or the evidence of a passkey as canonical JSON, whose
-    credential then names it, base64url. groups: the person's groups when they answered."""
+    credential then names it, base64url. groups: the person's groups when they answered. workflow: name of the workflow
+    of theirs that answered, whose groups these are then; whoever owns it answers for it, so that both count once."""
 
     by: PrincipalId
     groups: tuple[str, ...]
-    verdict: Literal["approve", "deny"]
+    verdict: Literal["approve", "deny", "break_glass"]
+    comment: str
+    at: UnixMillis
+    token: str
+    credential: str = ""
+    workflow: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What another person found of a broken glass. token, credential: as of an Answer."""
+
+    by: PrincipalId
+    verdict: Literal["justified", "unjustified"]
     comment: str
     at: UnixMillis
     token: str
@@ -52,6 +66,7 @@ class Approval:
     ended_by: id of the hold that denied it; empty where none did. shown: the action object in its envelope, whose
     digest is the action hash. card: what of it people are shown, whose digest is the rendering hash. void_because: what
     was not as it was shown any more; empty unless it is void. claimed: the agent's own reason, which nothing checks.
+    review: of the broken glass; None while it is owed, and where none was broken.
     """
 
     id: ApprovalId
@@ -74,6 +89,7 @@ class Approval:
     card: FrozenJSON = NOTHING_SHOWN
     void_because: tuple[str, ...] = ()
     claimed: str = ""
+    review: Review | None = None
 
     def is_about(self, subject: str) -> bool:
         """Whether it was asked about this subject's data: else its entries name the action by another pseudonym."""
@@ -93,14 +109,17 @@ class Approval:
     def fact(self, standing: Callable[[Answer], Collection[str]] | None = None) -> ApprovalFact:
         """The approval as a fact for the decision. standing: the groups in which an answer still counts; all that the
         person was in when they answered, if not given."""
-        pairs = tuple(
-            (group, answer.by)
-            for answer in self.answers
-            if answer.verdict == "approve"
-            for group in answer.groups
-            if standing is None or group in standing(answer)
-        )
-        return ApprovalFact(id=self.id, answered_by=pairs)
+
+        def pairs(verdict: str) -> tuple[tuple[str, PrincipalId], ...]:
+            return tuple(
+                (group, answer.by)
+                for answer in self.answers
+                if answer.verdict == verdict
+                for group in answer.groups
+                if standing is None or group in standing(answer)
+            )
+
+        return ApprovalFact(id=self.id, answered_by=pairs("approve"), glass=pairs("break_glass"))
 
 
 def answered(approval: Approval, answer: Answer) -> Approval:
@@ -124,8 +143,16 @@ def answered(approval: Approval, answer: Answer) -> Approval:
             f"this approval asks {', '.join(sorted(asked))}; you are in none of these groups",
             code="approval.not_asked",
         )
-    if any(earlier.by == answer.by for earlier in approval.answers):
-        raise Refused("you have answered this approval already", code="approval.answered_already")
+    mine = [earlier for earlier in approval.answers if earlier.by == answer.by]
+    # Their own no stops what their workflow said yes to; a second yes of the same person counts for nothing.
+    if any(answer.verdict == "approve" or one.workflow == answer.workflow for one in mine):
+        by_workflow = next((one.workflow for one in mine if one.workflow != answer.workflow), None)
+        raise Refused(
+            "you have answered this approval already"
+            if by_workflow is None
+            else f"{answer.by} and the workflows of {answer.by} count once, and one of them has answered already",
+            code="approval.answered_already",
+        )
     after = replace(approval, answers=(*approval.answers, answer))
     if answer.verdict == "deny":
         return replace(after, state="denied")

@@ -36,6 +36,7 @@
 | 32  | 2026-11-27 | rule_fired          | a stop rule held something, would have, or is about to                    |
 | 33  | 2026-11-28 | passkey         | an invitation, a passkey that came in, or sign-ins refused, as counts     |
 | 34  | 2026-11-28 | passkey_removed | a passkey was removed; it never stands again                              |
+| 36  | 2026-11-28 | glass_reviewed  | another person judged that an action ran without its approval             |
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class Tag(IntEnum):
     RULE_FIRED = 32
     PASSKEY = 33
     PASSKEY_REMOVED = 34
+    GLASS_REVIEWED = 36
 
 
 OWED: Final = frozenset(

@@ -22,6 +22,7 @@ from answerable.core.registry.documents import (
     Schedule,
     Server,
     UseCase,
+    Workflow,
 )
 from answerable.core.registry.fields import Fault, Fields, nearest, type_name
 from answerable.core.registry.spec_agent import AGENT_KEYS, agent_in
@@ -37,6 +38,7 @@ from answerable.core.registry.spec_policy_set import POLICY_SET_KEYS, policy_set
 from answerable.core.registry.spec_shared import keys_in, matching, name_of, ownership_in, without_nul
 from answerable.core.registry.spec_stop_rule import STOP_RULE_KEYS, stop_rule_in
 from answerable.core.registry.spec_template import TEMPLATE_KEYS, template_in
+from answerable.core.registry.spec_workflow import WORKFLOW_KEYS, workflow_in
 from answerable.core.registry.stop_rule import StopRule
 from answerable.errors import Malformed, shown
 
@@ -59,6 +61,7 @@ Kind = Literal[
     "Schedule",
     "PolicySet",
     "StopRule",
+    "Workflow",
 ]
 Noun: TypeAlias = (
     Principal
@@ -71,6 +74,7 @@ Noun: TypeAlias = (
     | Schedule
     | PolicySetDocument
     | StopRule
+    | Workflow
 )
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -87,6 +91,7 @@ SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "Schedule": SCHEDULE_KEYS,
     "PolicySet": POLICY_SET_KEYS,
     "StopRule": STOP_RULE_KEYS,
+    "Workflow": WORKFLOW_KEYS,
 }
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -251,4 +256,5 @@ _READERS: Final[dict[Kind, Callable[[Fields, str], Noun]]] = {
     "Schedule": schedule_in,
     "PolicySet": policy_set_in,
     "StopRule": stop_rule_in,
+    "Workflow": workflow_in,
 }

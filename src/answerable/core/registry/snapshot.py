@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         Schedule,
         Server,
         UseCase,
+        Workflow,
     )
     from answerable.core.registry.stop_rule import StopRule
 
@@ -50,6 +51,7 @@ class RegistrySnapshot:
     schedules: Mapping[str, Schedule] = field(default_factory=lambda: MappingProxyType({}))
     policy_sets: Mapping[str, PolicySetDocument] = field(default_factory=lambda: MappingProxyType({}))
     stop_rules: Mapping[str, StopRule] = field(default_factory=lambda: MappingProxyType({}))
+    workflows: Mapping[str, Workflow] = field(default_factory=lambda: MappingProxyType({}))
 
     def person_keys(self, name: str) -> tuple[PublicKey, ...]:
         """The keys that a registered person signs with; none for a name that is nobody's."""

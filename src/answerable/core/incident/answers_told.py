@@ -1,0 +1,39 @@
+"""What is told of answers to approvals, and of the reviews that broken glasses owe."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.incident.wording import named, plain, short
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+
+_VERBS: Final = {"approve": "approved", "deny": "denied", "break_glass": "broke the glass of"}
+
+
+def answer_told(
+    leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
+) -> tuple[str, tuple[str, ...]]:
+    """Who said what, and what became of the approval."""
+    verb = _VERBS.get(str(leaf.get("verdict")), "answered")
+    person, approval = named("person", leaf, payload), short(leaf.get("approval"))
+    if leaf.get("workflow"):
+        person = f"Workflow {plain(leaf['workflow'])} of {person}"
+    text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
+    comment = payload.get("comment")
+    signed = f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}"
+    return text, (f"comment: {plain(comment)}", signed) if comment else (signed,)
+
+
+def glass_reviewed_told(
+    leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
+) -> tuple[str, tuple[str, ...]]:
+    """Who judged that an action ran without its approval, and how."""
+    person, approval = named("person", leaf, payload), short(leaf.get("approval"))
+    late = ", late" if leaf.get("late") else ""
+    text = f"{person} found the broken glass of approval {approval} {plain(leaf.get('verdict'))}{late}."
+    comment = payload.get("comment")
+    return text, (f"comment: {plain(comment)}",) if comment else ()
