@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from answerable.core.approval.card import card_of
 from tests.alike_world import groups_of, only_group, payment, payments
 
 if TYPE_CHECKING:
@@ -128,4 +129,23 @@ def test_of_those_that_may_be_answered_together_all_that_differs_is_listed_for_e
     assert [one.label for one in group.differs] == ["amount", "invoice"]
     assert group.cells[group.alike[0].id] == ("100", "INV-0000")
     hidden = only_group(payment(number, note=f"a\u202e{number}") for number in range(30))
-    assert "\\u{202e}" in hidden.cells["p-0003"][-1]  # type: ignore[index]
+    assert "\\u{202e}" in hidden.odd[0].because[0]
+    assert not hidden.alike
+
+
+def test_what_a_dry_run_says_of_one_alone_makes_it_odd() -> None:
+    def touching(number: int, rows: int) -> Approval:
+        made = payment(number)
+        return replace(
+            made, card=card_of(made.shown, preview=[("rows", f"about {rows:,} (an estimate, not a count)")])
+        )
+
+    group = only_group(
+        touching(number, 1_200_000 if number == 7 else 10 + number % 4) for number in range(40)
+    )
+    (odd,) = group.odd
+    assert odd.approval.id == "p-0007"
+    assert "far from the others" in odd.because[0]
+    assert "effect rows 0" in [one.label for one in group.differs]
+    plain = [payment(number) if number == 9 else touching(number, 10) for number in range(40)]
+    assert [one.approval.id for one in only_group(plain).odd] == ["p-0009"], "of which nothing was said"

@@ -218,6 +218,20 @@ async def test_two_people_are_two_signatures_over_the_list():
     assert {one.state for one in (await answer_all(bench, waiting, by="carol")).answered} == {"approved"}
 
 
+@pytest.mark.requirement("GROUP-03")
+async def test_no_glass_is_broken_for_many():
+    bench = await paying_bench()
+    waiting = await asked_many(bench, 5)
+    with pytest.raises(Malformed):
+        open_many(bench.walk, seen(waiting), "break_glass")
+    nonce = open_many(bench.walk, seen(waiting), "approve").nonce
+    with pytest.raises(Malformed):
+        await answer_many(
+            bench.walk, [one.id for one in waiting], token_for(bench, waiting, nonce, verdict="break_glass")
+        )
+    assert set(states(bench, waiting)) == {"pending"}
+
+
 @pytest.mark.requirement("GROUP-01")
 async def test_a_group_that_is_gone_says_so():
     bench = await paying_bench()

@@ -136,7 +136,7 @@ async def test_no_foreign_page_no_other_list_and_no_second_use_gets_an_answer_to
         {**sent, "ids": "x"},
         {**sent, "ids": [1]},
         {**sent, "comment": 7},
-        {**sent, "verdict": "maybe"},
+        {**sent, "verdict": "break_glass"},
     ):
         assert (await bob.script("/groups/answer", body, signed_in=True)).status_code == 400
     assert (

@@ -16,7 +16,7 @@ from anyio import CapacityLimiter, create_task_group
 from answerable.core.approval.approval import Answer, ApprovalId
 from answerable.core.approval.batch import batch_challenge, batch_of
 from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, verify_batch
-from answerable.core.approval.strength import check_strength, tier_of
+from answerable.core.approval.strength import check_strength, tier_shown
 from answerable.core.approval.token import COMMENT_CHARS_MAX
 from answerable.core.identity.passkey import unverified
 from answerable.core.identity.principal import principal_id
@@ -251,7 +251,7 @@ def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[App
 def _tier(walk: Walk, approval: Approval) -> int:
     """The higher of what was shown and what it is by now; what cannot be said any more is of the highest."""
     capability = walk.registry.current.capabilities.get(approval.capability)
-    return max(tier_of(approval), capability.tier if capability is not None else CRITICAL)
+    return max(tier_shown(approval), capability.tier if capability is not None else CRITICAL)
 
 
 def _list_of(walk: Walk, ids: Sequence[str], verdict: Verdict) -> Batch:

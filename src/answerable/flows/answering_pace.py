@@ -9,7 +9,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.batch_answer import root_in
-from answerable.core.approval.strength import tier_of
+from answerable.core.approval.strength import tier_shown
 from answerable.errors import Refused
 from answerable.flows.asking_budget import HOUR_MILLIS
 
@@ -56,7 +56,7 @@ def check_look(
 
     Raises Refused (`approval.too_soon`).
     """
-    needed = walk.limits.look_seconds_min[tier_of(approval)]
+    needed = walk.limits.look_seconds_min[tier_shown(approval)]
     looked = now - walk.under_way.looks.since(person, approval.id, opened_at)
     if verdict == "approve" and looked < needed * 1000:
         raise Refused(

@@ -20,6 +20,7 @@ from answerable.core.registry.sighting import SightingBatch
 from answerable.flows.approval_nonces import ApprovalNonces
 from answerable.flows.delegations import Delegations
 from answerable.flows.drill_desk import DrillDesk
+from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.looks import Looks
 from answerable.flows.policy_desk import PolicyDesk
@@ -242,6 +243,7 @@ class Walk:
     chains, by the digest of the last hop. The terms of none of these ever change.
     cuts: how much this process cut for a hold, where it placed it or cut anything. scans: of `scan_stop`, what was
     read of stops that somebody watches.
+    duties: who is told of what waits, and who stands in for whom.
     stop_rules: what they counted, and what they tripped that is not written down yet. tripped: `holds` itself, which it
     is put around, with what rules have tripped in it.
     holds: opened beside revocations. judged: under which names callers act and what of it was revoked or is held, as
@@ -304,6 +306,7 @@ class Walk:
     sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)
     admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)
     stop_rules: StopRules = field(default_factory=StopRules)
+    duties: DutyDesk = field(default_factory=DutyDesk)
     tripped: TrippedHolds = field(init=False)
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: tuple[int, int, RegistrySnapshot] | None = None

@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.ledger.tags import Tag
 from answerable.verify.drill_shapes import DrillLeaf
+from answerable.verify.duty_shapes import AnsweredFor, DutyLeaf, EscalatedLeaf
 from answerable.verify.leaf_types import (
     Amounts,
     Compared,
@@ -187,12 +188,14 @@ class ApprovalLeaf(Leaf):
 
 
 class AnswerLeaf(Leaf):
-    """Tag 8."""
+    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`."""
 
     approval: str
     person: str
     verdict: str
     digest: Digest | UnsetType = UNSET
+    duty: AnsweredFor | UnsetType = UNSET
+    duty_ref: Reference | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     state: str | UnsetType = UNSET
     workflow: str | UnsetType = UNSET
@@ -398,4 +401,6 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.PASSKEY: PasskeyLeaf,
     Tag.PASSKEY_REMOVED: PasskeyRemovedLeaf,
     Tag.GLASS_REVIEWED: GlassReviewedLeaf,
+    Tag.APPROVAL_ESCALATED: EscalatedLeaf,
+    Tag.DUTY: DutyLeaf,
 }

@@ -6,6 +6,7 @@ Laws:
 - it is over the object and the card of the entry that asked, and says what its own entry says;
 - the card is the one that the template makes of the object;
 - the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
+- who answers for another one does so by a delegation of duty, as `shown_duties` says;
 - what an intent that used the approval asked for is what the object says.
 
 What is not shown cannot be compared, and is counted. Whose key it is, the registry's entries and those of passkeys say.
@@ -30,8 +31,10 @@ from answerable.core.identity.keys import public_key
 from answerable.core.identity.principal import workflow_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unverified
+from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import AnswerLeaf, ApprovalLeaf, ChangeLeaf, IntentLeaf
+from answerable.verify.shown_duties import ShownDuties
 from answerable.verify.shown_workflows import ShownWorkflows
 
 if TYPE_CHECKING:
@@ -67,6 +70,7 @@ class ShownAnswers:
         self._ran: list[tuple[int, str, dict[str, JSONValue]]] = []
         self._found: list[tuple[int, Fault]] = []
         self._workflows = ShownWorkflows()
+        self._duties = ShownDuties()
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
@@ -74,7 +78,10 @@ class ShownAnswers:
         try:
             if isinstance(leaf, ApprovalLeaf):
                 self._take_asked(leaf, fields)
+            elif isinstance(leaf, DutyLeaf):
+                self._duties.take(index, leaf, fields)
             elif isinstance(leaf, AnswerLeaf):
+                self._duties.answered(index, leaf)
                 self._take_answer(index, leaf, fields)
             elif isinstance(leaf, ChangeLeaf) and leaf.tag == Tag.REGISTRY_CHANGE:
                 self._workflows.take_change(fields)
@@ -86,6 +93,8 @@ class ShownAnswers:
     def faults(self) -> Iterator[tuple[int, Fault]]:
         """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
         yield from self._found
+        yield from self._duties.faults()
+        self.unread += self._duties.unread
         for index, leaf, said in self._said:
             if said.approval != leaf.approval or said.verdict != leaf.verdict:
                 yield index, Fault("approval.answer", "the answer says something else than its entry")

@@ -13,7 +13,7 @@ import typer
 from answerable.apps.cli import approval_groups
 from answerable.apps.cli.command import PENDING, Shell, command
 from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, told_review
-from answerable.apps.cli.shown_cards import shown_whole
+from answerable.apps.cli.shown_whole import shown_whole
 from answerable.apps.cli.terminal import safe
 from answerable.errors import Refused
 
@@ -272,8 +272,9 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
 def _said(answer: Answer) -> str:
     comment = f": {answer['comment']}" if answer["comment"] else ""
     who = f"workflow {answer['workflow']} of {answer['by']}" if answer.get("workflow") else answer["by"]
+    place = f", for {answer['in_place_of']}," if answer["in_place_of"] else ""
     said = "broke the glass" if answer["verdict"] == "break_glass" else f"said {answer['verdict']}"
-    return f"{who} {said} at {answer['at']}{comment}"
+    return f"{who}{place} {said} at {answer['at']}{comment}"
 
 
 def _asked(approval: Answer) -> str:

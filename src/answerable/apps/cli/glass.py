@@ -64,7 +64,7 @@ def review(
 ) -> int | None:
     """Sign what you found of a glass that somebody else broke."""
     from answerable.apps.cli.control import segment
-    from answerable.apps.cli.shown_cards import shown_whole
+    from answerable.apps.cli.shown_whole import shown_whole
     from answerable.core.identity.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key
     from answerable.sdk.signing import signed_review

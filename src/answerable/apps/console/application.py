@@ -13,6 +13,7 @@ from starlette.routing import Route
 from answerable.apps.console import (
     agent_pages,
     approval_pages,
+    duty_pages,
     group_pages,
     live_pages,
     overview_pages,
@@ -40,6 +41,7 @@ PAGES: Final[dict[str, Act]] = {
     "/approvals": group_pages.inbox,
     "/approvals/{id}": approval_pages.approval,
     "/groups/{id}": group_pages.group,
+    "/duty": duty_pages.duty,
     "/agents": agent_pages.agents,
     "/agents/{name}": agent_pages.agent,
     "/holds/{id}": agent_pages.hold,
@@ -49,6 +51,7 @@ PAGES: Final[dict[str, Act]] = {
 }
 FORMS: Final[dict[str, Act]] = {
     "/stop": agent_pages.stop,
+    "/duty/end": duty_pages.end,
     "/passkeys/remove": passkey_pages.remove,
     "/sessions/end": passkey_pages.end_session,
     "/sign-out": sign_in_pages.sign_out,
@@ -60,6 +63,8 @@ SCRIPTS: Final[dict[str, Act]] = {
     "/groups/answer": group_pages.answer_group,
     "/approvals/{id}/review/open": review_pages.open_review,
     "/approvals/{id}/review": review_pages.review,
+    "/duty/open": duty_pages.open_one,
+    "/duty/give": duty_pages.give,
     "/confirm/begin": sign_in_pages.begin_confirming,
     "/confirm/finish": sign_in_pages.finish_confirming,
 }

@@ -12,6 +12,7 @@ from answerable.apps.console import approval_pages
 from answerable.apps.console.approval_pages import (
     ITEMS_MAX,
     QUICK_REASONS,
+    ROUTED_MAX,
     STATES,
     hindrance,
     row_of,
@@ -23,8 +24,8 @@ from answerable.apps.console.ceremonies import request_options
 from answerable.apps.console.desk import answer_json
 from answerable.core.approval.batch import BATCH_ITEMS_MAX, batch_challenge
 from answerable.core.approval.challenge import NONCE_BYTES
-from answerable.core.approval.grouping import Group
-from answerable.core.approval.strength import tier_of
+from answerable.core.approval.grouping import Group, label_of
+from answerable.core.approval.strength import tier_shown
 from answerable.core.approval.token import COMMENT_CHARS_MAX
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.passkey import assertion_in, octets_in
@@ -32,6 +33,7 @@ from answerable.errors import Malformed, Refused
 from answerable.flows.answer_many import answer_many_by_passkey, open_many
 from answerable.flows.group_waiting import group_named, groups_waiting
 from answerable.flows.people_signing_in import desk_of
+from answerable.flows.tell_duty import routes_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -40,10 +42,12 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents import Principal
+    from answerable.flows.tell_duty import Route
     from answerable.flows.walk import Walk
 
 ODD_SHOWN_MAX: Final = 100
 """On the page of a group; the others are in the list that leaves nothing out."""
+_NOTHING: Final = ("{}", "[]", '""')
 _BESIDE: Final = ("/arguments", "/resource", "/destinations", "/amounts")
 
 
@@ -62,7 +66,8 @@ async def inbox(asked: Asked) -> Response:
     ]
     lines += [((-tier_now(walk, one), one.expires_at), one) for one in found.alone]
     lines.sort(key=lambda line: line[0])
-    rows = [_line(walk, one, person) for _, one in lines[after : after + ITEMS_MAX]]
+    every, routes = _own_turn_first(walk, [one for _, one in lines], person)
+    rows = [_line(walk, one, person, routes) for one in every[after : after + ITEMS_MAX]]
     more = after + ITEMS_MAX if after + ITEMS_MAX < len(lines) else 0
     return asked.page(
         "approvals_part.html" if "part" in query else "approvals.html",
@@ -95,7 +100,7 @@ async def group(asked: Asked) -> Response:
         listed=listed,
         columns=[(one.label, _range(found, at, listed)) for at, one in enumerate(found.differs)],
         same=_same(found, card),
-        odd=[(row_of(walk, one.approval, person), one.because) for one in found.odd[:ODD_SHOWN_MAX]],
+        odd=[(row_of(walk, one.approval, person, None), one.because) for one in found.odd[:ODD_SHOWN_MAX]],
         hindrance=why_not or _one_by_one(walk, found, first),
         may_deny=may_deny and bool(walk.limits.batch_items_max),
         reasons=QUICK_REASONS,
@@ -160,16 +165,30 @@ def _seen(body: dict[str, JSONValue]) -> dict[str, str]:
 def _one_by_one(walk: Walk, found: Group, first: Approval) -> str:
     if not walk.limits.batch_items_max:
         return "here each is answered by itself"
-    if max(tier_now(walk, first), tier_of(first)) > walk.limits.batch_tier_max:
+    if max(tier_now(walk, first), tier_shown(first)) > walk.limits.batch_tier_max:
         return "what is of this tier is answered one by one"
     return found.not_together
 
 
-def _line(walk: Walk, one: Group | Approval, person: Principal) -> dict[str, Any]:
+def _own_turn_first(
+    walk: Walk, every: list[Group | Approval], person: Principal
+) -> tuple[list[Group | Approval], dict[str, Route]]:
+    """Lines with what it is this person's turn to answer before the rest; of a group its first says whose it is."""
+    if not walk.registry.current.duties:
+        return every, {}
+    first = every[:ROUTED_MAX]
+    routes = routes_of(walk, [_first(one) for one in first])
+    first.sort(key=lambda one: person.name not in routes[_first(one).id].turn)
+    return [*first, *every[ROUTED_MAX:]], routes
+
+
+def _line(walk: Walk, one: Group | Approval, person: Principal, routes: dict[str, Route]) -> dict[str, Any]:
+    first = _first(one)
+    row = row_of(walk, first, person, routes.get(first.id))
     if not isinstance(one, Group):
-        return row_of(walk, one, person)
+        return row
     return {
-        **row_of(walk, one.all[0], person),
+        **row,
         "group": one.id,
         "count": len(one.all),
         "odd": len(one.odd),
@@ -178,13 +197,17 @@ def _line(walk: Walk, one: Group | Approval, person: Principal) -> dict[str, Any
     }
 
 
+def _first(one: Group | Approval) -> Approval:
+    return one.all[0] if isinstance(one, Group) else one
+
+
 def _same(found: Group, card: dict[str, Any]) -> list[tuple[str, str]]:
     """What the action is about that is the same in all that are alike, by its pointer."""
     differs = {one.pointer for one in found.differs}
     return [
-        (where, text)
+        (label_of(where), text)
         for where, text in card.get("all", [])
-        if where.startswith(_BESIDE) and where not in differs
+        if where.startswith(_BESIDE) and where not in differs and text not in _NOTHING
     ]
 
 

@@ -60,11 +60,12 @@ def compared(values: Sequence[Value]) -> Column:
     """Read one leaf of at least three approvals; ABSENT where one has none."""
     known = [_known(one) for one in values]
     usual = _usual(known)
-    if usual is not None:
+    numbers = sum(_is_number(one) for one in values) * SHARE >= len(values) * (SHARE - 1)
+    if usual is not None and (len(usual) == 1 or not numbers):
         reading: Reading = "same" if len(usual) == 1 else "several"
         odd = {at: _other(values[at], usual) for at, one in enumerate(known) if one not in usual}
         return Column(reading=reading, odd=odd, longest=_longest(values))
-    if sum(_is_number(one) for one in values) * SHARE >= len(values) * (SHARE - 1):
+    if numbers:
         return Column(reading="number", odd=_far(values))
     return Column(reading="text", odd=_unlike(values), longest=_longest(values))
 

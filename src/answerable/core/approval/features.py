@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
 
+EFFECT: Final = "/effect"
+"""Where what a dry run said is compared: it is on the card and not in the object."""
 VARYING: Final = ("amounts", "arguments", "destinations", "narrowed_from", "resource", "subject")
 """Compared leaf by leaf."""
 _ALWAYS_OTHER: Final = frozenset({"txn", "not_before", "expires_at", "policy_set", "noted"})
@@ -43,6 +45,8 @@ _WHERE_FORM: Final = re.compile(
     r"[^@\s]+@[^@\s]+\.[^@\s]+|[a-z][a-z0-9+.-]*://\S+|[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}", re.IGNORECASE
 )
 """An e-mail address, a URL or an IBAN."""
+_NO_EFFECT: Final = b'"effect":[]'
+_NUMBER: Final = re.compile(r"(?:about )?([0-9]{1,3}(?:,[0-9]{3}){0,4}|[0-9]{1,15})(?: \(an estimate.*\))?")
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 
@@ -70,6 +74,10 @@ def features_of(approval: Approval) -> Features | None:
             if len(leaves) >= LEAVES_MAX:
                 return None
             leaves[where] = leaf
+    for where, leaf in _effects(approval):
+        if len(leaves) >= LEAVES_MAX:
+            return None
+        leaves[where] = leaf
     told: list[JSONValue] = [*approval.reasons, *approval.internal]
     rest: JSONValue = [told, {name: one for name, one in value.items() if _is_rest(name)}]
     family = (str(approval.agent), str(approval.mandate), approval.capability)
@@ -100,6 +108,18 @@ def is_where(pointer: str, values: set[Value]) -> bool:
     if words & _WHERE_WORDS:
         return True
     return any(isinstance(one, str) and _WHERE_FORM.fullmatch(one) for one in values)
+
+
+def _effects(approval: Approval) -> Iterator[tuple[str, Value]]:
+    """Lines of the preview, those of one label in their order; what is but a number is read as one."""
+    if _NO_EFFECT in approval.card.bytes:
+        return
+    card = approval.card.thaw()
+    lines = card.get("effect") if isinstance(card, dict) else None
+    for index, line in enumerate(lines if isinstance(lines, list) else []):
+        label, text = line if isinstance(line, list) and len(line) == 2 else ("", line)
+        number = _NUMBER.fullmatch(str(text))
+        yield f"{EFFECT}/{label}/{index}", int(number[1].replace(",", "")) if number else str(text)
 
 
 def _members(approval: Approval) -> dict[str, JSONValue]:

@@ -37,12 +37,11 @@ CELL_CHARS_MAX: Final = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differing:
-    """A leaf that is not the same in all. label: for people, one line."""
+    """A leaf that is not the same in all that are alike. label: for people, one line."""
 
     pointer: str
     label: str
     reading: Reading
-    is_where: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,8 +55,8 @@ class Odd:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """alike: soonest to end first. odd: with reasons, one at least each. differs: what is not the same in `alike`.
-    cells: by approval, what it has there, one text for each of `differs`. not_together: why no one signature says yes
-    to `alike`; empty where one may."""
+    cells: what each of those has there, one text for each of `differs`. not_together: why no one signature says yes to
+    `alike`; empty where one may."""
 
     id: str
     alike: tuple[Approval, ...]
@@ -121,40 +120,35 @@ def _attached(parts: dict[str, _Part], alone: list[Approval]) -> Iterator[tuple[
 
 
 def _group(name: list[JSONValue], own: _Part, others: Sequence[Approval]) -> Group:
-    pointers = sorted({where for _, features in own for where in features.leaves})
-    odd: dict[int, list[str]] = {}
     columns: dict[str, Column] = {}
-    differs: list[Differing] = []
-    for where in pointers:
-        values = [features.leaves.get(where, ABSENT) for _, features in own]
-        columns[where] = column = compared(values)
-        differs.append(
-            Differing(
-                pointer=where,
-                label=_label(where),
-                reading=column.reading,
-                is_where=is_where(where, set(values)),
-            )
-        )
-        for at, why in column.odd.items():
-            odd.setdefault(at, []).append(f"{_label(where)}: {why}")
+    odd: dict[int, list[str]] = {}
+    for where in sorted({where for _, features in own for where in features.leaves}):
+        columns[where] = compared([features.leaves.get(where, ABSENT) for _, features in own])
+        for at, why in columns[where].odd.items():
+            odd.setdefault(at, []).append(f"{label_of(where)}: {why}")
     for at, (approval, _) in enumerate(own):
         for noted in noted_of(approval):
             odd.setdefault(at, []).append(visible(noted))
     apart = [Odd(approval=one, because=_other_rest(one, own[0][0])) for one in others]
     apart += [Odd(approval=own[at][0], because=tuple(odd[at])) for at in sorted(odd)]
     alike = [one for at, one in enumerate(own) if at not in odd]
-    kept = tuple(one for one in differs if len({_known(features, one.pointer) for _, features in own}) > 1)
+    differs = tuple(
+        Differing(pointer=where, label=label_of(where), reading=column.reading)
+        for where, column in columns.items()
+        if len({_known(features, where) for _, features in alike}) > 1
+    )
     return Group(
         id=sha256(encode(name)).hexdigest()[:32],
         alike=tuple(approval for approval, _ in alike),
         odd=tuple(apart),
-        differs=kept,
+        differs=differs,
         cells={
-            approval.id: tuple(visible(value_text(features.leaves.get(one.pointer, ABSENT))) for one in kept)
-            for approval, features in own
+            approval.id: tuple(
+                visible(value_text(features.leaves.get(one.pointer, ABSENT))) for one in differs
+            )
+            for approval, features in alike
         },
-        not_together=_not_together(alike, len(apart), kept, columns),
+        not_together=_not_together(alike, len(apart), differs, columns),
     )
 
 
@@ -163,16 +157,15 @@ def _not_together(alike: _Part, odd: int, differs: Sequence[Differing], columns:
         return f"fewer than {GROUP_MIN} of them are alike"
     if odd > _odd_max(len(alike) + odd):
         return f"too much differs: {odd} of {len(alike) + odd} are unlike the others"
-    left = [one for one in differs if len({_known(features, one.pointer) for _, features in alike}) > 1]
-    for one in left:
-        if one.is_where:
+    for one in differs:
+        if is_where(one.pointer, {features.leaves.get(one.pointer, ABSENT) for _, features in alike}):
             return f"they do not all go to the same place: {one.label} differs"
         if one.reading == "several":
             return f"{one.label} is not of one kind in all"
         if columns[one.pointer].longest > CELL_CHARS_MAX:
             return f"{one.label} is too long to be read for many at once"
-    if len(left) > COLUMNS_MAX:
-        return f"{len(left)} things differ in them, which is more than can be read for many at once"
+    if len(differs) > COLUMNS_MAX:
+        return f"{len(differs)} things differ in them, which is more than can be read for many at once"
     return ""
 
 
@@ -195,7 +188,7 @@ def _other_rest(one: Approval, usual: Approval) -> tuple[str, ...]:
     return tuple(f"{words.get(name, name)}: not as in the others" for name in names)
 
 
-def _label(pointer: str) -> str:
+def label_of(pointer: str) -> str:
     """What a person calls it: of an argument its name, of all else its place."""
     parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
     if parts[0] == "arguments" and len(parts) > 1:

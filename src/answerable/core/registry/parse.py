@@ -24,9 +24,11 @@ from answerable.core.registry.documents import (
     UseCase,
     Workflow,
 )
+from answerable.core.registry.duty import Duty
 from answerable.core.registry.fields import Fault, Fields, nearest, type_name
 from answerable.core.registry.spec_agent import AGENT_KEYS, agent_in
 from answerable.core.registry.spec_capability import CAPABILITY_KEYS, capability_in
+from answerable.core.registry.spec_duty import DUTY_KEYS, duty_in
 from answerable.core.registry.spec_issuer import (
     APPLICATION_KEYS,
     SCHEDULE_KEYS,
@@ -62,6 +64,7 @@ Kind = Literal[
     "PolicySet",
     "StopRule",
     "Workflow",
+    "Duty",
 ]
 Noun: TypeAlias = (
     Principal
@@ -75,6 +78,7 @@ Noun: TypeAlias = (
     | PolicySetDocument
     | StopRule
     | Workflow
+    | Duty
 )
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -92,6 +96,7 @@ SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "PolicySet": POLICY_SET_KEYS,
     "StopRule": STOP_RULE_KEYS,
     "Workflow": WORKFLOW_KEYS,
+    "Duty": DUTY_KEYS,
 }
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -257,4 +262,5 @@ _READERS: Final[dict[Kind, Callable[[Fields, str], Noun]]] = {
     "PolicySet": policy_set_in,
     "StopRule": stop_rule_in,
     "Workflow": workflow_in,
+    "Duty": duty_in,
 }

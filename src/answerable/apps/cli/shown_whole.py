@@ -1,4 +1,4 @@
-"""What a server shows of an approval, made again here, so that nothing is signed which does not fit together."""
+"""What the server shows of an approval, held together before anybody signs it."""
 
 from __future__ import annotations
 
