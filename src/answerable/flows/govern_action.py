@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from anyio import get_cancelled_exc_class
 
 from answerable.core.action.outcome import Outcome
+from answerable.core.approval.batch_answer import statement_in
 from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.facts import Facts
 from answerable.core.identity.principal import AgentId, UnixMillis
@@ -193,7 +194,8 @@ def _groups_now(walk: Walk, approval: Approval, answer: PersonsAnswer) -> tuple[
         passkey = standing_passkey(walk, answer.credential)
         key = passkey.key if passkey is not None and passkey.person == answer.by else ""
     else:
-        key = signing_key_of(answer.token) if is_signed_by(answer.token, person.keys) else ""
+        token = statement_in(answer.token)
+        key = signing_key_of(token) if is_signed_by(token, person.keys) else ""
     return groups_still(walk, answer, person) if key and signer_fault(walk, answer.by, key) is None else ()
 
 

@@ -15,6 +15,7 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.mandate.spend import money_moved
 from answerable.errors import Refused
+from answerable.flows.asking_budget import too_many
 from answerable.flows.cite_statement import decided_under
 from answerable.flows.hold_to_shown import unlike_shown, void
 from answerable.flows.narrow_approval import proposed_before
@@ -39,7 +40,7 @@ async def request_approval(
 
     One that asks for other people than policy does by now, about another subject, or that showed another action object
     than there would be now, is void, and people are asked anew. Raises Refused, recorded: `approval.denied` while a no
-    of people to this very question holds, `approval.too_many` when the agent has too many waiting, `preview.deferred`
+    of people to this very question holds, `approval.too_many` when people are asked too much, `preview.deferred`
     for what was asked for a card; and Unavailable. preview: what the card says beside, asked for each new question.
     """
     mandate, asking = verified.mandate, walk.under_way.asking
@@ -65,16 +66,9 @@ async def request_approval(
         # People are asked once: who asks again gets their answer.
         no = no_from(told_no(said_no), verified)
         raise await refuse_action(walk, verified.request, verified.caller, no)
-    every = walk.approvals.all(pending_only=True, now=at)
-    mine = [a for a in every if a.agent == verified.caller.agent and (waiting is None or a.id != waiting.id)]
-    waits = len(mine) + sum(agent == verified.caller.agent for agent, _, _ in asking)
-    if waits >= walk.limits.approvals_pending_per_agent_max:
-        too_many = Refused(
-            f"{waits} actions of this agent already wait for approval, which is the limit",
-            code="approval.too_many",
-        )
-        no = no_from(too_many, verified)
-        raise await refuse_action(walk, verified.request, verified.caller, no)
+    refused = too_many(walk, verified, decision, at=at, ends=stale[0].id if stale else None)
+    if refused is not None:
+        raise await refuse_action(walk, verified.request, verified.caller, no_from(refused, verified))
     asking[key] = done = Event()
     try:
         if stale is not None:

@@ -1,7 +1,8 @@
 """People's answers that a bundle shows, held to what they were shown and to what ran.
 
 Laws:
-- an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it;
+- an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it, alone or as
+  one of a list of which it has its place;
 - it is over the object and the card of the entry that asked, and says what its own entry says: the verdict, and the
   words, where the signature is over them;
 - the card is the one that the template makes of the object;
@@ -22,6 +23,7 @@ import msgspec
 from msgspec import UNSET
 
 from answerable.core.approval.action_object import object_in
+from answerable.core.approval.batch_answer import is_of_batch, statement_in, verify_kept_batch
 from answerable.core.approval.break_glass import GLASS
 from answerable.core.approval.card import is_card_of
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
@@ -141,7 +143,21 @@ class ShownAnswers:
             self._reviews.take_broken(leaf, token)
         if not token:
             return
-        if is_by_passkey(token):
+        if is_of_batch(token):
+            signer = msgspec.json.decode(fields["signer"], type=str) if "signer" in fields else ""
+            if not signer and statement_in(token):
+                self.unread += 1
+                return
+            part = verify_kept_batch(token, public_key(signer) if signer else None)
+            said = _Said(
+                approval=part.approval,
+                audience=part.audience,
+                action=part.action,
+                rendering=part.rendering,
+                verdict=part.verdict,
+                words=None,
+            )
+        elif is_by_passkey(token):
             kept = verify_kept(token)
             said = _Said(
                 approval=kept.approval,
