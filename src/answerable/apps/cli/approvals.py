@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
+from answerable.apps.cli import approval_figures
 from answerable.apps.cli.command import PENDING, Shell, command
 from answerable.apps.cli.terminal import safe
 from answerable.errors import Refused, Unverified
@@ -43,6 +44,7 @@ def register(app: typer.Typer) -> None:
     command(group, "show", reads=True)(show)
     command(group, "approve", reads=True, asks=True)(approve)
     command(group, "deny", reads=True, asks=True)(deny)
+    approval_figures.register(group)
     app.add_typer(group, name="approval")
 
 

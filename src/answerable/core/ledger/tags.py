@@ -36,6 +36,7 @@
 | 32  | 2026-11-27 | rule_fired          | a stop rule held something, would have, or is about to                    |
 | 33  | 2026-11-28 | passkey         | an invitation, a passkey that came in, or sign-ins refused, as counts     |
 | 34  | 2026-11-28 | passkey_removed | a passkey was removed; it never stands again                              |
+| 42  | 2026-11-28 | canary_told     | a question to people was a test: what was wrong with it, and who saw it  |
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ class Tag(IntEnum):
     RULE_FIRED = 32
     PASSKEY = 33
     PASSKEY_REMOVED = 34
+    CANARY_TOLD = 42
 
 
 OWED: Final = frozenset(
@@ -98,6 +100,7 @@ OWED: Final = frozenset(
         Tag.REVOKED,
         Tag.RULE_FIRED,
         Tag.PASSKEY_REMOVED,
+        Tag.CANARY_TOLD,
     }
 )
 """Entries we owe because something already happened or is being stopped: they may use the space kept in reserve."""
