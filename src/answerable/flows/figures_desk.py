@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 @dataclass(slots=True, kw_only=True)
 class FiguresDesk:
     """figures: None until what was kept has been read. register: None where nothing is kept. anew: what is kept counts
-    for nothing. reading, keeping: held by whoever does. latency: of decisions, in this process. oversight: what became of
-    questions to people, as far as the log was read; looking: held by whoever reads it."""
+    for nothing. reading, keeping: held by whoever does. latency: of decisions, in this process. oversight: what became
+    of questions to people, as far as the log was read; looking: held by whoever reads it."""
 
     figures: Figures | None = None
     register: FiguresRegister | None = None

@@ -9,6 +9,7 @@ from anyio import Event
 
 from answerable.core.approval.action_object import action_object
 from answerable.core.approval.approval import Approval, ApprovalId
+from answerable.core.approval.canary import NONCE_BYTES, commitment
 from answerable.core.approval.card import card_of
 from answerable.core.approval.visible import visible
 from answerable.core.identity.principal import UnixMillis
@@ -23,6 +24,7 @@ from answerable.flows.refuse_revoked import judged_now
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
+    from answerable.core.approval.canary import Canary
     from answerable.core.decision.decision import Decision
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.runs import Run
@@ -56,7 +58,8 @@ async def request_approval(
         # People are asked once: who asks again gets their answer.
         no = no_from(told_no(said_no), verified)
         raise await refuse_action(walk, verified.request, verified.caller, no)
-    mine = [a for a in walk.approvals.all(pending_only=True, now=at) if a.agent == verified.caller.agent]
+    pending = walk.approvals.all(pending_only=True, now=at)
+    mine = [a for a in pending if a.agent == verified.caller.agent and a.canary is None]
     waits = len(mine) + sum(agent == verified.caller.agent for agent, _, _ in asking)
     if waits >= walk.limits.approvals_pending_per_agent_max:
         too_many = Refused(
@@ -67,7 +70,10 @@ async def request_approval(
         raise await refuse_action(walk, verified.request, verified.caller, no)
     asking[key] = done = Event()
     try:
-        return await _asked(walk, verified, decision, at=at, noted=noted)
+        approval = await ask_people(walk, verified, decision, at=at, noted=noted)
+        if walk.limits.canaries_per_day:
+            walk.canaries.patterns.append((at, verified))
+        return approval
     finally:
         del asking[key]
         done.set()
@@ -84,43 +90,30 @@ def told_no(approval: Approval) -> Refused:
     )
 
 
-async def _asked(
-    walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis, noted: tuple[str, ...]
+def _committed(walk: Walk, approval: ApprovalId, canary: Canary | None) -> str:
+    """What the ledger has of whether a question is a test, hex: what commits to it, or what nobody can open; empty
+    where no tests are set up."""
+    if canary is not None:
+        return commitment(approval, canary.nonce, canary.wrong, canary.argument)
+    return walk.entropy.bytes(NONCE_BYTES).hex() if walk.limits.canaries_per_day else ""
+
+
+async def ask_people(
+    walk: Walk,
+    verified: VerifiedRequest,
+    decision: Decision,
+    *,
+    at: UnixMillis,
+    noted: tuple[str, ...] = (),
+    canary: Canary | None = None,
 ) -> Approval:
+    """A new question, recorded, kept and announced. canary: it is a test, which shows nowhere. Raises Unavailable."""
+    approval = _question(walk, verified, decision, at=at, noted=noted, canary=canary)
     mandate = verified.mandate
-    name = ApprovalId(walk.entropy.token())
-    expires_at = UnixMillis(min(at + walk.limits.approval_ttl_ms, mandate.expires_at))
-    shown = action_object(
-        verified,
-        decision,
-        approval=name,
-        origin=walk.ledger.origin,
-        amounts=money_moved(verified.resolved.capability, verified.arguments),
-        at=at,
-        expires_at=expires_at,
-        noted=noted,
-    )
-    approval = Approval(
-        id=name,
-        agent=verified.caller.agent,
-        mandate=mandate.id,
-        principal=mandate.principal,
-        subject=verified.subject,
-        capability=verified.resolved.capability.name,
-        action=verified.request.action,
-        requirements=decision.requirements,
-        reasons=tuple(reason.text for reason in decision.reasons),
-        internal=tuple(reason.internal for reason in decision.all_reasons if reason.internal),
-        created_at=at,
-        expires_at=expires_at,
-        shown=shown,
-        card=card_of(shown),
-        claimed=verified.request.reason,
-        names=judged_now(walk, verified).names,
-    )
     # 1. The ledger says that people are asked. A crash after this line: the agent asks again, under a new id.
     sealing, principal = sealing_for(walk, verified.subject), pseudonym_of(walk, mandate.principal)
     under = decided_under(walk, mandate, decision.policy_set)
+    commits = _committed(walk, approval.id, canary)
 
     def entry(run: Run) -> Entry:
         return records.approval_asked(
@@ -133,6 +126,7 @@ async def _asked(
             principal=principal,
             policy_ref=under.policy_set,
             mandate_ref=under.mandate,
+            commits=commits,
         )
 
     _, left = await record_in_run(walk, mandate.id, entry)
@@ -149,3 +143,46 @@ async def _asked(
     if left is not None:
         raise left
     return approval
+
+
+def _question(
+    walk: Walk,
+    verified: VerifiedRequest,
+    decision: Decision,
+    *,
+    at: UnixMillis,
+    noted: tuple[str, ...],
+    canary: Canary | None,
+) -> Approval:
+    mandate = verified.mandate
+    name = ApprovalId(walk.entropy.token())
+    expires_at = UnixMillis(min(at + walk.limits.approval_ttl_ms, mandate.expires_at))
+    shown = action_object(
+        verified,
+        decision,
+        approval=name,
+        origin=walk.ledger.origin,
+        amounts=money_moved(verified.resolved.capability, verified.arguments),
+        at=at,
+        expires_at=expires_at,
+        noted=noted,
+    )
+    return Approval(
+        id=name,
+        agent=verified.caller.agent,
+        mandate=mandate.id,
+        principal=mandate.principal,
+        subject=verified.subject,
+        capability=verified.resolved.capability.name,
+        action=verified.request.action,
+        requirements=decision.requirements,
+        reasons=tuple(reason.text for reason in decision.reasons),
+        internal=tuple(reason.internal for reason in decision.all_reasons if reason.internal),
+        created_at=at,
+        expires_at=expires_at,
+        shown=shown,
+        card=card_of(shown),
+        claimed=verified.request.reason,
+        names=judged_now(walk, verified).names,
+        canary=canary,
+    )

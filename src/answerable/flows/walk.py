@@ -16,6 +16,7 @@ from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.sighting import SightingBatch
 from answerable.flows.approval_nonces import ApprovalNonces
+from answerable.flows.canary_desk import CanaryDesk
 from answerable.flows.delegations import Delegations
 from answerable.flows.drill_desk import DrillDesk
 from answerable.flows.figures_desk import FiguresDesk
@@ -81,6 +82,8 @@ class WalkLimits:
     upstream_ms_max: longest any upstream call may take; settling waits for the deadline plus this.
     approval_ttl_ms: how long people have. approvals_pending_per_agent_max: actions one agent may have waiting.
     signatures: how strong people's must be, for each tier from 0.
+    canaries_per_day: questions to people a day that are tests, by chance; canaries_pending_max: at once.
+    canary_tier_min: of actions they are made of. canary_groups: whom they test; all people where empty.
     recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
     pin_tools_at_first_sight: a tool of which no definition is in force is used as it is first seen, on record; else it
     waits for its owner.
@@ -91,6 +94,10 @@ class WalkLimits:
     approval_ttl_ms: int = 900_000
     approvals_pending_per_agent_max: int = 20
     signatures: tuple[Strength, ...] = ANY_FOR_ALL
+    canaries_per_day: int = 0
+    canaries_pending_max: int = 1
+    canary_tier_min: int = 1
+    canary_groups: tuple[str, ...] = ()
     recorded_result_bytes_max: int = 65_536
     refusals_recorded_max: int = 500
     refusals_window_ms: int = 3_600_000
@@ -202,7 +209,7 @@ class Walk:
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
     policies: who publishes policy sets, and what is kept of them. figures: what is counted of all this. drills: what
-    they need.
+    they need. canaries: questions that are tests.
     pins: the definitions of tools that are let through. tools_pinned: what was found out of them.
     leases: the way to the broker; None where there is none.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
@@ -265,6 +272,7 @@ class Walk:
     policies: PolicyDesk = field(default_factory=PolicyDesk)
     figures: FiguresDesk = field(default_factory=FiguresDesk)
     drills: DrillDesk[Walk] = field(default_factory=DrillDesk)
+    canaries: CanaryDesk = field(default_factory=CanaryDesk)
     tools_pinned: ToolsPinned = field(default_factory=ToolsPinned)
     link: ShardLink | None = None
     leases: LeaseSide | None = None

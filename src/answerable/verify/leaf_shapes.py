@@ -11,6 +11,7 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.ledger.tags import Tag
+from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.drill_shapes import DrillLeaf
 from answerable.verify.leaf_types import (
     Amounts,
@@ -170,6 +171,7 @@ class ApprovalLeaf(Leaf):
     mandate: str
     digest: Digest
     capability: str | UnsetType = UNSET
+    commitment: Digest | UnsetType = UNSET
     decision: Decided | UnsetType = UNSET
     expires: Count | UnsetType = UNSET
     mandate_ref: Reference | UnsetType = UNSET
@@ -392,4 +394,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.LEASE: LeaseLeaf,
     Tag.PASSKEY: PasskeyLeaf,
     Tag.PASSKEY_REMOVED: PasskeyRemovedLeaf,
+    Tag.CANARY_TOLD: CanaryToldLeaf,
 }

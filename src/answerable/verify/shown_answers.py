@@ -25,6 +25,7 @@ from answerable.core.canonical import FrozenJSON, parse
 from answerable.core.identity.compact_jws import verified_claims
 from answerable.core.identity.keys import public_key
 from answerable.errors import AnswerableError, Malformed, Unverified
+from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import AnswerLeaf, ApprovalLeaf, IntentLeaf
 
@@ -56,7 +57,7 @@ class ShownAnswers:
     def __init__(self) -> None:
         self.unread = 0
         self._asked: dict[str, tuple[FrozenJSON, FrozenJSON]] = {}
-        self._said: list[tuple[int, AnswerLeaf, _Said]] = []
+        self._said: list[tuple[int, str, str, _Said]] = []
         self._ran: list[tuple[int, str, dict[str, JSONValue]]] = []
         self._found: list[tuple[int, Fault]] = []
 
@@ -67,7 +68,10 @@ class ShownAnswers:
             if isinstance(leaf, ApprovalLeaf):
                 self._take_asked(leaf, fields)
             elif isinstance(leaf, AnswerLeaf):
-                self._take_answer(index, leaf, fields)
+                self._take_answer(index, leaf.approval, leaf.verdict, fields)
+            elif isinstance(leaf, CanaryToldLeaf):
+                verdict = "deny" if leaf.ended == "caught" else "approve"
+                self._take_answer(index, leaf.approval, verdict, fields)
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
                 self._take_intent(index, leaf.approval, fields)
         except (AnswerableError, msgspec.DecodeError) as fault:
@@ -76,10 +80,10 @@ class ShownAnswers:
     def faults(self) -> Iterator[tuple[int, Fault]]:
         """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
         yield from self._found
-        for index, leaf, said in self._said:
-            if said.approval != leaf.approval or said.verdict != leaf.verdict:
+        for index, approval, verdict, said in self._said:
+            if said.approval != approval or said.verdict != verdict:
                 yield index, Fault("approval.answer", "the answer says something else than its entry")
-            shown = self._asked.get(leaf.approval)
+            shown = self._asked.get(approval)
             if shown is None:
                 self.unread += 1
             elif (said.action, said.rendering) != (shown[0].hex, shown[1].hex):
@@ -106,7 +110,7 @@ class ShownAnswers:
             raise Unverified("the card is not one of this object", code="approval.rendering", step=STEP)
         self._asked[leaf.approval] = (shown, card)
 
-    def _take_answer(self, index: int, leaf: AnswerLeaf, fields: Mapping[str, bytes]) -> None:
+    def _take_answer(self, index: int, approval: str, verdict: str, fields: Mapping[str, bytes]) -> None:
         if "token" not in fields:
             return
         token = msgspec.json.decode(fields["token"], type=str)
@@ -124,7 +128,7 @@ class ShownAnswers:
         else:
             self.unread += 1
             return
-        self._said.append((index, leaf, said))
+        self._said.append((index, approval, verdict, said))
 
     def _take_intent(self, index: int, approval: str, fields: Mapping[str, bytes]) -> None:
         if "request" not in fields:

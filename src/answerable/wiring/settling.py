@@ -10,7 +10,9 @@ import anyio
 from answerable.errors import Unavailable
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.revoke_authority import record_revocations
+from answerable.flows.seed_canary import seed_canary
 from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
+from answerable.flows.tell_canary import tell_ended_canaries
 from answerable.wiring.counts import keep_counts
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> N
             await record_revocations(walk)
             await resume_holds(walk, workloads)
             await record_counted_refusals(walk)
+            await tell_ended_canaries(walk)
+            await seed_canary(walk)
         await keep_counts(walk)
 
 

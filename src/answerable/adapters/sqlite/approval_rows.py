@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import msgspec
 
 from answerable.core.approval.approval import NOTHING_SHOWN, Answer, Approval, ApprovalId, ApprovalState
+from answerable.core.approval.canary import Canary
 from answerable.core.canonical import FrozenJSON, encode
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -26,6 +27,13 @@ class _AnswerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     at: int
     token: str
     credential: str = ""
+
+
+class _CanaryRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    nonce: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    wrong: Literal["recipient", "amount"]
+    argument: str
+    ended: Literal["caught", "let_through", "unseen", ""] = ""
 
 
 class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,6 +56,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     card: str = ""
     void_because: list[str] = []
     claimed: str = ""
+    canary: _CanaryRow | None = None
 
 
 def body_of(approval: Approval) -> bytes:
@@ -72,6 +81,7 @@ def body_of(approval: Approval) -> bytes:
         **({"card": approval.card.bytes.decode()} if approval.card != NOTHING_SHOWN else {}),
         **({"void_because": list(approval.void_because)} if approval.void_because else {}),
         **({"claimed": approval.claimed} if approval.claimed else {}),
+        **({"canary": _canary_row(approval.canary)} if approval.canary is not None else {}),
     }
     return encode(row)
 
@@ -107,7 +117,21 @@ def from_body(body: bytes, *, state: str) -> Approval:
         card=_frozen(row.card),
         void_because=tuple(row.void_because),
         claimed=row.claimed,
+        canary=_canary(row.canary) if row.canary is not None else None,
     )
+
+
+def _canary_row(canary: Canary) -> JSONValue:
+    return {
+        "nonce": canary.nonce.hex(),
+        "wrong": canary.wrong,
+        "argument": canary.argument,
+        **({"ended": canary.ended} if canary.ended else {}),
+    }
+
+
+def _canary(row: _CanaryRow) -> Canary:
+    return Canary(nonce=bytes.fromhex(row.nonce), wrong=row.wrong, argument=row.argument, ended=row.ended)
 
 
 def _frozen(text: str) -> FrozenJSON:

@@ -137,6 +137,8 @@ def _answer(
         after = control.post(f"/v1/approvals/{segment(id)}/answer", {"token": token})
     if shell.terminal.as_json:
         shell.terminal.json(after)
+    elif after["test"]:
+        shell.terminal.say(str(after["test"]))
     elif after["state"] == "pending":
         yes = sum(one["verdict"] == "approve" for one in after["answers"])
         shell.terminal.say(f"answered: it asks for {_asked(after)}, {yes} said yes so far")
@@ -230,6 +232,7 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
             ("approval", approval["id"]),
             ("state", approval["state"]),
             *([("void because", approval["void_because"])] if approval["void_because"] else []),
+            *([("test", approval["test"])] if approval["test"] else []),
             ("because", approval["reasons"]),
             *([("for people only", approval["internal"])] if approval.get("internal") else []),
             ("answers", [_said(one) for one in approval["answers"]]),

@@ -17,6 +17,7 @@ from answerable.errors import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from answerable.core.approval.canary import Canary
     from answerable.core.decision.facts import Requirement
     from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import MandateId
@@ -52,6 +53,7 @@ class Approval:
     ended_by: id of the hold that denied it; empty where none did. shown: the action object in its envelope, whose
     digest is the action hash. card: what of it people are shown, whose digest is the rendering hash. void_because: what
     was not as it was shown any more; empty unless it is void. claimed: the agent's own reason, which nothing checks.
+    canary: it is a test, which nobody who may answer is told before it has ended; nothing ever runs by it.
     """
 
     id: ApprovalId
@@ -74,6 +76,7 @@ class Approval:
     card: FrozenJSON = NOTHING_SHOWN
     void_because: tuple[str, ...] = ()
     claimed: str = ""
+    canary: Canary | None = None
 
     def is_about(self, subject: str) -> bool:
         """Whether it was asked about this subject's data: else its entries name the action by another pseudonym."""
@@ -84,6 +87,11 @@ class Approval:
         if self.state in ("pending", "approved") and now >= self.expires_at:
             return "expired"
         return self.state
+
+    @property
+    def told_test(self) -> str:
+        """What people are told of a test once it has ended; empty for every other question, and before."""
+        return self.canary.sentence if self.canary is not None else ""
 
     def is_denied_by_people(self, now: UnixMillis) -> bool:
         """Whether somebody said no, and that still holds: until it would have run out."""

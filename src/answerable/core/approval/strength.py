@@ -34,7 +34,7 @@ def check_strength(limits: HasStrengths, approval: Approval, *, passkey: Passkey
 
     Saying no takes no more than saying yes: whoever was asked can do both. Raises Refused (`approval.weak_signature`).
     """
-    asks = limits.signatures[_tier(approval)]
+    asks = limits.signatures[tier_shown(approval)]
     held = "any" if passkey is None else "passkey"
     if passkey is not None and passkey.attested and not passkey.backup_eligible:
         held = "hardware"
@@ -42,7 +42,7 @@ def check_strength(limits: HasStrengths, approval: Approval, *, passkey: Passkey
         raise Refused(f"an action of this tier asks for {_ASKS[asks]}", code="approval.weak_signature")
 
 
-def _tier(approval: Approval) -> int:
+def tier_shown(approval: Approval) -> int:
     """Of what was shown; what cannot be read is of the highest."""
     try:
         effects = object_in(approval.shown)["effects"]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
+from answerable.core.incident.canaries_told import canary_told_told
 from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.drills_told import drill_told
 from answerable.core.incident.handed_on import (
@@ -366,6 +367,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.LEASE: lease_told,
     Tag.PASSKEY: passkey_told,
     Tag.PASSKEY_REMOVED: passkey_removed_told,
+    Tag.CANARY_TOLD: canary_told_told,
 }
 
 

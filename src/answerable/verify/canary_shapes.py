@@ -1,0 +1,23 @@
+"""Leaves about questions to people that were tests."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType
+
+from answerable.verify.leaf_types import Digest, Leaf
+
+
+class CanaryToldLeaf(Leaf):
+    """Tag 42. person: pseudonym of who answered it; absent where nobody did."""
+
+    approval: str
+    agent: str
+    argument: str
+    capability: str
+    ended: Annotated[str, Meta(pattern=r"^(?:caught|let_through|unseen)\Z")]
+    mandate: str
+    nonce: Digest
+    wrong: Annotated[str, Meta(pattern=r"^(?:recipient|amount)\Z")]
+    person: str | UnsetType = UNSET
