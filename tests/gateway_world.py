@@ -44,7 +44,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.core.mandate.token import signed
 from answerable.core.tlog.note import VerifierKey
-from answerable.flows.answer_approval import still_waits
+from answerable.flows.answer_approval import still_waits, was_asked_by
 from answerable.flows.apply_registry import policy_text
 from answerable.flows.govern_action import Answer, govern_action
 from answerable.flows.list_capabilities import list_capabilities
@@ -330,7 +330,7 @@ def needs_of(
         prover=prover, govern=govern, visible=partial(list_capabilities, walk), offers=upstream,
         refuse_held=partial(refuse_held, walk), open_stream=partial(open_stream, walk),
         approval_page=lambda approval: f"{page}/approvals/{approval}" if page else "",
-        waits=partial(still_waits, walk),
+        waits=partial(still_waits, walk), asked=partial(was_asked_by, walk),
     )  # fmt: skip
 
 

@@ -27,6 +27,7 @@ REQUIRABLE: Final = frozenset(
         "postgres",
         "rabbitmq-server",
         "redis-server",
+        "schemathesis",
         "softhsm",
         "ssh-keygen",
         "sshd",

@@ -27,12 +27,14 @@ FOLDER = ROOT / "docs" / "reference"
 SOURCES = ROOT / "src" / "answerable"
 CONFORMANCE = ROOT / "tests" / "interop" / "mcp_conformance.toml"
 ATTENU = ROOT / "tests" / "vectors" / "attenu_guard.toml"
+ASKING = ROOT / "tests" / "interop" / "mcp_asking.toml"
 AARM = ROOT / "tests" / "conformance" / "aarm.toml"
 AARM_OUTCOMES = {"proved": "proved", "partly": "partly", "not_here": "not here"}
 OUTCOMES = {"pass": "pass", "fail": "fail", "not_applicable": "not applicable"}
 ROLES = {
     "client": "Our client: `answerable.sdk`, under the client of the MCP SDK",
     "authorization": "Our token service",
+    "server": "Our gateway, asking people about every action",
 }
 MADE = "<!-- Made by tools/reference.py from the code. Do not edit. -->"
 
@@ -54,7 +56,7 @@ def pages() -> dict[str, str]:
 def conformance_page() -> str:
     """What the MCP conformance suite says of client and token service, from the table that a test holds to it."""
     table = tomllib.loads(CONFORMANCE.read_text(encoding="utf-8"))
-    rows = table["scenario"]
+    rows = [*table["scenario"], *tomllib.loads(ASKING.read_text(encoding="utf-8"))["scenario"]]
     counted = {outcome: sum(row["outcome"] == outcome for row in rows) for outcome in OUTCOMES}
     lines = [
         "# MCP conformance",
@@ -64,8 +66,8 @@ def conformance_page() -> str:
     ]
     lines += [
         f"What `{table['package']}` {table['version']}, which others wrote, says of us in every scenario about",
-        "authorization. `./dev prove` runs each that passes or fails, at every revision of the protocol it is for, and",
-        "is red when a check that fails begins to hold: the list of failures only shrinks.",
+        "authorization, and about elicitation and input-required. `./dev prove` runs each that passes or fails, at",
+        "every revision of the protocol it is for, and is red when a check that fails begins to hold.",
         "",
         *_table(
             ("Outcome", "Scenarios"), [(OUTCOMES[name], str(number)) for name, number in counted.items()]
@@ -90,8 +92,11 @@ def conformance_page() -> str:
         )
     lines += [
         "",
-        "The suite's scenarios for MCP servers call without any credential, and none of them is about authorization.",
-        "What fails stands once more in `tests/interop/mcp_conformance_baseline.txt`, to which nothing is added.",
+        "The suite's scenarios for MCP servers call without any credential, and none of them is about authorization: a",
+        "proxy proves to the gateway which agent calls, and says that it opens addresses where the suite says it asks",
+        "people. Most of what fails there wants the gateway to believe what a client says; where nobody answers, the",
+        "test sees that nothing ran. What fails of authorization stands once more in",
+        "`tests/interop/mcp_conformance_baseline.txt`, to which nothing is added.",
         "",
         *_ledgers_of_others(),
     ]

@@ -115,6 +115,12 @@ VERIFIERS = (
     Environment(
         path="verifiers/webhooks", lock="environments/webhooks.lock", source="environments/webhooks.in"
     ),
+    # Calls the control API in all the ways that its OpenAPI document allows and forbids.
+    Environment(
+        path="verifiers/schemathesis",
+        lock="environments/schemathesis.lock",
+        source="environments/schemathesis.in",
+    ),
     # A stand-in for AWS, by others, that leases of AWS STS are tested against.
     Environment(path="verifiers/moto", lock="environments/moto.lock", source="environments/moto.in"),
 )

@@ -18,6 +18,7 @@ from tests.interop.programs import run
 from tests.loud_skips import skip_loudly
 
 TABLE = ROOT / "tests/interop/mcp_conformance.toml"
+ASKING = ROOT / "tests/interop/mcp_asking.toml"
 BASELINE = ROOT / "tests/interop/mcp_conformance_baseline.txt"
 CLIENT = ROOT / "tests/interop/mcp_conformance_client.py"
 # Our SDK speaks the last two: the session-based one and the one without sessions.
@@ -34,7 +35,7 @@ _SECTIONS = {
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """One row of the table."""
+    """One row of a table."""
 
     name: str
     role: str
@@ -42,25 +43,27 @@ class Scenario:
     reason: str = ""
     failing: tuple[str, ...] = ()
     told: str = ""
+    answers: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
     """What the suite said: checks by outcome, its exit status, and what our client said in its own words.
 
-    bad: why, by id.
+    bad: why, by id. warned: those of them that the suite only warns about, so that its exit status stays 0.
     """
 
     good: frozenset[str]
     bad: Mapping[str, str]
+    warned: frozenset[str]
     status: int
     told: str
     output: str
 
 
-def table() -> dict[str, Scenario]:
+def table(path: Path = TABLE) -> dict[str, Scenario]:
     """Every row by name."""
-    rows = tomllib.loads(TABLE.read_text(encoding="utf-8"))["scenario"]
+    rows = tomllib.loads(path.read_text(encoding="utf-8"))["scenario"]
     made = [Scenario(**{**row, "failing": tuple(row.get("failing", ()))}) for row in rows]
     by_name = {scenario.name: scenario for scenario in made}
     assert len(by_name) == len(made), "a scenario is in the table twice"
@@ -113,6 +116,11 @@ def judged_server(name: str, url: str, folder: Path) -> Verdict:
     return _judged(folder, "", "authorization", "--url", url, "--scenario", name)
 
 
+def judged_asking(name: str, revision: str, url: str, folder: Path) -> Verdict:
+    """The suite's verdict on the MCP server at this address, in one scenario at one revision."""
+    return _judged(folder, revision, "server", "--url", url, "--scenario", name)
+
+
 def _judged(folder: Path, revision: str, *arguments: str) -> Verdict:
     more = ("--spec-version", revision) if revision else ()
     done = run(*suite(), *arguments, "-o", str(folder), *more, here=folder)
@@ -128,6 +136,7 @@ def _judged(folder: Path, revision: str, *arguments: str) -> Verdict:
             for one in checks
             if one["status"] in ("FAILURE", "WARNING")
         },
+        warned=frozenset(one["id"] for one in checks if one["status"] == "WARNING"),
         status=done.returncode,
         told="called" if "called" in word else str(word.get("refused", "")),
         output=done.stderr[-4000:],

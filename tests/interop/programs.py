@@ -58,6 +58,14 @@ def webhooks(name: str) -> Path:
     return environment.folder / "bin" / name
 
 
+def schemathesis() -> Path:
+    """The program that calls an API as its OpenAPI document says, or a loud skip."""
+    environment = next(one for one in VERIFIERS if one.path == "verifiers/schemathesis")
+    if not environment.is_ready():
+        skip_loudly(f"schemathesis of {environment.lock}", "./dev verifiers", name="schemathesis")
+    return environment.folder / "bin" / "st"
+
+
 def go_workload() -> Path:
     """The program of tests/interop/go_spiffe, or a loud skip."""
     return go_program(GO_WORKLOAD, GO_SPIFFE)

@@ -190,6 +190,12 @@ def still_waits(walk: Walk, approval_id: str) -> bool:
     return approval is None or approval.state_at(walk.clock.now()) == "pending"
 
 
+def was_asked_by(walk: Walk, agent: AgentId, approval_id: str) -> bool:
+    """Whether there is such an approval and this agent asked for it. Raises Unavailable."""
+    approval = walk.approvals.find(ApprovalId(approval_id))
+    return approval is not None and approval.agent == agent
+
+
 def _found(walk: Walk, approval_id: ApprovalId) -> Approval:
     approval = walk.approvals.find(approval_id)
     if approval is None:

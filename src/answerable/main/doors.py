@@ -26,7 +26,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.apps.enrolment.needs import Needs as Enrolment
     from answerable.apps.mcp_gateway.gateway import Gateway
     from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
-    from answerable.flows.answer_approval import approval_page, still_waits
+    from answerable.flows.answer_approval import approval_page, still_waits, was_asked_by
     from answerable.flows.forward_action import forward_action
     from answerable.flows.list_capabilities import list_capabilities
     from answerable.flows.note_unregistered import note_unregistered
@@ -43,6 +43,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         open_stream=partial(open_stream, product.walk),
         approval_page=partial(approval_page, product.walk),
         waits=partial(still_waits, product.walk),
+        asked=partial(was_asked_by, product.walk),
         noted=partial(_noted, product),
         unregistered=partial(note_unregistered, product.walk),
     )

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Match, Route
 
 from answerable.apps.control_api.call import Call
 from answerable.apps.control_api.openapi import openapi_document
@@ -69,6 +69,8 @@ def _endpoint(
                 query=_query(request, allowed),
                 body=body,
             )
+            if operation.body == "Nothing":
+                call.members()
             return _answered(200, await operation.run(call))
         except AnswerableError as error:
             if isinstance(error, Broken):
@@ -124,10 +126,24 @@ async def _body(request: Request, limits: Limits) -> JSONValue:
 async def _no_route(request: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 404
     if status == 405:
-        return _problem(
+        answer = _problem(
             Malformed(f"{request.method} is not a method of {shown(request.url.path)}", code="request.method")
         )
+        # RFC 9110, section 15.5.6: a 405 says which methods there are.
+        answer.headers["allow"] = ", ".join(sorted(_methods(request)))
+        return answer
     return _problem(Malformed(f"there is no {shown(request.url.path)} here", code="request.path_unknown"))
+
+
+def _methods(request: Request) -> set[str]:
+    """Of the path that was asked for, over all its routes."""
+    routes = cast("list[Route]", request.app.routes)
+    return {
+        name
+        for route in routes
+        if route.matches(request.scope)[0] is not Match.NONE
+        for name in route.methods or ()
+    }
 
 
 def _answered(status: int, value: JSONValue, media_type: str = "application/json") -> Response:

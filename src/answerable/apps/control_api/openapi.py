@@ -104,7 +104,7 @@ def _operation(operation: Operation) -> Schema:
     }
     if operation.body:
         row["requestBody"] = {
-            "required": operation.body != "Nothing",
+            "required": bool(SCHEMAS[operation.body]["required"]),
             "content": {"application/json": {"schema": reference(operation.body)}},
         }
     return row

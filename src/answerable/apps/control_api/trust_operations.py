@@ -131,7 +131,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
     "Bundle": {"type": "object"},
-    "Rotation": record({"activate": FLAG}),
+    "Rotation": record({"activate": FLAG}, optional=("activate",)),
 }
 
 OPERATIONS: Final[tuple[Operation, ...]] = (

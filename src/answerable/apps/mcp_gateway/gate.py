@@ -131,12 +131,13 @@ class Gate:
         declared: Any = None,
     ) -> dict[str, Any]:
         request = request_of(arrival, self._server, method)
+        repeats = repeats_question(arrival, lambda state: self._needs.asked(arrival.caller.agent, state))
         answer = await self._needs.govern(request, arrival.caller, progress=progress)
         approval = answer.approval
         if approval is None:
             return translate.answered(answer, method=method, version=version)
         # Step 5 of the walk has its record; what is left is how long this client waits, and what it hears.
-        seconds = self._limits.approval_wait_seconds if progress or repeats_question(arrival) else 0.0
+        seconds = self._limits.approval_wait_seconds if progress or repeats else 0.0
         if seconds and await until_answered(
             approval, self._needs.waits, seconds_max=seconds, progress=progress
         ):

@@ -8,8 +8,9 @@
 | all others                           | a result with `isError`, the approval's id, and that it may ask again |
 
 Laws: whatever a client says about the question answers nothing, for the untrusted side drives it: only our own page and
-our own signatures do. A call that waits holds no place in the walk; what it repeats is found by its digest, runs once,
-and is decided again. Source: MCP 2026-07-28, multi round-trip requests; MCP 2025-11-25, URL mode elicitation.
+our own signatures do. What it sends back as `requestState` is the id of a question that this agent asked, or an error.
+A call that waits holds no place in the walk; what it repeats is found by its digest, runs once, and is decided again.
+Source: MCP 2026-07-28, multi round-trip requests; MCP 2025-11-25, URL mode elicitation.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import anyio
 from mcp.shared.exceptions import MCPError
-from mcp_types import CLIENT_CAPABILITIES_META_KEY
+from mcp_types import CLIENT_CAPABILITIES_META_KEY, INVALID_PARAMS
 from mcp_types.jsonrpc import URL_ELICITATION_REQUIRED
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
@@ -38,9 +39,22 @@ _ASKABLE: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
 """Methods whose answer may be a question, by the schema of 2026-07-28."""
 
 
-def repeats_question(arrival: Arrival) -> bool:
-    """Whether the client repeats a call after it was told where people answer. What it says of it is not looked at."""
-    return "requestState" in arrival.params
+def repeats_question(arrival: Arrival, asked: Callable[[str], bool]) -> bool:
+    """Whether the client repeats a call after it was told where people answer. asked: whether an approval of this id
+    was asked for by whoever calls.
+
+    Raises MCPError (−32602) for a state that nobody here gave to this agent, and for responses that are none (MCP
+    2026-07-28, multi round-trip requests: a server rejects state whose integrity it cannot confirm).
+    """
+    responses = arrival.params.get("inputResponses", {})
+    if not isinstance(responses, dict) or not all(isinstance(one, dict) for one in responses.values()):
+        raise MCPError(INVALID_PARAMS, "`inputResponses` must be an object of objects")
+    if "requestState" not in arrival.params:
+        return False
+    state = arrival.params["requestState"]
+    if not isinstance(state, str) or not asked(state):
+        raise MCPError(INVALID_PARAMS, "`requestState` is not one that was given to this agent here")
+    return True
 
 
 async def until_answered(

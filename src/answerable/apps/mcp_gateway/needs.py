@@ -143,7 +143,7 @@ class Needs:
     """The product as this door sees it.
 
     approval_page: where people answer this approval, an address; empty where there is no such page. waits: whether an
-    approval that was asked for here is still open.
+    approval that was asked for here is still open. asked: whether an approval of this id was asked for by this agent.
     noted: hears of each message of a proved agent that was refused before there was an action, with the error's code.
     unregistered: hears of each server that a proved agent asked for and nobody registered.
     """
@@ -156,6 +156,7 @@ class Needs:
     open_stream: OpenStream
     approval_page: Callable[[str], str] = lambda _approval: ""
     waits: Callable[[str], bool] = lambda _approval: True
+    asked: Callable[[AgentId, str], bool] = lambda _agent, _approval: False
     noted: Callable[[AgentId, str], None] = lambda _agent, _code: None
     unregistered: Callable[[VerifiedCaller, str], None] = lambda _caller, _server: None
 
