@@ -77,7 +77,7 @@ class Trial:
 
     def count(self, was: Past, leaf: dict[str, JSONValue], found: Decision | CannotTell) -> None:
         """One decision, and what the candidate says to it."""
-        if isinstance(found, CannotTell) or leaf.get("approval") and was.effect == "allow":
+        if isinstance(found, CannotTell) or (leaf.get("approval") and was.effect == "allow"):
             # What ran by a yes is the action that people were asked about.
             return
         tier = leaf.get("tier")

@@ -50,12 +50,12 @@ def add_questions(total: dict[str, Any], page: dict[str, Any]) -> None:
     total["last_at"] = page["last_at"] or total["last_at"]
 
 
-def waits_by_tier(control: Control, since: str) -> dict[str, int]:
-    """How long half of the questions of each tier waited at most, in ms; without tiers of which nothing is known."""
-    from answerable.apps.cli.policy_simulation import millis_back
+def waits_by_tier(control: Control, since: int) -> dict[str, int]:
+    """How long half of the questions of each tier waited at most, in ms; without tiers of which nothing is known.
 
+    since: Unix milliseconds."""
     try:
-        told = control.get("/v1/oversight", since=str(millis_back(since)))
+        told = control.get("/v1/oversight", since=str(since))
     except AnswerableError:
         return {}
     return {one["tier"]: one["wait_ms"]["p50"] for one in told["tiers"] if one["wait_ms"]}

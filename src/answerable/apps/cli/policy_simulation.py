@@ -72,7 +72,7 @@ def simulate(
         if tier:
             body["tiers"] = {**tiers_given(tier)}
         found = simulated(shell, control, body, since)
-        found["questions"]["wait_ms"] = waits_by_tier(control, since)
+        found["questions"]["wait_ms"] = waits_by_tier(control, millis_back(since))
     if shell.terminal.as_json:
         shell.terminal.json(found)
     else:
