@@ -113,7 +113,7 @@ def _suggested(
     stops: Sequence[Held],
     until: UnixMillis,
 ) -> SuggestedRule:
-    people = {said.person for one in questions for said in one.said}
+    people = frozenset(said.person for one in questions for said in one.said)
     told = SuggestedRule(
         of=of,
         approved=sum(one.state == "approved" for one in questions),
@@ -192,14 +192,16 @@ def _document_with(walk: Walk, rule: str, condition: str, why: str) -> JSONValue
         if not key.startswith("PolicySet/"):
             continue
         document = parse(text)
-        match document:
-            case {"spec": {"policies": str(policies)}}:
-                try:
-                    changed = with_exception(policies, rule, condition, why=why)
-                except Malformed as fault:
-                    faults.append(fault)
-                    continue
-                return {**document, "spec": {**document["spec"], "policies": changed}}
+        spec = document.get("spec") if isinstance(document, dict) else None
+        policies = spec.get("policies") if isinstance(spec, dict) else None
+        if not isinstance(document, dict) or not isinstance(spec, dict) or not isinstance(policies, str):
+            continue
+        try:
+            changed = with_exception(policies, rule, condition, why=why)
+        except Malformed as fault:
+            faults.append(fault)
+            continue
+        return {**document, "spec": {**spec, "policies": changed}}
     raise faults[-1] if faults else _no(f"no policy set has the rule {shown(rule)}")
 
 
