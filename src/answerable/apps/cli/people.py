@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from io import StringIO
 from typing import Annotated
 
 import typer
@@ -54,7 +56,19 @@ def invite(
     terminal.say(f"for {answer['person']}, once, until {answer['expires_at']}; it is not shown again")
     if answer["url"].startswith("http://localhost"):
         terminal.say("it opens on this machine only: phones need `console.origin` with an https name")
+    elif answer["url"] and sys.stderr.isatty():
+        for row in qr_code(answer["url"]).splitlines():
+            terminal.say(row)
     return None
+
+
+def qr_code(address: str) -> str:
+    """The address for a phone's camera, two rows of modules to a line, with light drawn (ISO/IEC 18004)."""
+    import segno
+
+    drawn = StringIO()
+    segno.make(address, error="m", micro=False).terminal(out=drawn, compact=True)
+    return drawn.getvalue()
 
 
 def passkeys(shell: Shell, name: AnyPerson = "") -> int | None:
