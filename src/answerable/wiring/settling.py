@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from answerable.flows.workloads import Workloads
 
 
+_log: Final = logging.getLogger(__name__)
+
+
 async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> None:
     """For ever, each so many seconds."""
     while True:
@@ -31,9 +35,17 @@ async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> N
             await record_revocations(walk)
             await resume_holds(walk, workloads)
             await record_counted_refusals(walk)
-            await tell_ended_canaries(walk)
-            await seed_canary(walk)
+        await keep_canaries(walk)
         await keep_counts(walk)
+
+
+async def keep_canaries(walk: Walk) -> None:
+    """One round of canaries. No action depends on them: what cannot be had now, or has no room, is due again."""
+    try:
+        await tell_ended_canaries(walk)
+        await seed_canary(walk)
+    except Unavailable as failed:
+        _log.warning("no canary is asked or told for now: %s", failed.message)
 
 
 @contextmanager
