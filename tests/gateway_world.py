@@ -24,6 +24,7 @@ from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
+from answerable.adapters.memory.prepared import MemoryPreparedRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
     MemoryMandateRegister,
@@ -313,7 +314,7 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
         decision_point=compiled(policy_text(store.current), store.current),
         manifests=MemoryManifestRegister(), pins=ApprovedAsSeen(store, upstream),
         revocations=revocations, holds=MemoryHoldRegister(revocations),
-        subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
+        subject_keys=MemorySubjectKeys(entropy=SystemEntropy()), prepared=MemoryPreparedRegister(),
     )  # fmt: skip
 
 

@@ -6,6 +6,7 @@ Whether money moved is asked of the payments database, past the gateway and past
 from __future__ import annotations
 
 import ast
+import json
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -53,6 +54,7 @@ async def tell(product: Product, *, interactive: bool) -> Story:
             "paying waits for a person, and no money has moved",
             happened=(asked.text, transfers(payments, batch)),
         )
+        await shown_beforehand(product, asked.approval)
         if not await answered(product, asked.approval, interactive=interactive):
             await check_denied(bank, submit, payments)
             return story
@@ -108,6 +110,18 @@ async def prepared(bank: Agent, amount: int) -> str:
         happened=reply.text,
     )
     return batch
+
+
+async def shown_beforehand(product: Product, approval: str) -> None:
+    """Before anybody was asked, the payments server was asked what this is, with a tool that only reads."""
+    card = json.loads((await product.get(f"/v1/approvals/{approval}"))["card"])
+    said = [text for label, text in card["effect"] if label == "says"]
+    if not any(text.startswith('"iban": ') for text in said):
+        raise UnexpectedError("the account of the payee, as the payments server has it", card["effect"])
+    product.narrator.say(
+        "Whoever is asked sees more than the arguments: under effect stands what the payments server says of this "
+        "batch, the account that would be paid among it. The product asked beforehand, by a tool that only reads."
+    )
 
 
 async def answered(product: Product, approval: str, *, interactive: bool) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from answerable.adapters.shard_socket import answers, messages, place
 from answerable.adapters.shard_socket.answers import reply_in
@@ -180,8 +181,9 @@ async def test_half_a_message_a_slow_one_and_a_long_one_start_nothing(tmp_path):
 def test_everything_that_is_known_of_an_action_and_its_caller_is_handed_on():
     """A member that somebody adds and does not hand on would be a restriction that holds in one process only."""
     own = {"to", "v", "caller", "progress"}
-    # What policy narrows is narrowed by the process that decides: `asked` is set there, after the action was handed on.
-    assert set(messages.Action.__struct_fields__) - own == set(ActionRequest.__struct_fields__) - {"asked"}
+    # What policy narrows, and what was prepared, is put in by the process that decides, after the action was handed on.
+    theirs = {"asked", "prepared"}
+    assert set(messages.Action.__struct_fields__) - own == set(ActionRequest.__struct_fields__) - theirs
     # Reasons for people only stay where the people are asked.
     assert "internal" not in answers.Waiting.__struct_fields__
     assert set(messages.Caller.__struct_fields__) == set(VerifiedCaller.__struct_fields__)
@@ -221,6 +223,19 @@ def test_no_bytes_make_a_decoder_raise_anything_else(raw):
 
 
 @pytest.mark.requirement("OBL-05")
+@pytest.mark.requirement("PREPARE-01")
+def test_what_was_prepared_in_another_process_is_told_here_too():
+    for told in (
+        None,
+        {"code": "prepared.none", "kept": False, "why": "é"},
+        {"digest": "sha256:0", "kept": True},
+    ):
+        answer = Answer(action_id="a-1", outcome=Outcome(status="succeeded", prepared=told))
+        reply = reply_in(answers.answer_bytes(answer))
+        assert isinstance(reply, answers.Answered)
+        assert answers.answer_in(reply, "log.example") == structs.replace(answer, log="log.example")
+
+
 def test_what_was_narrowed_in_another_process_is_told_here_too():
     for narrowed in (b"", b'{"amount":5000}'):
         answer = Answer(action_id="a-1", outcome=Outcome(status="succeeded"), narrowed=narrowed)

@@ -17,10 +17,12 @@ from answerable.core.registry.policy_parts import FactorFact
 from answerable.core.registry.spec_capability import ARGUMENT_KEYS, RESOURCE_KEYS
 from answerable.core.registry.spec_classes import CLASS_KEYS
 from answerable.core.registry.spec_destination import ALLOWED_KEYS, DESTINATION_KEYS
+from answerable.core.registry.spec_execute import EXECUTES_KEYS
 from answerable.core.registry.spec_issuer import RULE_KEYS
 from answerable.core.registry.spec_lease import LEASE_KEYS
 from answerable.core.registry.spec_limits import DELEGATION_KEYS
 from answerable.core.registry.spec_policy_set import MATCH_KEYS, TRACKER_KEYS, WINDOW_KEYS
+from answerable.core.registry.spec_preview import PREVIEW_KEYS
 from answerable.core.registry.spec_risk import FACTOR_KEYS
 from answerable.core.registry.spec_shared import OWNERSHIP_KEYS
 from answerable.core.registry.spec_spending import AMOUNT_KEYS, MEASURE_KEYS, RESERVE_KEYS
@@ -52,6 +54,8 @@ NESTED = {
     "canary": CANARY_KEYS,
     "watches": WATCHED,
     "lease": LEASE_KEYS,
+    "preview": PREVIEW_KEYS,
+    "executes": EXECUTES_KEYS,
 }
 
 pytestmark = pytest.mark.requirement("REG-05")

@@ -13,10 +13,11 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from answerable.core.lease.name import lease_name
-from tests.brokered_world import SupportDesk, command_lines, support_desk
+from answerable.core.ledger.tags import Tag
+from tests.brokered_world import SupportDesk, command_lines, documents, support_desk
 from tests.postgres_server import BROKER_PASSWORD, PostgresServer
 from tests.postgres_world import furnished_server
-from tests.up_world import House, environment
+from tests.up_world import OWNERSHIP, House, environment
 
 pytestmark = pytest.mark.anyio
 
@@ -296,3 +297,79 @@ async def test_targets_that_are_taken_over_anew_keep_no_connection_of_those_befo
             again = await desk.query(key, "SELECT id FROM support_messages")
             assert not again["result"]["isError"], again["text"]
         assert (await server.run(mine))[0][0] <= before
+
+
+PREVIEWED = f"""---
+apiVersion: answerable/v1
+kind: Capability
+metadata: {{name: case.plan}}
+spec:
+  server: shop-db
+  target: explain
+  kind: read
+  environment: production
+  tier: 0
+  sensitivity: confidential
+  resource: {{type: Database, fixed: prod}}
+  arguments: [{{name: sql, type: string, required: true}}]
+  openMembers: [parameters]
+  lease:
+    grants:
+      database: prod
+      tables:
+        - {{name: public.support_messages, verbs: [select, insert, update]}}
+  ownership: {OWNERSHIP}
+"""
+WAITS = """
+    @id("writing-waits")
+    @reason("people look at what is changed")
+    @approve("leads:1")
+    forbid(principal, action == Action::"case.answer", resource);
+"""
+
+
+def with_a_preview() -> str:
+    """The desk's documents, in which people are asked before anything is changed and shown what the planner says."""
+    known = documents().replace(
+        "  target: execute\n", "  target: execute\n  preview: {capability: case.plan}\n"
+    )
+    known = known.replace(
+        "    - {capability: case.answer}\n",
+        "    - {capability: case.answer}\n    - {capability: case.plan}\n",
+    )
+    return f"{known.rstrip()}{WAITS}{PREVIEWED}"
+
+
+def is_patient(home: House) -> None:
+    """So that a busy machine is not taken for a database that hangs."""
+    file = home.data / "answerable.toml"
+    file.write_text(file.read_text().replace("[walk]", "[walk]\npreview_ms_max = 60000"))
+
+
+@pytest.mark.requirement("PREVIEW-07")
+async def test_people_see_how_many_rows_would_change_by_a_credential_of_its_own_that_is_on_record(
+    tmp_path, server
+):
+    async with support_desk(tmp_path, server, known=with_a_preview(), before=is_patient) as desk:
+        key = await desk.agent()
+        sql = "UPDATE support_messages SET body = $1 WHERE id = $2"
+        before = await server.run("SELECT body FROM support_messages WHERE id = 1", database="prod")
+        said = await desk.calls(key, "execute", sql, "we looked into it", 1)
+        (waiting,) = await desk.command("approval", "list", "--json")
+        shown = await desk.command("approval", "show", waiting["id"], "--json")
+        effect = dict(json.loads(shown["card"])["effect"])
+        assert effect["rows"] == "about 1 (an estimate, not a count)"
+        assert "public.support_messages" in effect["says"]
+        assert "estimate" not in said["text"]
+        assert "planner" not in said["text"]
+        assert await server.run("SELECT body FROM support_messages WHERE id = 1", database="prod") == before
+        (ended,) = await desk.leases("--ended")
+        assert (ended["capability"], ended["end"]) == ("case.plan", "revoked")
+        await desk.told_of(ended["name"], "ended")
+        await desk.home.stop(signal.SIGTERM)
+        (intent,) = desk.home.entries(Tag.INTENT)
+        assert (intent["capability"], intent["lease"], intent["preview_of"]) == (
+            "case.plan",
+            ended["name"],
+            waiting["id"],
+        )

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 REVEALS_MAX: Final = 1000
 _ENDS: Final = (Tag.OUTCOME, Tag.INDETERMINATE)
 _APPROVALS: Final = (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER, Tag.CANARY_TOLD)
-_REFERENCES: Final = ("mandate_ref", "policy_ref", "tool_ref", "consent")
+_REFERENCES: Final = ("mandate_ref", "policy_ref", "tool_ref", "prepared_ref", "consent")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,6 +211,10 @@ def _referred(chosen: Iterable[StoredEntry]) -> set[int]:
     found = set()
     for stored in chosen:
         leaf = leaf_of(stored)
+        began = leaf.get("intent") if stored.tag in _ENDS else None
+        if type(began) is int:
+            # What prepared something ended it, and who had it prepared stands in the intent.
+            found.add(began)
         for member in _REFERENCES:
             index = _entry_of(leaf.get(member))
             if index is not None:

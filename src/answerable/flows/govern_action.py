@@ -35,11 +35,12 @@ from answerable.flows.decide_action import decide_action, duties_in_force
 from answerable.flows.hide_tokens import hidden_progress
 from answerable.flows.hold_to_shown import voided
 from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
+from answerable.flows.keep_prepared import log_prepared
 from answerable.flows.lease_terms import UNNAMED, name_action
-from answerable.flows.log_outcome import log_outcome
 from answerable.flows.mandate_standing import is_signed_by
 from answerable.flows.people_signing_in import standing_passkey
 from answerable.flows.pin_tools import pin_first_seen, pin_outdated
+from answerable.flows.preview_effect import Governing, preview_effect
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.refuse_revoked import judged_now, signer_fault, signing_key_of
@@ -97,7 +98,9 @@ async def govern_action(
             if references is not None:
                 names = name_action(walk, verified, at=facts.at)
                 # No await between the decision and this reservation, so that nobody can spend what was just seen.
-                call, reserved = reserve(walk, facts, accounts, amounts)
+                call, reserved = reserve(
+                    walk, facts, accounts, amounts, executed=verified.prepared, action=names.action
+                )
                 break
             # What the intent will refer to is not in the log yet. Writing it may take time, so it is decided again.
             await cite_statements(walk, verified, decision.policy_set)
@@ -108,7 +111,8 @@ async def govern_action(
         raise await refuse_action(walk, verified.request, caller, no_of(decision, verified))
     # 5 defer: a durable record waits for people; asking again finds the same one.
     if decision.effect == "defer":
-        approval = await request_approval(walk, verified, decision, at=facts.at)
+        preview = partial(preview_effect, walk, Governing(gather_facts, govern_action))
+        approval = await request_approval(walk, verified, decision, at=facts.at, preview=preview)
         return with_narrowing(Answer(approval=approval), asked, verified)
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
     assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here
@@ -125,9 +129,9 @@ async def govern_action(
     if amounts is not ONE_CALL or outcome.status == "not_started":
         elapsed_ms = ceil((walk.clock.monotonic() - began) * 1000) if WALL_MS in amounts else 0
         outcome = with_rest(outcome, reserved, verified, elapsed_ms=elapsed_ms)
-    outcome = await show_outcome(verified, decision, outcome, told)
+    answered, outcome = outcome, await show_outcome(verified, decision, outcome, told)
     try:
-        receipt = await log_outcome(walk, warrant, outcome, opened)
+        outcome, receipt = await log_prepared(walk, verified, warrant, answered, outcome, opened)
     except Unavailable as failed:
         if broken_off is None:
             raise

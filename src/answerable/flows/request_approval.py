@@ -28,19 +28,25 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.runs import Run
+    from answerable.flows.preview_effect import Preview
     from answerable.flows.walk import Walk
 
 
 async def request_approval(
-    walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis
+    walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis, preview: Preview
 ) -> Approval:
     """The approval this action waits for: the one asked for by the same agent, mandate and digest, or a new one.
 
     One that asks for other people than policy does by now, about another subject, or that showed another action object
     than there would be now, is void, and people are asked anew. Raises Refused, recorded: `approval.denied` while a no
-    of people to this very question holds, `approval.too_many` when the agent has too many waiting; and Unavailable.
+    of people to this very question holds, `approval.too_many` when the agent has too many waiting, `preview.deferred`
+    for what was asked for a card; and Unavailable. preview: what the card says beside, asked for each new question.
     """
     mandate, asking = verified.mandate, walk.under_way.asking
+    if verified.request.preview_of:
+        # Nobody is asked about what would only tell them what they are asked about.
+        no = no_from(Refused("a preview waits for nobody", code="preview.deferred"), verified)
+        raise await refuse_action(walk, verified.request, verified.caller, no)
     key = (verified.caller.agent, mandate.id, verified.request.action.digest)
     # Of those who ask for the same at the same time one writes it down; the others wait for it and find its approval.
     while (first := asking.get(key)) is not None:
@@ -70,7 +76,7 @@ async def request_approval(
         raise await refuse_action(walk, verified.request, verified.caller, no)
     asking[key] = done = Event()
     try:
-        approval = await ask_people(walk, verified, decision, at=at, noted=noted)
+        approval = await ask_people(walk, verified, decision, at=at, noted=noted, preview=preview)
         if walk.limits.canaries_per_day:
             walk.canaries.patterns.append((at, verified))
         return approval
@@ -104,11 +110,12 @@ async def ask_people(
     decision: Decision,
     *,
     at: UnixMillis,
+    preview: Preview,
     noted: tuple[str, ...] = (),
     canary: Canary | None = None,
 ) -> Approval:
     """A new question, recorded, kept and announced. canary: it is a test, which shows nowhere. Raises Unavailable."""
-    approval = _question(walk, verified, decision, at=at, noted=noted, canary=canary)
+    approval = await _question(walk, verified, decision, at=at, noted=noted, preview=preview, canary=canary)
     mandate = verified.mandate
     # 1. The ledger says that people are asked. A crash after this line: the agent asks again, under a new id.
     sealing, principal = sealing_for(walk, verified.subject), pseudonym_of(walk, mandate.principal)
@@ -145,18 +152,20 @@ async def ask_people(
     return approval
 
 
-def _question(
+async def _question(
     walk: Walk,
     verified: VerifiedRequest,
     decision: Decision,
     *,
     at: UnixMillis,
     noted: tuple[str, ...],
+    preview: Preview,
     canary: Canary | None,
 ) -> Approval:
-    mandate = verified.mandate
-    name = ApprovalId(walk.entropy.token())
-    expires_at = UnixMillis(min(at + walk.limits.approval_ttl_ms, mandate.expires_at))
+    mandate, name = verified.mandate, ApprovalId(walk.entropy.token())
+    ends = (at + walk.limits.approval_ttl_ms, mandate.expires_at)
+    # Nobody is asked about what could not be executed any more.
+    expires_at = UnixMillis(min(*ends, *((verified.prepared.expires_at,) if verified.prepared else ())))
     shown = action_object(
         verified,
         decision,
@@ -181,7 +190,7 @@ def _question(
         created_at=at,
         expires_at=expires_at,
         shown=shown,
-        card=card_of(shown),
+        card=card_of(shown, preview=await preview(verified, name)),
         claimed=verified.request.reason,
         names=judged_now(walk, verified).names,
         canary=canary,

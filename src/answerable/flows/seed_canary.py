@@ -6,6 +6,7 @@ decided otherwise than by asking people is not asked.
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +18,8 @@ from answerable.core.approval.strength import tier_shown
 from answerable.core.registry.pointing import with_changed
 from answerable.errors import Malformed, Refused
 from answerable.flows.decide_action import decide_action
-from answerable.flows.govern_action import gather_facts
+from answerable.flows.govern_action import gather_facts, govern_action
+from answerable.flows.preview_effect import Governing, preview_effect
 from answerable.flows.request_approval import ask_people
 from answerable.flows.spend_budget import accounts_of, require_left, spend_on
 from answerable.flows.verify_request import verify_request
@@ -63,6 +65,10 @@ async def seed_canary(walk: Walk) -> Approval | None:
 
 async def asked_canary(walk: Walk, pattern: VerifiedRequest, now: UnixMillis) -> Approval | None:
     """A canary like this action, asked of people; None where none can be made of it. Raises Unavailable."""
+    if pattern.resolved.capability.preview is not None or pattern.prepared is not None:
+        # Whoever is asked sees what a tool said of it, and no tool is asked for a test.
+        return None
+    preview = partial(preview_effect, walk, Governing(gather_facts, govern_action))
     wrong = [*made_wrong(pattern.resolved.capability, pattern.arguments)]
     for what, argument, value in sorted(wrong, key=lambda _: walk.entropy.bytes(_DRAW_BYTES)):
         capability = pattern.resolved.capability
@@ -88,7 +94,7 @@ async def asked_canary(walk: Walk, pattern: VerifiedRequest, now: UnixMillis) ->
         if decision.effect != "defer" or is_open is not None or not wanted:
             continue
         canary = Canary(nonce=walk.entropy.bytes(NONCE_BYTES), wrong=what, argument=argument)
-        asked = await ask_people(walk, verified, decision, at=facts.at, canary=canary)
+        asked = await ask_people(walk, verified, decision, at=facts.at, preview=preview, canary=canary)
         if walk.canaries.waiting is not None:
             walk.canaries.waiting.add(asked.id)
         return asked

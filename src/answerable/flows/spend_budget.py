@@ -18,10 +18,12 @@ from answerable.core.mandate.spend import rest_of, spend_of
 from answerable.core.mandate.token_life import own_use
 from answerable.core.registry.budget_name import BYTES
 from answerable.errors import AnswerableError, Refused
+from answerable.flows.find_prepared import use_prepared
 from answerable.flows.log_outcome import result_bytes
 
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
+    from answerable.core.action.prepared import Executed
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.facts import Facts
     from answerable.core.mandate.budget import Account, Amounts
@@ -68,9 +70,16 @@ def require_left(walk: Walk, accounts: tuple[Account, ...], amounts: Amounts) ->
 
 
 def reserve(
-    walk: Walk, facts: Facts, accounts: tuple[Account, ...], amounts: Amounts
+    walk: Walk,
+    facts: Facts,
+    accounts: tuple[Account, ...],
+    amounts: Amounts,
+    *,
+    executed: Executed | None = None,
+    action: str = "",
 ) -> tuple[int, Reserved]:
-    """Take the amounts from all accounts and use up the approval, both for good before anything happens.
+    """Take the amounts from all accounts, and use up what was prepared and the approval, all for good before anything
+    happens. executed: what was prepared, for this action.
 
     Returns how many calls of the mandate are used now. An approval burned by a crash after this line fails closed:
     people are asked again. Raises Refused.
@@ -82,6 +91,8 @@ def reserve(
         raise _spent(call)
     reserved = Reserved(accounts=tuple(one.id for one in accounts), amounts=amounts)
     try:
+        # Of those who race, whoever takes this first goes on; in the other order two could take one each.
+        use_prepared(walk, executed, by=action)
         if facts.approval is not None and not walk.approvals.use(ApprovalId(facts.approval.id), facts.at):
             raise Refused("the approval for this action has been used already", code="approval.used")
     except AnswerableError:

@@ -15,6 +15,7 @@ from answerable.core.mandate.token_life import check_age
 from answerable.core.registry.destination import destinations_of
 from answerable.core.registry.pointing import named_arguments
 from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.flows.find_prepared import with_prepared
 from answerable.flows.mandate_standing import giver_fault, known_session, schedule_owner
 from answerable.flows.note_unregistered import note_unregistered
 from answerable.flows.observe_tools import tools_fault, with_tools
@@ -44,7 +45,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     `agent.inactive`, `agent.drifted`, `manifest.*`, `agent.held`, `capability.unknown`, `capability.ceiling`,
     `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
     `upstream.unknown`, what `pin_fault` says, `arguments.invalid`, `resource.unknown`, `destination.unknown`,
-    `destination.invalid`, and `delegation.*` for what was handed on.
+    `destination.invalid`, `delegation.*` for what was handed on, and `prepared.*` as `with_prepared` says.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
@@ -79,6 +80,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         raise fault
     _check_ceilings(walk, resolved.capability.name, (caller.agent, *(hop.agent for hop in lineage.hops)))
     # From here on only what was frozen counts, whatever became of the caller's own object.
+    request, prepared = with_prepared(walk, request, caller, resolved.capability, lineage)
     arguments = request.arguments
     definition = _checked_definition(walk, arguments, resolved)
     resolved = _at_hinted_tier(walk, resolved, definition, lineage)
@@ -96,6 +98,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         destinations=_destinations(arguments, resolved),
         hops=lineage.hops,
         session=_session(walk, mandate),
+        prepared=prepared,
     )
 
 

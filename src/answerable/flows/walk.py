@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.manifest_register import ManifestRegister
+    from answerable.ports.prepared_register import PreparedRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.shard_link import ShardLink
@@ -81,18 +82,22 @@ class WalkLimits:
     intent_ttl_ms: from the durable intent to the last moment its warrant can be redeemed.
     upstream_ms_max: longest any upstream call may take; settling waits for the deadline plus this.
     approval_ttl_ms: how long people have. approvals_pending_per_agent_max: actions one agent may have waiting.
-    signatures: how strong people's must be, for each tier from 0.
+    preview_ms_max: how long people's card waits for what the action would do. signatures: how strong people's must be,
+    for each tier from 0.
     canaries_per_day: questions to people a day that are tests, by chance; canaries_pending_max: at once.
     canary_tier_min: of actions they are made of. canary_groups: whom they test; all people where empty.
     recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
     pin_tools_at_first_sight: a tool of which no definition is in force is used as it is first seen, on record; else it
     waits for its owner.
+    prepared_ttl_ms: how long what was prepared can be executed. prepared_bytes_max: of one such object.
+    prepared_waiting_per_agent_max: such objects that one agent may have waiting.
     """
 
     intent_ttl_ms: int = 10_000
     upstream_ms_max: int = 120_000
     approval_ttl_ms: int = 900_000
     approvals_pending_per_agent_max: int = 20
+    preview_ms_max: int = 5_000
     signatures: tuple[Strength, ...] = ANY_FOR_ALL
     canaries_per_day: int = 0
     canaries_pending_max: int = 1
@@ -102,6 +107,9 @@ class WalkLimits:
     refusals_recorded_max: int = 500
     refusals_window_ms: int = 3_600_000
     pin_tools_at_first_sight: bool = False
+    prepared_ttl_ms: int = 3_600_000
+    prepared_bytes_max: int = 32_768
+    prepared_waiting_per_agent_max: int = 50
 
 
 class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -211,7 +219,8 @@ class Walk:
     policies: who publishes policy sets, and what is kept of them. figures: what is counted of all this. drills: what
     they need. canaries: questions that are tests.
     pins: the definitions of tools that are let through. tools_pinned: what was found out of them.
-    leases: the way to the broker; None where there is none.
+    leases: the way to the broker; None where there is none. prepared: what waits to be executed; None where nothing is
+    kept, and then nothing that was prepared is executed.
     link: the way to the processes of other shards, where there are any. owners: the logs that mandates are of, where
     another one than ours. admitted: who was counted among those that another one handed a mandate on to, for good.
     sessions: what the logins allow that mandates were given by. accounts: of mandates that were used, by id, and of
@@ -276,6 +285,7 @@ class Walk:
     tools_pinned: ToolsPinned = field(default_factory=ToolsPinned)
     link: ShardLink | None = None
     leases: LeaseSide | None = None
+    prepared: PreparedRegister | None = None
     owners: dict[MandateId, str] = field(default_factory=dict)
     sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)
     admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)

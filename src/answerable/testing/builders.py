@@ -23,6 +23,7 @@ from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
 from answerable.adapters.memory.policies import MemoryPolicyRegister
+from answerable.adapters.memory.prepared import MemoryPreparedRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
     MemoryMandateRegister,
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from answerable.ports.hold_register import HoldRegister
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.prepared_register import PreparedRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.subject_keys import SubjectKeys
@@ -186,6 +188,7 @@ class Bench:
         publishers: str = "",
         history: HistoryRegister | None = None,
         pins: ToolPinRegister | None = None,
+        prepared: PreparedRegister | None = None,
     ) -> None:
         """A walk over these ports; the policies are those that the registry holds. holds: opened beside revocations."""
         revocations = revocations or MemoryRevocationRegister()
@@ -220,6 +223,7 @@ class Bench:
             ),
             limits=limits or WalkLimits(),
             history_register=history,
+            prepared=prepared or MemoryPreparedRegister(),
         )
 
     def opened(self, index: int) -> tuple[dict[str, JSONValue], dict[str, JSONValue]]:

@@ -3,6 +3,7 @@
 Laws:
 - an entry counts only with a proof that leads to a checkpoint which the log signed and witnesses cosigned;
 - entries of one bundle that speak of one another must agree, as they must in the whole log;
+- what is executed of prepared objects is what was prepared and shown, where that is shown;
 - a token that is shown must be the one its entry is about, and no more than was consented to, where that is shown;
 - a bundle shows what happened, never that nothing else did: what it leaves out is said, as far as it can be known.
 """
@@ -29,6 +30,7 @@ from answerable.verify.lease_shapes import LeaseLeaf
 from answerable.verify.ledger_history import CLOCK_SKEW_MS_MAX
 from answerable.verify.links import Pairing, step_fault
 from answerable.verify.report import Caveat, Finding, instant
+from answerable.verify.shown_prepared import ShownPrepared
 from answerable.verify.told_canaries import ToldCanaries
 
 if TYPE_CHECKING:
@@ -115,6 +117,7 @@ class _Check:
         self._left_out: dict[str, int] = {}
         self._tokens, self._answers = tokens, answers
         self._canaries = ToldCanaries()
+        self._prepared = ShownPrepared()
         self._tokens_passed_over = self._answers_passed_over = False
 
     def signatures(self, given: Policy | None, key: VerifierKey | None) -> None:
@@ -170,6 +173,7 @@ class _Check:
         for fault in self._faults(entry.index, leaf, hashed):
             self._wrong(fault.rule, fault.message, entry.index)
         self._canaries.take(entry.index, leaf)
+        self._prepared.take(entry.index, leaf, entry.disclosures, hashed)
         if self._answers is not None:
             self._answers.take(entry.index, leaf, entry.disclosures)
         elif isinstance(leaf, AnswerLeaf | CanaryToldLeaf) and any(
@@ -216,6 +220,9 @@ class _Check:
             self._caveat(
                 "answers_not_compared", "people's answers are shown and their signatures were not checked"
             )
+        for index, fault in self._prepared.faults():
+            self._wrong(fault.rule, fault.message, index)
+        self._left_out["parts without which what was prepared cannot be compared"] = self._prepared.unread
         left_out = {"entries that others refer to": self._citations.absent, **self._left_out}
         for what, count in sorted(left_out.items()):
             if not count:

@@ -30,6 +30,7 @@ from answerable.verify.stop_shapes import (
     RevokedLeaf,
     RuleFiredLeaf,
 )
+from answerable.verify.tool_shapes import ToolPinnedLeaf
 
 
 class Proven(Struct, kw_only=True, gc=False):
@@ -109,11 +110,13 @@ class IntentLeaf(Leaf):
     method: str | UnsetType = UNSET
     narrowed: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
+    preview_of: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     reserved: Amounts | UnsetType = UNSET
     server: str | UnsetType = UNSET
     tier: Count | UnsetType = UNSET
     tool_ref: Reference | UnsetType = UNSET
+    prepared_ref: Reference | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
 
 
@@ -150,6 +153,7 @@ class RefusalLeaf(Leaf):
     method: str | UnsetType = UNSET
     policy_ref: Reference | UnsetType = UNSET
     policy_set: str | UnsetType = UNSET
+    preview_of: str | UnsetType = UNSET
     proof: Proven | UnsetType = UNSET
     server: str | UnsetType = UNSET
     tier: Count | UnsetType = UNSET
@@ -345,20 +349,6 @@ class AuthorityLeaf(Leaf):
     authority: str
     state: str
     sequence: Count
-
-
-class ToolPinnedLeaf(Leaf):
-    """Tag 28. definition, previous: digests; previous empty where nothing was in force. by: pseudonym of who signed it,
-    person: of who handed it in; both absent at first sight."""
-
-    server: str
-    tool: str
-    definition: Digest
-    previous: Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{64})?\Z")]
-    source: Annotated[str, Meta(pattern=r"^(?:owner|first_sight)\Z")]
-    by: str | UnsetType = UNSET
-    person: str | UnsetType = UNSET
-    signed: Count | UnsetType = UNSET
 
 
 SHAPES: Final[dict[int, type[Leaf]]] = {

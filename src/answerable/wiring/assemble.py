@@ -19,6 +19,7 @@ from answerable.adapters.sqlite import (
     SqliteHistoryRegister,
     SqliteHoldRegister,
     SqliteMandateRegister,
+    SqlitePreparedRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
     SqliteStore,
@@ -210,7 +211,7 @@ async def assembled(
                 strangers=verifier.counts,
                 link=shard_link(settings, own),
                 policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
-                drills=drill_desk(settings, store), leases=lease_side(settings),
+                drills=drill_desk(settings, store), leases=lease_side(settings), prepared=SqlitePreparedRegister(store),
                 limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.action.prepared import BYTES_MAX
 from answerable.core.approval.strength import ANY_FOR_ALL, STRENGTHS
 
 if TYPE_CHECKING:
@@ -16,6 +17,12 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
     "upstream_ms_max": ("longest any upstream call may take", "milliseconds", 100, 3_600_000),
     "approval_ttl_ms": ("how long people have to answer", "milliseconds", 1_000, 604_800_000),
     "approvals_pending_per_agent_max": ("actions of one agent that may wait at once", "approvals", 1, 10_000),
+    "preview_ms_max": (
+        "how long a question to people waits for the preview of what the action would do",
+        "milliseconds",
+        100,
+        60_000,
+    ),
     "signatures": (
         "how strong people's signatures must be for actions of tier 0, 1, 2 and 3: `any` key, a `passkey`, or one on a "
         "`hardware` key that cannot be copied and that `console.attestation_roots` vouch for",
@@ -50,6 +57,19 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         "true or false",
         None,
         None,
+    ),
+    "prepared_ttl_ms": ("how long what was prepared can be executed", "milliseconds", 1_000, 604_800_000),
+    "prepared_bytes_max": (
+        "size of one prepared object; the card that people read is several times as long",
+        "bytes",
+        64,
+        BYTES_MAX,
+    ),
+    "prepared_waiting_per_agent_max": (
+        "prepared objects of one agent that may wait at once",
+        "objects",
+        1,
+        10_000,
     ),
 }
 """Sentence, unit, minimum and maximum of each."""

@@ -182,6 +182,7 @@ async def capability(*arguments):
     ("objects", "why"),
     [
         ([shown({"case": "4711", "amount": 5}, chain=["rover"])], "other agents"),
+        ([shown({"case": "4711", "amount": 5}, prepared={"digest": "ab"})], "prepared"),
         ([shown({"case": "4711", "amount": 5, "memo": "x"})], "does not see"),
         ([shown({"case": f"{n}", "amount": 5}) for n in range(11)], "different values"),
         ([shown({"case": "47\u202e11", "amount": 5})], "cannot be written"),

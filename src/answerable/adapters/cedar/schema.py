@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.action.request import RESERVED_MEMBERS
+from answerable.core.action.reserved import RESERVED_MEMBERS
 from answerable.core.decision.policy_context import context_type
 from answerable.core.registry.capability import ACTION_KINDS
 from answerable.errors import shown

@@ -17,6 +17,7 @@ import msgspec
 
 from answerable.adapters.postgres_roles.connections import LOST, words_of
 from answerable.adapters.postgres_roles.locks import held
+from answerable.adapters.postgres_roles.plan import EXPLAIN, SECONDS_MAX, plan_summary, plan_told
 from answerable.adapters.postgres_roles.quoting import quoted_text
 from answerable.adapters.postgres_roles.tools import asked, refused
 from answerable.adapters.postgres_roles.values import parameter, shown_value, size_of
@@ -43,6 +44,8 @@ _LEADING: Final = re.compile(r"(?:\s+|--[^\n]*(?:\n|$)|/\*(?:[^*/]|\*(?!/)|/(?!\
 _WORD: Final = re.compile(r"[A-Za-z]+")
 READING: Final = frozenset({"select", "values", "table", "with", "show", "explain"})
 CHANGING: Final = frozenset({"insert", "update", "delete", "merge", "with", "select"})
+PLANNED: Final = CHANGING | {"values", "table"}
+_WORDS: Final = {"query": READING, "execute": CHANGING, "explain": PLANNED}
 _CLEAN: Final = (
     "CLOSE ALL; UNLISTEN *; SELECT pg_catalog.pg_advisory_unlock_all(); "
     "DISCARD TEMP; DISCARD SEQUENCES; RESET ALL"
@@ -117,6 +120,8 @@ class PostgresSession:
         if tool != "list_tables":
             _check_first_word(tool, sql)
         seconds = max(0.001, min(seconds_max, self._terms.seconds))
+        if tool == "explain":
+            seconds = min(seconds, SECONDS_MAX)
         # 2. From here on the server may have heard it.
         try:
             with anyio.fail_after(seconds + GRACE_SECONDS):
@@ -148,6 +153,8 @@ class PostgresSession:
         )
         if tool == "list_tables":
             return await self._listed()
+        if tool == "explain":
+            return await self._explained(sql, parameters)
         written = 0 if reads else await connection.fetchval(_WRITTEN)
         statement = await connection.prepare(sql)
         values = _values(parameters, [one.name for one in statement.get_parameters()])
@@ -167,6 +174,19 @@ class PostgresSession:
         done.session = tuple(places)
         done.told = now.told
         return self._answer(done, reads=reads)
+
+    async def _explained(self, sql: str, parameters: list[JSONValue]) -> Performed:
+        """Planned and not executed: the transaction may not write, also not what the planner itself evaluates."""
+        connection = self._connection
+        # A line of its own, so that no comment of the agent's takes our words in, or the other way round.
+        statement = await connection.prepare(f"{EXPLAIN}\n{sql}")
+        values = _values(parameters, [one.name for one in statement.get_parameters()])
+        plan = await statement.fetchval(*values)
+        await connection.execute("ROLLBACK")
+        told = plan_told(plan) if isinstance(plan, str) else None
+        if told is None:
+            return self._failed("the server's plan of it is none that can be told")
+        return self._result(told, plan_summary(told))
 
     async def _run(
         self, statement: asyncpg.prepared_stmt.PreparedStatement, values: list[object], *, reads: bool
@@ -275,7 +295,7 @@ class PostgresSession:
 def _check_first_word(tool: str, sql: str) -> None:
     """So that a statement is of a kind that its transaction is made for. What it may do is not known by this: the
     grants of the role say that."""
-    words = READING if tool == "query" else CHANGING
+    words = _WORDS[tool]
     found = _first_word(sql)
     if found.lower() not in words:
         said = shown(found or sql, 40)

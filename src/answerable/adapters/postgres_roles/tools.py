@@ -73,6 +73,15 @@ TOOLS: Final = cast(
             reads=False,
         ),
         _tool(
+            "explain",
+            "Explain a statement",
+            "Says what one SELECT, INSERT, UPDATE, DELETE or MERGE would touch: tables, and rows as the server's "
+            "planner estimates them. Nothing is run and nothing is changed; what triggers and cascades would do beside "
+            "is not in it.",
+            {"sql": _SQL, "parameters": _PARAMETERS},
+            reads=True,
+        ),
+        _tool(
             "list_tables",
             "List granted tables",
             "Lists the tables that this action may use, with the columns, their types and what may be done with each.",

@@ -20,8 +20,8 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed
 
 
-class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """As core.action.outcome.Outcome. result, used: canonical JSON, None where there is none."""
+class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """As core.action.outcome.Outcome. result, used, prepared: canonical JSON, None where there is none."""
 
     status: OutcomeStatus
     detail: str
@@ -30,6 +30,7 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     overrun: dict[str, int]
     session: dict[str, str] | None
     used: bytes | None
+    prepared: bytes | None = None
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -113,6 +114,7 @@ def answer_bytes(answer: Answer) -> bytes:
                 overrun=dict(outcome.overrun),
                 session=outcome.session,
                 used=None if outcome.used is None else encode(outcome.used),
+                prepared=None if outcome.prepared is None else encode(outcome.prepared),
             ),
             intent=_entry(answer.intent, signed=answer.receipt is None),
             receipt=_entry(answer.receipt, signed=True),
@@ -159,6 +161,7 @@ def answer_in(answered: Answered, log: str) -> Answer:
             overrun=outcome.overrun,
             session=outcome.session,
             used=None if outcome.used is None else _result(outcome.used),
+            prepared=None if outcome.prepared is None else _result(outcome.prepared),
         ),
         intent=_receipt(answered.intent),
         receipt=_receipt(answered.receipt),

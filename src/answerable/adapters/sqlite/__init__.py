@@ -17,6 +17,7 @@ from answerable.adapters.sqlite.mandates import SqliteMandateRegister
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
 from answerable.adapters.sqlite.passkeys import SqlitePasskeyRegister
 from answerable.adapters.sqlite.policies import SqlitePolicyRegister
+from answerable.adapters.sqlite.prepared import SqlitePreparedRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
@@ -41,6 +42,7 @@ __all__ = [
     "SqliteManifestRegister",
     "SqlitePasskeyRegister",
     "SqlitePolicyRegister",
+    "SqlitePreparedRegister",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",
     "SqliteSightings",

@@ -240,5 +240,14 @@ MIGRATIONS: Final[Migrations] = (
             made_by TEXT NOT NULL, created_at INTEGER NOT NULL, expires_at INTEGER NOT NULL, used_at INTEGER
         ) STRICT""",
     ),
+    (
+        """CREATE TABLE prepared (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, agent TEXT NOT NULL,
+            digest TEXT NOT NULL, expires_at INTEGER NOT NULL, used_by TEXT NOT NULL, body BLOB NOT NULL,
+            content BLOB NOT NULL
+        ) STRICT""",
+        "CREATE INDEX prepared_of_agent ON prepared (agent, digest)",
+        "CREATE INDEX prepared_expiry ON prepared (expires_at)",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

@@ -222,7 +222,13 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
     terminal.line("exactly this will run:", "bold")
     terminal.line(f"  {card['sentence']}", "bold")
     terminal.line(f"  {' · '.join(card['badges'])}")
-    for title, pairs in (("", card["lines"]), ("arguments", card["arguments"]), ("effect", card["effect"])):
+    prepared = card.get("prepared", [])
+    for title, pairs in (
+        ("", card["lines"]),
+        ("prepared", prepared),
+        ("arguments", card["arguments"]),
+        ("effect", card["effect"]),
+    ):
         if pairs:
             terminal.line(f"  {title}" if title else "")
             terminal.record([(f"  {label}", text) for label, text in pairs])

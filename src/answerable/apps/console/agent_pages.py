@@ -84,14 +84,15 @@ async def stop(asked: Asked) -> Response:
 
 
 async def hold(asked: Asked) -> Response:
-    """What a stop stopped and could not stop, as far as it is known now."""
+    """What a stop stopped and could not stop, as far as it is known now; with `part` what of it changes."""
     walk = asked.walk
+    template = "hold_part.html" if "part" in asked.request.query_params else "hold.html"
     try:
         found = hold_called(walk, HoldId(asked.request.path_params["id"]))
     except Refused as unknown:
         raise Refused(unknown.message, code="console.gone") from None
     report = await report_containment(walk, found, workloads=asked.console.needs.workloads)
-    return asked.page("hold.html", hold=found, what=described(found.what), report=report)
+    return asked.page(template, hold=found, what=described(found.what), report=report)
 
 
 def _row(walk: Walk, name: str) -> dict[str, Any]:

@@ -14,13 +14,14 @@
 from __future__ import annotations
 
 import logging
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from answerable.core.canonical import parse
+from answerable.core.canonical import encode, parse
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
 
 if TYPE_CHECKING:
@@ -107,7 +108,38 @@ def answered(answer: Answer, *, method: str, version: str) -> dict[str, Any]:
     if answer.narrowed and isinstance(content, list):
         # What an agent's model reads is content; of `_meta` it may never hear.
         result["content"] = [*content, {"type": "text", "text": narrowing_told(answer.narrowed)}]
+    if outcome.prepared is not None:
+        _tell_prepared(result, outcome.prepared)
     return shaped(result, method=method, version=version)
+
+
+def _tell_prepared(result: dict[str, Any], prepared: dict[str, JSONValue]) -> None:
+    """What came of a tool that prepares, for the agent's model: how to have it executed, or why it cannot be."""
+    result["_meta"]["answerable/prepared"] = prepared
+    content = result.get("content")
+    result["content"] = [
+        *(content if isinstance(content, list) else ()),
+        {"type": "text", "text": prepared_told(prepared)},
+    ]
+    if not prepared["kept"]:
+        result["isError"] = True
+
+
+def prepared_told(prepared: dict[str, JSONValue]) -> str:
+    """One line: the digest and which call takes it, or why nothing was kept."""
+    if not prepared["kept"]:
+        return f"[not kept, so it cannot be executed: {prepared['why']} ({prepared['code']})]"
+    calls = prepared["execute"]
+    listed = [
+        f"{shown(one['tool'])} with {encode({str(one['argument']): prepared['digest']}).decode()}"
+        for one in (calls if isinstance(calls, list) else ())
+        if isinstance(one, dict)
+    ]
+    until = datetime.fromtimestamp(int(str(prepared["expires_at"])) / 1000, UTC).isoformat(timespec="seconds")
+    return (
+        f"[prepared and kept until {until.replace('+00:00', 'Z')}. To have exactly this executed, call "
+        f"{' or '.join(listed)} and nothing beside it]"
+    )
 
 
 def shaped(result: dict[str, Any], *, method: str, version: str) -> dict[str, Any]:

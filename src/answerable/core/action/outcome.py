@@ -24,7 +24,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     returned: of what was reserved for it, what was not used, by budget. overrun: what was used beyond that. The walk
     says both, no upstream does. session: what the server itself calls the session in which it was done, as a broker
     says; it leads from the server's own log to this action. used: what of its lease's grants it used, as the broker
-    says (`core.lease.use`); None where nobody told.
+    says (`core.lease.use`); None where nobody told. prepared: what the gateway kept of the answer to be executed later,
+    or why it kept nothing; None where the action prepares nothing.
     """
 
     status: OutcomeStatus
@@ -34,3 +35,4 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     overrun: Amounts = NOTHING
     session: dict[str, str] | None = None
     used: dict[str, JSONValue] | None = None
+    prepared: dict[str, JSONValue] | None = None

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import structs
 
+from answerable.core.action.reserved import refuse_reserved
 from answerable.core.canonical import FrozenJSON, freeze
-from answerable.errors import Malformed, shown
+from answerable.errors import Malformed
 
 if TYPE_CHECKING:
+    from answerable.core.action.prepared import Executed
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 REASON_CHARS_MAX: Final = 500
 TARGET_CHARS_MAX: Final = 512
 NAME_CHARS_MAX: Final = 64
-RESERVED_MEMBERS: Final = frozenset({"__entity", "__extn", "__expr"})
 
 
 class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -36,7 +37,9 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     mandate_id, delegation and reason are the agent's claims. delegation: hops, root first, joined by `~`.
     message_digest: SHA-256 of the message bytes it was parsed from. asked: the action as the caller sent it, where
-    policy has narrowed it since.
+    policy has narrowed it since. preview_of: the approval whose card this is asked for, by us and not by the caller;
+    empty for what the caller asked for. prepared: the id of what was prepared and stands among the arguments by now in
+    place of its digest; a caller cannot say it.
     """
 
     server: str
@@ -48,6 +51,8 @@ class ActionRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message_digest: bytes
     delegation: str = ""
     asked: FrozenJSON | None = None
+    preview_of: str = ""
+    prepared: str = ""
 
     @property
     def arguments(self) -> dict[str, JSONValue]:
@@ -90,7 +95,7 @@ def action_request(
     except UnicodeEncodeError:
         raise Malformed("mandate or reason holds half a character", code="json.surrogate") from None
     frozen = freeze({"arguments": arguments, "method": method, "server": server, "target": target})
-    _refuse_reserved(frozen)
+    refuse_reserved(frozen)
     return ActionRequest(
         server=server,
         method=method,
@@ -105,7 +110,19 @@ def action_request(
 
 def narrowed_request(request: ActionRequest, arguments: dict[str, JSONValue]) -> ActionRequest:
     """The same request with other arguments, and with what was asked for beside it. Raises Malformed (`json.*`)."""
-    frozen = freeze(
+    frozen = _action_with(request, arguments)
+    return structs.replace(request, action=frozen, asked=request.asked or request.action)
+
+
+def executing_request(
+    request: ActionRequest, arguments: dict[str, JSONValue], prepared: str
+) -> ActionRequest:
+    """The same request with what was prepared in place of its digest. prepared: its id. Raises Malformed (`json.*`)."""
+    return structs.replace(request, action=_action_with(request, arguments), prepared=prepared)
+
+
+def _action_with(request: ActionRequest, arguments: dict[str, JSONValue]) -> FrozenJSON:
+    return freeze(
         {
             "arguments": arguments,
             "method": request.method,
@@ -113,25 +130,6 @@ def narrowed_request(request: ActionRequest, arguments: dict[str, JSONValue]) ->
             "target": request.target,
         }
     )
-    return structs.replace(request, action=frozen, asked=request.asked or request.action)
-
-
-def _refuse_reserved(frozen: FrozenJSON) -> None:
-    """Cedar's context JSON gives meaning to these member names: a caller must never be able to write them."""
-    if b'"__e' not in frozen.bytes:
-        return
-    pending: list[JSONValue] = [frozen.thaw()]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            for name in value:
-                if name in RESERVED_MEMBERS:
-                    raise Malformed(
-                        f"member name {shown(name)} is reserved", code="arguments.reserved_member"
-                    )
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
 
 
 class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -143,7 +141,8 @@ class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     definition: what the upstream says about the target, as the arguments were checked against it. destinations:
     everywhere the action sends to, each in its one spelling; empty when its capability does not say. hops: by which the
     mandate was handed on to the caller, root first; empty where it is the caller's own. session: what the login allows
-    by which the mandate was given; empty where nothing is said.
+    by which the mandate was given; empty where nothing is said. prepared: the object that another tool prepared and
+    that this one executes; None where it executes none.
     """
 
     request: ActionRequest
@@ -158,3 +157,4 @@ class VerifiedRequest(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     destinations: tuple[str, ...] = ()
     hops: tuple[Hop, ...] = ()
     session: tuple[Authority, ...] = ()
+    prepared: Executed | None = None

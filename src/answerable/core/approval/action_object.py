@@ -129,6 +129,7 @@ def _bound(verified: VerifiedRequest, decision: Decision, amounts: Mapping[str, 
         "title": capability.title,
         "tool": verified.definition.digest,
         "use_case": mandate.use_case,
+        **({} if verified.prepared is None else {"prepared": verified.prepared.members()}),
     }
 
 
@@ -150,6 +151,7 @@ _WORDS: Final = {
     "amounts": "the amounts",
     "destinations": "where it goes",
     "narrowed_from": "what was asked for",
+    "prepared": "what was prepared",
     "principals": "who answers for it",
     "purpose": "the task",
 }

@@ -12,6 +12,7 @@ SHA-256 is the **rendering hash**. Everything the object says is on it: what no 
 | `lines`    | pairs of label and text: who, for what, by which rules                             |
 | `arguments`| pairs of name and text, as they will be sent; apart, as their names may be anybody's |
 | `effect`   | pairs of label and text, of a dry run that had no effect; empty where there is none |
+| `prepared` | pairs of label and text, of what was prepared; only where that is executed          |
 | `all`      | pairs of JSON pointer (RFC 6901) and text, each leaf of the object                 |
 
 Laws: a pure function of envelope and preview; each text is `visible`, on one line; no text is cut.
@@ -22,6 +23,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from answerable.core.approval.action_object import object_in
+from answerable.core.approval.prepared_lines import prepared_lines
 from answerable.core.approval.visible import visible
 from answerable.core.canonical import FrozenJSON, encode, freeze, parse
 from answerable.core.registry.budget_name import MONEY
@@ -77,6 +79,9 @@ def card_of(shown: FrozenJSON, *, preview: Sequence[tuple[str, str]] = ()) -> Fr
         "sentence": visible(_sentence(value)),
         "template": TEMPLATE,
     }
+    prepared: list[JSONValue] = [[visible(label), visible(text)] for label, text in prepared_lines(value)]
+    if prepared:
+        card["prepared"] = prepared
     return freeze(card)
 
 
@@ -130,6 +135,8 @@ def _badges(value: Mapping[str, JSONValue]) -> Iterator[str]:
     yield "can be undone" if effects["reversible"] else "cannot be undone"
     if effects["sensitivity"] in ("confidential", "restricted"):
         yield f"{effects['sensitivity']} data"
+    if "prepared" in value:
+        yield "prepared before"
     if value["narrowed_from"] is not None:
         yield "narrowed by policy"
 

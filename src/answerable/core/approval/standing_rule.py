@@ -27,6 +27,15 @@ VALUES_MAX: Final = 10
 """Different texts of one argument, or resources; of more nobody can say what they have in common."""
 TEXT_CHARS_MAX: Final = 200
 CRITICAL: Final = 3
+_KNOWN: Final = frozenset(
+    {
+        "agent", "amounts", "arguments", "capability", "chain", "destinations", "effects", "expires_at", "manifest",
+        "mandate", "method", "narrowed_from", "not_before", "noted", "obligations", "policy_set", "principals",
+        "purpose", "requirements", "resource", "rules", "server", "subject", "target", "title", "tool", "txn",
+        "use_case", "v",
+    }
+)  # fmt: skip
+"""Members of an action object that are bounded here, or that follow from what is."""
 _ID: Final = re.compile(r'@id\s*\(\s*"((?:[^"\\]|\\.)*)"\s*\)')
 _FORBIDS: Final = re.compile(r"\bforbid\s*\(")
 _COMMENT: Final = re.compile(r"//[^\n\r]*")
@@ -51,6 +60,9 @@ def exception_from(
         raise _unbounded("nothing was approved")
     if capability.tier >= CRITICAL:
         raise _unbounded("critical actions are always asked about")
+    other = sorted({name for one in approved for name in one} - _KNOWN)
+    if other:
+        raise _unbounded(f"of what people saw, policy does not see {shown(other[0])}")
     if any(one.get("chain") for one in approved):
         raise _unbounded("it came through other agents")
     arguments = [cast("dict[str, JSONValue]", one["arguments"]) for one in approved]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
-from answerable.core.incident.canaries_told import canary_told_told
+from answerable.core.incident.answers_told import answer_told, canary_told
 from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.drills_told import drill_told
 from answerable.core.incident.handed_on import (
@@ -29,11 +29,13 @@ from answerable.core.incident.holds_told import containment_told, hold_lifted_to
 from answerable.core.incident.leases_told import lease_told, session_told
 from answerable.core.incident.passkeys_told import passkey_removed_told, passkey_told
 from answerable.core.incident.policies_told import policy_changed_told, policy_proposed_told
+from answerable.core.incident.prepared_told import executed_told, kept_told
 from answerable.core.incident.revocations_told import authority_told, revoked_told
 from answerable.core.incident.rules_told import rule_fired_told
 from answerable.core.incident.tools_told import tool_pinned_told
 from answerable.core.incident.wording import (
     fields_told,
+    for_card,
     instance_told,
     listed,
     measurer,
@@ -188,12 +190,13 @@ def _intent(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> 
     decision = decision if isinstance(decision, dict) else {}
     text = (
         f"Agent {leaf.get('agent')} set out to {_what(leaf, payload)} for {_principal(leaf, payload)}"
-        f"{through(leaf)} under mandate {short(leaf.get('mandate'))}."
+        f"{through(leaf)}{for_card(leaf)} under mandate {short(leaf.get('mandate'))}."
     )
     details = [
         *circumstances(payload),
         f"allowed by {listed(decision.get('by'))} of policy set {short(decision.get('policy_set'))}"
         + set_aside(decision, leaf.get("approval")),
+        *executed_told(payload),
         f"identity proved by {proof_told(leaf)}; call {leaf.get('call')} of this mandate",
         *hop_detail(leaf),
         *instance_told(leaf),
@@ -212,7 +215,7 @@ def _end(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _To
     details = [f"detail: {plain(payload['detail'])}"] if payload.get("detail") else []
     if "result" in payload:
         details.append(f"result: {plain(payload['result'])}")
-    return said, (*details, *session_told(leaf))
+    return said, (*kept_told(payload), *details, *session_told(leaf))
 
 
 def _refusal(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
@@ -241,15 +244,6 @@ def _asked(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _
     reasons = payload.get("reasons")
     because = [f"because {plain(r)}" for r in reasons] if isinstance(reasons, list) else []
     return text, (*because, *circumstances(payload))
-
-
-def _answer(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    verb = {"approve": "approved", "deny": "denied"}.get(str(leaf.get("verdict")), "answered")
-    person, approval = named("person", leaf, payload), short(leaf.get("approval"))
-    text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
-    comment = payload.get("comment")
-    signed = f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}"
-    return text, (f"comment: {plain(comment)}", signed) if comment else (signed,)
 
 
 def _issued(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
@@ -344,7 +338,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.REFUSAL: _refusal,
     Tag.REFUSALS_COUNTED: _counted,
     Tag.APPROVAL_ASKED: _asked,
-    Tag.APPROVAL_ANSWER: _answer,
+    Tag.APPROVAL_ANSWER: answer_told,
     Tag.MANDATE_ISSUED: _issued,
     Tag.MANDATE_CLOSED: _closed,
     Tag.REGISTRY_CHANGE: _changed,
@@ -367,7 +361,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.LEASE: lease_told,
     Tag.PASSKEY: passkey_told,
     Tag.PASSKEY_REMOVED: passkey_removed_told,
-    Tag.CANARY_TOLD: canary_told_told,
+    Tag.CANARY_TOLD: canary_told,
 }
 
 

@@ -52,6 +52,12 @@ def proof_told(leaf: Mapping[str, JSONValue]) -> str:
     return f"{proof.get('kind')} of {short(proof.get('binding'))}, message {proof.get('sequence')}"
 
 
+def for_card(leaf: Mapping[str, JSONValue]) -> str:
+    """That it was the gateway who asked, for people who were about to be asked; empty where the agent did."""
+    approval = leaf.get("preview_of")
+    return f", asked by the gateway for the card of approval {short(approval)}," if approval else ""
+
+
 def instance_told(leaf: Mapping[str, JSONValue]) -> list[str]:
     """What is known of the running instance, in one line; none where nothing is."""
     evidence, parts = leaf.get("evidence"), []

@@ -31,6 +31,8 @@ def decided_fields(verified: VerifiedRequest, decision: Decision) -> list[Field]
         *claimed_fields(request, verified.caller),
         *internal_fields(decision.all_reasons),
     ]
+    if verified.prepared is not None:
+        fields.append((b"prepared", encode(verified.prepared.link())))
     if decision.obligations:
         fields.append((b"obligations", encode([*decision.obligations])))
     if decision.question:

@@ -77,8 +77,10 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     entries from before it was told. hops: by which the
     mandate was handed on, root first; absent where the agent is the mandate's own. narrowed: kinds of the obligations
     under which another action, which is a sealed field, became this one; absent where it is the one that was asked for.
+    preview_of: the approval for whose card the gateway asked this, and not the agent; absent where the agent did.
     reserved: amounts by budget, in order of name; absent for one call. accounts: where they were reserved beside the
-    mandate; absent where nowhere else.
+    mandate; absent where nowhere else. prepared_ref: the outcome of what prepared the object that is executed; absent
+    where none is.
     """
 
     sd: list[str] = msgspec.field(name="_sd")
@@ -107,6 +109,8 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     narrowed: list[str] = []
     payload: str
     policy_ref: Reference
+    preview_of: str = ""
+    prepared_ref: Reference | None = None
     principal: str
     proof: ProofLeaf
     reserved: dict[str, int] | None = None

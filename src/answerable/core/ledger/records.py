@@ -32,6 +32,7 @@ from answerable.core.ledger.leaves import (
     IntentLeaf,
     OutcomeLeaf,
     ProofLeaf,
+    Reference,
     encoded_leaf,
     evidence_leaf,
     identity_members,
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry, Receipt
-    from answerable.core.ledger.leaves import Reference
     from answerable.core.ledger.runs import Run
     from answerable.core.mandate.budget import Reserved
     from answerable.core.mandate.delegation_chain import Hop
@@ -114,6 +114,10 @@ def intent(
         narrowed=narrowed_kinds(decision),
         payload=sha256(attachment).hexdigest(),
         policy_ref=policy_ref,
+        preview_of=request.preview_of,
+        prepared_ref=None
+        if verified.prepared is None
+        else Reference(entry=verified.prepared.entry, leaf=verified.prepared.leaf),
         principal=principal,
         proof=ProofLeaf(binding=caller.binding, kind=caller.proof, sequence=caller.sequence),
         # One call of the mandate is what an intent takes that says nothing.
@@ -149,6 +153,7 @@ def outcome(
     detail = outcome.detail[:DETAIL_CHARS_MAX].encode("utf-8", "replace").decode()
     fields: list[Field] = [(b"detail", encode(detail))]
     fields += [(b"used", encode(outcome.used))] if outcome.used is not None else []
+    fields += [(b"prepared", encode(outcome.prepared))] if outcome.prepared is not None else []
     fields += [(b"result", result)] if result else []
     if result_digest:
         fields.append((b"result_digest", b'"%b"' % result_digest.encode()))
@@ -211,6 +216,7 @@ def refusal(
         "policy_set": policy_set,
         "proof": proof_members(caller),
         "server": request.server if capability else "",
+        **({"preview_of": request.preview_of} if request.preview_of else {}),
         **({} if tier is None else {"tier": tier}),
         **({} if mandate is None else {"use_case": mandate.use_case}),
         **identity_members(caller.identity),

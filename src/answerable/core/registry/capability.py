@@ -12,6 +12,7 @@ from typing import Final, Literal, get_args
 from answerable.core.registry.destination import NO_DESTINATION, DestinationMapping
 from answerable.core.registry.lease_template import LeaseTemplate
 from answerable.core.registry.ownership import UNOWNED, Ownership
+from answerable.core.registry.preview_mapping import PreviewMapping
 from answerable.core.registry.spending import UNDECLARED, SpendMapping
 
 ActionKind = Literal[
@@ -71,6 +72,19 @@ PRINCIPAL_IS_SUBJECT = SubjectMapping()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExecuteMapping:
+    """What a capability executes: objects that another one prepared. prepared_by: that capability, on the same server.
+
+    argument: takes the digest from the agent, and carries the prepared bytes to the tool. digest_argument: carries
+    `sha256:<hex>` of them to the tool, so that it can compare; empty where it takes none.
+    """
+
+    prepared_by: str
+    argument: str
+    digest_argument: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
     """name: as mandates and policies call it. target: tool name, prompt name, or resource URI template.
 
@@ -80,6 +94,8 @@ class Capability:
     tool. credential_answers: whether one that the tool answers with is let through to the agent. definition: SHA-256 of
     the tool's definition, hex, if the document says which one is let through. unhinted_accepted: what the server leaves
     out of the tool's hints does not raise the tier. lease: what its credential may do, where a broker acts for it.
+    preview: what shows people beforehand what its actions would do.
+    executes: what it executes that was prepared before; None where agents say all of it themselves.
     """
 
     name: str
@@ -104,3 +120,5 @@ class Capability:
     definition: str = ""
     unhinted_accepted: bool = False
     lease: LeaseTemplate | None = None
+    preview: PreviewMapping | None = None
+    executes: ExecuteMapping | None = None

@@ -22,9 +22,11 @@ from answerable.core.registry.documents import (
     Server,
     UseCase,
 )
+from answerable.core.registry.execute_references import execute_faults
 from answerable.core.registry.fields import Fault, near, nearest, pointer
 from answerable.core.registry.placeholders import placeholders_in
 from answerable.core.registry.policy_references import policy_faults
+from answerable.core.registry.preview_references import preview_faults
 from answerable.core.registry.spec_limits import unreachable
 from answerable.core.registry.stop_rule import STOP_RULES_MAX, StopRule
 from answerable.errors import shown
@@ -84,6 +86,11 @@ def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
         case Capability() as capability:
             yield from _exists(shapes, "Server", capability.server, "/spec/server")
             yield from _lease_faults(capability, shapes)
+            yield from preview_faults(capability, shapes)
+            if capability.executes is not None:
+                at = "/spec/executes/preparedBy"
+                yield from _exists(shapes, "Capability", capability.executes.prepared_by, at)
+                yield from execute_faults(capability, shapes)
         case MandateTemplate() as template:
             yield from _template_faults(template, shapes)
             yield from _reach_faults(template, shapes)

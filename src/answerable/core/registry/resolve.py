@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from answerable.core.registry.capability import Capability
 
@@ -34,12 +34,15 @@ class CapabilityIndex:
     Raises Malformed (`capability.target_claimed_twice`) when two capabilities claim the same target.
     """
 
-    __slots__ = ("_exact", "_templates")
+    __slots__ = ("_exact", "_executes", "_templates")
 
     def __init__(self, capabilities: Iterable[Capability]) -> None:
         self._exact: dict[tuple[str, str, str], Resolved] = {}
         self._templates: dict[tuple[str, str], list[tuple[re.Pattern[str], Capability]]] = {}
+        self._executes: dict[str, list[Capability]] = {}
         for capability in capabilities:
+            if capability.executes is not None:
+                self._executes.setdefault(capability.executes.prepared_by, []).append(capability)
             if "{" in capability.target:
                 key = (capability.server, capability.method)
                 self._templates.setdefault(key, []).append((template_pattern(capability.target), capability))
@@ -64,6 +67,10 @@ class CapabilityIndex:
             if (match := pattern.fullmatch(target))
         ]
         return matches[0] if len(matches) == 1 else None
+
+    def executing(self, prepares: str) -> Sequence[Capability]:
+        """The capabilities that execute what this one prepares; none for one that prepares nothing."""
+        return self._executes.get(prepares, ())
 
 
 def template_pattern(template: str) -> re.Pattern[str]:

@@ -15,10 +15,12 @@ from answerable.core.registry.capability import (
     Sensitivity,
     SubjectMapping,
 )
-from answerable.core.registry.pointing import POINTER
+from answerable.core.registry.pointing import POINTER, word_fault
 from answerable.core.registry.public_name import checked_plain_target, checked_uri_template
 from answerable.core.registry.spec_destination import destination_in
+from answerable.core.registry.spec_execute import execute_in
 from answerable.core.registry.spec_lease import lease_template_in
+from answerable.core.registry.spec_preview import preview_in
 from answerable.core.registry.spec_shared import ARGUMENT_NAME, matching, name_of, ownership_in
 from answerable.core.registry.spec_spending import SPENDING_KEYS, spending_in
 from answerable.errors import Malformed, shown
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 CAPABILITY_KEYS: Final = (
     "server", "method", "target", "kind", "environment", "tier", "sensitivity", "resource", "arguments",
     "openMembers", "reversible", "title", "subject", "destination", "credentials", "definition", "unhinted", "lease",
-    *SPENDING_KEYS, "ownership",
+    "preview", "executes", *SPENDING_KEYS, "ownership",
 )  # fmt: skip
 RESOURCE_KEYS: Final = ("type", "argument", "fixed")
 SUBJECT_KEYS: Final = ("type", "argument")
@@ -52,6 +54,11 @@ def capability_in(spec: Fields, name: str) -> Capability:
     sensitivities: tuple[Sensitivity, ...] = get_args(Sensitivity)
     arguments = _arguments(spec, method)
     credentials = spec.section("credentials", CREDENTIALS_KEYS) if spec.has("credentials") else None
+    credential_arguments = (
+        credentials.texts("arguments", check=matching(ARGUMENT_NAME, "an argument name"))
+        if credentials is not None
+        else ()
+    )
     return Capability(
         name=name,
         server=spec.text("server", check=name_of("server")),
@@ -70,12 +77,12 @@ def capability_in(spec: Fields, name: str) -> Capability:
         destination=destination_in(spec, method, variables),
         ownership=ownership_in(spec),
         spending=spending_in(spec, arguments),
-        credential_arguments=credentials.texts("arguments", check=matching(ARGUMENT_NAME, "an argument name"))
-        if credentials is not None
-        else (),
+        credential_arguments=credential_arguments,
         definition=_definition(spec, method),
         unhinted_accepted=_unhinted_accepted(spec, method),
         lease=lease_template_in(spec, arguments),
+        preview=preview_in(spec, method),
+        executes=execute_in(spec, method, credential_arguments),
         credential_answers=credentials is not None and credentials.flag("answers", default=False),
     )
 
@@ -184,4 +191,6 @@ def _pointer(item: Fields, method: str) -> str:
             "pointer",
             code="capability.pointer",
         )
+    if fault := word_fault(pointer):
+        item.fault(fault, "pointer", code="capability.pointer")
     return pointer

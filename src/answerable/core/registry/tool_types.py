@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.registry.fields import pointer
+from answerable.core.registry.pointing import AT_THE_END, COUNT, JSON
 from answerable.core.registry.tool_arguments import ANYTHING, ARGUMENTS_MAX, ITEM, arguments_in
 from answerable.errors import shown
 
@@ -47,11 +48,32 @@ def type_fault(capability: Capability, tool: JSONValue) -> str:
         fault = _fault(mapping, known, takes_any=_takes_any(schema) or len(known) >= ARGUMENTS_MAX)
         if fault and mapping.name not in capability.open_members:
             return f"{fault}: correct `arguments` of capability `{capability.name}`"
+    return _execute_fault(capability, known)
+
+
+def _execute_fault(capability: Capability, known: Mapping[str, ToolArgument]) -> str:
+    """What carries prepared bytes must be a text that the tool requires: any other shape would be written anew."""
+    executes = capability.executes
+    if executes is None:
+        return ""
+    for name in filter(None, (executes.argument, executes.digest_argument)):
+        found = known.get(pointer("", name))
+        if found is None or found.type != "string" or not found.required:
+            return (
+                f"argument {shown(name)} of the tool must be required and of type string, for it carries what was "
+                f"prepared: correct `executes` of capability `{capability.name}`"
+            )
     return ""
 
 
 def _fault(mapping: ArgumentMapping, known: Mapping[str, ToolArgument], *, takes_any: bool) -> str:
-    path = _place(mapping.pointer or pointer("", mapping.name), known)
+    steps = (mapping.pointer or pointer("", mapping.name)).split("/")
+    word = steps.pop() if steps[-1] in AT_THE_END else ""
+    inside = JSON in steps
+    if inside:
+        # What a text holds no schema says; that it is a text it does.
+        steps = steps[: steps.index(JSON)]
+    path = _place("/".join(steps), known)
     found = known.get(path)
     if found is None:
         if takes_any or _is_below_anything(path, known):
@@ -60,8 +82,10 @@ def _fault(mapping: ArgumentMapping, known: Mapping[str, ToolArgument], *, takes
         hint = f"did you mean {shown(close[0])}?" if close else f"it has {_listed(known)}"
         return f"the tool has no argument {shown(path)}; {hint}"
     types = set(found.type.split(" or "))
-    wanted = _JSON_TYPES[mapping.type]
-    if mapping.type == "string_set" and "/*" in mapping.pointer:
+    wanted = frozenset({"string"}) if inside else _JSON_TYPES[mapping.type]
+    if word == COUNT and not inside:
+        wanted = frozenset({"array"}) if steps[-1] != ITEM else frozenset(types)
+    if not inside and mapping.type == "string_set" and "/*" in mapping.pointer:
         # The items are gathered into the set, each of which is a text.
         wanted = frozenset({"string"})
     if ANYTHING in types or types & wanted:

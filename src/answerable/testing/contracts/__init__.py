@@ -47,6 +47,10 @@ from answerable.testing.contracts.passkey_register import (
     PasskeyRegisterContract,
 )
 from answerable.testing.contracts.policy_register import DurablePolicyRegisterContract, PolicyRegisterContract
+from answerable.testing.contracts.prepared_register import (
+    DurablePreparedRegisterContract,
+    PreparedRegisterContract,
+)
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
 from answerable.testing.contracts.replay_store import ReplayStoreContract, SharedReplayStoreContract
 from answerable.testing.contracts.revocation_register import (
@@ -81,6 +85,7 @@ __all__ = [
     "DurableManifestRegisterContract",
     "DurablePasskeyRegisterContract",
     "DurablePolicyRegisterContract",
+    "DurablePreparedRegisterContract",
     "DurableRegistryStoreContract",
     "DurableRevocationRegisterContract",
     "DurableSubjectKeysContract",
@@ -99,6 +104,7 @@ __all__ = [
     "ManifestRegisterContract",
     "PasskeyRegisterContract",
     "PolicyRegisterContract",
+    "PreparedRegisterContract",
     "RegistryStoreContract",
     "ReplayStoreContract",
     "RevocationRegisterContract",

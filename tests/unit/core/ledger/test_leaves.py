@@ -70,6 +70,7 @@ def test_a_typed_leaf_says_the_members_that_it_was_given_and_no_others(leaf):
         "lease_target": "",
         "manifest": "",
         "manifest_grade": "",
+        "preview_of": "",
     }
     expected -= {name for name, default in optional.items() if getattr(leaf, name, default) == default}
     assert set(members) == expected

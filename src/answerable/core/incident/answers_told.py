@@ -1,4 +1,4 @@
-"""What is told of questions to people that were tests."""
+"""What is told of people's answers, and of questions to them that were tests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,19 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 
-def canary_told_told(
+def answer_told(
+    leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
+) -> tuple[str, tuple[str, ...]]:
+    """What a person said, and what became of the question by it."""
+    verb = {"approve": "approved", "deny": "denied"}.get(str(leaf.get("verdict")), "answered")
+    person, approval = named("person", leaf, payload), short(leaf.get("approval"))
+    text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
+    comment = payload.get("comment")
+    signed = f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}"
+    return text, (f"comment: {plain(comment)}", signed) if comment else (signed,)
+
+
+def canary_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
     """That the question was a test, what was wrong with it, and whether anybody saw it."""

@@ -1,0 +1,89 @@
+"""What was prepared, in SQLite. Nothing is mirrored: only what prepares and what executes looks here."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.core.action.prepared import KEPT_MS
+from answerable.core.action.prepared_form import prepared_body, prepared_in
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.adapters.sqlite.store import SqliteStore
+    from answerable.core.action.prepared import Prepared
+    from answerable.core.identity.principal import AgentId, UnixMillis
+
+_COLUMNS: Final = "id, body, content, used_by"
+_WAITS: Final = "agent = ? AND used_by = '' AND expires_at > ?"
+
+
+class SqlitePreparedRegister:
+    """Port PreparedRegister. The file decides, so that processes on it agree."""
+
+    def __init__(self, store: SqliteStore) -> None:
+        self._store = store
+
+    def add(self, prepared: Prepared, *, waiting_max: int) -> bool:
+        """As the port says."""
+        with self._store.write() as connection:
+            connection.execute("DELETE FROM prepared WHERE expires_at < ?", (prepared.made_at - KEPT_MS,))
+            waiting = connection.execute(
+                f"SELECT count(*) FROM prepared WHERE {_WAITS}",  # noqa: S608
+                (prepared.agent, prepared.made_at),
+            ).fetchone()[0]
+            if waiting >= waiting_max:
+                return False
+            row = (
+                prepared.id, prepared.agent, prepared.digest, prepared.expires_at, prepared.used_by,
+                prepared_body(prepared), prepared.content.text.encode(),
+            )  # fmt: skip
+            try:
+                connection.execute(
+                    "INSERT INTO prepared (id, agent, digest, expires_at, used_by, body, content) "
+                    "VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    row,
+                )
+            except sqlite3.IntegrityError:
+                raise Malformed("an object of this id is kept already", code="prepared.duplicate") from None
+        return True
+
+    def get(self, identity: str) -> Prepared | None:
+        """As the port says."""
+        rows = self._store.rows(f"SELECT {_COLUMNS} FROM prepared WHERE id = ?", (identity,))  # noqa: S608
+        return _prepared(rows[0]) if rows else None
+
+    def named(self, agent: AgentId, digest: str) -> Sequence[Prepared]:
+        """As the port says."""
+        rows = self._store.rows(
+            f"SELECT {_COLUMNS} FROM prepared WHERE agent = ? AND digest = ? ORDER BY number DESC",  # noqa: S608
+            (agent, digest),
+        )
+        return [_prepared(row) for row in rows]
+
+    def waiting(self, agent: AgentId, now: UnixMillis) -> int:
+        """As the port says."""
+        rows = self._store.rows(f"SELECT count(*) FROM prepared WHERE {_WAITS}", (agent, now))  # noqa: S608
+        return whole(rows[0][0])
+
+    def use(self, identity: str, *, by: str, now: UnixMillis) -> bool:
+        """As the port says: one statement both asks and marks."""
+        with self._store.write() as connection:
+            row = connection.execute(
+                "UPDATE prepared SET used_by = ?, content = x'' WHERE id = ? AND used_by = '' AND expires_at > ? "
+                "RETURNING id",
+                (by, identity, now),
+            ).fetchone()
+        return row is not None
+
+
+def _prepared(row: tuple[object, ...]) -> Prepared:
+    identity, used_by = text(row[0]), text(row[3])
+    with read("prepared object", identity):
+        found = prepared_in(octets(row[1]), octets(row[2]), used_by=used_by)
+        if found.id != identity:
+            raise Malformed("it is of another id", code="prepared.malformed")
+        return found

@@ -1,0 +1,86 @@
+"""A prepared object as a register keeps it: what is about it as JSON, and beside it its bytes."""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+
+import msgspec
+
+from answerable.core.action.prepared import NO_CONTENT, Format, Prepared, PreparedText, digest_of
+from answerable.core.canonical import encode
+from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Malformed
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    agent: str
+    capability: str
+    chain: tuple[str, ...]
+    digest: str
+    entry: int
+    expires_at: int
+    format: Format
+    id: str
+    leaf: str
+    made_at: int
+    mandate: str
+    manifest: str
+    server: str
+    tool: str
+
+
+_DECODER = msgspec.json.Decoder(_Kept)
+
+
+def prepared_body(prepared: Prepared) -> bytes:
+    """All that is kept of it but its bytes and whether it was used."""
+    return encode(
+        {
+            "agent": prepared.agent,
+            "capability": prepared.capability,
+            "chain": [*prepared.chain],
+            "digest": prepared.digest,
+            "entry": prepared.entry,
+            "expires_at": prepared.expires_at,
+            "format": prepared.content.format,
+            "id": prepared.id,
+            "leaf": prepared.leaf,
+            "made_at": prepared.made_at,
+            "mandate": prepared.mandate,
+            "manifest": prepared.manifest,
+            "server": prepared.server,
+            "tool": prepared.tool,
+        }
+    )
+
+
+def prepared_in(body: bytes, content: bytes, *, used_by: str) -> Prepared:
+    """Read it back. Raises Malformed (`prepared.malformed`) for what is none, and for bytes of another digest."""
+    try:
+        kept, text = _DECODER.decode(body), content.decode()
+    except (msgspec.MsgspecError, UnicodeDecodeError) as fault:
+        raise Malformed(
+            f"it is no prepared object: {type(fault).__name__}", code="prepared.malformed"
+        ) from None
+    if used_by and text:
+        raise Malformed("it was used, and its bytes are still here", code="prepared.malformed")
+    if not used_by and not compare_digest(digest_of(text), kept.digest):
+        raise Malformed("its bytes are not those of its digest", code="prepared.malformed")
+    return Prepared(
+        id=kept.id,
+        agent=AgentId(kept.agent),
+        mandate=MandateId(kept.mandate),
+        server=kept.server,
+        capability=kept.capability,
+        content=NO_CONTENT if used_by else PreparedText(format=kept.format, text=text),
+        digest=kept.digest,
+        tool=kept.tool,
+        manifest=kept.manifest,
+        chain=kept.chain,
+        entry=kept.entry,
+        leaf=kept.leaf,
+        made_at=UnixMillis(kept.made_at),
+        expires_at=UnixMillis(kept.expires_at),
+        used_by=used_by,
+    )

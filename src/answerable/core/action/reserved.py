@@ -1,0 +1,33 @@
+"""Member names that no caller and no tool may write into what policies are asked about."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import FrozenJSON, JSONValue
+
+RESERVED_MEMBERS: Final = frozenset({"__entity", "__extn", "__expr"})
+
+
+def refuse_reserved(frozen: FrozenJSON) -> None:
+    """Cedar's context JSON gives meaning to these member names: a caller must never be able to write them.
+
+    Raises Malformed (`arguments.reserved_member`).
+    """
+    if b'"__e' not in frozen.bytes:
+        return
+    pending: list[JSONValue] = [frozen.thaw()]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            for name in value:
+                if name in RESERVED_MEMBERS:
+                    raise Malformed(
+                        f"member name {shown(name)} is reserved", code="arguments.reserved_member"
+                    )
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)

@@ -1,0 +1,101 @@
+"""Prepared objects where several processes share the work, and where what is kept of one is not what it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from answerable.adapters.memory.prepared import MemoryPreparedRegister
+from answerable.core.action.prepared import NO_CONTENT, PreparedText
+from answerable.core.identity.principal import UnixMillis
+from answerable.errors import Refused
+from answerable.flows.issue_mandate import issue_mandate
+from answerable.sdk.signing import signed_mandate
+from answerable.testing.samples import mandate_terms, signing_key
+from tests.link_world import A, door, link_of, sent, shard
+from tests.prepared_world import (
+    BATCH,
+    GRANTS,
+    PreparingUpstream,
+    digest,
+    documents,
+    execute,
+    executed,
+    prepared,
+    prepared_bench,
+    refused,
+    structured,
+)
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PREPARE-03")]
+
+
+async def test_whichever_process_it_reaches_the_owner_of_the_mandate_keeps_and_executes_it(tmp_path):
+    a = await shard("a").registered(documents())
+    walk = a.walk
+    upstream = PreparingUpstream(clock=a.clock, ledger=walk.ledger, subject_keys=walk.subject_keys)
+    upstream.results, upstream.answer = [structured(BATCH)], upstream.said
+    walk.upstream = upstream
+    walk.pins = type(walk.pins)(walk.registry, upstream)  # type: ignore[call-arg]
+    now = a.clock.now()
+    terms = replace(
+        mandate_terms(), grants=GRANTS, calls_max=20, not_before=now, expires_at=UnixMillis(now + 600_000)
+    )
+    await issue_mandate(walk, signed_mandate(terms, audience=A, key=signing_key("alice")))
+    b = shard("b", a)
+    b.walk.link = link_of(tmp_path / "links", "b")
+    async with door(tmp_path / "links", "a", a):
+        answer = await sent(b, "prepare_batch", {})
+        assert answer.outcome is not None
+        assert answer.outcome.prepared is not None
+        assert answer.outcome.prepared["digest"] == digest(BATCH)
+        assert b.walk.prepared is not None
+        assert b.walk.prepared.named(terms.agent, digest(BATCH).removeprefix("sha256:")) == []
+        done = await sent(b, "execute_batch", {"batch": digest(BATCH)})
+        assert done.outcome is not None
+        with pytest.raises(Refused) as raised:
+            await sent(b, "execute_batch", {"batch": digest(BATCH)})
+        assert raised.value.code == "prepared.used"
+    assert len(executed(upstream)) == 1
+
+
+ROWS: dict[str, tuple[dict[str, Any], str]] = {
+    "made under another chain": ({"chain": ("planner",)}, "prepared.changed"),
+    "made by another manifest": ({"manifest": "1" * 64}, "prepared.changed"),
+    "made by another definition": ({"tool": "1" * 64}, "prepared.changed"),
+    "made by another tool": ({"capability": "crm.read"}, "prepared.unknown"),
+    "made on another server": ({"server": "erp"}, "prepared.unknown"),
+    "of other bytes": ({"content": PreparedText(format="json", text="{}")}, "prepared.used"),
+    "of no bytes": ({"content": NO_CONTENT}, "prepared.used"),
+    "of another mandate": ({"mandate": "m-2"}, "prepared.other_mandate"),
+    "of another agent": ({"agent": "rover"}, "prepared.unknown"),
+    "used": ({"used_by": "a-1"}, "prepared.used"),
+}
+
+
+@pytest.mark.parametrize("what", ROWS)
+async def test_whatever_is_kept_otherwise_is_not_executed(what):
+    changes, code = ROWS[what]
+    register = MemoryPreparedRegister()
+    bench, upstream = await prepared_bench(prepared=register)
+    named = await prepared(bench)
+    ((identity, kept),) = register._kept.items()
+    register._kept[identity] = replace(kept, **changes)
+    await refused(bench, named, code)
+    assert not executed(upstream)
+
+
+async def test_of_several_of_one_digest_the_one_that_waits_is_executed():
+    register = MemoryPreparedRegister()
+    bench, upstream = await prepared_bench(prepared=register)
+    await execute(bench, await prepared(bench))
+    await execute(bench, await prepared(bench))
+    named = await prepared(bench)
+    ((identity, kept), *_) = [one for one in register._kept.items() if not one[1].used_by]
+    # One that was used later than the one that waits was made does not hide it.
+    register._kept["later"] = replace(kept, id="later", used_by="a-1", content=NO_CONTENT)
+    done = await execute(bench, named)
+    assert register._kept[identity].used_by == done.action_id
+    assert len(executed(upstream)) == 3

@@ -1,0 +1,42 @@
+"""What a person at a terminal sees of a card that has a prepared object."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from answerable.apps.cli import approvals
+from answerable.apps.cli.command import Shell
+from answerable.apps.cli.terminal import Terminal
+
+ANSWER: Any = {
+    "id": "a-1",
+    "state": "pending",
+    "void_because": [],
+    "reasons": ["finance looks first"],
+    "answers": [],
+    "expires_at": 1,
+    "claimed": "",
+}
+CARD: Any = {
+    "sentence": "Pay a run",
+    "badges": ["critical"],
+    "lines": [["for", "alice"]],
+    "arguments": [["run", "{}"]],
+    "effect": [],
+    "all": [],
+}
+
+
+def shown(capsys: Any, card: Any) -> str:
+    shell = cast("Shell", type("Shown", (), {"terminal": Terminal(colour=False)})())
+    approvals._show(shell, ANSWER, card, whole=False)
+    return str(capsys.readouterr().out)
+
+
+def test_each_line_of_what_was_prepared_is_shown_before_the_arguments(capsys):
+    out = shown(capsys, {**CARD, "prepared": [["prepared by", "payruns.prepare"], ["› lines 1", "amount 5"]]})
+    assert out.index("prepared by") < out.index("› lines 1") < out.index("arguments")
+
+
+def test_without_one_nothing_is_said_of_it(capsys):
+    assert "prepared" not in shown(capsys, CARD)
