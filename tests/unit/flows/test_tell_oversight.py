@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.action.outcome import Outcome
+from answerable.core.containment.drill import drilled
+from answerable.core.containment.hold import Holdable
+from answerable.core.containment.shadow import shadow_name
 from answerable.core.ledger.oversight import Oversight, Question
 from answerable.core.ledger.oversight_told import (
     ANSWERS_MIN,
@@ -17,6 +20,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.tell_oversight import tell_oversight
 from answerable.testing.builders import Bench
 from tests.figures_world import entry
+from tests.hold_world import stop
 
 pytestmark = pytest.mark.anyio
 
@@ -88,6 +92,28 @@ async def test_a_question_that_ran_out_is_unanswered_and_nobodys_answer():
     told = await tell_oversight(bench.walk)
     rule = told.figures.rules["refund-large"]
     assert (rule.asked, rule.unanswered, rule.answered, told.figures.approvers) == (1, 1, 0, {})
+
+
+@pytest.mark.requirement("OVERSIGHT-01")
+async def test_what_a_hold_or_a_change_ended_is_nobodys_answer():
+    bench = await ready()
+    held = (await bench.refund(6_000)).approval
+    await stop(bench, Holdable(kind="agent", name="scout"))
+    assert bench.walk.approvals.find(held.id).state == "denied"
+    bench.clock.advance(bench.walk.limits.approval_ttl_ms / 1000)
+    rule = (await tell_oversight(bench.walk)).figures.rules["refund-large"]
+    assert (rule.asked, rule.denied, rule.unanswered, rule.holds) == (1, 0, 1, 1)
+    assert not rule.may_go
+
+
+@pytest.mark.requirement("OVERSIGHT-01")
+async def test_questions_of_a_drill_are_in_no_figure():
+    read = Oversight()
+    shadow = shadow_name(drilled("agent", "scout"), bytes(16))
+    read.fold(entry(0, Tag.APPROVAL_ASKED, approval="a-1", agent=shadow, tier=2))
+    read.fold(entry(1, Tag.APPROVAL_ANSWER, approval="a-1", verdict="approve", state="approved", person="p"))
+    found = oversight_figures(read, since=0, now=9)
+    assert (list(read.questions()), found.approvers) == ([], {})
 
 
 @pytest.mark.requirement("OVERSIGHT-01")

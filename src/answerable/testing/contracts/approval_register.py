@@ -177,7 +177,15 @@ class DurableApprovalRegisterContract(ApprovalRegisterContract):
         register.use(third.id, LATER)
         names = (Revocable("agent", "scout"), Revocable("hop", "H" * 43))
         register.add(replace(approval("a-4", amount=3), names=names))
+        canary = Canary(nonce=bytes(range(32)), wrong="recipient", argument="to")
+        test = replace(approval("a-5", amount=4), canary=canary)
+        register.add(test)
         again = self.opened(tmp_path)
+        claim(again.find(test.id) == test, "that it is a test is kept whole")
+        claim(
+            again.matching(test.agent, test.mandate, test.action.digest, LATER) is None,
+            "and after a restart no action finds it either",
+        )
         kept = again.find(approval("a-4").id)
         claim(kept is not None and kept.names == names, "what it may be revoked under is kept")
         claim(again.find(waiting.id) == approved(waiting), "an answer is found whole after a restart")
