@@ -7,7 +7,7 @@ import pytest
 from answerable.core.action.outcome import Outcome
 from answerable.core.containment.drill import drilled
 from answerable.core.containment.hold import Holdable
-from answerable.core.containment.shadow import shadow_name
+from answerable.core.containment.shadow import NAME_BYTES, shadow_name
 from answerable.core.ledger.oversight import Oversight, Question
 from answerable.core.ledger.oversight_told import (
     ANSWERS_MIN,
@@ -109,7 +109,7 @@ async def test_what_a_hold_or_a_change_ended_is_nobodys_answer():
 @pytest.mark.requirement("OVERSIGHT-01")
 async def test_questions_of_a_drill_are_in_no_figure():
     read = Oversight()
-    shadow = shadow_name(drilled("agent", "scout"), bytes(16))
+    shadow = shadow_name(drilled("agent", "scout"), bytes(NAME_BYTES))
     read.fold(entry(0, Tag.APPROVAL_ASKED, approval="a-1", agent=shadow, tier=2))
     read.fold(entry(1, Tag.APPROVAL_ANSWER, approval="a-1", verdict="approve", state="approved", person="p"))
     found = oversight_figures(read, since=0, now=9)
