@@ -12,7 +12,8 @@ from answerable.apps.control_api import approval_operations
 from answerable.core.approval.canary import Canary
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Refused
+from answerable.errors import Refused, Unavailable
+from answerable.flows import request_approval
 from answerable.flows.keep_figures import read_figures
 from answerable.flows.seed_canary import asked_canary, seed_canary
 from answerable.flows.simulate_policy import simulate_policy
@@ -20,11 +21,14 @@ from answerable.flows.tell_canary import tell_canary, tell_ended_canaries
 from answerable.flows.tell_oversight import tell_oversight
 from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import POLICIES, bench_documents
+from answerable.testing.soft_passkey import SoftPasskey
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.shown_answers import ShownAnswers
 from answerable.verify.told_canaries import ToldCanaries
+from tests.attack.test_passkey_answers import answered
 from tests.canary_world import TESTED, bench_with_tests, canary_on, drawn
 from tests.figures_world import PAY
+from tests.passkey_world import enrolled, passkey_bench
 
 pytestmark = pytest.mark.anyio
 
@@ -299,6 +303,41 @@ async def test_after_a_restart_what_was_not_told_is_told_and_what_was_told_twice
     assert (figures.tests, figures.caught, figures.unseen) == (1, 1, 0)
     cells = (await read_figures(bench.walk, seconds_max=60)).within(0, bench.clock.now())
     assert cells[PAY].asked == 1
+
+
+@pytest.mark.requirement("OVERSIGHT-06")
+async def test_a_canary_whose_entry_could_not_be_written_is_told_all_the_same(monkeypatch):
+    bench = await bench_with_tests()
+    await tell_ended_canaries(bench.walk)
+
+    async def no_room(*_, **__):
+        raise Unavailable("no room", code="ledger.full", port="ledger")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(request_approval, "record_in_run", no_room)
+        with pytest.raises(Unavailable):
+            await canary_on(bench)
+    (kept,) = [one for one in bench.walk.approvals.all(pending_only=True, now=0) if one.canary]
+    bench.clock.advance(bench.walk.limits.approval_ttl_ms / 1000)
+    await tell_ended_canaries(bench.walk)
+    assert [one["approval"] for one in bench.entries(Tag.CANARY_TOLD)] == [kept.id]
+    assert faults_in(bench) == []
+
+
+@pytest.mark.requirement("OVERSIGHT-06")
+async def test_an_answer_by_passkey_to_a_canary_is_kept_and_checks_years_later():
+    bench = await passkey_bench()
+    bench.walk.limits = TESTED
+    await bench.issue("m-1", calls_max=100)
+    await bench.answer((await bench.refund(6_000)).approval, verdict="deny")
+    device = SoftPasskey(seed="bob")
+    await enrolled(bench, "bob", device)
+    canary = await canary_on(bench)
+    after = await answered(bench, canary, device)
+    assert (after.state, after.canary.ended) == ("void", "let_through")
+    assert faults_in(bench) == []
+    (told,) = bench.entries(Tag.CANARY_TOLD)
+    assert "assertion" in bench.opened(told["index"])[1]["token"]
 
 
 # --- how often -------------------------------------------------------------------------------------------------------

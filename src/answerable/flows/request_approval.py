@@ -117,6 +117,9 @@ async def ask_people(
     """A new question, recorded, kept and announced. canary: it is a test, which shows nowhere. Raises Unavailable."""
     approval = await _question(walk, verified, decision, at=at, noted=noted, preview=preview, canary=canary)
     mandate = verified.mandate
+    if canary is not None:
+        # What opens it is nowhere else: it is kept first, so that whatever the ledger has of it can be told.
+        walk.approvals.add(approval)
     # 1. The ledger says that people are asked. A crash after this line: the agent asks again, under a new id.
     sealing, principal = sealing_for(walk, verified.subject), pseudonym_of(walk, mandate.principal)
     under = decided_under(walk, mandate, decision.policy_set)
@@ -138,7 +141,8 @@ async def ask_people(
 
     _, left = await record_in_run(walk, mandate.id, entry)
     # 2. It waits; unless it was revoked or held meanwhile, by somebody who did not find it there to deny it.
-    walk.approvals.add(approval)
+    if canary is None:
+        walk.approvals.add(approval)
     judged, now = judged_now(walk, verified), walk.clock.now()
     hold = judged.hold(now)
     denied = replace(approval, state="denied", ended_by=hold.id if hold is not None else "")

@@ -94,10 +94,9 @@ async def asked_canary(walk: Walk, pattern: VerifiedRequest, now: UnixMillis) ->
         if decision.effect != "defer" or is_open is not None or not wanted:
             continue
         canary = Canary(nonce=walk.entropy.bytes(NONCE_BYTES), wrong=what, argument=argument)
-        asked = await ask_people(walk, verified, decision, at=facts.at, preview=preview, canary=canary)
-        if walk.canaries.waiting is not None:
-            walk.canaries.waiting.add(asked.id)
-        return asked
+        # They are looked for anew, also where this one is kept and could not be recorded.
+        walk.canaries.waiting = None
+        return await ask_people(walk, verified, decision, at=facts.at, preview=preview, canary=canary)
     return None
 
 
