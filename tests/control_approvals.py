@@ -30,3 +30,6 @@ async def use_approvals(client: Any, product: Product, world: World, mandate: st
     )
     answered = await client("answer_approval", {"token": token}, id=deferred.id)
     assert [one["by"] for one in answered["answers"]] == ["bela"]
+    refused = await client("review_glass", {"token": token}, status=403, id=deferred.id)
+    assert refused["code"] == "review.not_owed"
+    assert (await client("list_approvals", review="owed"))["items"] == []

@@ -17,6 +17,7 @@ from answerable.core.registry.policy_parts import FactorFact
 from answerable.core.registry.spec_capability import ARGUMENT_KEYS, RESOURCE_KEYS
 from answerable.core.registry.spec_classes import CLASS_KEYS
 from answerable.core.registry.spec_destination import ALLOWED_KEYS, DESTINATION_KEYS
+from answerable.core.registry.spec_duty import QUIET_KEYS, SHIFT_KEYS, STEP_KEYS
 from answerable.core.registry.spec_execute import EXECUTES_KEYS
 from answerable.core.registry.spec_issuer import RULE_KEYS
 from answerable.core.registry.spec_lease import LEASE_KEYS
@@ -33,7 +34,7 @@ from answerable.testing.samples import signing_key
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "registry.md").read_text()
 KEYS_OF_FILES = {"Principal": ("keyFile",), "Agent": ("keyFile",), "PolicySet": ("file",)}
-KEYS_OF_FILES |= {"Application": ("keyFile",), "Schedule": ("keyFile",)}
+KEYS_OF_FILES |= {"Application": ("keyFile",), "Schedule": ("keyFile",), "Workflow": ("keyFile",)}
 NESTED = {
     "resource": RESOURCE_KEYS,
     "arguments": ARGUMENT_KEYS,
@@ -56,6 +57,9 @@ NESTED = {
     "lease": LEASE_KEYS,
     "preview": PREVIEW_KEYS,
     "executes": EXECUTES_KEYS,
+    "shifts": SHIFT_KEYS,
+    "quietHours": QUIET_KEYS,
+    "escalation": STEP_KEYS,
 }
 
 pytestmark = pytest.mark.requirement("REG-05")

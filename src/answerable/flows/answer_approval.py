@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from answerable.core.approval.action_object import object_in
-from answerable.core.approval.approval import Answer, Approval, ApprovalId, answered
+from answerable.core.approval.approval import Answer, Approval, ApprovalId
+from answerable.core.approval.break_glass import GLASS, taken
 from answerable.core.approval.challenge import challenge
 from answerable.core.approval.passkey_answer import kept_answer
 from answerable.core.approval.strength import check_strength
 from answerable.core.approval.token import COMMENT_CHARS_MAX, verify_answer
 from answerable.core.containment.reach import reach_of
 from answerable.core.identity.passkey import unverified
-from answerable.core.identity.principal import AgentId
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.count_history import count_answered
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
+from answerable.flows.owed_reviews import tell_broken
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_revoked import signer_fault, signing_key_of
 from answerable.flows.revoke_authority import names_of_approval
 from answerable.flows.sign_in import check_passkey
+from answerable.flows.stand_in import agent_owners, in_place_of
 from answerable.flows.tell_canary import tell_canary
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.token import Verdict
     from answerable.core.identity.passkey import PasskeyAssertion
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.flows.walk import Walk
@@ -45,7 +47,7 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
     `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`; for a yes, `revoked.*` and
     `held.*` of who answers, and `held.*` of what waits), Unavailable.
     """
-    return await _one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token))
+    return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token))
 
 
 async def answer_by_passkey(
@@ -73,13 +75,13 @@ async def answer_by_passkey(
         nonce=nonce,
         assertion=assertion,
     )
-    return await _one_at_a_time(walk, approval_id, answer)
+    return await one_at_a_time(walk, approval_id, answer)
 
 
-async def _one_at_a_time(
+async def one_at_a_time(
     walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
 ) -> Approval:
-    """read: the answer, checked, with thumbprint and public JWK of what it is signed with."""
+    """Take in one answer at a time. read: it, checked, with thumbprint and public JWK of what it is signed with."""
     answering = walk.under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be written down, and only one would count.
@@ -103,7 +105,7 @@ def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> t
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    _take_nonce(walk, approval, signed.nonce, now)
+    take_nonce(walk, approval, signed.nonce, now)
     check_strength(walk.limits, approval, passkey=None)
     answer = Answer(
         by=signed.by,
@@ -131,9 +133,13 @@ def _by_passkey(
 ) -> tuple[Answer, str, str]:
     if len(comment) > COMMENT_CHARS_MAX:
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="approval.malformed")
-    _take_nonce(walk, approval, nonce, now)
+    take_nonce(walk, approval, nonce, now)
     signed = challenge(
-        nonce=nonce, action=approval.shown.digest, rendering=approval.card.digest, verdict=verdict
+        nonce=nonce,
+        action=approval.shown.digest,
+        rendering=approval.card.digest,
+        verdict=verdict,
+        reason=comment,
     )
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
@@ -207,15 +213,18 @@ def _found(walk: Walk, approval_id: ApprovalId) -> Approval:
 async def _recorded(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
 ) -> Approval:
-    if answer.verdict == "approve" and answer.by == schedule_owner(approval.principal, walk.registry.current):
+    place = in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
+    if place is not None:
+        answer = replace(answer, groups=(*answer.groups, place.group), in_place_of=place)
+    if answer.verdict != "deny" and answer.by == schedule_owner(approval.principal, walk.registry.current):
         raise Refused(
             "you answer for the schedule this action runs under: somebody else must approve it",
             code="approval.own_mandate",
         )
-    if answer.verdict == "approve":
+    if answer.verdict != "deny":
         _refuse_stopped(walk, approval, answer, key)
-    after = answered(approval, answer)
-    if answer.verdict == "approve" and answer.by in agent_owners(walk, approval):
+    after = taken(approval, answer, glass_ms=walk.limits.break_glass_ms)
+    if answer.verdict != "deny" and answer.by in agent_owners(walk, approval):
         raise Refused(
             "you own an agent that this action comes from: somebody else must approve it",
             code="approval.own_agent",
@@ -226,38 +235,39 @@ async def _recorded(
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))
     digest = asked.pseudonym(b"action", approval.action.digest)
+    in_place = pseudonym_of(walk, place.of) if place is not None else ""
 
     def entry(run: Run) -> Entry:
         return records.approval_answer(
-            after, answer, at=now, sealing=sealing, run=run, person=person, digest=digest, signer=signer
+            after,
+            answer,
+            at=now,
+            sealing=sealing,
+            run=run,
+            person=person,
+            digest=digest,
+            signer=signer,
+            in_place=in_place,
         )
 
     def placed(receipt: Receipt) -> None:
         count_answered(walk, after, at=now, index=receipt.index)
 
-    _, left = await record_in_run(walk, approval.mandate, entry, then=placed)
+    receipt, left = await record_in_run(walk, approval.mandate, entry, then=placed)
     # 2. It counts only on top of what was seen when it was checked.
     if not walk.approvals.replace(after, was=approval):
         raise Refused(
             "somebody else answered at the same moment: look again", code="approval.changed_meanwhile"
         )
+    if answer.verdict == GLASS:
+        tell_broken(walk, after, receipt.index)
     if left is not None:
         raise left
     return after
 
 
-def agent_owners(walk: Walk, approval: Approval) -> frozenset[str]:
-    """Who owns the agent that asks, or one that the task came by: none of them approves what it does."""
-    value = object_in(approval.shown)
-    chain = value["chain"]
-    names = [approval.agent, *(chain if isinstance(chain, list) else [])]
-    agents = walk.registry.current.agents
-    found = (agents.get(AgentId(str(name))) for name in names)
-    return frozenset(one.ownership.owner for one in found if one is not None and one.ownership.owner)
-
-
-def _take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> None:
-    """Raises Unverified (`approval.nonce`)."""
+def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> None:
+    """Use up what this approval was opened with. Raises Unverified (`approval.nonce`)."""
     if not walk.under_way.nonces.take(approval.id, nonce, now):
         raise Unverified(
             "the answer was made for another opening of this approval, too long ago, or has been given: open it again",

@@ -360,8 +360,8 @@ def _check_new_key(workloads: Workloads, key: PublicKey) -> None:
 
 
 def _registered_keys(current: RegistrySnapshot) -> set[str]:
-    agents = {key.thumbprint for agent in current.agents.values() for key in agent.keys}
-    return agents | {key.thumbprint for person in current.principals.values() for key in person.keys}
+    holders = (current.agents, current.workflows, current.principals)
+    return {key.thumbprint for every in holders for holder in every.values() for key in holder.keys}
 
 
 def _check_room(workloads: Workloads, agent: AgentId) -> None:

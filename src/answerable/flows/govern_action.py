@@ -46,14 +46,17 @@ from answerable.flows.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.refuse_revoked import judged_now, signer_fault, signing_key_of
 from answerable.flows.request_approval import request_approval
 from answerable.flows.spend_budget import accounts_of, require_left, reserve, spend_on, unreserve, with_rest
+from answerable.flows.stand_in import groups_still
 from answerable.flows.verify_lineage import admit_receivers
 from answerable.flows.verify_request import verify_request
 from answerable.flows.walk import OpenIntent
 from answerable.flows.watch_rules import watched
+from answerable.flows.workflows_standing import groups_of_workflow
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.approval.approval import Answer as PersonsAnswer
+    from answerable.core.approval.approval import Approval
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.entry import Entry, Receipt
@@ -168,15 +171,19 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
         registry_digest=walk.registry.current.digest,
         mandate_state=walk.mandates.state(mandate.id),
         mandate_calls_used=walk.mandates.calls_used(mandate.id),
-        approval=waiting.fact(partial(_groups_now, walk)) if waiting is not None and approved else None,
+        approval=waiting.fact(partial(_groups_now, walk, waiting))
+        if waiting is not None and approved
+        else None,
         budget=budget_left(accounts_of(walk, verified), walk.mandates.used, verified.resolved.capability),
         history=history_of(walk, verified, now),
         hold=hold.fact() if hold is not None else None,
     )
 
 
-def _groups_now(walk: Walk, answer: PersonsAnswer) -> tuple[str, ...]:
+def _groups_now(walk: Walk, approval: Approval, answer: PersonsAnswer) -> tuple[str, ...]:
     """The groups in which this answer still counts: none once the person or the key that signed it is gone or held."""
+    if answer.workflow:
+        return groups_of_workflow(walk, approval, answer)
     person = walk.registry.current.principals.get(answer.by)
     if person is None:
         return ()
@@ -185,7 +192,7 @@ def _groups_now(walk: Walk, answer: PersonsAnswer) -> tuple[str, ...]:
         key = passkey.key if passkey is not None and passkey.person == answer.by else ""
     else:
         key = signing_key_of(answer.token) if is_signed_by(answer.token, person.keys) else ""
-    return person.groups if key and signer_fault(walk, answer.by, key) is None else ()
+    return groups_still(walk, answer, person) if key and signer_fault(walk, answer.by, key) is None else ()
 
 
 async def log_intent(

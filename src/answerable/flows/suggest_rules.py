@@ -15,6 +15,7 @@ from answerable.core.approval.standing_rule import exception_from, with_exceptio
 from answerable.core.canonical import FrozenJSON, parse
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.opened import disclosures_of
+from answerable.core.ledger.oversight import WORKFLOW
 from answerable.core.ledger.oversight_told import FAST_MS
 from answerable.errors import AnswerableError, Malformed, shown
 from answerable.flows.tell_oversight import read_oversight
@@ -167,6 +168,10 @@ def _check_evidence(questions: Iterable[Question], missed: frozenset[str]) -> No
             raise _no("not all were approved")
         if one.failed:
             raise _no("something that ran after a yes failed")
+        if one.glass:
+            raise _no("somebody let one run without its approval")
+        if any(said.person.startswith(WORKFLOW) for said in one.said):
+            raise _no("a workflow approved some, which needs no rule to go on")
     fast = sum(any(said.at - one.at < FAST_MS for said in one.said) for one in questions)
     if fast:
         raise _no(

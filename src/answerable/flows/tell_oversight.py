@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.oversight import WORKFLOW
 from answerable.core.ledger.oversight_told import OversightFigures, oversight_figures
 from answerable.flows.simulate_policy import in_turns
 from answerable.flows.tell_figures import tell_figures
@@ -54,7 +55,7 @@ async def tell_oversight(
         at=now,
         since=since,
         figures=figures,
-        names={person: _name(walk, index) for person, index in figures.spoken.items()},
+        names={person: _name(walk, person, index) for person, index in figures.spoken.items()},
         entries=read.entries,
         size=walk.ledger.size,
         complete_from=read.complete_from,
@@ -75,8 +76,10 @@ async def read_oversight(walk: Walk, *, seconds_max: float = READ_SECONDS_MAX) -
         return read
 
 
-def _name(walk: Walk, index: int) -> str:
-    """As an answer of theirs has it; empty where it cannot be opened any more."""
+def _name(walk: Walk, person: str, index: int) -> str:
+    """As an answer of theirs has it; empty where it cannot be opened any more. A workflow's is no secret."""
+    if person.startswith(WORKFLOW):
+        return person
     stored = walk.ledger.entry(index)
     fields = payload_of(stored, leaf_of(stored), walk.subject_keys.find) or {}
     name = fields.get("person")

@@ -10,6 +10,7 @@ from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.approval.strength import ANY_FOR_ALL, Strength
+from answerable.core.approval.workflows import NO_HIGH_TIERS, Allowed
 from answerable.core.decision.history import History
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
@@ -19,6 +20,7 @@ from answerable.flows.approval_nonces import ApprovalNonces
 from answerable.flows.canary_desk import CanaryDesk
 from answerable.flows.delegations import Delegations
 from answerable.flows.drill_desk import DrillDesk
+from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.stop_rules import StopRules
@@ -83,7 +85,8 @@ class WalkLimits:
     upstream_ms_max: longest any upstream call may take; settling waits for the deadline plus this.
     approval_ttl_ms: how long people have. approvals_pending_per_agent_max: actions one agent may have waiting.
     preview_ms_max: how long people's card waits for what the action would do. signatures: how strong people's must be,
-    for each tier from 0.
+    for each tier from 0. workflows: whether any may answer, the same. break_glass_ms: how long an action may run after
+    somebody broke its glass. glass_review_ms: until when that is reviewed.
     canaries_per_day: questions to people a day that are tests, by chance; canaries_pending_max: at once.
     canary_tier_min: of actions they are made of. canary_groups: whom they test; all people where empty.
     recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
@@ -99,6 +102,9 @@ class WalkLimits:
     approvals_pending_per_agent_max: int = 20
     preview_ms_max: int = 5_000
     signatures: tuple[Strength, ...] = ANY_FOR_ALL
+    workflows: tuple[Allowed, ...] = NO_HIGH_TIERS
+    break_glass_ms: int = 300_000
+    glass_review_ms: int = 172_800_000
     canaries_per_day: int = 0
     canaries_pending_max: int = 1
     canary_tier_min: int = 1
@@ -227,6 +233,7 @@ class Walk:
     chains, by the digest of the last hop. The terms of none of these ever change.
     cuts: how much this process cut for a hold, where it placed it or cut anything. scans: of `scan_stop`, what was
     read of stops that somebody watches.
+    duties: who is told of what waits, and who stands in for whom.
     stop_rules: what they counted, and what they tripped that is not written down yet. tripped: `holds` itself, which it
     is put around, with what rules have tripped in it.
     holds: opened beside revocations. judged: under which names callers act and what of it was revoked or is held, as
@@ -290,6 +297,7 @@ class Walk:
     sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)
     admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)
     stop_rules: StopRules = field(default_factory=StopRules)
+    duties: DutyDesk = field(default_factory=DutyDesk)
     tripped: TrippedHolds = field(init=False)
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: tuple[int, int, RegistrySnapshot] | None = None

@@ -70,9 +70,19 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         )
     )
     tokens = _token_door(settings, product)
-    served = by_path(PREFIX, enrolment, Gateway(needs, limits))
+    served = _with_workflows(settings, product, by_path(PREFIX, enrolment, Gateway(needs, limits)))
     oauth = by_path("/oauth/", tokens, by_path("/.well-known/", tokens, served))
     return _with_events(settings, product, oauth)
+
+
+def _with_workflows(settings: Settings, product: Product, otherwise: Any) -> Any:
+    """The door for workflows that answer approvals, on the gateway's own sockets."""
+    from answerable.apps.workflow_door.application import workflow_app
+    from answerable.apps.workflow_door.needs import PREFIX, Needs
+    from answerable.wiring.serving import by_path
+
+    hosts = frozenset(settings.gateway.allowed_hosts)
+    return by_path(PREFIX, workflow_app(Needs(workloads=product.workloads, hosts=hosts)), otherwise)
 
 
 def _with_events(settings: Settings, product: Product, otherwise: Any) -> Any:

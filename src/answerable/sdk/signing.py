@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.approval.duty_delegation import DUTY_TYP
+from answerable.core.approval.review import REVIEW_TYP, review_claims
 from answerable.core.approval.token import APPROVAL_TYP, answer_claims
 from answerable.core.containment.lift import LIFT_TYP, lift_claims
 from answerable.core.containment.lift import Terms as LiftTerms
@@ -16,6 +18,8 @@ from answerable.core.registry.publication import PUBLICATION_TYP, step_claims
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
+    from answerable.core.approval.duty_delegation import DutyTerms
+    from answerable.core.approval.review import Judgement
     from answerable.core.approval.token import Verdict
     from answerable.core.containment.hold import Hold
     from answerable.core.identity.keys import SigningKey
@@ -54,6 +58,30 @@ def signed_answer(
     return signed_statement(claims, typ=APPROVAL_TYP, key=key)
 
 
+def signed_review(
+    *,
+    approval: str,
+    action: str,
+    answer: str,
+    by: PrincipalId,
+    verdict: Judgement,
+    comment: str,
+    audience: str,
+    at: UnixMillis,
+    key: SigningKey,
+) -> str:
+    """The review of a broken glass (`typ` answerable-review+jwt).
+
+    approval: its id. action, answer: the hashes of what ran, and of what was signed to let it, hex. at: now, Unix
+    milliseconds. Raises Malformed (`statement.size`, `json.*`).
+    """
+    claims = review_claims(
+        approval=approval, action=action, answer=answer, by=by, verdict=verdict, comment=comment,
+        audience=audience, at=at,
+    )  # fmt: skip
+    return signed_statement(claims, typ=REVIEW_TYP, key=key)
+
+
 def signed_step(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis, key: SigningKey) -> str:
     """The token of a step of publishing policy sets (`typ` answerable-policy+jwt). at: now, Unix milliseconds.
 
@@ -71,3 +99,11 @@ def signed_lift(
     """
     terms = LiftTerms(hold=hold.id, digest=hold.digest, reason=reason)
     return signed_statement(lift_claims(terms, by=by, audience=audience, at=at), typ=LIFT_TYP, key=key)
+
+
+def signed_duty(terms: DutyTerms, *, key: SigningKey) -> str:
+    """The token (`typ` answerable-duty+jwt) by which a person lets another one stand in for them.
+
+    Raises Malformed (`statement.size`, `json.*`).
+    """
+    return signed_statement(terms.claims(), typ=DUTY_TYP, key=key)

@@ -10,7 +10,8 @@ from answerable.verify.leaf_types import Digest, Leaf
 
 
 class CanaryToldLeaf(Leaf):
-    """Tag 42. person: pseudonym of who answered it; absent where nobody did."""
+    """Tag 42. person: pseudonym of who answered it, or who answers for the workflow that did; absent, as the verdict,
+    where nobody did."""
 
     approval: str
     agent: str
@@ -21,3 +22,5 @@ class CanaryToldLeaf(Leaf):
     nonce: Digest
     wrong: Annotated[str, Meta(pattern=r"^(?:recipient|amount)\Z")]
     person: str | UnsetType = UNSET
+    verdict: str | UnsetType = UNSET
+    workflow: str | UnsetType = UNSET

@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from answerable.core.ledger.tags import Tag
 from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.drill_shapes import DrillLeaf
+from answerable.verify.duty_shapes import AnsweredFor, DutyLeaf, EscalatedLeaf
 from answerable.verify.leaf_types import (
     Amounts,
     Compared,
@@ -23,6 +24,7 @@ from answerable.verify.leaf_types import (
 )
 from answerable.verify.lease_shapes import LeaseLeaf
 from answerable.verify.passkey_shapes import PasskeyLeaf, PasskeyRemovedLeaf
+from answerable.verify.review_shapes import GlassReviewedLeaf
 from answerable.verify.stop_shapes import (
     ContainmentReportLeaf,
     HoldLiftedLeaf,
@@ -189,14 +191,17 @@ class ApprovalLeaf(Leaf):
 
 
 class AnswerLeaf(Leaf):
-    """Tag 8."""
+    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`."""
 
     approval: str
     person: str
     verdict: str
     digest: Digest | UnsetType = UNSET
+    duty: AnsweredFor | UnsetType = UNSET
+    duty_ref: Reference | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     state: str | UnsetType = UNSET
+    workflow: str | UnsetType = UNSET
 
 
 class MandateLeaf(Leaf):
@@ -384,5 +389,8 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.LEASE: LeaseLeaf,
     Tag.PASSKEY: PasskeyLeaf,
     Tag.PASSKEY_REMOVED: PasskeyRemovedLeaf,
+    Tag.GLASS_REVIEWED: GlassReviewedLeaf,
+    Tag.APPROVAL_ESCALATED: EscalatedLeaf,
+    Tag.DUTY: DutyLeaf,
     Tag.CANARY_TOLD: CanaryToldLeaf,
 }

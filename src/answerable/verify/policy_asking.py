@@ -38,7 +38,7 @@ ONCE_MAX: Final = 8_192
 POLICIES_MAX: Final = 20_000
 GROUP_POLICIES: Final = 25
 """Read at once, for Cedar lets nothing else of this process go on while it reads."""
-_ANNOTATIONS: Final = frozenset({"id", "reason", "internal", "approve", "oblige"})
+_ANNOTATIONS: Final = frozenset({"id", "reason", "internal", "approve", "oblige", "break_glass"})
 _APPROVE: Final = re.compile(r"([a-z0-9._-]{1,63}(?:\|[a-z0-9._-]{1,63}){0,3}):([1-9])")
 _CONTEXT: Final = {"Var": "context"}
 _ENCODER: Final = msgspec.json.Encoder()
@@ -360,6 +360,7 @@ def _note(name: str, ast: Mapping[str, Any]) -> PolicyNote:
         approve=approve,
         oblige=obligations_in(said["oblige"] or "") if "oblige" in said else (),
         internal=said.get("internal") or "",
+        break_glass=said.get("break_glass") or "",
     )
 
 

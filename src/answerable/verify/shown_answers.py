@@ -4,6 +4,8 @@ Laws:
 - an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it;
 - it is over the object and the card of the entry that asked, and says what its own entry says;
 - the card is the one that the template makes of the object;
+- the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
+- who answers for another one does so by a delegation of duty, as `shown_duties` says;
 - what an intent that used the approval asked for is what the object says.
 
 What is not shown cannot be compared, and is counted. Whose key it is, the registry's entries and those of passkeys say.
@@ -24,10 +26,15 @@ from answerable.core.approval.token import APPROVAL_TYP, STEP
 from answerable.core.canonical import FrozenJSON, parse
 from answerable.core.identity.compact_jws import verified_claims
 from answerable.core.identity.keys import public_key
+from answerable.core.identity.principal import workflow_of
+from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unverified
 from answerable.verify.canary_shapes import CanaryToldLeaf
+from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault
-from answerable.verify.leaf_shapes import AnswerLeaf, ApprovalLeaf, IntentLeaf
+from answerable.verify.leaf_shapes import AnswerLeaf, ApprovalLeaf, ChangeLeaf, IntentLeaf
+from answerable.verify.shown_duties import ShownDuties
+from answerable.verify.shown_workflows import ShownWorkflows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -49,6 +56,7 @@ class _Said:
     action: str
     rendering: str
     verdict: str
+    issuer: str = ""
 
 
 class ShownAnswers:
@@ -60,6 +68,8 @@ class ShownAnswers:
         self._said: list[tuple[int, str, str, _Said]] = []
         self._ran: list[tuple[int, str, dict[str, JSONValue]]] = []
         self._found: list[tuple[int, Fault]] = []
+        self._workflows = ShownWorkflows()
+        self._duties = ShownDuties()
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
@@ -67,11 +77,15 @@ class ShownAnswers:
         try:
             if isinstance(leaf, ApprovalLeaf):
                 self._take_asked(leaf, fields)
+            elif isinstance(leaf, DutyLeaf):
+                self._duties.take(index, leaf, fields)
             elif isinstance(leaf, AnswerLeaf):
-                self._take_answer(index, leaf.approval, leaf.verdict, fields)
+                self._duties.answered(index, leaf)
+                self._take_answer(index, leaf, leaf.verdict, fields)
             elif isinstance(leaf, CanaryToldLeaf):
-                verdict = "deny" if leaf.ended == "caught" else "approve"
-                self._take_answer(index, leaf.approval, verdict, fields)
+                self._take_answer(index, leaf, "" if leaf.verdict is UNSET else leaf.verdict, fields)
+            elif isinstance(leaf, ChangeLeaf) and leaf.tag == Tag.REGISTRY_CHANGE:
+                self._workflows.take_change(fields)
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
                 self._take_intent(index, leaf.approval, fields)
         except (AnswerableError, msgspec.DecodeError) as fault:
@@ -80,6 +94,8 @@ class ShownAnswers:
     def faults(self) -> Iterator[tuple[int, Fault]]:
         """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
         yield from self._found
+        yield from self._duties.faults()
+        self.unread += self._duties.unread
         for index, approval, verdict, said in self._said:
             if said.approval != approval or said.verdict != verdict:
                 yield index, Fault("approval.answer", "the answer says something else than its entry")
@@ -110,7 +126,9 @@ class ShownAnswers:
             raise Unverified("the card is not one of this object", code="approval.rendering", step=STEP)
         self._asked[leaf.approval] = (shown, card)
 
-    def _take_answer(self, index: int, approval: str, verdict: str, fields: Mapping[str, bytes]) -> None:
+    def _take_answer(
+        self, index: int, leaf: AnswerLeaf | CanaryToldLeaf, verdict: str, fields: Mapping[str, bytes]
+    ) -> None:
         if "token" not in fields:
             return
         token = msgspec.json.decode(fields["token"], type=str)
@@ -124,11 +142,34 @@ class ShownAnswers:
                 verdict=kept.verdict,
             )
         elif "signer" in fields:
-            said = _signed_by_key(token, msgspec.json.decode(fields["signer"], type=str))
+            signer = msgspec.json.decode(fields["signer"], type=str)
+            said = _signed_by_key(token, signer)
+            self._check_workflow(index, leaf, said.issuer, signer, fields)
         else:
             self.unread += 1
             return
-        self._said.append((index, approval, verdict, said))
+        self._said.append((index, leaf.approval, verdict, said))
+
+    def _check_workflow(
+        self,
+        index: int,
+        leaf: AnswerLeaf | CanaryToldLeaf,
+        issuer: str,
+        signer: str,
+        fields: Mapping[str, bytes],
+    ) -> None:
+        name = "" if leaf.workflow is UNSET else leaf.workflow
+        if (workflow_of(issuer) or "") != name:
+            self._found.append(
+                (index, Fault("approval.workflow", "it is signed as somebody else than its entry says"))
+            )
+        elif name and (not self._workflows.is_told(name) or "person_name" not in fields):
+            self.unread += 1
+        elif name:
+            person = msgspec.json.decode(fields["person_name"], type=str)
+            fault = self._workflows.fault(name, signer, person)
+            if fault is not None:
+                self._found.append((index, fault))
 
     def _take_intent(self, index: int, approval: str, fields: Mapping[str, bytes]) -> None:
         if "request" not in fields:
@@ -151,7 +192,7 @@ def _signed_by_key(token: str, jwk: str) -> _Said:
         keys_of=lambda _: (key,),
     )
     told = {name: str(claims.get(name)) for name in ("approval", "action", "rendering", "verdict")}
-    return _Said(audience=str(claims.get("aud")), **told)
+    return _Said(audience=str(claims.get("aud")), issuer=str(claims.get("iss")), **told)
 
 
 def _envelope(shown: FrozenJSON) -> dict[str, JSONValue]:

@@ -171,6 +171,9 @@ def registered_in(documents: Sequence[JSONValue], snapshot: RegistrySnapshot) ->
     people = snapshot.principals.values()
     told = Counter(group for person in people for group in person.groups)
     members = Counter(group for person in people if person.keys for group in person.groups)
+    workflows = [one for one in snapshot.workflows.values() if one.keys and one.attestation]
+    # Workflows of one owner count once.
+    members.update(group for group, _ in {(g, one.ownership.owner) for one in workflows for g in one.groups})
     nouns = [found.noun for found in shapes.nouns]
     schedules = {f"{SCHEDULE_PREFIX}{name}" for name in names.get("Schedule", ())}
     return Registered(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.prepared import BYTES_MAX
 from answerable.core.approval.strength import ANY_FOR_ALL, STRENGTHS
+from answerable.core.approval.workflows import ALLOWED, NO_HIGH_TIERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +30,25 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         "list of four",
         None,
         None,
+    ),
+    "workflows": (
+        "whether workflows may answer for actions of tier 0, 1, 2 and 3, where policy asks a group of theirs: "
+        "`allowed` or `refused`",
+        "list of four",
+        None,
+        None,
+    ),
+    "break_glass_ms": (
+        "how long an action may run after somebody let it run without its approval",
+        "milliseconds",
+        1_000,
+        3_600_000,
+    ),
+    "glass_review_ms": (
+        "how long another person has to review that; past it, it is told as overdue",
+        "milliseconds",
+        60_000,
+        2_592_000_000,
     ),
     "canaries_per_day": (
         "questions to people a day that are tests, asked by chance while they are asked real ones; 0 for none",
@@ -80,3 +100,8 @@ def walk_faults(walk: WalkLimits) -> Iterator[tuple[str, str]]:
     if len(walk.signatures) != len(ANY_FOR_ALL) or not set(walk.signatures) <= set(STRENGTHS):
         listed = ", ".join(f"`{one}`" for one in STRENGTHS)
         yield "walk.signatures", f"expected one of {listed} for each of the {len(ANY_FOR_ALL)} tiers"
+    if len(walk.workflows) != len(NO_HIGH_TIERS) or not set(walk.workflows) <= set(ALLOWED):
+        yield (
+            "walk.workflows",
+            f"expected `allowed` or `refused` for each of the {len(NO_HIGH_TIERS)} tiers",
+        )

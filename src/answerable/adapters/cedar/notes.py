@@ -24,12 +24,13 @@ if TYPE_CHECKING:
 
 REASON_CHARS_MAX: Final = 300
 APPROVERS_MAX: Final = 9
-ANNOTATIONS: Final = ("id", "reason", "internal", "approve", "oblige")
+ANNOTATIONS: Final = ("id", "reason", "internal", "approve", "oblige", "break_glass")
 
 GROUPS_MAX: Final = 4
 """Of which any will do, in one `@approve`."""
 _GROUP: Final = r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?"
 _APPROVE: Final = re.compile(rf"({_GROUP}(?:\|{_GROUP}){{0,{GROUPS_MAX - 1}}}):([1-{APPROVERS_MAX}])")
+_BREAK_GLASS: Final = re.compile(rf"{_GROUP}(?:\|{_GROUP}){{0,{GROUPS_MAX - 1}}}")
 _NUMBERS: Final[frozenset[ArgumentType]] = frozenset({"integer", "minor_units"})
 _TEXTS: Final[frozenset[ArgumentType]] = frozenset({"string", "decimal"})
 
@@ -58,7 +59,7 @@ def note_of(name: str, ast: Mapping[str, object]) -> tuple[PolicyNote, list[str]
             )
     faults += [
         f"policy {shown(name)}: `@{key}` stands on a forbid only, for it says what may lift it"
-        for key in ("approve", "oblige")
+        for key in ("approve", "oblige", "break_glass")
         if key in annotations and not forbids
     ]
     approve: Requirement | None = None
@@ -77,7 +78,21 @@ def note_of(name: str, ast: Mapping[str, object]) -> tuple[PolicyNote, list[str]
             oblige = obligations_in(annotations["oblige"] or "")
         except Malformed as fault:
             faults.append(f"policy {shown(name)}: `@oblige`: {fault.message}")
-    note = PolicyNote(reason=texts["reason"], approve=approve, oblige=oblige, internal=texts["internal"])
+    glass = annotations.get("break_glass") or ""
+    if "break_glass" in annotations and not _BREAK_GLASS.fullmatch(glass):
+        faults.append(
+            f"policy {shown(name)}: `@break_glass` must be a group, such as `on-call`, or up to {GROUPS_MAX} joined by "
+            "bars: who may let the action run without the approval, and owes a review then"
+        )
+    elif glass and approve is None:
+        faults.append(f"policy {shown(name)}: `@break_glass` goes with an `@approve`, which it stands in for")
+    note = PolicyNote(
+        reason=texts["reason"],
+        approve=approve,
+        oblige=oblige,
+        internal=texts["internal"],
+        break_glass=glass,
+    )
     return note, faults
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from answerable.core.decision.facts import OR
 from answerable.core.decision.obligation import duties_of
 from answerable.core.registry.look_alike import meant
 from answerable.core.registry.policy_fault import PolicyFault
@@ -53,7 +54,13 @@ def check_groups(
         need = rule.policy.note.approve
         if need is None:
             continue
-        asked.update(need.groups)
+        glass = tuple(one for one in rule.policy.note.break_glass.split(OR) if one)
+        asked.update(need.groups, glass)
+        for one in glass:
+            if one not in names:
+                faults.append(
+                    _undeclared(rule, f"lets group {shown(one)} break the glass", one, one, declared)
+                )
         have = sum(registered.members.get(one, 0) for one in need.groups)
         undeclared = [one for one in need.groups if one not in names]
         for one in undeclared:

@@ -84,7 +84,7 @@ class _Reader:
             del spec["file"]
             origin.lines["/spec/policies"] = origin.line_of("/spec/file")
             spec["policies"] = "" if text is None else text.decode("utf-8")
-        elif kind in ("Principal", "Agent", "Application", "Schedule") and isinstance(
+        elif kind in ("Principal", "Agent", "Application", "Schedule", "Workflow") and isinstance(
             name := spec.get("keyFile"), str
         ):
             self._take_key_file(spec, name, directory, origin)

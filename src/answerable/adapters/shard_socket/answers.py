@@ -46,7 +46,7 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     by: str
     groups: tuple[str, ...]
-    verdict: Literal["approve", "deny"]
+    verdict: Literal["approve", "deny", "break_glass"]
     comment: str
     at: int
     token: str

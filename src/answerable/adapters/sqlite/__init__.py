@@ -7,6 +7,7 @@ from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
 from answerable.adapters.sqlite.citations import SqliteCitationRegister
 from answerable.adapters.sqlite.drills import SqliteDrillRegister
+from answerable.adapters.sqlite.duties import SqliteDutyRegister
 from answerable.adapters.sqlite.events import SqliteEventRegister
 from answerable.adapters.sqlite.figures import SqliteFiguresRegister
 from answerable.adapters.sqlite.history import SqliteHistoryRegister
@@ -32,6 +33,7 @@ __all__ = [
     "SqliteAuthorityRegister",
     "SqliteCitationRegister",
     "SqliteDrillRegister",
+    "SqliteDutyRegister",
     "SqliteEventRegister",
     "SqliteFiguresRegister",
     "SqliteHistoryRegister",

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import msgspec
 
-from answerable.core.approval.approval import NOTHING_SHOWN, Answer, Approval, ApprovalId, ApprovalState
+from answerable.core.approval.approval import (
+    NOTHING_SHOWN,
+    Answer,
+    Approval,
+    ApprovalId,
+    ApprovalState,
+    Review,
+)
 from answerable.core.approval.canary import Canary
+from answerable.core.approval.in_place_of import InPlaceOf
 from answerable.core.canonical import FrozenJSON, encode
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -22,7 +31,18 @@ if TYPE_CHECKING:
 class _AnswerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     by: str
     groups: list[str]
-    verdict: Literal["approve", "deny"]
+    verdict: Literal["approve", "deny", "break_glass"]
+    comment: str
+    at: int
+    token: str
+    credential: str = ""
+    workflow: str = ""
+    in_place_of: dict[str, str | int] | None = None
+
+
+class _ReviewRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    by: str
+    verdict: Literal["justified", "unjustified"]
     comment: str
     at: int
     token: str
@@ -56,6 +76,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     card: str = ""
     void_because: list[str] = []
     claimed: str = ""
+    review: _ReviewRow | None = None
     canary: _CanaryRow | None = None
 
 
@@ -81,6 +102,7 @@ def body_of(approval: Approval) -> bytes:
         **({"card": approval.card.bytes.decode()} if approval.card != NOTHING_SHOWN else {}),
         **({"void_because": list(approval.void_because)} if approval.void_because else {}),
         **({"claimed": approval.claimed} if approval.claimed else {}),
+        **({"review": _review_row(approval.review)} if approval.review is not None else {}),
         **({"canary": _canary_row(approval.canary)} if approval.canary is not None else {}),
     }
     return encode(row)
@@ -117,6 +139,7 @@ def from_body(body: bytes, *, state: str) -> Approval:
         card=_frozen(row.card),
         void_because=tuple(row.void_because),
         claimed=row.claimed,
+        review=_review(row.review) if row.review is not None else None,
         canary=_canary(row.canary) if row.canary is not None else None,
     )
 
@@ -141,6 +164,8 @@ def _frozen(text: str) -> FrozenJSON:
 def _answer_row(answer: Answer) -> JSONValue:
     return {
         **({"credential": answer.credential} if answer.credential else {}),
+        **({"workflow": answer.workflow} if answer.workflow else {}),
+        **({"in_place_of": {**asdict(answer.in_place_of)}} if answer.in_place_of else {}),
         "by": answer.by,
         "groups": list(answer.groups),
         "verdict": answer.verdict,
@@ -148,6 +173,28 @@ def _answer_row(answer: Answer) -> JSONValue:
         "at": answer.at,
         "token": answer.token,
     }
+
+
+def _review_row(review: Review) -> JSONValue:
+    return {
+        "by": review.by,
+        "verdict": review.verdict,
+        "comment": review.comment,
+        "at": review.at,
+        "token": review.token,
+        **({"credential": review.credential} if review.credential else {}),
+    }
+
+
+def _review(row: _ReviewRow) -> Review:
+    return Review(
+        by=PrincipalId(row.by),
+        verdict=row.verdict,
+        comment=row.comment,
+        at=UnixMillis(row.at),
+        token=row.token,
+        credential=row.credential,
+    )
 
 
 def _answer(row: _AnswerRow) -> Answer:
@@ -159,4 +206,15 @@ def _answer(row: _AnswerRow) -> Answer:
         at=UnixMillis(row.at),
         token=row.token,
         credential=row.credential,
+        workflow=row.workflow,
+        in_place_of=_in_place_of(row.in_place_of) if row.in_place_of is not None else None,
     )
+
+
+def _in_place_of(row: dict[str, str | int]) -> InPlaceOf:
+    try:
+        return msgspec.convert(row, InPlaceOf, strict=True)
+    except msgspec.ValidationError as error:
+        raise Malformed(
+            f"in whose place it is cannot be read: {error}".lower(), code="approval.row"
+        ) from None

@@ -249,5 +249,16 @@ MIGRATIONS: Final[Migrations] = (
         "CREATE INDEX prepared_of_agent ON prepared (agent, digest)",
         "CREATE INDEX prepared_expiry ON prepared (expires_at)",
     ),
+    (
+        """CREATE TABLE duty_marks (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, approval TEXT NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('view', 'told')), who TEXT NOT NULL, step INTEGER NOT NULL,
+            at INTEGER NOT NULL, UNIQUE (approval, kind, who, step)
+        ) STRICT""",
+        """CREATE TABLE duty_delegations (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body BLOB NOT NULL,
+            until INTEGER NOT NULL, ended_at INTEGER NOT NULL
+        ) STRICT""",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

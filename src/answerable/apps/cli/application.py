@@ -17,6 +17,7 @@ from answerable.apps.cli import (
     credentials,
     decisions,
     drills,
+    duties,
     evidence,
     holds,
     keys,
@@ -101,6 +102,7 @@ def command_line(offline: Offline) -> typer.Typer:
     streams.register(app)
     stop_rules.register(app)
     approvals.register(app)
+    duties.register(app)
     ledger.register(app)
     stats.register(app)
     evidence.register(app)

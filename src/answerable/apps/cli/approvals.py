@@ -12,20 +12,21 @@ import typer
 
 from answerable.apps.cli import approval_figures
 from answerable.apps.cli.command import PENDING, Shell, command
+from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, told_review
+from answerable.apps.cli.shown_whole import shown_whole
 from answerable.apps.cli.terminal import safe
-from answerable.errors import Refused, Unverified
+from answerable.errors import Refused
 
 if TYPE_CHECKING:
-    from typing import Literal
-
     from answerable.apps.cli.control import Answer
     from answerable.core.approval.approval import Approval
-    from answerable.core.canonical import FrozenJSON
+    from answerable.core.approval.token import Verdict
     from answerable.core.identity.principal import UnixMillis
 
 Id = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
 Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
 KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
+Reason = Annotated[str, typer.Option("--reason", help="Why it cannot wait, for who reviews it.")]
 Comment = Annotated[str, typer.Option("--comment", help="Why, for the record.")]
 State = Annotated[
     str, typer.Option(help="Only those that are pending, approved, denied, expired, used or void; or all.")
@@ -34,7 +35,11 @@ State = Annotated[
 Whole = Annotated[bool, typer.Option("--all", help="Also each member of what is signed, raw.")]
 
 _ALL: Final = "all"
-_QUESTIONS: Final = {"approve": "Approve exactly this?", "deny": "Deny this?"}
+_QUESTIONS: Final = {
+    "approve": "Approve exactly this?",
+    "deny": "Deny this?",
+    "break_glass": "Let exactly this run without its approval? Another person will review it.",
+}
 
 
 def register(app: typer.Typer) -> None:
@@ -44,12 +49,16 @@ def register(app: typer.Typer) -> None:
     command(group, "show", reads=True)(show)
     command(group, "approve", reads=True, asks=True)(approve)
     command(group, "deny", reads=True, asks=True)(deny)
+    command(group, "break-glass", reads=True, asks=True)(break_glass)
+    register_glass(group)
     approval_figures.register(group)
     app.add_typer(group, name="approval")
 
 
-def list_approvals(shell: Shell, state: State = "pending") -> int | None:
+def list_approvals(shell: Shell, state: State = "pending", reviews: Reviews = False) -> int | None:
     """Actions that wait for people, newest first."""
+    if reviews:
+        return list_reviews(shell)
     with shell.control() as control:
         items = list(control.every("/v1/approvals", **({} if state == _ALL else {"state": state})))
     if shell.terminal.as_json:
@@ -100,9 +109,15 @@ def deny(shell: Shell, id: Id, person: Person, key: KeyFile, comment: Comment = 
     return _answer(shell, id, person, key, comment, "deny")
 
 
-def _answer(
-    shell: Shell, id: str, person: str, key: Path, comment: str, verdict: Literal["approve", "deny"]
-) -> int | None:
+def break_glass(shell: Shell, id: Id, person: Person, key: KeyFile, reason: Reason) -> int | None:
+    """Sign that it runs without the approval it waits for, in an emergency.
+
+    Only whom the rule names by `@break_glass` may. Another person reviews it.
+    """
+    return _answer(shell, id, person, key, reason, "break_glass")
+
+
+def _answer(shell: Shell, id: str, person: str, key: Path, comment: str, verdict: Verdict) -> int | None:
     from answerable.apps.cli.control import segment
     from answerable.core.base64url import from_base64url_32
     from answerable.core.identity.principal import UnixMillis, principal_id
@@ -142,6 +157,11 @@ def _answer(
     elif after["state"] == "pending":
         yes = sum(one["verdict"] == "approve" for one in after["answers"])
         shell.terminal.say(f"answered: it asks for {_asked(after)}, {yes} said yes so far")
+    elif after["state"] == "approved" and verdict == "break_glass":
+        until, due = after["expires_at"], after["review"]["due_at"]
+        shell.terminal.say(
+            f"the agent may now run exactly this, once, until {until}; a review is due by {due}"
+        )
     elif after["state"] == "approved":
         shell.terminal.say("approved: the agent may now run exactly this, once")
     else:
@@ -179,29 +199,6 @@ def _approval(answer: Answer) -> Approval:
     )
 
 
-def shown_whole(answer: Answer) -> tuple[FrozenJSON, FrozenJSON]:
-    """The action object, which says what the action itself says, and the card, which is the one made of it here.
-
-    Raises Unverified (`cli.digest`).
-    """
-    from answerable.core.approval.action_object import object_in
-    from answerable.core.approval.card import is_card_of
-    from answerable.core.canonical import FrozenJSON
-
-    action = json.loads(answer["action"])
-    shown = FrozenJSON.from_canonical(str(answer["object"]).encode())
-    card = FrozenJSON.from_canonical(str(answer["card"]).encode())
-    value = object_in(shown)
-    said = {name: value[name] for name in ("arguments", "method", "server", "target")}
-    if said != action or value["txn"] != answer["id"] or not is_card_of(card, shown):
-        raise Unverified(
-            "what the server shows is not what it would run: sign nothing, and tell who runs it",
-            code="cli.digest",
-            step="digest",
-        )
-    return shown, card
-
-
 def _card(answer: Answer) -> dict[str, Any]:
     """The card as it will be shown; of an approval from before there were cards, what there is."""
     if answer["object"] == "{}":
@@ -237,6 +234,8 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
         [
             ("approval", approval["id"]),
             ("state", approval["state"]),
+            *([("may run without", approval["break_glass"])] if approval.get("break_glass") else []),
+            *([("review", told_review(approval["review"]))] if approval.get("review") else []),
             *([("void because", approval["void_because"])] if approval["void_because"] else []),
             *([("test", approval["test"])] if approval["test"] else []),
             ("because", approval["reasons"]),
@@ -257,7 +256,10 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
 
 def _said(answer: Answer) -> str:
     comment = f": {answer['comment']}" if answer["comment"] else ""
-    return f"{answer['by']} said {answer['verdict']} at {answer['at']}{comment}"
+    who = f"workflow {answer['workflow']} of {answer['by']}" if answer.get("workflow") else answer["by"]
+    place = f", for {answer['in_place_of']}," if answer["in_place_of"] else ""
+    said = "broke the glass" if answer["verdict"] == "break_glass" else f"said {answer['verdict']}"
+    return f"{who}{place} {said} at {answer['at']}{comment}"
 
 
 def _asked(approval: Answer) -> str:

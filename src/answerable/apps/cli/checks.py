@@ -46,6 +46,7 @@ def status(shell: Shell) -> int | None:
             ("open intents", found["open_intents"]),
             ("open mandates", found["mandates_open"]),
             ("pending approvals", found["approvals_pending"]),
+            *([("reviews owed", _owed(found))] if found["reviews_owed"] else []),
             ("policy set", found["policy_set"]),
             ("publishers", found["policy_publishers"] or ALONE),
             ("registry", found["registry"]),
@@ -56,6 +57,11 @@ def status(shell: Shell) -> int | None:
         ]
     )
     return None
+
+
+def _owed(status: dict[str, Any]) -> str:
+    overdue = f", {status['reviews_overdue']} of them OVERDUE" if status["reviews_overdue"] else ""
+    return f"{status['reviews_owed']} of broken glasses{overdue}"
 
 
 def _shard(found: dict[str, Any]) -> str:
@@ -182,6 +188,15 @@ def _secrets(control: Control) -> Iterator[Finding]:
 def _product(control: Control) -> Iterator[Finding]:
     status = control.get("/v1/status")
     yield Finding(name="ledger", state="ok", says=f"{status['origin']}, {status['entries']} entries")
+    if status["reviews_owed"]:
+        late = bool(status["reviews_overdue"])
+        advice = "another person: answerable approval list --reviews, answerable approval review ID"
+        yield Finding(
+            name="reviews",
+            state="fault" if late else "look at",
+            says=_owed(status),
+            advice=advice if late else "",
+        )
     check = control.get("/v1/registry/check")
     for one in check["inactive"]:
         says = f"{one['kind']} {one['name']} is not active: {'; '.join(one['reasons'])}"

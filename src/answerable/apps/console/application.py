@@ -14,10 +14,12 @@ from answerable.apps.console import (
     agent_pages,
     approval_pages,
     deciding_pages,
+    duty_pages,
     live_pages,
     overview_pages,
     passkey_pages,
     provider_pages,
+    review_pages,
     sign_in_pages,
 )
 from answerable.apps.console.desk import Asked, Console, endpoint
@@ -38,6 +40,7 @@ PAGES: Final[dict[str, Act]] = {
     "/": overview_pages.overview,
     "/approvals": approval_pages.approvals,
     "/approvals/{id}": approval_pages.approval,
+    "/duty": duty_pages.duty,
     "/agents": agent_pages.agents,
     "/agents/{name}": agent_pages.agent,
     "/holds/{id}": agent_pages.hold,
@@ -48,6 +51,7 @@ PAGES: Final[dict[str, Act]] = {
 }
 FORMS: Final[dict[str, Act]] = {
     "/stop": agent_pages.stop,
+    "/duty/end": duty_pages.end,
     "/passkeys/remove": passkey_pages.remove,
     "/sessions/end": passkey_pages.end_session,
     "/sign-out": sign_in_pages.sign_out,
@@ -55,6 +59,10 @@ FORMS: Final[dict[str, Act]] = {
 SCRIPTS: Final[dict[str, Act]] = {
     "/approvals/{id}/open": approval_pages.open_one,
     "/approvals/{id}/answer": approval_pages.answer,
+    "/approvals/{id}/review/open": review_pages.open_review,
+    "/approvals/{id}/review": review_pages.review,
+    "/duty/open": duty_pages.open_one,
+    "/duty/give": duty_pages.give,
     "/confirm/begin": sign_in_pages.begin_confirming,
     "/confirm/finish": sign_in_pages.finish_confirming,
 }

@@ -13,15 +13,21 @@ from starlette.responses import Response
 
 from answerable.apps.console.ceremonies import request_options
 from answerable.apps.console.desk import answer_json
+from answerable.apps.console.review_pages import review_shown
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId
+from answerable.core.approval.break_glass import GLASS, REASON_CHARS_MIN, may_break
 from answerable.core.approval.challenge import NONCE_BYTES, challenge
 from answerable.core.approval.token import COMMENT_CHARS_MAX
 from answerable.core.base64url import to_base64url
+from answerable.core.decision.facts import OR
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused, Unverified, shown
-from answerable.flows.answer_approval import agent_owners, answer_by_passkey, open_to_answer
+from answerable.flows.answer_approval import answer_by_passkey, open_to_answer
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.people_signing_in import desk_of
+from answerable.flows.route_approval import note_view
+from answerable.flows.stand_in import agent_owners, in_place_of
+from answerable.flows.tell_duty import route_of, routes_of
 
 if TYPE_CHECKING:
     from answerable.apps.console.desk import Asked
@@ -29,10 +35,13 @@ if TYPE_CHECKING:
     from answerable.core.approval.token import Verdict
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents import Principal
+    from answerable.flows.tell_duty import Route
     from answerable.flows.walk import Walk
 
 ITEMS_MAX: Final = 50
 """On one page; the rest by `after`, how many to leave out."""
+ROUTED_MAX: Final = 1_000
+"""Of those that wait, the riskiest and soonest to end, of which it is asked whose turn it is."""
 CRITICAL: Final = 3
 QUICK_REASONS: Final = (
     "not what the task is about",
@@ -59,7 +68,8 @@ async def approvals(asked: Asked) -> Response:
     ]
     if state == "pending":
         every.sort(key=lambda one: (-_tier(walk, one), one.expires_at))
-    rows = [_row(walk, one, person) for one in every[after : after + ITEMS_MAX]]
+    every, routes = _own_turn_first(walk, every, person, state)
+    rows = [_row(walk, one, person, routes.get(one.id)) for one in every[after : after + ITEMS_MAX]]
     more = after + ITEMS_MAX if after + ITEMS_MAX < len(every) else 0
     template = "approvals_part.html" if "part" in query else "approvals.html"
     return asked.page(
@@ -73,9 +83,13 @@ async def approval(asked: Asked) -> Response:
     found = _found(walk, asked.request.path_params["id"])
     state = found.state_at(walk.clock.now())
     query = asked.request.query_params
-    if "part" in query and state == "pending" and query.get("answers") == str(len(found.answers)):
+    known = (query.get("answers"), query.get("state", "pending")) == (str(len(found.answers)), state)
+    # Somebody may be writing there: what the page shows stays until there is something new.
+    if "part" in query and known and (state == "pending" or found.review is None):
         return Response(status_code=204)
     why_not, may_deny = hindrance(walk, found, person)
+    if "part" not in query:
+        await note_view(walk, found, person.name)
     return asked.page(
         "approval_part.html" if "part" in query else "approval.html",
         approval=found,
@@ -83,7 +97,11 @@ async def approval(asked: Asked) -> Response:
         card=json.loads(found.card.bytes),
         hindrance=why_not,
         may_deny=may_deny,
+        may_break=can_break(walk, found, person),
+        reason_chars_min=REASON_CHARS_MIN,
+        review=review_shown(walk, found, person),
         critical=_tier(walk, found) >= CRITICAL,
+        route=route_of(walk, found) if state == "pending" and walk.registry.current.duties else None,
         reasons=QUICK_REASONS,
         has_passkey=bool(desk_of(walk).register.of(person.name)),
     )
@@ -103,7 +121,13 @@ async def open_one(asked: Asked) -> Response:
     own = desk.register.of(person.name)
     if not own:
         raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
-    signed = challenge(nonce=nonce, action=found.shown.digest, rendering=found.card.digest, verdict=verdict)
+    signed = challenge(
+        nonce=nonce,
+        action=found.shown.digest,
+        rendering=found.card.digest,
+        verdict=verdict,
+        reason=_comment(body),
+    )
     return answer_json(
         {"nonce": to_base64url(nonce), "options": request_options(desk, signed, own), "ends": ends}
     )
@@ -113,15 +137,12 @@ async def answer(asked: Asked) -> Response:
     """Record what a passkey has signed."""
     body = await asked.members(signed_in=True)
     session, person = asked.who
-    comment = body.get("comment", "")
-    if not isinstance(comment, str) or len(comment) > COMMENT_CHARS_MAX:
-        raise Malformed(f"a comment is text of at most {COMMENT_CHARS_MAX} characters", code="request.body")
     after = await answer_by_passkey(
         asked.walk,
         asked.request.path_params["id"],
         person=person.name,
         verdict=_verdict(body),
-        comment=comment.strip(),
+        comment=_comment(body),
         nonce=octets_in(body, "nonce", NONCE_BYTES),
         assertion=assertion_in(body.get("assertion")),
     )
@@ -138,7 +159,8 @@ def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool
     if any(one.by == person.name for one in found.answers):
         return "you have answered it", False
     asked = {group for one in found.requirements for group in one.groups}
-    if not asked & set(person.groups):
+    place = in_place_of(walk, found, person.name, verdict="approve", now=walk.clock.now())
+    if not asked & set(person.groups) and place is None:
         return f"it asks {', '.join(sorted(asked))}, and you are in none of them", False
     if person.name in (found.principal, schedule_owner(found.principal, walk.registry.current)):
         return "you gave this task yourself: somebody else must approve it", True
@@ -147,7 +169,31 @@ def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool
     return "", True
 
 
-def _row(walk: Walk, one: Approval, person: Principal) -> dict[str, Any]:
+def can_break(walk: Walk, found: Approval, person: Principal) -> bool:
+    """Whether this person could let it run without its approval, as far as the page can tell."""
+    asked = may_break(found)
+    own = {found.principal, schedule_owner(found.principal, walk.registry.current)}
+    return (
+        bool(asked)
+        and all(set(one.split(OR)) & set(person.groups) for one in asked)
+        and person.name not in own | agent_owners(walk, found)
+    )
+
+
+def _own_turn_first(
+    walk: Walk, every: list[Approval], person: Principal, state: str
+) -> tuple[list[Approval], dict[str, Route]]:
+    """What waits, with what it is this person's turn to answer before the rest; and how far each is on its way. Where
+    no group has a duty it is everybody's turn, and nothing is asked."""
+    if state != "pending" or not walk.registry.current.duties:
+        return every, {}
+    first = every[:ROUTED_MAX]
+    routes = routes_of(walk, first)
+    first.sort(key=lambda one: person.name not in routes[one.id].turn)
+    return [*first, *every[ROUTED_MAX:]], routes
+
+
+def _row(walk: Walk, one: Approval, person: Principal, route: Route | None) -> dict[str, Any]:
     card = json.loads(one.card.bytes)
     return {
         "id": one.id,
@@ -159,7 +205,9 @@ def _row(walk: Walk, one: Approval, person: Principal) -> dict[str, Any]:
         "expires_at": one.expires_at,
         "asks": _asks(one),
         "answers": len(one.answers),
-        "mine": not hindrance(walk, one, person)[0],
+        "mine": not hindrance(walk, one, person)[0] or can_break(walk, one, person),
+        "turn": route is None or person.name in route.turn,
+        "next_at": route.next_at if route is not None else None,
     }
 
 
@@ -182,9 +230,16 @@ def _found(walk: Walk, name: str) -> Approval:
 
 def _verdict(body: dict[str, JSONValue]) -> Verdict:
     verdict = body.get("verdict")
-    if verdict not in ("approve", "deny"):
-        raise Malformed("`verdict` is `approve` or `deny`", code="request.body")
+    if verdict not in ("approve", "deny", GLASS):
+        raise Malformed(f"`verdict` is `approve`, `deny` or `{GLASS}`", code="request.body")
     return cast("Verdict", verdict)
+
+
+def _comment(body: dict[str, JSONValue]) -> str:
+    comment = body.get("comment", "")
+    if not isinstance(comment, str) or len(comment) > COMMENT_CHARS_MAX:
+        raise Malformed(f"a comment is text of at most {COMMENT_CHARS_MAX} characters", code="request.body")
+    return comment.strip()
 
 
 def _whole(text: str) -> int:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.apps.console.activity import recent_lines
+from answerable.apps.console.review_pages import owed_shown
 from answerable.core.containment.hold import described
 from answerable.errors import AnswerableError
+from answerable.flows.tell_duty import groups_uncovered
 from answerable.flows.tell_figures import tell_figures
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ async def overview(asked: Asked) -> Response:
         day=await _day(walk),
         ledger={"origin": walk.ledger.origin, "size": walk.ledger.size},
         holds=holds_in_force(walk),
+        reviews=owed_shown(walk),
+        uncovered=groups_uncovered(walk),
         lines=recent_lines(walk, lines_max=LINES_MAX),
         empty=not walk.registry.current.agents,
     )

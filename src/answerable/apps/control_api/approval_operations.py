@@ -6,26 +6,40 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from answerable.apps.control_api.call import instant, page_of
 from answerable.core.approval.approval import ApprovalId, ApprovalState
+from answerable.core.approval.break_glass import ReviewState, may_break, owed_review
 from answerable.core.approval.visible import visible
 from answerable.core.base64url import to_base64url
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.answer_approval import answer_approval, open_to_answer
+from answerable.flows.owed_reviews import reviews
+from answerable.flows.review_glass import review_glass
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
 
+REVIEWS: Final[tuple[str, ...]] = get_args(ReviewState)
 STATES: Final[tuple[str, ...]] = get_args(ApprovalState)
 
 
 async def list_approvals(call: Call) -> Answer:
-    """Newest first; with `state`, those that stand so now."""
+    """Newest first; with `state`, those that stand so now; with `review`, those whose broken glass is reviewed so."""
     state = call.query.get("state")
     if state is not None and state not in STATES:
         raise Malformed(
             f"state {shown(state)} is not known: use one of {', '.join(STATES)}", code="request.query"
         )
     now = call.walk.clock.now()
+    review = call.query.get("review")
+    if review is not None:
+        if review not in REVIEWS:
+            raise Malformed(
+                f"review {shown(review)} is not known: use one of {', '.join(REVIEWS)}", code="request.query"
+            )
+        known = reviews(call.walk, open_only=review != "done")
+        found = [one.approval for one in known if one.state(now) == review]
+        return page_of(call, found, name=lambda one: one.id, render=lambda one: _approval(call, one))
     every = call.walk.approvals.all(pending_only=state == "pending", now=now)
     wanted = (one for one in every if state in (None, one.state_at(now)))
     return page_of(call, wanted, name=lambda one: one.id, render=lambda one: _approval(call, one))
@@ -56,6 +70,28 @@ async def give_answer(call: Call) -> Answer:
     return _approval(call, await answer_approval(call.walk, call.path["id"], token))
 
 
+async def give_review(call: Call) -> Answer:
+    """Record a person's signed review of a broken glass."""
+    token = call.members("token").text("token")
+    return _approval(call, await review_glass(call.walk, call.path["id"], token))
+
+
+def _review(call: Call, approval: Approval) -> JSONValue:
+    owed = owed_review(approval, review_ms=call.walk.limits.glass_review_ms)
+    if owed is None:
+        return None
+    given = approval.review
+    return {
+        "state": owed.state(call.walk.clock.now()),
+        "due_at": instant(owed.due_at),
+        "by": given.by if given else "",
+        "verdict": given.verdict if given else "",
+        "comment": given.comment if given else "",
+        "at": instant(given.at) if given else None,
+        "token": given.token if given else "",
+    }
+
+
 def _approval(call: Call, approval: Approval) -> Answer:
     mandate = call.walk.mandates.find(approval.mandate)
     return {
@@ -79,7 +115,9 @@ def _approval(call: Call, approval: Approval) -> Answer:
         "answers": [
             {
                 "by": answer.by,
+                "workflow": answer.workflow,
                 "groups": list(answer.groups),
+                "in_place_of": answer.in_place_of.of if answer.in_place_of is not None else "",
                 "verdict": answer.verdict,
                 "comment": answer.comment,
                 "at": instant(answer.at),
@@ -87,6 +125,8 @@ def _approval(call: Call, approval: Approval) -> Answer:
             }
             for answer in approval.answers
         ],
+        "break_glass": list(may_break(approval)),
+        "review": _review(call, approval),
         "created_at": instant(approval.created_at),
         "expires_at": instant(approval.expires_at),
         "audience": call.walk.ledger.origin,

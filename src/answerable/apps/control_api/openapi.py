@@ -9,6 +9,7 @@ from answerable import __version__
 from answerable.apps.control_api import (
     agent_operations,
     drill_operations,
+    duty_operations,
     event_operations,
     hold_operations,
     inventory_operations,
@@ -50,6 +51,7 @@ SCHEMAS: Final[dict[str, Schema]] = {
     **COMPONENTS,
     **agent_operations.COMPONENTS,
     **drill_operations.COMPONENTS,
+    **duty_operations.COMPONENTS,
     **lease_operations.COMPONENTS,
     **lease_use_operations.COMPONENTS,
     **hold_operations.COMPONENTS,

@@ -9,6 +9,7 @@ from answerable.apps.control_api import (
     approval_operations,
     decision_operations,
     drill_operations,
+    duty_operations,
     event_operations,
     evidence_operations,
     hold_operations,
@@ -37,7 +38,10 @@ from answerable.core.registry.parse import KINDS
 
 _KIND: Final = (("kind", choice(*KINDS), "only documents of this kind"),)
 _MANDATE_STATE: Final = (("state", choice(*mandate_operations.STATES), "only mandates that stand so now"),)
-_APPROVAL_STATE: Final = (("state", choice(*approval_operations.STATES), "only approvals that stand so now"),)
+_APPROVALS: Final = (
+    ("state", choice(*approval_operations.STATES), "only approvals that stand so now"),
+    ("review", choice(*approval_operations.REVIEWS), "only those whose glass was broken and is reviewed so"),
+)
 _MADE_OF: Final = (
     ("manifest", DIGEST, "under this manifest"),
     ("prompt", TEXT, "under manifests that say this prompt: its digest"),
@@ -202,7 +206,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         summary="Actions that wait or waited for people, newest first",
         answer="Approval",
         page=True,
-        query=_APPROVAL_STATE,
+        query=_APPROVALS,
         run=approval_operations.list_approvals,
     ),
     Operation(
@@ -230,6 +234,15 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         body="Token",
         answer="Approval",
         run=approval_operations.give_answer,
+    ),
+    Operation(
+        id="review_glass",
+        method="POST",
+        path="/v1/approvals/{id}/review",
+        summary="Record a person's signed review of a broken glass",
+        body="Token",
+        answer="Approval",
+        run=approval_operations.give_review,
     ),
     Operation(
         id="show_timeline",
@@ -286,6 +299,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     *decision_operations.OPERATIONS,
     *agent_operations.OPERATIONS,
     *drill_operations.OPERATIONS,
+    *duty_operations.OPERATIONS,
     *lease_operations.OPERATIONS,
     *lease_use_operations.OPERATIONS,
     *hold_operations.OPERATIONS,

@@ -84,6 +84,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "entries": COUNT,
             "open_intents": COUNT,
             "approvals_pending": COUNT,
+            "reviews_owed": COUNT,
+            "reviews_overdue": COUNT,
             "mandates_open": COUNT,
             "policy_set": TEXT,
             "policy_publishers": TEXT,
@@ -263,10 +265,32 @@ COMPONENTS: Final[dict[str, Schema]] = {
                 record(
                     {
                         "by": TEXT,
+                        "workflow": {**TEXT, "description": "of theirs that answered; empty for themselves"},
                         "groups": TEXTS,
-                        "verdict": choice("approve", "deny"),
+                        "in_place_of": {
+                            "type": "string",
+                            "description": "who is stood in for; empty for nobody",
+                        },
+                        "verdict": choice("approve", "deny", "break_glass"),
                         "comment": TEXT,
                         "at": INSTANT,
+                        "token": TEXT,
+                    }
+                )
+            ),
+            "break_glass": {
+                **TEXTS,
+                "description": "who may let it run alone: one of the groups, joined by bars, of each; empty for nobody",
+            },
+            "review": nullable(
+                record(
+                    {
+                        "state": choice("owed", "overdue", "done"),
+                        "due_at": INSTANT,
+                        "by": TEXT,
+                        "verdict": TEXT,
+                        "comment": TEXT,
+                        "at": nullable(INSTANT),
                         "token": TEXT,
                     }
                 )

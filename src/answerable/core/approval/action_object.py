@@ -27,7 +27,7 @@ ACTION_TYP: Final = "answerable-action"
 VERSION: Final = 1
 _MOVING: Final = frozenset({"txn", "not_before", "expires_at", "policy_set", "noted"})
 """Members that differ between two times that the same is asked."""
-_DECIDED: Final = frozenset({"rules", "requirements", "obligations"})
+_DECIDED: Final = frozenset({"rules", "requirements", "obligations", "break_glass"})
 """Members that the decision of now says anew, and the rules of it are held against those that were shown."""
 
 
@@ -103,6 +103,7 @@ def _bound(verified: VerifiedRequest, decision: Decision, amounts: Mapping[str, 
         "agent": verified.caller.agent,
         "amounts": {**amounts},
         "arguments": request.arguments,
+        **({"break_glass": [*decision.break_glass]} if decision.break_glass else {}),
         "capability": capability.name,
         "chain": [hop.agent for hop in verified.hops],
         "destinations": [*verified.destinations],

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from answerable.core.approval.canary import Canary
+    from answerable.core.approval.in_place_of import InPlaceOf
     from answerable.core.decision.facts import Requirement
     from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import MandateId
@@ -32,11 +33,32 @@ NOTHING_SHOWN: Final = freeze({})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A person's signed answer. token: the JWS as received, or the evidence of a passkey as canonical JSON, whose
-    credential then names it, base64url. groups: the person's groups when they answered."""
+    credential then names it, base64url. groups: the person's groups when they answered, with that in which they stood
+    in for somebody. workflow: name of the workflow of theirs that answered, whose groups these are then; whoever owns
+    it answers for it, so that both count once. in_place_of: for whom; None for nobody."""
 
     by: PrincipalId
     groups: tuple[str, ...]
-    verdict: Literal["approve", "deny"]
+    verdict: Literal["approve", "deny", "break_glass"]
+    comment: str
+    at: UnixMillis
+    token: str
+    credential: str = ""
+    workflow: str = ""
+    in_place_of: InPlaceOf | None = None
+
+    def counted_as(self, group: str) -> PrincipalId:
+        """Whose answer it is in this group: a deputy and who they stand in for are one."""
+        place = self.in_place_of
+        return place.of if place is not None and place.group == group else self.by
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What another person found of a broken glass. token, credential: as of an Answer."""
+
+    by: PrincipalId
+    verdict: Literal["justified", "unjustified"]
     comment: str
     at: UnixMillis
     token: str
@@ -53,6 +75,7 @@ class Approval:
     ended_by: id of the hold that denied it; empty where none did. shown: the action object in its envelope, whose
     digest is the action hash. card: what of it people are shown, whose digest is the rendering hash. void_because: what
     was not as it was shown any more; empty unless it is void. claimed: the agent's own reason, which nothing checks.
+    review: of the broken glass; None while it is owed, and where none was broken.
     canary: it is a test, which nobody who may answer is told before it has ended; nothing ever runs by it.
     """
 
@@ -76,6 +99,7 @@ class Approval:
     card: FrozenJSON = NOTHING_SHOWN
     void_because: tuple[str, ...] = ()
     claimed: str = ""
+    review: Review | None = None
     canary: Canary | None = None
 
     def is_about(self, subject: str) -> bool:
@@ -101,14 +125,17 @@ class Approval:
     def fact(self, standing: Callable[[Answer], Collection[str]] | None = None) -> ApprovalFact:
         """The approval as a fact for the decision. standing: the groups in which an answer still counts; all that the
         person was in when they answered, if not given."""
-        pairs = tuple(
-            (group, answer.by)
-            for answer in self.answers
-            if answer.verdict == "approve"
-            for group in answer.groups
-            if standing is None or group in standing(answer)
-        )
-        return ApprovalFact(id=self.id, answered_by=pairs)
+
+        def pairs(verdict: str) -> tuple[tuple[str, PrincipalId], ...]:
+            return tuple(
+                (group, answer.counted_as(group))
+                for answer in self.answers
+                if answer.verdict == verdict
+                for group in answer.groups
+                if standing is None or group in standing(answer)
+            )
+
+        return ApprovalFact(id=self.id, answered_by=pairs("approve"), glass=pairs("break_glass"))
 
 
 def answered(approval: Approval, answer: Answer) -> Approval:
@@ -121,9 +148,11 @@ def answered(approval: Approval, answer: Answer) -> Approval:
         raise Refused(
             f"approval {approval.id} is {state}, so it can no longer be answered", code="approval.not_pending"
         )
-    if answer.by == approval.principal and answer.verdict == "approve":
+    place = answer.in_place_of
+    own = approval.principal in (answer.by, place.of if place is not None else "")
+    if own and answer.verdict == "approve":
         raise Refused(
-            "you issued the mandate this action runs under: somebody else must approve it",
+            "you issued the mandate this action runs under, or stand in for who did: somebody else must approve it",
             code="approval.own_mandate",
         )
     asked = {group for requirement in approval.requirements for group in requirement.groups}
@@ -132,8 +161,16 @@ def answered(approval: Approval, answer: Answer) -> Approval:
             f"this approval asks {', '.join(sorted(asked))}; you are in none of these groups",
             code="approval.not_asked",
         )
-    if any(earlier.by == answer.by for earlier in approval.answers):
-        raise Refused("you have answered this approval already", code="approval.answered_already")
+    mine = [earlier for earlier in approval.answers if earlier.by == answer.by]
+    # Their own no stops what their workflow said yes to; a second yes of the same person counts for nothing.
+    if any(answer.verdict == "approve" or one.workflow == answer.workflow for one in mine):
+        by_workflow = next((one.workflow for one in mine if one.workflow != answer.workflow), None)
+        raise Refused(
+            "you have answered this approval already"
+            if by_workflow is None
+            else f"{answer.by} and the workflows of {answer.by} count once, and one of them has answered already",
+            code="approval.answered_already",
+        )
     after = replace(approval, answers=(*approval.answers, answer))
     if answer.verdict == "deny":
         return replace(after, state="denied")

@@ -150,6 +150,7 @@ def _lines(value: Mapping[str, JSONValue]) -> Iterator[tuple[str, str]]:
     yield "asked by", ", ".join(_texts(value["rules"]))
     needed = [cast("list[JSONValue]", one) for one in cast("list[JSONValue]", value["requirements"])]
     yield "asks", " and ".join(f"{count} of {group}" for group, count in needed)
+    yield "may run without", "; ".join(f"by one of {group}" for group in _texts(value.get("break_glass", [])))
 
 
 def _leaves(value: JSONValue, where: str = "") -> Iterator[tuple[str, str]]:

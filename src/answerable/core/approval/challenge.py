@@ -2,7 +2,10 @@
 
     challenge = SHA-256("answerable-approval/1" || 0x00 || nonce || action hash || rendering hash || verdict)
 
-Laws: each part but the last has one length, so no two questions share a challenge; yes and no are different challenges.
+Who breaks the glass signs the reason, too: after that verdict follow 0x00 and the SHA-256 of the reason.
+
+Laws: each part but the last has one length, so no two questions share a challenge; yes, no and a broken glass are
+different challenges.
 """
 
 from __future__ import annotations
@@ -21,8 +24,14 @@ NONCE_MILLIS_MAX: Final = 5 * 60 * 1000
 """How long a nonce is good for, from when it was made."""
 
 
-def challenge(*, nonce: bytes, action: bytes, rendering: bytes, verdict: Verdict) -> bytes:
-    """The 32 bytes. Nonce and hashes have 32 bytes each. Raises Malformed (`approval.challenge`)."""
+def challenge(*, nonce: bytes, action: bytes, rendering: bytes, verdict: Verdict, reason: str = "") -> bytes:
+    """The 32 bytes. Nonce and hashes have 32 bytes each. reason: of who breaks the glass; signed there alone.
+
+    Raises Malformed (`approval.challenge`).
+    """
     if {len(nonce), len(action), len(rendering)} != {NONCE_BYTES}:
         raise Malformed("nonce and hashes of a challenge have 32 bytes each", code="approval.challenge")
-    return sha256(DOMAIN + nonce + action + rendering + verdict.encode()).digest()
+    said = verdict.encode()
+    if verdict == "break_glass":
+        said += b"\0" + sha256(reason.encode()).digest()
+    return sha256(DOMAIN + nonce + action + rendering + said).digest()

@@ -1,9 +1,9 @@
-"""What people of a group are told of an action that policy allowed on this condition."""
+"""What people of a group are told: of an action that policy allowed on this condition, or of a broken glass."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId, UnixMillis
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """intent: index of the entry that says all about it, which is durable. It names no argument and no result."""
+    """intent: index of the entry that says all about it, which is durable. It names no argument and no result. what:
+    `ran` for an action, `glass` for one that somebody let run without its approval, whose id `action_id` is then."""
 
     group: str
     agent: AgentId
@@ -21,3 +22,4 @@ class Notice:
     action_id: str
     intent: int
     at: UnixMillis
+    what: Literal["ran", "glass"] = "ran"

@@ -8,8 +8,8 @@ It is one canonical JSON text. `typ` is `answerable-approval-passkey`.
 | `aud`        | the deployment, `approval` the approval's id                                           |
 | `action`     | the action hash, `rendering` the rendering hash, both hex                              |
 | `nonce`      | 32 bytes, base64url                                                                    |
-| `verdict`    | `approve` or `deny`                                                                    |
-| `comment`    | why, for people; no signature covers it                                                |
+| `verdict`    | `approve`, `deny` or `break_glass`                                                     |
+| `comment`    | why, for people; signed where it is why the glass was broken                            |
 | `iat_ms`     | when it came in, Unix milliseconds, by our clock                                       |
 | `rp_id`      | the name that the passkey is bound to, `origins` the pages at which it may sign         |
 | `assertion`  | `credential_id`, `client_data`, `authenticator_data`, `signature`, base64url           |
@@ -58,7 +58,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     action: str
     rendering: str
     nonce: str
-    verdict: Literal["approve", "deny"]
+    verdict: Literal["approve", "deny", "break_glass"]
     comment: str
     iat_ms: int
     key: str
@@ -146,7 +146,11 @@ def verify_kept(token: str) -> PasskeyAnswer:
         credential_id=assertion.credential_id,
         public_key=public_key,
         challenge=challenge(
-            nonce=nonce, action=_hash(kept.action), rendering=_hash(kept.rendering), verdict=kept.verdict
+            nonce=nonce,
+            action=_hash(kept.action),
+            rendering=_hash(kept.rendering),
+            verdict=kept.verdict,
+            reason=kept.comment,
         ),
         rp_id=kept.rp_id,
         origins=kept.origins,

@@ -2,13 +2,13 @@
 
 | claim      | type    | meaning                                                                |
 |------------|---------|------------------------------------------------------------------------|
-| `iss`      | text    | the person who answers; the signing key is theirs                      |
+| `iss`      | text    | the person who answers, or `workflow:NAME`; the signing key is theirs  |
 | `aud`      | text    | the deployment it is for, exactly one                                  |
 | `approval` | text    | the approval's id                                                      |
 | `action`   | text    | the action hash, 64 lower-case hex digits                              |
 | `rendering`| text    | the rendering hash of the card that was shown, the same                |
 | `nonce`    | text    | 32 bytes that the deployment gave for this answer, base64url           |
-| `verdict`  | text    | `approve` or `deny`                                                    |
+| `verdict`  | text    | `approve`, `deny` or `break_glass`                                     |
 | `comment`  | text    | why, for people; may be empty                                          |
 | `iat_ms`   | integer | Unix milliseconds at which it was signed                               |
 
@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.identity.compact_jws import verified_claims
-from answerable.core.identity.principal import PrincipalId, UnixMillis, principal_id
+from answerable.core.identity.principal import PrincipalId, UnixMillis, answerer_id
 from answerable.errors import Malformed, Unverified, shown
 
 if TYPE_CHECKING:
@@ -42,14 +42,14 @@ AHEAD_MILLIS_MAX: Final = 60 * 1000
 """How far the answering person's clock may run ahead of ours."""
 COMMENT_CHARS_MAX: Final = 1000
 
-Verdict = Literal["approve", "deny"]
+Verdict = Literal["approve", "deny", "break_glass"]
 _CODE: Final = "approval.malformed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedAnswer:
-    """What a person said about one approval, with the signature checked. at: when they signed, Unix milliseconds.
-    nonce: that it was made with."""
+    """What a person or a workflow said about one approval, with the signature checked. at: when they signed, Unix
+    milliseconds. nonce: that it was made with."""
 
     by: PrincipalId
     verdict: Verdict
@@ -69,12 +69,38 @@ def answer_claims(
     at: UnixMillis,
 ) -> dict[str, JSONValue]:
     """The claims of an answer to `approval`, over exactly the object and the card that it holds."""
+    return bound_claims(
+        approval.id,
+        action=approval.shown.hex,
+        rendering=approval.card.hex,
+        nonce=nonce,
+        by=by,
+        verdict=verdict,
+        comment=comment,
+        audience=audience,
+        at=at,
+    )
+
+
+def bound_claims(
+    approval: str,
+    *,
+    action: str,
+    rendering: str,
+    nonce: bytes,
+    by: PrincipalId,
+    verdict: Verdict,
+    comment: str,
+    audience: str,
+    at: UnixMillis,
+) -> dict[str, JSONValue]:
+    """The claims over these hashes, hex. approval: its id."""
     return {
         "iss": by,
         "aud": audience,
-        "approval": approval.id,
-        "action": approval.shown.hex,
-        "rendering": approval.card.hex,
+        "approval": approval,
+        "action": action,
+        "rendering": rendering,
         "nonce": to_base64url(nonce),
         "verdict": verdict,
         "comment": comment,
@@ -100,7 +126,7 @@ def verify_answer(
         token,
         typ=APPROVAL_TYP,
         step=STEP,
-        issuer_of=lambda unverified: principal_id(_text(unverified, "iss")),
+        issuer_of=lambda unverified: answerer_id(_text(unverified, "iss")),
         keys_of=lambda issuer: keys_of(PrincipalId(issuer)),
     )
     if claims.keys() != set(CLAIMS):
@@ -131,7 +157,7 @@ def verify_answer(
     if len(comment) > COMMENT_CHARS_MAX:
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code=_CODE)
     return VerifiedAnswer(
-        by=principal_id(_text(claims, "iss")),
+        by=answerer_id(_text(claims, "iss")),
         verdict=_verdict(claims),
         comment=comment,
         at=UnixMillis(at),
@@ -152,7 +178,9 @@ def _verdict(claims: Mapping[str, JSONValue]) -> Verdict:
             return "approve"
         case "deny":
             return "deny"
-    raise Malformed("claim `verdict` must be `approve` or `deny`", code=_CODE)
+        case "break_glass":
+            return "break_glass"
+    raise Malformed("claim `verdict` must be `approve`, `deny` or `break_glass`", code=_CODE)
 
 
 def _text(claims: Mapping[str, JSONValue], name: str) -> str:

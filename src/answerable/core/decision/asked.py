@@ -50,10 +50,11 @@ class AskedResource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AskedApproval(msgspec.Struct, frozen=True, kw_only=True):
-    """The approval that was in force. answered_by: group and person."""
+    """The approval that was in force. answered_by: group and person. glass: of who broke it instead."""
 
     answered_by: list[tuple[str, str]]
     id: str
+    glass: list[tuple[str, str]] = []
 
 
 class AskedHold(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,7 +94,8 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         if self.approval is None:
             return None
         answered = tuple((group, PrincipalId(who)) for group, who in self.approval.answered_by)
-        return ApprovalFact(id=self.approval.id, answered_by=answered)
+        glass = tuple((group, PrincipalId(who)) for group, who in self.approval.glass)
+        return ApprovalFact(id=self.approval.id, answered_by=answered, glass=glass)
 
 
 _DECODER: Final = msgspec.json.Decoder(Asked)

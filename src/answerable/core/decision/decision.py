@@ -2,8 +2,9 @@
 
 Laws: any evaluation error is a deny; without a satisfied permit the answer is deny; defer only if every determining
 forbid may be lifted by an approval and the set without them allows; an approval lifts only the forbids whose own
-requirement it meets; a forbid that an obligation lifts leaves the obligation in its place, and one that both lift needs
-both; a decision always names what determined it and the digest of the policy set.
+requirement it meets, or whose own `@break_glass` names who broke its glass; a forbid that an obligation lifts leaves
+the obligation in its place, and one that both lift needs both; a decision always names what determined it and the
+digest of the policy set.
 """
 
 from __future__ import annotations
@@ -42,7 +43,8 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     requirements: for defer, who must approve. policy_set: digest of the full set, hex. obligations: without which an
     allow does not count, as `obligation` spells them. joint: requirements of forbids that a narrowing of the arguments
-    lifts only together with people, who are asked though the narrowed action meets no forbid any more. question: what
+    lifts only together with people, who are asked though the narrowed action meets no forbid any more. break_glass: for
+    defer, of each forbid who may let it run alone, groups joined by `|`; empty unless all say so. question: what
     was asked, as JSON text; empty where nothing could be asked. wider: the decision about the action as it was asked
     for, where that one was narrowed; its obligations hold, too.
     """
@@ -55,6 +57,7 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     lifted: tuple[str, ...] = ()
     obligations: tuple[str, ...] = ()
     joint: tuple[Requirement, ...] = ()
+    break_glass: tuple[str, ...] = ()
     question: bytes = b""
     wider: Decision | None = None
 
@@ -88,10 +91,12 @@ def after_narrowing(wider: Decision, decision: Decision, approval: ApprovalFact 
             requirements=wider.joint,
             lifted=(),
             obligations=(),
+            break_glass=(),
         )
     elif decision.effect == "defer":
         requirements = tuple(dict.fromkeys((*decision.requirements, *wider.joint)))
-        decision = msgspec.structs.replace(decision, requirements=requirements)
+        glass = () if wider.joint else decision.break_glass
+        decision = msgspec.structs.replace(decision, requirements=requirements, break_glass=glass)
     return msgspec.structs.replace(decision, wider=wider)
 
 
@@ -109,12 +114,14 @@ class Evaluation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PolicyNote:
     """What a policy's annotations say. approve: the approval that may lift this forbid, None if none may. oblige: the
-    obligations that may; with both, it takes both. internal: a reason for people only."""
+    obligations that may; with both, it takes both. internal: a reason for people only. break_glass: groups, joined by
+    `|`, any one of whom may lift it without the approval, and owes a review then."""
 
     reason: str
     approve: Requirement | None = None
     oblige: tuple[str, ...] = ()
     internal: str = ""
+    break_glass: str = ""
 
     @property
     def liftable(self) -> bool:
@@ -200,7 +207,9 @@ def _weigh_forbids(
             note.approve for note in lifts if note.approve is not None and duties_of(note.oblige).narrow
         )
     )
-    approved = approval is not None and all(approval.meets(one) for one in requirements)
+    asking = [note for note in lifts if note.approve is not None]
+    approved = approval is not None and all(_lifts(approval, note) for note in asking)
+    may_break = all(note.break_glass for note in asking) and not joint
     if requirements and not approved:
         return Decision(
             effect="defer",
@@ -210,6 +219,7 @@ def _weigh_forbids(
             requirements=requirements,
             obligations=obligations,
             joint=joint,
+            break_glass=tuple(dict.fromkeys(note.break_glass for note in asking)) if may_break else (),
         )
     return Decision(
         effect="allow",
@@ -220,6 +230,13 @@ def _weigh_forbids(
         obligations=obligations,
         joint=joint,
     )
+
+
+def _lifts(approval: ApprovalFact, note: PolicyNote) -> bool:
+    """Whether people set this forbid aside. What narrows as well takes the people that it asks."""
+    if note.approve is None or approval.meets(note.approve):
+        return True
+    return bool(note.break_glass) and not duties_of(note.oblige).narrow and approval.breaks(note.break_glass)
 
 
 def _reasons(ids: tuple[str, ...], notes: Mapping[str, PolicyNote]) -> tuple[Reason, ...]:

@@ -22,16 +22,22 @@ NOTHING_GATHERED: Final[Mapping[str, int]] = MappingProxyType({})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApprovalFact:
-    """An approval in force for this very action digest. answered_by: the distinct people who approved, by group."""
+    """An approval in force for this very action digest. answered_by: the distinct people who approved, by group.
+    glass: who broke the glass instead, by group."""
 
     id: str
     answered_by: tuple[tuple[str, PrincipalId], ...]
+    glass: tuple[tuple[str, PrincipalId], ...] = ()
 
     def meets(self, requirement: Requirement) -> bool:
         """Whether enough distinct people of the required group approved."""
         return (
             len({who for group, who in self.answered_by if group in requirement.groups}) >= requirement.count
         )
+
+    def breaks(self, groups: str) -> bool:
+        """Whether somebody of one of these groups, joined by `|`, broke the glass; never for none."""
+        return any(group in groups.split(OR) for group, _ in self.glass)
 
 
 OR: Final = "|"

@@ -78,7 +78,8 @@ def _mapping(capability: Capability, rule: str) -> list[tuple[str, str, bool, st
 
 
 def _approval(approval: ApprovalFact) -> dict[str, object]:
-    return {"answered_by": approval.answered_by, "id": approval.id}
+    glass = {"glass": approval.glass} if approval.glass else {}
+    return {"answered_by": approval.answered_by, **glass, "id": approval.id}
 
 
 _SOURCES: Final = msgspec.Raw(_ENCODER.encode(SOURCES))

@@ -16,6 +16,8 @@ UnixMillis = NewType("UnixMillis", int)
 
 SCHEDULE_PREFIX: Final = "schedule:"
 """Before the name of a schedule that gives mandates, where a person's name stands otherwise: no person has a colon."""
+WORKFLOW_PREFIX: Final = "workflow:"
+"""Before the name of a workflow that answers approvals."""
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")
 
@@ -49,6 +51,22 @@ def issuer_id(text: str) -> PrincipalId:
     if name is None:
         return principal_id(text)
     return PrincipalId(f"{SCHEDULE_PREFIX}{checked_name(name, what='schedule')}")
+
+
+def answerer_id(text: str) -> PrincipalId:
+    """Who may answer an approval: a person, or `workflow:NAME`. Raises Malformed (`name.invalid`)."""
+    name = workflow_of(text)
+    return principal_id(text) if name is None else workflow_id(name)
+
+
+def workflow_id(name: str) -> PrincipalId:
+    """How a workflow names itself where a person's name stands otherwise. Raises Malformed (`name.invalid`)."""
+    return PrincipalId(f"{WORKFLOW_PREFIX}{checked_name(name, what='workflow')}")
+
+
+def workflow_of(answerer: str) -> str | None:
+    """The name of the workflow that is meant; None where a person is."""
+    return answerer.removeprefix(WORKFLOW_PREFIX) if answerer.startswith(WORKFLOW_PREFIX) else None
 
 
 def schedule_of(issuer: str) -> str | None:

@@ -1,8 +1,8 @@
-"""What is told of people's answers, and of questions to them that were tests."""
+"""What is told of answers to approvals, and of the reviews that broken glasses owe, and of tests."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.incident.wording import named, plain, short
 
@@ -11,17 +11,32 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
 
+_VERBS: Final = {"approve": "approved", "deny": "denied", "break_glass": "broke the glass of"}
+
 
 def answer_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """What a person said, and what became of the question by it."""
-    verb = {"approve": "approved", "deny": "denied"}.get(str(leaf.get("verdict")), "answered")
+    """Who said what, and what became of the approval."""
+    verb = _VERBS.get(str(leaf.get("verdict")), "answered")
     person, approval = named("person", leaf, payload), short(leaf.get("approval"))
+    if leaf.get("workflow"):
+        person = f"Workflow {plain(leaf['workflow'])} of {person}"
     text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
     comment = payload.get("comment")
     signed = f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}"
     return text, (f"comment: {plain(comment)}", signed) if comment else (signed,)
+
+
+def glass_reviewed_told(
+    leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
+) -> tuple[str, tuple[str, ...]]:
+    """Who judged that an action ran without its approval, and how."""
+    person, approval = named("person", leaf, payload), short(leaf.get("approval"))
+    late = ", late" if leaf.get("late") else ""
+    text = f"{person} found the broken glass of approval {approval} {plain(leaf.get('verdict'))}{late}."
+    comment = payload.get("comment")
+    return text, (f"comment: {plain(comment)}",) if comment else ()
 
 
 def canary_told(

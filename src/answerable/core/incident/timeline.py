@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
-from answerable.core.incident.answers_told import answer_told, canary_told
+from answerable.core.incident.answers_told import answer_told, canary_told, glass_reviewed_told
 from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.drills_told import drill_told
+from answerable.core.incident.duties_told import DUTIES_TOLD
 from answerable.core.incident.handed_on import (
     cited_sentence,
     hop_detail,
@@ -361,6 +362,8 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.LEASE: lease_told,
     Tag.PASSKEY: passkey_told,
     Tag.PASSKEY_REMOVED: passkey_removed_told,
+    Tag.GLASS_REVIEWED: glass_reviewed_told,
+    **DUTIES_TOLD,
     Tag.CANARY_TOLD: canary_told,
 }
 

@@ -24,6 +24,10 @@ QUESTIONS_MAX: Final = 20_000
 RUNNING_MAX: Final = 20_000
 """Intents after an approval whose end is waited for."""
 HOLDS_MAX: Final = 2_000
+WORKFLOW: Final = "workflow "
+"""Before the name of one that answered."""
+GLASS: Final = "break_glass"
+"""The verdict of somebody who let it run without its approval."""
 DRILL: Final = "drill"
 """Where a hold is from that stops nothing but a shadow."""
 
@@ -32,7 +36,7 @@ TestEnd = Literal["caught", "let_through", "unseen"]
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):
-    """One answer. entry: where it stands. person: pseudonym. at: Unix milliseconds."""
+    """One answer. entry: where it stands. person: pseudonym, or WORKFLOW and a name. at: Unix milliseconds."""
 
     entry: int
     person: str
@@ -44,7 +48,8 @@ class Question(msgspec.Struct, gc=False):
     """entry: that asks. rules: what determined that people are asked. groups: whom of. said: their answers, in order.
 
     state: `pending` until people have decided it. decided_at: Unix milliseconds, 0 before. failed: what ran after it
-    failed, or how it ended is not known. test: how it ended, of a test that was told to be one; empty for all others.
+    failed, or how it ended is not known. glass: somebody let it run without its approval. test: how
+    it ended, of a test that was told to be one; empty for all others.
     """
 
     entry: int
@@ -61,6 +66,7 @@ class Question(msgspec.Struct, gc=False):
     state: Literal["pending", "approved", "denied"] = "pending"
     decided_at: int = 0
     failed: bool = False
+    glass: bool = False
     test: TestEnd | Literal[""] = ""
 
     @property
@@ -102,6 +108,7 @@ class _Leaf(msgspec.Struct):
     tier: int | None = None
     use_case: str = ""
     verdict: str = ""
+    workflow: str = ""
 
 
 class Oversight:
@@ -169,9 +176,12 @@ class Oversight:
 
     def _answer(self, index: int, leaf: _Leaf) -> None:
         asked = self._questions.get(leaf.approval)
-        if asked is None or asked.test or leaf.verdict not in ("approve", "deny"):
+        if asked is None or asked.test or leaf.verdict not in ("approve", "deny", GLASS):
             return
-        asked.said = (*asked.said, Said(index, leaf.person, leaf.at, leaf.verdict == "approve"))
+        if leaf.verdict == GLASS:
+            asked.glass = True
+        else:
+            asked.said = (*asked.said, Said(index, _who(leaf), leaf.at, leaf.verdict == "approve"))
         if asked.state == "pending" and leaf.state in ("approved", "denied"):
             asked.state = "approved" if leaf.state == "approved" else "denied"
             asked.decided_at = leaf.at
@@ -183,7 +193,7 @@ class Oversight:
             return
         if leaf.person and leaf.ended in ("caught", "let_through"):
             caught = leaf.ended == "caught"
-            asked.said = (Said(index, leaf.person, leaf.at, not caught),)
+            asked.said = (Said(index, _who(leaf), leaf.at, not caught),)
             asked.decided_at = leaf.at
             asked.test = "caught" if caught else "let_through"
         else:
@@ -194,6 +204,10 @@ class Oversight:
             return
         self.holds.append(Held(index, leaf.at, leaf.name))
         del self.holds[:-HOLDS_MAX]
+
+
+def _who(leaf: _Leaf) -> str:
+    return f"{WORKFLOW}{leaf.workflow}" if leaf.workflow else leaf.person
 
 
 _DECODER: Final = msgspec.json.Decoder(_Leaf)

@@ -43,7 +43,8 @@ class Decided:
     answered: approved and denied. fast: sooner than FAST_MS. busiest_hour: most in one hour of the clock. asked:
     questions, waiting and unanswered those without a decision, by whether anybody still can. failed: what ran by a yes
     and failed, or is not known. tests: that were answered (of a rule or group: that ended), caught those denied. holds:
-    that were placed on an agent or capability it asked about, afterwards. entries: the newest of what it is made of.
+    that were placed on an agent or capability it asked about, afterwards. glass: that somebody let run without their
+    approval. entries: the newest of what it is made of.
     """
 
     answered: int = 0
@@ -58,6 +59,7 @@ class Decided:
     tests: int = 0
     caught: int = 0
     holds: int = 0
+    glass: int = 0
     times: Spread = field(default_factory=Spread)
     entries: list[int] = field(default_factory=list)
     _hours: dict[int, int] = field(default_factory=dict)
@@ -100,7 +102,7 @@ class Decided:
     @property
     def may_go(self) -> bool:
         """Of a rule: everything it asked about was approved, and nothing bad came of any of it."""
-        harmless = not (self.denied or self.unanswered or self.failed or self.holds)
+        harmless = not (self.denied or self.unanswered or self.failed or self.holds or self.glass)
         return harmless and self.approved >= REMOVABLE_MIN and self.caught == self.tests
 
 
@@ -159,6 +161,7 @@ def _count_test(found: OversightFigures, asked: Question, cells: Iterable[Decide
 def _count(cell: Decided, asked: Question, *, now: int, stopped: bool) -> None:
     cell.asked += 1
     cell.failed += asked.failed
+    cell.glass += asked.glass
     cell.holds += stopped
     if asked.state != "pending":
         cell.decided(

@@ -38,7 +38,8 @@ def canary_told(
         "mandate": approval.mandate,
         "nonce": canary.nonce.hex(),
         "wrong": canary.wrong,
-        **({"person": person} if answer is not None else {}),
+        **({"person": person, "verdict": answer.verdict} if answer is not None else {}),
+        **({"workflow": answer.workflow} if answer is not None and answer.workflow else {}),
     }
     fields: list[Field] = answer_fields(answer, signer) if answer is not None else []
     return sealed_entry(Tag.CANARY_TOLD, at=at, members=members, fields=fields, sealing=sealing)

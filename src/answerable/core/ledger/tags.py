@@ -36,6 +36,9 @@
 | 32  | 2026-11-27 | rule_fired          | a stop rule held something, would have, or is about to                    |
 | 33  | 2026-11-28 | passkey         | an invitation, a passkey that came in, or sign-ins refused, as counts     |
 | 34  | 2026-11-28 | passkey_removed | a passkey was removed; it never stands again                              |
+| 36  | 2026-11-28 | glass_reviewed  | another person judged that an action ran without its approval             |
+| 38  | 2026-11-28 | approval_escalated  | the next people were told of a question that waits                    |
+| 39  | 2026-11-28 | duty            | a delegation of duty was given, signed, or ended before its time          |
 | 42  | 2026-11-28 | canary_told     | a question to people was a test: what was wrong with it, and who saw it  |
 """
 
@@ -82,6 +85,9 @@ class Tag(IntEnum):
     RULE_FIRED = 32
     PASSKEY = 33
     PASSKEY_REMOVED = 34
+    GLASS_REVIEWED = 36
+    APPROVAL_ESCALATED = 38
+    DUTY = 39
     CANARY_TOLD = 42
 
 

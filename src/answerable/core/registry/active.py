@@ -25,7 +25,10 @@ from answerable.core.registry.documents import (
     Schedule,
     Server,
     UseCase,
+    Workflow,
 )
+from answerable.core.registry.duty import Duty
+from answerable.core.registry.duty_references import duty_notes
 from answerable.core.registry.parse import document_key, shapes_of
 from answerable.core.registry.references import reference_faults
 from answerable.core.registry.snapshot import RegistrySnapshot
@@ -55,6 +58,8 @@ N = TypeVar(
     Application,
     Schedule,
     StopRule,
+    Workflow,
+    Duty,
 )
 
 
@@ -106,6 +111,8 @@ def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
         schedules=_by_name(active, Schedule),
         policy_sets=_by_name(active, PolicySetDocument),
         stop_rules=_by_name(active, StopRule),
+        workflows=_by_name(active, Workflow),
+        duties=MappingProxyType({one.group: one for one in _by_name(active, Duty).values()}),
     )
 
 
@@ -170,7 +177,11 @@ def findings(documents: Sequence[JSONValue], *, today: str) -> list[Finding]:
     for found in shapes.nouns:
         listed += [
             Finding(kind=found.kind, name=found.name, code=code, message=message)
-            for code, message in _notes(found, members, today)
+            for code, message in (
+                duty_notes(found.noun, shapes, today)
+                if isinstance(found.noun, Duty)
+                else _notes(found, members, today)
+            )
         ]
     return listed
 
@@ -183,6 +194,10 @@ def _notes(found: Registered, members: Mapping[str, int], today: str) -> list[tu
         notes.append(("registry.agent_without_proof", message))
     if isinstance(noun, Application | Schedule) and not noun.keys:
         notes.append(("registry.issuer_without_key", "has no key, so it can sign no mandate"))
+    if isinstance(noun, Workflow) and not (noun.keys and noun.attestation):
+        notes.append(
+            ("registry.workflow_without_proof", "lacks a key or an attestation, so it can answer nothing")
+        )
     if isinstance(noun, Principal) and noun.groups and not noun.keys:
         notes.append(
             ("registry.approver_without_key", "is in a group but has no key, so cannot sign an answer")
@@ -228,6 +243,7 @@ def _why_inactive(shapes: Shapes) -> dict[tuple[Kind, str], tuple[str, ...]]:
         "MandateTemplate",
         "Application",
         "Schedule",
+        "Workflow",
     )
     for kind in order:
         for found in shapes.nouns:
@@ -237,7 +253,7 @@ def _why_inactive(shapes: Shapes) -> dict[tuple[Kind, str], tuple[str, ...]]:
             if missing := _missing(found):
                 reasons.append(f"ownership lacks {', '.join(missing)}: write it into the document")
             if (
-                isinstance(found.noun, Agent | Principal | Application | Schedule)
+                isinstance(found.noun, Agent | Principal | Application | Schedule | Workflow)
                 and found.noun.status != "active"
             ):
                 reasons.append(f"its status is {found.noun.status}")
@@ -271,6 +287,8 @@ def _needs(found: Registered) -> list[tuple[Kind, str]]:
             return [*(("UseCase", name) for name in use_cases), *_owners(ownership)]
         case Schedule(template=template, ownership=ownership):
             return [("MandateTemplate", template), *_owners(ownership)]
+        case Workflow(ownership=ownership):
+            return _owners(ownership)
         case _:
             return []
 

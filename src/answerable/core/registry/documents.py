@@ -194,6 +194,27 @@ class Schedule:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Workflow:
+    """Software of somebody's, and no AI, that may answer approvals in its owner's stead: a change-management system,
+    the check of a payment run.
+
+    groups: for which it answers; no person is in any of them. capabilities: of whose actions, each named. tier_max: the
+    highest tier of an action that it may answer. attestation: as an agent's; only what was measured to be one of these
+    sets answers as this workflow.
+    """
+
+    name: str
+    purpose: str
+    groups: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    tier_max: int = 1
+    keys: tuple[PublicKey, ...] = ()
+    attestation: tuple[tuple[str, ...], ...] = ()
+    status: Literal["active", "disabled"] = "active"
+    ownership: Ownership = UNOWNED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySetDocument:
     """Cedar policy text, and what it declares beside; its schema is generated from that and the capabilities."""
 
@@ -202,5 +223,5 @@ class PolicySetDocument:
     parts: PolicyParts = NO_PARTS
 
 
-Owned = Agent | UseCase | Capability | Application | Schedule | StopRule
+Owned = Agent | UseCase | Capability | Application | Schedule | StopRule | Workflow
 """What somebody must answer for before it is in force."""

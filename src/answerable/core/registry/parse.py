@@ -22,10 +22,13 @@ from answerable.core.registry.documents import (
     Schedule,
     Server,
     UseCase,
+    Workflow,
 )
+from answerable.core.registry.duty import Duty
 from answerable.core.registry.fields import Fault, Fields, nearest, type_name
 from answerable.core.registry.spec_agent import AGENT_KEYS, agent_in
 from answerable.core.registry.spec_capability import CAPABILITY_KEYS, capability_in
+from answerable.core.registry.spec_duty import DUTY_KEYS, duty_in
 from answerable.core.registry.spec_issuer import (
     APPLICATION_KEYS,
     SCHEDULE_KEYS,
@@ -37,6 +40,7 @@ from answerable.core.registry.spec_policy_set import POLICY_SET_KEYS, policy_set
 from answerable.core.registry.spec_shared import keys_in, matching, name_of, ownership_in, without_nul
 from answerable.core.registry.spec_stop_rule import STOP_RULE_KEYS, stop_rule_in
 from answerable.core.registry.spec_template import TEMPLATE_KEYS, template_in
+from answerable.core.registry.spec_workflow import WORKFLOW_KEYS, workflow_in
 from answerable.core.registry.stop_rule import StopRule
 from answerable.errors import Malformed, shown
 
@@ -59,6 +63,8 @@ Kind = Literal[
     "Schedule",
     "PolicySet",
     "StopRule",
+    "Workflow",
+    "Duty",
 ]
 Noun: TypeAlias = (
     Principal
@@ -71,6 +77,8 @@ Noun: TypeAlias = (
     | Schedule
     | PolicySetDocument
     | StopRule
+    | Workflow
+    | Duty
 )
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -87,6 +95,8 @@ SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "Schedule": SCHEDULE_KEYS,
     "PolicySet": POLICY_SET_KEYS,
     "StopRule": STOP_RULE_KEYS,
+    "Workflow": WORKFLOW_KEYS,
+    "Duty": DUTY_KEYS,
 }
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -251,4 +261,6 @@ _READERS: Final[dict[Kind, Callable[[Fields, str], Noun]]] = {
     "Schedule": schedule_in,
     "PolicySet": policy_set_in,
     "StopRule": stop_rule_in,
+    "Workflow": workflow_in,
+    "Duty": duty_in,
 }

@@ -21,7 +21,10 @@ from answerable.core.registry.documents import (
     Schedule,
     Server,
     UseCase,
+    Workflow,
 )
+from answerable.core.registry.duty import Duty
+from answerable.core.registry.duty_references import duty_faults
 from answerable.core.registry.execute_references import execute_faults
 from answerable.core.registry.fields import Fault, near, nearest, pointer
 from answerable.core.registry.placeholders import placeholders_in
@@ -29,6 +32,7 @@ from answerable.core.registry.policy_references import policy_faults
 from answerable.core.registry.preview_references import preview_faults
 from answerable.core.registry.spec_limits import unreachable
 from answerable.core.registry.stop_rule import STOP_RULES_MAX, StopRule
+from answerable.core.registry.workflow_references import workflow_faults
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -101,6 +105,12 @@ def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
             yield from _schedule_faults(schedule, shapes)
         case StopRule() as rule:
             yield from _rule_faults(rule, shapes)
+        case Workflow(capabilities=answered) as workflow:
+            for index, name in enumerate(answered):
+                yield from _exists(shapes, "Capability", name, f"/spec/capabilities/{index}")
+            yield from workflow_faults(workflow, shapes)
+        case Duty() as duty:
+            yield from duty_faults(duty, shapes)
         case _:
             return
 
@@ -345,6 +355,11 @@ def _claims(found: Registered) -> Iterator[tuple[tuple[str, ...], str]]:
             yield from ((("key", key.thumbprint), f"/spec/keys/{i}") for i, key in enumerate(keys))
             if oidc is not None:
                 yield ("subject of an issuer", *oidc), "/spec/oidc"
+        case Workflow(keys=keys, attestation=sets):
+            yield from ((("key", key.thumbprint), f"/spec/keys/{i}") for i, key in enumerate(keys))
+            yield from (
+                (("set of selectors", *chosen), f"/spec/attestation/{i}") for i, chosen in enumerate(sets)
+            )
         case Application(keys=keys) | Schedule(keys=keys):
             yield from ((("key", key.thumbprint), f"/spec/keys/{i}") for i, key in enumerate(keys))
         case _:

@@ -26,13 +26,16 @@ if TYPE_CHECKING:
         Schedule,
         Server,
         UseCase,
+        Workflow,
     )
+    from answerable.core.registry.duty import Duty
     from answerable.core.registry.stop_rule import StopRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySnapshot:
-    """digest: SHA-256 of the canonical documents, hex. All mappings are read-only and keyed by exact name.
+    """digest: SHA-256 of the canonical documents, hex. All mappings are read-only and keyed by exact name;
+    duties by their group.
 
     idle: capabilities that are registered and not active. They resolve to nothing and are offered to nobody; policies
     may name them, so that what becomes inactive in an emergency takes no policy set along.
@@ -50,6 +53,8 @@ class RegistrySnapshot:
     schedules: Mapping[str, Schedule] = field(default_factory=lambda: MappingProxyType({}))
     policy_sets: Mapping[str, PolicySetDocument] = field(default_factory=lambda: MappingProxyType({}))
     stop_rules: Mapping[str, StopRule] = field(default_factory=lambda: MappingProxyType({}))
+    workflows: Mapping[str, Workflow] = field(default_factory=lambda: MappingProxyType({}))
+    duties: Mapping[str, Duty] = field(default_factory=lambda: MappingProxyType({}))
 
     def person_keys(self, name: str) -> tuple[PublicKey, ...]:
         """The keys that a registered person signs with; none for a name that is nobody's."""

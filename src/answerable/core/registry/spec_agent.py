@@ -59,7 +59,7 @@ def agent_in(spec: Fields, name: str) -> Agent:
             "certificates",
             check=matching(_SHA256_HEX, "the SHA-256 of a certificate: 64 lower-case hex digits"),
         ),
-        attestation=_attestation(spec),
+        attestation=attestation_in(spec),
         drift=spec.choice("drift", drifts, default="refuse"),
         broker=spec.flag("broker", default=False),
         vendors=spec.texts("vendors", check=name_of("vendor")),
@@ -82,7 +82,8 @@ def _unix_uids(spec: Fields) -> tuple[int, ...]:
     return tuple(uids)
 
 
-def _attestation(spec: Fields) -> tuple[tuple[str, ...], ...]:
+def attestation_in(spec: Fields) -> tuple[tuple[str, ...], ...]:
+    """The sets of selectors under `attestation`, each sorted."""
     sets: list[tuple[str, ...]] = []
     listed = spec.items("attestation")
     if len(listed) > ATTESTATION_SETS_MAX:

@@ -14,6 +14,7 @@ from answerable.testing.contracts.authority_register import (
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from answerable.testing.contracts.drill_register import DrillRegisterContract, DurableDrillRegisterContract
+from answerable.testing.contracts.duty_register import DurableDutyRegisterContract, DutyRegisterContract
 from answerable.testing.contracts.event_register import (
     DurableEventRegisterContract,
     EventRegisterContract,
@@ -73,6 +74,7 @@ __all__ = [
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
     "DurableDrillRegisterContract",
+    "DurableDutyRegisterContract",
     "DurableEventRegisterContract",
     "DurableFiguresRegisterContract",
     "DurableHistoryRegisterContract",
@@ -91,6 +93,7 @@ __all__ = [
     "DurableSubjectKeysContract",
     "DurableTokenRegisterContract",
     "DurableToolPinRegisterContract",
+    "DutyRegisterContract",
     "EventRegisterContract",
     "FiguresRegisterContract",
     "HistoryRegisterContract",

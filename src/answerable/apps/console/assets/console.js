@@ -20,6 +20,13 @@
       case "enrol-own":
         if (form.dataset.fresh !== "yes") await confirmed();
         return (await enrol(null, value("label"))).next;
+      case "duty": {
+        const wanted = { group: value("group"), to: value("to"), hours: Number(value("hours")), reason: value("reason").trim() };
+        const opened = await post("/duty/open", wanted, true);
+        const signed = await assertion(opened.options);
+        await post("/duty/give", { claims: opened.claims, nonce: opened.nonce, assertion: signed }, true);
+        return "/duty";
+      }
       case "confirm":
         await confirmed();
         return "back";
@@ -47,15 +54,35 @@
       throw new Error(`Type ${typed.dataset.must} to approve this.`);
     }
     const path = `/approvals/${encodeURIComponent(form.dataset.approval)}`;
-    const opened = await post(`${path}/open`, { verdict, rendering: form.dataset.rendering }, true);
-    const comment = [value("reason"), value("comment")].filter(Boolean).join(": ");
+    const glass = form.elements.glass;
+    if (verdict === "break_glass" && value("glass").length < Number(glass.dataset.least)) {
+      glass.focus();
+      throw new Error(`Say why in at least ${glass.dataset.least} characters.`);
+    }
+    const given = verdict === "break_glass" ? ["glass"] : ["reason", "comment"];
+    const comment = given.map(value).filter(Boolean).join(": ");
+    const opened = await post(`${path}/open`, { verdict, comment, rendering: form.dataset.rendering }, true);
     const signed = await assertion(opened.options);
     await post(`${path}/answer`, { verdict, comment, nonce: opened.nonce, assertion: signed }, true);
     location.reload();
   }
 
+  async function review(form, verdict) {
+    const path = `/approvals/${encodeURIComponent(form.dataset.approval)}/review`;
+    const comment = form.elements.found.value.trim();
+    const opened = await post(`${path}/open`, { verdict, comment }, true);
+    const signed = await assertion(opened.options);
+    await post(path, { verdict, comment, nonce: opened.nonce, assertion: signed }, true);
+    location.reload();
+  }
+
   document.addEventListener("submit", (event) => {
     const form = event.target;
+    if (form.matches("form.review")) {
+      event.preventDefault();
+      busy(form, () => review(form, event.submitter.value));
+      return;
+    }
     if (form.matches("form.answer")) {
       event.preventDefault();
       busy(form, () => answer(form, event.submitter.value));

@@ -1,0 +1,128 @@
+"""Reviews that broken glasses owe: which they are, and giving one."""
+
+from __future__ import annotations
+
+import time
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from answerable.apps.cli.command import Shell, command
+from answerable.errors import Refused
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Answer
+
+Reviews = Annotated[
+    bool, typer.Option("--reviews", help="Instead, broken glasses whose review another person owes.")
+]
+Id = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
+Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
+KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
+Found = Annotated[str, typer.Option("--comment", help="What you found, for the record.")]
+Judgement = Annotated[
+    Literal["justified", "unjustified"], typer.Option("--verdict", help="Whether it was right to break it.")
+]
+
+
+def register_glass(group: typer.Typer) -> None:
+    """Add the verbs to those of approvals."""
+    command(group, "review", reads=True, asks=True)(review)
+
+
+def list_reviews(shell: Shell) -> int | None:
+    """Broken glasses that wait for a review, the overdue ones first."""
+    with shell.control() as control:
+        items = [one for state in ("overdue", "owed") for one in control.every("/v1/approvals", review=state)]
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("id", "review", "due", "broken by", "agent", "capability", "because"),
+        [
+            (
+                one["id"],
+                one["review"]["state"],
+                one["review"]["due_at"],
+                broken["by"],
+                one["agent"],
+                one["capability"],
+                broken["comment"],
+            )
+            for one in items
+            if (broken := _broken(one)) is not None
+        ],
+        empty="no review is owed",
+    )
+    return None
+
+
+def review(
+    shell: Shell, id: Id, person: Person, key: KeyFile, verdict: Judgement, comment: Found
+) -> int | None:
+    """Sign what you found of a glass that somebody else broke."""
+    from answerable.apps.cli.control import segment
+    from answerable.apps.cli.shown_whole import shown_whole
+    from answerable.core.identity.principal import UnixMillis, principal_id
+    from answerable.sdk.keyfile import load_key
+    from answerable.sdk.signing import signed_review
+
+    signing_key = load_key(key)
+    with shell.control() as control:
+        approval = control.get(f"/v1/approvals/{segment(id)}")
+        broken = _broken(approval)
+        if broken is None:
+            raise Refused("no glass was broken here: there is nothing to review", code="review.not_owed")
+        shown, _ = shown_whole(approval)
+        if not shell.terminal.as_json:
+            _show(shell, approval, broken)
+        if not shell.terminal.confirmed(f"Sign that this was {verdict}?", yes=shell.yes):
+            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+        token = signed_review(
+            approval=str(approval["id"]),
+            action=shown.hex,
+            answer=sha256(str(broken["token"]).encode()).hexdigest(),
+            by=principal_id(person),
+            verdict=verdict,
+            comment=comment,
+            audience=str(approval["audience"]),
+            at=UnixMillis(time.time_ns() // 1_000_000),
+            key=signing_key,
+        )
+        after = control.post(f"/v1/approvals/{segment(id)}/review", {"token": token})
+    if shell.terminal.as_json:
+        shell.terminal.json(after)
+    else:
+        shell.terminal.say(f"reviewed: {told_review(after['review'])}")
+    return None
+
+
+def told_review(found: Answer) -> str:
+    """A review in one line."""
+    if found["state"] == "done":
+        return f"{found['by']} found it {found['verdict']} at {found['at']}: {found['comment']}"
+    return f"{found['state']}, due by {found['due_at']}"
+
+
+def _broken(approval: Answer) -> dict[str, Any] | None:
+    return next((one for one in approval["answers"] if one["verdict"] == "break_glass"), None)
+
+
+def _show(shell: Shell, approval: Answer, broken: dict[str, Any]) -> None:
+    import json
+
+    card = json.loads(approval["card"])
+    shell.terminal.line("this was let run without its approval:", "bold")
+    shell.terminal.line(f"  {card['sentence']}", "bold")
+    shell.terminal.record(
+        [
+            ("approval", approval["id"]),
+            ("state", approval["state"]),
+            ("broken by", f"{broken['by']} at {broken['at']}"),
+            ("because", broken["comment"]),
+            ("arguments", [f"{name}: {text}" for name, text in card["arguments"]]),
+            ("asked for", [f"{one['count']} of {one['group']}" for one in approval["requirements"]]),
+        ]
+    )

@@ -1,0 +1,35 @@
+"""What the server shows of an approval, held together before anybody signs it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from answerable.errors import Unverified
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Answer
+    from answerable.core.canonical import FrozenJSON
+
+
+def shown_whole(answer: Answer) -> tuple[FrozenJSON, FrozenJSON]:
+    """The action object, which says what the action itself says, and the card, which is the one made of it here.
+
+    Raises Unverified (`cli.digest`).
+    """
+    from answerable.core.approval.action_object import object_in
+    from answerable.core.approval.card import is_card_of
+    from answerable.core.canonical import FrozenJSON
+
+    action = json.loads(answer["action"])
+    shown = FrozenJSON.from_canonical(str(answer["object"]).encode())
+    card = FrozenJSON.from_canonical(str(answer["card"]).encode())
+    value = object_in(shown)
+    said = {name: value[name] for name in ("arguments", "method", "server", "target")}
+    if said != action or value["txn"] != answer["id"] or not is_card_of(card, shown):
+        raise Unverified(
+            "what the server shows is not what it would run: sign nothing, and tell who runs it",
+            code="cli.digest",
+            step="digest",
+        )
+    return shown, card

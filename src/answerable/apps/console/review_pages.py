@@ -1,0 +1,101 @@
+"""Broken glasses whose review is owed, and the review that a passkey signs on the page of its approval."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from answerable.apps.console.ceremonies import request_options
+from answerable.apps.console.desk import answer_json
+from answerable.core.approval.approval import Review
+from answerable.core.approval.break_glass import owed_review
+from answerable.core.approval.challenge import NONCE_BYTES
+from answerable.core.approval.passkey_review import review_challenge
+from answerable.core.approval.review import judgement_in
+from answerable.core.approval.token import COMMENT_CHARS_MAX
+from answerable.core.base64url import to_base64url
+from answerable.core.identity.passkey import assertion_in, octets_in
+from answerable.errors import Malformed, Refused
+from answerable.flows.owed_reviews import reviews
+from answerable.flows.people_signing_in import desk_of
+from answerable.flows.review_glass import check_may_review, open_to_review, review_by_passkey
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from answerable.apps.console.desk import Asked
+    from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.documents import Principal
+    from answerable.flows.walk import Walk
+
+
+async def open_review(asked: Asked) -> Response:
+    """What the device is to sign: the challenge over a fresh nonce, what ran, why, this verdict and these words."""
+    body = await asked.members(signed_in=True)
+    _, person = asked.who
+    verdict, comment = judgement_in(body.get("verdict")), _comment(body)
+    nonce, owed, ends = open_to_review(asked.walk, asked.request.path_params["id"])
+    desk = desk_of(asked.walk)
+    own = desk.register.of(person.name)
+    if not own:
+        raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
+    signed = review_challenge(owed.approval, owed.answer, nonce=nonce, verdict=verdict, comment=comment)
+    return answer_json(
+        {"nonce": to_base64url(nonce), "options": request_options(desk, signed, own), "ends": ends}
+    )
+
+
+async def review(asked: Asked) -> Response:
+    """Record what a passkey has signed."""
+    body = await asked.members(signed_in=True)
+    session, person = asked.who
+    after = await review_by_passkey(
+        asked.walk,
+        asked.request.path_params["id"],
+        person=person.name,
+        verdict=judgement_in(body.get("verdict")),
+        comment=_comment(body),
+        nonce=octets_in(body, "nonce", NONCE_BYTES),
+        assertion=assertion_in(body.get("assertion")),
+    )
+    # The device has just verified its person.
+    session.shown = asked.walk.clock.monotonic()
+    return answer_json({"verdict": after.review.verdict if after.review else ""})
+
+
+def review_shown(walk: Walk, found: Approval, person: Principal) -> dict[str, Any] | None:
+    """What its page shows of the review; None where no glass was broken. The flow decides who may give it."""
+    owed = owed_review(found, review_ms=walk.limits.glass_review_ms)
+    if owed is None:
+        return None
+    now = walk.clock.now()
+    hindrance = ""
+    try:
+        sample = Review(by=person.name, verdict="justified", comment="looked at", at=now, token="")
+        check_may_review(walk, owed, sample)
+    except Refused as fault:
+        hindrance = fault.message
+    return {"state": owed.state(now), "due_at": owed.due_at, "given": found.review, "hindrance": hindrance}
+
+
+def owed_shown(walk: Walk) -> list[dict[str, Any]]:
+    """What the overview tells of them, the overdue ones first."""
+    now = walk.clock.now()
+    return [
+        {
+            "id": one.approval.id,
+            "by": one.answer.by,
+            "capability": one.approval.capability,
+            "reason": one.answer.comment,
+            "due_at": one.due_at,
+            "overdue": one.state(now) == "overdue",
+        }
+        for one in reviews(walk)
+    ]
+
+
+def _comment(body: dict[str, JSONValue]) -> str:
+    comment = body.get("comment", "")
+    if not isinstance(comment, str) or len(comment) > COMMENT_CHARS_MAX:
+        raise Malformed(f"a comment is text of at most {COMMENT_CHARS_MAX} characters", code="request.body")
+    return comment.strip()

@@ -1,0 +1,193 @@
+"""The door as an ASGI application: each request is measured, bounded, read strictly and answered.
+
+`docs/how-to/let-a-workflow-approve.md` says how it is used. Wiring sends paths below `needs.PREFIX` here. Whoever comes
+gets to see what waits for the groups of the workflow that it was measured to be, and has no other rights.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import Response
+from starlette.routing import Route
+
+from answerable.apps.workflow_door.needs import ITEMS_MAX, PREFIX
+from answerable.core.base64url import to_base64url
+from answerable.core.canonical import parse
+from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+from answerable.core.identity.pace import Pace
+from answerable.errors import AnswerableError, Broken, Malformed, Refused, shown
+from answerable.flows.answer_as_workflow import answer_as_workflow, open_to_workflow, waiting_for_workflow
+from answerable.flows.attest_workflow import attested_workflow
+from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.requests import Request
+
+    from answerable.apps.workflow_door.needs import Needs
+    from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.documents import Workflow
+    from answerable.flows.walk import Walk
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
+_STATUSES: Final = {"http.host": 421, "workflow.pace": 429, "approval.unknown": 404}
+_log: Final = logging.getLogger("answerable.workflows")
+
+
+def workflow_app(needs: Needs) -> Starlette:
+    """Every path of this door. Each request is answered; none raises out of here."""
+    door = _Door(needs)
+    one = PREFIX + "approvals/{id}/"
+    return Starlette(
+        routes=[
+            Route(PREFIX + "approvals", door.endpoint(door.waiting), methods=["GET"], name="waiting"),
+            Route(one + "nonce", door.endpoint(door.open), methods=["POST"], name="nonce"),
+            Route(one + "answer", door.endpoint(door.answer), methods=["POST"], name="answer"),
+        ],
+        exception_handlers={HTTPException: _no_route},
+    )
+
+
+class _Door:
+    """Every method that is no route of its own raises the error family."""
+
+    def __init__(self, needs: Needs) -> None:
+        self._needs = needs
+        self._pace = Pace(needs.requests_per_minute_max)
+
+    @property
+    def _walk(self) -> Walk:
+        return self._needs.workloads.walk
+
+    def endpoint(
+        self, act: Callable[[Workflow, Request], Awaitable[dict[str, JSONValue]]]
+    ) -> Callable[[Request], Awaitable[Response]]:
+        """A request of whichever workflow is at the other end."""
+
+        async def answered(request: Request) -> Response:
+            try:
+                _check_host(self._needs, request)
+                workflow = await attested_workflow(self._needs.workloads, _channel(request))
+                seconds = self._pace.take(workflow.name, at=self._walk.clock.monotonic())
+                if seconds:
+                    message = f"too many requests of this workflow: come again in {seconds:.1f} s"
+                    raise Refused(message, code="workflow.pace")
+                return _answered(200, await act(workflow, request))
+            except Exception as error:
+                return _failed(error)
+
+        return answered
+
+    async def waiting(self, workflow: Workflow, request: Request) -> dict[str, JSONValue]:
+        """What it is asked, the oldest first."""
+        found = waiting_for_workflow(self._walk, workflow)
+        return {
+            "workflow": workflow.name,
+            "audience": self._walk.ledger.origin,
+            "items": [_shown(one) for one in found[:ITEMS_MAX]],
+            "count": len(found),
+        }
+
+    async def open(self, workflow: Workflow, request: Request) -> dict[str, JSONValue]:
+        """A nonce for one answer."""
+        nonce, approval, ends = open_to_workflow(self._walk, workflow, request.path_params["id"])
+        return {
+            "nonce": to_base64url(nonce),
+            "action": approval.shown.hex,
+            "rendering": approval.card.hex,
+            "ends_ms": ends,
+        }
+
+    async def answer(self, workflow: Workflow, request: Request) -> dict[str, JSONValue]:
+        """Record what it has signed."""
+        body = await self._body(request)
+        token = body.get("token")
+        if body.keys() != {"token"} or not isinstance(token, str):
+            raise Malformed("the body is an object with the text `token`", code="request.body")
+        after = await answer_as_workflow(self._walk, workflow.name, request.path_params["id"], token)
+        return {"id": after.id, "state": after.state}
+
+    async def _body(self, request: Request) -> dict[str, JSONValue]:
+        received = bytearray()
+        with anyio.move_on_after(self._needs.body_seconds_max) as reading:
+            try:
+                async for chunk in request.stream():
+                    received += chunk
+                    if len(received) > self._needs.body_bytes_max:
+                        message = f"the body has more than {self._needs.body_bytes_max} bytes"
+                        raise Malformed(message, code="request.size")
+            except ClientDisconnect:
+                raise Malformed("the caller left before the end of the body", code="http.left") from None
+        if reading.cancelled_caught:
+            message = f"the body did not come within {self._needs.body_seconds_max:g} s"
+            raise Malformed(message, code="http.slow_body")
+        value = parse(bytes(received))
+        if not isinstance(value, dict):
+            raise Malformed("the body is no object", code="request.body")
+        return value
+
+
+def _shown(approval: Approval) -> dict[str, JSONValue]:
+    """Exactly what it is asked about; none of the agent's own words are in it."""
+    return {
+        "id": approval.id,
+        "object": approval.shown.bytes.decode(),
+        "card": approval.card.bytes.decode(),
+        "expires_ms": approval.expires_at,
+    }
+
+
+def _check_host(needs: Needs, request: Request) -> None:
+    """Refuse what a browser was talked into sending (DNS rebinding)."""
+    host = _AUTHORITY.fullmatch(request.headers.get("host", ""))
+    if host is None or host[1] not in LOOPBACK | needs.hosts:
+        raise Refused("this server does not answer to the name in the Host field", code="http.host")
+    if "origin" in request.headers:
+        raise Refused("requests of web pages are not let in", code="http.origin")
+
+
+def _channel(request: Request) -> Channel | None:
+    found: Any = (request.scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
+    return found if isinstance(found, Channel) else None
+
+
+def _failed(error: Exception) -> Response:
+    if not isinstance(error, AnswerableError):
+        # The caller learns that it failed, the operator learns why.
+        _log.error("a request failed", exc_info=error)
+        error = Broken("something of ours failed: the server's log says what", code="workflow.failed")
+    elif isinstance(error, Broken):
+        _log.error("%s: %s", error.code, error.message)
+    status, body = problem_details(error, _STATUSES)
+    return _answered(status, body, PROBLEM_MEDIA_TYPE)
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    path = shown(request.url.path)
+    fault = (
+        Malformed(f"{request.method} is not a method of {path}", code="request.method")
+        if status == 405
+        else Malformed(f"there is no {path} here", code="request.path_unknown")
+    )
+    return _failed(fault)
+
+
+def _answered(status: int, value: JSONValue, media_type: str = "application/json") -> Response:
+    return Response(
+        msgspec.json.encode(value),
+        status_code=status,
+        media_type=media_type,
+        headers={"cache-control": "no-store"},
+    )

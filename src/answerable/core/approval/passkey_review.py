@@ -1,0 +1,167 @@
+"""A person's review by passkey: what is signed, and all that a stranger needs to check it again.
+
+    challenge = SHA-256("answerable-review/1" || 0x00 || nonce || action hash || answer hash || verdict || 0x00 ||
+                SHA-256(comment))
+
+The text that is kept is canonical JSON like that of an answer; `typ` is `answerable-review-passkey`, and `answer` the
+SHA-256 of the answer that broke the glass, hex.
+
+Laws: no answer is a review and no review an answer, for their challenges begin otherwise; the comment is signed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from answerable.core.approval.break_glass import answer_digest
+from answerable.core.approval.challenge import NONCE_BYTES
+from answerable.core.base64url import from_base64url_32, to_base64url
+from answerable.core.canonical import encode, parse
+from answerable.core.identity.passkey import (
+    PUBLIC_KEY_BYTES_MAX,
+    asserted,
+    assertion_in,
+    check_algorithm,
+    octets_in,
+)
+from answerable.errors import Malformed, Unverified
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Answer, Approval
+    from answerable.core.approval.review import Judgement
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.passkey import Passkey, PasskeyAssertion
+    from answerable.core.identity.principal import PrincipalId, UnixMillis
+
+DOMAIN: Final = b"answerable-review/1\0"
+_CODE: Final = "review.malformed"
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    typ: Literal["answerable-review-passkey"]
+    iss: str
+    aud: str
+    approval: str
+    action: str
+    answer: str
+    nonce: str
+    verdict: Literal["justified", "unjustified"]
+    comment: str
+    iat_ms: int
+    key: str
+    public_key: str
+    rp_id: str
+    origins: list[str]
+    assertion: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptReview:
+    """What was checked; hashes in hex. key: thumbprint of the passkey."""
+
+    by: str
+    audience: str
+    approval: str
+    action: str
+    answer: str
+    verdict: Judgement
+    key: str
+
+
+def review_challenge(
+    approval: Approval, answer: Answer, *, nonce: bytes, verdict: Judgement, comment: str
+) -> bytes:
+    """The 32 bytes. answer: that broke the glass. Raises Malformed (`review.malformed`)."""
+    about = bytes.fromhex(answer_digest(answer))
+    return _challenge(nonce, approval.shown.digest, about, verdict, comment)
+
+
+def kept_review(
+    approval: Approval,
+    answer: Answer,
+    *,
+    by: PrincipalId,
+    nonce: bytes,
+    verdict: Judgement,
+    comment: str,
+    audience: str,
+    at: UnixMillis,
+    passkey: Passkey,
+    origins: tuple[str, ...],
+    assertion: PasskeyAssertion,
+) -> str:
+    """The text that is kept of a review that has been checked. Raises Malformed (`json.*`)."""
+    members: dict[str, JSONValue] = {
+        "typ": "answerable-review-passkey",
+        "iss": by,
+        "aud": audience,
+        "approval": approval.id,
+        "action": approval.shown.hex,
+        "answer": answer_digest(answer),
+        "nonce": to_base64url(nonce),
+        "verdict": verdict,
+        "comment": comment,
+        "iat_ms": at,
+        "key": passkey.key,
+        "public_key": to_base64url(passkey.public_key),
+        "rp_id": passkey.rp_id,
+        "origins": [*origins],
+        "assertion": assertion.members(),
+    }
+    return encode(members).decode()
+
+
+def verify_kept_review(token: str) -> KeptReview:
+    """Check what is kept of a review: that this passkey signed these hashes, verdict and comment.
+
+    Raises Malformed (`review.malformed`, `passkey.malformed`, `json.*`), Unverified (`passkey.*`, `review.key`).
+    """
+    try:
+        kept = msgspec.convert(parse(token.encode()), _Kept)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"it is no review by passkey: {error}".lower(), code=_CODE) from None
+    assertion = assertion_in({**kept.assertion})
+    public_key = octets_in({"public_key": kept.public_key}, "public_key", PUBLIC_KEY_BYTES_MAX)
+    if check_algorithm(public_key) != kept.key:
+        raise Unverified("its key is not the one that it names", code="review.key", step="review")
+    asserted(
+        assertion,
+        credential_id=assertion.credential_id,
+        public_key=public_key,
+        challenge=_challenge(
+            from_base64url_32(kept.nonce) or b"",
+            _hash(kept.action),
+            _hash(kept.answer),
+            kept.verdict,
+            kept.comment,
+        ),
+        rp_id=kept.rp_id,
+        origins=kept.origins,
+    )
+    return KeptReview(
+        by=kept.iss,
+        audience=kept.aud,
+        approval=kept.approval,
+        action=kept.action,
+        answer=kept.answer,
+        verdict=kept.verdict,
+        key=kept.key,
+    )
+
+
+def _challenge(nonce: bytes, action: bytes, answer: bytes, verdict: Judgement, comment: str) -> bytes:
+    if {len(nonce), len(action), len(answer)} != {NONCE_BYTES}:
+        raise Malformed("nonce and hashes of a review have 32 bytes each", code=_CODE)
+    said = verdict.encode() + b"\0" + sha256(comment.encode()).digest()
+    return sha256(DOMAIN + nonce + action + answer + said).digest()
+
+
+def _hash(text: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError:
+        raise Malformed("a hash has 64 lower-case hex digits", code=_CODE) from None

@@ -1,0 +1,77 @@
+"""Whether a workflow may answer an approval: by its tier, its document, and who stands behind it.
+
+Laws: a workflow answers only for groups that were asked and are its own, for capabilities and tiers that its document
+and the settings both allow; whoever it belongs to has no part in what it answers, neither as who gave the task nor as
+who owns an agent of it. Its answer is its owner's: both together are one person.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
+
+from answerable.core.approval.strength import tier_shown
+from answerable.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.registry.documents import Workflow
+
+Allowed = Literal["allowed", "refused"]
+ALLOWED: Final[tuple[Allowed, ...]] = get_args(Allowed)
+NO_HIGH_TIERS: Final[tuple[Allowed, ...]] = ("allowed", "allowed", "refused", "refused")
+
+
+class HasWorkflows(Protocol):
+    """workflows: what each tier allows, from 0."""
+
+    @property
+    def workflows(self) -> tuple[Allowed, ...]:
+        """As above."""
+        ...
+
+
+def is_asked(workflow: Workflow, approval: Approval) -> bool:
+    """Whether an approval asks a group of this workflow's, about a capability of its document."""
+    asked = {group for one in approval.requirements for group in one.groups}
+    return bool(asked & set(workflow.groups)) and approval.capability in workflow.capabilities
+
+
+def workflow_fault(
+    workflow: Workflow, approval: Approval, *, limits: HasWorkflows, involved: Collection[str]
+) -> Refused | None:
+    """Why this workflow's yes would not count; None where it would. involved: people who gave the task, answer for it,
+    or own an agent of its chain.
+
+    Codes: `workflow.tier`, `workflow.capability`, `workflow.not_asked`, `workflow.involved`.
+    """
+    tier = tier_shown(approval)
+    if limits.workflows[tier] != "allowed":
+        return Refused(
+            f"actions of tier {tier} are answered by people alone, as `walk.workflows` says",
+            code="workflow.tier",
+        )
+    if tier > workflow.tier_max:
+        return Refused(
+            f"workflow {shown(workflow.name)} answers up to tier {workflow.tier_max}, this is tier {tier}",
+            code="workflow.tier",
+        )
+    if approval.capability not in workflow.capabilities:
+        return Refused(
+            f"workflow {shown(workflow.name)} does not answer about {shown(approval.capability)}",
+            code="workflow.capability",
+        )
+    if not is_asked(workflow, approval):
+        return Refused(
+            f"this approval asks no group of workflow {shown(workflow.name)}", code="workflow.not_asked"
+        )
+    ownership = workflow.ownership
+    behind = {ownership.owner, ownership.backup_owner} & set(involved)
+    if behind:
+        return Refused(
+            f"{', '.join(sorted(behind))} owns workflow {shown(workflow.name)} and has a part in this action: somebody "
+            "else must approve it",
+            code="workflow.involved",
+        )
+    return None

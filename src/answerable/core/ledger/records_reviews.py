@@ -1,0 +1,43 @@
+"""What the entry about the review of a broken glass says. Names, words and the signature are fields."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.canonical import encode
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval, Review
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.disclosure import Sealing
+    from answerable.core.ledger.entry import Entry
+
+
+def glass_reviewed(
+    approval: Approval,
+    review: Review,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    person: str,
+    signer: str,
+    late: bool,
+) -> Entry:
+    """Another person judged it, signed. person: their pseudonym. signer: their public JWK; empty for a passkey."""
+    members: dict[str, JSONValue] = {
+        "approval": approval.id,
+        "late": late,
+        "mandate": approval.mandate,
+        "person": person,
+        "verdict": review.verdict,
+    }
+    fields = [
+        (b"comment", encode(review.comment)),
+        (b"person_name", encode(review.by)),
+        *([(b"signer", encode(signer))] if signer else []),
+        (b"token", encode(review.token)),
+    ]
+    return sealed_entry(Tag.GLASS_REVIEWED, at=at, members=members, fields=fields, sealing=sealing)

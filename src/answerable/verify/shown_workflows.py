@@ -1,0 +1,70 @@
+"""Workflows as the registry's entries show them, and whether an answer is by a key that one had when it answered.
+
+Laws: what changes a workflow and is not shown makes its answers unread, never right; a workflow that was removed, or
+disabled, has no key.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import encode, parse
+from answerable.core.identity.keys import public_key
+from answerable.errors import AnswerableError
+from answerable.verify.leaf_rules import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+
+_KIND: Final = "Workflow/"
+
+
+class ShownWorkflows:
+    """Fed with the registry's entries in their order."""
+
+    def __init__(self) -> None:
+        self._documents: dict[str, JSONValue] = {}
+        self._unknown = False
+
+    def take_change(self, fields: Mapping[str, bytes]) -> None:
+        """The next change of the registry. Raises Malformed (`json.*`)."""
+        if "changes" not in fields:
+            # Any of them may be another one from here on.
+            self._documents, self._unknown = {}, True
+            return
+        changes = parse(fields["changes"])
+        for name, document in changes.items() if isinstance(changes, dict) else ():
+            if name.startswith(_KIND):
+                self._documents[name.removeprefix(_KIND)] = document
+
+    def fault(self, name: str, signer: str, person: str) -> Fault | None:
+        """What is wrong with an answer of a workflow that this public JWK signed, and whose owner the entry names as
+        this person; None where nothing is."""
+        document = self._documents.get(name)
+        spec = document.get("spec") if isinstance(document, dict) else None
+        if not isinstance(spec, dict) or spec.get("status") == "disabled":
+            return Fault("approval.workflow", f"no workflow {name} was in force when it answered")
+        ownership = spec.get("ownership")
+        owner = ownership.get("owner") if isinstance(ownership, dict) else None
+        if owner != person:
+            return Fault("approval.workflow", f"workflow {name} was not {person}'s when it answered")
+        keys = spec.get("keys")
+        if public_key(signer).thumbprint not in _thumbprints(keys if isinstance(keys, list) else []):
+            return Fault("approval.workflow", f"the key that signed was none of workflow {name}'s")
+        return None
+
+    def is_told(self, name: str) -> bool:
+        """Whether its document is shown as it stood."""
+        return name in self._documents or not self._unknown
+
+
+def _thumbprints(keys: list[JSONValue]) -> set[str]:
+    found: set[str] = set()
+    for key in keys:
+        try:
+            found.add(public_key(encode(key).decode()).thumbprint)
+        except AnswerableError:
+            continue
+    return found

@@ -1,0 +1,92 @@
+"""What a stranger finds in the answers of workflows, with nothing but the entries that are shown."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from answerable.core.canonical import encode, parse
+from answerable.core.ledger.opened import disclosures_of
+from answerable.core.ledger.tags import Tag
+from answerable.flows.apply_registry import apply_registry
+from answerable.testing.builders import Bench
+from answerable.testing.samples import signing_key
+from answerable.verify.leaf_rules import Fault, read_leaf
+from answerable.verify.shown_answers import ShownAnswers
+from tests.workflow_world import CHECK, answered, documents, waiting, workflow
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WORKFLOW-09")]
+ABOUT = (Tag.REGISTRY_CHANGE, Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER, Tag.INTENT)
+
+
+async def ran() -> Bench:
+    """A refund that a workflow said yes to, and that ran."""
+    bench, approval = await waiting(given=documents())
+    await answered(bench, approval)
+    assert (await bench.refund(6000)).outcome is not None
+    return bench
+
+
+def found(bench: Bench, change: Any = None) -> tuple[list[str], int]:
+    """The rules that are broken, and what could not be compared. change: of tag, name and value, gives another value
+    as JSON, or None to hide it."""
+    check = ShownAnswers()
+    for stored in bench.walk.ledger.replay():
+        if stored.tag not in ABOUT:
+            continue
+        leaf = read_leaf(stored.leaf)
+        assert not isinstance(leaf, Fault)
+        fields = []
+        for one in disclosures_of(stored, bench.walk.subject_keys.find) or ():
+            value = parse(bytes(one.value))
+            value = change(stored.tag, one.name, value) if change else value
+            if value is not None:
+                fields.append(msgspec.structs.replace(one, value=msgspec.Raw(encode(value))))
+        check.take(stored.index, leaf, fields)
+    return [fault.rule for _, fault in check.faults()], check.unread
+
+
+async def test_a_workflows_answer_that_is_what_it_seems_is_found_so():
+    assert found(await ran()) == ([], 0)
+
+
+async def test_a_key_that_the_registry_did_not_give_it_is_found():
+    def other_key(tag: Tag, name: str, value: Any) -> Any:
+        if tag == Tag.REGISTRY_CHANGE and name == "changes" and f"Workflow/{CHECK}" in value:
+            key = parse(signing_key("somebody").public.jwk.encode())
+            value[f"Workflow/{CHECK}"]["spec"]["keys"] = [key]
+        return value
+
+    assert found(await ran(), other_key) == (["approval.workflow"], 0)
+
+
+async def test_another_owner_than_the_registry_says_is_found():
+    def other_owner(tag: Tag, name: str, value: Any) -> Any:
+        return "bob" if tag == Tag.APPROVAL_ANSWER and name == "person_name" else value
+
+    assert found(await ran(), other_owner) == (["approval.workflow"], 0)
+
+
+async def test_a_workflow_that_was_never_registered_is_found():
+    def unregistered(tag: Tag, name: str, value: Any) -> Any:
+        if tag == Tag.REGISTRY_CHANGE and name == "changes":
+            value.pop(f"Workflow/{CHECK}", None)
+        return value
+
+    assert found(await ran(), unregistered) == (["approval.workflow"], 0)
+
+
+async def test_documents_that_are_hidden_leave_it_unread():
+    def hidden(tag: Tag, name: str, value: Any) -> Any:
+        return None if tag == Tag.REGISTRY_CHANGE and name == "changes" else value
+
+    assert found(await ran(), hidden) == ([], 1)
+
+
+async def test_what_came_into_force_later_does_not_vouch_for_what_was_before():
+    """A key is the workflow's from the entry that says so; one that was taken away later was its own before."""
+    bench = await ran()
+    await apply_registry(bench.walk, [workflow(keys=[])], by="operator")
+    assert found(bench) == ([], 0)
