@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.incident.duties_told import answered_for
 from answerable.core.incident.wording import named, plain, short
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ def answer_told(
     person, approval = named("person", leaf, payload), short(leaf.get("approval"))
     if leaf.get("workflow"):
         person = f"Workflow {plain(leaf['workflow'])} of {person}"
+    person = f"{person}{answered_for(leaf)}"
     text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
     comment = payload.get("comment")
     signed = f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}"
