@@ -6,6 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
+from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.leaf_types import Digest, Leaf
 
 
@@ -24,3 +25,15 @@ class CanaryToldLeaf(Leaf):
     person: str | UnsetType = UNSET
     verdict: str | UnsetType = UNSET
     workflow: str | UnsetType = UNSET
+
+    def as_answer(self) -> AnswerLeaf:
+        """The answer that ended it, as one to a real question would stand. It has a verdict."""
+        return AnswerLeaf(
+            v=self.v,
+            tag=self.tag,
+            at=self.at,
+            approval=self.approval,
+            person="" if self.person is UNSET else self.person,
+            verdict="" if self.verdict is UNSET else self.verdict,
+            workflow=self.workflow,
+        )

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 from msgspec import UNSET
 
 from answerable.core.approval.canary import opens
+from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.leaf_rules import Fault
-from answerable.verify.leaf_shapes import AnswerLeaf, ApprovalLeaf, IntentLeaf
+from answerable.verify.leaf_shapes import ApprovalLeaf, IntentLeaf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

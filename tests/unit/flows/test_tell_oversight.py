@@ -107,6 +107,34 @@ async def test_what_a_hold_or_a_change_ended_is_nobodys_answer():
 
 
 @pytest.mark.requirement("OVERSIGHT-01")
+def test_what_is_void_is_asked_anew_and_neither_waits_nor_is_unanswered():
+    read = Oversight()
+    asked = {"approval": "a-1", "tier": 2, "decision": {"by": ["big"]}, "expires": 5}
+    read.fold(entry(0, Tag.APPROVAL_ASKED, **asked))
+    read.fold(entry(1, Tag.APPROVAL_VOID, approval="a-1", because=["the arguments"]))
+    for now in (1, 9):
+        rule = oversight_figures(read, since=0, now=now).rules["big"]
+        assert (rule.asked, rule.void, rule.waiting, rule.unanswered) == (1, 1, 0, 0)
+
+
+@pytest.mark.requirement("OVERSIGHT-01")
+def test_workflows_are_told_apart_from_people_and_a_broken_glass_is_nobodys_answer():
+    read = Oversight()
+    for name in ("a-1", "a-2"):
+        read.fold(
+            entry(0, Tag.APPROVAL_ASKED, approval=name, tier=2, decision={"by": ["big"]}, expires=9**15)
+        )
+    said = {"verdict": "approve", "state": "approved", "person": "p"}
+    read.fold(entry(2, Tag.APPROVAL_ANSWER, approval="a-1", workflow="change-board", **said))
+    glass = {**said, "verdict": "break_glass"}
+    read.fold(entry(3, Tag.APPROVAL_ANSWER, approval="a-2", **glass))
+    found = oversight_figures(read, since=0, now=9)
+    assert set(found.approvers) == {"workflow change-board"}
+    rule = found.rules["big"]
+    assert (rule.answered, rule.glass, rule.may_go) == (2, 1, False)
+
+
+@pytest.mark.requirement("OVERSIGHT-01")
 async def test_questions_of_a_drill_are_in_no_figure():
     read = Oversight()
     shadow = shadow_name(drilled("agent", "scout"), bytes(NAME_BYTES))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SINCE_CHARS_MAX: Final = 15
 _COUNTS: Final = (
     "answered", "approved", "denied", "fast", "busiest_hour", "asked", "waiting", "unanswered", "failed", "holds",
-    "glass", "tests", "caught",
+    "glass", "void", "tests", "caught",
 )  # fmt: skip
 
 

@@ -48,8 +48,8 @@ class Question(msgspec.Struct, gc=False):
     """entry: that asks. rules: what determined that people are asked. groups: whom of. said: their answers, in order.
 
     state: `pending` until people have decided it. decided_at: Unix milliseconds, 0 before. failed: what ran after it
-    failed, or how it ended is not known. glass: somebody let it run without its approval. test: how
-    it ended, of a test that was told to be one; empty for all others.
+    failed, or how it ended is not known. glass: somebody let it run without its approval. void: what would
+    have run is not what was shown any more. test: how it ended, of a test that was told to be one; empty for others.
     """
 
     entry: int
@@ -67,6 +67,7 @@ class Question(msgspec.Struct, gc=False):
     decided_at: int = 0
     failed: bool = False
     glass: bool = False
+    void: bool = False
     test: TestEnd | Literal[""] = ""
 
     @property
@@ -140,6 +141,8 @@ class Oversight:
                 self._answer(stored.index, leaf)
             case Tag.CANARY_TOLD:
                 self._tell(stored.index, leaf)
+            case Tag.APPROVAL_VOID if leaf.approval in self._questions:
+                self._questions[leaf.approval].void = True
             case Tag.INTENT if leaf.approval in self._questions:
                 if len(self._running) >= RUNNING_MAX:
                     del self._running[next(iter(self._running))]
@@ -216,6 +219,7 @@ _READ: Final = frozenset(
         Tag.APPROVAL_ASKED,
         Tag.APPROVAL_ANSWER,
         Tag.CANARY_TOLD,
+        Tag.APPROVAL_VOID,
         Tag.INTENT,
         Tag.OUTCOME,
         Tag.INDETERMINATE,

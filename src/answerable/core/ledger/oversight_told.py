@@ -44,7 +44,8 @@ class Decided:
     questions, waiting and unanswered those without a decision, by whether anybody still can. failed: what ran by a yes
     and failed, or is not known. tests: that were answered (of a rule or group: that ended), caught those denied. holds:
     that were placed on an agent or capability it asked about, afterwards. glass: that somebody let run without their
-    approval. entries: the newest of what it is made of.
+    approval. void: of which people are asked anew, as what would have run had changed. entries: the newest of what it
+    is made of.
     """
 
     answered: int = 0
@@ -60,6 +61,7 @@ class Decided:
     caught: int = 0
     holds: int = 0
     glass: int = 0
+    void: int = 0
     times: Spread = field(default_factory=Spread)
     entries: list[int] = field(default_factory=list)
     _hours: dict[int, int] = field(default_factory=dict)
@@ -167,6 +169,9 @@ def _count(cell: Decided, asked: Question, *, now: int, stopped: bool) -> None:
         cell.decided(
             asked.entry, at=asked.decided_at, took_ms=asked.wait_ms, approves=asked.state == "approved"
         )
+    elif asked.void:
+        # People are asked anew, and that is another question.
+        cell.void += 1
     elif now < asked.expires:
         cell.waiting += 1
     else:
