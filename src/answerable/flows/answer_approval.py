@@ -29,6 +29,7 @@ from answerable.flows.refuse_revoked import signer_fault, signing_key_of
 from answerable.flows.revoke_authority import names_of_approval
 from answerable.flows.sign_in import check_passkey
 from answerable.flows.stand_in import agent_owners, in_place_of
+from answerable.flows.tell_canary import tell_canary
 from answerable.flows.watch_denials import count_no
 
 if TYPE_CHECKING:
@@ -244,6 +245,8 @@ async def _recorded(
             "you own an agent that this action comes from: somebody else must approve it",
             code="approval.own_agent",
         )
+    if approval.canary is not None:
+        return await tell_canary(walk, approval, at=now, answer=answer, signer=signer)
     # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))

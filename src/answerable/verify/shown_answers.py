@@ -36,6 +36,7 @@ from answerable.core.identity.principal import workflow_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unverified
 from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
+from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
@@ -91,6 +92,9 @@ class ShownAnswers:
             elif isinstance(leaf, AnswerLeaf):
                 self._duties.answered(index, leaf)
                 self._take_answer(index, leaf, fields)
+            elif isinstance(leaf, CanaryToldLeaf):
+                if leaf.verdict is not UNSET:
+                    self._take_answer(index, leaf.as_answer(), fields)
             elif isinstance(leaf, GlassReviewedLeaf):
                 self._reviews.take_review(index, leaf, fields)
             elif isinstance(leaf, ChangeLeaf) and leaf.tag == Tag.REGISTRY_CHANGE:
