@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.ledger.tags import Tag
+from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
+from answerable.verify.approval_shapes import ApprovalVoidLeaf
 from answerable.verify.drill_shapes import DrillLeaf
-from answerable.verify.duty_shapes import AnsweredFor, DutyLeaf, EscalatedLeaf
-from answerable.verify.leaf_parts import CameBy, Decided, Evidenced, Proven, TriedBy
+from answerable.verify.duty_shapes import DutyLeaf, EscalatedLeaf
 from answerable.verify.leaf_types import (
     Amounts,
     Compared,
@@ -24,7 +25,6 @@ from answerable.verify.leaf_types import (
 )
 from answerable.verify.lease_shapes import LeaseLeaf
 from answerable.verify.passkey_shapes import PasskeyLeaf, PasskeyRemovedLeaf
-from answerable.verify.review_shapes import GlassReviewedLeaf
 from answerable.verify.stop_shapes import (
     ContainmentReportLeaf,
     HoldLiftedLeaf,
@@ -32,6 +32,49 @@ from answerable.verify.stop_shapes import (
     RevokedLeaf,
     RuleFiredLeaf,
 )
+
+
+class Proven(Struct, kw_only=True, gc=False):
+    """How the caller proved possession of its key."""
+
+    binding: str | UnsetType = UNSET
+    kind: str | UnsetType = UNSET
+    message: str | UnsetType = UNSET
+    sequence: Count | UnsetType = UNSET
+
+
+class Decided(Struct, kw_only=True, gc=False):
+    """The decision inside an intent."""
+
+    effect: str
+    policy_set: str
+    by: list[str]
+    lifted: list[str]
+    obligations: Annotated[list[str], Meta(min_length=1, max_length=16)] | UnsetType = UNSET
+
+
+class Evidenced(Struct, kw_only=True, gc=False):
+    """How well the instance behind a caller is known. drifted: true or absent."""
+
+    drifted: bool | UnsetType = UNSET
+    grade: str
+    source: str
+
+
+class CameBy(Struct, kw_only=True, gc=False):
+    """A hop that an action came by, with the entry in which its token stands. id: its `jti`."""
+
+    agent: str
+    entry: Count
+    id: str
+    leaf: Compared
+
+
+class TriedBy(Struct, kw_only=True, gc=False):
+    """A hop that a refused action came by; where its token stands, if anywhere, is not said."""
+
+    agent: str
+    id: str
 
 
 class GenesisLeaf(Leaf):
@@ -143,20 +186,6 @@ class ApprovalLeaf(Leaf):
     requirements: list[tuple[str, Count]] | UnsetType = UNSET
     tier: Count | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
-
-
-class AnswerLeaf(Leaf):
-    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`."""
-
-    approval: str
-    person: str
-    verdict: str
-    digest: Digest | UnsetType = UNSET
-    duty: AnsweredFor | UnsetType = UNSET
-    duty_ref: Reference | UnsetType = UNSET
-    mandate: str | UnsetType = UNSET
-    state: str | UnsetType = UNSET
-    workflow: str | UnsetType = UNSET
 
 
 class MandateLeaf(Leaf):
@@ -361,4 +390,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.GLASS_REVIEWED: GlassReviewedLeaf,
     Tag.APPROVAL_ESCALATED: EscalatedLeaf,
     Tag.DUTY: DutyLeaf,
+    Tag.APPROVAL_VOID: ApprovalVoidLeaf,
 }
