@@ -155,6 +155,12 @@ async def ask_people(
     return approval
 
 
+def _ends_at(walk: Walk, verified: VerifiedRequest, at: UnixMillis) -> UnixMillis:
+    """Nobody is asked about what could not be executed any more."""
+    prepared = (verified.prepared.expires_at,) if verified.prepared else ()
+    return UnixMillis(min(at + walk.limits.approval_ttl_ms, verified.mandate.expires_at, *prepared))
+
+
 async def _question(
     walk: Walk,
     verified: VerifiedRequest,
@@ -166,9 +172,7 @@ async def _question(
     canary: Canary | None,
 ) -> Approval:
     mandate, name = verified.mandate, ApprovalId(walk.entropy.token())
-    ends = (at + walk.limits.approval_ttl_ms, mandate.expires_at)
-    # Nobody is asked about what could not be executed any more.
-    expires_at = UnixMillis(min(*ends, *((verified.prepared.expires_at,) if verified.prepared else ())))
+    expires_at = _ends_at(walk, verified, at)
     shown = action_object(
         verified,
         decision,
