@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from answerable.errors import Refused
     from answerable.flows.lease_side import LeaseSide
     from answerable.flows.passkey_desk import PasskeyDesk
+    from answerable.flows.reach_desk import ReachDesk
     from answerable.flows.streams import Stream
     from answerable.flows.verify_person import PersonVerifier
     from answerable.ports.approval_channel import ApprovalChannel
@@ -207,6 +208,7 @@ class Walk:
     not.
     consents_on_the_way: those that may not be durable yet. pseudonyms: of people, by name.
     people: judges ID tokens; None where no issuer's people are believed. passkeys: None where nobody can sign in.
+    reach: who is told on which channel; None where nobody ever is, as in a bench.
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so. witness: for actions that others
     must have seen before they are done; None where no witness is set up for this log.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
@@ -248,6 +250,7 @@ class Walk:
     pins: ToolPinRegister
     people: PersonVerifier | None = None
     passkeys: PasskeyDesk | None = None
+    reach: ReachDesk | None = None
     revocations: RevocationRegister
     holds: HoldRegister
     tokens: TokenRegister | None = None

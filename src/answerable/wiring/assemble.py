@@ -12,7 +12,6 @@ import anyio
 
 from answerable.adapters.cedar import compiled
 from answerable.adapters.local_keys import open_or_create_secret
-from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteDutyRegister,
@@ -64,6 +63,7 @@ from answerable.wiring.identity import alone, kept_identity, noted_at_last, open
 from answerable.wiring.leases import lease_side, warrant_signer
 from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
+from answerable.wiring.reaching import kept_reaching, reach_desk
 from answerable.wiring.second_key import second_key
 from answerable.wiring.settling import settling, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
@@ -201,7 +201,7 @@ async def assembled(
                 mandates=SqliteMandateRegister(store),
                 approvals=SqliteApprovalRegister(store),
                 history_register=SqliteHistoryRegister(store),
-                channel=MemoryApprovalChannel(),
+                channel=(reach := reach_desk(settings, store, registry, own.origin)), reach=reach,
                 upstream=upstream,
                 decision_point=compiled(policy_text(registry.current), registry.current),
                 compile_policies=compiled,
@@ -304,6 +304,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(forgetting_tokens, product.tokens)
         tasks.start_soon(kept_announcing, product.events)
+        tasks.start_soon(kept_reaching, product.walk)
         tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
         tasks.start_soon(follow_leases, product.walk)

@@ -6,6 +6,7 @@ from answerable.adapters.sqlite.agent_uses import SqliteAgentUses
 from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
 from answerable.adapters.sqlite.citations import SqliteCitationRegister
+from answerable.adapters.sqlite.deliveries import SqliteDeliveryRegister
 from answerable.adapters.sqlite.drills import SqliteDrillRegister
 from answerable.adapters.sqlite.duties import SqliteDutyRegister
 from answerable.adapters.sqlite.events import SqliteEventRegister
@@ -19,6 +20,7 @@ from answerable.adapters.sqlite.manifests import SqliteManifestRegister
 from answerable.adapters.sqlite.passkeys import SqlitePasskeyRegister
 from answerable.adapters.sqlite.policies import SqlitePolicyRegister
 from answerable.adapters.sqlite.prepared import SqlitePreparedRegister
+from answerable.adapters.sqlite.pushes import SqlitePushRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
@@ -32,6 +34,7 @@ __all__ = [
     "SqliteApprovalRegister",
     "SqliteAuthorityRegister",
     "SqliteCitationRegister",
+    "SqliteDeliveryRegister",
     "SqliteDrillRegister",
     "SqliteDutyRegister",
     "SqliteEventRegister",
@@ -45,6 +48,7 @@ __all__ = [
     "SqlitePasskeyRegister",
     "SqlitePolicyRegister",
     "SqlitePreparedRegister",
+    "SqlitePushRegister",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",
     "SqliteSightings",

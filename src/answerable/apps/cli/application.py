@@ -13,6 +13,7 @@ from answerable.apps.cli import (
     agent_manifest,
     agents,
     approvals,
+    channels,
     checks,
     credentials,
     decisions,
@@ -103,6 +104,7 @@ def command_line(offline: Offline) -> typer.Typer:
     stop_rules.register(app)
     approvals.register(app)
     duties.register(app)
+    channels.register(app)
     ledger.register(app)
     stats.register(app)
     evidence.register(app)

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from answerable.apps.console import (
     agent_pages,
     approval_pages,
+    device_pages,
     duty_pages,
     live_pages,
     overview_pages,
@@ -46,11 +47,13 @@ PAGES: Final[dict[str, Act]] = {
     "/live": live_pages.live,
     "/news": live_pages.news,
     "/passkeys": passkey_pages.passkeys,
+    "/devices": device_pages.devices,
 }
 FORMS: Final[dict[str, Act]] = {
     "/stop": agent_pages.stop,
     "/duty/end": duty_pages.end,
     "/passkeys/remove": passkey_pages.remove,
+    "/devices/remove": device_pages.remove,
     "/sessions/end": passkey_pages.end_session,
     "/sign-out": sign_in_pages.sign_out,
 }
@@ -63,6 +66,8 @@ SCRIPTS: Final[dict[str, Act]] = {
     "/duty/give": duty_pages.give,
     "/confirm/begin": sign_in_pages.begin_confirming,
     "/confirm/finish": sign_in_pages.finish_confirming,
+    "/devices/begin": device_pages.begin,
+    "/devices/add": device_pages.add,
 }
 """What our own script asks for, for somebody who is signed in."""
 OPEN_SCRIPTS: Final[dict[str, Act]] = {
@@ -87,6 +92,8 @@ def console_app(needs: Needs) -> Starlette:
         "/sign-in/provider": providers.begin,
         provider_pages.CALLBACK: providers.end,
         "/assets/{digest}/{name}": _asset,
+        "/worker.js": device_pages.worker,
+        "/manifest.webmanifest": device_pages.manifest,
     }
     made = [
         ("GET", PAGES, False, False),

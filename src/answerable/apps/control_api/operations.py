@@ -7,6 +7,7 @@ from typing import Final
 from answerable.apps.control_api import (
     agent_operations,
     approval_operations,
+    channel_operations,
     decision_operations,
     drill_operations,
     duty_operations,
@@ -296,6 +297,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     ),
     *decision_operations.OPERATIONS,
     *agent_operations.OPERATIONS,
+    *channel_operations.OPERATIONS,
     *drill_operations.OPERATIONS,
     *duty_operations.OPERATIONS,
     *lease_operations.OPERATIONS,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from answerable.core.identity.principal import PrincipalId, checked_name
 from answerable.core.registry.capability import Capability
+from answerable.core.registry.contacts import CONTACT_KEYS, contacts_in
 from answerable.core.registry.documents import (
     Agent,
     Application,
@@ -85,7 +86,7 @@ KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 TOP_KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
 SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
-    "Principal": ("displayName", "groups", "keys", "oidc", "capabilities", "status"),
+    "Principal": ("displayName", "groups", "keys", "oidc", "capabilities", "status", *CONTACT_KEYS),
     "UseCase": ("purpose", "issuers", "ownership"),
     "Agent": AGENT_KEYS,
     "Server": ("command", "args", "env", "cwd", "url", "target", "callSecondsMax", "vendor", "tenant"),
@@ -194,6 +195,7 @@ def _principal(spec: Fields, name: str) -> Principal:
         status=spec.choice("status", statuses, default="active"),
         oidc=oidc_in(spec),
         capabilities=spec.texts("capabilities", check=name_of("capability")),
+        contacts=contacts_in(spec),
     )
 
 
