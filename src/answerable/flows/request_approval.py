@@ -91,6 +91,14 @@ def told_no(approval: Approval) -> Refused:
     )
 
 
+def _until(walk: Walk, verified: VerifiedRequest, at: UnixMillis) -> UnixMillis:
+    """Nobody is asked about what could not be executed any more."""
+    ends = [at + walk.limits.approval_ttl_ms, verified.mandate.expires_at]
+    if verified.prepared is not None:
+        ends.append(verified.prepared.expires_at)
+    return UnixMillis(min(ends))
+
+
 async def _asked(
     walk: Walk,
     verified: VerifiedRequest,
@@ -101,9 +109,7 @@ async def _asked(
     preview: Preview,
 ) -> Approval:
     mandate, name = verified.mandate, ApprovalId(walk.entropy.token())
-    ends = (at + walk.limits.approval_ttl_ms, mandate.expires_at)
-    # Nobody is asked about what could not be executed any more.
-    expires_at = UnixMillis(min(*ends, *((verified.prepared.expires_at,) if verified.prepared else ())))
+    expires_at = _until(walk, verified, at)
     shown = action_object(
         verified,
         decision,
