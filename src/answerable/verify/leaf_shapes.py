@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.ledger.tags import Tag
 from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
+from answerable.verify.approval_shapes import ApprovalVoidLeaf
 from answerable.verify.drill_shapes import DrillLeaf
 from answerable.verify.duty_shapes import DutyLeaf, EscalatedLeaf
 from answerable.verify.leaf_types import (
@@ -389,4 +390,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.GLASS_REVIEWED: GlassReviewedLeaf,
     Tag.APPROVAL_ESCALATED: EscalatedLeaf,
     Tag.DUTY: DutyLeaf,
+    Tag.APPROVAL_VOID: ApprovalVoidLeaf,
 }

@@ -2,7 +2,8 @@
 
 Laws:
 - an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it;
-- it is over the object and the card of the entry that asked, and says what its own entry says;
+- it is over the object and the card of the entry that asked, and says what its own entry says: the verdict, and the
+  words, where the signature is over them;
 - the card is the one that the template makes of the object;
 - the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
 - who answers for another one does so by a delegation of duty, as `shown_duties` says;
@@ -25,7 +26,8 @@ from answerable.core.approval.break_glass import GLASS
 from answerable.core.approval.card import is_card_of
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
 from answerable.core.approval.token import APPROVAL_TYP, STEP
-from answerable.core.canonical import FrozenJSON, parse
+from answerable.core.approval.words import Words
+from answerable.core.canonical import FrozenJSON, encode, parse
 from answerable.core.identity.compact_jws import verified_claims
 from answerable.core.identity.keys import public_key
 from answerable.core.identity.principal import workflow_of
@@ -52,13 +54,14 @@ RUNS: Final = ("arguments", "method", "server", "target")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Said:
-    """What an answer is over, with its signature checked; hashes in hex."""
+    """What an answer is over, with its signature checked; hashes in hex. words: None where nothing signs them."""
 
     approval: str
     audience: str
     action: str
     rendering: str
     verdict: str
+    words: Words | None
     issuer: str = ""
 
 
@@ -146,6 +149,7 @@ class ShownAnswers:
                 action=kept.action,
                 rendering=kept.rendering,
                 verdict=kept.verdict,
+                words=kept.words if kept.words_signed else None,
             )
         elif "signer" in fields:
             signer = msgspec.json.decode(fields["signer"], type=str)
@@ -154,6 +158,8 @@ class ShownAnswers:
         else:
             self.unread += 1
             return
+        if said.words is not None and _other_words(said.words, fields):
+            self._found.append((index, Fault("approval.words", "its entry has other words than were signed")))
         self._said.append((index, leaf, said))
 
     def _check_workflow(
@@ -193,7 +199,17 @@ def _signed_by_key(token: str, jwk: str) -> _Said:
         keys_of=lambda _: (key,),
     )
     told = {name: str(claims.get(name)) for name in ("approval", "action", "rendering", "verdict")}
-    return _Said(audience=str(claims.get("aud")), issuer=str(claims.get("iss")), **told)
+    # Answers from before there were reasons have none; their comment was signed all the same.
+    words = Words(**{name: str(claims.get(name, "")) for name in ("reason", "comment", "narrower")})
+    return _Said(audience=str(claims.get("aud")), issuer=str(claims.get("iss")), words=words, **told)
+
+
+def _other_words(signed: Words, fields: Mapping[str, bytes]) -> bool:
+    """Whether a field that is shown says something else than was signed."""
+    said = {"comment": encode(signed.comment), "denial": encode(signed.reason)}
+    if any(name in fields and fields[name] != wanted for name, wanted in said.items()):
+        return True
+    return "narrower" in fields and fields["narrower"] != signed.narrower.encode()
 
 
 def _envelope(shown: FrozenJSON) -> dict[str, JSONValue]:
