@@ -23,7 +23,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.approval.card import money
+from answerable.core.approval.money import money
 from answerable.core.approval.visible import visible
 from answerable.core.canonical import encode
 from answerable.core.decision.narrowing import same
