@@ -360,8 +360,8 @@ def _check_new_key(workloads: Workloads, key: PublicKey) -> None:
 
 
 def _registered_keys(current: RegistrySnapshot) -> set[str]:
-    holders = (*current.agents.values(), *current.workflows.values(), *current.principals.values())
-    return {key.thumbprint for holder in holders for key in holder.keys}
+    held = (current.agents.values(), current.workflows.values(), current.principals.values())
+    return {key.thumbprint for holders in held for one in holders for key in one.keys}
 
 
 def _check_room(workloads: Workloads, agent: AgentId) -> None:
