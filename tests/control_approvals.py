@@ -8,6 +8,7 @@ from answerable.core.base64url import from_base64url_32
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_answer
+from tests.control_channels import use_channels
 from tests.control_world import Product, World, asked
 
 
@@ -17,6 +18,7 @@ async def use_approvals(client: Any, product: Product, world: World, mandate: st
     assert deferred is not None
     (waiting,) = (await client("list_approvals", state="pending"))["items"]
     assert waiting == await client("show_approval", id=deferred.id)
+    await use_channels(client, product, deferred)
     opened = await client("open_approval", {}, id=deferred.id)
     assert (opened["action"], opened["rendering"]) == (deferred.shown.hex, deferred.card.hex)
     token = signed_answer(

@@ -12,12 +12,14 @@ from answerable.core.action.prepared import NO_CONTENT, PreparedText
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Refused
 from answerable.flows.issue_mandate import issue_mandate
+from answerable.flows.walk import WalkLimits
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import mandate_terms, signing_key
 from tests.link_world import A, door, link_of, sent, shard
 from tests.prepared_world import (
     BATCH,
     GRANTS,
+    LARGE,
     PreparingUpstream,
     digest,
     documents,
@@ -58,6 +60,25 @@ async def test_whichever_process_it_reaches_the_owner_of_the_mandate_keeps_and_e
         with pytest.raises(Refused) as raised:
             await sent(b, "execute_batch", {"batch": digest(BATCH)})
         assert raised.value.code == "prepared.used"
+    assert len(executed(upstream)) == 1
+
+
+async def test_what_is_asked_for_a_card_is_not_prepared_for_the_agent():
+    other = {**LARGE, "batch_id": "PB-2"}
+    found = documents(preview={"capability": "crm.prepare", "arguments": {}})
+    for one in found:
+        if one["metadata"]["name"] == "crm.prepare":
+            one["spec"]["tier"] = 0
+    register = MemoryPreparedRegister()
+    limits = WalkLimits(prepared_waiting_per_agent_max=1)
+    results = (structured(LARGE), structured(other))
+    bench, upstream = await prepared_bench(*results, prepared=register, registry=found, limits=limits)
+    named = await prepared(bench)
+    asked = (await execute(bench, named)).approval
+    assert "PB-2" in asked.card.bytes.decode(), "the server was asked"
+    assert [one.digest for one in register._kept.values()] == [named.removeprefix("sha256:")]
+    await bench.answer(asked)
+    await execute(bench, named)
     assert len(executed(upstream)) == 1
 
 

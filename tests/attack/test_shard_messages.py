@@ -181,8 +181,9 @@ async def test_half_a_message_a_slow_one_and_a_long_one_start_nothing(tmp_path):
 def test_everything_that_is_known_of_an_action_and_its_caller_is_handed_on():
     """A member that somebody adds and does not hand on would be a restriction that holds in one process only."""
     own = {"to", "v", "caller", "progress"}
-    # What policy narrows, and what was prepared, is put in by the process that decides, after the action was handed on.
-    theirs = {"asked", "prepared"}
+    # What policy narrows, what was prepared and what is asked for a card the process that decides puts in, after the
+    # action was handed on.
+    theirs = {"asked", "prepared", "preview_of"}
     assert set(messages.Action.__struct_fields__) - own == set(ActionRequest.__struct_fields__) - theirs
     # Reasons for people only stay where the people are asked.
     assert "internal" not in answers.Waiting.__struct_fields__
@@ -222,7 +223,6 @@ def test_no_bytes_make_a_decoder_raise_anything_else(raw):
             continue
 
 
-@pytest.mark.requirement("OBL-05")
 @pytest.mark.requirement("PREPARE-01")
 def test_what_was_prepared_in_another_process_is_told_here_too():
     for told in (
@@ -236,6 +236,7 @@ def test_what_was_prepared_in_another_process_is_told_here_too():
         assert answers.answer_in(reply, "log.example") == structs.replace(answer, log="log.example")
 
 
+@pytest.mark.requirement("OBL-05")
 def test_what_was_narrowed_in_another_process_is_told_here_too():
     for narrowed in (b"", b'{"amount":5000}'):
         answer = Answer(action_id="a-1", outcome=Outcome(status="succeeded"), narrowed=narrowed)

@@ -17,6 +17,7 @@ from answerable.core.registry.policy_parts import FactorFact
 from answerable.core.registry.spec_capability import ARGUMENT_KEYS, RESOURCE_KEYS
 from answerable.core.registry.spec_classes import CLASS_KEYS
 from answerable.core.registry.spec_destination import ALLOWED_KEYS, DESTINATION_KEYS
+from answerable.core.registry.spec_duty import QUIET_KEYS, SHIFT_KEYS, STEP_KEYS
 from answerable.core.registry.spec_execute import EXECUTES_KEYS
 from answerable.core.registry.spec_issuer import RULE_KEYS
 from answerable.core.registry.spec_lease import LEASE_KEYS
@@ -56,6 +57,9 @@ NESTED = {
     "lease": LEASE_KEYS,
     "preview": PREVIEW_KEYS,
     "executes": EXECUTES_KEYS,
+    "shifts": SHIFT_KEYS,
+    "quietHours": QUIET_KEYS,
+    "escalation": STEP_KEYS,
 }
 
 pytestmark = pytest.mark.requirement("REG-05")

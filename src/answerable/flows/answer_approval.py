@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from answerable.core.approval.action_object import object_in
 from answerable.core.approval.approval import Answer, Approval, ApprovalId
 from answerable.core.approval.break_glass import GLASS, taken
 from answerable.core.approval.challenge import challenge
@@ -14,7 +14,6 @@ from answerable.core.approval.strength import check_strength
 from answerable.core.approval.token import COMMENT_CHARS_MAX, verify_answer
 from answerable.core.containment.reach import reach_of
 from answerable.core.identity.passkey import unverified
-from answerable.core.identity.principal import AgentId
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, Unverified, shown
@@ -26,13 +25,14 @@ from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, s
 from answerable.flows.refuse_revoked import signer_fault, signing_key_of
 from answerable.flows.revoke_authority import names_of_approval
 from answerable.flows.sign_in import check_passkey
+from answerable.flows.stand_in import agent_owners, in_place_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.core.approval.token import Verdict
     from answerable.core.identity.passkey import PasskeyAssertion
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.flows.walk import Walk
@@ -212,6 +212,9 @@ def _found(walk: Walk, approval_id: ApprovalId) -> Approval:
 async def _recorded(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
 ) -> Approval:
+    place = in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
+    if place is not None:
+        answer = replace(answer, groups=(*answer.groups, place.group), in_place_of=place)
     if answer.verdict != "deny" and answer.by == schedule_owner(approval.principal, walk.registry.current):
         raise Refused(
             "you answer for the schedule this action runs under: somebody else must approve it",
@@ -229,10 +232,19 @@ async def _recorded(
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))
     digest = asked.pseudonym(b"action", approval.action.digest)
+    in_place = pseudonym_of(walk, place.of) if place is not None else ""
 
     def entry(run: Run) -> Entry:
         return records.approval_answer(
-            after, answer, at=now, sealing=sealing, run=run, person=person, digest=digest, signer=signer
+            after,
+            answer,
+            at=now,
+            sealing=sealing,
+            run=run,
+            person=person,
+            digest=digest,
+            signer=signer,
+            in_place=in_place,
         )
 
     def placed(receipt: Receipt) -> None:
@@ -249,16 +261,6 @@ async def _recorded(
     if left is not None:
         raise left
     return after
-
-
-def agent_owners(walk: Walk, approval: Approval) -> frozenset[str]:
-    """Who owns the agent that asks, or one that the task came by: none of them approves what it does."""
-    value = object_in(approval.shown)
-    chain = value["chain"]
-    names = [approval.agent, *(chain if isinstance(chain, list) else [])]
-    agents = walk.registry.current.agents
-    found = (agents.get(AgentId(str(name))) for name in names)
-    return frozenset(one.ownership.owner for one in found if one is not None and one.ownership.owner)
 
 
 def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 REVEALS_MAX: Final = 1000
 _ENDS: Final = (Tag.OUTCOME, Tag.INDETERMINATE)
 _APPROVALS: Final = (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER)
-_REFERENCES: Final = ("mandate_ref", "policy_ref", "tool_ref", "prepared_ref", "consent")
+_REFERENCES: Final = ("mandate_ref", "policy_ref", "tool_ref", "prepared_ref", "consent", "duty_ref")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +62,7 @@ class Selection:
         self.action, self.mandate = action, mandate
         self.chosen: dict[int, StoredEntry] = {}
         self._of_approvals: dict[str, list[int]] = {}
+        self._of_duties: dict[str, list[int]] = {}
         self._stated: dict[StatedName, int] = {}
         if not (self.indexes or self.action or self.mandate):
             raise Malformed("say which entries, action or mandate", code="evidence.nothing")
@@ -80,6 +81,10 @@ class Selection:
         elif self.action and stored.tag in _APPROVALS:
             # The action that it was asked for comes later.
             self._of_approvals.setdefault(str(leaf_of(stored).get("approval")), []).append(stored.index)
+        if stored.tag == Tag.DUTY:
+            self._of_duties.setdefault(str(leaf_of(stored).get("delegation")), []).append(stored.index)
+        elif stored.tag == Tag.APPROVAL_ANSWER and self.needs_all:
+            self._note_deputy(leaf_of(stored))
         if len(self.chosen) > ENTRIES_MAX:
             raise Malformed(f"more than {ENTRIES_MAX} entries are about that", code="evidence.entries")
 
@@ -100,6 +105,13 @@ class Selection:
                 ]
                 found.update(self._stated[name] for name in named if name in self._stated)
         return found
+
+    def _note_deputy(self, leaf: dict[str, JSONValue]) -> None:
+        """With an answer that was given for another one goes all that is on record of that: also that it was ended."""
+        duty = leaf.get("duty")
+        given = self._of_duties.get(str(duty.get("delegation"))) if isinstance(duty, dict) else None
+        if given is not None:
+            self._of_approvals.setdefault(str(leaf.get("approval")), []).extend(given)
 
     def _note_stated(self, stored: StoredEntry) -> None:
         """Where policy sets and mandates stand: a denial may name what nothing referred to so far."""

@@ -360,8 +360,8 @@ def _check_new_key(workloads: Workloads, key: PublicKey) -> None:
 
 
 def _registered_keys(current: RegistrySnapshot) -> set[str]:
-    held = (current.agents.values(), current.workflows.values(), current.principals.values())
-    return {key.thumbprint for holders in held for one in holders for key in one.keys}
+    holders = (current.agents, current.workflows, current.principals)
+    return {key.thumbprint for every in holders for holder in every.values() for key in holder.keys}
 
 
 def _check_room(workloads: Workloads, agent: AgentId) -> None:

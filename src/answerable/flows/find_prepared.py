@@ -34,7 +34,8 @@ def with_prepared(
     """
     executes = capability.executes
     if executes is None:
-        _check_room(walk, caller, capability)
+        if not request.preview_of:
+            _check_room(walk, caller, capability)
         return request, None
     if request.prepared:
         found = walk.prepared.get(request.prepared) if walk.prepared is not None else None

@@ -46,6 +46,7 @@ from answerable.flows.refuse_action import no_from, no_of, refuse_action
 from answerable.flows.refuse_revoked import judged_now, signer_fault, signing_key_of
 from answerable.flows.request_approval import request_approval
 from answerable.flows.spend_budget import accounts_of, require_left, reserve, spend_on, unreserve, with_rest
+from answerable.flows.stand_in import groups_still
 from answerable.flows.verify_lineage import admit_receivers
 from answerable.flows.verify_request import verify_request
 from answerable.flows.walk import OpenIntent
@@ -191,7 +192,7 @@ def _groups_now(walk: Walk, approval: Approval, answer: PersonsAnswer) -> tuple[
         key = passkey.key if passkey is not None and passkey.person == answer.by else ""
     else:
         key = signing_key_of(answer.token) if is_signed_by(answer.token, person.keys) else ""
-    return person.groups if key and signer_fault(walk, answer.by, key) is None else ()
+    return groups_still(walk, answer, person) if key and signer_fault(walk, answer.by, key) is None else ()
 
 
 async def log_intent(

@@ -56,6 +56,9 @@ def _with_digest(walk: Walk, verified: VerifiedRequest, answered: Outcome, told:
     executing = walk.registry.index.executing(verified.resolved.capability.name)
     if not executing or answered.status != "succeeded" or walk.prepared is None:
         return told
+    if verified.request.preview_of:
+        # We asked it for a card, and no agent hears of the answer.
+        return told
     try:
         content = _frozen(walk, answered, told)
     except Malformed as fault:

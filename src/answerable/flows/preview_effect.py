@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 Preview = Callable[["VerifiedRequest", "ApprovalId"], Awaitable[Lines]]
 """What people are shown of an action that waits for them. Raises Broken alone, and what cancels it."""
 NONE: Final = "no preview"
+DETAIL_CHARS_MAX: Final = 200
 
 _log: Final = logging.getLogger(__name__)
 
@@ -171,7 +172,8 @@ def _words(outcome: Outcome) -> str:
     how = {"failed": "it said no", "indeterminate": "what came of it is not known"}.get(
         outcome.status, "it was not asked"
     )
-    return f"{how}: {outcome.detail}" if outcome.detail else how
+    # Whoever's words these are, they stand in quotation marks.
+    return f"{how}: {shown(outcome.detail, DETAIL_CHARS_MAX)}" if outcome.detail else how
 
 
 def _no(why: str) -> Refused:

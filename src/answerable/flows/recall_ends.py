@@ -17,6 +17,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.end_instance import written
 from answerable.flows.name_sub_agent import sub_agent_number
 from answerable.flows.recall_drills import RecalledDrills
+from answerable.flows.recall_duties import RecalledDuties
 from answerable.flows.recall_elsewhere import told_elsewhere
 from answerable.flows.recall_holds import RecalledHolds
 from answerable.flows.recall_passkeys import RecalledPasskeys
@@ -69,6 +70,7 @@ async def recall_ends(
     held = RecalledHolds(walk=workloads.walk)
     drills = RecalledDrills(walk=workloads.walk)
     passkeys = RecalledPasskeys(walk=workloads.walk)
+    duties = RecalledDuties(walk=workloads.walk)
     for stored in workloads.walk.ledger.replay(since):
         if stored.tag == Tag.WORKLOAD_ENROLLED:
             leaf = leaf_of(stored)
@@ -90,6 +92,8 @@ async def recall_ends(
             drills.note(stored)
         elif stored.tag in (Tag.PASSKEY, Tag.PASSKEY_REMOVED):
             passkeys.note(stored)
+        elif stored.tag in (Tag.APPROVAL_ESCALATED, Tag.DUTY):
+            duties.note(stored)
         elif stored.tag == Tag.REVOKED:
             one = revocation_in(workloads.walk, stored)
             if one is None:
@@ -109,6 +113,7 @@ async def recall_ends(
     again = await revoked_again(workloads.walk, revoked.values())
     holds = await held.restored()
     await passkeys.restored()
+    await duties.restored()
     await drills.restored()
     await tokens.end_fallen()
     ends = await _ended_again(workloads, ended) + await _removed_again(workloads, authorities, removed)

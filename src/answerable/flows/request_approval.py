@@ -20,6 +20,7 @@ from answerable.flows.hold_to_shown import unlike_shown, void
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, refuse_action
 from answerable.flows.refuse_revoked import judged_now
+from answerable.flows.route_approval import tell_asked
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
@@ -158,7 +159,7 @@ async def _asked(
         approval = denied
     else:
         # 3. People are told. Best effort: `answerable approval list` shows it in any case.
-        walk.channel.announce(approval)
+        tell_asked(walk, approval)
     if left is not None:
         raise left
     return approval

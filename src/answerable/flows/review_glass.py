@@ -15,13 +15,14 @@ from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger import records_reviews
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.answer_approval import agent_owners, take_nonce
+from answerable.flows.answer_approval import take_nonce
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.owed_reviews import answering_groups
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import signer_fault, signing_key_of
 from answerable.flows.sign_in import check_passkey
+from answerable.flows.stand_in import agent_owners
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval

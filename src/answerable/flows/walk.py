@@ -19,6 +19,7 @@ from answerable.core.registry.sighting import SightingBatch
 from answerable.flows.approval_nonces import ApprovalNonces
 from answerable.flows.delegations import Delegations
 from answerable.flows.drill_desk import DrillDesk
+from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.stop_rules import StopRules
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from answerable.errors import Refused
     from answerable.flows.lease_side import LeaseSide
     from answerable.flows.passkey_desk import PasskeyDesk
+    from answerable.flows.reach_desk import ReachDesk
     from answerable.flows.streams import Stream
     from answerable.flows.verify_person import PersonVerifier
     from answerable.ports.approval_channel import ApprovalChannel
@@ -206,6 +208,7 @@ class Walk:
     not.
     consents_on_the_way: those that may not be durable yet. pseudonyms: of people, by name.
     people: judges ID tokens; None where no issuer's people are believed. passkeys: None where nobody can sign in.
+    reach: who is told on which channel; None where nobody ever is, as in a bench.
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so. witness: for actions that others
     must have seen before they are done; None where no witness is set up for this log.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
@@ -225,6 +228,7 @@ class Walk:
     chains, by the digest of the last hop. The terms of none of these ever change.
     cuts: how much this process cut for a hold, where it placed it or cut anything. scans: of `scan_stop`, what was
     read of stops that somebody watches.
+    duties: who is told of what waits, and who stands in for whom.
     stop_rules: what they counted, and what they tripped that is not written down yet. tripped: `holds` itself, which it
     is put around, with what rules have tripped in it.
     holds: opened beside revocations. judged: under which names callers act and what of it was revoked or is held, as
@@ -246,6 +250,7 @@ class Walk:
     pins: ToolPinRegister
     people: PersonVerifier | None = None
     passkeys: PasskeyDesk | None = None
+    reach: ReachDesk | None = None
     revocations: RevocationRegister
     holds: HoldRegister
     tokens: TokenRegister | None = None
@@ -287,6 +292,7 @@ class Walk:
     sessions: dict[MandateId, tuple[Authority, ...]] = field(default_factory=dict)
     admitted: set[tuple[MandateId, str, str]] = field(default_factory=set)
     stop_rules: StopRules = field(default_factory=StopRules)
+    duties: DutyDesk = field(default_factory=DutyDesk)
     tripped: TrippedHolds = field(init=False)
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: tuple[int, int, RegistrySnapshot] | None = None

@@ -10,9 +10,9 @@ from answerable.core.approval.action_object import object_in
 from answerable.core.approval.workflows import workflow_fault
 from answerable.core.identity.principal import PrincipalId
 from answerable.errors import Refused, shown
-from answerable.flows.answer_approval import agent_owners
 from answerable.flows.mandate_standing import is_signed_by, schedule_owner
 from answerable.flows.refuse_revoked import signer_fault, signing_key_of
+from answerable.flows.stand_in import agent_owners
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval

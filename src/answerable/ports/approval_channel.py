@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
+    from answerable.core.identity.principal import PrincipalId
 
 
 class ApprovalChannel(Protocol):
@@ -16,8 +19,9 @@ class ApprovalChannel(Protocol):
     Never raises.
     """
 
-    def announce(self, approval: Approval) -> None:
-        """Tell whoever may answer."""
+    def announce(self, approval: Approval, *, to: Sequence[PrincipalId] | None = None, step: int = 0) -> None:
+        """Tell these people, or whoever may answer where nobody is named. step: 0 for the first time that anybody is
+        told of it, else that of the duty by which it is passed on."""
         ...
 
     def notify(self, notice: Notice) -> None:

@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ANSWER_BYTES_MAX = 8_192
+ANSWER_BYTES_MAX = 32_768
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Posted:
-    """What the receiver answered. body: its beginning, at most ANSWER_BYTES_MAX."""
+    """What the receiver answered. body: its beginning, at most ANSWER_BYTES_MAX. retry_after: seconds that it asks to
+    wait before another try (RFC 9110, section 10.2.3); 0 where it says nothing."""
 
     status: int
     body: bytes
+    retry_after: int = 0
 
 
 class EventPost(Protocol):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.approval.duty_delegation import DUTY_TYP
 from answerable.core.approval.review import REVIEW_TYP, review_claims
 from answerable.core.approval.token import APPROVAL_TYP, answer_claims
 from answerable.core.containment.lift import LIFT_TYP, lift_claims
@@ -17,6 +18,7 @@ from answerable.core.registry.publication import PUBLICATION_TYP, step_claims
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
+    from answerable.core.approval.duty_delegation import DutyTerms
     from answerable.core.approval.review import Judgement
     from answerable.core.approval.token import Verdict
     from answerable.core.containment.hold import Hold
@@ -97,3 +99,11 @@ def signed_lift(
     """
     terms = LiftTerms(hold=hold.id, digest=hold.digest, reason=reason)
     return signed_statement(lift_claims(terms, by=by, audience=audience, at=at), typ=LIFT_TYP, key=key)
+
+
+def signed_duty(terms: DutyTerms, *, key: SigningKey) -> str:
+    """The token (`typ` answerable-duty+jwt) by which a person lets another one stand in for them.
+
+    Raises Malformed (`statement.size`, `json.*`).
+    """
+    return signed_statement(terms.claims(), typ=DUTY_TYP, key=key)

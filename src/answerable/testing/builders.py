@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.cedar import compiled
 from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
+from answerable.adapters.memory.duties import MemoryDutyRegister
 from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
@@ -42,6 +43,7 @@ from answerable.core.mandate.mandate import Grant
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.answer_approval import answer_approval
 from answerable.flows.apply_registry import apply_registry, policy_text
+from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.govern_action import govern_action
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.policy_desk import PolicyDesk
@@ -73,6 +75,7 @@ if TYPE_CHECKING:
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint
+    from answerable.ports.duty_register import DutyRegister
     from answerable.ports.entropy import Entropy
     from answerable.ports.history_register import HistoryRegister
     from answerable.ports.hold_register import HoldRegister
@@ -189,6 +192,7 @@ class Bench:
         history: HistoryRegister | None = None,
         pins: ToolPinRegister | None = None,
         prepared: PreparedRegister | None = None,
+        duties: DutyRegister | None = None,
     ) -> None:
         """A walk over these ports; the policies are those that the registry holds. holds: opened beside revocations."""
         revocations = revocations or MemoryRevocationRegister()
@@ -224,6 +228,7 @@ class Bench:
             limits=limits or WalkLimits(),
             history_register=history,
             prepared=prepared or MemoryPreparedRegister(),
+            duties=DutyDesk(register=duties or MemoryDutyRegister()),
         )
 
     def opened(self, index: int) -> tuple[dict[str, JSONValue], dict[str, JSONValue]]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
     from answerable.core.canonical import JSONValue
+    from answerable.core.identity.principal import PrincipalId
     from answerable.core.ledger.warrant import Warrant
     from answerable.core.registry.capability import Capability
     from answerable.ports.approval_channel import ApprovalChannel
@@ -58,9 +59,9 @@ class TroubledChannel:
     def __init__(self, channel: ApprovalChannel, trouble: Trouble) -> None:
         self._channel, self._trouble = channel, trouble
 
-    def announce(self, approval: Approval) -> None:
+    def announce(self, approval: Approval, *, to: Sequence[PrincipalId] | None = None, step: int = 0) -> None:
         """As the port says."""
-        self._trouble.call("channel.announce", lambda: self._channel.announce(approval))
+        self._trouble.call("channel.announce", lambda: self._channel.announce(approval, to=to, step=step))
 
     def notify(self, notice: Notice) -> None:
         """As the port says."""

@@ -6,16 +6,19 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from answerable.verify.leaf_types import Digest, Leaf
+from answerable.verify.duty_shapes import AnsweredFor
+from answerable.verify.leaf_types import Digest, Leaf, Reference
 
 
 class AnswerLeaf(Leaf):
-    """Tag 8."""
+    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`."""
 
     approval: str
     person: str
     verdict: str
     digest: Digest | UnsetType = UNSET
+    duty: AnsweredFor | UnsetType = UNSET
+    duty_ref: Reference | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     state: str | UnsetType = UNSET
     workflow: str | UnsetType = UNSET

@@ -3,6 +3,7 @@
 Laws:
 - what an intent refers to stands before it, with the leaf hash it names, and is of the kind it is used as;
 - the hops that an action came by are those of its mandate, each handed on from the one before, the last to who acted;
+- who answers for another one refers to a delegation of duty of that one to them, in that group;
 - a hop that the token service issued below another one refers to what the agent above consented to, for the same agent
   below the same hop, or says that it was issued for a token of its holder's own, and is below a hop of that agent.
   Entries from before that was said pass until the first that says it.
@@ -17,6 +18,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec import UNSET
 
 from answerable.core.ledger.records_delegation import CONSENT_KIND, KIND
+from answerable.verify.answer_shapes import AnswerLeaf
+from answerable.verify.duty_shapes import DutyLeaf, duty_name
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import (
     ApprovalLeaf,
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from answerable.verify.leaf_types import Leaf, Reference
 
 _ISSUED: Final = "mandate_issued"
+_DUTY: Final = "delegation_of_duty"
 _ONLINE: Final = "online"
 _UNSAID: Final = (
     "a hop was issued below another one, and nothing says for whose consent or for which token of its own"
@@ -94,6 +98,13 @@ class Citations:
             return self.cited(index, leaf, leaf_hash)
         if isinstance(leaf, RefusalLeaf | ApprovalLeaf):
             return self._decided_under(index, leaf)
+        if isinstance(leaf, AnswerLeaf):
+            return self._answered_for(index, leaf)
+        if isinstance(leaf, DutyLeaf):
+            if leaf.change == "given":
+                name = duty_name(leaf.delegation, leaf.group, leaf.of, leaf.to)
+                self._cited[index] = (leaf_hash, _DUTY, name)
+            return None
         if isinstance(leaf, MandateLeaf):
             self._cited[index] = (leaf_hash, _ISSUED, leaf.mandate)
         elif isinstance(leaf, MandateClosedLeaf) and leaf.mandate_ref is not UNSET:
@@ -180,6 +191,16 @@ class Citations:
             mandate = "" if leaf.mandate is UNSET else leaf.mandate
             found = found or self._followed(index, leaf.mandate_ref, "mandate", mandate)
         return found
+
+    def _answered_for(self, index: int, leaf: AnswerLeaf) -> Fault | None:
+        """A deputy refers to what they stand in by: for themselves, in this group, and by that very person."""
+        duty, reference = leaf.duty, leaf.duty_ref
+        if duty is UNSET and reference is UNSET:
+            return None
+        if duty is UNSET or reference is UNSET:
+            return Fault("duty.reference", "it says for whom it was given, or by what, and not both")
+        name = duty_name(duty.delegation, duty.group, duty.of, leaf.person)
+        return self._followed(index, reference, _DUTY, name)
 
     def _hops_fault(self, index: int, leaf: IntentLeaf) -> Fault | None:
         """Each hop that an action came by stands before it, as the hop that it is named as, below the one before it."""

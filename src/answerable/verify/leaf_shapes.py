@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from answerable.core.ledger.tags import Tag
 from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
 from answerable.verify.drill_shapes import DrillLeaf
+from answerable.verify.duty_shapes import DutyLeaf, EscalatedLeaf
 from answerable.verify.leaf_types import (
     Amounts,
     Compared,
@@ -386,4 +387,6 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.PASSKEY: PasskeyLeaf,
     Tag.PASSKEY_REMOVED: PasskeyRemovedLeaf,
     Tag.GLASS_REVIEWED: GlassReviewedLeaf,
+    Tag.APPROVAL_ESCALATED: EscalatedLeaf,
+    Tag.DUTY: DutyLeaf,
 }

@@ -5,6 +5,7 @@ Laws:
 - it is over the object and the card of the entry that asked, and says what its own entry says;
 - the card is the one that the template makes of the object;
 - the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
+- who answers for another one does so by a delegation of duty, as `shown_duties` says;
 - a review of a broken glass is what `shown_reviews` says;
 - what an intent that used the approval asked for is what the object says.
 
@@ -31,8 +32,10 @@ from answerable.core.identity.principal import workflow_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unverified
 from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
+from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
+from answerable.verify.shown_duties import ShownDuties
 from answerable.verify.shown_reviews import ShownReviews
 from answerable.verify.shown_workflows import ShownWorkflows
 
@@ -69,6 +72,7 @@ class ShownAnswers:
         self._ran: list[tuple[int, str, dict[str, JSONValue]]] = []
         self._found: list[tuple[int, Fault]] = []
         self._workflows = ShownWorkflows()
+        self._duties = ShownDuties()
         self._reviews = ShownReviews()
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
@@ -77,7 +81,10 @@ class ShownAnswers:
         try:
             if isinstance(leaf, ApprovalLeaf):
                 self._take_asked(leaf, fields)
+            elif isinstance(leaf, DutyLeaf):
+                self._duties.take(index, leaf, fields)
             elif isinstance(leaf, AnswerLeaf):
+                self._duties.answered(index, leaf)
                 self._take_answer(index, leaf, fields)
             elif isinstance(leaf, GlassReviewedLeaf):
                 self._reviews.take_review(index, leaf, fields)
@@ -91,6 +98,8 @@ class ShownAnswers:
     def faults(self) -> Iterator[tuple[int, Fault]]:
         """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
         yield from self._found
+        yield from self._duties.faults()
+        self.unread += self._duties.unread
         yield from self._reviews.faults(self._asked)
         self.unread += self._reviews.unread
         for index, leaf, said in self._said:

@@ -84,7 +84,7 @@ def receivers_in(settings: AnnouncingSettings) -> dict[str, frozenset[str]]:
                 code="settings.receivers",
             )
         for url in urls:
-            _check_url(url, code="settings.receivers")
+            check_url(url, code="settings.receivers")
         found[name] = frozenset(urls)
     return found
 
@@ -108,7 +108,7 @@ def webhooks_in(settings: AnnouncingSettings) -> tuple[Webhook, ...]:
                 f"most {WEBHOOKS_MAX}",
                 code="settings.webhooks",
             )
-        _check_url(url, code="settings.webhooks")
+        check_url(url, code="settings.webhooks")
         if not secret.startswith(("file:", "env:")) or secret in ("file:", "env:"):
             raise Malformed(
                 f"webhook {shown(name)}: a secret is a reference, `file:PATH` or `env:NAME`, never a value",
@@ -130,7 +130,7 @@ def announcing_faults(settings: AnnouncingSettings) -> Iterator[tuple[str, str]]
         yield "announcing.webhooks", fault.message
 
 
-def _check_url(url: str, *, code: str) -> None:
+def check_url(url: str, *, code: str) -> None:
     """Over TLS, or to this machine; without anything that some readers take for another address."""
     try:
         parts = urlsplit(url)

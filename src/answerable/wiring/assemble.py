@@ -12,9 +12,9 @@ import anyio
 
 from answerable.adapters.cedar import compiled
 from answerable.adapters.local_keys import open_or_create_secret
-from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteDutyRegister,
     SqliteFiguresRegister,
     SqliteHistoryRegister,
     SqliteHoldRegister,
@@ -31,6 +31,7 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
+from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.end_leases import follow_leases
 from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.known_callers import instance_stands
@@ -38,6 +39,7 @@ from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
+from answerable.flows.route_approval import follow_duties
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -61,6 +63,7 @@ from answerable.wiring.identity import alone, kept_identity, noted_at_last, open
 from answerable.wiring.leases import lease_side, warrant_signer
 from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
+from answerable.wiring.reaching import kept_reaching, reach_desk
 from answerable.wiring.second_key import second_key
 from answerable.wiring.settling import settling, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
@@ -198,7 +201,7 @@ async def assembled(
                 mandates=SqliteMandateRegister(store),
                 approvals=SqliteApprovalRegister(store),
                 history_register=SqliteHistoryRegister(store),
-                channel=MemoryApprovalChannel(),
+                channel=(reach := reach_desk(settings, store, registry, own.origin)), reach=reach,
                 upstream=upstream,
                 decision_point=compiled(policy_text(registry.current), registry.current),
                 compile_policies=compiled,
@@ -212,6 +215,7 @@ async def assembled(
                 link=shard_link(settings, own),
                 policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
                 drills=drill_desk(settings, store), leases=lease_side(settings), prepared=SqlitePreparedRegister(store),
+                duties=DutyDesk(register=SqliteDutyRegister(store)),
                 limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
@@ -300,9 +304,11 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(forgetting_tokens, product.tokens)
         tasks.start_soon(kept_announcing, product.events)
+        tasks.start_soon(kept_reaching, product.walk)
         tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
         tasks.start_soon(follow_leases, product.walk)
+        tasks.start_soon(follow_duties, product.walk)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)
         tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)

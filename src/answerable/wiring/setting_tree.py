@@ -14,6 +14,7 @@ from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
 from answerable.flows.walk import WalkLimits
 from answerable.wiring.announcing_settings import AnnouncingSettings
 from answerable.wiring.broker_settings import BrokerSettings
+from answerable.wiring.channel_settings import ChannelSettings
 from answerable.wiring.console_settings import ConsoleSettings
 from answerable.wiring.containment_settings import ContainmentSettings
 from answerable.wiring.identity_settings import IdentitySettings
@@ -325,6 +326,7 @@ class Settings:
     containment: ContainmentSettings = field(default_factory=ContainmentSettings)
     broker: BrokerSettings = field(default_factory=BrokerSettings)
     console: ConsoleSettings = field(default_factory=ConsoleSettings)
+    channels: ChannelSettings = field(default_factory=ChannelSettings)
 
 
 SECTIONS: Final[dict[str, type]] = {
@@ -347,6 +349,7 @@ SECTIONS: Final[dict[str, type]] = {
     "containment": ContainmentSettings,
     "broker": BrokerSettings,
     "console": ConsoleSettings,
+    "channels": ChannelSettings,
 }
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.wiring.announcing_settings import announcing_faults
 from answerable.wiring.broker_settings import broker_faults
+from answerable.wiring.channel_settings import channel_faults
 from answerable.wiring.console_settings import console_faults
 from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
@@ -186,6 +187,7 @@ class _Reader:
             *containment_faults(settings.containment),
             *broker_faults(settings.broker),
             *console_faults(settings.console),
+            *channel_faults(settings.channels),
             *walk_faults(settings.walk),
         ):
             self._fault(key, message)

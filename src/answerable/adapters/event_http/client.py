@@ -66,7 +66,16 @@ class HttpEventPost:
                 received += chunk
                 if len(received) >= ANSWER_BYTES_MAX:
                     break
-            return Posted(status=response.status_code, body=bytes(received[:ANSWER_BYTES_MAX]))
+            return Posted(
+                status=response.status_code,
+                body=bytes(received[:ANSWER_BYTES_MAX]),
+                retry_after=_seconds(response.headers.get("retry-after", "")),
+            )
+
+
+def _seconds(text: str) -> int:
+    """A date in their words is left alone: clocks differ, and our own pause is as good."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else 0
 
 
 def _certificate_fault(error: BaseException) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
+    from answerable.core.identity.principal import PrincipalId
 
 
 class MemoryApprovalChannel:
@@ -16,12 +19,15 @@ class MemoryApprovalChannel:
 
     def __init__(self) -> None:
         self.announced: list[Approval] = []
+        self.told: list[tuple[str, tuple[str, ...] | None, int]] = []
         self.notified: list[Notice] = []
 
-    def announce(self, approval: Approval) -> None:
+    def announce(self, approval: Approval, *, to: Sequence[PrincipalId] | None = None, step: int = 0) -> None:
         """As the port says."""
         self.announced.append(approval)
-        del self.announced[: -self.KEPT_MAX]
+        self.told.append((approval.id, None if to is None else tuple(to), step))
+        for kept in (self.announced, self.told):
+            del kept[: -self.KEPT_MAX]
 
     def notify(self, notice: Notice) -> None:
         """As the port says."""

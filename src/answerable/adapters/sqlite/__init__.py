@@ -6,7 +6,9 @@ from answerable.adapters.sqlite.agent_uses import SqliteAgentUses
 from answerable.adapters.sqlite.approvals import SqliteApprovalRegister
 from answerable.adapters.sqlite.authorities import SqliteAuthorityRegister
 from answerable.adapters.sqlite.citations import SqliteCitationRegister
+from answerable.adapters.sqlite.deliveries import SqliteDeliveryRegister
 from answerable.adapters.sqlite.drills import SqliteDrillRegister
+from answerable.adapters.sqlite.duties import SqliteDutyRegister
 from answerable.adapters.sqlite.events import SqliteEventRegister
 from answerable.adapters.sqlite.figures import SqliteFiguresRegister
 from answerable.adapters.sqlite.history import SqliteHistoryRegister
@@ -18,6 +20,7 @@ from answerable.adapters.sqlite.manifests import SqliteManifestRegister
 from answerable.adapters.sqlite.passkeys import SqlitePasskeyRegister
 from answerable.adapters.sqlite.policies import SqlitePolicyRegister
 from answerable.adapters.sqlite.prepared import SqlitePreparedRegister
+from answerable.adapters.sqlite.pushes import SqlitePushRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
@@ -31,7 +34,9 @@ __all__ = [
     "SqliteApprovalRegister",
     "SqliteAuthorityRegister",
     "SqliteCitationRegister",
+    "SqliteDeliveryRegister",
     "SqliteDrillRegister",
+    "SqliteDutyRegister",
     "SqliteEventRegister",
     "SqliteFiguresRegister",
     "SqliteHistoryRegister",
@@ -43,6 +48,7 @@ __all__ = [
     "SqlitePasskeyRegister",
     "SqlitePolicyRegister",
     "SqlitePreparedRegister",
+    "SqlitePushRegister",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",
     "SqliteSightings",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
@@ -14,6 +15,7 @@ from answerable.core.approval.approval import (
     ApprovalState,
     Review,
 )
+from answerable.core.approval.in_place_of import InPlaceOf
 from answerable.core.canonical import FrozenJSON, encode
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -34,6 +36,7 @@ class _AnswerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: str
     credential: str = ""
     workflow: str = ""
+    in_place_of: dict[str, str | int] | None = None
 
 
 class _ReviewRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -138,6 +141,7 @@ def _answer_row(answer: Answer) -> JSONValue:
     return {
         **({"credential": answer.credential} if answer.credential else {}),
         **({"workflow": answer.workflow} if answer.workflow else {}),
+        **({"in_place_of": {**asdict(answer.in_place_of)}} if answer.in_place_of else {}),
         "by": answer.by,
         "groups": list(answer.groups),
         "verdict": answer.verdict,
@@ -179,4 +183,14 @@ def _answer(row: _AnswerRow) -> Answer:
         token=row.token,
         credential=row.credential,
         workflow=row.workflow,
+        in_place_of=_in_place_of(row.in_place_of) if row.in_place_of is not None else None,
     )
+
+
+def _in_place_of(row: dict[str, str | int]) -> InPlaceOf:
+    try:
+        return msgspec.convert(row, InPlaceOf, strict=True)
+    except msgspec.ValidationError as error:
+        raise Malformed(
+            f"in whose place it is cannot be read: {error}".lower(), code="approval.row"
+        ) from None

@@ -249,5 +249,40 @@ MIGRATIONS: Final[Migrations] = (
         "CREATE INDEX prepared_of_agent ON prepared (agent, digest)",
         "CREATE INDEX prepared_expiry ON prepared (expires_at)",
     ),
+    (
+        """CREATE TABLE duty_marks (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, approval TEXT NOT NULL,
+            kind TEXT NOT NULL CHECK (kind IN ('view', 'told')), who TEXT NOT NULL, step INTEGER NOT NULL,
+            at INTEGER NOT NULL, UNIQUE (approval, kind, who, step)
+        ) STRICT""",
+        """CREATE TABLE duty_delegations (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, body BLOB NOT NULL,
+            until INTEGER NOT NULL, ended_at INTEGER NOT NULL
+        ) STRICT""",
+    ),
+    (
+        """CREATE TABLE channels (
+            name TEXT PRIMARY KEY, since INTEGER NOT NULL, attempts INTEGER NOT NULL DEFAULT 0,
+            next_at INTEGER NOT NULL DEFAULT 0, error TEXT NOT NULL DEFAULT '', sent INTEGER NOT NULL DEFAULT 0,
+            missed INTEGER NOT NULL DEFAULT 0, left_out INTEGER NOT NULL DEFAULT 0,
+            busy_until INTEGER NOT NULL DEFAULT 0
+        ) STRICT, WITHOUT ROWID""",
+        """CREATE TABLE deliveries (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, about TEXT NOT NULL, channel TEXT NOT NULL,
+            receiver TEXT NOT NULL, made_at INTEGER NOT NULL, told TEXT NOT NULL, at INTEGER NOT NULL,
+            attempts INTEGER NOT NULL, next_at INTEGER NOT NULL, handle TEXT NOT NULL,
+            missed INTEGER NOT NULL CHECK (missed IN (0, 1)), error TEXT NOT NULL, body TEXT NOT NULL,
+            UNIQUE (about, channel, receiver)
+        ) STRICT""",
+        "CREATE INDEX deliveries_channel ON deliveries (channel, max(made_at, at))",
+    ),
+    (
+        """CREATE TABLE push_devices (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, person TEXT NOT NULL,
+            endpoint TEXT NOT NULL, key BLOB NOT NULL, secret BLOB NOT NULL, label TEXT NOT NULL,
+            made_at INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE INDEX push_devices_person ON push_devices (person, number)",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

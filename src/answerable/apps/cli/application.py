@@ -13,10 +13,12 @@ from answerable.apps.cli import (
     agent_manifest,
     agents,
     approvals,
+    channels,
     checks,
     credentials,
     decisions,
     drills,
+    duties,
     evidence,
     holds,
     keys,
@@ -101,6 +103,8 @@ def command_line(offline: Offline) -> typer.Typer:
     streams.register(app)
     stop_rules.register(app)
     approvals.register(app)
+    duties.register(app)
+    channels.register(app)
     ledger.register(app)
     stats.register(app)
     evidence.register(app)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
+from answerable.apps.cli.channels import told_line
 from answerable.apps.cli.command import PENDING, Shell, command
 from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, told_review
 from answerable.apps.cli.shown_object import shown_whole
@@ -87,10 +88,14 @@ def show(shell: Shell, id: Id, whole: Whole = False) -> int | None:
 
     with shell.control() as control:
         approval = control.get(f"/v1/approvals/{segment(id)}")
+        told = list(control.every(f"/v1/approvals/{segment(id)}/told"))
     if shell.terminal.as_json:
-        shell.terminal.json(approval)
+        shell.terminal.json({**approval, "told": told})
     else:
         _show(shell, approval, _card(approval), whole=whole)
+        if told:
+            shell.terminal.line("")
+            shell.terminal.record([("told", [told_line(one) for one in told])])
     return None
 
 
@@ -252,8 +257,9 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
 def _said(answer: Answer) -> str:
     comment = f": {answer['comment']}" if answer["comment"] else ""
     who = f"workflow {answer['workflow']} of {answer['by']}" if answer.get("workflow") else answer["by"]
+    place = f", for {answer['in_place_of']}," if answer["in_place_of"] else ""
     said = "broke the glass" if answer["verdict"] == "break_glass" else f"said {answer['verdict']}"
-    return f"{who} {said} at {answer['at']}{comment}"
+    return f"{who}{place} {said} at {answer['at']}{comment}"
 
 
 def _asked(approval: Answer) -> str:

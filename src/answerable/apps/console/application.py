@@ -13,6 +13,8 @@ from starlette.routing import Route
 from answerable.apps.console import (
     agent_pages,
     approval_pages,
+    device_pages,
+    duty_pages,
     live_pages,
     overview_pages,
     passkey_pages,
@@ -38,16 +40,20 @@ PAGES: Final[dict[str, Act]] = {
     "/": overview_pages.overview,
     "/approvals": approval_pages.approvals,
     "/approvals/{id}": approval_pages.approval,
+    "/duty": duty_pages.duty,
     "/agents": agent_pages.agents,
     "/agents/{name}": agent_pages.agent,
     "/holds/{id}": agent_pages.hold,
     "/live": live_pages.live,
     "/news": live_pages.news,
     "/passkeys": passkey_pages.passkeys,
+    "/devices": device_pages.devices,
 }
 FORMS: Final[dict[str, Act]] = {
     "/stop": agent_pages.stop,
+    "/duty/end": duty_pages.end,
     "/passkeys/remove": passkey_pages.remove,
+    "/devices/remove": device_pages.remove,
     "/sessions/end": passkey_pages.end_session,
     "/sign-out": sign_in_pages.sign_out,
 }
@@ -56,8 +62,12 @@ SCRIPTS: Final[dict[str, Act]] = {
     "/approvals/{id}/answer": approval_pages.answer,
     "/approvals/{id}/review/open": review_pages.open_review,
     "/approvals/{id}/review": review_pages.review,
+    "/duty/open": duty_pages.open_one,
+    "/duty/give": duty_pages.give,
     "/confirm/begin": sign_in_pages.begin_confirming,
     "/confirm/finish": sign_in_pages.finish_confirming,
+    "/devices/begin": device_pages.begin,
+    "/devices/add": device_pages.add,
 }
 """What our own script asks for, for somebody who is signed in."""
 OPEN_SCRIPTS: Final[dict[str, Act]] = {
@@ -82,6 +92,8 @@ def console_app(needs: Needs) -> Starlette:
         "/sign-in/provider": providers.begin,
         provider_pages.CALLBACK: providers.end,
         "/assets/{digest}/{name}": _asset,
+        "/worker.js": device_pages.worker,
+        "/manifest.webmanifest": device_pages.manifest,
     }
     made = [
         ("GET", PAGES, False, False),

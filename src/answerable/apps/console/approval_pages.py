@@ -22,9 +22,12 @@ from answerable.core.base64url import to_base64url
 from answerable.core.decision.facts import OR
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused, Unverified, shown
-from answerable.flows.answer_approval import agent_owners, answer_by_passkey, open_to_answer
+from answerable.flows.answer_approval import answer_by_passkey, open_to_answer
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.people_signing_in import desk_of
+from answerable.flows.route_approval import note_view
+from answerable.flows.stand_in import agent_owners, in_place_of
+from answerable.flows.tell_duty import route_of, routes_of
 
 if TYPE_CHECKING:
     from answerable.apps.console.desk import Asked
@@ -32,10 +35,13 @@ if TYPE_CHECKING:
     from answerable.core.approval.token import Verdict
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents import Principal
+    from answerable.flows.tell_duty import Route
     from answerable.flows.walk import Walk
 
 ITEMS_MAX: Final = 50
 """On one page; the rest by `after`, how many to leave out."""
+ROUTED_MAX: Final = 300
+"""Of those that wait, the riskiest and soonest to end, of which it is asked whose turn it is."""
 CRITICAL: Final = 3
 QUICK_REASONS: Final = (
     "not what the task is about",
@@ -62,7 +68,8 @@ async def approvals(asked: Asked) -> Response:
     ]
     if state == "pending":
         every.sort(key=lambda one: (-_tier(walk, one), one.expires_at))
-    rows = [_row(walk, one, person) for one in every[after : after + ITEMS_MAX]]
+    every, routes = _own_turn_first(walk, every, person, state)
+    rows = [_row(walk, one, person, routes.get(one.id)) for one in every[after : after + ITEMS_MAX]]
     more = after + ITEMS_MAX if after + ITEMS_MAX < len(every) else 0
     template = "approvals_part.html" if "part" in query else "approvals.html"
     return asked.page(
@@ -81,6 +88,8 @@ async def approval(asked: Asked) -> Response:
     if "part" in query and known and (state == "pending" or found.review is None):
         return Response(status_code=204)
     why_not, may_deny = hindrance(walk, found, person)
+    if "part" not in query:
+        await note_view(walk, found, person.name)
     return asked.page(
         "approval_part.html" if "part" in query else "approval.html",
         approval=found,
@@ -92,6 +101,7 @@ async def approval(asked: Asked) -> Response:
         reason_chars_min=REASON_CHARS_MIN,
         review=review_shown(walk, found, person),
         critical=_tier(walk, found) >= CRITICAL,
+        route=route_of(walk, found) if state == "pending" and walk.registry.current.duties else None,
         reasons=QUICK_REASONS,
         has_passkey=bool(desk_of(walk).register.of(person.name)),
     )
@@ -149,7 +159,8 @@ def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool
     if any(one.by == person.name for one in found.answers):
         return "you have answered it", False
     asked = {group for one in found.requirements for group in one.groups}
-    if not asked & set(person.groups):
+    place = in_place_of(walk, found, person.name, verdict="approve", now=walk.clock.now())
+    if not asked & set(person.groups) and place is None:
         return f"it asks {', '.join(sorted(asked))}, and you are in none of them", False
     if person.name in (found.principal, schedule_owner(found.principal, walk.registry.current)):
         return "you gave this task yourself: somebody else must approve it", True
@@ -169,7 +180,20 @@ def can_break(walk: Walk, found: Approval, person: Principal) -> bool:
     )
 
 
-def _row(walk: Walk, one: Approval, person: Principal) -> dict[str, Any]:
+def _own_turn_first(
+    walk: Walk, every: list[Approval], person: Principal, state: str
+) -> tuple[list[Approval], dict[str, Route]]:
+    """What waits, with what it is this person's turn to answer before the rest; and how far each is on its way. Where
+    no group has a duty it is everybody's turn, and nothing is asked."""
+    if state != "pending" or not walk.registry.current.duties:
+        return every, {}
+    first = every[:ROUTED_MAX]
+    routes = routes_of(walk, first)
+    first.sort(key=lambda one: person.name not in routes[one.id].turn)
+    return [*first, *every[ROUTED_MAX:]], routes
+
+
+def _row(walk: Walk, one: Approval, person: Principal, route: Route | None) -> dict[str, Any]:
     card = json.loads(one.card.bytes)
     return {
         "id": one.id,
@@ -182,6 +206,9 @@ def _row(walk: Walk, one: Approval, person: Principal) -> dict[str, Any]:
         "asks": _asks(one),
         "answers": len(one.answers),
         "mine": not hindrance(walk, one, person)[0] or can_break(walk, one, person),
+        "turn": route is None or person.name in route.turn,
+        "next_at": route.next_at if route is not None else None,
+        "quiet": route is not None and not route.turn,
     }
 
 

@@ -46,7 +46,7 @@ def security_policy(nonce: str) -> str:
     return (
         f"default-src 'self'; script-src 'self' 'nonce-{nonce}'; style-src 'self'; connect-src 'self'; img-src 'self'; "
         "object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'; "
-        "require-trusted-types-for 'script'; trusted-types htmx"
+        "require-trusted-types-for 'script'; trusted-types htmx answerable-worker"
     )
 
 

@@ -8,7 +8,9 @@ from answerable.apps.console.activity import recent_lines
 from answerable.apps.console.review_pages import owed_shown
 from answerable.core.containment.hold import described
 from answerable.errors import AnswerableError
+from answerable.flows.tell_duty import groups_uncovered
 from answerable.flows.tell_figures import tell_figures
+from answerable.flows.try_channel import channels_seen
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -34,7 +36,9 @@ async def overview(asked: Asked) -> Response:
         ledger={"origin": walk.ledger.origin, "size": walk.ledger.size},
         holds=holds_in_force(walk),
         reviews=owed_shown(walk),
+        uncovered=groups_uncovered(walk),
         lines=recent_lines(walk, lines_max=LINES_MAX),
+        silent=await _silent(walk),
         empty=not walk.registry.current.agents,
     )
 
@@ -60,6 +64,16 @@ def agents_counted(walk: Walk) -> dict[str, int]:
 def _waiting(walk: Walk) -> dict[str, int]:
     pending = list(walk.approvals.all(pending_only=True, now=walk.clock.now()))
     return {"count": len(pending), "oldest": min((one.created_at for one in pending), default=0)}
+
+
+async def _silent(walk: Walk) -> list[dict[str, str]]:
+    """Channels on which nobody can be told just now that something waits for them."""
+    try:
+        return [
+            {"name": one.name, "why": one.state.error} for one in await channels_seen(walk) if one.state.error
+        ]
+    except AnswerableError as error:
+        return [{"name": "every channel", "why": error.message}]
 
 
 async def _day(walk: Walk) -> dict[str, int] | None:

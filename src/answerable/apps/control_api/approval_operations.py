@@ -116,6 +116,7 @@ def _approval(call: Call, approval: Approval) -> Answer:
                 "by": answer.by,
                 "workflow": answer.workflow,
                 "groups": list(answer.groups),
+                "in_place_of": answer.in_place_of.of if answer.in_place_of is not None else "",
                 "verdict": answer.verdict,
                 "comment": answer.comment,
                 "at": instant(answer.at),

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Final
 from answerable import __version__
 from answerable.apps.control_api import (
     agent_operations,
+    channel_operations,
     drill_operations,
+    duty_operations,
     event_operations,
     hold_operations,
     inventory_operations,
@@ -47,7 +49,9 @@ _LIMIT: Final[Schema] = {
 SCHEMAS: Final[dict[str, Schema]] = {
     **COMPONENTS,
     **agent_operations.COMPONENTS,
+    **channel_operations.COMPONENTS,
     **drill_operations.COMPONENTS,
+    **duty_operations.COMPONENTS,
     **lease_operations.COMPONENTS,
     **lease_use_operations.COMPONENTS,
     **hold_operations.COMPONENTS,

@@ -266,6 +266,10 @@ COMPONENTS: Final[dict[str, Schema]] = {
                         "by": TEXT,
                         "workflow": {**TEXT, "description": "of theirs that answered; empty for themselves"},
                         "groups": TEXTS,
+                        "in_place_of": {
+                            "type": "string",
+                            "description": "who is stood in for; empty for nobody",
+                        },
                         "verdict": choice("approve", "deny", "break_glass"),
                         "comment": TEXT,
                         "at": INSTANT,

@@ -17,6 +17,7 @@ from answerable.errors import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from answerable.core.approval.in_place_of import InPlaceOf
     from answerable.core.decision.facts import Requirement
     from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import MandateId
@@ -31,8 +32,9 @@ NOTHING_SHOWN: Final = freeze({})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """A person's signed answer. token: the JWS as received, or the evidence of a passkey as canonical JSON, whose
-    credential then names it, base64url. groups: the person's groups when they answered. workflow: name of the workflow
-    of theirs that answered, whose groups these are then; whoever owns it answers for it, so that both count once."""
+    credential then names it, base64url. groups: the person's groups when they answered, with that in which they stood
+    in for somebody. workflow: name of the workflow of theirs that answered, whose groups these are then; whoever owns
+    it answers for it, so that both count once. in_place_of: for whom; None for nobody."""
 
     by: PrincipalId
     groups: tuple[str, ...]
@@ -42,6 +44,12 @@ class Answer:
     token: str
     credential: str = ""
     workflow: str = ""
+    in_place_of: InPlaceOf | None = None
+
+    def counted_as(self, group: str) -> PrincipalId:
+        """Whose answer it is in this group: a deputy and who they stand in for are one."""
+        place = self.in_place_of
+        return place.of if place is not None and place.group == group else self.by
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +120,7 @@ class Approval:
 
         def pairs(verdict: str) -> tuple[tuple[str, PrincipalId], ...]:
             return tuple(
-                (group, answer.by)
+                (group, answer.counted_as(group))
                 for answer in self.answers
                 if answer.verdict == verdict
                 for group in answer.groups
@@ -132,9 +140,11 @@ def answered(approval: Approval, answer: Answer) -> Approval:
         raise Refused(
             f"approval {approval.id} is {state}, so it can no longer be answered", code="approval.not_pending"
         )
-    if answer.by == approval.principal and answer.verdict == "approve":
+    place = answer.in_place_of
+    own = approval.principal in (answer.by, place.of if place is not None else "")
+    if own and answer.verdict == "approve":
         raise Refused(
-            "you issued the mandate this action runs under: somebody else must approve it",
+            "you issued the mandate this action runs under, or stand in for who did: somebody else must approve it",
             code="approval.own_mandate",
         )
     asked = {group for requirement in approval.requirements for group in requirement.groups}

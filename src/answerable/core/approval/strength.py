@@ -34,15 +34,24 @@ def check_strength(limits: HasStrengths, approval: Approval, *, passkey: Passkey
 
     Saying no takes no more than saying yes: whoever was asked can do both. Raises Refused (`approval.weak_signature`).
     """
-    asks = limits.signatures[tier_of(approval)]
-    held = "any" if passkey is None else "passkey"
-    if passkey is not None and passkey.attested and not passkey.backup_eligible:
-        held = "hardware"
-    if STRENGTHS.index(held) < STRENGTHS.index(asks):
+    if not is_strong_enough(limits, approval, strength_of(passkey)):
+        asks = limits.signatures[tier_shown(approval)]
         raise Refused(f"an action of this tier asks for {_ASKS[asks]}", code="approval.weak_signature")
 
 
-def tier_of(approval: Approval) -> int:
+def is_strong_enough(limits: HasStrengths, approval: Approval, strength: Strength) -> bool:
+    """Whether a signature of this strength counts for the tier that was shown."""
+    return STRENGTHS.index(strength) >= STRENGTHS.index(limits.signatures[tier_shown(approval)])
+
+
+def strength_of(passkey: Passkey | None) -> Strength:
+    """What a signature with this passkey is worth, or with a key file where it is None."""
+    if passkey is None:
+        return "any"
+    return "hardware" if passkey.attested and not passkey.backup_eligible else "passkey"
+
+
+def tier_shown(approval: Approval) -> int:
     """Of what was shown; what cannot be read is of the highest."""
     try:
         effects = object_in(approval.shown)["effects"]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
-from answerable.core.approval.strength import tier_of
+from answerable.core.approval.strength import tier_shown
 from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def workflow_fault(
 
     Codes: `workflow.tier`, `workflow.capability`, `workflow.not_asked`, `workflow.involved`.
     """
-    tier = tier_of(approval)
+    tier = tier_shown(approval)
     if limits.workflows[tier] != "allowed":
         return Refused(
             f"actions of tier {tier} are answered by people alone, as `walk.workflows` says",

@@ -16,6 +16,7 @@ from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
 from answerable.core.incident.answers_told import answer_told, glass_reviewed_told
 from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.drills_told import drill_told
+from answerable.core.incident.duties_told import DUTIES_TOLD
 from answerable.core.incident.handed_on import (
     cited_sentence,
     hop_detail,
@@ -362,6 +363,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.PASSKEY: passkey_told,
     Tag.PASSKEY_REMOVED: passkey_removed_told,
     Tag.GLASS_REVIEWED: glass_reviewed_told,
+    **DUTIES_TOLD,
 }
 
 

@@ -99,3 +99,15 @@ def content_field(name: str, content: bytes, *, digest_only: bool) -> Field:
 def _digest_only(decision: Decision) -> bool:
     """Whatever comes here was understood, for nothing else is done or asked."""
     return duties_of(decision.all_obligations).log == "digest"
+
+
+def in_place_members(answer: Answer, of: str) -> dict[str, JSONValue]:
+    """What the leaf of an answer says of whom it was given for, and where that is on record. of: pseudonym."""
+    place = answer.in_place_of
+    if place is None:
+        return {}
+    log: dict[str, JSONValue] = {"log": place.log} if place.log else {}
+    return {
+        "duty": {"delegation": place.delegation, "group": place.group, "of": of},
+        "duty_ref": {"entry": place.entry, "leaf": place.leaf, **log},
+    }

@@ -33,6 +33,8 @@ _TOLD_AS: Final = {
     "by_name": "by",
     "owner_name": "owner",
     "author_name": "author",
+    "of_name": "of",
+    "to_name": "to",
 }
 """Fields whose leaves have a member of the plainer name, so that they could not have it themselves."""
 

@@ -15,6 +15,7 @@ from answerable.core.ledger.action_fields import (
     answer_fields,
     claimed_fields,
     decided_fields,
+    in_place_members,
     internal_fields,
     shown_fields,
 )
@@ -311,8 +312,10 @@ def approval_answer(
     person: str,
     digest: str,
     signer: str,
+    in_place: str = "",
 ) -> Entry:
-    """A person answered, signed. person, digest: pseudonyms. signer: their public JWK; empty for a passkey."""
+    """A person answered, signed. person, digest: pseudonyms. signer: their public JWK; empty for a passkey. in_place:
+    pseudonym of whom they stand in for, if for anybody."""
     members: dict[str, JSONValue] = {
         "approval": approval.id,
         "digest": digest,
@@ -321,6 +324,7 @@ def approval_answer(
         "state": approval.state,
         "verdict": answer.verdict,
         **({"workflow": answer.workflow} if answer.workflow else {}),
+        **in_place_members(answer, in_place),
     }
     fields = answer_fields(answer, signer)
     return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)

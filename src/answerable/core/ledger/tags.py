@@ -37,6 +37,8 @@
 | 33  | 2026-11-28 | passkey         | an invitation, a passkey that came in, or sign-ins refused, as counts     |
 | 34  | 2026-11-28 | passkey_removed | a passkey was removed; it never stands again                              |
 | 36  | 2026-11-28 | glass_reviewed  | another person judged that an action ran without its approval             |
+| 38  | 2026-11-28 | approval_escalated  | the next people were told of a question that waits                    |
+| 39  | 2026-11-28 | duty            | a delegation of duty was given, signed, or ended before its time          |
 """
 
 from __future__ import annotations
@@ -83,6 +85,8 @@ class Tag(IntEnum):
     PASSKEY = 33
     PASSKEY_REMOVED = 34
     GLASS_REVIEWED = 36
+    APPROVAL_ESCALATED = 38
+    DUTY = 39
 
 
 OWED: Final = frozenset(

@@ -27,6 +27,8 @@ from answerable.core.registry.documents import (
     UseCase,
     Workflow,
 )
+from answerable.core.registry.duty import Duty
+from answerable.core.registry.duty_references import duty_notes
 from answerable.core.registry.parse import document_key, shapes_of
 from answerable.core.registry.references import reference_faults
 from answerable.core.registry.snapshot import RegistrySnapshot
@@ -57,6 +59,7 @@ N = TypeVar(
     Schedule,
     StopRule,
     Workflow,
+    Duty,
 )
 
 
@@ -109,6 +112,7 @@ def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
         policy_sets=_by_name(active, PolicySetDocument),
         stop_rules=_by_name(active, StopRule),
         workflows=_by_name(active, Workflow),
+        duties=MappingProxyType({one.group: one for one in _by_name(active, Duty).values()}),
     )
 
 
@@ -173,7 +177,11 @@ def findings(documents: Sequence[JSONValue], *, today: str) -> list[Finding]:
     for found in shapes.nouns:
         listed += [
             Finding(kind=found.kind, name=found.name, code=code, message=message)
-            for code, message in _notes(found, members, today)
+            for code, message in (
+                duty_notes(found.noun, shapes, today)
+                if isinstance(found.noun, Duty)
+                else _notes(found, members, today)
+            )
         ]
     return listed
 

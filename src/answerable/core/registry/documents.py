@@ -8,6 +8,7 @@ from typing import Literal
 from answerable.core.identity.keys import PublicKey
 from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.registry.capability import ActionKind, ArgumentType, Capability, Sensitivity
+from answerable.core.registry.contacts import NO_CONTACTS, Contacts
 from answerable.core.registry.destination import DestinationType
 from answerable.core.registry.ownership import UNOWNED, Ownership
 from answerable.core.registry.policy_parts import NO_PARTS, PolicyParts
@@ -21,7 +22,7 @@ class Principal:
 
     A disabled one is not in force, and with it what needs it as an owner. oidc: issuer and subject under which an
     OpenID provider knows them. capabilities: what they may give at all, themselves or by a schedule that they own;
-    empty for no such bound.
+    empty for no such bound. contacts: where they are reached.
     """
 
     name: PrincipalId
@@ -31,6 +32,7 @@ class Principal:
     status: Literal["active", "disabled"] = "active"
     oidc: tuple[str, str] | None = None
     capabilities: tuple[str, ...] = ()
+    contacts: Contacts = NO_CONTACTS
 
     def gives(self, capability: str) -> bool:
         """Whether a capability is among what they may give."""

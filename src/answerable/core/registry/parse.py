@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias, get_args
 
 from answerable.core.identity.principal import PrincipalId, checked_name
 from answerable.core.registry.capability import Capability
+from answerable.core.registry.contacts import CONTACT_KEYS, contacts_in
 from answerable.core.registry.documents import (
     Agent,
     Application,
@@ -24,9 +25,11 @@ from answerable.core.registry.documents import (
     UseCase,
     Workflow,
 )
+from answerable.core.registry.duty import Duty
 from answerable.core.registry.fields import Fault, Fields, nearest, type_name
 from answerable.core.registry.spec_agent import AGENT_KEYS, agent_in
 from answerable.core.registry.spec_capability import CAPABILITY_KEYS, capability_in
+from answerable.core.registry.spec_duty import DUTY_KEYS, duty_in
 from answerable.core.registry.spec_issuer import (
     APPLICATION_KEYS,
     SCHEDULE_KEYS,
@@ -62,6 +65,7 @@ Kind = Literal[
     "PolicySet",
     "StopRule",
     "Workflow",
+    "Duty",
 ]
 Noun: TypeAlias = (
     Principal
@@ -75,13 +79,14 @@ Noun: TypeAlias = (
     | PolicySetDocument
     | StopRule
     | Workflow
+    | Duty
 )
 
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 TOP_KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
 SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
-    "Principal": ("displayName", "groups", "keys", "oidc", "capabilities", "status"),
+    "Principal": ("displayName", "groups", "keys", "oidc", "capabilities", "status", *CONTACT_KEYS),
     "UseCase": ("purpose", "issuers", "ownership"),
     "Agent": AGENT_KEYS,
     "Server": ("command", "args", "env", "cwd", "url", "target", "callSecondsMax", "vendor", "tenant"),
@@ -92,6 +97,7 @@ SPEC_KEYS: Final[dict[Kind, tuple[str, ...]]] = {
     "PolicySet": POLICY_SET_KEYS,
     "StopRule": STOP_RULE_KEYS,
     "Workflow": WORKFLOW_KEYS,
+    "Duty": DUTY_KEYS,
 }
 
 _VARIABLE_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -189,6 +195,7 @@ def _principal(spec: Fields, name: str) -> Principal:
         status=spec.choice("status", statuses, default="active"),
         oidc=oidc_in(spec),
         capabilities=spec.texts("capabilities", check=name_of("capability")),
+        contacts=contacts_in(spec),
     )
 
 
@@ -257,4 +264,5 @@ _READERS: Final[dict[Kind, Callable[[Fields, str], Noun]]] = {
     "PolicySet": policy_set_in,
     "StopRule": stop_rule_in,
     "Workflow": workflow_in,
+    "Duty": duty_in,
 }

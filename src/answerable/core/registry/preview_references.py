@@ -1,9 +1,9 @@
 """Whether the capability that a `preview` names can show effects without having any.
 
 Laws: it is a tool of the same server that reads, without any risk; where a broker acts, its credential is no other than
-that of the action itself; what it tells is about the same person's data, so that it is kept under the same key. Whether
-the server itself says that the tool only reads is asked whenever it is used, for the server may say something else
-tomorrow.
+that of the action itself, for one question; what it tells is about the same person's data, so that it is kept under the
+same key. Whether the server itself says that the tool only reads is asked whenever it is used, for the server may say
+something else tomorrow.
 """
 
 from __future__ import annotations
@@ -57,3 +57,5 @@ def _unfit(action: Capability, preview: Capability) -> Iterator[str]:
     grants = [one.lease.grants if one.lease is not None else None for one in (action, preview)]
     if grants[0] != grants[1]:
         yield f"the credential of {name} is another (`lease.grants`): it must be able to do what this action's can"
+    if preview.lease is not None and preview.lease.window != "action":
+        yield f"the credential of {name} would outlive its question (`lease.window`): let it serve one action"

@@ -23,6 +23,8 @@ from answerable.core.registry.documents import (
     UseCase,
     Workflow,
 )
+from answerable.core.registry.duty import Duty
+from answerable.core.registry.duty_references import duty_faults
 from answerable.core.registry.execute_references import execute_faults
 from answerable.core.registry.fields import Fault, near, nearest, pointer
 from answerable.core.registry.placeholders import placeholders_in
@@ -107,6 +109,8 @@ def _noun_faults(found: Registered, shapes: Shapes) -> Iterator[_Found]:
             for index, name in enumerate(answered):
                 yield from _exists(shapes, "Capability", name, f"/spec/capabilities/{index}")
             yield from workflow_faults(workflow, shapes)
+        case Duty() as duty:
+            yield from duty_faults(duty, shapes)
         case _:
             return
 

@@ -28,12 +28,14 @@ if TYPE_CHECKING:
         UseCase,
         Workflow,
     )
+    from answerable.core.registry.duty import Duty
     from answerable.core.registry.stop_rule import StopRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegistrySnapshot:
-    """digest: SHA-256 of the canonical documents, hex. All mappings are read-only and keyed by exact name.
+    """digest: SHA-256 of the canonical documents, hex. All mappings are read-only and keyed by exact name;
+    duties by their group.
 
     idle: capabilities that are registered and not active. They resolve to nothing and are offered to nobody; policies
     may name them, so that what becomes inactive in an emergency takes no policy set along.
@@ -52,6 +54,7 @@ class RegistrySnapshot:
     policy_sets: Mapping[str, PolicySetDocument] = field(default_factory=lambda: MappingProxyType({}))
     stop_rules: Mapping[str, StopRule] = field(default_factory=lambda: MappingProxyType({}))
     workflows: Mapping[str, Workflow] = field(default_factory=lambda: MappingProxyType({}))
+    duties: Mapping[str, Duty] = field(default_factory=lambda: MappingProxyType({}))
 
     def person_keys(self, name: str) -> tuple[PublicKey, ...]:
         """The keys that a registered person signs with; none for a name that is nobody's."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.registry.pointing import POINTER
+from answerable.core.registry.pointing import POINTER, word_fault
 from answerable.core.registry.preview_mapping import PreviewMapping
 from answerable.core.registry.spec_shared import ARGUMENT_NAME, name_of
 from answerable.errors import shown
@@ -39,5 +39,7 @@ def preview_in(spec: Fields, method: str) -> PreviewMapping | None:
             )
             preview.fault(message, "arguments", name, code="capability.preview")
             continue
+        if fault := word_fault(place):
+            preview.fault(fault, "arguments", name, code="capability.preview")
         found.append((name, place))
     return PreviewMapping(capability=capability, arguments=tuple(found))

@@ -13,7 +13,12 @@ from answerable.testing.contracts.authority_register import (
 )
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
+from answerable.testing.contracts.delivery_register import (
+    DeliveryRegisterContract,
+    DurableDeliveryRegisterContract,
+)
 from answerable.testing.contracts.drill_register import DrillRegisterContract, DurableDrillRegisterContract
+from answerable.testing.contracts.duty_register import DurableDutyRegisterContract, DutyRegisterContract
 from answerable.testing.contracts.event_register import (
     DurableEventRegisterContract,
     EventRegisterContract,
@@ -51,6 +56,7 @@ from answerable.testing.contracts.prepared_register import (
     DurablePreparedRegisterContract,
     PreparedRegisterContract,
 )
+from answerable.testing.contracts.push_register import DurablePushRegisterContract, PushRegisterContract
 from answerable.testing.contracts.registry_store import DurableRegistryStoreContract, RegistryStoreContract
 from answerable.testing.contracts.replay_store import ReplayStoreContract, SharedReplayStoreContract
 from answerable.testing.contracts.revocation_register import (
@@ -68,11 +74,14 @@ __all__ = [
     "AuthorityRegisterContract",
     "BundleEndpointContract",
     "CredentialIssuerContract",
+    "DeliveryRegisterContract",
     "DrillRegisterContract",
     "DurableApprovalRegisterContract",
     "DurableAuthorityKeysContract",
     "DurableAuthorityRegisterContract",
+    "DurableDeliveryRegisterContract",
     "DurableDrillRegisterContract",
+    "DurableDutyRegisterContract",
     "DurableEventRegisterContract",
     "DurableFiguresRegisterContract",
     "DurableHistoryRegisterContract",
@@ -86,11 +95,13 @@ __all__ = [
     "DurablePasskeyRegisterContract",
     "DurablePolicyRegisterContract",
     "DurablePreparedRegisterContract",
+    "DurablePushRegisterContract",
     "DurableRegistryStoreContract",
     "DurableRevocationRegisterContract",
     "DurableSubjectKeysContract",
     "DurableTokenRegisterContract",
     "DurableToolPinRegisterContract",
+    "DutyRegisterContract",
     "EventRegisterContract",
     "FiguresRegisterContract",
     "HistoryRegisterContract",
@@ -105,6 +116,7 @@ __all__ = [
     "PasskeyRegisterContract",
     "PolicyRegisterContract",
     "PreparedRegisterContract",
+    "PushRegisterContract",
     "RegistryStoreContract",
     "ReplayStoreContract",
     "RevocationRegisterContract",

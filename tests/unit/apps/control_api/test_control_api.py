@@ -32,6 +32,7 @@ from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.control_approvals import use_approvals
 from tests.control_containment import use_containment
+from tests.control_duties import use_duties
 from tests.control_issuers import use_issuers
 from tests.control_leases import use_leases
 from tests.control_people import use_people
@@ -191,6 +192,7 @@ async def test_every_operation_answers_what_the_document_says(
     await use_identity(client, product, world)
     await use_containment(client, product, world)
     await use_people(client, product)
+    await use_duties(client, product, world)
     assert client.used == {row.id for row in OPERATIONS}
 
 

@@ -1,0 +1,121 @@
+"""E-mail over SMTP (RFC 5321) with TLS: one mail to one address, in plain text, which answers to nothing.
+
+A connection of its own for each: they are few. Of what the server says no more is passed on than its code, as servers
+repeat addresses in their words.
+"""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+import aiosmtplib
+
+from answerable.adapters.smtp.mail import mail_of, name_of_mail
+from answerable.ports.message_channel import Sent
+
+if TYPE_CHECKING:
+    from answerable.core.approval.message import Message
+
+TlsKind = Literal["starttls", "tls", "none"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpServer:
+    """tls: `starttls` before anything is said, `tls` from the first byte, or `none` for a server on loopback. user:
+    empty for no sign-in. context: whose certificates count. sender: the address that mail is from.
+    answer_seconds_max: how long it may be silent."""
+
+    host: str
+    port: int
+    tls: TlsKind
+    sender: str
+    context: ssl.SSLContext = field(repr=False)
+    user: str = ""
+    password: str = field(default="", repr=False)
+    answer_seconds_max: float = 10.0
+
+
+class SmtpChannel:
+    """Implements ports.message_channel.MessageChannel."""
+
+    updates: Final = True
+
+    def __init__(self, server: SmtpServer) -> None:
+        self._server = server
+
+    async def send(self, message: Message, address: str, *, handle: str, now: int) -> Sent:
+        """As the port says. handle: of the mail that this one continues."""
+        server = self._server
+        name = name_of_mail(message, address, sender=server.sender)
+        mail = mail_of(message, address, sender=server.sender, name=name, follows=handle, now=now)
+        connection = aiosmtplib.SMTP(
+            hostname=server.host,
+            port=server.port,
+            local_hostname=server.sender.rpartition("@")[2],
+            timeout=server.answer_seconds_max,
+            use_tls=server.tls == "tls",
+            # Never as it comes: a server that stops offering it gets nothing.
+            start_tls=server.tls == "starttls",
+            tls_context=None if server.tls == "none" else server.context,
+        )
+        try:
+            await connection.connect()
+            if server.user:
+                await connection.login(server.user, server.password)
+            await connection.sendmail(server.sender, [address], bytes(mail))
+        except (aiosmtplib.SMTPException, OSError, ValueError) as fault:
+            return _fault(fault)
+        else:
+            # It has it: what is said from here on changes nothing.
+            with suppress(aiosmtplib.SMTPException, OSError):
+                await connection.quit()
+            return Sent(state="taken", handle=name)
+        finally:
+            connection.close()
+
+
+def _fault(fault: Exception) -> Sent:
+    certificate = _certificate_fault(fault)
+    if certificate:
+        return Sent(state="down", why=f"the server's certificate: {certificate}")
+    match fault:
+        case aiosmtplib.SMTPRecipientsRefused(recipients=refused):
+            return _refused(refused[0].code if refused else 0, "the address")
+        case aiosmtplib.SMTPDataError(code=code):
+            return _refused(code, "the mail")
+        case aiosmtplib.SMTPAuthenticationError(code=code):
+            return Sent(state="down", why=f"the server refused the sign-in with code {code}")
+        case aiosmtplib.SMTPResponseException(code=code):
+            return Sent(state="down", why=f"the server refused us with code {code}")
+        case aiosmtplib.SMTPTimeoutError() | TimeoutError():
+            return Sent(state="down", why="the server did not answer in time")
+        case aiosmtplib.SMTPServerDisconnected():
+            return Sent(state="down", why="the server closed the connection")
+        case aiosmtplib.SMTPNotSupported():
+            return Sent(
+                state="down",
+                why="the server does not offer STARTTLS or a way to sign in that we know: nothing was sent",
+            )
+        case _:
+            return Sent(state="down", why=f"the server cannot be reached: {type(fault).__name__}")
+
+
+def _refused(code: int, what: str) -> Sent:
+    """4yz may be otherwise later, as greylisting is; 5yz will not (RFC 5321, section 4.2.1)."""
+    state: Literal["never", "later"] = "never" if 500 <= code < 600 else "later"
+    return Sent(state=state, why=f"the server refused {what} with code {code}")
+
+
+def _certificate_fault(fault: BaseException) -> str:
+    """What OpenSSL says of the server's certificate, empty where it is about something else."""
+    seen: BaseException | None = fault
+    for _ in range(10):
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return seen.verify_message
+        if seen is None:
+            break
+        seen = seen.__cause__ or seen.__context__
+    return ""

@@ -1,0 +1,134 @@
+"""Who was told of what on which channel, in SQLite. No mirror: no action waits for any of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, cast, get_args
+
+from answerable.adapters.sqlite.columns import read, text, whole
+from answerable.core.approval.delivery import Delivery, Told
+from answerable.errors import Malformed
+from answerable.ports.delivery_register import ChannelState
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+    from answerable.adapters.sqlite.store import SqliteStore
+
+DELIVERIES_MAX: Final = 100_000
+_TOLD: Final = get_args(Told)
+_COLUMNS: Final = (
+    "about, channel, receiver, made_at, told, at, attempts, next_at, handle, missed, error, body"
+)
+_FIND: Final = f"SELECT {_COLUMNS} FROM deliveries"  # noqa: S608 - names of ours
+_CHANGE: Final = (
+    "UPDATE deliveries SET told = ?, at = ?, attempts = ?, next_at = ?, handle = ?, missed = ?, error = ? "
+    "WHERE about = ? AND channel = ? AND receiver = ?"
+)
+_ADD: Final = (
+    f"INSERT INTO deliveries ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "  # noqa: S608 - names of ours
+    "WHERE (SELECT count(*) FROM deliveries) < ?"
+)
+
+
+class SqliteDeliveryRegister:
+    """Implements ports.delivery_register.DeliveryRegister."""
+
+    def __init__(self, store: SqliteStore, *, deliveries_max: int = DELIVERIES_MAX) -> None:
+        self._store = store
+        self._max = deliveries_max
+
+    def open(self, channel: str, *, now: int) -> ChannelState:
+        """As the port says."""
+        query = "SELECT since, attempts, next_at, error, sent, missed, left_out FROM channels WHERE name = ?"
+        rows = self._store.rows(query, (channel,))
+        if not rows:
+            with self._store.write() as connection:
+                connection.execute(
+                    "INSERT OR IGNORE INTO channels (name, since) VALUES (?, ?)", (channel, now)
+                )
+            rows = self._store.rows(query, (channel,))
+        since, attempts, next_at, error, sent, missed, left_out = rows[0]
+        return ChannelState(
+            since=whole(since),
+            attempts=whole(attempts),
+            next_at=whole(next_at),
+            error=text(error),
+            sent=whole(sent),
+            missed=whole(missed),
+            left_out=whole(left_out),
+        )
+
+    def of(self, about: str) -> tuple[Delivery, ...]:
+        """As the port says."""
+        return tuple(
+            _delivery(row) for row in self._store.rows(f"{_FIND} WHERE about = ? ORDER BY number", (about,))
+        )
+
+    def on(self, channel: str, *, since: int) -> tuple[Delivery, ...]:
+        """As the port says."""
+        rows = self._store.rows(
+            f"{_FIND} WHERE channel = ? AND max(made_at, at) >= ? ORDER BY number", (channel, since)
+        )
+        return tuple(_delivery(row) for row in rows)
+
+    def keep(self, deliveries: Sequence[Delivery]) -> None:
+        """As the port says."""
+        with self._store.write() as connection:
+            for one in deliveries:
+                _keep(connection, one, self._max)
+
+    def forget(self, *, before: int) -> int:
+        """As the port says."""
+        with self._store.write() as connection:
+            return connection.execute("DELETE FROM deliveries WHERE max(made_at, at) < ?", (before,)).rowcount
+
+    def claim(self, channel: str, *, now: int, until: int) -> bool:
+        """As the port says."""
+        with self._store.write() as connection:
+            taken = connection.execute(
+                "UPDATE channels SET busy_until = ? WHERE name = ? AND (busy_until <= ? OR busy_until > ?)",
+                (until, channel, now, until),
+            )
+            return taken.rowcount == 1
+
+    def release(
+        self, channel: str, *, attempts: int, next_at: int, error: str, sent: int = 0, missed: int = 0
+    ) -> None:
+        """As the port says."""
+        with self._store.write() as connection:
+            connection.execute(
+                "UPDATE channels SET attempts = ?, next_at = ?, error = ?, sent = sent + ?, missed = missed + ?, "
+                "busy_until = 0 WHERE name = ?",
+                (attempts, next_at, error, sent, missed, channel),
+            )
+
+
+def _keep(connection: sqlite3.Connection, one: Delivery, deliveries_max: int) -> None:
+    state = (one.told, one.at, one.attempts, one.next_at, one.handle, int(one.missed), one.error)
+    if connection.execute(_CHANGE, (*state, *one.key)).rowcount:
+        return
+    added = connection.execute(_ADD, (*one.key, one.made_at, *state, one.body, deliveries_max))
+    if added.rowcount != 1:
+        connection.execute("UPDATE channels SET left_out = left_out + 1 WHERE name = ?", (one.channel,))
+
+
+def _delivery(row: tuple[object, ...]) -> Delivery:
+    about, channel, to, made_at, told, at, attempts, next_at, handle, missed, error, body = row
+    with read("delivery", text(about)):
+        if told not in _TOLD:
+            raise Malformed(f"{text(told)} is nothing that is told", code="delivery.told")
+        return Delivery(
+            about=text(about),
+            channel=text(channel),
+            to=text(to),
+            made_at=whole(made_at),
+            told=cast("Told", told),
+            at=whole(at),
+            attempts=whole(attempts),
+            next_at=whole(next_at),
+            handle=text(handle),
+            missed=whole(missed) == 1,
+            error=text(error),
+            body=text(body),
+        )

@@ -1,0 +1,87 @@
+"""Channels that reach approvers: list, test."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Answer
+    from answerable.core.canonical import JSONValue
+
+Name = Annotated[str, typer.Argument(help="Name of the channel, such as email.", metavar="CHANNEL")]
+To = Annotated[
+    str,
+    typer.Option(
+        "--to", help="Registered name of who gets it; not for a webhook or a chat channel.", metavar="PERSON"
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    group = typer.Typer(no_args_is_help=True, help="Channels: how people hear that an action waits for them.")
+    command(group, "list", reads=True)(list_channels)
+    command(group, "test", reads=True)(send_test)
+    app.add_typer(group, name="channel")
+
+
+def list_channels(shell: Shell) -> int | None:
+    """Every channel that settings name, and whether it works.
+
+    Exit code 5 when one of them is down.
+    """
+    with shell.control() as control:
+        items = list(control.every("/v1/channels"))
+    down = None if all(one["up"] for one in items) else CHECK_FAILED
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return down
+    shell.terminal.table(
+        ("channel", "state", "tells", "sent", "waiting", "missed"),
+        [
+            (
+                one["name"],
+                "up" if one["up"] else f"DOWN: {one['error']}",
+                ", ".join(one["routes"]),
+                str(one["sent"]),
+                str(one["waiting"]),
+                str(one["missed"] + one["left_out"]),
+            )
+            for one in items
+        ],
+        empty="nobody is told anything: set `channels.routes`, see docs/how-to/reach-approvers.md",
+    )
+    return down
+
+
+def send_test(shell: Shell, channel: Name, to: To = "") -> int | None:
+    """Send a test message now.
+
+    Exit code 5 when the other side did not take it.
+    """
+    from answerable.apps.cli.control import segment
+
+    body: dict[str, JSONValue] = {"person": to} if to else {}
+    with shell.control() as control:
+        answer = control.post(f"/v1/channels/{segment(channel)}/test", body)
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+    elif answer["state"] == "taken":
+        shell.terminal.say(f"{channel} took it: look whether it came")
+    else:
+        shell.terminal.warn(f"{channel} did not take it ({answer['state']}): {answer['why']}")
+    return None if answer["state"] == "taken" else CHECK_FAILED
+
+
+def told_line(one: Answer) -> str:
+    """One receiver of messages about an approval, for people to read."""
+    who = f"{one['to']} on {one['channel']}"
+    if one["missed"]:
+        return f"{who}: never ({one['error']})"
+    if one["told"] == "nothing":
+        return f"{who}: not yet" + (f" ({one['error']}, {one['attempts']} tries)" if one["error"] else "")
+    return f"{who}: {one['told']} at {one['at']}" + (f" ({one['error']})" if one["error"] else "")

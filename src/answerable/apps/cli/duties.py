@@ -1,0 +1,268 @@
+"""Duty: who is on call, what nobody covers, who stands in for whom, and how the queue of questions is."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.holds import seconds_in
+from answerable.errors import Malformed, Refused, shown
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import UnixMillis
+
+Group = Annotated[str, typer.Argument(help="Name of the group.", metavar="GROUP")]
+AnyGroup = Annotated[str, typer.Argument(help="Only of this group.", metavar="GROUP", show_default=False)]
+At = Annotated[
+    str,
+    typer.Option("--at", help="At this time, such as 2026-12-24T18:00+01:00; else now.", show_default=False),
+]
+Days = Annotated[int, typer.Option("--days", help="How many days ahead.", min=1, max=92)]
+DaysBack = Annotated[int, typer.Option("--days", help="How many days back.", min=1, max=90)]
+To = Annotated[str, typer.Option("--to", help="Who stands in for you.", metavar="PERSON")]
+Until = Annotated[
+    str,
+    typer.Option(
+        "--until",
+        help="When it ends: a time such as 2026-12-27T08:00+01:00, or so long from its beginning, such as 3d or 12h.",
+        metavar="TIME",
+    ),
+]
+From = Annotated[
+    str,
+    typer.Option("--from", help="When it begins; else now.", show_default=False, metavar="TIME"),
+]
+Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.", metavar="TEXT")]
+Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
+KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
+Id = Annotated[str, typer.Argument(help="Id of the delegation, as `duty list` shows it.", metavar="ID")]
+Approval = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Duty: who is on call for approvals, and who stands in for whom."
+    )
+    command(group, "show", reads=True)(show)
+    command(group, "gaps", reads=True)(gaps)
+    command(group, "route", reads=True)(route)
+    command(group, "health", reads=True)(health)
+    command(group, "list", reads=True)(list_delegations)
+    command(group, "delegate", reads=True, asks=True)(delegate)
+    command(group, "end", reads=True, asks=True)(end)
+    app.add_typer(group, name="duty")
+
+
+def show(shell: Shell, group: AnyGroup = "", at: At = "") -> int | None:
+    """Who is on call, now or at another time."""
+    wanted = {**({"group": group} if group else {}), **({"at": at} if at else {})}
+    with shell.control() as control:
+        items = list(control.every("/v1/duties", **wanted))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("group", "on call", "second", "quiet until", "time zone", "then"),
+        [
+            (
+                one["group"],
+                ", ".join(one["first"]) or "nobody: the whole group is asked",
+                ", ".join(one["second"]) or "nobody",
+                one["quiet_until"] or "not now",
+                one["time_zone"],
+                "; ".join(_step(step) for step in one["steps"]) or "nobody else",
+            )
+            for one in items
+        ],
+        empty="no group has a duty: everybody who may answer is told at once",
+    )
+    return None
+
+
+def gaps(shell: Shell, days: Days = 28) -> int | None:
+    """Times ahead at which nobody of a group is on call. Exit code 5 when there is one."""
+    with shell.control() as control:
+        items = list(control.every("/v1/duty-gaps", days=str(days)))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+    else:
+        for one in items:
+            shell.terminal.line(f"group {one['group']} has nobody on call {one['text']}")
+        if not items:
+            shell.terminal.say(f"somebody of each group with a duty is on call for the next {days} days")
+    return CHECK_FAILED if items else None
+
+
+def route(shell: Shell, approval: Approval) -> int | None:
+    """Whose turn it is to answer a question, who was told, and when the next ones are."""
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        answer = control.get(f"/v1/approvals/{segment(approval)}/route")
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+        return None
+    shell.terminal.record(
+        [
+            ("approval", answer["approval"]),
+            ("whose turn", list(answer["turn"]) or ["nobody's"]),
+            ("told", [f"step {one['step']} of {one['group']}" for one in answer["told"]] or ["nobody"]),
+            ("first seen", answer["first_view_at"] or "not yet"),
+            ("passed on", answer["next_at"] or "no further"),
+        ]
+    )
+    return None
+
+
+def health(shell: Shell, days: DaysBack = 7) -> int | None:
+    """How long questions wait to be seen, which never were, and how many wait for whom."""
+    with shell.control() as control:
+        answer = control.get("/v1/approval-queue", days=str(days))
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+        return None
+    shell.terminal.record(
+        [
+            ("asked", f"{answer['asked']} since {answer['since']}"),
+            (
+                "seen",
+                f"{answer['seen']}, p50 {_took(answer['view_p50_ms'])}, p95 {_took(answer['view_p95_ms'])}",
+            ),
+            ("expired", f"{answer['expired']}, of which nobody had seen {answer['expired_unseen']}"),
+            ("waiting", answer["waiting"]),
+            ("backlog", [f"{one['person']}: {one['waiting']}" for one in answer["backlog"]] or ["none"]),
+        ]
+    )
+    return None
+
+
+def list_delegations(shell: Shell) -> int | None:
+    """Who stands in for whom, now or later."""
+    with shell.control() as control:
+        items = list(control.every("/v1/duty-delegations"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("id", "group", "for", "stands in", "from", "until", "counts", "reason"),
+        [
+            (
+                one["id"],
+                one["group"],
+                one["of"],
+                one["to"],
+                one["from"],
+                one["until"],
+                "yes" if one["counts"] else "not now",
+                one["reason"],
+            )
+            for one in items
+        ],
+        empty="nobody stands in for anybody",
+    )
+    return None
+
+
+def delegate(
+    shell: Shell,
+    group: Group,
+    to: To,
+    until: Until,
+    reason: Reason,
+    person: Person,
+    key: KeyFile,
+    begins: From = "",
+) -> int | None:
+    """Let a person stand in for you in a group, signed with your key.
+
+    Their answers count as yours there, and both of you are one in a question.
+    """
+    from answerable.core.approval.duty_delegation import AHEAD_MILLIS_MAX, DutyTerms, with_id
+    from answerable.core.identity.principal import UnixMillis, principal_id
+    from answerable.sdk.keyfile import load_key
+    from answerable.sdk.signing import signed_duty
+
+    signing_key = load_key(key)
+    now = UnixMillis(time.time_ns() // 1_000_000)
+    # From now on, also where the clock here is a little ahead of that there.
+    since = moment_in(begins) if begins else UnixMillis(now - AHEAD_MILLIS_MAX)
+    ends = _ends(until, since if begins else now)
+    with shell.control() as control:
+        audience = str(control.get("/v1/status")["origin"])
+        terms = DutyTerms(
+            of=principal_id(person),
+            audience=audience,
+            id="",
+            group=group,
+            to=principal_id(to),
+            since=since,
+            until=ends,
+            reason=reason,
+            at=now,
+        )
+        question = f"Let {to} answer for you in group {group} until {_said(ends)}?"
+        if not shell.terminal.confirmed(question, yes=shell.yes):
+            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+        answer = control.post("/v1/duty-delegations", {"token": signed_duty(with_id(terms), key=signing_key)})
+    _told(shell, answer, f"{to} stands in for {person} in group {group} until {answer['until']}")
+    return None
+
+
+def end(shell: Shell, id: Id) -> int | None:
+    """End a delegation of duty before its time: what was answered by it and did not run yet counts no more."""
+    from answerable.apps.cli.control import segment
+
+    with shell.control() as control:
+        if not shell.terminal.confirmed(f"End delegation of duty {id}?", yes=shell.yes):
+            raise Refused("not confirmed: nothing was ended", code="cli.not_confirmed")
+        answer = control.post(f"/v1/duty-delegations/{segment(id)}/end", {})
+    _told(shell, answer, f"ended: {answer['to']} stands in for {answer['of']} no more")
+    return None
+
+
+def moment_in(text: str) -> UnixMillis:
+    """A time with its offset. Raises Malformed (`cli.time`)."""
+    from answerable.core.identity.principal import UnixMillis
+
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        when = None
+    if when is None or when.tzinfo is None:
+        raise Malformed(
+            f"{shown(text)} is no time with an offset, like 2026-12-27T08:00+01:00", code="cli.time"
+        )
+    return UnixMillis(round(when.timestamp() * 1000))
+
+
+def _ends(text: str, since: UnixMillis) -> UnixMillis:
+    from answerable.core.identity.principal import UnixMillis
+
+    if text[-1:] in ("s", "m", "h", "d"):
+        return UnixMillis(since + seconds_in(text) * 1000)
+    return moment_in(text)
+
+
+def _said(moment: int) -> str:
+    return datetime.fromtimestamp(moment / 1000).astimezone().isoformat(timespec="minutes")
+
+
+def _took(millis: int | None) -> str:
+    return "none" if millis is None else f"{millis / 1000:.1f} s"
+
+
+def _step(step: dict[str, Any]) -> str:
+    return f"after {step['after_seconds']} s {step['when']}: {step['asks']}"
+
+
+def _told(shell: Shell, answer: dict[str, Any], sentence: str) -> None:
+    if shell.terminal.as_json:
+        shell.terminal.json(answer)
+    else:
+        shell.terminal.say(sentence)

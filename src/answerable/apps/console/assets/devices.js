@@ -1,0 +1,59 @@
+// Has this browser told when something waits: it asks the person, then hands over where and how it is reached.
+"use strict";
+(() => {
+  const { confirmed, post, told } = window.answerable;
+  const form = document.querySelector("form.device");
+  if (!form) return;
+  const fault = form.parentElement.querySelector(".fault");
+  const octets = (text) => Uint8Array.from(atob(text.replace(/-/g, "+").replace(/_/g, "/")), (c) => c.charCodeAt(0));
+  const text = (buffer) =>
+    btoa(String.fromCharCode(...new Uint8Array(buffer))).replace(/\+/g, "-").replace(/\//g, "_").replace(/=+$/, "");
+
+  function worker() {
+    // The one address that this policy lets through is our own.
+    const ours = "/worker.js";
+    const policy = window.trustedTypes?.createPolicy("answerable-worker", { createScriptURL: () => ours });
+    return policy ? policy.createScriptURL(ours) : ours;
+  }
+
+  async function subscribed() {
+    if (!("serviceWorker" in navigator) || !("PushManager" in window))
+      throw new Error("This browser cannot be told. On an iPhone or iPad, put this page on the home screen first.");
+    if (form.dataset.fresh !== "yes") {
+      await confirmed();
+      form.dataset.fresh = "yes";
+    }
+    if ((await Notification.requestPermission()) !== "granted")
+      throw new Error("The browser does not let this page show messages: change that in its settings.");
+    const { key } = await post("/devices/begin", {}, true);
+    const registration = await navigator.serviceWorker.register(worker(), { scope: "/" });
+    await navigator.serviceWorker.ready;
+    const made = await registration.pushManager.subscribe({ userVisibleOnly: true, applicationServerKey: octets(key) });
+    await post(
+      "/devices/add",
+      {
+        endpoint: made.endpoint,
+        key: text(made.getKey("p256dh")),
+        secret: text(made.getKey("auth")),
+        label: form.elements.label.value.trim(),
+      },
+      true,
+    );
+  }
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button");
+    button.disabled = true;
+    fault.hidden = true;
+    try {
+      await subscribed();
+      location.reload();
+    } catch (error) {
+      fault.textContent = told(error);
+      fault.hidden = false;
+    } finally {
+      button.disabled = false;
+    }
+  });
+})();

@@ -1,0 +1,26 @@
+// Shows what was pushed, and opens our own page. Nothing that came in says where to: an id is all that is used of it.
+"use strict";
+const ID = /^[A-Za-z0-9_-]{1,128}$/;
+
+self.addEventListener("push", (event) => {
+  let said = {};
+  try {
+    said = event.data.json();
+  } catch {
+    // What cannot be read is shown as that, as browsers want something shown.
+  }
+  const text = (value, limit) => (typeof value === "string" ? value.slice(0, limit) : "");
+  event.waitUntil(
+    self.registration.showNotification(text(said.title, 120) || "Something waits for you", {
+      body: text(said.body, 300),
+      tag: text(said.tag, 128) || "answerable",
+      data: { id: ID.test(said.id) ? said.id : "" },
+    }),
+  );
+});
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const id = event.notification.data?.id ?? "";
+  event.waitUntil(self.clients.openWindow(ID.test(id) ? `/approvals/${id}` : "/approvals"));
+});

@@ -1,0 +1,80 @@
+"""Devices on which a person is told; and what makes the console a page that can be installed."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Final
+
+from starlette.responses import Response
+
+from answerable.apps.console.desk import answer_json, see_other
+from answerable.apps.console.guard import HEADERS
+from answerable.apps.console.pages import asset, asset_path
+from answerable.errors import Malformed
+from answerable.flows.tell_device import devices_of, forget_device, push_side, tell_device
+
+if TYPE_CHECKING:
+    from answerable.apps.console.desk import Asked
+
+WORKER: Final = "worker.js"
+_QUIET: Final = {**HEADERS, "content-security-policy": "default-src 'none'; frame-ancestors 'none'"}
+
+
+async def devices(asked: Asked) -> Response:
+    """On which of my devices I am told."""
+    _, person = asked.who
+    reach = asked.walk.reach
+    return asked.page(
+        "devices.html",
+        devices=await devices_of(asked.walk, person.name),
+        on=reach is not None and reach.push is not None,
+    )
+
+
+async def begin(asked: Asked) -> Response:
+    """The key that this server is known by, for the browser to subscribe with."""
+    await asked.members(signed_in=True)
+    asked.require_fresh()
+    return answer_json({"key": push_side(asked.walk).key})
+
+
+async def add(asked: Asked) -> Response:
+    """Tell this device from now on."""
+    members = await asked.members(signed_in=True)
+    asked.require_fresh()
+    _, person = asked.who
+    given = {name: members.get(name) for name in ("endpoint", "key", "secret", "label")}
+    texts = {name: value for name, value in given.items() if isinstance(value, str)}
+    if texts.keys() != given.keys() or members.keys() != given.keys():
+        raise Malformed("expected the texts endpoint, key, secret and label", code="request.body")
+    device = await tell_device(asked.walk, person=person.name, **texts)
+    return answer_json({"id": device.id})
+
+
+async def remove(asked: Asked) -> Response:
+    """Tell one of my devices nothing any more."""
+    fields = await asked.form()
+    _, person = asked.who
+    await forget_device(asked.walk, person=person.name, device=fields.get("id", ""))
+    return see_other("/devices")
+
+
+async def worker(asked: Asked) -> Response:
+    """The script that a browser runs when a message comes; nothing of anybody is in it."""
+    del asked
+    content, _, _ = asset(WORKER)
+    return Response(content, media_type="text/javascript; charset=utf-8", headers=_QUIET)
+
+
+async def manifest(asked: Asked) -> Response:
+    """What makes these pages an application on a phone (W3C Web Application Manifest)."""
+    del asked
+    said = {
+        "name": "Answerable",
+        "short_name": "Answerable",
+        "start_url": "/approvals",
+        "scope": "/",
+        "display": "standalone",
+        "icons": [{"src": asset_path("icon.svg"), "sizes": "any", "type": "image/svg+xml"}],
+    }
+    return Response(json.dumps(said), media_type="application/manifest+json", headers=_QUIET)

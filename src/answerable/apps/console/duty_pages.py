@@ -1,0 +1,153 @@
+"""Who is on call, what nobody covers, and who stands in for whom; a person hands their own duty on here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.apps.console.ceremonies import request_options
+from answerable.apps.console.desk import answer_json, see_other
+from answerable.core.approval.challenge import NONCE_BYTES
+from answerable.core.approval.duty_delegation import REASON_CHARS_MAX
+from answerable.core.base64url import to_base64url
+from answerable.core.identity.passkey import assertion_in, octets_in
+from answerable.errors import Malformed, Refused
+from answerable.flows.delegate_duty import delegate_by_passkey, end_duty, open_duty
+from answerable.flows.people_signing_in import desk_of
+from answerable.flows.stand_in import may_stand_in
+from answerable.flows.tell_duty import gaps_ahead, on_call_now, standing_delegations
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from answerable.apps.console.desk import Asked
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.documents import Principal
+    from answerable.flows.walk import Walk
+
+GAP_DAYS: Final = 7
+GAPS_SHOWN_MAX: Final = 5
+PEOPLE_SHOWN_MAX: Final = 500
+HOURS_MAX: Final = 90 * 24
+HOUR_MS: Final = 3_600_000
+
+
+async def duty(asked: Asked) -> Response:
+    """All of it on one page."""
+    walk, (_, person) = asked.walk, asked.who
+    now = walk.clock.now()
+    gaps: dict[str, list[str]] = {}
+    for gap in gaps_ahead(walk, days=GAP_DAYS):
+        gaps.setdefault(gap.group, []).append(gap.text)
+    mine = [group for group in person.groups if group in walk.registry.current.duties]
+    return asked.page(
+        "duty.html",
+        duties=on_call_now(walk, now),
+        gaps=gaps,
+        gaps_max=GAPS_SHOWN_MAX,
+        delegations=_delegations(walk, person),
+        mine=mine,
+        people=_deputies(walk, person, mine),
+        reason_max=REASON_CHARS_MAX,
+        hours_max=HOURS_MAX,
+        has_passkey=bool(desk_of(walk).register.of(person.name)),
+    )
+
+
+async def open_one(asked: Asked) -> Response:
+    """What the device is to sign: the terms as they will be kept, and the challenge over them."""
+    body = await asked.members(signed_in=True)
+    walk, (_, person) = asked.walk, asked.who
+    desk = desk_of(walk)
+    own = desk.register.of(person.name)
+    if not own:
+        raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
+    now = walk.clock.now()
+    claims: dict[str, JSONValue] = {
+        "iss": person.name,
+        "group": body.get("group", ""),
+        "to": body.get("to", ""),
+        "from_ms": now,
+        "until_ms": now + _hours(body) * HOUR_MS,
+        "reason": body.get("reason", ""),
+    }
+    terms, nonce, challenge = open_duty(walk, claims)
+    return answer_json(
+        {
+            "claims": terms.claims(),
+            "nonce": to_base64url(nonce),
+            "options": request_options(desk, challenge, own),
+        }
+    )
+
+
+async def give(asked: Asked) -> Response:
+    """Record what a passkey has signed."""
+    body = await asked.members(signed_in=True)
+    session, person = asked.who
+    claims = body.get("claims")
+    if not isinstance(claims, dict):
+        raise Malformed("`claims` is an object", code="request.body")
+    one = await delegate_by_passkey(
+        asked.walk,
+        claims,
+        person=person.name,
+        nonce=octets_in(body, "nonce", NONCE_BYTES),
+        assertion=assertion_in(body.get("assertion")),
+    )
+    # The device has just verified its person.
+    session.shown = asked.walk.clock.monotonic()
+    return answer_json({"id": one.id, "until": one.until})
+
+
+async def end(asked: Asked) -> Response:
+    """End one by which I am stood in for, or stand in."""
+    fields = await asked.form()
+    asked.require_fresh()
+    walk, (_, person) = asked.walk, asked.who
+    name = fields.get("id", "")
+    register = walk.duties.register
+    found = register.find(name) if register is not None else None
+    if found is None or person.name not in (found.of, found.to):
+        raise Refused("this is none of your delegations of duty", code="console.gone")
+    await end_duty(walk, name, by=person.name)
+    return see_other("/duty")
+
+
+def _delegations(walk: Walk, person: Principal) -> list[dict[str, Any]]:
+    register = walk.duties.register
+    standing, now = standing_delegations(walk), walk.clock.now()
+    return [
+        {
+            "id": one.id,
+            "group": one.group,
+            "of": one.of,
+            "to": one.to,
+            "since": one.since,
+            "until": one.until,
+            "reason": one.reason,
+            "counts": one.id in standing,
+            "is_later": one.since > now,
+            "mine": person.name in (one.of, one.to),
+        }
+        for one in (register.delegations() if register is not None else ())
+        if one.until > now
+    ]
+
+
+def _deputies(walk: Walk, person: Principal, groups: list[str]) -> list[Principal]:
+    """Whom this person may let stand in, in any of their groups."""
+    current = walk.registry.current
+    duties = [current.duties[one] for one in groups]
+    found = [
+        one
+        for one in current.principals.values()
+        if one.name != person.name and any(may_stand_in(duty, one) for duty in duties)
+    ]
+    return sorted(found, key=lambda one: one.name)[:PEOPLE_SHOWN_MAX]
+
+
+def _hours(body: dict[str, JSONValue]) -> int:
+    hours = body.get("hours")
+    if type(hours) is not int or not 1 <= hours <= HOURS_MAX:
+        raise Malformed(f"`hours` is a whole number of 1 to {HOURS_MAX}", code="request.body")
+    return hours

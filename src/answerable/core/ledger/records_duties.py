@@ -1,0 +1,84 @@
+"""What the entries about duty say: whom a question that waits was passed on to, and who stands in for whom.
+
+An entry about a question names those who were told by pseudonyms alone: it would else hold names of many people under
+the key of one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import encode
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.duty_delegation import DutyDelegation
+    from answerable.core.approval.routing import Told
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.disclosure import Field, Sealing
+    from answerable.core.ledger.entry import Entry
+
+TOLD_NAMED_MAX: Final = 32
+"""People that an entry names; the rest are counted."""
+
+
+def approval_escalated(approval: Approval, told: Told, *, at: UnixMillis, people: Sequence[str]) -> Entry:
+    """The next people are told. people: their pseudonyms, at most `TOLD_NAMED_MAX`."""
+    members: dict[str, JSONValue] = {
+        "agent": approval.agent,
+        "approval": approval.id,
+        "asks": told.asks,
+        "group": told.group,
+        "mandate": approval.mandate,
+        "people": [*people],
+        "people_count": len(told.people),
+        "step": told.step,
+        "why": told.why,
+    }
+    return sealed_entry(Tag.APPROVAL_ESCALATED, at=at, members=members)
+
+
+def duty_given(
+    one: DutyDelegation, *, at: UnixMillis, sealing: Sealing, of: str, to: str, signer: str, kept: bytes
+) -> Entry:
+    """A person lets another one stand in. of, to: pseudonyms. signer: public JWK of who signed; empty for a passkey,
+    whose key is in what is signed. kept: the delegation as the register keeps it."""
+    members: dict[str, JSONValue] = {
+        **_about(one, of=of, to=to),
+        "change": "given",
+        "since": one.since,
+        "strength": one.strength,
+        "until": one.until,
+    }
+    fields: list[Field] = [
+        (b"of_name", encode(one.of)),
+        (b"to_name", encode(one.to)),
+        (b"reason", encode(one.reason)),
+        (b"token", encode(one.token)),
+        (b"kept", kept),
+    ]
+    if signer:
+        fields.append((b"signer", encode(signer)))
+    return sealed_entry(Tag.DUTY, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def duty_ended(
+    one: DutyDelegation, *, at: UnixMillis, sealing: Sealing, of: str, to: str, by: str, by_name: str
+) -> Entry:
+    """It counts no more, before its time. by: pseudonym of who said so."""
+    members: dict[str, JSONValue] = {**_about(one, of=of, to=to), "by": by, "change": "ended"}
+    fields: list[Field] = [
+        (b"by_name", encode(by_name)),
+        (b"of_name", encode(one.of)),
+        (b"to_name", encode(one.to)),
+    ]
+    return sealed_entry(Tag.DUTY, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def _about(one: DutyDelegation, *, of: str, to: str) -> dict[str, JSONValue]:
+    return {"delegation": one.id, "group": one.group, "of": of, "to": to}

@@ -1,0 +1,338 @@
+"""Telling people that actions wait for them, and what came of it, on the channels that reach them.
+
+What there is to tell is read off the registers again and again, so that a restart forgets nothing: a receiver is told
+at least once while the approval lives, and of its end within a bounded time. Each channel has its own task, its own
+pause and its own claim: one that is down keeps up neither the others nor any action, and of several processes one tells
+at a time. A try that ended without an answer may have reached its receiver, who is then told again.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.core.approval.approval import ApprovalId
+from answerable.core.approval.delivery import (
+    REQUESTER,
+    Delivery,
+    failed,
+    missed,
+    pause,
+    put_together,
+    told,
+)
+from answerable.core.approval.message import asked_message, digest_message, ended_message, message_in
+from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.answer_approval import approval_page
+from answerable.flows.event_desk import in_register
+from answerable.flows.mandate_standing import shard_elsewhere
+from answerable.flows.plan_reaching import address_of, new_deliveries, notices_planned
+from answerable.ports.message_channel import Sent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.delivery import Told
+    from answerable.core.approval.message import Message
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.flows.reach_desk import ReachDesk
+    from answerable.flows.walk import Walk
+
+ROUND_SECONDS: Final = 2.0
+FORGET_SECONDS: Final = 3_600.0
+AT_A_TIME: Final = 40
+"""Messages that are sent under one claim."""
+CLAIM_SPARE_MS: Final = 10_000
+WAIT_SECONDS_MAX: Final = 300.0
+"""Longest pause that a channel may ask for."""
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Due:
+    """One message on its way. of: what it is about, all of one receiver."""
+
+    message: Message
+    what: Told
+    of: tuple[Delivery, ...]
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seen:
+    """What there is: not planned yet, to be sent now, and never to be told any more."""
+
+    fresh: list[Delivery] = field(default_factory=list)
+    due: list[_Due] = field(default_factory=list)
+    missed: list[Delivery] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class _Round:
+    """What came of one round on one channel. until: when our claim ends."""
+
+    until: int
+    down: str = ""
+    wait_ms: int = 0
+    sent: int = 0
+    missed: int = 0
+
+
+async def reach_always(walk: Walk, *, seconds: float = ROUND_SECONDS) -> None:
+    """Tell whoever is to be told, on every channel beside the others, until cancelled."""
+    desk = walk.reach
+    if desk is None or not desk.channels:
+        return
+    async with anyio.create_task_group() as tasks:
+        for channel in desk.channels:
+            tasks.start_soon(_reaching, walk, desk, channel, seconds)
+        while True:
+            before = walk.clock.now() - desk.limits.kept_ms
+            try:
+                await in_register(desk.register.forget, before=before)
+            except Unavailable as error:
+                _log.warning("who was told is not forgotten yet: %s", error.message)
+            await anyio.sleep(FORGET_SECONDS)
+
+
+async def _reaching(walk: Walk, desk: ReachDesk, channel: str, seconds: float) -> None:
+    while True:
+        news = desk.news
+        try:
+            while await reach_people(walk, desk, channel):
+                continue
+        except AnswerableError as error:
+            _log.warning("channel %s: messages wait: %s", channel, error.message)
+        with anyio.move_on_after(seconds):
+            await news.wait()
+
+
+async def reach_people(walk: Walk, desk: ReachDesk, channel: str) -> int:
+    """Tell what is due on one channel, at most AT_A_TIME; returns how many were told. Raises Unavailable."""
+    # 1. Notices are put down before anything else. A crash before this line: the ledger says it, nobody is told.
+    await _put_notices_down(walk, desk)
+    now = walk.clock.now()
+    state = await in_register(desk.register.open, channel, now=now)
+    # Where the clock was set back, nothing waits longer than the longest pause.
+    if now < state.next_at <= now + WAIT_SECONDS_MAX * 1000:
+        return 0
+    # 2. Without a write it is seen whether there is anything to tell.
+    seen = await _seen(walk, desk, channel, since=state.since)
+    if not (seen.fresh or seen.due or seen.missed):
+        return 0
+    # 3. Ours, for as long as the longest tries may take. A crash after this line: another process's, then.
+    slowest = desk.limits.try_seconds_max * (AT_A_TIME / desk.limits.at_once_max)
+    until = now + int(slowest * 1000) + CLAIM_SPARE_MS
+    if not await in_register(desk.register.claim, channel, now=now, until=until):
+        return 0
+    came = _Round(until=until)
+    try:
+        # 4. What is planned is put down first; another process may have told some of it meanwhile.
+        seen = await _seen(walk, desk, channel, since=state.since)
+        if seen.fresh:
+            await in_register(desk.register.keep, seen.fresh)
+            seen = await _seen(walk, desk, channel, since=state.since)
+        if seen.missed:
+            await in_register(desk.register.keep, seen.missed)
+            came.missed += len(seen.missed)
+        # 5. Each is put down as told as soon as the channel took it. A crash between the two: it is told again.
+        await _tell(walk, desk, channel, seen.due, came)
+    finally:
+        attempts = state.attempts + 1 if came.down else 0
+        wait = max(pause(attempts), came.wait_ms) if came.down else 0
+        with anyio.CancelScope(shield=True):
+            await in_register(
+                desk.register.release,
+                channel,
+                attempts=attempts,
+                next_at=walk.clock.now() + wait if wait else 0,
+                error=came.down,
+                sent=came.sent,
+                missed=came.missed,
+            )
+    if came.down:
+        _log.warning("channel %s is down: %s", channel, came.down)
+    return came.sent
+
+
+async def _seen(walk: Walk, desk: ReachDesk, channel: str, *, since: int) -> _Seen:
+    """since: when the channel was set up."""
+    now = walk.clock.now()
+    looked = now - desk.limits.digest.window_ms - desk.limits.after_end_ms - walk.limits.approval_ttl_ms
+    known = await in_register(desk.register.on, channel, since=looked)
+    approvals = {one.id: one for one in walk.approvals.all(pending_only=False, now=now)}
+    seen = _Seen()
+    seen.fresh += new_deliveries(
+        walk,
+        desk,
+        channel,
+        known=known,
+        since=since,
+        now=now,
+        approvals=(one for one in approvals.values() if _is_ours(walk, one)),
+    )
+    _sort_out(walk, desk, known, approvals, seen)
+    return seen
+
+
+async def _put_notices_down(walk: Walk, desk: ReachDesk) -> None:
+    while desk.notices:
+        notice = desk.notices[0]
+        planned = [*notices_planned(walk, desk, notice)]
+        if planned:
+            await in_register(desk.register.keep, planned)
+        if desk.notices and desk.notices[0] is notice:
+            desk.notices.popleft()
+
+
+def _sort_out(
+    walk: Walk,
+    desk: ReachDesk,
+    known: tuple[Delivery, ...],
+    approvals: Mapping[ApprovalId, Approval],
+    seen: _Seen,
+) -> None:
+    """What is sent now, and what cannot be told any more."""
+    now = walk.clock.now()
+    asked: list[Delivery] = []
+    for one in known:
+        if one.missed or one.told in ("ended", "notice") or one.next_at > now:
+            continue
+        approval = approvals.get(ApprovalId(one.about))
+        if one.body:
+            if now > one.made_at + desk.limits.after_end_ms:
+                seen.missed.append(missed(one))
+            else:
+                seen.due.append(_Due(message=message_in(one.body), what="notice", of=(one,)))
+        elif approval is None:
+            seen.missed.append(missed(one, why="the approval is not there any more"))
+        elif not _is_ours(walk, approval):
+            continue
+        elif approval.state_at(now) == "pending":
+            if not one.to.startswith(REQUESTER) and not one.told:
+                asked.append(one)
+        elif (end := _of_end(walk, desk, one, approval, now=now)) is not None:
+            seen.due.append(end)
+        elif not one.told:
+            seen.missed.append(missed(one))
+    _sort_asked(walk, desk, asked, known, approvals, seen)
+    del seen.due[AT_A_TIME:]
+
+
+def _is_ours(walk: Walk, approval: Approval) -> bool:
+    """Of several processes the one that it can be answered at tells of it, as its link leads there."""
+    mandate = walk.mandates.find(approval.mandate)
+    return mandate is None or shard_elsewhere(mandate, walk.ledger.origin) is None
+
+
+def _sort_asked(
+    walk: Walk,
+    desk: ReachDesk,
+    asked: list[Delivery],
+    known: tuple[Delivery, ...],
+    approvals: Mapping[ApprovalId, Approval],
+    seen: _Seen,
+) -> None:
+    now = walk.clock.now()
+    alone, together = put_together(asked, known, desk.limits.digest, now=now)
+    for one in alone:
+        approval = approvals[ApprovalId(one.about)]
+        try:
+            message = asked_message(approval, link=approval_page(walk, approval.id), now=now)
+        except AnswerableError as error:
+            seen.missed.append(missed(one, why=error.message))
+        else:
+            seen.due.append(_Due(message=message, what="asked", of=(one,)))
+    for waiting in together.values():
+        message = digest_message(
+            len(waiting),
+            identity=f"{waiting[0].about}.digest",
+            link=approval_page(walk, "").rstrip("/"),
+            now=now,
+        )
+        seen.due.append(_Due(message=message, what="digest", of=tuple(waiting)))
+
+
+def _of_end(
+    walk: Walk, desk: ReachDesk, one: Delivery, approval: Approval, *, now: UnixMillis
+) -> _Due | None:
+    """That it is over, for whoever was told that it waits and for whose task it is; None for the others, and when it
+    is too late."""
+    requester = one.to.startswith(REQUESTER)
+    wanted = requester or (one.told == "asked" and desk.channels[one.channel].updates)
+    ended_at = max((answer.at for answer in approval.answers), default=approval.expires_at)
+    if not wanted or now > max(ended_at, one.made_at) + desk.limits.after_end_ms:
+        return None
+    try:
+        message = ended_message(
+            approval,
+            link=approval_page(walk, approval.id),
+            now=now,
+            name_answerers=one.channel in desk.name_answerers,
+            to_requester=requester,
+        )
+    except AnswerableError:
+        return None
+    return _Due(message=message, what="ended", of=(one,))
+
+
+async def _tell(walk: Walk, desk: ReachDesk, channel: str, due: list[_Due], came: _Round) -> None:
+    """A few at a time; once the channel is found down, or another process may have it, the rest waits."""
+    limiter = anyio.CapacityLimiter(desk.limits.at_once_max)
+    last_at = came.until - int(desk.limits.try_seconds_max * 1000)
+
+    async def tell(one: _Due) -> None:
+        async with limiter:
+            if came.down or walk.clock.now() > last_at:
+                return
+            sent = await _sent(walk, desk, channel, one)
+            now = walk.clock.now()
+            wait_ms = int(min(max(sent.wait_seconds, 0.0), WAIT_SECONDS_MAX) * 1000)
+            if sent.state == "down":
+                came.down, came.wait_ms = sent.why or "it does not answer", max(came.wait_ms, wait_ms)
+                return
+            if sent.state == "taken":
+                came.sent += 1
+                kept = [told(it, one.what, now=now, handle=sent.handle) for it in one.of]
+            elif sent.state == "later":
+                kept = [failed(it, now=now, why=sent.why, wait_ms=wait_ms) for it in one.of]
+            else:
+                came.missed += len(one.of)
+                kept = [missed(it, why=sent.why) for it in one.of]
+            await in_register(desk.register.keep, kept)
+
+    async with anyio.create_task_group() as tasks:
+        for one in due:
+            tasks.start_soon(tell, one)
+
+
+async def _sent(walk: Walk, desk: ReachDesk, channel: str, one: _Due) -> Sent:
+    """One receiver, at each of their addresses: it is enough that one of them took it."""
+    first = one.of[0]
+    addresses = address_of(walk, desk, first)
+    if not addresses:
+        return Sent(state="never", why="no address there")
+    results = [
+        await try_to_send(walk, desk, channel, one.message, address, handle=first.handle)
+        for address in addresses
+    ]
+    order = ("taken", "later", "down", "never")
+    return min(results, key=lambda sent: order.index(sent.state))
+
+
+async def try_to_send(
+    walk: Walk, desk: ReachDesk, channel: str, message: Message, address: str, *, handle: str = ""
+) -> Sent:
+    """One try, within its time. Never raises: a fault of the channel's own code is one of the channel."""
+    sent = Sent(state="down", why=f"no answer within {desk.limits.try_seconds_max:g} seconds")
+    try:
+        with anyio.move_on_after(desk.limits.try_seconds_max):
+            sent = await desk.channels[channel].send(message, address, handle=handle, now=walk.clock.now())
+    except Exception as error:
+        # What is wrong with one channel must end neither the others nor the server.
+        _log.exception("channel %s failed", channel)
+        sent = Sent(state="down", why=f"it failed: {type(error).__name__}")
+    return sent

@@ -1,0 +1,159 @@
+"""Settings become the desk that tells people, and the channels that it tells them on."""
+
+from __future__ import annotations
+
+import ssl
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.event_http import HttpEventPost
+from answerable.adapters.local_keys import open_or_create_secret
+from answerable.adapters.message_webhook import MessageWebhook
+from answerable.adapters.slack import SlackChannel
+from answerable.adapters.smtp import SmtpChannel, SmtpServer
+from answerable.adapters.sqlite import SqliteDeliveryRegister, SqlitePushRegister
+from answerable.adapters.system import SystemEntropy
+from answerable.adapters.web_push import WebPushChannel, vapid_key
+from answerable.core.approval.delivery import DigestLimits
+from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.core.identity.principal import PrincipalId
+from answerable.core.incident.cloud_event import webhook_secret
+from answerable.core.registry.contacts import NO_CONTACTS
+from answerable.errors import Malformed, Unavailable
+from answerable.flows.reach_desk import PushSide, ReachDesk, ReachLimits
+from answerable.flows.reach_people import reach_always
+from answerable.wiring.channel_settings import EMAIL, PUSH, SLACK, WEBHOOK, hooks_in, routes_in, server_in
+from answerable.wiring.settings import secret
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.adapters.sqlite import SqliteStore
+    from answerable.core.registry.contacts import Contacts
+    from answerable.flows.walk import Walk
+    from answerable.ports.message_channel import MessageChannel
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.wiring.setting_tree import Settings
+
+PUSH_ALGORITHM: Final = "ecdsa-p256-sha256"
+ANSWER_SECONDS_SPARE: Final = 0.9
+"""Of the time of a try, for one answer: so that what is silent is told from what is slow."""
+
+
+def reach_desk(settings: Settings, store: SqliteStore, registry: RegistryStore, origin: str) -> ReachDesk:
+    """The desk without its channels, which `kept_reaching` opens: what is wrong with them keeps nobody from stopping
+    anything without a server. origin: of the log."""
+    wanted = settings.channels
+    return ReachDesk(
+        register=SqliteDeliveryRegister(store),
+        routes=routes_in(wanted),
+        name_answerers=frozenset(wanted.name_answerers),
+        limits=ReachLimits(
+            digest=DigestLimits(messages_max=wanted.messages_max, window_ms=wanted.digest_seconds * 1000),
+            try_seconds_max=wanted.try_seconds_max,
+        ),
+        push=_push_side(settings, store),
+        opens=partial(_open_channels, settings=settings, registry=registry, origin=origin),
+    )
+
+
+async def kept_reaching(walk: Walk) -> None:
+    """Tell people until cancelled. Where nobody is listed there is nothing to tell.
+
+    Raises at once: Unavailable (`secret.*`), Malformed (`secret.*`, `webhook.secret`, `event_post.authorities`).
+    """
+    if walk.reach is not None:
+        walk.reach.open_channels()
+    await reach_always(walk)
+
+
+def _open_channels(desk: ReachDesk, *, settings: Settings, registry: RegistryStore, origin: str) -> None:
+    wanted, named = settings.channels, {route.channel for route in desk.routes}
+    if not named:
+        return
+    given = secret(wanted.authorities, data=settings.data) if wanted.authorities else b""
+    post = HttpEventPost(answer_seconds_max=wanted.try_seconds_max * ANSWER_SECONDS_SPARE, authorities=given)
+    channels: dict[str, MessageChannel] = {}
+    addresses: dict[str, Callable[[str], tuple[str, ...]]] = {}
+    if EMAIL in named:
+        channels[EMAIL] = SmtpChannel(_mail_server(settings, given))
+        addresses[EMAIL] = lambda name: _given(_contacts(registry, name).email)
+    if SLACK in named:
+        token = secret(wanted.slack_token, data=settings.data).decode("ascii", "replace").strip()
+        channels[SLACK] = SlackChannel(post, token=token, url=wanted.slack_url.rstrip("/"))
+        addresses[SLACK] = lambda name: _given(_contacts(registry, name).slack[1])
+    if PUSH in named:
+        key = _push_key(settings)
+        if desk.push is not None:
+            devices = desk.push.register
+            channels[PUSH] = WebPushChannel(
+                post, devices, key=key, contact=wanted.push_contact, hosts=wanted.push_hosts
+            )
+            addresses[PUSH] = lambda name: tuple(one.id for one in devices.of(name))
+    for hook in hooks_in(wanted):
+        if WEBHOOK + hook.name in named:
+            signs = _hook_secret(settings, hook.name, hook.secret)
+            source = settings.console.origin or f"urn:answerable:{origin}"
+            channels[WEBHOOK + hook.name] = MessageWebhook(post, url=hook.url, secret=signs, source=source)
+            addresses[WEBHOOK + hook.name] = lambda _name: ()
+    desk.channels, desk.addresses = channels, addresses
+
+
+def _push_side(settings: Settings, store: SqliteStore) -> PushSide | None:
+    if not settings.channels.push:
+        return None
+    try:
+        key = _push_key(settings)
+    except Unavailable:
+        return None  # It is said when the server starts to tell people.
+    return PushSide(
+        register=SqlitePushRegister(store), key=vapid_key(key), hosts=settings.channels.push_hosts
+    )
+
+
+def _push_key(settings: Settings) -> SigningKey:
+    """Devices are bound to it: whoever loses it asks everybody to turn their devices on again."""
+    place = settings.data / "keys" / "web-push.seed"
+    seed = open_or_create_secret(place, count=SEED_BYTES[PUSH_ALGORITHM], entropy=SystemEntropy())
+    return SigningKey(new_private_jwk(PUSH_ALGORITHM, seed))
+
+
+def _mail_server(settings: Settings, authorities: bytes) -> SmtpServer:
+    wanted = settings.channels
+    host, port = server_in(wanted)
+    # What is no PEM was found out when the same was opened for HTTP.
+    context = ssl.create_default_context(cadata=authorities.decode("ascii") or None)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    password = secret(wanted.email_password, data=settings.data) if wanted.email_password else b""
+    try:
+        readable = password.decode().strip("\r\n")
+    except UnicodeDecodeError:
+        raise Unavailable(
+            "the password of the mail server is not text", code="secret.unreadable", port="secret"
+        ) from None
+    return SmtpServer(
+        host=host,
+        port=port,
+        tls="none" if wanted.email_tls == "none" else "tls" if wanted.email_tls == "tls" else "starttls",
+        sender=wanted.email_from,
+        context=context,
+        user=wanted.email_user,
+        password=readable,
+        answer_seconds_max=wanted.try_seconds_max * ANSWER_SECONDS_SPARE,
+    )
+
+
+def _hook_secret(settings: Settings, name: str, reference: str) -> bytes:
+    try:
+        return webhook_secret(secret(reference, data=settings.data))
+    except Malformed as fault:
+        raise Malformed(f"webhook `{name}`: {fault.message}", code=fault.code) from None
+
+
+def _contacts(registry: RegistryStore, name: str) -> Contacts:
+    person = registry.current.principals.get(PrincipalId(name))
+    return person.contacts if person is not None else NO_CONTACTS
+
+
+def _given(address: str) -> tuple[str, ...]:
+    return (address,) if address else ()

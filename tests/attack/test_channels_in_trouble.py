@@ -1,0 +1,154 @@
+"""What a channel that fails, hangs, floods or lies can keep up: nothing but itself."""
+
+from __future__ import annotations
+
+import logging
+
+import anyio
+import pytest
+
+from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
+from answerable.core.approval.delivery import DigestLimits
+from answerable.errors import Unavailable
+from answerable.flows.reach_desk import ReachLimits, Route
+from answerable.flows.reach_people import reach_always
+from answerable.ports.message_channel import Sent
+from tests.channel_world import LoudChannel, asked, never, reach_bench
+from tests.gateway_world import until
+
+pytestmark = pytest.mark.anyio
+MINUTE = 60.0
+
+
+@pytest.mark.requirement("CHANNEL-04")
+async def test_a_channel_that_is_down_rests_longer_each_time_and_says_why():
+    reach = await reach_bench(limits=ReachLimits(at_once_max=1))
+    reach.channel.always = Sent(state="down", why="the server cannot be reached")
+    await asked(reach)
+    pauses = []
+    for _ in range(7):
+        await reach.tell()
+        state = reach.desk.register.open("email", now=0)
+        assert state.error == "the server cannot be reached"
+        pauses.append(state.next_at - reach.bench.clock.now())
+        assert await reach.tell() == 0
+        reach.bench.clock.advance(pauses[-1] / 1000)
+    assert pauses == [2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000]
+    reach.channel.always = Sent(state="taken")
+    assert await reach.tell() == 2
+    assert reach.desk.register.open("email", now=0).error == ""
+
+
+@pytest.mark.requirement("CHANNEL-04")
+async def test_a_channel_that_asks_to_wait_is_left_alone_for_so_long_and_no_longer_than_the_bound():
+    for asked_for, waits in ((42.0, 42_000), (1e9, 300_000)):
+        reach = await reach_bench(limits=ReachLimits(at_once_max=1))
+        reach.channel.always = Sent(state="down", why="slow down", wait_seconds=asked_for)
+        await asked(reach)
+        await reach.tell()
+        state = reach.desk.register.open("email", now=0)
+        assert state.next_at - reach.bench.clock.now() == waits
+
+
+@pytest.mark.requirement("CHANNEL-04")
+async def test_a_clock_that_was_set_back_does_not_silence_a_channel():
+    reach = await reach_bench()
+    reach.channel.always = Sent(state="down", why="down")
+    await asked(reach)
+    await reach.tell()
+    reach.channel.always = Sent(state="taken")
+    reach.bench.clock.jump(-3_600)
+    assert await reach.tell() == 2
+
+
+@pytest.mark.requirement("CHANNEL-04")
+async def test_a_channel_that_fails_in_its_own_code_is_down_and_ends_nothing(caplog):
+    reach = await reach_bench(limits=ReachLimits(at_once_max=1))
+    reach.channel.answers = [RuntimeError("bug")]
+    await asked(reach)
+    with caplog.at_level(logging.WARNING):
+        assert await reach.tell() == 0
+    assert reach.desk.register.open("email", now=0).error == "it failed: RuntimeError"
+    reach.bench.clock.advance(MINUTE)
+    assert await reach.tell() == 2
+
+
+@pytest.mark.requirement("CHANNEL-04")
+async def test_a_channel_that_hangs_keeps_up_neither_the_walk_nor_another_channel():
+    stuck, quick = LoudChannel(), LoudChannel()
+    stuck.wait = never
+    reach = await reach_bench(
+        routes=(Route(group="*", channel="stuck"), Route(group="*", channel="email")),
+        channels={"stuck": stuck, "email": quick},
+        limits=ReachLimits(try_seconds_max=3_600),
+    )
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reach_always, reach.bench.walk)
+        await asked(reach)
+        await until(lambda: len(quick.told) == 2, seconds=60)
+        read = await reach.bench.act()
+        assert read.outcome is not None
+        assert stuck.told == []
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.requirement("CHANNEL-04")
+async def test_a_try_that_takes_too_long_is_given_up():
+    reach = await reach_bench(limits=ReachLimits(try_seconds_max=0.01, at_once_max=1))
+    reach.channel.wait = never
+    await asked(reach)
+    with anyio.fail_after(60):
+        await reach.tell()
+    assert "no answer within 0.01 seconds" in reach.desk.register.open("email", now=0).error
+
+
+class Unwritable(MemoryDeliveryRegister):
+    def open(self, channel, *, now):
+        raise Unavailable("the disk is full", code="register.unavailable", port="register")
+
+    def forget(self, *, before):
+        raise Unavailable("the disk is full", code="register.unavailable", port="register")
+
+
+@pytest.mark.requirement("CHANNEL-04")
+async def test_a_register_that_fails_keeps_nobody_from_asking_or_answering(caplog):
+    reach = await reach_bench(register=Unwritable())
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reach_always, reach.bench.walk)
+        waiting = await asked(reach)
+        await until(lambda: "messages wait" in caplog.text and "not forgotten" in caplog.text, seconds=60)
+        assert (await reach.bench.answer(waiting)).state == "approved"
+        tasks.cancel_scope.cancel()
+
+
+@pytest.mark.requirement("CHANNEL-06")
+async def test_of_a_flood_a_person_is_told_a_few_one_by_one_and_of_the_rest_in_one_message():
+    limits = ReachLimits(digest=DigestLimits(messages_max=3, window_ms=600_000))
+    reach = await reach_bench(limits=limits)
+    for amount in range(6_000, 6_012):
+        await asked(reach, amount)
+    await reach.tell()
+    for person in ("bob@example.com", "carol@example.com"):
+        kinds = [kind for address, kind in reach.channel.kinds() if address == person]
+        assert sorted(kinds) == ["asked"] * 3 + ["digest"]
+    (title,) = {message.title for _, message in reach.channel.told if message.kind == "digest"}
+    assert title == "9 more actions wait for your answer"
+    # More of the same wait for the next window, in which they are told together again.
+    await asked(reach, 7_000)
+    assert await reach.tell() == 0
+    reach.bench.clock.advance(601)
+    await asked(reach, 7_001)
+    await reach.tell()
+    assert len([kind for _, kind in reach.channel.kinds() if kind == "asked"]) == 6 + 4
+
+
+@pytest.mark.requirement("CHANNEL-06")
+async def test_what_was_told_in_one_message_is_not_told_again_when_it_is_over():
+    limits = ReachLimits(digest=DigestLimits(messages_max=1, window_ms=600_000))
+    reach = await reach_bench(limits=limits)
+    first, second = await asked(reach), await asked(reach, 6_001)
+    await reach.tell()
+    await reach.bench.answer(first)
+    await reach.bench.answer(second)
+    await reach.tell()
+    assert [kind for _, kind in reach.channel.kinds()].count("ended") == 2

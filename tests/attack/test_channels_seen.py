@@ -1,0 +1,41 @@
+"""What the console says of channels that are down, and what of a channel's words can reach its pages."""
+
+from __future__ import annotations
+
+import pytest
+
+from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
+from answerable.errors import Unavailable
+from answerable.flows.reach_desk import ReachDesk, Route
+from tests.console_client import console_house
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CHANNEL-11")]
+ROUTES = (Route(group="*", channel="email"), Route(group="*", channel="slack"))
+
+
+async def test_the_first_page_says_which_channel_is_down_and_nothing_while_all_work():
+    house = await console_house()
+    browser = await house.signed_in()
+    register = MemoryDeliveryRegister()
+    assert "Not everybody can be told" not in (await browser.page("/")).text
+    house.bench.walk.reach = ReachDesk(register=register, routes=ROUTES)
+    assert "Not everybody can be told" not in (await browser.page("/")).text
+    register.release("email", attempts=1, next_at=0, error="<script>alert(1)</script> is gone")
+    page = (await browser.page("/")).text
+    assert "email is down" in page
+    assert "slack is down" not in page
+    assert "<script>alert" not in page
+
+
+class Unreadable(MemoryDeliveryRegister):
+    def open(self, channel, *, now):
+        raise Unavailable("the disk is gone", code="register.unavailable", port="register")
+
+
+async def test_a_register_that_cannot_be_read_leaves_the_page_standing():
+    house = await console_house()
+    browser = await house.signed_in()
+    house.bench.walk.reach = ReachDesk(register=Unreadable(), routes=ROUTES)
+    page = await browser.page("/")
+    assert page.status_code == 200
+    assert "every channel is down" in page.text

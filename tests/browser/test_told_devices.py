@@ -1,0 +1,107 @@
+"""A person turns on messages in a real browser; what a push service then gets is shown by our worker there.
+
+Headless browsers have no push service: `subscribe` alone is put in its place, with keys of the test and the address of
+a stand-in. Everything else is real: page, worker, permission, server, encryption.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from playwright.async_api import Error, expect
+
+from tests.browser.asking_world import QUICK, asking
+from tests.browser.console_world import PHONE
+from tests.browser.test_pages import judged, watched
+from tests.federation_world import Authority, context_of
+from tests.gateway_world import until
+from tests.push_world import PushService, push_service
+
+pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+
+WAIT_MS = 60_000
+HOSTILE = {"id": "../x?https://evil.example", "title": "<b>x</b>", "body": 7, "url": "https://evil.example"}
+SUBSCRIBED = """([endpoint, key, secret]) => {
+  PushManager.prototype.subscribe = async (options) => {
+    window.subscribedWith = { key: new Uint8Array(options.applicationServerKey).length, seen: options.userVisibleOnly };
+    const given = { p256dh: Uint8Array.from(key).buffer, auth: Uint8Array.from(secret).buffer };
+    return { endpoint, getKey: (name) => given[name] };
+  };
+}"""
+SHOWN = """async () => (await (await navigator.serviceWorker.ready).getNotifications())
+  .map((one) => [one.title, one.body, one.tag, one.data])"""
+
+
+def settings(service: PushService, authorities: str) -> str:
+    return (
+        f"{QUICK}\n[channels]\nroutes = ['approvers push']\npush = true\npush_contact = 'ops@example.com'\n"
+        f"push_hosts = ['{service.host}']\nauthorities = 'file:{authorities}'\n"
+    )
+
+
+async def worker_of(person: Any) -> str:
+    """What the browser calls the registration of our worker."""
+    found: list[str] = []
+    person.cdp.on(
+        "ServiceWorker.workerRegistrationUpdated",
+        lambda said: found.extend(one["registrationId"] for one in said["registrations"]),
+    )
+    await person.cdp.send("ServiceWorker.enable")
+    await until(lambda: found, seconds=60)
+    return found[-1]
+
+
+async def delivered(person: Any, worker: str, text: str) -> None:
+    """As the browser does when its push service has something for us."""
+    await person.cdp.send(
+        "ServiceWorker.deliverPushMessage",
+        {"origin": person.origin, "registrationId": worker, "data": text},
+    )
+
+
+@pytest.mark.requirement("CHANNEL-12")
+async def test_a_person_has_a_phone_told_and_what_comes_leads_to_our_page_alone(tmp_path):
+    authority = Authority()
+    (tmp_path / "push-ca.pem").write_bytes(authority.pem)
+    with push_service(context_of(authority.leaf("127.0.0.1"), tmp_path)) as service:
+        text = settings(service, str(tmp_path / "push-ca.pem"))
+        async with asking(tmp_path, settings=text) as world, world.box.person(size=PHONE) as bob:
+            said = watched(bob.page)
+            await bob.enrol(world.box.invited("bob"), "Bob's phone")
+            await bob.context.grant_permissions(["notifications"], origin=bob.origin)
+            await bob.page.get_by_role("link", name="Devices on which you are told").click()
+            nobody = bob.page.get_by_text("None of your devices is told")
+            await expect(nobody).to_be_visible(timeout=WAIT_MS)
+            assert await bob.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+            await world.box.kept(bob.page, "devices-phone")
+            browser = service.browser
+            await bob.page.evaluate(SUBSCRIBED, [service.endpoint, [*browser.key], [*browser.secret]])
+            await bob.page.get_by_label("What you call it").fill("Bob's phone")
+            await bob.page.get_by_role("button", name="Notify me on this device").click()
+            await expect(bob.page.get_by_role("button", name="Remove Bob's phone")).to_be_visible(
+                timeout=WAIT_MS
+            )
+            await world.note("called back")
+            [waiting] = world.pending()
+            await until(lambda: service.taken, seconds=60)
+            (_, pushed) = service.taken[0]
+            assert pushed["id"] == waiting["id"]
+            worker = await worker_of(bob)
+            await delivered(bob, worker, json.dumps(pushed))
+            await bob.page.wait_for_function(f"({SHOWN})().then((all) => all.length)")
+            assert await bob.page.evaluate(SHOWN) == [
+                [pushed["title"], pushed["body"], pushed["tag"], {"id": waiting["id"]}]
+            ]
+            # No address and no markup is taken from what is pushed, whoever pushed it.
+            await delivered(bob, worker, json.dumps(HOSTILE))
+            await bob.page.wait_for_function(f"({SHOWN})().then((all) => all.length === 2)")
+            assert ["<b>x</b>", "", "answerable", {"id": ""}] in await bob.page.evaluate(SHOWN)
+            assert said == []
+            with pytest.raises(Error, match="TrustedScriptURL"):
+                # What is no script of ours does not become a worker of ours.
+                await bob.page.evaluate("navigator.serviceWorker.register('/evil.js').then(() => null)")
+            await bob.page.get_by_role("button", name="Remove Bob's phone").click()
+            await expect(nobody).to_be_visible(timeout=WAIT_MS)
+            assert await judged(bob.page) == []

@@ -1,0 +1,55 @@
+"""The contract suite of deliveries, and what only a file shared by processes can get wrong."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import pytest
+
+from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
+from answerable.adapters.sqlite import SqliteDeliveryRegister, SqliteStore
+from answerable.errors import Unavailable
+from answerable.testing.contracts.delivery_register import (
+    DELIVERIES_MAX,
+    DeliveryRegisterContract,
+    DurableDeliveryRegisterContract,
+    sample_delivery,
+)
+
+pytestmark = pytest.mark.requirement("CHANNEL-01")
+
+
+def register_in(directory):
+    store = SqliteStore.open(directory / "state" / "registers.db")
+    return SqliteDeliveryRegister(store, deliveries_max=DELIVERIES_MAX)
+
+
+class TestMemoryDeliveryRegister(DeliveryRegisterContract):
+    def opened(self, tmp_path):
+        return MemoryDeliveryRegister(deliveries_max=DELIVERIES_MAX)
+
+
+class TestSqliteDeliveryRegister(DurableDeliveryRegisterContract):
+    def opened(self, tmp_path):
+        return register_in(tmp_path)
+
+
+def test_what_another_process_told_is_seen_at_the_next_call(tmp_path):
+    here, there = register_in(tmp_path), register_in(tmp_path)
+    here.open("email", now=0)
+    assert there.claim("email", now=0, until=10)
+    assert not here.claim("email", now=0, until=10)
+    there.keep([sample_delivery()])
+    assert here.of("a-1") == (sample_delivery(),)
+
+
+def test_a_row_that_cannot_be_read_makes_the_register_unavailable(tmp_path):
+    register = register_in(tmp_path)
+    register.keep([sample_delivery()])
+    connection = sqlite3.connect(tmp_path / "state" / "registers.db")
+    connection.execute("UPDATE deliveries SET told = 'sung'")
+    connection.commit()
+    connection.close()
+    with pytest.raises(Unavailable) as raised:
+        register.of("a-1")
+    assert raised.value.code == "register.corrupt"

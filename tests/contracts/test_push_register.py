@@ -1,0 +1,21 @@
+"""The contract suite of devices that are told."""
+
+from __future__ import annotations
+
+import pytest
+
+from answerable.adapters.memory.pushes import MemoryPushRegister
+from answerable.adapters.sqlite import SqlitePushRegister, SqliteStore
+from answerable.testing.contracts.push_register import DurablePushRegisterContract, PushRegisterContract
+
+pytestmark = pytest.mark.requirement("CHANNEL-13")
+
+
+class TestMemoryPushRegister(PushRegisterContract):
+    def opened(self, tmp_path):
+        return MemoryPushRegister()
+
+
+class TestSqlitePushRegister(DurablePushRegisterContract):
+    def opened(self, tmp_path):
+        return SqlitePushRegister(SqliteStore.open(tmp_path / "state" / "registers.db"))

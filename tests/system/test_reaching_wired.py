@@ -1,0 +1,123 @@
+"""From the settings file to a mail, a chat and a webhook: everything as `answerable up` puts it together."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+
+import anyio
+import pytest
+
+from answerable.core.approval.notice import Notice
+from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Malformed, Refused, Unavailable
+from answerable.flows.apply_registry import apply_registry
+from answerable.flows.try_channel import try_channel
+from answerable.testing.samples import document
+from answerable.wiring.assemble import assembled
+from answerable.wiring.reaching import kept_reaching
+from answerable.wiring.settings import faults, load_settings
+from tests.channel_world import MailBox, mail_server, slack_stand_in
+from tests.event_world import hooked
+from tests.federation_world import Authority, context_of
+from tests.gateway_world import until
+
+pytestmark = pytest.mark.anyio
+NOTICE = Notice(
+    group="ops",
+    agent=AgentId("scout"),
+    mandate=MandateId("m-1"),
+    capability="crm.refund",
+    action_id="action-1",
+    intent=1,
+    at=UnixMillis(0),
+)
+PEOPLE = [
+    document(
+        "Principal",
+        "bela",
+        {
+            "groups": ["ops"],
+            "email": "bela@example.com",
+            "slack": {"team": "T0123ABCD", "user": "U0BELA"},
+        },
+    ),
+    document("Principal", "chen", {"groups": ["ops"]}),
+]
+
+
+@pytest.mark.requirement("CHANNEL-02")
+async def test_what_settings_and_registry_say_reaches_people_on_every_channel(tmp_path):
+    authority, box = Authority(), MailBox(user="answerable", password="s3cr3t word")
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    (data / "ca.pem").write_bytes(authority.pem)
+    (data / "mail.password").write_text("s3cr3t word\n")
+    (data / "slack.token").write_text("xoxb-stand-in\n")
+    (data / "ops.hook").write_text("whsec_" + b64encode(bytes(32)).decode())
+    context = context_of(authority.leaf("127.0.0.1"), tmp_path)
+    async with mail_server(box, context) as port:
+        with slack_stand_in() as slack, hooked() as hook:
+            (data / "answerable.toml").write_text(
+                "[channels]\n"
+                'routes = ["ops email slack", "* webhook:ops"]\n'
+                'authorities = "file:ca.pem"\n'
+                f'email_server = "127.0.0.1:{port}"\nemail_from = "answerable@example.com"\n'
+                'email_user = "answerable"\nemail_password = "file:mail.password"\n'
+                f'slack_token = "file:slack.token"\nslack_url = "{slack.server.url}/api/"\n'
+                f'webhooks = ["ops {hook.url} file:ops.hook"]\n'
+            )
+            assert faults(data) == ()
+            settings = load_settings(data)
+            async with assembled(settings) as product:
+                await apply_registry(product.walk, PEOPLE, by="operator")
+                assert (await try_channel(product.walk, "email", "bela")).state == "taken"
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(kept_reaching, product.walk)
+                    product.walk.channel.notify(NOTICE)
+                    await until(lambda: len(box.mails) == 2 and slack.posted and hook.events, seconds=120)
+                    tasks.cancel_scope.cancel()
+                with pytest.raises(Refused) as refused:
+                    await try_channel(product.walk, "email", "chen")
+    assert refused.value.code == "channel.receiver"
+    assert {to for _, receivers in box.envelopes for to in receivers} == {"bela@example.com"}
+    assert [one["channel"] for one in slack.posted] == ["U0BELA"]
+    assert hook.events[0]["source"].startswith("urn:answerable:")
+    assert "bela" not in json.dumps(hook.events)
+
+
+@pytest.mark.requirement("CHANNEL-10")
+@pytest.mark.parametrize(
+    ("section", "files", "code"),
+    [
+        ('routes = ["ops slack"]\nslack_token = "file:gone"', {}, "secret.unreadable"),
+        (
+            'routes = ["ops webhook:a"]\nwebhooks = ["a https://x.example/ file:h"]',
+            {"h": b"s3cr3t-in-clear"},
+            "webhook.secret",
+        ),
+        (
+            'routes = ["ops email"]\nauthorities = "file:ca"\nemail_server = "m.example:587"\n'
+            'email_from = "a@b.example"',
+            {"ca": b"s3cr3t"},
+            "event_post.authorities",
+        ),
+        (
+            'routes = ["ops email"]\nemail_server = "m.example:587"\nemail_from = "a@b.example"\n'
+            'email_user = "a"\nemail_password = "file:p"',
+            {"p": b"\xff\xfes3cr3t"},
+            "secret.unreadable",
+        ),
+    ],
+)
+async def test_what_is_wrong_with_a_secret_is_said_at_the_start_without_it(tmp_path, section, files, code):
+    for name, content in files.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "answerable.toml").write_text(f"[channels]\n{section}\n")
+    settings = load_settings(tmp_path)
+    async with assembled(settings) as product:
+        with pytest.raises((Malformed, Unavailable)) as told:
+            await kept_reaching(product.walk)
+    assert told.value.code == code
+    assert "s3cr3t" not in told.value.message
