@@ -20,6 +20,7 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.testing.samples import signing_key
 from answerable.wiring.policy_directory import registered_in
+from tests.duty_world import delegate, duty_document
 from tests.hold_world import stop
 from tests.mandate_world import changed
 from tests.revocation_world import revoke_now
@@ -258,3 +259,15 @@ async def test_policies_count_workflows_by_who_owns_them():
     for given, count in (((one,), 1), ((one, second), 1), ((one, other), 2), ((one, silent), 1)):
         found = documents(*given)
         assert registered_in(found, snapshot_of(found)).members["checks"] == count
+
+
+@pytest.mark.requirement("WORKFLOW-02", "WORKFLOW-05")
+async def test_a_workflow_is_nobodys_deputy():
+    """Its owner stands in for an approver; that makes no program one of the people who are asked."""
+    given = [*documents(), duty_document(deputies=["checkers"])]
+    given = changed(given, "Principal", "erin", groups=["checkers"])
+    bench, approval = await waiting(60_000, given=given)
+    await delegate(bench, to="erin")
+    after = await answered(bench, approval)
+    assert (after.state, after.answers[0].in_place_of) == ("pending", None)
+    assert after.answers[0].groups == ("checks",)
