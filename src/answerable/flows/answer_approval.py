@@ -229,7 +229,9 @@ def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
 async def _recorded(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
 ) -> Approval:
-    place = in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
+    # Nobody's workflow is a deputy, and nobody breaks a glass in another one's place.
+    alone = bool(answer.workflow) or answer.verdict == GLASS
+    place = None if alone else in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
     if place is not None:
         answer = replace(answer, groups=(*answer.groups, place.group), in_place_of=place)
     if answer.verdict != "deny" and answer.by == schedule_owner(approval.principal, walk.registry.current):

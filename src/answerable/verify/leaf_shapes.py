@@ -222,6 +222,7 @@ class ChangeLeaf(Leaf):
     because: str | UnsetType = UNSET
     undrilled: list[str] | UnsetType = UNSET
     undrilled_count: Count | UnsetType = UNSET
+    workflows: list[str] | UnsetType = UNSET
     documents: Digest | UnsetType = UNSET
     how: Annotated[str, Meta(pattern=r"^(?:one_person|two_people|rollback|registry)\Z")] | UnsetType = UNSET
     author: str | UnsetType = UNSET

@@ -98,7 +98,7 @@ class ShownAnswers:
             elif isinstance(leaf, GlassReviewedLeaf):
                 self._reviews.take_review(index, leaf, fields)
             elif isinstance(leaf, ChangeLeaf) and leaf.tag == Tag.REGISTRY_CHANGE:
-                self._workflows.take_change(fields)
+                self._workflows.take_change(fields, leaf.workflows or ())
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
                 self._take_intent(index, leaf.approval, fields)
         except (AnswerableError, msgspec.DecodeError) as fault:
