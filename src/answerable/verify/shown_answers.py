@@ -7,6 +7,7 @@ Laws:
 - the card is the one that the template makes of the object;
 - the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
 - who answers for another one does so by a delegation of duty, as `shown_duties` says;
+- a review of a broken glass is what `shown_reviews` says;
 - what an intent that used the approval asked for is what the object says.
 
 What is not shown cannot be compared, and is counted. Whose key it is, the registry's entries and those of passkeys say.
@@ -21,6 +22,7 @@ import msgspec
 from msgspec import UNSET
 
 from answerable.core.approval.action_object import object_in
+from answerable.core.approval.break_glass import GLASS
 from answerable.core.approval.card import is_card_of
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
 from answerable.core.approval.token import APPROVAL_TYP, STEP
@@ -31,10 +33,12 @@ from answerable.core.identity.keys import public_key
 from answerable.core.identity.principal import workflow_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unverified
+from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
 from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault
-from answerable.verify.leaf_shapes import AnswerLeaf, ApprovalLeaf, ChangeLeaf, IntentLeaf
+from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
 from answerable.verify.shown_duties import ShownDuties
+from answerable.verify.shown_reviews import ShownReviews
 from answerable.verify.shown_workflows import ShownWorkflows
 
 if TYPE_CHECKING:
@@ -72,6 +76,7 @@ class ShownAnswers:
         self._found: list[tuple[int, Fault]] = []
         self._workflows = ShownWorkflows()
         self._duties = ShownDuties()
+        self._reviews = ShownReviews()
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
@@ -84,6 +89,8 @@ class ShownAnswers:
             elif isinstance(leaf, AnswerLeaf):
                 self._duties.answered(index, leaf)
                 self._take_answer(index, leaf, fields)
+            elif isinstance(leaf, GlassReviewedLeaf):
+                self._reviews.take_review(index, leaf, fields)
             elif isinstance(leaf, ChangeLeaf) and leaf.tag == Tag.REGISTRY_CHANGE:
                 self._workflows.take_change(fields)
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
@@ -96,6 +103,8 @@ class ShownAnswers:
         yield from self._found
         yield from self._duties.faults()
         self.unread += self._duties.unread
+        yield from self._reviews.faults(self._asked)
+        self.unread += self._reviews.unread
         for index, leaf, said in self._said:
             if said.approval != leaf.approval or said.verdict != leaf.verdict:
                 yield index, Fault("approval.answer", "the answer says something else than its entry")
@@ -127,9 +136,11 @@ class ShownAnswers:
         self._asked[leaf.approval] = (shown, card)
 
     def _take_answer(self, index: int, leaf: AnswerLeaf, fields: Mapping[str, bytes]) -> None:
-        if "token" not in fields:
+        token = msgspec.json.decode(fields["token"], type=str) if "token" in fields else ""
+        if leaf.verdict == GLASS:
+            self._reviews.take_broken(leaf, token)
+        if not token:
             return
-        token = msgspec.json.decode(fields["token"], type=str)
         if is_by_passkey(token):
             kept = verify_kept(token)
             said = _Said(

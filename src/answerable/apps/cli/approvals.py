@@ -13,7 +13,7 @@ import typer
 from answerable.apps.cli.channels import told_line
 from answerable.apps.cli.command import PENDING, Shell, command
 from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, told_review
-from answerable.apps.cli.shown_whole import shown_whole
+from answerable.apps.cli.shown_object import shown_whole
 from answerable.apps.cli.terminal import safe
 from answerable.errors import Refused
 

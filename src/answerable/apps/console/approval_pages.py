@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 ITEMS_MAX: Final = 50
 """On one page; the rest by `after`, how many to leave out."""
-ROUTED_MAX: Final = 1_000
+ROUTED_MAX: Final = 300
 """Of those that wait, the riskiest and soonest to end, of which it is asked whose turn it is."""
 CRITICAL: Final = 3
 STATES: Final = ("pending", "approved", "used", "denied", "expired", "void")
@@ -215,6 +215,7 @@ def _row(walk: Walk, one: Approval, person: Principal, route: Route | None) -> d
         "mine": not hindrance(walk, one, person)[0] or can_break(walk, one, person),
         "turn": route is None or person.name in route.turn,
         "next_at": route.next_at if route is not None else None,
+        "quiet": route is not None and not route.turn,
     }
 
 

@@ -1,0 +1,44 @@
+"""Leaves about answers to approvals, approvals that are void, and the reviews that broken glasses owe."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType
+
+from answerable.verify.duty_shapes import AnsweredFor
+from answerable.verify.leaf_types import Digest, Leaf, Reference
+
+
+class AnswerLeaf(Leaf):
+    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`."""
+
+    approval: str
+    person: str
+    verdict: str
+    digest: Digest | UnsetType = UNSET
+    duty: AnsweredFor | UnsetType = UNSET
+    duty_ref: Reference | UnsetType = UNSET
+    mandate: str | UnsetType = UNSET
+    state: str | UnsetType = UNSET
+    workflow: str | UnsetType = UNSET
+
+
+class GlassReviewedLeaf(Leaf):
+    """Tag 36. late: after it was due."""
+
+    approval: str
+    mandate: str
+    person: str
+    late: bool
+    verdict: Annotated[str, Meta(pattern=r"^(?:justified|unjustified)\Z")]
+
+
+class ApprovalVoidLeaf(Leaf):
+    """Tag 40. because: what is not as people were shown it."""
+
+    agent: str
+    approval: str
+    because: Annotated[list[str], Meta(min_length=1, max_length=32)]
+    digest: Digest
+    mandate: str
