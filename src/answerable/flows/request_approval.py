@@ -106,9 +106,7 @@ async def _asked(
     preview: Preview,
 ) -> Approval:
     mandate, name = verified.mandate, ApprovalId(walk.entropy.token())
-    ends = (at + walk.limits.approval_ttl_ms, mandate.expires_at)
-    # Nobody is asked about what could not be executed any more.
-    expires_at = UnixMillis(min(*ends, *((verified.prepared.expires_at,) if verified.prepared else ())))
+    expires_at = _end_of_question(walk, verified, at)
     shown = action_object(
         verified,
         decision,
@@ -168,3 +166,11 @@ async def _asked(
     if left is not None:
         raise left
     return approval
+
+
+def _end_of_question(walk: Walk, verified: VerifiedRequest, at: UnixMillis) -> UnixMillis:
+    """Nobody is asked about what could not be executed any more."""
+    ends = [at + walk.limits.approval_ttl_ms, verified.mandate.expires_at]
+    if verified.prepared:
+        ends.append(verified.prepared.expires_at)
+    return UnixMillis(min(ends))
