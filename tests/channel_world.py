@@ -20,6 +20,7 @@ from answerable.core.approval.approval import Approval
 from answerable.core.approval.message import Message
 from answerable.flows.reach_desk import ReachDesk, ReachLimits, Route
 from answerable.flows.reach_people import reach_people
+from answerable.flows.walk import WalkLimits
 from answerable.ports.message_channel import Sent
 from answerable.testing.builders import Bench
 from tests.federation_world import Authority
@@ -97,6 +98,7 @@ async def reach_bench(
     register: Any = None,
     documents: Any = None,
     names: tuple[str, ...] = ("email",),
+    limits_of_walk: WalkLimits | None = None,
     **bench: Any,
 ) -> Reach:
     """bob and carol are approvers, alice gives the task, dan is in another group."""
@@ -110,7 +112,7 @@ async def reach_bench(
         name_answerers=frozenset(names),
         limits=limits or ReachLimits(),
     )
-    made = Bench(channel=desk, **bench)
+    made = Bench(channel=desk, limits=limits_of_walk, **bench)
     made.walk.reach = desk
     await made.registered(documents)
     await made.issue()

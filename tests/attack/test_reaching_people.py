@@ -346,6 +346,7 @@ async def test_a_process_tells_only_of_what_can_be_answered_at_it():
         def find(self, _name):
             return elsewhere
 
+    reach.bench.walk.link = object()
     before, reach.bench.walk.mandates = reach.bench.walk.mandates, Elsewhere()
     assert await reach.tell() == 0
     assert reach.desk.register.of(waiting.id) == ()
@@ -376,6 +377,10 @@ async def test_what_a_register_lost_or_spoiled_is_missed_and_ends_nothing():
     assert reach.bench.walk.approvals.replace(spoiled, was=waiting)
     assert await reach.tell() == 0
     assert reach.desk.register.of("gone")[0].missed
+    unreadable = replace(lost, about="notice", body="{}")
+    reach.desk.register.keep([unreadable])
+    assert await reach.tell() == 0
+    assert reach.desk.register.of("notice")[0].missed
     again = replace(spoiled, state="pending", id=ApprovalId("again"), shown=waiting.action)
     reach.bench.walk.approvals.add(again)
     assert await reach.tell() == 0
