@@ -46,14 +46,25 @@ def signed_answer(
     audience: str,
     at: UnixMillis,
     key: SigningKey,
+    reason: str = "",
+    narrower: str = "",
 ) -> str:
     """The answer token (`typ` answerable-approval+jwt) to exactly the object and the card this approval holds.
 
-    nonce: 32 bytes that the deployment gave for this answer. at: now, Unix milliseconds.
-    Raises Malformed (`statement.size`, `json.*`).
+    nonce: 32 bytes that the deployment gave for this answer. at: now, Unix milliseconds. reason: of a no, `other` if
+    not given. narrower: with reason `narrower`, values that are proposed instead, by argument, in canonical JSON.
+    Raises Malformed (`approval.malformed`, `approval.reason`, `statement.size`, `json.*`).
     """
     claims = answer_claims(
-        approval, nonce=nonce, by=by, verdict=verdict, comment=comment, audience=audience, at=at
+        approval,
+        nonce=nonce,
+        by=by,
+        verdict=verdict,
+        reason=reason,
+        comment=comment,
+        narrower=narrower,
+        audience=audience,
+        at=at,
     )
     return signed_statement(claims, typ=APPROVAL_TYP, key=key)
 
