@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import anyio
 import pytest
@@ -14,7 +15,7 @@ from answerable.flows.reach_desk import ReachLimits, Route
 from answerable.flows.reach_people import AT_A_TIME, reach_always, reach_people
 from answerable.flows.walk import WalkLimits
 from answerable.ports.message_channel import Sent
-from tests.channel_world import LoudChannel, asked, never, reach_bench
+from tests.channel_world import LoudChannel, asked, never, notice, reach_bench
 from tests.gateway_world import until
 
 pytestmark = pytest.mark.anyio
@@ -200,3 +201,44 @@ async def test_however_many_wait_what_can_still_be_answered_is_told_before_what_
     assert len(reach.channel.told) == AT_A_TIME
     await reach.tell()
     assert [kind for _, kind in reach.channel.kinds()].count("ended") == 90
+
+
+@pytest.mark.requirement("CHANNEL-03")
+async def test_a_slow_register_has_no_channel_tell_a_notice_twice():
+    """Each channel's task finds the same notices: the last one to put them down must not undo what was told."""
+    first, second = LoudChannel(), LoudChannel()
+    reach = await reach_bench(
+        routes=(Route(group="*", channel="email"), Route(group="*", channel="other")),
+        channels={"email": first, "other": second},
+    )
+    register, slow = reach.desk.register, threading.Event()
+
+    class Slow:
+        """Of several who put the same down, the first is done when the others have had their turn."""
+
+        waits = True
+
+        def __getattr__(self, name):
+            return getattr(register, name)
+
+        def keep(self, deliveries):
+            if not deliveries[0].told and self.waits:
+                self.waits = False
+                slow.wait(20)
+            register.keep(deliveries)
+
+    reach.desk.register = Slow()
+    reach.desk.notify(notice())
+
+    async def other() -> None:
+        with anyio.move_on_after(1):
+            await reach_people(reach.bench.walk, reach.desk, "other")
+        slow.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reach_people, reach.bench.walk, reach.desk, "email")
+        tasks.start_soon(other)
+    await reach.tell("email")
+    await reach.tell("other")
+    for channel in (first, second):
+        assert len(channel.told) == len({address for address, _ in channel.told}) == 3

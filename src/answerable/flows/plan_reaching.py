@@ -126,9 +126,10 @@ def _givers(walk: Walk, approval: Approval) -> tuple[str, ...]:
 
 
 def _barred(walk: Walk, approval: Approval) -> frozenset[str]:
-    """Those whose yes would not count: they are not asked."""
+    """Those whose yes would not count, or who have answered: they are not asked."""
     try:
         owners = agent_owners(walk, approval)
     except (AnswerableError, KeyError):
         owners = frozenset()
-    return owners | {approval.principal, *_givers(walk, approval)}
+    answered = {answer.by for answer in approval.answers}
+    return owners | answered | {approval.principal, *_givers(walk, approval)}

@@ -191,12 +191,12 @@ async def _seen(walk: Walk, desk: ReachDesk, channel: str, *, since: int) -> _Se
 
 
 async def _put_notices_down(walk: Walk, desk: ReachDesk) -> None:
-    while desk.notices:
-        notice = desk.notices[0]
-        planned = [*notices_planned(walk, desk, notice)]
-        if planned:
-            await in_register(desk.register.keep, planned)
-        if desk.notices and desk.notices[0] is notice:
+    # One channel's task at a time: what another one had told of it meanwhile would be put back to what is planned.
+    async with desk.putting_down:
+        while desk.notices:
+            planned = [*notices_planned(walk, desk, desk.notices[0])]
+            if planned:
+                await in_register(desk.register.keep, planned)
             desk.notices.popleft()
 
 
