@@ -24,7 +24,8 @@ from answerable.apps.console.ceremonies import request_options
 from answerable.apps.console.desk import answer_json
 from answerable.core.approval.batch import BATCH_ITEMS_MAX, batch_challenge
 from answerable.core.approval.challenge import NONCE_BYTES
-from answerable.core.approval.grouping import Group, label_of
+from answerable.core.approval.features import label_of, pointer_of
+from answerable.core.approval.grouping import Group
 from answerable.core.approval.strength import tier_shown
 from answerable.core.approval.token import COMMENT_CHARS_MAX
 from answerable.core.base64url import to_base64url
@@ -203,7 +204,7 @@ def _first(one: Group | Approval) -> Approval:
 
 def _same(found: Group, card: dict[str, Any]) -> list[tuple[str, str]]:
     """What the action is about that is the same in all that are alike, by its pointer."""
-    differs = {one.pointer for one in found.differs}
+    differs = {pointer_of(one.pointer) for one in found.differs}
     return [
         (label_of(where), text)
         for where, text in card.get("all", [])
