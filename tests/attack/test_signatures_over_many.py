@@ -277,3 +277,23 @@ async def test_once_the_key_that_signed_the_list_is_gone_none_of_it_runs_by_it()
     await apply_registry(bench.walk, left, by="operator", prune=True)
     assert (await bench.act("pay", _arguments(0), mandate="m-pay")).outcome is None
     assert not bench.upstream.effects
+
+
+@pytest.mark.requirement("GROUP-04")
+async def test_a_list_that_waits_no_more_or_is_not_known_gets_no_answer():
+    bench = await paying_bench()
+    await enrolled(bench, "bob", device := SoftPasskey(seed="bob"))
+    waiting = await asked_many(bench, 4)
+    opened = open_many(bench.walk, seen(waiting), "approve")
+    assert len((await answer_all(bench, waiting, by="carol")).answered) == 4
+    late = await answer_many(bench.walk, [one.id for one in waiting], token_for(bench, waiting, opened.nonce))
+    assert (late.answered, len(late.left_out)) == ((), 4)
+    with pytest.raises(Refused) as told:
+        await answer_many(bench.walk, ["nothing"], token_for(bench, waiting, opened.nonce))
+    assert told.value.code == "approval.unknown"
+    with pytest.raises(Malformed):
+        await answer_many_by_passkey(
+            bench.walk, [one.id for one in waiting], person=PrincipalId("bob"), verdict="approve",
+            comment="x" * 1001, nonce=opened.nonce, assertion=device.assertion(bytes(32)),
+        )  # fmt: skip
+    assert len(bench.entries(Tag.APPROVAL_ANSWER)) == 4
