@@ -13,7 +13,10 @@ in the reference; wording is not.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Effect = Literal["none", "unknown"]
 
@@ -50,7 +53,8 @@ class Unverified(AnswerableError):
 class Refused(AnswerableError):
     """Somebody entitled to say no said no. `reasons` are safe to show; `entry_index` is the ledger entry, if any.
 
-    log: origin of the log of that entry, where it is another process's; empty for our own.
+    log: origin of the log of that entry, where it is another process's; empty for our own. denial: what people said who
+    denied it, as JSON members that are safe to show; None where it was not people.
     """
 
     def __init__(
@@ -61,11 +65,13 @@ class Refused(AnswerableError):
         reasons: tuple[str, ...] = (),
         entry_index: int | None = None,
         log: str = "",
+        denial: Mapping[str, object] | None = None,
     ) -> None:
         super().__init__(message, code=code)
         self.reasons = reasons or (message,)
         self.entry_index = entry_index
         self.log = log
+        self.denial = denial
 
 
 class Unavailable(AnswerableError):

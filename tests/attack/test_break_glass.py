@@ -8,6 +8,7 @@ import pytest
 
 from answerable.adapters.cedar import published
 from answerable.core.approval.challenge import challenge
+from answerable.core.approval.words import Words
 from answerable.core.containment.hold import holdable
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
@@ -162,8 +163,8 @@ async def test_a_passkey_signs_the_verdict_and_the_reason(signed: str):
     parts: dict[str, Any] = {"nonce": nonce, "action": shown.shown.digest, "rendering": shown.card.digest}
     over = {
         "approve": {"verdict": "approve"},
-        "other reason": {"verdict": "break_glass", "reason": "something else, and long enough"},
-        "as it is": {"verdict": "break_glass", "reason": REASON},
+        "other reason": {"verdict": "break_glass", "words": Words(comment="something else, and long enough")},
+        "as it is": {"verdict": "break_glass", "words": Words(comment=REASON)},
     }[signed]
     assertion = device.assertion(challenge(**parts, **over))
     given = answer_by_passkey(

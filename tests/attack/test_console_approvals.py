@@ -19,6 +19,9 @@ pytestmark = pytest.mark.anyio
 HOSTILE = '4711</dd><script>alert(1)</script> hx-get="/sign-out" \u202e\u200bx'
 
 
+SAID = ("comment", "reason", "narrower")
+
+
 async def asked(amount: int = 6_000, **desk: Any) -> tuple[House, Any, Client, SoftPasskey]:
     """A refund that waits for an approver, and bob's browser, who is one."""
     house = await console_house(**desk)
@@ -42,10 +45,13 @@ async def answered(
     client: Client, approval: Any, device: SoftPasskey, said: str = "approve", /, **more: Any
 ) -> Any:
     """As the page does it. more: members that are sent in place of those that belong there."""
-    begun = (await opened(client, approval, said)).json()
+    words = {"comment": "seen", **{name: more[name] for name in SAID if name in more}}
+    begun = (await opened(client, approval, said, **words)).json()
+    if "options" not in begun:
+        raise AssertionError(begun)
     sent = {
         "verdict": said,
-        "comment": "seen",
+        **words,
         "nonce": begun["nonce"],
         "assertion": device.assertion(challenge_of(begun)).members(),
         **more,

@@ -77,7 +77,7 @@ async def test_who_is_named_finds_the_way_and_goes_it_with_a_passkey():
     answer = await broken(dan, approval, device)
     assert (answer.status_code, answer.json()) == (200, {"state": "approved"})
     kept = verify_kept(now(house.bench, approval).answers[0].token)
-    assert (kept.by, kept.verdict, kept.comment) == ("dan", "break_glass", REASON)
+    assert (kept.by, kept.verdict, kept.words.comment) == ("dan", "break_glass", REASON)
     assert (await house.bench.refund(6_000)).outcome is not None
     assert "dan let it run without its approval" in (await dan.page(f"/approvals/{approval.id}")).text
 

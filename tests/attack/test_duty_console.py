@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from answerable.core.ledger.tags import Tag
+from answerable.testing.builders import POLICIES, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import Client, House, challenge_of, console_house
-from tests.duty_world import delegate, duty_document, tell, waiting
+from tests.duty_world import READS_WAIT, delegate, duty_document, tell, waiting
 from tests.passkey_world import enrolled
+
+ALWAYS_QUIET = {"from": "00:00", "until": "00:00"}
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DUTY-07")]
 
@@ -210,4 +213,15 @@ async def test_a_reason_of_markup_is_text():
     text = (await browsers["bob"][0].page("/duty")).text
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert" in text
+    assert await tell(house.bench) == []
+
+
+async def test_in_quiet_hours_the_inbox_says_that_nobody_is_asked():
+    house, browsers = await on_duty("bob")
+    await house.bench.registered(
+        [*bench_documents(POLICIES + READS_WAIT), duty_document(quietHours=ALWAYS_QUIET)]
+    )
+    await house.bench.act()
+    text = (await browsers["bob"][0].page("/approvals")).text
+    assert "your group, nobody is asked at this hour" in text
     assert await tell(house.bench) == []

@@ -10,6 +10,7 @@ import pytest
 
 from answerable.core.approval.challenge import challenge
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
+from answerable.core.approval.words import Words, words_of
 from answerable.core.containment.hold import Holdable
 from answerable.core.identity.principal import PrincipalId
 from answerable.errors import Malformed, Refused, Unverified
@@ -40,15 +41,18 @@ async def answered(
     person: str = "bob",
     verdict: Any = "approve",
     over: dict[str, Any] | None = None,
+    said: dict[str, str] | None = None,
     **how: Any,
 ) -> Any:
-    """Open the approval, have the device sign, and send it. over: other parts of what is signed."""
+    """Open the approval, have the device sign, and send it. over: other parts of what is signed. said: its words."""
+    said = {"comment": "seen", **(said or {})}
     nonce, shown, _ = open_to_answer(bench.walk, approval.id)
     parts: dict[str, Any] = {
         "nonce": nonce,
         "action": shown.shown.digest,
         "rendering": shown.card.digest,
         "verdict": verdict,
+        "words": words_of(verdict, **said),
     }
     assertion = device.assertion(challenge(**{**parts, **(over or {})}), **how)
     return await answer_by_passkey(
@@ -56,9 +60,9 @@ async def answered(
         approval.id,
         person=PrincipalId(person),
         verdict=verdict,
-        comment="seen",
         nonce=nonce,
         assertion=assertion,
+        **said,
     )
 
 
@@ -83,6 +87,9 @@ OTHERS: dict[str, Any] = {
     "another action": ({"over": {"action": bytes(32)}}, "passkey.challenge"),
     "another picture of it": ({"over": {"rendering": bytes(32)}}, "passkey.challenge"),
     "a no": ({"over": {"verdict": "deny"}}, "passkey.challenge"),
+    "another comment": ({"over": {"words": Words(comment="sean")}}, "passkey.challenge"),
+    "another reason": ({"over": {"words": Words(reason="not_now", comment="seen")}}, "passkey.challenge"),
+    "no words at all": ({"over": {"words": Words()}}, "passkey.challenge"),
     "nobody verified": ({"flags": UP}, "passkey.user"),
     "another site": ({"client": {"origin": "https://evil.example"}}, "passkey.origin"),
     "in a frame": ({"client": {"crossOrigin": True}}, "passkey.frame"),
@@ -153,7 +160,7 @@ async def test_what_is_kept_of_an_answer_does_not_check_after_any_change():
     await enrolled(bench, "bob", device)
     token = (await answered(bench, approval, device)).answers[0].token
     members = json.loads(token)
-    unsigned = {"iss", "aud", "approval", "comment", "iat_ms", "origins"}
+    unsigned = {"iss", "aud", "approval", "iat_ms", "origins"}
     for name in members:
         changed = json.dumps({**members, name: _other(members[name])})
         if name in unsigned:

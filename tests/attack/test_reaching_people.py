@@ -9,6 +9,8 @@ import pytest
 
 from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
 from answerable.adapters.sqlite import SqliteDeliveryRegister, SqliteStore
+from answerable.core.approval.approval import ApprovalId
+from answerable.core.approval.delivery import Delivery
 from answerable.core.approval.notice import Notice
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
@@ -353,3 +355,28 @@ async def test_a_process_tells_only_of_what_can_be_answered_at_it():
     reach.bench.clock.advance(20 * MINUTE)
     assert await reach.tell() == 0
     assert not any(one.missed for one in reach.desk.register.of(waiting.id))
+
+
+@pytest.mark.requirement("CHANNEL-02")
+async def test_a_place_is_told_once_of_what_its_group_is_to_know():
+    reach = await reach_bench(routes=(Route(group="approvers", channel="email", place="C0APPROVERS"),))
+    reach.desk.notify(notice())
+    await reach.tell()
+    assert reach.channel.kinds() == [("C0APPROVERS", "notice")]
+
+
+@pytest.mark.requirement("CHANNEL-03")
+async def test_what_a_register_lost_or_spoiled_is_missed_and_ends_nothing():
+    reach = await reach_bench()
+    waiting = await asked(reach)
+    await reach.tell()
+    lost = Delivery(about="gone", channel="email", to="person:bob", made_at=reach.bench.clock.now())
+    reach.desk.register.keep([lost])
+    spoiled = replace(waiting, card=waiting.action, shown=waiting.action, state="denied")
+    assert reach.bench.walk.approvals.replace(spoiled, was=waiting)
+    assert await reach.tell() == 0
+    assert reach.desk.register.of("gone")[0].missed
+    again = replace(spoiled, state="pending", id=ApprovalId("again"), shown=waiting.action)
+    reach.bench.walk.approvals.add(again)
+    assert await reach.tell() == 0
+    assert all(one.missed for one in reach.desk.register.of("again"))

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import yaml
 
-from answerable.core.canonical import parse
+from answerable.core.canonical import JSONValue, parse
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.sdk.gateway_address import open_client
@@ -37,17 +37,19 @@ class Asking:
 
     async def note(self, text: str, case: str = "4711") -> str:
         """The agent adds a note; what it is answered."""
+        return await self.call("crm", "note_add", {"case_id": case, "text": text})
+
+    async def call(self, server: str, tool: str, arguments: dict[str, Any]) -> str:
+        """The agent calls a tool; what it is answered."""
         auth = SignatureAuth(signing_key("scout"), mandate=MANDATE)
         client, base = open_client(f"unix:{self.box.home.data / 'gateway.sock'}", auth)
-        call = {"name": "note_add", "arguments": {"case_id": case, "text": text}}
-        headers = {
-            name.replace("_", "-"): one for name, one in modern_headers("tools/call", "note_add").items()
-        }
+        call = {"name": tool, "arguments": arguments}
+        headers = {name.replace("_", "-"): one for name, one in modern_headers("tools/call", tool).items()}
         headers |= {"content-type": "application/json", "accept": "application/json, text/event-stream"}
         async with client, asyncio.timeout(WAIT_SECONDS_MAX):
             while True:
                 answer = await client.post(
-                    f"{base}/mcp/crm", content=modern("tools/call", call), headers=headers
+                    f"{base}/mcp/{server}", content=modern("tools/call", call), headers=headers
                 )
                 # The register was started a moment ago.
                 if "does not offer" not in answer.text:
@@ -60,8 +62,11 @@ class Asking:
 
 
 @contextlib.asynccontextmanager
-async def asking(root: Path, *, people: int = 1, settings: str = QUICK) -> AsyncIterator[Asking]:
-    """people: how many of bob and carol a note waits for. Alice gave the task."""
+async def asking(
+    root: Path, *, people: int = 1, settings: str = QUICK, more: Sequence[JSONValue] = (), also: str = ""
+) -> AsyncIterator[Asking]:
+    """people: how many of bob and carol a note waits for. Alice gave the task. more: documents; also: a capability that
+    the task grants beside notes."""
     made = registry(root, ["crm"])
     made.append(
         document(
@@ -69,20 +74,22 @@ async def asking(root: Path, *, people: int = 1, settings: str = QUICK) -> Async
             {"groups": ["approvers"], "keys": [parse(signing_key("carol").public.jwk.encode())]},
         )
     )  # fmt: skip
+    made += more
     text = yaml.safe_dump_all(made, sort_keys=False).replace("approvers:1", f"approvers:{people}")
     async with console(root, settings=settings, documents=text) as box:
-        await _give_task(box)
+        await _give_task(box, ("crm.note", *([also] if also else [])))
         yield Asking(box)
 
 
-async def _give_task(box: Console) -> None:
+async def _give_task(box: Console, capabilities: tuple[str, ...]) -> None:
     transport = httpx2.AsyncHTTPTransport(uds=str(box.home.data / "control.sock"))
     async with httpx2.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as control:
         origin = (await control.get("/v1/ledger")).json()["origin"]
         now = time.time_ns() // 1_000_000
         terms = MandateTerms(
             id=MandateId(MANDATE), principal=PrincipalId("alice"), agent=AgentId("scout"), use_case="support",
-            purpose="Note what customers said", grants=(Grant(capability="crm.note"),), caveats=(), calls_max=100,
+            purpose="Note what customers said", grants=tuple(Grant(capability=one) for one in capabilities),
+            caveats=(), calls_max=100,
             not_before=UnixMillis(now), expires_at=UnixMillis(now + 3_600_000),
         )  # fmt: skip
         token = signed_mandate(terms, audience=origin, key=signing_key("alice"))

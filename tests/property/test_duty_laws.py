@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.core.approval.routing import FIRST, Question, Staff, Told, standing_first, who_is_asked
+from answerable.core.approval.routing import FIRST, Question, Staff, Told, turns, who_is_asked
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.registry.active import faults_of, findings
@@ -378,6 +378,4 @@ def test_law_each_step_tells_once_somebody_who_may_answer_or_the_owner_whatever_
     again = replace(asked, told=told(*found.due))
     for moment in (now, UnixMillis(now - DAY)):
         assert who_is_asked(again, staff(ours, pay=group), moment).due == ()
-    assert standing_first(asked, staff(ours, pay=group), now) == standing_first(
-        again, staff(ours, pay=group), now
-    )
+    assert turns(asked, staff(ours, pay=group), now) == turns(again, staff(ours, pay=group), now)

@@ -12,6 +12,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from answerable.adapters.cedar import CedarDecisionPoint, published
+from answerable.adapters.cedar.answering import Answering
 from answerable.adapters.cedar.possible import is_possible
 from answerable.adapters.cedar.registered import Registered
 from answerable.adapters.cedar.rule_checks import check_rules
@@ -135,7 +136,9 @@ REGISTERED = Registered(
     use_cases=frozenset(agent.use_case for agent in AGENTS.values()),
     servers=frozenset(one.server for one in CAPABILITIES.values()),
     people=frozenset({"maria"}),
-    members={"finance": 3, "security": 3},
+    answering=Answering(
+        people={group: {f"{group}-{one}": "any" for one in range(3)} for group in ("finance", "security")}
+    ),
     parts=PARTS,
 )
 NEEDLESS = ("rule.never_matches", "rule.shadowed", "rule.duplicate")

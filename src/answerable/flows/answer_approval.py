@@ -11,15 +11,17 @@ from answerable.core.approval.break_glass import GLASS, taken
 from answerable.core.approval.challenge import challenge
 from answerable.core.approval.passkey_answer import kept_answer
 from answerable.core.approval.strength import check_strength
-from answerable.core.approval.token import COMMENT_CHARS_MAX, verify_answer
+from answerable.core.approval.token import verify_answer
+from answerable.core.approval.words import words_of
 from answerable.core.containment.reach import reach_of
 from answerable.core.identity.passkey import unverified
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
-from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.errors import Refused, Unverified, shown
 from answerable.flows.answering_pace import check_look, check_pace
 from answerable.flows.count_history import count_answered
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
+from answerable.flows.narrow_approval import with_proposal
 from answerable.flows.owed_reviews import tell_broken
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.core.approval.token import Verdict
+    from answerable.core.approval.words import Words
     from answerable.core.identity.passkey import PasskeyAssertion
     from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.ledger.entry import Entry, Receipt
@@ -45,9 +48,9 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
 
     Raises Unverified when the signature, its claims or its nonce do not check, Refused (`approval.unknown`,
     `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.own_agent`, `approval.not_asked`,
-    `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`; for a yes,
-    `approval.too_soon`, `approval.too_fast`, `revoked.*` and `held.*` of who answers, and `held.*` of what waits),
-    Unavailable.
+    `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`, `approval.not_narrower`; for
+    a yes, `approval.too_soon`, `approval.too_fast`, `revoked.*` and `held.*` of who answers, and `held.*` of what
+    waits), Unavailable.
     """
     return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token))
 
@@ -61,19 +64,22 @@ async def answer_by_passkey(
     comment: str,
     nonce: bytes,
     assertion: PasskeyAssertion,
+    reason: str = "",
+    narrower: str = "",
 ) -> Approval:
     """Verify and record an answer that a person signed with a passkey at our own page.
 
-    person: who is signed in there; the passkey must be theirs. nonce: as `open_to_answer` gave it. Raises as
-    `answer_approval`, and Unverified (`passkey.*`), Malformed (`approval.malformed`), Refused (`passkey.off`,
-    `person.*`).
+    person: who is signed in there; the passkey must be theirs. nonce: as `open_to_answer` gave it. reason, narrower: of
+    a no, as `words_of` takes them; what was signed with other words does not check. Raises as `answer_approval`, and
+    Unverified (`passkey.*`), Malformed (`approval.malformed`, `approval.reason`), Refused (`passkey.off`, `person.*`).
     """
+    words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
     answer = partial(
         _by_passkey,
         walk,
         person=person,
         verdict=verdict,
-        comment=comment,
+        words=words,
         nonce=nonce,
         assertion=assertion,
     )
@@ -115,7 +121,9 @@ def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> t
         by=signed.by,
         groups=people[signed.by].groups,
         verdict=signed.verdict,
-        comment=signed.comment,
+        comment=signed.words.comment,
+        reason=signed.words.reason,
+        narrower=signed.words.narrower,
         at=now,
         token=token,
     )
@@ -131,19 +139,17 @@ def _by_passkey(
     *,
     person: PrincipalId,
     verdict: Verdict,
-    comment: str,
+    words: Words,
     nonce: bytes,
     assertion: PasskeyAssertion,
 ) -> tuple[Answer, str, str]:
-    if len(comment) > COMMENT_CHARS_MAX:
-        raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="approval.malformed")
     opened_at = take_nonce(walk, approval, nonce, now)
     signed = challenge(
         nonce=nonce,
         action=approval.shown.digest,
         rendering=approval.card.digest,
         verdict=verdict,
-        reason=comment,
+        words=words,
     )
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
@@ -155,14 +161,16 @@ def _by_passkey(
         by=person,
         groups=walk.registry.current.principals[person].groups,
         verdict=verdict,
-        comment=comment,
+        comment=words.comment,
+        reason=words.reason,
+        narrower=words.narrower,
         at=now,
         token=kept_answer(
             approval,
             by=person,
             nonce=nonce,
             verdict=verdict,
-            comment=comment,
+            words=words,
             audience=walk.ledger.origin,
             at=now,
             passkey=passkey,
@@ -230,7 +238,7 @@ async def _recorded(
         )
     if answer.verdict != "deny":
         _refuse_stopped(walk, approval, answer, key)
-    after = taken(approval, answer, glass_ms=walk.limits.break_glass_ms)
+    after = with_proposal(walk, taken(approval, answer, glass_ms=walk.limits.break_glass_ms), answer)
     if answer.verdict != "deny" and answer.by in agent_owners(walk, approval):
         raise Refused(
             "you own an agent that this action comes from: somebody else must approve it",

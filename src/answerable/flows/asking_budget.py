@@ -13,6 +13,7 @@ from answerable.errors import Refused
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
+    from answerable.core.approval.approval import Approval
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.principal import UnixMillis
     from answerable.flows.walk import Walk
@@ -20,15 +21,23 @@ if TYPE_CHECKING:
 HOUR_MILLIS: Final = 3_600_000
 
 
-def too_many(walk: Walk, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis) -> Refused | None:
-    """Why nobody is asked about this action (`approval.too_many`); None where they are. Of people of several groups any
+def too_many(
+    walk: Walk,
+    verified: VerifiedRequest,
+    decision: Decision,
+    *,
+    at: UnixMillis,
+    instead_of: Approval | None = None,
+) -> Refused | None:
+    """Why nobody is asked about this action (`approval.too_many`); None where they are. instead_of: what is void then.
+    Of people of several groups any
     may answer, it is too many only where it is for each of these groups. Raises Unavailable."""
     agent, limits = verified.caller.agent, walk.limits
     waits: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     by_agent = hour_of_agent = 0
     for one in walk.approvals.all(pending_only=False, now=at):
-        is_waiting = one.state_at(at) == "pending"
+        is_waiting = one.state_at(at) == "pending" and (instead_of is None or one.id != instead_of.id)
         is_recent = one.created_at > at - HOUR_MILLIS
         if not is_waiting and not is_recent:
             continue

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 REVEALS_MAX: Final = 1000
 _ENDS: Final = (Tag.OUTCOME, Tag.INDETERMINATE)
-_APPROVALS: Final = (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER)
+_APPROVALS: Final = (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER, Tag.APPROVAL_VOID)
 _REFERENCES: Final = ("mandate_ref", "policy_ref", "tool_ref", "prepared_ref", "consent", "duty_ref")
 
 

@@ -240,5 +240,6 @@ def _register(walk: Walk) -> DutyRegister:
 
 
 def _nonce_of(terms: DutyTerms) -> ApprovalId:
-    """Nonces of approvals and of these are kept together; no id of an approval has a space."""
-    return ApprovalId(f"duty {terms.id}")
+    """Nonces of approvals and of these are kept together; no id of an approval has a space. Of one person there are as
+    many as of one approval. What is signed is over nonce and terms."""
+    return ApprovalId(f"duty {terms.of}")

@@ -34,7 +34,7 @@ from answerable.flows.count_history import Starting, history_of
 from answerable.flows.cut_held import perform_warrant
 from answerable.flows.decide_action import decide_action, duties_in_force
 from answerable.flows.hide_tokens import hidden_progress
-from answerable.flows.hold_to_shown import voided
+from answerable.flows.hold_to_shown import stale_approval, void
 from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.keep_prepared import log_prepared
 from answerable.flows.lease_terms import UNNAMED, name_action
@@ -91,8 +91,10 @@ async def govern_action(
             verified, facts, decision = decide_action(walk, asked, partial(watched, gather_facts))
             if decision.effect == "deny":
                 break
-            if decision.effect == "allow" and voided(walk, facts, verified, decision):
+            stale = stale_approval(walk, facts, verified, decision)
+            if stale is not None:
                 # What would run is not what was shown: decided again without that approval.
+                await void(walk, *stale)
                 continue
             amounts = spend_on(walk, verified, accounts)
             if decision.effect == "defer":

@@ -9,15 +9,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from anyio import Event
+
 from answerable.core.approval.action_object import changed_since
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId
+from answerable.core.ledger.records_approvals import approval_void
+from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.spend import money_moved
+from answerable.flows.record_entry import key_of, record_in_run
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.approval.approval import Approval
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.facts import Facts
+    from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.runs import Run
     from answerable.flows.walk import Walk
 
 
@@ -32,25 +39,43 @@ def unlike_shown(approval: Approval, verified: VerifiedRequest, decision: Decisi
     return other
 
 
-def voided(walk: Walk, facts: Facts, verified: VerifiedRequest, decision: Decision) -> bool:
-    """Whether the approval by which this would be allowed was for something else, and is void from now on.
-
-    Raises Unavailable.
-    """
-    if facts.approval is None:
-        return False
+def stale_approval(
+    walk: Walk, facts: Facts, verified: VerifiedRequest, decision: Decision
+) -> tuple[Approval, tuple[str, ...]] | None:
+    """The approval by which this would be allowed, if it was for something else, and what is other. Raises Refused."""
+    if facts.approval is None or decision.effect != "allow":
+        return None
     approval = walk.approvals.find(ApprovalId(facts.approval.id))
     if approval is None:
-        return False
+        return None
     other = unlike_shown(approval, verified, decision)
-    if other:
-        void(walk, approval, other)
-    return bool(other)
+    return (approval, other) if other else None
 
 
-def void(walk: Walk, approval: Approval, because: tuple[str, ...]) -> None:
-    """It answers nothing any more. Whoever changed it at the same moment goes first: it is looked at again in any case.
-
-    Raises Unavailable.
+async def void(walk: Walk, approval: Approval, because: tuple[str, ...]) -> None:
+    """It answers nothing any more, on record. Whoever changed it at the same moment goes first: it is looked at again
+    in any case. Raises Unavailable, and then it stands as before.
     """
-    walk.approvals.replace(replace(approval, state="void", void_because=because), was=approval)
+    voiding = walk.under_way.voiding
+    if (first := voiding.get(approval.id)) is not None:
+        # Of those who find it so at the same time one writes it down.
+        await first.wait()
+        return
+    key = key_of(walk, approval.subject or principal_subject(approval.principal))
+    digest = key.pseudonym(b"action", approval.action.digest)
+    now = walk.clock.now()
+    voiding[approval.id] = done = Event()
+
+    def entry(run: Run) -> Entry:
+        return approval_void(approval, because, at=now, run=run, digest=digest)
+
+    try:
+        # 1. The ledger says so. A crash after this line: whoever asks next finds it so again.
+        _, left = await record_in_run(walk, approval.mandate, entry)
+        # 2. It is so.
+        walk.approvals.replace(replace(approval, state="void", void_because=because), was=approval)
+        if left is not None:
+            raise left
+    finally:
+        del voiding[approval.id]
+        done.set()

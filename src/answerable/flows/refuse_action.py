@@ -16,7 +16,7 @@ from answerable.flows.record_entry import record_entry, record_in_run, sealing_f
 from answerable.flows.watch_rules import Denying
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.decision.decision import Decision
@@ -34,7 +34,8 @@ class No:
     """Why not. code is stable; reasons: one at least; determined_by names policies or rules.
 
     capability, mandate, hops: as far as they were verified before it was refused; verified: if all of it was.
-    question: what policy was asked, of the set with the digest policy_set; empty where none was.
+    question: what policy was asked, of the set with the digest policy_set; empty where none was. denial: what people
+    said, if it was they who said no.
     """
 
     code: str
@@ -46,12 +47,13 @@ class No:
     question: bytes = b""
     policy_set: str = ""
     verified: VerifiedRequest | None = None
+    denial: Mapping[str, object] | None = None
 
 
 def no_from(refused: Refused, verified: VerifiedRequest | None) -> No:
     """The refusal of a verified principal by one of our own rules, ready to be recorded."""
     reasons = tuple(Reason(source=refused.code, text=text) for text in refused.reasons)
-    no = No(code=refused.code, reasons=reasons, determined_by=(refused.code,))
+    no = No(code=refused.code, reasons=reasons, determined_by=(refused.code,), denial=refused.denial)
     return _about(no, verified) if verified is not None else no
 
 
@@ -115,7 +117,9 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
         denying.placed(None)
         denying.flooded()
     texts = tuple(reason.text for reason in no.reasons)
-    return Refused(f"not allowed: {texts[0]}", code=no.code, reasons=texts, entry_index=index)
+    return Refused(
+        f"not allowed: {texts[0]}", code=no.code, reasons=texts, entry_index=index, denial=no.denial
+    )
 
 
 def _tried_under(walk: Walk, request: ActionRequest, caller: VerifiedCaller, no: No) -> Mandate | None:

@@ -10,7 +10,7 @@ from anyio import Event
 from answerable.core.approval.action_object import action_object
 from answerable.core.approval.approval import Approval, ApprovalId
 from answerable.core.approval.card import card_of
-from answerable.core.approval.visible import visible
+from answerable.core.approval.denial import denial_members, denial_sentences
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.mandate.spend import money_moved
@@ -18,6 +18,7 @@ from answerable.errors import Refused
 from answerable.flows.asking_budget import too_many
 from answerable.flows.cite_statement import decided_under
 from answerable.flows.hold_to_shown import unlike_shown, void
+from answerable.flows.narrow_approval import proposed_before
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, refuse_action
 from answerable.flows.refuse_revoked import judged_now
@@ -52,23 +53,27 @@ async def request_approval(
     while (first := asking.get(key)) is not None:
         await first.wait()
     noted: tuple[str, ...] = ()
+    stale: tuple[Approval, tuple[str, ...]] | None = None
     waiting = walk.approvals.matching(*key, at)
     if waiting is not None:
         other = unlike_shown(waiting, verified, decision)
         if not other:
             return waiting
-        void(walk, waiting, other)
+        stale = (waiting, other)
         noted = (f"asked before, as {waiting.id}: since then {' and '.join(other)} changed",)
     said_no = walk.approvals.denied(*key, at) if waiting is None else None
     if said_no is not None and not unlike_shown(said_no, verified, decision):
         # People are asked once: who asks again gets their answer.
         no = no_from(told_no(said_no), verified)
         raise await refuse_action(walk, verified.request, verified.caller, no)
-    refused = too_many(walk, verified, decision, at=at)
+    refused = too_many(walk, verified, decision, at=at, instead_of=waiting)
     if refused is not None:
         raise await refuse_action(walk, verified.request, verified.caller, no_from(refused, verified))
     asking[key] = done = Event()
     try:
+        if stale is not None:
+            await void(walk, *stale)
+        noted = (*noted, *proposed_before(walk, verified, at))
         return await _asked(walk, verified, decision, at=at, noted=noted, preview=preview)
     finally:
         del asking[key]
@@ -76,13 +81,12 @@ async def request_approval(
 
 
 def told_no(approval: Approval) -> Refused:
-    """What the agent is told of a no: who of whom it was not said, but why, where they said why."""
-    said = [one for one in approval.answers if one.verdict == "deny"]
-    why = tuple(visible(one.comment) for one in said if one.comment)
+    """What the agent is told of a no: not who of whom said it, but why, and whether asking again can help."""
     return Refused(
         f"approval {approval.id} was denied by people; nothing has been done, and nobody is asked again about the same",
         code="approval.denied",
-        reasons=("denied by people", *why),
+        reasons=denial_sentences(approval),
+        denial=denial_members(approval),
     )
 
 

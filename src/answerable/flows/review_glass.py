@@ -9,7 +9,7 @@ from answerable.core.approval.approval import ApprovalId, Review
 from answerable.core.approval.break_glass import Owed, owed_review
 from answerable.core.approval.passkey_review import kept_review, review_challenge
 from answerable.core.approval.review import check_reviewer, verify_review
-from answerable.core.approval.token import COMMENT_CHARS_MAX
+from answerable.core.approval.words import COMMENT_CHARS_MAX
 from answerable.core.identity.passkey import unverified
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger import records_reviews

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.approval.routing import standing_first, who_is_asked
+from answerable.core.approval.routing import turns
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.registry.on_call import cover_gaps, gap_text, on_call, quiet_until
 from answerable.errors import Refused, shown
@@ -147,9 +147,10 @@ def _route(walk: Walk, approval: Approval, staff: Staff, now: UnixMillis) -> Rou
             turn=(), told=_told(walk, approval), first_view=_first_view(walk, approval), next_at=None
         )
     question = question_of(walk, approval)
-    next_at = who_is_asked(question, staff, now).next_at
+    found = turns(question, staff, now)
+    next_at = found.next_at
     return Route(
-        turn=tuple(sorted(standing_first(question, staff, now))),
+        turn=tuple(sorted({who for told in found.due for who in told.people})),
         told=_told(walk, approval),
         first_view=_first_view(walk, approval),
         next_at=next_at if next_at is not None and next_at < approval.expires_at else None,

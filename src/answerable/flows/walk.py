@@ -164,12 +164,13 @@ class UnderWay:
     """What this process is in the middle of, so that two who come together do not both write it down.
 
     asking: deferrals on their way into the ledger, by agent, mandate and action digest, with what is set when one is
-    there. answering: approvals. nonces: that their answers are made with. groups: of what waits. looks: of people at
-    it. issuing: mandates. applying: documents. lifting: holds.
+    there. voiding: approvals, likewise. answering: approvals. nonces: that their answers are made with. groups: of what
+    waits. looks: of people at it. issuing: mandates. applying: documents. lifting: holds.
     """
 
     asking: dict[tuple[AgentId, MandateId, bytes], Event] = field(default_factory=dict)
     answering: set[str] = field(default_factory=set)
+    voiding: dict[str, Event] = field(default_factory=dict)
     nonces: ApprovalNonces = field(default_factory=ApprovalNonces)
     groups: WaitingGroups = field(default_factory=WaitingGroups)
     looks: Looks = field(default_factory=Looks)

@@ -319,9 +319,15 @@ class Bench:
         return await self.act("refund", {"case": "4711", "amount": amount}, mandate=mandate, agent=agent)
 
     async def answer(
-        self, approval: Approval, *, by: str = "bob", verdict: Verdict = "approve", comment: str = ""
+        self,
+        approval: Approval,
+        *,
+        by: str = "bob",
+        verdict: Verdict = "approve",
+        comment: str = "",
+        **words: str,
     ) -> Approval:
-        """A person answers, with a token signed now."""
+        """A person answers, with a token signed now. words: reason and narrower of a no."""
         token = signed_answer(
             approval,
             nonce=nonce_for(self.walk, approval),
@@ -331,6 +337,7 @@ class Bench:
             audience=AUDIENCE,
             at=self.clock.now(),
             key=_key(by),
+            **words,
         )
         return await answer_approval(self.walk, approval.id, token)
 

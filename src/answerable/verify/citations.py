@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec import UNSET
 
 from answerable.core.ledger.records_delegation import CONSENT_KIND, KIND
+from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.duty_shapes import DutyLeaf, duty_name
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import (
-    AnswerLeaf,
     ApprovalLeaf,
     CitedLeaf,
     IntentLeaf,

@@ -19,10 +19,11 @@ from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
 from answerable.core.tlog.merkle import leaf_hash, verify_inclusion
 from answerable.core.tlog.policy import verified_checkpoint_under
 from answerable.errors import Malformed, Unverified, shown
+from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.citations import Citations
 from answerable.verify.evidence_report import EvidenceReport, ShownEntry
 from answerable.verify.leaf_rules import Fault, read_leaf
-from answerable.verify.leaf_shapes import AnswerLeaf, CitedLeaf, EndLeaf, GenesisLeaf
+from answerable.verify.leaf_shapes import CitedLeaf, EndLeaf, GenesisLeaf
 from answerable.verify.leaf_types import Leaf
 from answerable.verify.lease_entries import lease_fault
 from answerable.verify.lease_shapes import LeaseLeaf

@@ -11,8 +11,10 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.ledger.tags import Tag
+from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
+from answerable.verify.approval_shapes import ApprovalVoidLeaf
 from answerable.verify.drill_shapes import DrillLeaf
-from answerable.verify.duty_shapes import AnsweredFor, DutyLeaf, EscalatedLeaf
+from answerable.verify.duty_shapes import DutyLeaf, EscalatedLeaf
 from answerable.verify.leaf_types import (
     Amounts,
     Compared,
@@ -23,7 +25,6 @@ from answerable.verify.leaf_types import (
 )
 from answerable.verify.lease_shapes import LeaseLeaf
 from answerable.verify.passkey_shapes import PasskeyLeaf, PasskeyRemovedLeaf
-from answerable.verify.review_shapes import GlassReviewedLeaf
 from answerable.verify.stop_shapes import (
     ContainmentReportLeaf,
     HoldLiftedLeaf,
@@ -185,20 +186,6 @@ class ApprovalLeaf(Leaf):
     requirements: list[tuple[str, Count]] | UnsetType = UNSET
     tier: Count | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
-
-
-class AnswerLeaf(Leaf):
-    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`."""
-
-    approval: str
-    person: str
-    verdict: str
-    digest: Digest | UnsetType = UNSET
-    duty: AnsweredFor | UnsetType = UNSET
-    duty_ref: Reference | UnsetType = UNSET
-    mandate: str | UnsetType = UNSET
-    state: str | UnsetType = UNSET
-    workflow: str | UnsetType = UNSET
 
 
 class MandateLeaf(Leaf):
@@ -403,4 +390,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.GLASS_REVIEWED: GlassReviewedLeaf,
     Tag.APPROVAL_ESCALATED: EscalatedLeaf,
     Tag.DUTY: DutyLeaf,
+    Tag.APPROVAL_VOID: ApprovalVoidLeaf,
 }

@@ -24,8 +24,9 @@ from answerable.core.action.lifecycle import ENDS, TRANSITIONS
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.budget_name import CALLS
 from answerable.errors import shown
+from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.leaf_rules import Fault
-from answerable.verify.leaf_shapes import AnswerLeaf, ApprovalLeaf, EndLeaf, IntentLeaf, RefusalLeaf
+from answerable.verify.leaf_shapes import ApprovalLeaf, EndLeaf, IntentLeaf, RefusalLeaf
 from answerable.verify.report import OpenIntent
 
 if TYPE_CHECKING:

@@ -3,10 +3,12 @@
 Laws:
 - an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it, alone or as
   one of a list of which it has its place;
-- it is over the object and the card of the entry that asked, and says what its own entry says;
+- it is over the object and the card of the entry that asked, and says what its own entry says: the verdict, and the
+  words, where the signature is over them;
 - the card is the one that the template makes of the object;
 - the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
 - who answers for another one does so by a delegation of duty, as `shown_duties` says;
+- a review of a broken glass is what `shown_reviews` says;
 - what an intent that used the approval asked for is what the object says.
 
 What is not shown cannot be compared, and is counted. Whose key it is, the registry's entries and those of passkeys say.
@@ -22,19 +24,23 @@ from msgspec import UNSET
 
 from answerable.core.approval.action_object import object_in
 from answerable.core.approval.batch_answer import is_of_batch, statement_in, verify_kept_batch
+from answerable.core.approval.break_glass import GLASS
 from answerable.core.approval.card import is_card_of
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
 from answerable.core.approval.token import APPROVAL_TYP, STEP
-from answerable.core.canonical import FrozenJSON, parse
+from answerable.core.approval.words import Words
+from answerable.core.canonical import FrozenJSON, encode, parse
 from answerable.core.identity.compact_jws import verified_claims
 from answerable.core.identity.keys import public_key
 from answerable.core.identity.principal import workflow_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unverified
+from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
 from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault
-from answerable.verify.leaf_shapes import AnswerLeaf, ApprovalLeaf, ChangeLeaf, IntentLeaf
+from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
 from answerable.verify.shown_duties import ShownDuties
+from answerable.verify.shown_reviews import ShownReviews
 from answerable.verify.shown_workflows import ShownWorkflows
 
 if TYPE_CHECKING:
@@ -50,13 +56,14 @@ RUNS: Final = ("arguments", "method", "server", "target")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Said:
-    """What an answer is over, with its signature checked; hashes in hex."""
+    """What an answer is over, with its signature checked; hashes in hex. words: None where nothing signs them."""
 
     approval: str
     audience: str
     action: str
     rendering: str
     verdict: str
+    words: Words | None
     issuer: str = ""
 
 
@@ -71,6 +78,7 @@ class ShownAnswers:
         self._found: list[tuple[int, Fault]] = []
         self._workflows = ShownWorkflows()
         self._duties = ShownDuties()
+        self._reviews = ShownReviews()
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
@@ -83,6 +91,8 @@ class ShownAnswers:
             elif isinstance(leaf, AnswerLeaf):
                 self._duties.answered(index, leaf)
                 self._take_answer(index, leaf, fields)
+            elif isinstance(leaf, GlassReviewedLeaf):
+                self._reviews.take_review(index, leaf, fields)
             elif isinstance(leaf, ChangeLeaf) and leaf.tag == Tag.REGISTRY_CHANGE:
                 self._workflows.take_change(fields)
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
@@ -95,6 +105,8 @@ class ShownAnswers:
         yield from self._found
         yield from self._duties.faults()
         self.unread += self._duties.unread
+        yield from self._reviews.faults(self._asked)
+        self.unread += self._reviews.unread
         for index, leaf, said in self._said:
             if said.approval != leaf.approval or said.verdict != leaf.verdict:
                 yield index, Fault("approval.answer", "the answer says something else than its entry")
@@ -126,9 +138,11 @@ class ShownAnswers:
         self._asked[leaf.approval] = (shown, card)
 
     def _take_answer(self, index: int, leaf: AnswerLeaf, fields: Mapping[str, bytes]) -> None:
-        if "token" not in fields:
+        token = msgspec.json.decode(fields["token"], type=str) if "token" in fields else ""
+        if leaf.verdict == GLASS:
+            self._reviews.take_broken(leaf, token)
+        if not token:
             return
-        token = msgspec.json.decode(fields["token"], type=str)
         if is_of_batch(token):
             signer = msgspec.json.decode(fields["signer"], type=str) if "signer" in fields else ""
             if not signer and statement_in(token):
@@ -141,6 +155,7 @@ class ShownAnswers:
                 action=part.action,
                 rendering=part.rendering,
                 verdict=part.verdict,
+                words=part.words,
             )
         elif is_by_passkey(token):
             kept = verify_kept(token)
@@ -150,6 +165,7 @@ class ShownAnswers:
                 action=kept.action,
                 rendering=kept.rendering,
                 verdict=kept.verdict,
+                words=kept.words if kept.words_signed else None,
             )
         elif "signer" in fields:
             signer = msgspec.json.decode(fields["signer"], type=str)
@@ -158,6 +174,8 @@ class ShownAnswers:
         else:
             self.unread += 1
             return
+        if said.words is not None and _other_words(said.words, fields):
+            self._found.append((index, Fault("approval.words", "its entry has other words than were signed")))
         self._said.append((index, leaf, said))
 
     def _check_workflow(
@@ -197,7 +215,17 @@ def _signed_by_key(token: str, jwk: str) -> _Said:
         keys_of=lambda _: (key,),
     )
     told = {name: str(claims.get(name)) for name in ("approval", "action", "rendering", "verdict")}
-    return _Said(audience=str(claims.get("aud")), issuer=str(claims.get("iss")), **told)
+    # Answers from before there were reasons have none; their comment was signed all the same.
+    words = Words(**{name: str(claims.get(name, "")) for name in ("reason", "comment", "narrower")})
+    return _Said(audience=str(claims.get("aud")), issuer=str(claims.get("iss")), words=words, **told)
+
+
+def _other_words(signed: Words, fields: Mapping[str, bytes]) -> bool:
+    """Whether a field that is shown says something else than was signed."""
+    said = {"comment": encode(signed.comment), "denial": encode(signed.reason)}
+    if any(name in fields and fields[name] != wanted for name, wanted in said.items()):
+        return True
+    return "narrower" in fields and fields["narrower"] != signed.narrower.encode()
 
 
 def _envelope(shown: FrozenJSON) -> dict[str, JSONValue]:

@@ -20,6 +20,7 @@ from answerable.core.approval.duty_by_passkey import verify_kept_duty
 from answerable.core.approval.duty_delegation import signed_terms
 from answerable.core.approval.passkey_answer import is_by_passkey
 from answerable.core.identity.keys import public_key
+from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.leaf_rules import Fault
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.duty_delegation import DutyTerms
     from answerable.verify.duty_shapes import DutyLeaf
-    from answerable.verify.leaf_shapes import AnswerLeaf
 
 
 class ShownDuties:

@@ -10,6 +10,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from answerable.adapters.cedar.answering import answering_of
 from answerable.adapters.cedar.name_checks import check_names
 from answerable.adapters.cedar.part_checks import Declared, check_groups, check_parts
 from answerable.adapters.cedar.registered import Registered
@@ -17,6 +18,7 @@ from answerable.adapters.cedar.rule_checks import check_rules
 from answerable.adapters.cedar.rules import PolicySource, rules_of
 from answerable.adapters.cedar.schema_text import schema_fault, schema_text
 from answerable.adapters.registry_files.set_directory import SCHEMA_FILE, read_set
+from answerable.core.approval.strength import NOTHING_KNOWN, SignedWith
 from answerable.core.decision.policy_case import cases_in
 from answerable.core.decision.policy_trial import case_faults
 from answerable.core.identity.principal import SCHEDULE_PREFIX
@@ -60,8 +62,11 @@ class CheckedSet:
     policies: tuple[tuple[str, str], ...] = ()
 
 
-def check_set(directory: Path, registry: Sequence[JSONValue]) -> CheckedSet:
-    """Everything that is wrong with a set. registry: all documents that would be in force beside it.
+def check_set(
+    directory: Path, registry: Sequence[JSONValue], *, known: SignedWith = NOTHING_KNOWN
+) -> CheckedSet:
+    """Everything that is wrong with a set. registry: all documents that would be in force beside it. known: of people's
+    passkeys, and what tiers ask of signatures.
 
     Raises Malformed: `set.directory`, and `registry.faults` when the registry itself is unsound.
     """
@@ -80,7 +85,7 @@ def check_set(directory: Path, registry: Sequence[JSONValue]) -> CheckedSet:
     cases, case_wrong = _cases(found, snapshot, [rule.policy.id for rule in rules], known=not wrong)
     if wrong:
         return _refused(head.name, [*wrong, *case_wrong])
-    checked = _third_stage(found, found.head, head, rules, merged, snapshot)
+    checked = _third_stage(found, found.head, head, rules, registered_in(merged, snapshot, known), snapshot)
     own = tuple((rule.policy.id, rule.place) for rule in rules if rule.source.own)
     return CheckedSet(
         name=head.name,
@@ -139,10 +144,9 @@ def _third_stage(
     file: YAMLFile,
     head: SetHead,
     rules: tuple[Rule, ...],
-    documents: Sequence[JSONValue],
+    registered: Registered,
     snapshot: RegistrySnapshot,
 ) -> _Checked:
-    registered = registered_in(documents, snapshot)
     parts = snapshot.policy_sets[head.name].parts
     declared = Declared(
         file=file.name, head=head, line_of=file.line_of, parts=parts, all_parts=snapshot.parts
@@ -162,18 +166,17 @@ def _third_stage(
     return _Checked(faults=faults, untold=checked.untold)
 
 
-def registered_in(documents: Sequence[JSONValue], snapshot: RegistrySnapshot) -> Registered:
-    """The names that policies can speak of."""
+def registered_in(
+    documents: Sequence[JSONValue], snapshot: RegistrySnapshot, known: SignedWith = NOTHING_KNOWN
+) -> Registered:
+    """The names that policies can speak of, and who can answer for groups."""
     shapes = shapes_of(documents)
     names: dict[str, set[str]] = {}
     for kind, name in shapes.declared:
         names.setdefault(kind, set()).add(name)
     people = snapshot.principals.values()
     told = Counter(group for person in people for group in person.groups)
-    members = Counter(group for person in people if person.keys for group in person.groups)
     workflows = [one for one in snapshot.workflows.values() if one.keys and one.attestation]
-    # Workflows of one owner count once.
-    members.update(group for group, _ in {(g, one.ownership.owner) for one in workflows for g in one.groups})
     nouns = [found.noun for found in shapes.nouns]
     schedules = {f"{SCHEDULE_PREFIX}{name}" for name in names.get("Schedule", ())}
     return Registered(
@@ -182,7 +185,7 @@ def registered_in(documents: Sequence[JSONValue], snapshot: RegistrySnapshot) ->
         use_cases=frozenset(names.get("UseCase", ())),
         servers=frozenset(names.get("Server", ())),
         people=frozenset(names.get("Principal", set()) | schedules),
-        members=members,
+        answering=answering_of(people, workflows, known),
         parts=snapshot.parts,
         told=told,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, cast
 
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
 
@@ -49,9 +49,11 @@ def problem_details(error: AnswerableError, statuses: Mapping[str, int]) -> tupl
     match error:
         case Unverified(step=step):
             body["step"] = step
-        case Refused(reasons=reasons, entry_index=entry_index):
+        case Refused(reasons=reasons, entry_index=entry_index, denial=denial):
             body["reasons"] = list(reasons)
             body["entry_index"] = entry_index
+            if denial is not None:
+                body["denial"] = cast("JSONValue", {**denial})
         case Unavailable(port=port, effect=effect):
             body["port"] = port
             body["effect"] = effect

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from answerable.adapters.cedar.rules import can_match
 from answerable.core.decision.facts import OR
 from answerable.core.decision.obligation import duties_of
 from answerable.core.registry.look_alike import meant
@@ -12,13 +13,21 @@ from answerable.core.registry.policy_fault import PolicyFault
 from answerable.errors import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from answerable.adapters.cedar.registered import Registered
     from answerable.adapters.cedar.rules import Rule
+    from answerable.core.approval.strength import Strength
+    from answerable.core.decision.facts import Requirement
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.policy_parts import EventMatch, PolicyParts, Tracker
     from answerable.core.registry.set_head import SetHead
+
+_WANTED: Final[Mapping[Strength, str]] = {
+    "any": "key",
+    "passkey": "passkey",
+    "hardware": "passkey that cannot be copied, with a maker who vouches for it",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +70,7 @@ def check_groups(
                 faults.append(
                     _undeclared(rule, f"lets group {shown(one)} break the glass", one, one, declared)
                 )
-        have = sum(registered.members.get(one, 0) for one in need.groups)
+        have = registered.answering.count(need.groups)
         undeclared = [one for one in need.groups if one not in names]
         for one in undeclared:
             at = f"{need.group}:{need.count}"
@@ -72,6 +81,8 @@ def check_groups(
                 "approve it"
             )
             faults.append(rule.fault("group.too_few", message, at=f"{need.group}:{need.count}"))
+        elif not undeclared:
+            faults += _too_weak(rule, need, registered)
     for index, group in enumerate(declared.head.groups):
         path = f"/groups/{index}/name"
         if group.name not in asked | told:
@@ -81,7 +92,7 @@ def check_groups(
         if group.name in told - asked:
             have, who = registered.told.get(group.name, 0), "active people"
         else:
-            have, who = registered.members.get(group.name, 0), "active people with a key"
+            have, who = registered.answering.count([group.name]), "active people with a key"
         if not have:
             hint = _hint(group.name, sorted(registered.told))
             message = f"group {shown(group.name)} has no {who}{hint}"
@@ -90,6 +101,22 @@ def check_groups(
             message = f"group {shown(group.name)} has {have} {who}, expected at least {group.members_min}"
             faults.append(declared.fault(path, "group.too_few", message))
     return tuple(faults)
+
+
+def _too_weak(rule: Rule, need: Requirement, registered: Registered) -> Iterator[PolicyFault]:
+    """People who are enough, and whose signatures are not for what a tier of the rule's asks for."""
+    signatures = registered.answering.signatures
+    tiers = sorted({one.tier for one in registered.capabilities if can_match(rule, one)}, reverse=True)
+    for tier in tiers:
+        asks = signatures[tier]
+        have = registered.answering.count(need.groups, asks=asks)
+        if have < need.count:
+            message = (
+                f"asks {need.count} people of group {shown(need.group)}, and an action of tier {tier} wants a "
+                f"{_WANTED[asks]}, which {have} of them have: invite them with `answerable person invite`"
+            )
+            yield rule.fault("group.too_weak", message, at=f"{need.group}:{need.count}")
+            return
 
 
 def _undeclared(rule: Rule, says: str, group: str, at: str, declared: Declared) -> PolicyFault:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
+from answerable.adapters.cedar.answering import Answering
 from answerable.adapters.cedar.possible import Scene, texts
 from answerable.adapters.cedar.schema import AGENT, USE_CASE
 from answerable.core.decision.policy_context import context_type
@@ -35,7 +36,7 @@ ACTION_CASES: Final = 5_000
 class Registered:
     """agents, use_cases, servers: all that are declared, whatever their state. people: who may have given a task.
 
-    members: of approver groups, the active people that have a key to answer with, by group. parts: of all sets.
+    answering: of approver groups, the active people that can answer. parts: of all sets.
     told: active people of any group, with a key or without.
     """
 
@@ -44,7 +45,7 @@ class Registered:
     use_cases: frozenset[str]
     servers: frozenset[str]
     people: frozenset[str]
-    members: Mapping[str, int]
+    answering: Answering
     parts: PolicyParts = NO_PARTS
     told: Mapping[str, int] = field(default_factory=dict)
 

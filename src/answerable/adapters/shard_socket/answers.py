@@ -41,8 +41,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     head: bytes | None
 
 
-class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What a person answered."""
+class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a person answered. reason, narrower: absent where there is none."""
 
     by: str
     groups: tuple[str, ...]
@@ -50,6 +50,8 @@ class Given(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     comment: str
     at: int
     token: str
+    reason: str = ""
+    narrower: str = ""
 
 
 class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -221,6 +223,8 @@ def _waiting(approval: Approval) -> Waiting:
                 comment=one.comment,
                 at=one.at,
                 token=one.token,
+                reason=one.reason,
+                narrower=one.narrower,
             )
             for one in approval.answers
         ),
@@ -249,6 +253,8 @@ def _approval(waiting: Waiting) -> Approval:
                 comment=one.comment,
                 at=UnixMillis(one.at),
                 token=one.token,
+                reason=one.reason,
+                narrower=one.narrower,
             )
             for one in waiting.answers
         ),

@@ -10,13 +10,13 @@ if it is what it says it is; a message of another version is not guessed at.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, cast
 
 import msgspec
 from msgspec import Meta
 
 from answerable.core.action.request import ActionRequest, action_request
-from answerable.core.canonical import FrozenJSON, Limits
+from answerable.core.canonical import FrozenJSON, Limits, encode
 from answerable.core.identity.caller import ProofKind, VerifiedCaller
 from answerable.core.identity.evidence import CallerIdentity, Grade, Source
 from answerable.core.identity.principal import AgentId, UnixMillis
@@ -28,6 +28,7 @@ from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, 
 
 if TYPE_CHECKING:
     from answerable.adapters.shard_socket.frames import LinkLimits
+    from answerable.core.canonical import JSONValue
 
 VERSION: Final = 3
 """1 said less of callers, and nothing of what was handed on; 2 nothing of which fields of a manifest were measured."""
@@ -133,10 +134,13 @@ class Going(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     text: str | None
 
 
-class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="failed"):
+class Failed(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, tag="failed"
+):
     """An error of the family. more: the reasons of a refusal; else the step, or the port.
 
-    entry: index in the log `to`, of a refusal that was recorded.
+    entry: index in the log `to`, of a refusal that was recorded. denial: what people said who denied it, canonical
+    JSON; absent where it was not people.
     """
 
     kind: Literal["malformed", "unverified", "refused", "unavailable"]
@@ -145,6 +149,7 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     more: tuple[str, ...] = ()
     entry: int | None = None
     effect: Literal["none", "unknown"] = "none"
+    denial: bytes = b""
 
 
 _ENCODER: Final = msgspec.msgpack.Encoder()
@@ -297,7 +302,12 @@ def failed_bytes(error: AnswerableError) -> bytes:
             failed = Failed(kind="unverified", message=message, code=code, more=(error.step,))
         case Refused():
             failed = Failed(
-                kind="refused", message=message, code=code, more=error.reasons, entry=error.entry_index
+                kind="refused",
+                message=message,
+                code=code,
+                more=error.reasons,
+                entry=error.entry_index,
+                denial=b"" if error.denial is None else encode(cast("JSONValue", {**error.denial})),
             )
         case Unavailable():
             failed = Failed(
@@ -329,6 +339,17 @@ def error_in(failed: Failed, log: str) -> AnswerableError:
                 reasons=failed.more,
                 entry_index=failed.entry,
                 log=log if failed.entry is not None else "",
+                denial=_denial(failed.denial),
             )
         case "unavailable":
             return Unavailable(failed.message, code=failed.code, port=first, effect=failed.effect)
+
+
+def _denial(encoded: bytes) -> dict[str, JSONValue] | None:
+    """Raises Malformed (`shard.message`, `json.*`)."""
+    if not encoded:
+        return None
+    value = FrozenJSON.from_canonical(encoded, limits=Limits(size_bytes_max=len(encoded))).thaw()
+    if not isinstance(value, dict):
+        raise Malformed("what people said is an object", code="shard.message")
+    return value

@@ -36,6 +36,8 @@ class _AnswerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     token: str
     credential: str = ""
     workflow: str = ""
+    reason: str = ""
+    narrower: str = ""
     in_place_of: dict[str, str | int] | None = None
 
 
@@ -68,6 +70,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     card: str = ""
     void_because: list[str] = []
     claimed: str = ""
+    proposed: str = ""
     review: _ReviewRow | None = None
 
 
@@ -93,6 +96,7 @@ def body_of(approval: Approval) -> bytes:
         **({"card": approval.card.bytes.decode()} if approval.card != NOTHING_SHOWN else {}),
         **({"void_because": list(approval.void_because)} if approval.void_because else {}),
         **({"claimed": approval.claimed} if approval.claimed else {}),
+        **({"proposed": approval.proposed.bytes.decode()} if approval.proposed != NOTHING_SHOWN else {}),
         **({"review": _review_row(approval.review)} if approval.review is not None else {}),
     }
     return encode(row)
@@ -129,6 +133,7 @@ def from_body(body: bytes, *, state: str) -> Approval:
         card=_frozen(row.card),
         void_because=tuple(row.void_because),
         claimed=row.claimed,
+        proposed=_frozen(row.proposed),
         review=_review(row.review) if row.review is not None else None,
     )
 
@@ -140,6 +145,8 @@ def _frozen(text: str) -> FrozenJSON:
 def _answer_row(answer: Answer) -> JSONValue:
     return {
         **({"credential": answer.credential} if answer.credential else {}),
+        **({"reason": answer.reason} if answer.reason else {}),
+        **({"narrower": answer.narrower} if answer.narrower else {}),
         **({"workflow": answer.workflow} if answer.workflow else {}),
         **({"in_place_of": {**asdict(answer.in_place_of)}} if answer.in_place_of else {}),
         "by": answer.by,
@@ -182,6 +189,8 @@ def _answer(row: _AnswerRow) -> Answer:
         at=UnixMillis(row.at),
         token=row.token,
         credential=row.credential,
+        reason=row.reason,
+        narrower=row.narrower,
         workflow=row.workflow,
         in_place_of=_in_place_of(row.in_place_of) if row.in_place_of is not None else None,
     )

@@ -14,7 +14,7 @@ from answerable.apps.cli import approval_groups
 from answerable.apps.cli.channels import told_line
 from answerable.apps.cli.command import PENDING, Shell, command
 from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, told_review
-from answerable.apps.cli.shown_whole import shown_whole
+from answerable.apps.cli.shown_object import shown_whole
 from answerable.apps.cli.terminal import safe
 from answerable.errors import Refused
 
@@ -27,8 +27,18 @@ if TYPE_CHECKING:
 Id = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
 Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
 KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
-Reason = Annotated[str, typer.Option("--reason", help="Why it cannot wait, for who reviews it.")]
+Emergency = Annotated[str, typer.Option("--reason", help="Why it cannot wait, for who reviews it.")]
 Comment = Annotated[str, typer.Option("--comment", help="Why, for the record.")]
+Reason = Annotated[
+    str,
+    typer.Option(
+        help="Why not: wrong_target, too_much, not_now, not_needed, needs_more_information, suspicious or other."
+    ),
+]
+Numbers = Annotated[
+    list[str], typer.Option("--set", help="A smaller number in place of an amount.", metavar="NAME=NUMBER")
+]
+Kept = Annotated[list[str], typer.Option("--keep", help="Of a list what stays.", metavar="NAME=ITEM")]
 State = Annotated[
     str, typer.Option(help="Only those that are pending, approved, denied, expired, used or void; or all.")
 ]
@@ -45,6 +55,7 @@ _QUESTIONS: Final = {
     "deny": "Deny this?",
     "break_glass": "Let exactly this run without its approval? Another person will review it.",
 }
+_PROPOSE: Final = "Deny this, and propose the above instead?"
 
 
 def register(app: typer.Typer) -> None:
@@ -54,6 +65,7 @@ def register(app: typer.Typer) -> None:
     command(group, "show", reads=True)(show)
     command(group, "approve", reads=True, asks=True)(approve)
     command(group, "deny", reads=True, asks=True)(deny)
+    command(group, "narrow", reads=True, asks=True)(narrow)
     command(group, "break-glass", reads=True, asks=True)(break_glass)
     register_glass(group)
     app.add_typer(group, name="approval")
@@ -123,15 +135,37 @@ def approve(
 
 
 def deny(
-    shell: Shell, id: Id, person: Person, key: KeyFile, comment: Comment = "", group: OfGroup = False
+    shell: Shell,
+    id: Id,
+    person: Person,
+    key: KeyFile,
+    comment: Comment = "",
+    reason: Reason = "other",
+    group: OfGroup = False,
 ) -> int | None:
-    """Sign a no: it will not run."""
+    """Sign a no: it will not run. The agent is told the reason, and whether asking again can help."""
     if group:
-        return approval_groups.answer_group(shell, id, person, key, comment, "deny", _approval)
-    return _answer(shell, id, person, key, comment, "deny")
+        return approval_groups.answer_group(shell, id, person, key, comment, "deny", _approval, reason=reason)
+    return _answer(shell, id, person, key, comment, "deny", reason=reason)
 
 
-def break_glass(shell: Shell, id: Id, person: Person, key: KeyFile, reason: Reason) -> int | None:
+def narrow(
+    shell: Shell,
+    id: Id,
+    person: Person,
+    key: KeyFile,
+    numbers: Numbers = [],  # noqa: B006 - typer makes a fresh one
+    keep: Kept = [],  # noqa: B006
+    comment: Comment = "",
+) -> int | None:
+    """Sign a no, and propose less instead.
+
+    Nothing runs by it. When the agent asks for exactly this, that is decided anew, and you may be asked about it.
+    """
+    return _answer(shell, id, person, key, comment, "deny", reason="narrower", less=(numbers, keep))
+
+
+def break_glass(shell: Shell, id: Id, person: Person, key: KeyFile, reason: Emergency) -> int | None:
     """Sign that it runs without the approval it waits for, in an emergency.
 
     Only whom the rule names by `@break_glass` may. Another person reviews it.
@@ -139,8 +173,20 @@ def break_glass(shell: Shell, id: Id, person: Person, key: KeyFile, reason: Reas
     return _answer(shell, id, person, key, reason, "break_glass")
 
 
-def _answer(shell: Shell, id: str, person: str, key: Path, comment: str, verdict: Verdict) -> int | None:
+def _answer(
+    shell: Shell,
+    id: str,
+    person: str,
+    key: Path,
+    comment: str,
+    verdict: Verdict,
+    *,
+    reason: str = "",
+    less: tuple[list[str], list[str]] | None = None,
+) -> int | None:
     from answerable.apps.cli.control import segment
+    from answerable.apps.cli.narrowing import proposed_changes
+    from answerable.core.approval.words import words_of
     from answerable.core.base64url import from_base64url_32
     from answerable.core.identity.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key
@@ -158,16 +204,23 @@ def _answer(shell: Shell, id: str, person: str, key: Path, comment: str, verdict
             )
         # Opened before it is shown: from then on the time counts that somebody looks.
         opened = control.post(f"/v1/approvals/{segment(id)}/nonce", {})
+        narrower = "" if less is None else proposed_changes(approval, *less)
+        words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
         if not shell.terminal.as_json:
             _show(shell, approval, _card(approval), whole=False)
-        if not shell.terminal.confirmed(_QUESTIONS[verdict], yes=shell.yes):
+            if narrower:
+                shell.terminal.record([("proposed instead", narrower)])
+        question = _PROPOSE if narrower else _QUESTIONS[verdict]
+        if not shell.terminal.confirmed(question, yes=shell.yes):
             raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
         token = signed_answer(
             waiting,
             nonce=from_base64url_32(str(opened["nonce"])) or b"",
             by=by,
             verdict=verdict,
-            comment=comment,
+            reason=words.reason,
+            comment=words.comment,
+            narrower=words.narrower,
             audience=str(approval["audience"]),
             at=UnixMillis(time.time_ns() // 1_000_000),
             key=signing_key,
@@ -187,6 +240,8 @@ def _answer(shell: Shell, id: str, person: str, key: Path, comment: str, verdict
         shell.terminal.say("approved: the agent may now run exactly this, once")
     else:
         shell.terminal.say(f"the approval is {after['state']}")
+        if less is not None:
+            shell.terminal.say("the agent is told what you propose; if it asks for that, it is decided anew")
     return PENDING if after["state"] == "pending" else None
 
 
@@ -261,6 +316,7 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
             ("because", approval["reasons"]),
             *([("for people only", approval["internal"])] if approval.get("internal") else []),
             ("answers", [_said(one) for one in approval["answers"]]),
+            *([("asked for less as", approval["followed_by"])] if approval.get("followed_by") else []),
             ("until", approval["expires_at"]),
         ]
     )
@@ -275,11 +331,16 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
 
 
 def _said(answer: Answer) -> str:
-    comment = f": {answer['comment']}" if answer["comment"] else ""
+    words = (
+        answer["reason"],
+        answer["comment"],
+        f"instead {answer['narrower']}" if answer["narrower"] else "",
+    )
+    told = ", ".join(one for one in words if one)
     who = f"workflow {answer['workflow']} of {answer['by']}" if answer.get("workflow") else answer["by"]
     place = f", for {answer['in_place_of']}," if answer["in_place_of"] else ""
     said = "broke the glass" if answer["verdict"] == "break_glass" else f"said {answer['verdict']}"
-    return f"{who}{place} {said} at {answer['at']}{comment}"
+    return f"{who}{place} {said} at {answer['at']}{f': {told}' if told else ''}"
 
 
 def _asked(approval: Answer) -> str:

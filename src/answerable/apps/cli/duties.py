@@ -183,15 +183,16 @@ def delegate(
 
     Their answers count as yours there, and both of you are one in a question.
     """
-    from answerable.core.approval.duty_delegation import DutyTerms, with_id
+    from answerable.core.approval.duty_delegation import AHEAD_MILLIS_MAX, DutyTerms, with_id
     from answerable.core.identity.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key
     from answerable.sdk.signing import signed_duty
 
     signing_key = load_key(key)
     now = UnixMillis(time.time_ns() // 1_000_000)
-    since = moment_in(begins) if begins else now
-    ends = _ends(until, since)
+    # From now on, also where the clock here is a little ahead of that there.
+    since = moment_in(begins) if begins else UnixMillis(now - AHEAD_MILLIS_MAX)
+    ends = _ends(until, since if begins else now)
     with shell.control() as control:
         audience = str(control.get("/v1/status")["origin"])
         terms = DutyTerms(

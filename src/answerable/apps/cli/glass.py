@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.shown_object import shown_whole
 from answerable.errors import Refused
 
 if TYPE_CHECKING:
@@ -64,7 +65,6 @@ def review(
 ) -> int | None:
     """Sign what you found of a glass that somebody else broke."""
     from answerable.apps.cli.control import segment
-    from answerable.apps.cli.shown_whole import shown_whole
     from answerable.core.identity.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key
     from answerable.sdk.signing import signed_review

@@ -9,9 +9,11 @@ import typer
 
 from answerable.apps.cli import policy_publishing, policy_shadow, policy_simulation
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
+from answerable.apps.cli.policy_sources import people_signing
 from answerable.errors import Malformed, Unavailable
 
 if TYPE_CHECKING:
+    from answerable.core.approval.strength import SignedWith
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.policy_fault import PolicyFault
     from answerable.wiring.policy_directory import CheckedSet
@@ -61,7 +63,8 @@ def check(shell: Shell, directory: Directory, registry: Documents = None) -> int
     """
     from answerable.wiring.policy_directory import check_set
 
-    checked = check_set(directory, _registered(shell, registry))
+    documents, known = _registered(shell, registry)
+    checked = check_set(directory, documents, known=known)
     if shell.terminal.as_json:
         shell.terminal.json(
             {
@@ -95,7 +98,8 @@ def try_tables(
     from answerable.wiring.policy_directory import check_set
     from answerable.wiring.policy_trials import try_set
 
-    checked = check_set(directory, _registered(shell, registry))
+    documents, known = _registered(shell, registry)
+    checked = check_set(directory, documents, known=known)
     if checked.faults:
         if shell.terminal.as_json:
             shell.terminal.json({"faults": [_fault_row(fault) for fault in checked.faults], "cases": []})
@@ -145,16 +149,20 @@ def schema(
     """
     from answerable.wiring.policy_directory import schema_for
 
-    _write(shell, schema_for(_registered(shell, registry), beside), output)
+    _write(shell, schema_for(_registered(shell, registry)[0], beside), output)
     return None
 
 
-def _registered(shell: Shell, sources: list[str] | None) -> list[JSONValue]:
-    """The documents named, or those of the product, whether or not a server runs."""
+def _registered(shell: Shell, sources: list[str] | None) -> tuple[list[JSONValue], SignedWith]:
+    """The documents named, or those of the product, whether or not a server runs; and what is known of passkeys, which
+    documents do not say."""
+    from answerable.core.approval.strength import NOTHING_KNOWN
+
     if not sources:
         try:
             with shell.control() as control:
-                return [one["document"] for one in control.every("/v1/registry")]
+                documents: list[JSONValue] = [one["document"] for one in control.every("/v1/registry")]
+                return documents, people_signing(control, shell.settings().walk.signatures)
         except Unavailable as error:
             if error.code == "control.no_data":
                 shell.terminal.say("without a product, name registry documents with --registry")
@@ -165,7 +173,7 @@ def _registered(shell: Shell, sources: list[str] | None) -> list[JSONValue]:
     if reading.faults:
         more = f" (and {len(reading.faults) - 1} more)" if len(reading.faults) > 1 else ""
         raise Malformed(f"{reading.faults[0]}{more}", code="registry.faults")
-    return list(reading.documents)
+    return list(reading.documents), NOTHING_KNOWN
 
 
 def _faulty(shell: Shell, directory: Path, faults: tuple[PolicyFault, ...]) -> int:

@@ -83,7 +83,7 @@ def propose(
     from answerable.core.canonical import encode
 
     with shell.control() as control:
-        documents, tests = gathered(control, sources or [])
+        documents, tests = gathered(control, sources or [], shell.settings().walk.signatures)
         body: dict[str, JSONValue] = {"documents": [*documents], "removed": [*(remove or [])]}
         plan = control.post("/v1/policy/plan", body)
         said: dict[str, JSONValue] = {"tests": tests} if tests else {}

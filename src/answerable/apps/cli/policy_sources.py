@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from answerable.errors import Malformed
+from answerable.errors import Malformed, Refused
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Control
+    from answerable.core.approval.strength import SignedWith, Strength
     from answerable.core.canonical import JSONValue
 
 Sources = Annotated[
@@ -22,8 +23,26 @@ Removed = Annotated[
 ]
 
 
-def gathered(control: Control, sources: list[Path]) -> tuple[list[JSONValue], dict[str, JSONValue]]:
-    """The documents of directories and files, and how the tests of each directory went.
+def people_signing(control: Control, signatures: tuple[Strength, ...] | None = None) -> SignedWith:
+    """What a product knows of its people's passkeys. signatures: what its settings ask of each tier, if known."""
+    from answerable.core.approval.strength import ANY_FOR_ALL, SignedWith, held_strength, stronger
+
+    strongest: dict[str, Strength] = {}
+    try:
+        for one in control.every("/v1/passkeys"):
+            held = held_strength(attested=one["attested"], backup_eligible=one["backup_eligible"])
+            strongest[str(one["person"])] = stronger(held, strongest.get(str(one["person"]), "any"))
+    except Refused as refused:
+        # Where there is no console, nobody has a passkey.
+        if refused.code != "passkey.off":
+            raise
+    return SignedWith(passkeys=strongest, signatures=signatures or ANY_FOR_ALL)
+
+
+def gathered(
+    control: Control, sources: list[Path], signatures: tuple[Strength, ...] | None = None
+) -> tuple[list[JSONValue], dict[str, JSONValue]]:
+    """The documents of directories and files, and how the tests of each directory went. signatures: as above.
 
     Raises Malformed (`set.faults`, `set.tests`, `registry.faults`).
     """
@@ -34,6 +53,7 @@ def gathered(control: Control, sources: list[Path]) -> tuple[list[JSONValue], di
     documents: list[JSONValue] = []
     tests: dict[str, JSONValue] = {}
     registered = [one["document"] for one in control.every("/v1/registry")]
+    known = people_signing(control, signatures)
     for source in sources:
         if not (source / "set.yaml").is_file():
             reading = read_documents([str(source)], standard_input="")
@@ -41,7 +61,7 @@ def gathered(control: Control, sources: list[Path]) -> tuple[list[JSONValue], di
                 raise Malformed(reading.faults[0], code="registry.faults")
             documents += reading.documents
             continue
-        checked = check_set(source, registered)
+        checked = check_set(source, registered, known=known)
         if checked.faults:
             first = checked.faults[0]
             told = f"{source / first.file}:{first.line}: {first.message}"

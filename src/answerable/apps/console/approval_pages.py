@@ -17,13 +17,16 @@ from answerable.apps.console.review_pages import review_shown
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId
 from answerable.core.approval.break_glass import GLASS, REASON_CHARS_MIN, may_break
 from answerable.core.approval.challenge import NONCE_BYTES, challenge
-from answerable.core.approval.token import COMMENT_CHARS_MAX
+from answerable.core.approval.reasons import NARROWER, QUICK, denial_reason
+from answerable.core.approval.words import words_of
 from answerable.core.base64url import to_base64url
+from answerable.core.canonical import encode
 from answerable.core.decision.facts import OR
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.answer_approval import answer_by_passkey, open_to_answer
 from answerable.flows.mandate_standing import schedule_owner
+from answerable.flows.narrow_approval import asked_as_proposed, narrowable_of, proposed_action
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.route_approval import note_view
 from answerable.flows.stand_in import agent_owners, in_place_of
@@ -33,6 +36,7 @@ if TYPE_CHECKING:
     from answerable.apps.console.desk import Asked
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
+    from answerable.core.approval.words import Words
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents import Principal
     from answerable.flows.tell_duty import Route
@@ -40,15 +44,9 @@ if TYPE_CHECKING:
 
 ITEMS_MAX: Final = 50
 """On one page; the rest by `after`, how many to leave out."""
-ROUTED_MAX: Final = 1_000
+ROUTED_MAX: Final = 300
 """Of those that wait, the riskiest and soonest to end, of which it is asked whose turn it is."""
 CRITICAL: Final = 3
-QUICK_REASONS: Final = (
-    "not what the task is about",
-    "the wrong recipient or object",
-    "too much at once",
-    "ask me in person first",
-)
 STATES: Final = ("pending", "approved", "used", "denied", "expired", "void")
 
 
@@ -111,13 +109,17 @@ async def approval(asked: Asked) -> Response:
         review=review_shown(walk, found, person),
         critical=tier_now(walk, found) >= CRITICAL,
         route=route_of(walk, found) if state == "pending" and walk.registry.current.duties else None,
-        reasons=QUICK_REASONS,
+        reasons=QUICK,
+        label=lambda code: denial_reason(code).label,
+        narrowable=narrowable_of(walk, found) if state == "pending" else (),
+        followed=asked_as_proposed(walk, found),
         has_passkey=bool(desk_of(walk).register.of(person.name)),
     )
 
 
 async def open_one(asked: Asked) -> Response:
-    """What the device is to sign: the challenge over a fresh nonce, the card that was seen, and this verdict."""
+    """What the device is to sign: the challenge over a fresh nonce, the card that was seen, this verdict and these
+    words. Other words than these are then worth nothing."""
     body = await asked.members(signed_in=True)
     _, person = asked.who
     verdict = verdict_in(body)
@@ -126,16 +128,16 @@ async def open_one(asked: Asked) -> Response:
         raise Unverified(
             "this is not the card that you saw: open it anew", code="approval.rendering", step="approval"
         )
+    words = _words(asked.walk, found, body, verdict)
+    if words.narrower:
+        # Whoever proposes more learns it before they sign.
+        proposed_action(asked.walk, found, words.narrower)
     desk = desk_of(asked.walk)
     own = desk.register.of(person.name)
     if not own:
         raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
     signed = challenge(
-        nonce=nonce,
-        action=found.shown.digest,
-        rendering=found.card.digest,
-        verdict=verdict,
-        reason=_comment(body),
+        nonce=nonce, action=found.shown.digest, rendering=found.card.digest, verdict=verdict, words=words
     )
     return answer_json(
         {"nonce": to_base64url(nonce), "options": request_options(desk, signed, own), "ends": ends}
@@ -146,12 +148,17 @@ async def answer(asked: Asked) -> Response:
     """Record what a passkey has signed."""
     body = await asked.members(signed_in=True)
     session, person = asked.who
+    verdict = verdict_in(body)
+    found = _found(asked.walk, asked.request.path_params["id"])
+    words = _words(asked.walk, found, body, verdict)
     after = await answer_by_passkey(
         asked.walk,
         asked.request.path_params["id"],
         person=person.name,
-        verdict=verdict_in(body),
-        comment=_comment(body),
+        verdict=verdict,
+        reason=words.reason,
+        comment=words.comment,
+        narrower=words.narrower,
         nonce=octets_in(body, "nonce", NONCE_BYTES),
         assertion=assertion_in(body.get("assertion")),
     )
@@ -218,6 +225,7 @@ def row_of(walk: Walk, one: Approval, person: Principal, route: Route | None) ->
         "mine": not hindrance(walk, one, person)[0] or can_break(walk, one, person),
         "turn": route is None or person.name in route.turn,
         "next_at": route.next_at if route is not None else None,
+        "quiet": route is not None and not route.turn,
     }
 
 
@@ -246,11 +254,27 @@ def verdict_in(body: dict[str, JSONValue]) -> Verdict:
     return cast("Verdict", verdict)
 
 
-def _comment(body: dict[str, JSONValue]) -> str:
-    comment = body.get("comment", "")
-    if not isinstance(comment, str) or len(comment) > COMMENT_CHARS_MAX:
-        raise Malformed(f"a comment is text of at most {COMMENT_CHARS_MAX} characters", code="request.body")
-    return comment.strip()
+def _words(walk: Walk, found: Approval, body: dict[str, JSONValue], verdict: Verdict) -> Words:
+    """What is said beside the verdict. `narrower` has by argument the new number, or the places of the list that are
+    kept. The same body gives the same words."""
+    comment, reason, narrower = body.get("comment", ""), body.get("reason", ""), body.get("narrower", {})
+    if not isinstance(comment, str) or not isinstance(reason, str) or not isinstance(narrower, dict):
+        raise Malformed("`comment` and `reason` are texts, `narrower` is an object", code="request.body")
+    proposed = ""
+    if reason == NARROWER:
+        values = {one.name: one.value for one in narrowable_of(walk, found)}
+        changes = {name: _kept(values.get(name), value) for name, value in narrower.items()}
+        proposed = encode(changes).decode()
+    return words_of(verdict, reason=reason, comment=comment.strip(), narrower=proposed)
+
+
+def _kept(was: int | tuple[str, ...] | None, value: JSONValue) -> JSONValue:
+    """Of a list the texts at these places; anything else as it is, for the flow to judge."""
+    if not isinstance(was, tuple) or not isinstance(value, list):
+        return value
+    if not all(type(one) is int and 0 <= one < len(was) for one in value):
+        raise Malformed("`narrower` names places that the list does not have", code="request.body")
+    return [was[cast("int", one)] for one in value]
 
 
 def whole(text: str) -> int:

@@ -11,7 +11,7 @@ from answerable.core.approval.break_glass import owed_review
 from answerable.core.approval.challenge import NONCE_BYTES
 from answerable.core.approval.passkey_review import review_challenge
 from answerable.core.approval.review import judgement_in
-from answerable.core.approval.token import COMMENT_CHARS_MAX
+from answerable.core.approval.words import COMMENT_CHARS_MAX
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused

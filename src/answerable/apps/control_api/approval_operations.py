@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, get_args
 
 from answerable.apps.control_api.call import instant, page_of
-from answerable.core.approval.approval import ApprovalId, ApprovalState
+from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId, ApprovalState
 from answerable.core.approval.break_glass import ReviewState, may_break, owed_review
 from answerable.core.approval.visible import visible
 from answerable.core.base64url import to_base64url
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.answer_approval import answer_approval, open_to_answer
+from answerable.flows.narrow_approval import asked_as_proposed, narrowable_of
 from answerable.flows.owed_reviews import reviews
 from answerable.flows.review_glass import review_glass
 
@@ -95,6 +96,7 @@ def _review(call: Call, approval: Approval) -> JSONValue:
 def approval_record(call: Call, approval: Approval) -> Answer:
     """An approval as this door tells it."""
     mandate = call.walk.mandates.find(approval.mandate)
+    followed = asked_as_proposed(call.walk, approval)
     return {
         "id": approval.id,
         "state": approval.state_at(call.walk.clock.now()),
@@ -112,6 +114,12 @@ def approval_record(call: Call, approval: Approval) -> Answer:
         "reasons": list(approval.reasons),
         "internal": list(approval.internal),
         "requirements": [{"group": one.group, "count": one.count} for one in approval.requirements],
+        "narrowable": [
+            {"name": one.name, "value": one.value if isinstance(one.value, int) else [*one.value]}
+            for one in narrowable_of(call.walk, approval)
+        ],
+        "proposed": approval.proposed.bytes.decode() if approval.proposed != NOTHING_SHOWN else "",
+        "followed_by": followed.id if followed is not None else "",
         "answers": [
             {
                 "by": answer.by,
@@ -119,7 +127,9 @@ def approval_record(call: Call, approval: Approval) -> Answer:
                 "groups": list(answer.groups),
                 "in_place_of": answer.in_place_of.of if answer.in_place_of is not None else "",
                 "verdict": answer.verdict,
+                "reason": answer.reason,
                 "comment": answer.comment,
+                "narrower": answer.narrower,
                 "at": instant(answer.at),
                 "token": answer.token,
             }

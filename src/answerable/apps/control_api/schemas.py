@@ -260,6 +260,18 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "reasons": TEXTS,
             "internal": {**TEXTS, "description": "reasons for people only, which the agent is never shown"},
             "requirements": sequence(record({"group": TEXT, "count": COUNT})),
+            "narrowable": {
+                **sequence(record({"name": TEXT, "value": {"oneOf": [COUNT, TEXTS]}})),
+                "description": "amounts and lists among the arguments that an approver may propose less of",
+            },
+            "proposed": {
+                "type": "string",
+                "description": "the narrower action proposed by whoever denied it, as canonical JSON text; or empty",
+            },
+            "followed_by": {
+                "type": "string",
+                "description": "the approval that the agent asked for with what was proposed; or empty",
+            },
             "answers": sequence(
                 record(
                     {
@@ -271,7 +283,12 @@ COMPONENTS: Final[dict[str, Schema]] = {
                             "description": "who is stood in for; empty for nobody",
                         },
                         "verdict": choice("approve", "deny", "break_glass"),
+                        "reason": TEXT,
                         "comment": TEXT,
+                        "narrower": {
+                            "type": "string",
+                            "description": "values proposed instead, by argument, as canonical JSON text; or empty",
+                        },
                         "at": INSTANT,
                         "token": TEXT,
                     }

@@ -15,6 +15,7 @@ Source: MCP 2026-07-28, multi round-trip requests; MCP 2025-11-25, URL mode elic
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
@@ -22,6 +23,8 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import CLIENT_CAPABILITIES_META_KEY, INVALID_PARAMS
 from mcp_types.jsonrpc import URL_ELICITATION_REQUIRED
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
+
+from answerable.core.approval.visible import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,6 +37,9 @@ PROGRESS_SECONDS: Final = 5.0
 """Between two signs of life."""
 LOOK_SECONDS: Final = 0.25
 """Between two looks at whether people have answered."""
+SENTENCE_CHARS_MAX: Final = 600
+"""Of the sentence, and of the reasons, in a question."""
+REASONS_MAX: Final = 8
 
 _ASKABLE: Final = frozenset({"tools/call", "prompts/get", "resources/read"})
 """Methods whose answer may be a question, by the schema of 2026-07-28."""
@@ -82,7 +88,7 @@ def question(
     """
     if not page or not opens_addresses or method not in _ASKABLE:
         return None
-    message = f"{'; '.join(approval.reasons)}. Whoever may answer does so on this page."
+    message = question_text(approval)
     asked = {"mode": "url", "message": message, "url": page, "elicitationId": approval.id}
     if version in MODERN_PROTOCOL_VERSIONS:
         return {
@@ -91,6 +97,24 @@ def question(
             "requestState": approval.id,
         }
     raise MCPError(URL_ELICITATION_REQUIRED, message, {"elicitations": [asked]})
+
+
+def question_text(approval: Approval) -> str:
+    """What a client may show of the question: the card's own sentence, then why people are asked; on one line, bounded.
+
+    It is for orientation; of a question that waits in another process there are only the reasons. What is answered is
+    the card on our page, and nothing here is signed.
+    """
+    card = json.loads(approval.card.bytes)
+    said = card.get("sentence", "") if isinstance(card, dict) else ""
+    # The sentence of a card is spelled out already.
+    sentence = f"{_cut(str(said), SENTENCE_CHARS_MAX)}. " if said else ""
+    reasons = _cut(visible("; ".join(approval.reasons[:REASONS_MAX])), SENTENCE_CHARS_MAX)
+    return f"{sentence}{reasons}. Whoever may answer does so on this page."
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 def opens_addresses(arrival: Arrival, declared: Any) -> bool:

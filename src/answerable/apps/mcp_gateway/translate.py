@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
@@ -208,6 +208,8 @@ def narrowing_told(narrowed: bytes) -> str:
 
 def _refusal(error: Refused) -> dict[str, JSONValue]:
     said: dict[str, JSONValue] = {"code": error.code, "reasons": list(error.reasons[:REASONS_SHOWN_MAX])}
+    if error.denial is not None:
+        said["denial"] = cast("JSONValue", {**error.denial})
     if error.entry_index is not None:
         said["entry"] = error.entry_index
         if error.log:

@@ -33,8 +33,10 @@ NOTHING_SHOWN: Final = freeze({})
 class Answer:
     """A person's signed answer. token: the JWS as received, or the evidence of a passkey as canonical JSON, whose
     credential then names it, base64url. groups: the person's groups when they answered, with that in which they stood
-    in for somebody. workflow: name of the workflow of theirs that answered, whose groups these are then; whoever owns
-    it answers for it, so that both count once. in_place_of: for whom; None for nobody."""
+    in for somebody. reason: code of a no; empty of a yes, and of answers from before there were codes. narrower: values
+    that are proposed instead, by argument, in canonical JSON. workflow: name of the workflow of theirs that answered,
+    whose groups these are then; whoever owns it answers for it, so that both count once. in_place_of: for whom; None
+    for nobody."""
 
     by: PrincipalId
     groups: tuple[str, ...]
@@ -44,6 +46,8 @@ class Answer:
     token: str
     credential: str = ""
     workflow: str = ""
+    reason: str = ""
+    narrower: str = ""
     in_place_of: InPlaceOf | None = None
 
     def counted_as(self, group: str) -> PrincipalId:
@@ -74,6 +78,7 @@ class Approval:
     ended_by: id of the hold that denied it; empty where none did. shown: the action object in its envelope, whose
     digest is the action hash. card: what of it people are shown, whose digest is the rendering hash. void_because: what
     was not as it was shown any more; empty unless it is void. claimed: the agent's own reason, which nothing checks.
+    proposed: the narrower action that whoever denied it would rather be asked about; NOTHING_SHOWN where none is.
     review: of the broken glass; None while it is owed, and where none was broken.
     """
 
@@ -97,6 +102,7 @@ class Approval:
     card: FrozenJSON = NOTHING_SHOWN
     void_because: tuple[str, ...] = ()
     claimed: str = ""
+    proposed: FrozenJSON = NOTHING_SHOWN
     review: Review | None = None
 
     def is_about(self, subject: str) -> bool:

@@ -1,11 +1,13 @@
-"""What a person signs: one hash over a nonce of ours, the action, the picture of it and the verdict.
+"""What a person signs: one hash over a nonce of ours, the action, the picture of it, their words and the verdict.
 
-    challenge = SHA-256("answerable-approval/1" || 0x00 || nonce || action hash || rendering hash || verdict)
+    challenge = SHA-256("answerable-approval/2" || 0x00 || nonce || action hash || rendering hash || words || verdict)
 
-Who breaks the glass signs the reason, too: after that verdict follow 0x00 and the SHA-256 of the reason.
+`words` is the SHA-256 of reason, comment and what is proposed (`Words.digest`); of who breaks the glass the comment
+says why. Answers from before words were signed are over `answerable-approval/1`, without them: they are read, and none
+is made any more.
 
 Laws: each part but the last has one length, so no two questions share a challenge; yes, no and a broken glass are
-different challenges.
+different challenges, and so are two comments; nothing that was signed for one version checks as the other.
 """
 
 from __future__ import annotations
@@ -13,25 +15,34 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.approval.words import NO_WORDS
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from answerable.core.approval.token import Verdict
+    from answerable.core.approval.words import Words
 
-DOMAIN: Final = b"answerable-approval/1\0"
+DOMAIN: Final = b"answerable-approval/2\0"
+FIRST_DOMAIN: Final = b"answerable-approval/1\0"
 NONCE_BYTES: Final = 32
 NONCE_MILLIS_MAX: Final = 5 * 60 * 1000
 """How long a nonce is good for, from when it was made."""
 
 
-def challenge(*, nonce: bytes, action: bytes, rendering: bytes, verdict: Verdict, reason: str = "") -> bytes:
-    """The 32 bytes. Nonce and hashes have 32 bytes each. reason: of who breaks the glass; signed there alone.
+def challenge(
+    *, nonce: bytes, action: bytes, rendering: bytes, verdict: Verdict, words: Words = NO_WORDS
+) -> bytes:
+    """The 32 bytes. Nonce and hashes have 32 bytes each. Raises Malformed (`approval.challenge`, `json.*`)."""
+    _check_lengths(nonce, action, rendering)
+    return sha256(DOMAIN + nonce + action + rendering + words.digest + verdict.encode()).digest()
 
-    Raises Malformed (`approval.challenge`).
-    """
-    if {len(nonce), len(action), len(rendering)} != {NONCE_BYTES}:
+
+def first_challenge(*, nonce: bytes, action: bytes, rendering: bytes, verdict: Verdict) -> bytes:
+    """That of an answer from before words were signed, to check it again. Raises Malformed (`approval.challenge`)."""
+    _check_lengths(nonce, action, rendering)
+    return sha256(FIRST_DOMAIN + nonce + action + rendering + verdict.encode()).digest()
+
+
+def _check_lengths(*parts: bytes) -> None:
+    if {len(part) for part in parts} != {NONCE_BYTES}:
         raise Malformed("nonce and hashes of a challenge have 32 bytes each", code="approval.challenge")
-    said = verdict.encode()
-    if verdict == "break_glass":
-        said += b"\0" + sha256(reason.encode()).digest()
-    return sha256(DOMAIN + nonce + action + rendering + said).digest()

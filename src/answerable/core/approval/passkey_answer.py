@@ -9,13 +9,16 @@ It is one canonical JSON text. `typ` is `answerable-approval-passkey`.
 | `action`     | the action hash, `rendering` the rendering hash, both hex                              |
 | `nonce`      | 32 bytes, base64url                                                                    |
 | `verdict`    | `approve`, `deny` or `break_glass`                                                     |
-| `comment`    | why, for people; signed where it is why the glass was broken                            |
+| `v`          | 2; an answer from before words were signed has none                                    |
+| `reason`     | code of a no; empty for all others                                                     |
+| `comment`    | why, in their words; signed, but for answers without `v`                               |
+| `narrower`   | values that are proposed instead, by argument, canonical JSON; else empty              |
 | `iat_ms`     | when it came in, Unix milliseconds, by our clock                                       |
 | `rp_id`      | the name that the passkey is bound to, `origins` the pages at which it may sign         |
 | `assertion`  | `credential_id`, `client_data`, `authenticator_data`, `signature`, base64url           |
 
-Laws: the challenge is made again from nonce, hashes and verdict, never taken from the text. Source: WebAuthn Level 3,
-section 7.2; decision 0023.
+Laws: the challenge is made again from nonce, hashes, words and verdict, never taken from the text. Source: WebAuthn
+Level 3, section 7.2; decisions 0023 and 0029.
 """
 
 from __future__ import annotations
@@ -25,7 +28,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 import msgspec
 
-from answerable.core.approval.challenge import challenge
+from answerable.core.approval.challenge import challenge, first_challenge
+from answerable.core.approval.words import Words
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.passkey import (
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import PrincipalId
 
 PASSKEY_TYP: Final = "answerable-approval-passkey"
+VERSION: Final = 2
 _HEX_CHARS: Final = 64
 _CODE: Final = "approval.malformed"
 
@@ -66,11 +71,15 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     rp_id: str
     origins: list[str]
     assertion: dict[str, str]
+    v: Literal[1, 2] = 1
+    reason: str = ""
+    narrower: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasskeyAnswer:
-    """What was checked. credential: base64url of its id. key: thumbprint of the passkey."""
+    """What was checked. credential: base64url of its id. key: thumbprint of the passkey. words: what was said; signed,
+    unless `words_signed` is False, as of old answers."""
 
     by: str
     audience: str
@@ -78,7 +87,8 @@ class PasskeyAnswer:
     action: str
     rendering: str
     verdict: Verdict
-    comment: str
+    words: Words
+    words_signed: bool
     at: UnixMillis
     key: str
     credential: str
@@ -90,7 +100,7 @@ def kept_answer(
     by: PrincipalId,
     nonce: bytes,
     verdict: Verdict,
-    comment: str,
+    words: Words,
     audience: str,
     at: UnixMillis,
     passkey: Passkey,
@@ -106,8 +116,11 @@ def kept_answer(
         "action": approval.shown.hex,
         "rendering": approval.card.hex,
         "nonce": to_base64url(nonce),
+        "v": VERSION,
         "verdict": verdict,
-        "comment": comment,
+        "reason": words.reason,
+        "comment": words.comment,
+        "narrower": words.narrower,
         "iat_ms": at,
         "key": passkey.key,
         "public_key": to_base64url(passkey.public_key),
@@ -145,13 +158,7 @@ def verify_kept(token: str) -> PasskeyAnswer:
         assertion,
         credential_id=assertion.credential_id,
         public_key=public_key,
-        challenge=challenge(
-            nonce=nonce,
-            action=_hash(kept.action),
-            rendering=_hash(kept.rendering),
-            verdict=kept.verdict,
-            reason=kept.comment,
-        ),
+        challenge=_challenge(kept, nonce),
         rp_id=kept.rp_id,
         origins=kept.origins,
     )
@@ -162,11 +169,24 @@ def verify_kept(token: str) -> PasskeyAnswer:
         action=kept.action,
         rendering=kept.rendering,
         verdict=kept.verdict,
-        comment=kept.comment,
+        words=Words(reason=kept.reason, comment=kept.comment, narrower=kept.narrower),
+        words_signed=kept.v == VERSION,
         at=UnixMillis(kept.iat_ms),
         key=kept.key,
         credential=to_base64url(assertion.credential_id),
     )
+
+
+def _challenge(kept: _Kept, nonce: bytes) -> bytes:
+    """What must have been signed. An old answer has no reason: whoever adds one to it says what nobody signed."""
+    action, rendering = _hash(kept.action), _hash(kept.rendering)
+    if kept.v == VERSION:
+        # Which reasons there are is for whoever takes an answer: who reads an old record learns what was signed.
+        words = Words(reason=kept.reason, comment=kept.comment, narrower=kept.narrower)
+        return challenge(nonce=nonce, action=action, rendering=rendering, verdict=kept.verdict, words=words)
+    if kept.reason or kept.narrower or kept.verdict == "break_glass":
+        raise Malformed("an answer of version 1 is a yes or a no without a reason", code=_CODE)
+    return first_challenge(nonce=nonce, action=action, rendering=rendering, verdict=kept.verdict)
 
 
 def _hash(text: str) -> bytes:

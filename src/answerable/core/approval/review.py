@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.core.approval.break_glass import answer_digest
-from answerable.core.approval.token import AGE_MILLIS_MAX, AHEAD_MILLIS_MAX, COMMENT_CHARS_MAX
+from answerable.core.approval.token import AGE_MILLIS_MAX, AHEAD_MILLIS_MAX
+from answerable.core.approval.words import COMMENT_CHARS_MAX
 from answerable.core.identity.compact_jws import verified_claims
 from answerable.core.identity.principal import PrincipalId, UnixMillis, principal_id
 from answerable.errors import Malformed, Refused, Unverified, shown

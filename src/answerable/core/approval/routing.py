@@ -7,7 +7,7 @@ yes (it is their own task or agent) is not counted as somebody who is told, but 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from answerable.core.decision.facts import Requirement
-    from answerable.core.registry.duty import Duty, EscalationStep
+    from answerable.core.registry.duty import Duty, EscalationStep, Line
 
 FIRST: Final = 0
 """Number of the step by which people are told at all; those of the duty follow from 1 on."""
@@ -45,13 +45,25 @@ class Question:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staff:
     """Who is who now. members: of each group, who could answer: with those who stand in for others. in_place_of: by
-    group and person, who stands in for them. duties: by group."""
+    group and person, who stands in for them. duties: by group. on_call asks the calendar once for each moment."""
 
     members: Mapping[str, Sequence[PrincipalId]]
     duties: Mapping[str, Duty]
     in_place_of: Mapping[tuple[str, PrincipalId], PrincipalId] = field(
         default_factory=lambda: MappingProxyType({})
     )
+    _asked: dict[tuple[str, Line, UnixMillis], tuple[PrincipalId, ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
+
+    def on_call(self, group: str, now: UnixMillis, line: Line = "first") -> tuple[PrincipalId, ...]:
+        """Who of a group is on call by its duty; nobody where it has none. The calendar is asked once for a moment."""
+        found = self._asked.get((group, line, now))
+        if found is None:
+            duty = self.duties.get(group)
+            found = on_call(duty, now, line) if duty is not None else ()
+            self._asked[group, line, now] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,18 +104,9 @@ def who_is_asked(question: Question, staff: Staff, now: UnixMillis) -> Routing:
     return Routing(due=tuple(due), next_at=min(later, default=None))
 
 
-def standing_first(question: Question, staff: Staff, now: UnixMillis) -> frozenset[PrincipalId]:
-    """Everybody whose turn it is by now: those that any step up to now tells, told or not."""
-    fresh = Question(
-        requirements=question.requirements,
-        tier=question.tier,
-        created_at=question.created_at,
-        owner=question.owner,
-        barred=question.barred,
-        answered=question.answered,
-        seen=question.seen,
-    )
-    return frozenset(who for told in who_is_asked(fresh, staff, now).due for who in told.people)
+def turns(question: Question, staff: Staff, now: UnixMillis) -> Routing:
+    """As `who_is_asked`, with all steps up to now as due, told or not: whose turn it is."""
+    return who_is_asked(replace(question, told=frozenset()), staff, now)
 
 
 def _asked_at_once(requirement: Requirement, staff: Staff) -> tuple[str, ...]:
@@ -141,10 +144,10 @@ def _told(question: Question, staff: Staff, group: str, number: int, now: UnixMi
     if number != FIRST:
         return _escalated(question, staff, duty, number, now)
     count = max(one.count for one in question.requirements if group in one.groups)
-    people = _present(question, staff, group, on_call(duty, now))
+    people = _present(question, staff, group, staff.on_call(group, now))
     if len(people) < count:
         # One alone cannot meet it: who stands behind them is told with them.
-        second = _present(question, staff, group, on_call(duty, now, "second"))
+        second = _present(question, staff, group, staff.on_call(group, now, "second"))
         people = tuple(dict.fromkeys((*people, *second)))
     if len(people) >= count:
         return Told(group=group, step=number, people=people, asks="first")
@@ -158,7 +161,7 @@ def _escalated(question: Question, staff: Staff, duty: Duty, number: int, now: U
     people: tuple[PrincipalId, ...] = ()
     why = ""
     if step.asks == "second":
-        people = _present(question, staff, group, on_call(duty, now, "second"))
+        people = _present(question, staff, group, staff.on_call(group, now, "second"))
         why = "nobody is on call in the second line"
     elif step.asks == "owner":
         people = (PrincipalId(question.owner),) if question.owner else ()
@@ -176,8 +179,7 @@ def _of_other(
     """Whom a step to another group tells, or why nobody: only a group that policy names beside this one may answer."""
     if not any({group, other} <= set(one.groups) for one in question.requirements):
         return (), f"policy does not ask {other} for this"
-    duty = staff.duties.get(other)
-    first = on_call(duty, now) if duty is not None else ()
+    first = staff.on_call(other, now)
     people = _present(question, staff, other, first) or _there(question, staff, other)
     return people, f"nobody of {other} is there"
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, Protocol, get_args
 
 from answerable.core.approval.action_object import object_in
 from answerable.errors import Malformed, Refused
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from answerable.core.approval.approval import Approval
     from answerable.core.identity.passkey import Passkey
 
@@ -18,6 +21,18 @@ _ASKS: Final = {
     "passkey": "a passkey: sign in to the console and answer there",
     "hardware": "a passkey on a security key whose maker vouches for it, and which cannot be copied",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedWith:
+    """What is known beside the registry. passkeys: the strongest that each person has; where nobody knows, as for
+    documents alone, there are none. signatures: what each tier asks for, from 0."""
+
+    passkeys: Mapping[str, Strength] = field(default_factory=dict)
+    signatures: tuple[Strength, ...] = ANY_FOR_ALL
+
+
+NOTHING_KNOWN: Final = SignedWith()
 
 
 class HasStrengths(Protocol):
@@ -48,7 +63,17 @@ def strength_of(passkey: Passkey | None) -> Strength:
     """What a signature with this passkey is worth, or with a key file where it is None."""
     if passkey is None:
         return "any"
-    return "hardware" if passkey.attested and not passkey.backup_eligible else "passkey"
+    return held_strength(attested=passkey.attested, backup_eligible=passkey.backup_eligible)
+
+
+def held_strength(*, attested: bool, backup_eligible: bool) -> Strength:
+    """How strong a passkey is."""
+    return "hardware" if attested and not backup_eligible else "passkey"
+
+
+def stronger(one: Strength, other: Strength) -> Strength:
+    """The stronger of two."""
+    return max(one, other, key=STRENGTHS.index)
 
 
 def tier_shown(approval: Approval) -> int:

@@ -9,11 +9,14 @@
 | `rendering`| text    | the rendering hash of the card that was shown, the same                |
 | `nonce`    | text    | 32 bytes that the deployment gave for this answer, base64url           |
 | `verdict`  | text    | `approve`, `deny` or `break_glass`                                     |
-| `comment`  | text    | why, for people; may be empty                                          |
+| `reason`   | text    | code of a no, as `reasons` lists them; empty for all others            |
+| `comment`  | text    | why, in their words; may be empty                                      |
+| `narrower` | text    | with reason `narrower`: values proposed instead, by argument, canonical JSON; else empty |
 | `iat_ms`   | integer | Unix milliseconds at which it was signed                               |
 
 Laws: an answer speaks of one approval, one action object and one card of it; for anything else it is worth nothing; an
-old answer is no answer; all claims are there and no others. Whether the nonce is still good is for who gave it.
+old answer is no answer; all claims are there and no others. Whether the nonce is still good is for who gave it. Answers
+from before there were `reason` and `narrower` are read by whoever checks old records, and by nobody else.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from answerable.core.approval.words import words_of
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.identity.compact_jws import verified_claims
 from answerable.core.identity.principal import PrincipalId, UnixMillis, answerer_id
@@ -30,17 +34,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from answerable.core.approval.approval import Approval
+    from answerable.core.approval.words import Words
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.keys import PublicKey
 
 APPROVAL_TYP: Final = "answerable-approval+jwt"
-CLAIMS: Final = ("iss", "aud", "approval", "action", "rendering", "nonce", "verdict", "comment", "iat_ms")
+CLAIMS: Final = (
+    "iss", "aud", "approval", "action", "rendering", "nonce", "verdict", "reason", "comment", "narrower", "iat_ms",
+)  # fmt: skip
 STEP: Final = "approval"
 AGE_MILLIS_MAX: Final = 5 * 60 * 1000
 """How old an answer may be when it arrives."""
 AHEAD_MILLIS_MAX: Final = 60 * 1000
 """How far the answering person's clock may run ahead of ours."""
-COMMENT_CHARS_MAX: Final = 1000
 
 Verdict = Literal["approve", "deny", "break_glass"]
 _CODE: Final = "approval.malformed"
@@ -53,7 +59,7 @@ class VerifiedAnswer:
 
     by: PrincipalId
     verdict: Verdict
-    comment: str
+    words: Words
     at: UnixMillis
     nonce: bytes
 
@@ -67,8 +73,13 @@ def answer_claims(
     comment: str,
     audience: str,
     at: UnixMillis,
+    reason: str = "",
+    narrower: str = "",
 ) -> dict[str, JSONValue]:
-    """The claims of an answer to `approval`, over exactly the object and the card that it holds."""
+    """The claims of an answer to `approval`, over exactly the object and the card that it holds.
+
+    reason, narrower: of a no, as `words_of` takes them. Raises Malformed (`approval.malformed`, `approval.reason`).
+    """
     return bound_claims(
         approval.id,
         action=approval.shown.hex,
@@ -79,6 +90,8 @@ def answer_claims(
         comment=comment,
         audience=audience,
         at=at,
+        reason=reason,
+        narrower=narrower,
     )
 
 
@@ -93,8 +106,11 @@ def bound_claims(
     comment: str,
     audience: str,
     at: UnixMillis,
+    reason: str = "",
+    narrower: str = "",
 ) -> dict[str, JSONValue]:
-    """The claims over these hashes, hex. approval: its id."""
+    """The claims over these hashes, hex. approval: its id. reason, narrower: as above."""
+    words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
     return {
         "iss": by,
         "aud": audience,
@@ -103,7 +119,9 @@ def bound_claims(
         "rendering": rendering,
         "nonce": to_base64url(nonce),
         "verdict": verdict,
-        "comment": comment,
+        "reason": words.reason,
+        "comment": words.comment,
+        "narrower": words.narrower,
         "iat_ms": at,
     }
 
@@ -118,8 +136,8 @@ def verify_answer(
 ) -> VerifiedAnswer:
     """Verify an answer to this very approval. Whether the person may answer it is for `answered` to say.
 
-    Raises Malformed (`approval.malformed`, `name.invalid`) and Unverified (step `approval`: `approval.type`,
-    `approval.algorithm`, `approval.key`, `approval.signature`, `approval.audience`, `approval.other`,
+    Raises Malformed (`approval.malformed`, `approval.reason`, `name.invalid`) and Unverified (step `approval`:
+    `approval.type`, `approval.algorithm`, `approval.key`, `approval.signature`, `approval.audience`, `approval.other`,
     `approval.digest`, `approval.rendering`, `approval.stale`).
     """
     claims = verified_claims(
@@ -153,13 +171,14 @@ def verify_answer(
             f"the answer is {seconds} s old, expected less than {AGE_MILLIS_MAX // 1000} s: sign it anew"
         )
         raise _unverified(message, "stale")
-    comment = _text(claims, "comment")
-    if len(comment) > COMMENT_CHARS_MAX:
-        raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code=_CODE)
+    verdict = _verdict(claims)
+    said = {name: _text(claims, name) for name in ("reason", "comment", "narrower")}
+    if verdict == "deny" and not said["reason"]:
+        raise Malformed("claim `reason` of a no must say why", code=_CODE)
     return VerifiedAnswer(
         by=answerer_id(_text(claims, "iss")),
-        verdict=_verdict(claims),
-        comment=comment,
+        verdict=verdict,
+        words=words_of(verdict, **said),
         at=UnixMillis(at),
         nonce=_nonce(claims),
     )

@@ -1,12 +1,13 @@
 """A new passkey, made by a person's device: from what the browser hands over to what is kept (WebAuthn Level 3, 7.1).
 
 Laws: the device says that it verified who made it; whether somebody vouches for its model is told and changes nothing
-else, for most devices of people keep that to themselves; nobody vouches but the roots that were configured, and they
-vouch for a maker: the model that a device names is not held against its certificate.
+else, for most devices of people keep that to themselves; nobody vouches but the roots that were configured; where the
+maker's certificate says for which model it is, the device is of that model (8.2: `id-fido-gen-ce-aaguid`).
 """
 
 from __future__ import annotations
 
+import hmac
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
 ATTESTATION_BYTES_MAX: Final = 65_536
 _MEMBERS: Final = frozenset({"credential_id", "client_data", "attestation", "transports"})
 _MALFORMED: Final = "passkey.malformed"
+_MODEL_OID: Final = "1.3.6.1.4.1.45724.1.1.4"
+_OCTETS_16: Final = b"\x04\x10"
+"""DER: an octet string of 16 bytes follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +92,7 @@ def registered(
     """
     check_ceremony(registration.client_data, wanted="webauthn.create", challenge=challenge, origins=origins)
     made, attested = _verified(registration, challenge, rp_id, origins, roots)
+    _check_model(registration.attestation, bytes.fromhex(made.aaguid.replace("-", "")))
     if made.credential_id != registration.credential_id:
         raise unverified("the passkey is another one than its id says", "other")
     return Passkey(
@@ -194,6 +199,32 @@ def _refused(said: str) -> Unverified:
         if part in said:
             return unverified(message, word)
     return Unverified("what the device says of itself does not check", code="passkey.attestation", step=STEP)
+
+
+def _check_model(attestation: bytes, model: bytes) -> None:
+    """The model of the maker's certificate, where it says one, against that of the device. py_webauthn leaves that out.
+
+    Devices of FIDO U2F name no model, so that format has nothing to compare. Raises Unverified, Malformed.
+    """
+    from cryptography import x509
+    from webauthn.helpers import parse_attestation_object
+    from webauthn.helpers.structs import AttestationFormat
+
+    parsed = parse_attestation_object(attestation)
+    if parsed.fmt not in (AttestationFormat.PACKED, AttestationFormat.TPM) or not parsed.att_stmt.x5c:
+        return
+    try:
+        extensions = x509.load_der_x509_certificate(parsed.att_stmt.x5c[0]).extensions
+        told = extensions.get_extension_for_oid(x509.ObjectIdentifier(_MODEL_OID))
+    except x509.ExtensionNotFound:
+        return
+    except ValueError as fault:
+        raise Malformed(
+            f"the attesting certificate cannot be read: {type(fault).__name__}", code=_MALFORMED
+        ) from None
+    said = told.value.value if isinstance(told.value, x509.UnrecognizedExtension) else b""
+    if told.critical or not hmac.compare_digest(said, _OCTETS_16 + model):
+        raise _refused("the model")
 
 
 def _has_chain(attestation: bytes) -> bool:

@@ -1,9 +1,11 @@
-"""What is told of answers to approvals, and of the reviews that broken glasses owe."""
+"""What is told of answers to approvals, of the reviews that broken glasses owe, and of questions that became void."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.approval.reasons import denial_reason
+from answerable.core.incident.duties_told import answered_for
 from answerable.core.incident.wording import named, plain, short
 
 if TYPE_CHECKING:
@@ -17,15 +19,32 @@ _VERBS: Final = {"approve": "approved", "deny": "denied", "break_glass": "broke 
 def answer_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
-    """Who said what, and what became of the approval."""
+    """Who said what, why, in their words, what they proposed instead, and what became of the approval."""
     verb = _VERBS.get(str(leaf.get("verdict")), "answered")
     person, approval = named("person", leaf, payload), short(leaf.get("approval"))
     if leaf.get("workflow"):
         person = f"Workflow {plain(leaf['workflow'])} of {person}"
-    text = f"{person} {verb} approval {approval}, which is now {leaf.get('state')}."
-    comment = payload.get("comment")
-    signed = f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}"
-    return text, (f"comment: {plain(comment)}", signed) if comment else (signed,)
+    text = f"{person}{answered_for(leaf)} {verb} approval {approval}, which is now {leaf.get('state')}."
+    details: list[str] = []
+    code, comment = payload.get("denial"), payload.get("comment")
+    if code:
+        details.append(f"because: {denial_reason(str(code)).label}")
+    if comment:
+        details.append(f"comment: {plain(comment)}")
+    if payload.get("narrower") is not None:
+        details.append(f"less was proposed instead: {plain(payload['narrower'])}")
+    return text, (*details, f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}")
+
+
+def void_told(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> tuple[str, tuple[str, ...]]:
+    """Why nothing runs by an approval any more."""
+    del payload
+    told = leaf.get("because")
+    because = " and ".join(plain(one) for one in told) if isinstance(told, list) else "something"
+    return (
+        f"Approval {short(leaf.get('approval'))} is void: {because} changed since people were shown it.",
+        (),
+    )
 
 
 def glass_reviewed_told(

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
-from answerable.core.incident.answers_told import answer_told, glass_reviewed_told
+from answerable.core.incident.answers_told import answer_told, glass_reviewed_told, void_told
 from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.drills_told import drill_told
 from answerable.core.incident.duties_told import DUTIES_TOLD
@@ -340,6 +340,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.REFUSALS_COUNTED: _counted,
     Tag.APPROVAL_ASKED: _asked,
     Tag.APPROVAL_ANSWER: answer_told,
+    Tag.APPROVAL_VOID: void_told,
     Tag.MANDATE_ISSUED: _issued,
     Tag.MANDATE_CLOSED: _closed,
     Tag.REGISTRY_CHANGE: _changed,

@@ -72,6 +72,10 @@ def answer_fields(answer: Answer, signer: str) -> list[Field]:
         (b"person_name", encode(answer.by)),
         (b"token", encode(answer.token)),
     ]
+    if answer.reason:
+        fields.append((b"denial", encode(answer.reason)))
+    if answer.narrower:
+        fields.append((b"narrower", answer.narrower.encode()))
     return [*fields, (b"signer", encode(signer))] if signer else fields
 
 

@@ -36,6 +36,7 @@
 | 32  | 2026-11-27 | rule_fired          | a stop rule held something, would have, or is about to                    |
 | 33  | 2026-11-28 | passkey         | an invitation, a passkey that came in, or sign-ins refused, as counts     |
 | 34  | 2026-11-28 | passkey_removed | a passkey was removed; it never stands again                              |
+| 40  | 2026-11-28 | approval_void   | what would run is not what was shown any more; nothing runs by it         |
 | 36  | 2026-11-28 | glass_reviewed  | another person judged that an action ran without its approval             |
 | 38  | 2026-11-28 | approval_escalated  | the next people were told of a question that waits                    |
 | 39  | 2026-11-28 | duty            | a delegation of duty was given, signed, or ended before its time          |
@@ -84,6 +85,7 @@ class Tag(IntEnum):
     RULE_FIRED = 32
     PASSKEY = 33
     PASSKEY_REMOVED = 34
+    APPROVAL_VOID = 40
     GLASS_REVIEWED = 36
     APPROVAL_ESCALATED = 38
     DUTY = 39

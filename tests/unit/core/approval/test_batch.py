@@ -17,6 +17,7 @@ from answerable.core.approval.batch_answer import (
 )
 from answerable.core.approval.card import card_of
 from answerable.core.approval.features import LEAVES_MAX, features_of
+from answerable.core.approval.words import NO_WORDS, Words
 from answerable.core.tlog.merkle import verify_inclusion
 from answerable.errors import Malformed
 from tests.alike_world import only_group, payment, payments
@@ -47,13 +48,14 @@ def test_parts_of_a_challenge_have_one_length_each() -> None:
         (bytes(32), bytes(32), 0),
     ):
         with pytest.raises(Malformed):
-            batch_challenge(nonce=nonce, root=root, size=size, verdict="approve")
+            batch_challenge(nonce=nonce, root=root, size=size, verdict="approve", words=NO_WORDS)
     said = {
-        batch_challenge(nonce=bytes(32), root=bytes(32), size=size, verdict=verdict)
+        batch_challenge(nonce=bytes(32), root=bytes(32), size=size, verdict=verdict, words=words)
         for size in (1, 2)
         for verdict in ("approve", "deny")  # type: ignore[misc]
+        for words in (NO_WORDS, Words(comment="seen"), Words(reason="other"))
     }
-    assert len(said) == 4
+    assert len(said) == 12
 
 
 @pytest.mark.parametrize("token", OTHERS)

@@ -13,6 +13,7 @@ from answerable.core.approval.token import (
     answer_claims,
     verify_answer,
 )
+from answerable.core.approval.words import words_of
 from answerable.core.identity.compact_jws import signed_statement
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.errors import Malformed, Unverified
@@ -53,7 +54,8 @@ def test_a_signed_answer_is_verified_whole(verdict):
         at=NOW,
         key=signing_key("bob"),
     )
-    assert verified(token) == VerifiedAnswer(by=BOB, verdict=verdict, comment="ok", at=NOW, nonce=NONCE)
+    words = words_of(verdict, comment="ok")
+    assert verified(token) == VerifiedAnswer(by=BOB, verdict=verdict, words=words, at=NOW, nonce=NONCE)
 
 
 @pytest.mark.parametrize(
@@ -70,6 +72,13 @@ def test_a_signed_answer_is_verified_whole(verdict):
         ({"verdict": "Approve"}, "approval.malformed"),
         ({"verdict": True}, "approval.malformed"),
         ({"comment": "x" * 1001}, "approval.malformed"),
+        ({"reason": "too_much"}, "approval.reason"),
+        ({"narrower": "{}"}, "approval.reason"),
+        ({"verdict": "deny"}, "approval.malformed"),
+        ({"verdict": "deny", "reason": "because"}, "approval.reason"),
+        ({"verdict": "deny", "reason": "narrower"}, "approval.reason"),
+        ({"verdict": "deny", "reason": "too_much", "narrower": "{}"}, "approval.reason"),
+        ({"verdict": "deny", "reason": "narrower", "narrower": "1" * 40_001}, "approval.malformed"),
         ({"iat_ms": float(NOW) + 0.5}, "approval.malformed"),
         ({"iat_ms": True}, "approval.malformed"),
         ({"more": 1}, "approval.malformed"),

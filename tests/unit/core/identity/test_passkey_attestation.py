@@ -41,7 +41,9 @@ def named(text: str) -> x509.Name:
 class Maker:
     """Makes security keys, and certificates for their models."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, model: bytes = b"", critical: bool = False) -> None:
+        """model: what the certificate of its batch says about models, as DER; empty for nothing."""
+        self.model, self.critical = model, critical
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = named(name)
         self.certificate = self._certified(self.key, self.name, is_root=True)
@@ -60,7 +62,11 @@ class Maker:
         built = built.serial_number(x509.random_serial_number()).not_valid_before(now - timedelta(days=1))
         built = built.not_valid_after(now + timedelta(days=30))
         path = x509.BasicConstraints(ca=is_root, path_length=None)
-        return built.add_extension(path, critical=True).sign(self.key, hashes.SHA256())
+        built = built.add_extension(path, critical=True)
+        if self.model and not is_root:
+            told = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4"), self.model)
+            built = built.add_extension(told, critical=self.critical)
+        return built.sign(self.key, hashes.SHA256())
 
     def vouched(self, made: PasskeyRegistration, *, signer: Any = None) -> PasskeyRegistration:
         """The same registration, signed by the key of a batch of this maker. signer: of somebody who has not got it."""
@@ -142,3 +148,34 @@ def test_roots_that_the_library_brings_along_vouch_for_nobody_here(form, monkeyp
     statement = parse_cbor(made.attestation)
     other = replace(made, attestation=encode_cbor({**statement, "fmt": AttestationFormat(form).value}))
     assert not taken_in(other, maker.pem).attested
+
+
+MODEL = bytes(range(16))
+OCTETS = b"\x04\x10"
+
+
+@pytest.mark.requirement("REPLY-10")
+def test_a_device_of_the_model_that_its_certificate_is_for_is_attested():
+    maker = Maker("Keys AB", model=OCTETS + MODEL)
+    made = maker.vouched(SoftPasskey(aaguid=MODEL).registration(CHALLENGE))
+    assert taken_in(made, maker.pem).attested
+    assert not taken_in(made).attested
+
+
+@pytest.mark.requirement("REPLY-10")
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"model": OCTETS + bytes(16)},
+        {"model": MODEL},
+        {"model": OCTETS + MODEL + b"\0"},
+        {"model": OCTETS + MODEL, "critical": True},
+    ],
+)
+def test_a_device_that_names_another_model_than_its_certificate_is_refused(told):
+    maker = Maker("Keys AB", **told)
+    made = maker.vouched(SoftPasskey(aaguid=MODEL).registration(CHALLENGE))
+    for roots in ((), (maker.pem,)):
+        with pytest.raises(AnswerableError) as raised:
+            taken_in(made, *roots)
+        assert raised.value.code == "passkey.attestation"

@@ -47,27 +47,37 @@
   }
 
   // One signature over the list that the page shows.
-  async function answerMany(verdict, comment) {
+  async function answerMany(said) {
     const rows = [...document.querySelectorAll("tr[data-id]")];
     const seen = Object.fromEntries(rows.map((one) => [one.dataset.id, one.dataset.rendering]));
-    const { nonce, options, ids, left_out: before } = await post("/groups/open", { verdict, seen }, true);
+    const { nonce, options, ids, left_out: before } = await post("/groups/open", { ...said, seen }, true);
     const signed = await assertion(options);
-    const after = await post("/groups/answer", { verdict, comment, nonce, ids, assertion: signed }, true);
+    const after = await post("/groups/answer", { ...said, nonce, ids, assertion: signed }, true);
     const left = Object.entries({ ...before, ...after.left_out });
     if (!left.length) return location.assign("/approvals");
     const named = left.slice(0, 5).map(([id, why]) => `${id.slice(0, 8)}: ${why}`).join("; ");
     throw new Error(`${after.answered} answered, ${left.length} left out: ${named}`);
   }
 
-  async function answer(form, verdict) {
+  // What is proposed instead: new numbers, and of lists the places that are kept.
+  function less(form) {
+    const found = {};
+    for (const one of form.querySelectorAll("[data-less]")) if (one.value !== "") found[one.dataset.less] = Number(one.value);
+    const lists = new Set([...form.querySelectorAll("[data-keep]:not(:checked)")].map((one) => one.dataset.keep));
+    for (const name of lists)
+      found[name] = [...form.querySelectorAll("[data-keep]:checked")]
+        .filter((one) => one.dataset.keep === name)
+        .map((one) => Number(one.value));
+    return found;
+  }
+
+  async function answer(form, pressed) {
+    const verdict = pressed.value;
     const value = (name) => form.elements[name]?.value.trim() ?? "";
     const typed = form.elements.typed;
     if (verdict === "approve" && typed && value("typed") !== typed.dataset.must) {
       typed.focus();
       throw new Error(`Type ${typed.dataset.must} to approve this.`);
-    }
-    if (form.dataset.group) {
-      return answerMany(verdict, [value("reason"), value("comment")].filter(Boolean).join(": "));
     }
     const path = `/approvals/${encodeURIComponent(form.dataset.approval)}`;
     const glass = form.elements.glass;
@@ -75,11 +85,14 @@
       glass.focus();
       throw new Error(`Say why in at least ${glass.dataset.least} characters.`);
     }
-    const given = verdict === "break_glass" ? ["glass"] : ["reason", "comment"];
-    const comment = given.map(value).filter(Boolean).join(": ");
-    const opened = await post(`${path}/open`, { verdict, comment, rendering: form.dataset.rendering }, true);
+    // The words are taken once, before they are signed: what is written meanwhile is no part of the answer.
+    const said = { verdict, comment: value(verdict === "break_glass" ? "glass" : "comment") };
+    if (verdict === "deny") said.reason = pressed.dataset.reason ?? "";
+    if (said.reason === "narrower") said.narrower = less(form);
+    if (form.dataset.group) return answerMany(said);
+    const opened = await post(`${path}/open`, { ...said, rendering: form.dataset.rendering }, true);
     const signed = await assertion(opened.options);
-    await post(`${path}/answer`, { verdict, comment, nonce: opened.nonce, assertion: signed }, true);
+    await post(`${path}/answer`, { ...said, nonce: opened.nonce, assertion: signed }, true);
     location.reload();
   }
 
@@ -101,7 +114,7 @@
     }
     if (form.matches("form.answer")) {
       event.preventDefault();
-      busy(form, () => answer(form, event.submitter.value));
+      busy(form, () => answer(form, event.submitter));
       return;
     }
     if (form.matches("form.ceremony")) {

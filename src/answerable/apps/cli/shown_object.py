@@ -1,4 +1,4 @@
-"""What the server shows of an approval, held together before anybody signs it."""
+"""What the server shows of an action, held against itself before anybody signs it."""
 
 from __future__ import annotations
 

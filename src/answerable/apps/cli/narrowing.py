@@ -1,0 +1,51 @@
+"""What an approver proposes in place of an action, as it is written on a command line."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from answerable.core.canonical import encode
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from answerable.core.canonical import JSONValue
+
+
+def proposed_changes(approval: Mapping[str, Any], numbers: Sequence[str], kept: Sequence[str]) -> str:
+    """New values by argument, canonical JSON. numbers: `NAME=NUMBER`. kept: `NAME=ITEM`, of lists what stays.
+
+    The deployment judges whether that is less; this only reads it. Raises Malformed (`cli.narrower`).
+    """
+    offered = {str(one["name"]): one["value"] for one in approval["narrowable"]}
+    changes: dict[str, JSONValue] = {}
+    for text in numbers:
+        name, value = _pair(text, offered)
+        if not value.isascii() or not value.isdigit() or not isinstance(offered[name], int):
+            raise _fault(f"{shown(text)}: use NAME=NUMBER with a whole number, for an argument that is one")
+        changes[name] = int(value)
+    wanted: dict[str, list[str]] = {}
+    for text in kept:
+        name, value = _pair(text, offered)
+        items = offered[name]
+        if not isinstance(items, list) or value not in items:
+            raise _fault(f"{shown(text)}: the list does not name that")
+        wanted.setdefault(name, []).append(value)
+    for name, items in wanted.items():
+        changes[name] = [one for one in offered[name] if one in items]
+    if not changes:
+        raise _fault("say what less is: `--set NAME=NUMBER`, or `--keep NAME=ITEM` for a list")
+    return encode(changes).decode()
+
+
+def _pair(text: str, offered: Mapping[str, Any]) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not sign or name not in offered:
+        have = ", ".join(map(shown, offered)) or "nothing of this action"
+        raise _fault(f"{shown(text)}: what can be less is {have}")
+    return name, value
+
+
+def _fault(message: str) -> Malformed:
+    return Malformed(message, code="cli.narrower")

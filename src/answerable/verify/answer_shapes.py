@@ -1,0 +1,34 @@
+"""Leaves about answers to approvals, and about the reviews that broken glasses owe."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType
+
+from answerable.verify.duty_shapes import AnsweredFor
+from answerable.verify.leaf_types import Digest, Leaf, Reference
+
+
+class AnswerLeaf(Leaf):
+    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`."""
+
+    approval: str
+    person: str
+    verdict: str
+    digest: Digest | UnsetType = UNSET
+    duty: AnsweredFor | UnsetType = UNSET
+    duty_ref: Reference | UnsetType = UNSET
+    mandate: str | UnsetType = UNSET
+    state: str | UnsetType = UNSET
+    workflow: str | UnsetType = UNSET
+
+
+class GlassReviewedLeaf(Leaf):
+    """Tag 36. late: after it was due."""
+
+    approval: str
+    mandate: str
+    person: str
+    late: bool
+    verdict: Annotated[str, Meta(pattern=r"^(?:justified|unjustified)\Z")]

@@ -1,0 +1,92 @@
+"""Reviews of broken glasses that a bundle shows, held to what they are about.
+
+Laws: a review is signed, over the action that was shown, over the very answer that broke the glass, with the verdict
+that its entry says, and by another person than broke it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from answerable.core.approval.passkey_answer import is_by_passkey
+from answerable.core.approval.passkey_review import verify_kept_review
+from answerable.core.approval.review import REVIEW_TYP, STEP
+from answerable.core.identity.compact_jws import verified_claims
+from answerable.core.identity.keys import public_key
+from answerable.verify.leaf_rules import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from answerable.core.canonical import FrozenJSON
+    from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    approval: str
+    action: str
+    answer: str
+    verdict: str
+
+
+class ShownReviews:
+    """unread: reviews that could not be compared, because something of them is not shown."""
+
+    def __init__(self) -> None:
+        self.unread = 0
+        self._broken: dict[str, tuple[str, str]] = {}
+        self._said: list[tuple[int, GlassReviewedLeaf, _Said | None]] = []
+
+    def take_broken(self, leaf: AnswerLeaf, token: str) -> None:
+        """An answer that broke a glass. token: empty where it is not shown."""
+        self._broken[leaf.approval] = (leaf.person, sha256(token.encode()).hexdigest() if token else "")
+
+    def take_review(self, index: int, leaf: GlassReviewedLeaf, fields: Mapping[str, bytes]) -> None:
+        """The next review. Raises Malformed, Unverified (`review.*`, `passkey.*`, `key.*`)."""
+        said = None
+        if "token" in fields:
+            token = msgspec.json.decode(fields["token"], type=str)
+            if is_by_passkey(token):
+                kept = verify_kept_review(token)
+                said = _Said(
+                    approval=kept.approval, action=kept.action, answer=kept.answer, verdict=kept.verdict
+                )
+            elif "signer" in fields:
+                said = _signed_by_key(token, msgspec.json.decode(fields["signer"], type=str))
+        self._said.append((index, leaf, said))
+
+    def faults(self, shown: Mapping[str, tuple[FrozenJSON, FrozenJSON]]) -> Iterator[tuple[int, Fault]]:
+        """Everything that is wrong. shown: object and card by approval. Asked once, after all entries."""
+        for index, leaf, said in self._said:
+            broken = self._broken.get(leaf.approval)
+            if broken is None:
+                self.unread += 1
+                continue
+            person, digest = broken
+            if person == leaf.person:
+                yield index, Fault("review.own", "who broke the glass has reviewed it")
+            asked = shown.get(leaf.approval)
+            if said is None or not digest or asked is None:
+                self.unread += 1
+            elif (said.approval, said.verdict) != (leaf.approval, leaf.verdict):
+                yield index, Fault("review.signed", "the review says something else than its entry")
+            elif (said.action, said.answer) != (asked[0].hex, digest):
+                yield index, Fault("review.signed", "the review is of another action, or of another answer")
+
+
+def _signed_by_key(token: str, jwk: str) -> _Said:
+    key = public_key(jwk)
+    claims = verified_claims(
+        token,
+        typ=REVIEW_TYP,
+        step=STEP,
+        issuer_of=lambda said: str(said.get("iss")),
+        keys_of=lambda _: (key,),
+    )
+    told = {name: str(claims.get(name)) for name in ("approval", "action", "answer", "verdict")}
+    return _Said(**told)
