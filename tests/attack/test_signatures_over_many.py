@@ -295,7 +295,6 @@ async def test_once_the_key_that_signed_the_list_is_gone_none_of_it_runs_by_it()
 @pytest.mark.requirement("GROUP-04")
 async def test_a_list_that_waits_no_more_or_is_not_known_gets_no_answer():
     bench = await paying_bench()
-    await enrolled(bench, "bob", device := SoftPasskey(seed="bob"))
     waiting = await asked_many(bench, 4)
     opened = open_many(bench.walk, seen(waiting), "approve")
     assert len((await answer_all(bench, waiting, by="carol")).answered) == 4

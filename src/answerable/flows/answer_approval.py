@@ -29,6 +29,7 @@ from answerable.flows.refuse_revoked import signer_fault, signing_key_of
 from answerable.flows.revoke_authority import names_of_approval
 from answerable.flows.sign_in import check_passkey
 from answerable.flows.stand_in import agent_owners, in_place_of
+from answerable.flows.tell_canary import tell_canary
 from answerable.flows.watch_denials import count_no
 
 if TYPE_CHECKING:
@@ -228,7 +229,9 @@ def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
 async def _recorded(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
 ) -> Approval:
-    place = in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
+    # Nobody's workflow is a deputy, and nobody breaks a glass in another one's place.
+    alone = bool(answer.workflow) or answer.verdict == GLASS
+    place = None if alone else in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
     if place is not None:
         answer = replace(answer, groups=(*answer.groups, place.group), in_place_of=place)
     if answer.verdict != "deny" and answer.by == schedule_owner(approval.principal, walk.registry.current):
@@ -244,6 +247,8 @@ async def _recorded(
             "you own an agent that this action comes from: somebody else must approve it",
             code="approval.own_agent",
         )
+    if approval.canary is not None:
+        return await tell_canary(walk, approval, at=now, answer=answer, signer=signer)
     # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))

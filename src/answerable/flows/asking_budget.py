@@ -13,7 +13,7 @@ from answerable.errors import Refused
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
-    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.approval import ApprovalId
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.principal import UnixMillis
     from answerable.flows.walk import Walk
@@ -27,17 +27,19 @@ def too_many(
     decision: Decision,
     *,
     at: UnixMillis,
-    instead_of: Approval | None = None,
+    ends: ApprovalId | None = None,
 ) -> Refused | None:
-    """Why nobody is asked about this action (`approval.too_many`); None where they are. instead_of: what is void then.
-    Of people of several groups any
-    may answer, it is too many only where it is for each of these groups. Raises Unavailable."""
+    """Why nobody is asked about this action (`approval.too_many`); None where they are. Of people of several groups any
+    may answer, it is too many only where it is for each of these groups. ends: the approval in whose place they are
+    asked, which waits no more then. Raises Unavailable."""
     agent, limits = verified.caller.agent, walk.limits
     waits: Counter[str] = Counter()
     asked: Counter[str] = Counter()
     by_agent = hour_of_agent = 0
     for one in walk.approvals.all(pending_only=False, now=at):
-        is_waiting = one.state_at(at) == "pending" and (instead_of is None or one.id != instead_of.id)
+        if one.canary is not None:
+            continue  # A test takes nobody's place: else an agent could see that there is one.
+        is_waiting = one.state_at(at) == "pending" and one.id != ends
         is_recent = one.created_at > at - HOUR_MILLIS
         if not is_waiting and not is_recent:
             continue

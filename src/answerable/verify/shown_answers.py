@@ -36,6 +36,7 @@ from answerable.core.identity.principal import workflow_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unverified
 from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
+from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
@@ -91,10 +92,13 @@ class ShownAnswers:
             elif isinstance(leaf, AnswerLeaf):
                 self._duties.answered(index, leaf)
                 self._take_answer(index, leaf, fields)
+            elif isinstance(leaf, CanaryToldLeaf):
+                if leaf.verdict is not UNSET:
+                    self._take_answer(index, leaf.as_answer(), fields)
             elif isinstance(leaf, GlassReviewedLeaf):
                 self._reviews.take_review(index, leaf, fields)
             elif isinstance(leaf, ChangeLeaf) and leaf.tag == Tag.REGISTRY_CHANGE:
-                self._workflows.take_change(fields)
+                self._workflows.take_change(fields, leaf.workflows or ())
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
                 self._take_intent(index, leaf.approval, fields)
         except (AnswerableError, msgspec.DecodeError) as fault:

@@ -12,6 +12,7 @@ import anyio
 from answerable import __version__
 from answerable.adapters.uvicorn_front import FrontLimits, serve
 from answerable.errors import Malformed, Unavailable
+from answerable.flows.owed_reviews import counted_reviews
 from answerable.flows.tell_figures import tell_figures
 from answerable.wiring.settings import secret
 
@@ -50,7 +51,7 @@ class MetricsText:
             now = self._walk.clock.monotonic()
             if now >= self._until:
                 found = await tell_figures(self._walk, others=False, seconds_max=READ_SECONDS_MAX)
-                self._text = exposition(families_of(found))
+                self._text = exposition(families_of(found, counted_reviews(self._walk)))
                 self._until = now + KEPT_SECONDS
             return self._text
 
@@ -91,7 +92,7 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
                 found = await tell_figures(walk, others=False, seconds_max=READ_SECONDS_MAX)
                 await exporter.send(
                     request_of(
-                        families_of(found),
+                        families_of(found, counted_reviews(walk)),
                         resource=resource,
                         begun_ns=begun * 1_000_000,
                         now_ns=found.at * 1_000_000,

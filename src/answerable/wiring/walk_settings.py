@@ -85,6 +85,20 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         60_000,
         2_592_000_000,
     ),
+    "canaries_per_day": (
+        "questions to people a day that are tests, asked by chance while they are asked real ones; 0 for none",
+        "questions",
+        0,
+        100,
+    ),
+    "canaries_pending_max": ("such tests that may wait at once", "questions", 1, 10),
+    "canary_tier_min": ("lowest tier of actions that such tests are made of", "tier", 0, 3),
+    "canary_groups": (
+        "groups of people whom such tests ask; all where it is empty",
+        "list of names",
+        None,
+        None,
+    ),
     "recorded_result_bytes_max": ("part of an answer that the ledger keeps", "bytes", 0, 4_194_304),
     "refusals_recorded_max": (
         "refusals of one agent recorded one by one in a window",

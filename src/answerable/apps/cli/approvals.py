@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
-from answerable.apps.cli import approval_groups
+from answerable.apps.cli import approval_figures, approval_groups
 from answerable.apps.cli.channels import told_line
 from answerable.apps.cli.command import PENDING, Shell, command
 from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, told_review
@@ -68,6 +68,7 @@ def register(app: typer.Typer) -> None:
     command(group, "narrow", reads=True, asks=True)(narrow)
     command(group, "break-glass", reads=True, asks=True)(break_glass)
     register_glass(group)
+    approval_figures.register(group)
     app.add_typer(group, name="approval")
 
 
@@ -202,10 +203,10 @@ def _answer(
                 f"approval {waiting.id} is {approval['state']}, so it can no longer be answered",
                 code="approval.not_pending",
             )
-        # Opened before it is shown: from then on the time counts that somebody looks.
-        opened = control.post(f"/v1/approvals/{segment(id)}/nonce", {})
         narrower = "" if less is None else proposed_changes(approval, *less)
         words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
+        # Opened before it is shown: from then on the time counts that somebody looks.
+        opened = control.post(f"/v1/approvals/{segment(id)}/nonce", {})
         if not shell.terminal.as_json:
             _show(shell, approval, _card(approval), whole=False)
             if narrower:
@@ -228,6 +229,8 @@ def _answer(
         after = control.post(f"/v1/approvals/{segment(id)}/answer", {"token": token})
     if shell.terminal.as_json:
         shell.terminal.json(after)
+    elif after["test"]:
+        shell.terminal.say(str(after["test"]))
     elif after["state"] == "pending":
         yes = sum(one["verdict"] == "approve" for one in after["answers"])
         shell.terminal.say(f"answered: it asks for {_asked(after)}, {yes} said yes so far")
@@ -313,6 +316,7 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
             *([("may run without", approval["break_glass"])] if approval.get("break_glass") else []),
             *([("review", told_review(approval["review"]))] if approval.get("review") else []),
             *([("void because", approval["void_because"])] if approval["void_because"] else []),
+            *([("test", approval["test"])] if approval["test"] else []),
             ("because", approval["reasons"]),
             *([("for people only", approval["internal"])] if approval.get("internal") else []),
             ("answers", [_said(one) for one in approval["answers"]]),

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from answerable.apps.console import (
     agent_pages,
     approval_pages,
+    deciding_pages,
     device_pages,
     duty_pages,
     group_pages,
@@ -46,6 +47,7 @@ PAGES: Final[dict[str, Act]] = {
     "/agents": agent_pages.agents,
     "/agents/{name}": agent_pages.agent,
     "/holds/{id}": agent_pages.hold,
+    "/deciding": deciding_pages.deciding,
     "/live": live_pages.live,
     "/news": live_pages.news,
     "/passkeys": passkey_pages.passkeys,

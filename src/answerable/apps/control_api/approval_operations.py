@@ -111,6 +111,7 @@ def approval_record(call: Call, approval: Approval) -> Answer:
         "card": approval.card.bytes.decode(),
         "claimed": visible(approval.claimed),
         "void_because": list(approval.void_because),
+        "test": approval.told_test,
         "reasons": list(approval.reasons),
         "internal": list(approval.internal),
         "requirements": [{"group": one.group, "count": one.count} for one in approval.requirements],

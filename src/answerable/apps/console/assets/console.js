@@ -46,6 +46,18 @@
     }
   }
 
+  // What is proposed instead: new numbers, and of lists the places that are kept.
+  function less(form) {
+    const found = {};
+    for (const one of form.querySelectorAll("[data-less]")) if (one.value !== "") found[one.dataset.less] = Number(one.value);
+    const lists = new Set([...form.querySelectorAll("[data-keep]:not(:checked)")].map((one) => one.dataset.keep));
+    for (const name of lists)
+      found[name] = [...form.querySelectorAll("[data-keep]:checked")]
+        .filter((one) => one.dataset.keep === name)
+        .map((one) => Number(one.value));
+    return found;
+  }
+
   // One signature over the list that the page shows.
   async function answerMany(said) {
     const rows = [...document.querySelectorAll("tr[data-id]")];
@@ -57,18 +69,6 @@
     if (!left.length) return location.assign("/approvals");
     const named = left.slice(0, 5).map(([id, why]) => `${id.slice(0, 8)}: ${why}`).join("; ");
     throw new Error(`${after.answered} answered, ${left.length} left out: ${named}`);
-  }
-
-  // What is proposed instead: new numbers, and of lists the places that are kept.
-  function less(form) {
-    const found = {};
-    for (const one of form.querySelectorAll("[data-less]")) if (one.value !== "") found[one.dataset.less] = Number(one.value);
-    const lists = new Set([...form.querySelectorAll("[data-keep]:not(:checked)")].map((one) => one.dataset.keep));
-    for (const name of lists)
-      found[name] = [...form.querySelectorAll("[data-keep]:checked")]
-        .filter((one) => one.dataset.keep === name)
-        .map((one) => Number(one.value));
-    return found;
   }
 
   async function answer(form, pressed) {
