@@ -12,21 +12,25 @@ from answerable.apps.control_api import (
     drill_operations,
     duty_operations,
     event_operations,
+    group_operations,
     hold_operations,
     inventory_operations,
     lease_operations,
     lease_use_operations,
     manifest_operations,
+    oversight_operations,
     person_operations,
     policy_operations,
     policy_trial_operations,
     revocation_operations,
     rule_operations,
     stats_operations,
+    suggestion_operations,
     tool_operations,
     tree_operations,
     trust_operations,
 )
+from answerable.apps.control_api.approval_schemas import APPROVALS
 from answerable.apps.control_api.call import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from answerable.apps.control_api.operations import OPERATIONS
 from answerable.apps.control_api.schemas import COMPONENTS, TEXT, page, reference
@@ -48,10 +52,12 @@ _LIMIT: Final[Schema] = {
 
 SCHEMAS: Final[dict[str, Schema]] = {
     **COMPONENTS,
+    **APPROVALS,
     **agent_operations.COMPONENTS,
     **channel_operations.COMPONENTS,
     **drill_operations.COMPONENTS,
     **duty_operations.COMPONENTS,
+    **group_operations.COMPONENTS,
     **lease_operations.COMPONENTS,
     **lease_use_operations.COMPONENTS,
     **hold_operations.COMPONENTS,
@@ -64,6 +70,8 @@ SCHEMAS: Final[dict[str, Schema]] = {
     **rule_operations.COMPONENTS,
     **revocation_operations.COMPONENTS,
     **stats_operations.COMPONENTS,
+    **oversight_operations.COMPONENTS,
+    **suggestion_operations.COMPONENTS,
     **tool_operations.COMPONENTS,
     **tree_operations.COMPONENTS,
     **trust_operations.COMPONENTS,
