@@ -18,8 +18,12 @@ from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
 from answerable.adapters.smtp import SmtpChannel, SmtpServer
 from answerable.core.approval.approval import Approval
 from answerable.core.approval.message import Message
+from answerable.core.approval.notice import Notice
+from answerable.core.identity.principal import AgentId
+from answerable.core.mandate.mandate import MandateId
 from answerable.flows.reach_desk import ReachDesk, ReachLimits, Route
 from answerable.flows.reach_people import reach_people
+from answerable.flows.walk import WalkLimits
 from answerable.ports.message_channel import Sent
 from answerable.testing.builders import Bench
 from tests.federation_world import Authority
@@ -97,6 +101,7 @@ async def reach_bench(
     register: Any = None,
     documents: Any = None,
     names: tuple[str, ...] = ("email",),
+    limits_of_walk: WalkLimits | None = None,
     **bench: Any,
 ) -> Reach:
     """bob and carol are approvers, alice gives the task, dan is in another group."""
@@ -110,7 +115,7 @@ async def reach_bench(
         name_answerers=frozenset(names),
         limits=limits or ReachLimits(),
     )
-    made = Bench(channel=desk, **bench)
+    made = Bench(channel=desk, limits=limits_of_walk, **bench)
     made.walk.reach = desk
     await made.registered(documents)
     await made.issue()
@@ -122,6 +127,18 @@ async def asked(reach: Reach, amount: int = 6_000) -> Approval:
     answer = await reach.bench.refund(amount)
     assert answer.approval is not None
     return answer.approval
+
+
+def notice(number: int = 1, *, group: str = "approvers") -> Notice:
+    return Notice(
+        group=group,
+        agent=AgentId("scout"),
+        mandate=MandateId("m-1"),
+        capability="crm.refund",
+        action_id=f"action-{number}",
+        intent=number,
+        at=0,  # type: ignore[arg-type]
+    )
 
 
 class MailBox:

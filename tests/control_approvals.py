@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
+from answerable.core.approval.batch import batch_of
 from answerable.core.base64url import from_base64url_32
+from answerable.core.decision.facts import Requirement
 from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.mandate.mandate import MandateId
 from answerable.sdk.keyfile import load_key
-from answerable.sdk.signing import signed_answer
+from answerable.sdk.signing import signed_answer, signed_batch
+from tests.alike_world import payment
 from tests.control_channels import use_channels
 from tests.control_world import Product, World, asked
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
 
 
 async def use_approvals(client: Any, product: Product, world: World, mandate: str) -> None:
@@ -35,3 +43,50 @@ async def use_approvals(client: Any, product: Product, world: World, mandate: st
     refused = await client("review_glass", {"token": token}, status=403, id=deferred.id)
     assert refused["code"] == "review.not_owed"
     assert (await client("list_approvals", review="owed"))["items"] == []
+
+
+async def use_groups(client: Any, product: Product, mandate: str, world: World) -> None:
+    """Every operation about those that are alike: three wait, are looked at, and one signature says no to them."""
+    waiting = alike_waiting(product, mandate, 3)
+    (summary,) = (await client("list_approval_groups"))["items"]
+    group = await client("show_approval_group", id=summary["id"])
+    assert (summary["alike_count"], summary["odd_count"]) == (len(group["alike"]), 0)
+    listed = [one["approval"] for one in group["alike"]]
+    assert {one["id"] for one in listed} == {one.id for one in waiting}
+    seen = {one.id: one.card.hex for one in waiting}
+    opened = await client("open_approval_batch", {"seen": seen, "verdict": "deny"})
+    assert (sorted(opened["ids"]), opened["left_out"]) == (sorted(seen), {})
+    batch = batch_of(one for one in waiting)
+    assert batch.root.hex() == opened["root"]
+    token = signed_batch(
+        batch,
+        nonce=from_base64url_32(opened["nonce"]) or b"",
+        by=PrincipalId("bela"),
+        verdict="deny",
+        audience=listed[0]["audience"],
+        at=UnixMillis(product.walk.clock.now()),
+        key=load_key(world.key("bela")),
+    )
+    after = await client("answer_approval_batch", {"ids": opened["ids"], "token": token})
+    assert {one["state"] for one in after["answered"]} == {"denied"}
+
+
+def alike_waiting(
+    product: Product, mandate: str, count: int, *, first: int = 0, **odd: str
+) -> list[Approval]:
+    """So many payments wait for a support lead; odd: by `n7`, who is paid there instead."""
+    now = product.walk.clock.now()
+    waiting = [
+        replace(
+            payment(number, **({"payee": odd[f"n{number}"]} if f"n{number}" in odd else {})),
+            mandate=MandateId(mandate),
+            capability="crm.read",
+            requirements=(Requirement(group="support-leads", count=1),),
+            created_at=now,
+            expires_at=UnixMillis(now + 600_000),
+        )
+        for number in range(first, first + count)
+    ]
+    for one in waiting:
+        product.walk.approvals.add(one)
+    return waiting

@@ -50,6 +50,8 @@ async def use_policies(client: Any, product: Product, world: World) -> None:
     await ask_again(client)
     await use_rules(client)
     before = await client("show_policies")
+    assert sum(one["answered"] for one in (await client("show_oversight", since="0"))["approvers"]) > 0
+    assert (await client("list_suggestions", approved_min="2", days="30"))["rules"] == []
     stats = await client("show_stats", since="0")
     assert sum(one["actions"] for one in stats["groups"]) > 0
     assert stats["policy_set"] == product.walk.decision_point.policy_set

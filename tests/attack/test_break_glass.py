@@ -8,6 +8,7 @@ import pytest
 
 from answerable.adapters.cedar import published
 from answerable.core.approval.challenge import challenge
+from answerable.core.approval.message import notice_message
 from answerable.core.approval.words import Words
 from answerable.core.containment.hold import holdable
 from answerable.core.identity.principal import PrincipalId
@@ -24,6 +25,7 @@ from answerable.testing.builders import AUDIENCE, POLICIES, bench_documents, non
 from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.verify.ledger_replay import replay_entries
+from tests.duty_world import delegate, duty_bench
 from tests.glass_world import BREAKABLE, REASON, broken, now, waiting
 from tests.hold_world import stop
 from tests.mandate_world import changed
@@ -314,3 +316,29 @@ async def test_a_rule_that_narrows_as_well_takes_the_people_it_asks():
         await broken(bench, approval)
     assert told.value.code == "break_glass.not_allowed"
     assert now(bench, approval).state == "pending"
+
+
+@pytest.mark.requirement("GLASS-02")
+async def test_who_stands_in_for_somebody_breaks_no_glass_in_their_place():
+    """A deputy answers for the group; who may act alone is named as themselves."""
+    policies = POLICIES.replace(
+        '@approve("approvers:1")', '@approve("approvers:1") @break_glass("approvers")'
+    )
+    bench = await duty_bench(policies=policies)
+    await delegate(bench)
+    approval = (await bench.refund(6000)).approval
+    assert approval is not None
+    with pytest.raises(Refused) as told:
+        await broken(bench, approval)
+    assert told.value.code == "break_glass.not_allowed"
+    assert (await broken(bench, approval, by="bob")).state == "approved"
+
+
+@pytest.mark.requirement("GLASS-05")
+async def test_a_message_about_a_broken_glass_says_so():
+    bench, approval = await waiting()
+    await broken(bench, approval)
+    (first, *_) = bench.walk.channel.notified  # type: ignore[attr-defined]
+    message = notice_message(first, now=bench.clock.now())
+    assert "broke a glass" in message.title
+    assert "without its approval" in message.sentence

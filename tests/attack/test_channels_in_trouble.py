@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import anyio
 import pytest
@@ -11,9 +12,10 @@ from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
 from answerable.core.approval.delivery import DigestLimits
 from answerable.errors import Unavailable
 from answerable.flows.reach_desk import ReachLimits, Route
-from answerable.flows.reach_people import reach_always
+from answerable.flows.reach_people import AT_A_TIME, reach_always, reach_people
+from answerable.flows.walk import WalkLimits
 from answerable.ports.message_channel import Sent
-from tests.channel_world import LoudChannel, asked, never, reach_bench
+from tests.channel_world import LoudChannel, asked, never, notice, reach_bench
 from tests.gateway_world import until
 
 pytestmark = pytest.mark.anyio
@@ -152,3 +154,91 @@ async def test_what_was_told_in_one_message_is_not_told_again_when_it_is_over():
     await reach.bench.answer(second)
     await reach.tell()
     assert [kind for _, kind in reach.channel.kinds()].count("ended") == 2
+
+
+@pytest.mark.requirement("CHANNEL-03")
+async def test_a_crash_after_a_channel_took_it_tells_it_once_more_under_the_same_name():
+    reach = await reach_bench()
+    await asked(reach)
+    register = reach.desk.register
+
+    class Crashing:
+        """Fails where it is put down that something was told."""
+
+        def __getattr__(self, name):
+            return getattr(register, name)
+
+        def keep(self, deliveries):
+            if any(one.told for one in deliveries):
+                raise Unavailable("the disk is full", code="register.unavailable", port="register")
+            register.keep(deliveries)
+
+    reach.desk.register = Crashing()
+    with pytest.raises(Unavailable):
+        await reach_people(reach.bench.walk, reach.desk, "email")
+    before = {(address, message.id) for address, message in reach.channel.told}
+    reach.desk.register = register
+    await reach.restarted().tell()
+    assert {(address, message.id) for address, message in reach.channel.told} == {
+        (f"{name}@example.com", next(iter(before))[1]) for name in ("bob", "carol")
+    }
+    assert len(reach.channel.told) > 2
+
+
+@pytest.mark.requirement("CHANNEL-04")
+async def test_however_many_wait_what_can_still_be_answered_is_told_before_what_is_over():
+    limits = ReachLimits(at_once_max=1, digest=DigestLimits(messages_max=100, window_ms=1_000))
+    reach = await reach_bench(limits=limits, limits_of_walk=WalkLimits(approvals_pending_per_agent_max=100))
+    over = [await asked(reach, 6_000 + number) for number in range(45)]
+    await reach.tell()
+    for one in over:
+        await reach.bench.answer(one, verdict="deny")
+    reach.bench.clock.advance(2)
+    await asked(reach, 9_000)
+    reach.channel.told.clear()
+    await reach_people(reach.bench.walk, reach.desk, "email")
+    assert [kind for _, kind in reach.channel.kinds()][:2] == ["asked", "asked"]
+    assert len(reach.channel.told) == AT_A_TIME
+    await reach.tell()
+    assert [kind for _, kind in reach.channel.kinds()].count("ended") == 90
+
+
+@pytest.mark.requirement("CHANNEL-03")
+async def test_a_slow_register_has_no_channel_tell_a_notice_twice():
+    """Each channel's task finds the same notices: the last one to put them down must not undo what was told."""
+    first, second = LoudChannel(), LoudChannel()
+    reach = await reach_bench(
+        routes=(Route(group="*", channel="email"), Route(group="*", channel="other")),
+        channels={"email": first, "other": second},
+    )
+    register, slow = reach.desk.register, threading.Event()
+
+    class Slow:
+        """Of several who put the same down, the first is done when the others have had their turn."""
+
+        waits = True
+
+        def __getattr__(self, name):
+            return getattr(register, name)
+
+        def keep(self, deliveries):
+            if not deliveries[0].told and self.waits:
+                self.waits = False
+                slow.wait(20)
+            register.keep(deliveries)
+
+    reach.desk.register = Slow()
+    reach.desk.notify(notice())
+
+    async def other() -> None:
+        with anyio.move_on_after(1):
+            await reach_people(reach.bench.walk, reach.desk, "other")
+        slow.set()
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(reach_people, reach.bench.walk, reach.desk, "email")
+        tasks.start_soon(other)
+    await reach.tell("email")
+    await reach.tell("other")
+    for channel in (first, second):
+        assert len(channel.told) == len({address for address, _ in channel.told}) == 3

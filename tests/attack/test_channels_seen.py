@@ -7,6 +7,7 @@ import pytest
 from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
 from answerable.errors import Unavailable
 from answerable.flows.reach_desk import ReachDesk, Route
+from answerable.wiring.telemetry import MetricsText
 from tests.console_client import console_house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CHANNEL-11")]
@@ -39,3 +40,24 @@ async def test_a_register_that_cannot_be_read_leaves_the_page_standing():
     page = await browser.page("/")
     assert page.status_code == 200
     assert "every channel is down" in page.text
+
+
+async def test_metrics_say_how_each_channel_is_and_name_nobody():
+    house = await console_house()
+    text = await MetricsText(house.bench.walk).text()
+    assert b"answerable_channel" not in text
+    register = MemoryDeliveryRegister()
+    house.bench.walk.reach = ReachDesk(register=register, routes=ROUTES)
+    register.open("email", now=0)
+    register.release("email", attempts=1, next_at=0, error="bob@example.com is gone", sent=3, missed=2)
+    text = await MetricsText(house.bench.walk).text()
+    lines = text.decode().splitlines()
+    for line in (
+        'answerable_channel_up{channel="email"} 0.0',
+        'answerable_channel_up{channel="slack"} 1.0',
+        'answerable_channel_messages_total{channel="email",result="sent"} 3.0',
+        'answerable_channel_messages_total{channel="email",result="missed"} 2.0',
+        'answerable_channel_messages_total{channel="slack",result="left_out"} 0.0',
+    ):
+        assert line in lines
+    assert b"bob" not in text

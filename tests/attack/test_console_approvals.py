@@ -204,7 +204,7 @@ async def test_what_waits_is_sorted_paged_and_told_of_when_it_changes():
     house, approval, bob, device = await asked()
     for amount in range(6_001, 6_010):
         await house.bench.refund(amount)
-    listed = (await bob.page("/approvals")).text
+    listed = (await bob.page("/approvals?all")).text
     assert len(re.findall("data-item", listed)) == 10
     assert f'href="/approvals/{approval.id}"' in listed
     path = f"/approvals/{approval.id}"

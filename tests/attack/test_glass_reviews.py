@@ -20,6 +20,7 @@ from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import bench_documents
 from answerable.testing.samples import signing_key
 from answerable.verify.leaf_rules import Fault, read_leaf
+from answerable.wiring.telemetry import MetricsText
 from tests.glass_world import BREAKABLE, broken, now, review_token, reviewed, waiting
 from tests.mandate_world import changed
 from tests.revocation_world import revoke_now
@@ -163,3 +164,18 @@ async def test_it_survives_in_the_register():
     kept = from_body(body_of(after), state=after.state)
     assert kept == after
     assert owed_review(replace(kept, review=None), review_ms=1) is not None
+
+
+@pytest.mark.requirement("GLASS-07")
+async def test_whoever_watches_the_figures_sees_what_is_owed_and_overdue():
+    bench, approval = await waiting(limits=WalkLimits(glass_review_ms=600_000))
+    text = MetricsText(bench.walk)
+    assert b'answerable_reviews{state="owed"} 0.0' in await text.text()
+    await broken(bench, approval)
+    bench.clock.advance(2)
+    assert b'answerable_reviews{state="owed"} 1.0' in await text.text()
+    bench.clock.advance(600)
+    assert b'answerable_reviews{state="overdue"} 1.0' in await text.text()
+    await reviewed(bench, now(bench, approval))
+    bench.clock.advance(2)
+    assert b'answerable_reviews{state="overdue"} 0.0' in await text.text()

@@ -54,7 +54,7 @@ async def test_at_the_console_each_line_is_read_and_signed_by_passkey_and_runs()
     page = (await bob.page(f"/approvals/{asked.id}")).text
     for part in (
         "What was prepared, and is executed as it is",
-        "1 item; together amount 6,000",
+        "1 item; together amount EUR 60.00",
         "Linden Bakery",
     ):
         assert part in page
@@ -136,3 +136,25 @@ async def test_a_mandate_bounds_what_is_inside_and_a_stranger_decides_the_same()
     found = list(replay_entries(bench.walk.ledger.replay(), bench.walk.subject_keys.find))
     assert [one.verdict for one in found] == ["same"] * len(found), [one.text for one in found]
     assert len(found) == 4
+
+
+@pytest.mark.requirement("PREPARE-05")
+@pytest.mark.parametrize(
+    ("money", "amounts", "told"),
+    [
+        ("/lines/*/n", {"money:EUR": 3}, "2 items; together n EUR 0.03"),
+        ("/lines/*/n", {"money:JPY": 3}, "2 items; together n JPY 3"),
+        ("/other/*/n", {"money:EUR": 3}, "2 items; together n 3"),
+        ("/lines/*/t", {"money:EUR": 3}, "2 items; together n 3"),
+        ("/lines/*/n", {"money:EUR": 3, "money:USD": 1}, "2 items; together n 3"),
+        ("/lines/*/n", {}, "2 items; together n 3"),
+        ("", {"money:EUR": 3}, "2 items; together n 3"),
+    ],
+)
+async def test_only_what_budgets_add_up_is_told_as_money(money, amounts, told):
+    prepared = {
+        "by": "x", "digest": "d", "entry": 1, "object": {"lines": [{"n": 1, "t": "a"}, {"n": 2, "t": "b"}]},
+        **({"money": money} if money else {}),
+    }  # fmt: skip
+    value: Any = {"amounts": amounts, "prepared": prepared}
+    assert dict(prepared_lines(value))["› lines"] == told

@@ -99,7 +99,8 @@ async def test_people_see_each_line_and_sign_the_bytes_that_run():
     asked = (await execute(bench, named)).approval
     card: Any = parse(asked.card.bytes)
     told = dict(card["prepared"])
-    assert told["› lines"] == "2 items; together amount 6,300"
+    assert told["› lines"] == "2 items; together amount EUR 63.00"
+    assert told["› lines 1"].startswith("amount EUR 60.00, iban")
     assert "Linden Bakery" in told["› lines 1"]
     assert named.removeprefix("sha256:") in told["its SHA-256"]
     everything = dict(card["all"])

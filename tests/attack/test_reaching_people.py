@@ -11,32 +11,17 @@ from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
 from answerable.adapters.sqlite import SqliteDeliveryRegister, SqliteStore
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.delivery import Delivery
-from answerable.core.approval.notice import Notice
-from answerable.core.identity.principal import AgentId
-from answerable.core.mandate.mandate import MandateId
 from answerable.flows.reach_desk import NOTICES_MAX, ReachDesk, ReachLimits, Route
 from answerable.flows.reach_people import reach_always, reach_people
 from answerable.ports.message_channel import Sent
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import mandate_terms, signing_key
-from tests.channel_world import EVERYBODY, LoudChannel, Reach, asked, reach_bench
+from tests.channel_world import EVERYBODY, LoudChannel, Reach, asked, notice, reach_bench
 
 pytestmark = pytest.mark.anyio
 REQUESTER = Route(group="@requester", channel="email")
 MINUTE = 60.0
-
-
-def notice(number: int = 1, *, group: str = "approvers") -> Notice:
-    return Notice(
-        group=group,
-        agent=AgentId("scout"),
-        mandate=MandateId("m-1"),
-        capability="crm.refund",
-        action_id=f"action-{number}",
-        intent=number,
-        at=0,  # type: ignore[arg-type]
-    )
 
 
 def people(reach: Reach, kind: str = "asked") -> set[str]:
@@ -62,6 +47,15 @@ async def test_whoever_gave_the_task_or_owns_the_agent_is_not_asked_for_a_yes_th
     await asked(reach)
     await reach.tell()
     assert people(reach) == {"bob@example.com"}
+
+
+@pytest.mark.requirement("CHANNEL-02")
+async def test_whoever_has_answered_already_is_not_asked():
+    reach = await reach_bench()
+    waiting = await asked(reach, 60_000)
+    assert (await reach.bench.answer(waiting)).state == "pending"
+    await reach.tell()
+    assert people(reach) == {"carol@example.com"}
 
 
 @pytest.mark.requirement("CHANNEL-02")
@@ -346,6 +340,7 @@ async def test_a_process_tells_only_of_what_can_be_answered_at_it():
         def find(self, _name):
             return elsewhere
 
+    reach.bench.walk.link = object()
     before, reach.bench.walk.mandates = reach.bench.walk.mandates, Elsewhere()
     assert await reach.tell() == 0
     assert reach.desk.register.of(waiting.id) == ()
@@ -376,6 +371,10 @@ async def test_what_a_register_lost_or_spoiled_is_missed_and_ends_nothing():
     assert reach.bench.walk.approvals.replace(spoiled, was=waiting)
     assert await reach.tell() == 0
     assert reach.desk.register.of("gone")[0].missed
+    unreadable = replace(lost, about="notice", body="{}")
+    reach.desk.register.keep([unreadable])
+    assert await reach.tell() == 0
+    assert reach.desk.register.of("notice")[0].missed
     again = replace(spoiled, state="pending", id=ApprovalId("again"), shown=waiting.action)
     reach.bench.walk.approvals.add(again)
     assert await reach.tell() == 0

@@ -11,6 +11,7 @@ from answerable.core.canonical import encode, parse
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.apply_registry import apply_registry
+from answerable.flows.assemble_evidence import Selection
 from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
 from answerable.verify.leaf_rules import Fault, read_leaf
@@ -69,13 +70,49 @@ async def test_another_owner_than_the_registry_says_is_found():
     assert found(await ran(), other_owner) == (["approval.workflow"], 0)
 
 
-async def test_a_workflow_that_was_never_registered_is_found():
+async def test_of_a_workflow_that_no_entry_shows_nothing_is_said():
+    """A bundle has not every entry: what it leaves out is neither right nor wrong."""
+
     def unregistered(tag: Tag, name: str, value: Any) -> Any:
         if tag == Tag.REGISTRY_CHANGE and name == "changes":
             value.pop(f"Workflow/{CHECK}", None)
         return value
 
-    assert found(await ran(), unregistered) == (["approval.workflow"], 0)
+    assert found(await ran(), unregistered) == ([], 1)
+
+
+async def test_one_that_was_removed_or_disabled_before_is_found():
+    """Its document as a change between says; the entries before stand as they are."""
+    bench, approval = await waiting(given=documents())
+    await answered(bench, approval)
+
+    def gone(tag: Tag, name: str, value: Any) -> Any:
+        if tag == Tag.REGISTRY_CHANGE and name == "changes":
+            value[f"Workflow/{CHECK}"] = None
+        return value
+
+    def disabled(tag: Tag, name: str, value: Any) -> Any:
+        if tag == Tag.REGISTRY_CHANGE and name == "changes":
+            value[f"Workflow/{CHECK}"]["spec"]["status"] = "disabled"
+        return value
+
+    assert found(bench, gone)[0] == found(bench, disabled)[0] == ["approval.workflow"]
+
+
+async def test_evidence_of_an_action_takes_the_document_of_its_workflow_along():
+    bench = await ran()
+    await apply_registry(bench.walk, [workflow("other", uid=3009)], by="operator")
+    (intent,) = bench.entries(Tag.INTENT)
+    picked = Selection(action=str(intent["action"]))
+    for stored in bench.walk.ledger.replay():
+        picked.take(stored)
+    (first, *_) = [one for one in bench.entries(Tag.REGISTRY_CHANGE) if CHECK in one.get("workflows", ())]
+    assert first["index"] in picked.belonging()
+    assert not any(
+        one["index"] in picked.belonging()
+        for one in bench.entries(Tag.REGISTRY_CHANGE)
+        if CHECK not in one.get("workflows", ())
+    )
 
 
 async def test_documents_that_are_hidden_leave_it_unread():

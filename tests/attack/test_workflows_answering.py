@@ -9,6 +9,7 @@ import pytest
 
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
+from answerable.core.registry.active import snapshot_of
 from answerable.errors import Refused, Unverified
 from answerable.flows.answer_as_workflow import (
     answer_as_workflow,
@@ -18,6 +19,8 @@ from answerable.flows.answer_as_workflow import (
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.testing.samples import signing_key
+from answerable.wiring.policy_directory import registered_in
+from tests.duty_world import delegate, duty_document
 from tests.hold_world import stop
 from tests.mandate_world import changed
 from tests.revocation_world import revoke_now
@@ -244,3 +247,27 @@ def _people_alone() -> str:
     from tests.workflow_world import POLICIES
 
     return POLICIES.replace("checks:1", "approvers:1")
+
+
+@pytest.mark.requirement("WORKFLOW-02")
+async def test_policies_count_workflows_by_who_owns_them():
+    """A rule that asks two of a group is at fault where all its workflows are one person's."""
+    one, second = workflow(), workflow("second-check", uid=3001)
+    franks = {**one["spec"]["ownership"], "owner": "frank", "backupOwner": "erin"}
+    other = workflow("third-check", uid=3002, ownership=franks)
+    silent = workflow("fourth-check", uid=3003, ownership=franks, keys=[])
+    for given, count in (((one,), 1), ((one, second), 1), ((one, other), 2), ((one, silent), 1)):
+        found = documents(*given)
+        assert registered_in(found, snapshot_of(found)).members["checks"] == count
+
+
+@pytest.mark.requirement("WORKFLOW-02", "WORKFLOW-05")
+async def test_a_workflow_is_nobodys_deputy():
+    """Its owner stands in for an approver; that makes no program one of the people who are asked."""
+    given = [*documents(), duty_document(deputies=["checkers"])]
+    given = changed(given, "Principal", "erin", groups=["checkers"])
+    bench, approval = await waiting(60_000, given=given)
+    await delegate(bench, to="erin")
+    after = await answered(bench, approval)
+    assert (after.state, after.answers[0].in_place_of) == ("pending", None)
+    assert after.answers[0].groups == ("checks",)

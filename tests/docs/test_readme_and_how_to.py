@@ -24,8 +24,8 @@ from tests.demo_run import (
 pytestmark = needs_upstreams
 
 LEFT_OUT = "…"
-OF_ITS_OWN = {"give-an-agent-a-database"}
-"""Begins in an empty folder, and needs a server of others: tests/docs/test_database_page.py."""
+OF_ITS_OWN = {"answer-many-alike", "give-an-agent-a-database"}
+"""Begin where no demo was, and have tests of their own: test_many_alike_page.py, test_database_page.py."""
 PAGES = sorted(page for page in (ROOT / "docs/how-to").glob("*.md") if page.stem not in OF_ITS_OWN)
 PAGE_SECONDS_MAX = 400
 

@@ -109,7 +109,7 @@ async def test_a_payment_run_is_paid_as_it_was_prepared_shown_and_signed(tmp_pat
             world.walk.approvals.all(pending_only=True, now=world.walk.clock.now())[0].card.bytes
         )
         assert "EUR 1,540.50" in card["sentence"]
-        assert dict(card["prepared"])["› lines"] == "2 items; together amount 154,050"
+        assert dict(card["prepared"])["› lines"] == "2 items; together amount EUR 1,540.50"
         await approve(world, waiting.structured_content)
         paid = await agent.call_tool("run_execute", call)
         assert not paid.is_error, paid

@@ -10,7 +10,10 @@ from collections.abc import Mapping
 import anyio
 import pytest
 
+from answerable.adapters.event_http import HttpEventPost
+from answerable.adapters.message_webhook import MessageWebhook
 from answerable.adapters.system import SystemClock
+from answerable.core.approval.message import trial_message
 from answerable.core.mandate.revocation import revocable
 from answerable.flows.announce import announce_new
 from answerable.flows.deliver_events import deliver_events
@@ -60,3 +63,20 @@ async def test_the_libraries_of_standard_webhooks_and_cloudevents_take_our_messa
         (seen.headers, seen.body, other),
     ):
         assert (await anyio.to_thread.run_sync(judged, headers, body, secret)).returncode == REFUSED
+
+
+@pytest.mark.requirement("CHANNEL-09")
+async def test_the_same_libraries_take_our_messages_to_approvers():
+    with hooked() as hook:
+        channel = MessageWebhook(
+            HttpEventPost(answer_seconds_max=30.0), url=hook.url, secret=SECRET, source=ISSUER
+        )
+        now = SystemClock().now()
+        message = trial_message("test.1", channel="webhook:ops", link="https://us.example/a", now=now)
+        assert (await channel.send(message, "ops", handle="", now=now)).state == "taken"
+        (seen,) = hook.taken
+    said = await anyio.to_thread.run_sync(judged, seen.headers, seen.body)
+    assert said.returncode == ACCEPTED, said.stderr
+    found = json.loads(said.stdout)
+    assert found["attributes"]["type"] == "answerable.message.test"
+    assert found["data"]["link"] == "https://us.example/a"

@@ -201,12 +201,32 @@ def test_what_nobody_covers_and_who_is_no_member_is_told_when_documents_are_chec
             "duty.step",
         ),
         ({"delegationDaysMax": 91}, "document.range"),
+        (
+            {"shifts": [{"people": ["bob"], "firstDay": "2026-12-02", "lastDay": "2026-12-01"}]},
+            "duty.shift",
+        ),
+        (
+            {"shifts": [{"people": ["bob"], "begins": "2026-12-24", "ends": "2026-13-25T18:00"}]},
+            "document.date",
+        ),
+        (
+            {"shifts": [{"people": ["bob"], "begins": "2026-12-24T18:00", "ends": "2026-02-30T18:00"}]},
+            "document.date",
+        ),
+        ({"quietHours": {"from": "22:00"}}, "document.missing"),
         ({"anything": 1}, "document.unknown_key"),
     ],
 )
 def test_a_duty_that_cannot_be_meant_is_refused(spec, code):
     whole = {"group": "approvers", "timeZone": BERLIN, "shifts": [{"people": ["bob"]}], **spec}
     assert code in [one.code for one in faults_of([*bench_documents(), document("Duty", "pay", whole)])]
+
+
+@pytest.mark.requirement("DUTY-01")
+def test_there_are_so_many_duties_and_no_more():
+    spec = {"group": "approvers", "timeZone": BERLIN}
+    documents = [*bench_documents(), *(document("Duty", f"d{number:03}", spec) for number in range(257))]
+    assert [one.code for one in faults_of(documents)].count("document.count") == 1
 
 
 @pytest.mark.requirement("DUTY-01")

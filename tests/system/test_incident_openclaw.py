@@ -228,6 +228,13 @@ async def reads_nothing(place: Place) -> None:
             assert "access-control-allow-origin" not in answer.headers
             assert not any(one in answer.text for one in SECRETS), path
             assert "text/event-stream" not in answer.headers.get("content-type", "")
+        # Another port of this machine is the same site to a browser, which sends the cookie along, and shows no answer.
+        async with httpx2.AsyncClient(base_url=alice.origin, timeout=30) as http:
+            near = {"origin": "http://localhost:1", "sec-fetch-site": "same-site"}
+            asked = http.stream("GET", path, headers={"cookie": f"{COOKIE}={alice.cookie}", **near})
+            async with asked as answer:
+                assert "access-control-allow-origin" not in answer.headers
+                assert answer.headers["cross-origin-resource-policy"] == "same-origin"
         # A name of the attacker's that now means this machine.
         for name in ("evil.example", f"evil.example:{alice.origin.rpartition(':')[2]}", "127.0.0.1"):
             answer = await alice.ask("GET", path, {"host": name})

@@ -87,7 +87,7 @@ def test_a_product_that_is_killed_between_all_steps_pays_what_was_prepared_once(
 
             waiting = until(asked, "the question")
             seen = house.command("a", "approval", "show", waiting).stdout
-            assert "2 items; together amount 154,050" in " ".join(seen.split())
+            assert "2 items; together amount EUR 1,540.50" in " ".join(seen.split())
             key = ("--as", "chen", "--key", str(house.world.key("chen")))
             house.command("a", "approval", "approve", waiting, *key, "--yes")
             a.killed()

@@ -9,10 +9,11 @@ import anyio
 import pytest
 
 from answerable.core.approval.notice import Notice
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.apply_registry import apply_registry
+from answerable.flows.tell_device import push_side, tell_device
 from answerable.flows.try_channel import try_channel
 from answerable.testing.samples import document
 from answerable.wiring.assemble import assembled
@@ -22,6 +23,7 @@ from tests.channel_world import MailBox, mail_server, slack_stand_in
 from tests.event_world import hooked
 from tests.federation_world import Authority, context_of
 from tests.gateway_world import until
+from tests.push_world import b64, push_service
 
 pytestmark = pytest.mark.anyio
 NOTICE = Notice(
@@ -121,3 +123,55 @@ async def test_what_is_wrong_with_a_secret_is_said_at_the_start_without_it(tmp_p
             await kept_reaching(product.walk)
     assert told.value.code == code
     assert "s3cr3t" not in told.value.message
+
+
+@pytest.mark.requirement("CHANNEL-12")
+async def test_devices_are_told_under_one_key_that_outlives_a_restart(tmp_path):
+    authority, data = Authority(), tmp_path / "data"
+    data.mkdir(mode=0o700)
+    (data / "ca.pem").write_bytes(authority.pem)
+    with push_service(context_of(authority.leaf("127.0.0.1"), tmp_path)) as service:
+        (data / "answerable.toml").write_text(
+            '[channels]\nroutes = ["ops push"]\npush = true\npush_contact = "ops@example.com"\n'
+            f'push_hosts = ["{service.host}"]\nauthorities = "file:ca.pem"\n'
+        )
+        keys = []
+        for start in range(2):
+            async with assembled(load_settings(data)) as product:
+                walk = product.walk
+                if start == 0:
+                    await apply_registry(walk, PEOPLE, by="operator")
+                    with pytest.raises(Refused) as refused:
+                        await try_channel(walk, "push", "bela")
+                    assert refused.value.code == "channel.receiver"
+                    await tell_device(
+                        walk,
+                        person=PrincipalId("bela"),
+                        endpoint=service.endpoint,
+                        key=b64(service.browser.key),
+                        secret=b64(service.browser.secret),
+                        label="phone",
+                    )
+                assert (await try_channel(walk, "push", "bela")).state == "taken"
+                keys.append(push_side(walk).key)
+    assert keys[0] == keys[1]
+    assert service.keys == set(keys)
+    assert len(service.taken) == 2
+    assert (data / "keys" / "web-push.seed").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.requirement("CHANNEL-12")
+async def test_a_key_that_others_may_read_is_not_used_and_keeps_nobody_from_stopping_anything(tmp_path):
+    (tmp_path / "answerable.toml").write_text(
+        '[channels]\nroutes = ["ops push"]\npush = true\npush_contact = "ops@example.com"\n'
+    )
+    settings = load_settings(tmp_path)
+    async with assembled(settings):
+        pass
+    (tmp_path / "keys" / "web-push.seed").chmod(0o644)
+    async with assembled(settings) as product:
+        assert product.walk.reach is not None
+        assert product.walk.reach.push is None
+        with pytest.raises(Unavailable) as told:
+            await kept_reaching(product.walk)
+    assert told.value.code == "key.unreadable"

@@ -18,6 +18,7 @@ from answerable.core.identity.passkey import unverified
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Refused, Unverified, shown
+from answerable.flows.answering_pace import check_look, check_pace
 from answerable.flows.count_history import count_answered
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
 from answerable.flows.narrow_approval import with_proposal
@@ -28,6 +29,8 @@ from answerable.flows.refuse_revoked import signer_fault, signing_key_of
 from answerable.flows.revoke_authority import names_of_approval
 from answerable.flows.sign_in import check_passkey
 from answerable.flows.stand_in import agent_owners, in_place_of
+from answerable.flows.tell_canary import tell_canary
+from answerable.flows.watch_denials import count_no
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,7 +50,8 @@ async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
     Raises Unverified when the signature, its claims or its nonce do not check, Refused (`approval.unknown`,
     `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.own_agent`, `approval.not_asked`,
     `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`, `approval.not_narrower`; for
-    a yes, `revoked.*` and `held.*` of who answers, and `held.*` of what waits), Unavailable.
+    a yes, `approval.too_soon`, `approval.too_fast`, `revoked.*` and `held.*` of who answers, and `held.*` of what
+    waits), Unavailable.
     """
     return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token))
 
@@ -94,7 +98,7 @@ async def one_at_a_time(
     answering.add(approval_id)
     try:
         now = walk.clock.now()
-        approval = _found(walk, ApprovalId(approval_id))
+        approval = approval_here(walk, ApprovalId(approval_id))
         answer, key, signer = read(approval, now)
         return await _recorded(walk, approval, answer, key=key, signer=signer, now=now)
     finally:
@@ -110,8 +114,10 @@ def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> t
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    take_nonce(walk, approval, signed.nonce, now)
+    opened_at = take_nonce(walk, approval, signed.nonce, now)
     check_strength(walk.limits, approval, passkey=None)
+    check_look(walk, approval, person=signed.by, verdict=signed.verdict, opened_at=opened_at, now=now)
+    check_pace(walk, signed.by, signed.verdict, now)
     answer = Answer(
         by=signed.by,
         groups=people[signed.by].groups,
@@ -138,7 +144,7 @@ def _by_passkey(
     nonce: bytes,
     assertion: PasskeyAssertion,
 ) -> tuple[Answer, str, str]:
-    take_nonce(walk, approval, nonce, now)
+    opened_at = take_nonce(walk, approval, nonce, now)
     signed = challenge(
         nonce=nonce,
         action=approval.shown.digest,
@@ -150,6 +156,8 @@ def _by_passkey(
     if passkey.person != person:
         raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
     check_strength(walk.limits, approval, passkey=passkey)
+    check_look(walk, approval, person=person, verdict=verdict, opened_at=opened_at, now=now)
+    check_pace(walk, person, verdict, now)
     answer = Answer(
         by=person,
         groups=walk.registry.current.principals[person].groups,
@@ -181,7 +189,7 @@ def open_to_answer(walk: Walk, approval_id: str) -> tuple[bytes, Approval, UnixM
     Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`).
     """
     now = walk.clock.now()
-    approval = _found(walk, ApprovalId(approval_id))
+    approval = approval_here(walk, ApprovalId(approval_id))
     state = approval.state_at(now)
     if state != "pending":
         raise Refused(
@@ -209,7 +217,8 @@ def was_asked_by(walk: Walk, agent: AgentId, approval_id: str) -> bool:
     return approval is not None and approval.agent == agent
 
 
-def _found(walk: Walk, approval_id: ApprovalId) -> Approval:
+def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
+    """One that is answered here. Raises Refused (`approval.unknown`, `approval.other_shard`)."""
     approval = walk.approvals.find(approval_id)
     if approval is None:
         raise Refused(f"there is no approval {shown(approval_id)}", code="approval.unknown")
@@ -220,7 +229,9 @@ def _found(walk: Walk, approval_id: ApprovalId) -> Approval:
 async def _recorded(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
 ) -> Approval:
-    place = in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
+    # Nobody's workflow is a deputy, and nobody breaks a glass in another one's place.
+    alone = bool(answer.workflow) or answer.verdict == GLASS
+    place = None if alone else in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
     if place is not None:
         answer = replace(answer, groups=(*answer.groups, place.group), in_place_of=place)
     if answer.verdict != "deny" and answer.by == schedule_owner(approval.principal, walk.registry.current):
@@ -236,6 +247,8 @@ async def _recorded(
             "you own an agent that this action comes from: somebody else must approve it",
             code="approval.own_agent",
         )
+    if approval.canary is not None:
+        return await tell_canary(walk, approval, at=now, answer=answer, signer=signer)
     # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))
@@ -257,6 +270,7 @@ async def _recorded(
 
     def placed(receipt: Receipt) -> None:
         count_answered(walk, after, at=now, index=receipt.index)
+        count_no(walk, after, at=now, index=receipt.index)
 
     receipt, left = await record_in_run(walk, approval.mandate, entry, then=placed)
     # 2. It counts only on top of what was seen when it was checked.
@@ -271,14 +285,16 @@ async def _recorded(
     return after
 
 
-def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> None:
-    """Use up what this approval was opened with. Raises Unverified (`approval.nonce`)."""
-    if not walk.under_way.nonces.take(approval.id, nonce, now):
+def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> UnixMillis:
+    """Use up what this approval was opened with, and say when it was given. Raises Unverified (`approval.nonce`)."""
+    opened_at = walk.under_way.nonces.take(approval.id, nonce, now)
+    if opened_at is None:
         raise Unverified(
             "the answer was made for another opening of this approval, too long ago, or has been given: open it again",
             code="approval.nonce",
             step="approval",
         )
+    return opened_at
 
 
 def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer, key: str) -> None:

@@ -14,6 +14,7 @@ from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.ledger import records_statements
 from answerable.core.ledger.subject import operator_subject, principal_subject
 from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
+from answerable.core.registry.documents import WORKFLOW
 from answerable.core.registry.parse import document_key
 from answerable.core.registry.parts_form import form_of_parts
 from answerable.core.registry.policy_statement import read_statement
@@ -265,6 +266,7 @@ async def _record(
         after=plan.applied.after,
         changes=encode(changed),
         because=because,
+        workflows=[name.removeprefix(WORKFLOW) for name in sorted(changed) if name.startswith(WORKFLOW)],
         undrilled=[document_of(one.what) for one in plan.applied.undrilled],
     )
     _, left = await record_entry(walk, entry)

@@ -38,10 +38,10 @@ class ApprovalNonces:
             mine.popitem(last=False)
         return nonce, ends
 
-    def take(self, approval: ApprovalId, nonce: bytes, now: UnixMillis) -> bool:
-        """Whether it was given for this approval, is in time, and was not taken before; it is now."""
+    def take(self, approval: ApprovalId, nonce: bytes, now: UnixMillis) -> UnixMillis | None:
+        """When it was given for this approval, if it is in time and was not taken before; it is now. Else None."""
         ends = self._given.get(approval, OrderedDict()).pop(nonce, None)
-        return ends is not None and now < ends
+        return UnixMillis(ends - NONCE_MILLIS_MAX) if ends is not None and now < ends else None
 
     def _drop_ended(self, now: UnixMillis) -> None:
         while self._given:

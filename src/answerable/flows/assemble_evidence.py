@@ -33,7 +33,13 @@ if TYPE_CHECKING:
 
 REVEALS_MAX: Final = 1000
 _ENDS: Final = (Tag.OUTCOME, Tag.INDETERMINATE)
-_APPROVALS: Final = (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER, Tag.APPROVAL_VOID)
+_APPROVALS: Final = (
+    Tag.APPROVAL_ASKED,
+    Tag.APPROVAL_ANSWER,
+    Tag.APPROVAL_VOID,
+    Tag.CANARY_TOLD,
+    Tag.GLASS_REVIEWED,
+)
 _REFERENCES: Final = ("mandate_ref", "policy_ref", "tool_ref", "prepared_ref", "consent", "duty_ref")
 
 
@@ -63,6 +69,7 @@ class Selection:
         self.chosen: dict[int, StoredEntry] = {}
         self._of_approvals: dict[str, list[int]] = {}
         self._of_duties: dict[str, list[int]] = {}
+        self._of_workflows: dict[str, int] = {}
         self._stated: dict[StatedName, int] = {}
         if not (self.indexes or self.action or self.mandate):
             raise Malformed("say which entries, action or mandate", code="evidence.nothing")
@@ -83,6 +90,8 @@ class Selection:
             self._of_approvals.setdefault(str(leaf_of(stored).get("approval")), []).append(stored.index)
         if stored.tag == Tag.DUTY:
             self._of_duties.setdefault(str(leaf_of(stored).get("delegation")), []).append(stored.index)
+        elif stored.tag == Tag.REGISTRY_CHANGE and self.needs_all:
+            self._note_workflows(stored)
         elif stored.tag == Tag.APPROVAL_ANSWER and self.needs_all:
             self._note_deputy(leaf_of(stored))
         if len(self.chosen) > ENTRIES_MAX:
@@ -108,10 +117,20 @@ class Selection:
 
     def _note_deputy(self, leaf: dict[str, JSONValue]) -> None:
         """With an answer that was given for another one goes all that is on record of that: also that it was ended."""
+        document = self._of_workflows.get(str(leaf.get("workflow")))
+        if document is not None:
+            # Whose key it was that signed, by the document that was in force.
+            self._of_approvals.setdefault(str(leaf.get("approval")), []).append(document)
         duty = leaf.get("duty")
         given = self._of_duties.get(str(duty.get("delegation"))) if isinstance(duty, dict) else None
         if given is not None:
             self._of_approvals.setdefault(str(leaf.get("approval")), []).extend(given)
+
+    def _note_workflows(self, stored: StoredEntry) -> None:
+        """Where the documents of workflows stand, the latest of each."""
+        named = leaf_of(stored).get("workflows")
+        for name in named if isinstance(named, list) else ():
+            self._of_workflows[str(name)] = stored.index
 
     def _note_stated(self, stored: StoredEntry) -> None:
         """Where policy sets and mandates stand: a denial may name what nothing referred to so far."""

@@ -9,6 +9,7 @@ from anyio import Lock
 
 from answerable.core.decision.latency import Latency
 from answerable.core.ledger.figures import Figures
+from answerable.core.ledger.oversight import Oversight
 
 if TYPE_CHECKING:
     from answerable.ports.figures_register import FiguresRegister
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 @dataclass(slots=True, kw_only=True)
 class FiguresDesk:
     """figures: None until what was kept has been read. register: None where nothing is kept. anew: what is kept counts
-    for nothing. reading, keeping: held by whoever does. latency: of decisions, in this process."""
+    for nothing. reading, keeping: held by whoever does. latency: of decisions, in this process. oversight: what became
+    of questions to people, as far as the log was read; looking: held by whoever reads it."""
 
     figures: Figures | None = None
     register: FiguresRegister | None = None
@@ -26,3 +28,5 @@ class FiguresDesk:
     latency: Latency = field(default_factory=Latency)
     reading: Lock = field(default_factory=Lock)
     keeping: Lock = field(default_factory=Lock)
+    oversight: Oversight = field(default_factory=Oversight)
+    looking: Lock = field(default_factory=Lock)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from answerable.core.action.prepared import PREFIX, Executed, Prepared, digest_of, named_digest
 from answerable.core.action.request import executing_request
+from answerable.core.registry.fields import pointer as pointer_to
+from answerable.core.registry.pointing import JSON, SUM
 from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
@@ -64,6 +66,7 @@ def with_prepared(
         expires_at=found.expires_at,
         made_by=found.capability,
         content=found.content,
+        money=_money_at(capability, executes),
     )
     return request, executed
 
@@ -149,6 +152,18 @@ def _named(
             code="prepared.used",
         )
     raise Refused("what was prepared has expired: prepare again", code="prepared.expired")
+
+
+def _money_at(capability: Capability, executes: ExecuteMapping) -> str:
+    """Where in the object the amounts lie that budgets add up, so that people are shown them as money."""
+    amount = capability.spending.amount
+    pointer = next(
+        (one.pointer for one in capability.arguments if amount and one.name == amount.argument), ""
+    )
+    inside = f"{pointer_to('', executes.argument)}/{JSON}"
+    if pointer.startswith(f"{inside}/") and pointer.endswith(f"/{SUM}"):
+        return pointer.removeprefix(inside).removesuffix(f"/{SUM}")
+    return ""
 
 
 def _check_unchanged(walk: Walk, found: Prepared, caller: VerifiedCaller, lineage: Lineage) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from anyio import get_cancelled_exc_class
 
 from answerable.core.action.outcome import Outcome
+from answerable.core.approval.batch_answer import statement_in
 from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.facts import Facts
 from answerable.core.identity.principal import AgentId, UnixMillis
@@ -114,9 +115,7 @@ async def govern_action(
         raise await refuse_action(walk, verified.request, caller, no_of(decision, verified))
     # 5 defer: a durable record waits for people; asking again finds the same one.
     if decision.effect == "defer":
-        preview = partial(preview_effect, walk, Governing(gather_facts, govern_action))
-        approval = await request_approval(walk, verified, decision, at=facts.at, preview=preview)
-        return with_narrowing(Answer(approval=approval), asked, verified)
+        return await _asked_people(walk, asked, verified, decision, at=facts.at)
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
     assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here
     warrant, left = await log_intent(
@@ -144,6 +143,15 @@ async def govern_action(
     # 10 answer
     answer = Answer(action_id=warrant.action_id, outcome=outcome, intent=warrant.intent, receipt=receipt)
     return with_narrowing(answer, asked, verified)
+
+
+async def _asked_people(
+    walk: Walk, asked: VerifiedRequest, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis
+) -> Answer:
+    """Step 5. What people are shown beside the action is looked up by this very walk, as an action of its own."""
+    preview = partial(preview_effect, walk, Governing(gather_facts, govern_action))
+    approval = await request_approval(walk, verified, decision, at=at, preview=preview)
+    return with_narrowing(Answer(approval=approval), asked, verified)
 
 
 def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
@@ -191,7 +199,8 @@ def _groups_now(walk: Walk, approval: Approval, answer: PersonsAnswer) -> tuple[
         passkey = standing_passkey(walk, answer.credential)
         key = passkey.key if passkey is not None and passkey.person == answer.by else ""
     else:
-        key = signing_key_of(answer.token) if is_signed_by(answer.token, person.keys) else ""
+        token = statement_in(answer.token)
+        key = signing_key_of(token) if is_signed_by(token, person.keys) else ""
     return groups_still(walk, answer, person) if key and signer_fault(walk, answer.by, key) is None else ()
 
 

@@ -26,6 +26,13 @@ def reviews(walk: Walk, *, open_only: bool = True) -> list[Owed]:
     return sorted(wanted, key=lambda one: one.due_at)
 
 
+def counted_reviews(walk: Walk) -> dict[str, int]:
+    """How many are owed, and how many of others are overdue. Raises Unavailable."""
+    now = walk.clock.now()
+    states = [one.state(now) for one in reviews(walk)]
+    return {state: states.count(state) for state in ("owed", "overdue")}
+
+
 def answering_groups(approval: Approval) -> tuple[str, ...]:
     """Groups whose people could have answered it, by the quorum or alone."""
     asked = (group for one in approval.requirements for group in one.groups)

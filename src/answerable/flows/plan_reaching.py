@@ -14,7 +14,7 @@ from answerable.flows.stand_in import agent_owners
 from answerable.flows.tell_duty import route_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
@@ -73,22 +73,23 @@ def new_deliveries(
     desk: ReachDesk,
     channel: str,
     *,
-    known: Iterable[Delivery],
+    there: Collection[tuple[str, str]],
     since: int,
     now: UnixMillis,
     approvals: Iterable[Approval],
 ) -> Iterator[Delivery]:
-    """What nobody planned yet. since: when the channel was set up: what ended before is nobody's news."""
-    there = {(one.about, one.to) for one in known}
+    """What nobody planned yet. there: what is planned, by what it is about and receiver. since: when the channel was
+    set up: what ended before is nobody's news."""
     routes = desk.routes_on(channel)
+    to_requesters = [one for one in routes if one.group == THE_REQUESTER]
     for approval in approvals:
         state = approval.state_at(now)
         over = state != "pending"
         if over and (approval.created_at < since or approval.expires_at + ENDED_AGO_MAX < now):
             continue
-        for to in receivers_of(walk, approval, routes):
-            # Whoever was not asked while there was something to ask needs not hear that it is over.
-            if (approval.id, to) not in there and (not over or to.startswith(REQUESTER)):
+        # Whoever was not asked while there was something to ask needs not hear that it is over.
+        for to in receivers_of(walk, approval, to_requesters if over else routes):
+            if (approval.id, to) not in there:
                 yield Delivery(about=approval.id, channel=channel, to=to, made_at=now)
 
 
@@ -125,9 +126,10 @@ def _givers(walk: Walk, approval: Approval) -> tuple[str, ...]:
 
 
 def _barred(walk: Walk, approval: Approval) -> frozenset[str]:
-    """Those whose yes would not count: they are not asked."""
+    """Those whose yes would not count, or who have answered: they are not asked."""
     try:
         owners = agent_owners(walk, approval)
     except (AnswerableError, KeyError):
         owners = frozenset()
-    return owners | {approval.principal, *_givers(walk, approval)}
+    answered = {answer.by for answer in approval.answers}
+    return owners | answered | {approval.principal, *_givers(walk, approval)}

@@ -63,8 +63,8 @@ class ReachDesk:
     """Implements ports.approval_channel.ApprovalChannel: it remembers what is new and wakes who tells it.
 
     addresses: by channel, how a person is reached there; empty where they are not. name_answerers: channels on which it
-    is said who answered. notices: that are not put down yet. lost: those that were not even kept. opens: gives the desk
-    its channels. push: for devices of people; None where they are told on none.
+    is said who answered. notices: that are not put down yet, by whoever has `putting_down`. lost: those that were not
+    even kept. opens: gives the desk its channels. push: for devices of people; None where they are told on none.
     """
 
     register: DeliveryRegister
@@ -75,6 +75,7 @@ class ReachDesk:
     limits: ReachLimits = field(default_factory=ReachLimits)
     news: anyio.Event = field(default_factory=anyio.Event)
     notices: deque[Notice] = field(default_factory=deque)
+    putting_down: anyio.Lock = field(default_factory=anyio.Lock)
     lost: int = 0
     opens: Callable[[ReachDesk], None] | None = None
     push: PushSide | None = None

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.delivery import (
@@ -46,6 +47,10 @@ ROUND_SECONDS: Final = 2.0
 FORGET_SECONDS: Final = 3_600.0
 AT_A_TIME: Final = 40
 """Messages that are sent under one claim."""
+PLANNED_AT_A_TIME: Final = 1_000
+"""Deliveries after which no further approval is looked at in this round."""
+APPROVALS_AT_A_TIME: Final = 50
+"""That are looked at before others of this process have their turn."""
 CLAIM_SPARE_MS: Final = 10_000
 WAIT_SECONDS_MAX: Final = 300.0
 """Longest pause that a channel may ask for."""
@@ -72,9 +77,11 @@ class _Seen:
 
 @dataclass(slots=True, kw_only=True)
 class _Round:
-    """What came of one round on one channel. until: when our claim ends."""
+    """What came of one round on one channel. until: when our claim ends. fault: why it cannot be put down who was told:
+    then nobody else is, as they would be again and again."""
 
     until: int
+    fault: Unavailable | None = None
     down: str = ""
     wait_ms: int = 0
     sent: int = 0
@@ -163,28 +170,33 @@ async def _seen(walk: Walk, desk: ReachDesk, channel: str, *, since: int) -> _Se
     now = walk.clock.now()
     looked = now - desk.limits.digest.window_ms - desk.limits.after_end_ms - walk.limits.approval_ttl_ms
     known = await in_register(desk.register.on, channel, since=looked)
-    approvals = {one.id: one for one in walk.approvals.all(pending_only=False, now=now)}
+    named = {one.about for one in known}
+    approvals = {
+        one.id: one
+        for one in walk.approvals.all(pending_only=False, now=now)
+        if one.expires_at >= looked or one.id in named
+    }
     seen = _Seen()
-    seen.fresh += new_deliveries(
-        walk,
-        desk,
-        channel,
-        known=known,
-        since=since,
-        now=now,
-        approvals=(one for one in approvals.values() if _is_ours(walk, one)),
-    )
+    there = {(one.about, one.to) for one in known}
+    ours = [one for one in approvals.values() if _is_ours(walk, one)]
+    for begin in range(0, len(ours), APPROVALS_AT_A_TIME):
+        # However many wait: actions go on between them.
+        await checkpoint()
+        some = ours[begin : begin + APPROVALS_AT_A_TIME]
+        seen.fresh += new_deliveries(walk, desk, channel, there=there, since=since, now=now, approvals=some)
+        if len(seen.fresh) >= PLANNED_AT_A_TIME:
+            break
     _sort_out(walk, desk, known, approvals, seen)
     return seen
 
 
 async def _put_notices_down(walk: Walk, desk: ReachDesk) -> None:
-    while desk.notices:
-        notice = desk.notices[0]
-        planned = [*notices_planned(walk, desk, notice)]
-        if planned:
-            await in_register(desk.register.keep, planned)
-        if desk.notices and desk.notices[0] is notice:
+    # One channel's task at a time: what another one had told of it meanwhile would be put back to what is planned.
+    async with desk.putting_down:
+        while desk.notices:
+            planned = [*notices_planned(walk, desk, desk.notices[0])]
+            if planned:
+                await in_register(desk.register.keep, planned)
             desk.notices.popleft()
 
 
@@ -198,6 +210,7 @@ def _sort_out(
     """What is sent now, and what cannot be told any more."""
     now = walk.clock.now()
     asked: list[Delivery] = []
+    others: list[_Due] = []
     for one in known:
         if one.missed or one.told in ("ended", "notice") or one.next_at > now:
             continue
@@ -206,7 +219,7 @@ def _sort_out(
             if now > one.made_at + desk.limits.after_end_ms:
                 seen.missed.append(missed(one))
             else:
-                seen.due.append(_Due(message=message_in(one.body), what="notice", of=(one,)))
+                _take_kept(one, others, seen)
         elif approval is None:
             seen.missed.append(missed(one, why="the approval is not there any more"))
         elif not _is_ours(walk, approval):
@@ -214,17 +227,28 @@ def _sort_out(
         elif approval.state_at(now) == "pending":
             if not one.to.startswith(REQUESTER) and not one.told:
                 asked.append(one)
+        elif len(others) >= AT_A_TIME:
+            continue
         elif (end := _of_end(walk, desk, one, approval, now=now)) is not None:
-            seen.due.append(end)
+            others.append(end)
         elif not one.told:
             seen.missed.append(missed(one))
+    # What can still be answered comes first.
     _sort_asked(walk, desk, asked, known, approvals, seen)
+    seen.due += others
     del seen.due[AT_A_TIME:]
+
+
+def _take_kept(one: Delivery, others: list[_Due], seen: _Seen) -> None:
+    try:
+        others.append(_Due(message=message_in(one.body), what="notice", of=(one,)))
+    except AnswerableError as error:
+        seen.missed.append(missed(one, why=error.message))
 
 
 def _is_ours(walk: Walk, approval: Approval) -> bool:
     """Of several processes the one that it can be answered at tells of it, as its link leads there."""
-    mandate = walk.mandates.find(approval.mandate)
+    mandate = walk.mandates.find(approval.mandate) if walk.link is not None else None
     return mandate is None or shard_elsewhere(mandate, walk.ledger.origin) is None
 
 
@@ -238,7 +262,7 @@ def _sort_asked(
 ) -> None:
     now = walk.clock.now()
     alone, together = put_together(asked, known, desk.limits.digest, now=now)
-    for one in alone:
+    for one in alone[:AT_A_TIME]:
         approval = approvals[ApprovalId(one.about)]
         try:
             message = asked_message(approval, link=approval_page(walk, approval.id), now=now)
@@ -286,7 +310,7 @@ async def _tell(walk: Walk, desk: ReachDesk, channel: str, due: list[_Due], came
 
     async def tell(one: _Due) -> None:
         async with limiter:
-            if came.down or walk.clock.now() > last_at:
+            if came.down or came.fault is not None or walk.clock.now() > last_at:
                 return
             sent = await _sent(walk, desk, channel, one)
             now = walk.clock.now()
@@ -302,11 +326,16 @@ async def _tell(walk: Walk, desk: ReachDesk, channel: str, due: list[_Due], came
             else:
                 came.missed += len(one.of)
                 kept = [missed(it, why=sent.why) for it in one.of]
-            await in_register(desk.register.keep, kept)
+            try:
+                await in_register(desk.register.keep, kept)
+            except Unavailable as fault:
+                came.fault = fault
 
     async with anyio.create_task_group() as tasks:
         for one in due:
             tasks.start_soon(tell, one)
+    if came.fault is not None:
+        raise came.fault
 
 
 async def _sent(walk: Walk, desk: ReachDesk, channel: str, one: _Due) -> Sent:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.approval.approval import ApprovalId
 from answerable.core.containment.happening import (
     HELD,
     TOOL_CODES,
@@ -30,6 +31,7 @@ from answerable.errors import Malformed
 from answerable.flows.count_history import fields_of, registered
 from answerable.flows.keep_history import restore_counted, rules_origin
 from answerable.flows.trip_rules import rules_now, trip_restored
+from answerable.flows.watch_denials import is_new_round, no_said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -77,6 +79,7 @@ class RuleReader:
         self._with_targets = any(one.holds in TARGETS or one.canary.capabilities for one in rules)
         self._hops: dict[str, tuple[str, str]] = {}
         self._enrolled: set[str] = set()
+        self._noes: dict[tuple[str, str], int] = {}
 
     def fold(self, stored: StoredEntry) -> None:
         """Count an entry."""
@@ -101,6 +104,8 @@ class RuleReader:
             return None if self._is_known(leaf) else self._attempted(stored, leaf, "denied")
         if stored.tag == Tag.OUTCOME and leaf.get("overrun"):
             return self._overrun(leaf)
+        if stored.tag == Tag.APPROVAL_ANSWER and leaf.get("verdict") == "deny":
+            return self._no(leaf)
         if stored.tag == Tag.CITED and leaf.get("kind") == KIND:
             return self._hop(leaf)
         if stored.tag == Tag.WORKLOAD_ENROLLED and leaf.get("parent"):
@@ -172,6 +177,17 @@ class RuleReader:
             server=capability.server if capability is not None else "",
             tool=capability.target if capability is not None and capability.method == TOOLS_CALL else "",
             capability=capability.name if capability is not None else "",
+        )
+
+    def _no(self, leaf: dict[str, JSONValue]) -> Happening | None:
+        approval = self._walk.approvals.find(ApprovalId(str(leaf.get("approval"))))
+        if approval is None:
+            return None
+        place, at = (str(approval.agent), approval.capability), whole(leaf, "at")
+        before = self._noes.get(place, 0)
+        self._noes[place] = at
+        return (
+            no_said(approval, self._walk.registry.current, at=at) if is_new_round(approval, before) else None
         )
 
     def _hop(self, leaf: dict[str, JSONValue]) -> Happening | None:

@@ -9,12 +9,14 @@ from anyio import Event
 
 from answerable.core.approval.action_object import action_object
 from answerable.core.approval.approval import Approval, ApprovalId
+from answerable.core.approval.canary import NONCE_BYTES, commitment
 from answerable.core.approval.card import card_of
 from answerable.core.approval.denial import denial_members, denial_sentences
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.mandate.spend import money_moved
 from answerable.errors import Refused
+from answerable.flows.asking_budget import too_many
 from answerable.flows.cite_statement import decided_under
 from answerable.flows.hold_to_shown import unlike_shown, void
 from answerable.flows.narrow_approval import proposed_before
@@ -25,6 +27,7 @@ from answerable.flows.route_approval import tell_asked
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
+    from answerable.core.approval.canary import Canary
     from answerable.core.decision.decision import Decision
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.runs import Run
@@ -39,7 +42,7 @@ async def request_approval(
 
     One that asks for other people than policy does by now, about another subject, or that showed another action object
     than there would be now, is void, and people are asked anew. Raises Refused, recorded: `approval.denied` while a no
-    of people to this very question holds, `approval.too_many` when the agent has too many waiting, `preview.deferred`
+    of people to this very question holds, `approval.too_many` when people are asked too much, `preview.deferred`
     for what was asked for a card; and Unavailable. preview: what the card says beside, asked for each new question.
     """
     mandate, asking = verified.mandate, walk.under_way.asking
@@ -65,22 +68,18 @@ async def request_approval(
         # People are asked once: who asks again gets their answer.
         no = no_from(told_no(said_no), verified)
         raise await refuse_action(walk, verified.request, verified.caller, no)
-    every = walk.approvals.all(pending_only=True, now=at)
-    mine = [a for a in every if a.agent == verified.caller.agent and (waiting is None or a.id != waiting.id)]
-    waits = len(mine) + sum(agent == verified.caller.agent for agent, _, _ in asking)
-    if waits >= walk.limits.approvals_pending_per_agent_max:
-        too_many = Refused(
-            f"{waits} actions of this agent already wait for approval, which is the limit",
-            code="approval.too_many",
-        )
-        no = no_from(too_many, verified)
-        raise await refuse_action(walk, verified.request, verified.caller, no)
+    refused = too_many(walk, verified, decision, at=at, ends=stale[0].id if stale else None)
+    if refused is not None:
+        raise await refuse_action(walk, verified.request, verified.caller, no_from(refused, verified))
     asking[key] = done = Event()
     try:
         if stale is not None:
             await void(walk, *stale)
         noted = (*noted, *proposed_before(walk, verified, at))
-        return await _asked(walk, verified, decision, at=at, noted=noted, preview=preview)
+        approval = await ask_people(walk, verified, decision, at=at, noted=noted, preview=preview)
+        if walk.limits.canaries_per_day:
+            walk.canaries.patterns.append((at, verified))
+        return approval
     finally:
         del asking[key]
         done.set()
@@ -96,7 +95,73 @@ def told_no(approval: Approval) -> Refused:
     )
 
 
-async def _asked(
+def _committed(walk: Walk, approval: ApprovalId, canary: Canary | None) -> str:
+    """What the ledger has of whether a question is a test, hex: what commits to it, or what nobody can open; empty
+    where no tests are set up."""
+    if canary is not None:
+        return commitment(approval, canary.nonce, canary.wrong, canary.argument)
+    return walk.entropy.bytes(NONCE_BYTES).hex() if walk.limits.canaries_per_day else ""
+
+
+async def ask_people(
+    walk: Walk,
+    verified: VerifiedRequest,
+    decision: Decision,
+    *,
+    at: UnixMillis,
+    preview: Preview,
+    noted: tuple[str, ...] = (),
+    canary: Canary | None = None,
+) -> Approval:
+    """A new question, recorded, kept and announced. canary: it is a test, which shows nowhere. Raises Unavailable."""
+    approval = await _question(walk, verified, decision, at=at, noted=noted, preview=preview, canary=canary)
+    mandate = verified.mandate
+    if canary is not None:
+        # What opens it is nowhere else: it is kept first, so that whatever the ledger has of it can be told.
+        walk.approvals.add(approval)
+    # 1. The ledger says that people are asked. A crash after this line: the agent asks again, under a new id.
+    sealing, principal = sealing_for(walk, verified.subject), pseudonym_of(walk, mandate.principal)
+    under = decided_under(walk, mandate, decision.policy_set)
+    commits = _committed(walk, approval.id, canary)
+
+    def entry(run: Run) -> Entry:
+        return records.approval_asked(
+            verified,
+            decision,
+            approval,
+            at=at,
+            sealing=sealing,
+            run=run,
+            principal=principal,
+            policy_ref=under.policy_set,
+            mandate_ref=under.mandate,
+            commits=commits,
+        )
+
+    _, left = await record_in_run(walk, mandate.id, entry)
+    # 2. It waits; unless it was revoked or held meanwhile, by somebody who did not find it there to deny it.
+    if canary is None:
+        walk.approvals.add(approval)
+    judged, now = judged_now(walk, verified), walk.clock.now()
+    hold = judged.hold(now)
+    denied = replace(approval, state="denied", ended_by=hold.id if hold is not None else "")
+    if judged.stopped(now) and walk.approvals.replace(denied, was=approval):
+        approval = denied
+    else:
+        # 3. People are told. Best effort: `answerable approval list` shows it in any case.
+        tell_asked(walk, approval)
+    if left is not None:
+        raise left
+    return approval
+
+
+def _ends_at(walk: Walk, verified: VerifiedRequest, at: UnixMillis) -> UnixMillis:
+    """Nobody is asked about what could not be executed any more."""
+    prepared = (verified.prepared.expires_at,) if verified.prepared else ()
+    return UnixMillis(min(at + walk.limits.approval_ttl_ms, verified.mandate.expires_at, *prepared))
+
+
+async def _question(
     walk: Walk,
     verified: VerifiedRequest,
     decision: Decision,
@@ -104,9 +169,10 @@ async def _asked(
     at: UnixMillis,
     noted: tuple[str, ...],
     preview: Preview,
+    canary: Canary | None,
 ) -> Approval:
     mandate, name = verified.mandate, ApprovalId(walk.entropy.token())
-    expires_at = _end_of_question(walk, verified, at)
+    expires_at = _ends_at(walk, verified, at)
     shown = action_object(
         verified,
         decision,
@@ -117,7 +183,7 @@ async def _asked(
         expires_at=expires_at,
         noted=noted,
     )
-    approval = Approval(
+    return Approval(
         id=name,
         agent=verified.caller.agent,
         mandate=mandate.id,
@@ -134,43 +200,5 @@ async def _asked(
         card=card_of(shown, preview=await preview(verified, name)),
         claimed=verified.request.reason,
         names=judged_now(walk, verified).names,
+        canary=canary,
     )
-    # 1. The ledger says that people are asked. A crash after this line: the agent asks again, under a new id.
-    sealing, principal = sealing_for(walk, verified.subject), pseudonym_of(walk, mandate.principal)
-    under = decided_under(walk, mandate, decision.policy_set)
-
-    def entry(run: Run) -> Entry:
-        return records.approval_asked(
-            verified,
-            decision,
-            approval,
-            at=at,
-            sealing=sealing,
-            run=run,
-            principal=principal,
-            policy_ref=under.policy_set,
-            mandate_ref=under.mandate,
-        )
-
-    _, left = await record_in_run(walk, mandate.id, entry)
-    # 2. It waits; unless it was revoked or held meanwhile, by somebody who did not find it there to deny it.
-    walk.approvals.add(approval)
-    judged, now = judged_now(walk, verified), walk.clock.now()
-    hold = judged.hold(now)
-    denied = replace(approval, state="denied", ended_by=hold.id if hold is not None else "")
-    if judged.stopped(now) and walk.approvals.replace(denied, was=approval):
-        approval = denied
-    else:
-        # 3. People are told. Best effort: `answerable approval list` shows it in any case.
-        tell_asked(walk, approval)
-    if left is not None:
-        raise left
-    return approval
-
-
-def _end_of_question(walk: Walk, verified: VerifiedRequest, at: UnixMillis) -> UnixMillis:
-    """Nobody is asked about what could not be executed any more."""
-    ends = [at + walk.limits.approval_ttl_ms, verified.mandate.expires_at]
-    if verified.prepared:
-        ends.append(verified.prepared.expires_at)
-    return UnixMillis(min(ends))

@@ -7,6 +7,7 @@ looks at so many questions and not at all that wait.
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
     from answerable.ports.duty_register import DutyRegister
 
+_log: Final = logging.getLogger(__name__)
+
 LOOK_SECONDS_MAX: Final = 1.0
 """How long a turn may be late, where a clock jumps or another process has changed something."""
 AGAIN_MILLIS: Final = 5_000
@@ -54,13 +57,17 @@ def tell_asked(walk: Walk, approval: Approval) -> None:
 
 
 async def follow_duties(walk: Walk) -> None:
-    """For ever. Raises as the ports do, but for a log without room: then it is tried again."""
+    """For ever. Where the register or the log cannot be had it is tried again, and the server's log says so: a question
+    that is told late is no reason for everything to end. Raises as the log does when it is broken."""
     while walk.duties.register is not None:
-        if walk.duties.scanned is not walk.registry.current:
-            await forget_duties(walk)
-            await scan_waiting(walk)
-        if await tell_due(walk):
-            continue
+        try:
+            if walk.duties.scanned is not walk.registry.current:
+                await scan_waiting(walk)
+                await forget_duties(walk)
+            if await tell_due(walk):
+                continue
+        except Unavailable as failed:
+            _log.warning("who is on call cannot be told at this moment: %s", failed.message)
         with anyio.move_on_after(LOOK_SECONDS_MAX):
             await walk.duties.woken.wait()
         walk.duties.woken = anyio.Event()
@@ -69,15 +76,16 @@ async def follow_duties(walk: Walk) -> None:
 async def scan_waiting(walk: Walk) -> int:
     """Look at everything that waits, soon: after a start, and after documents were applied; how many there are."""
     desk, current, now = walk.duties, walk.registry.current, walk.clock.now()
-    desk.scanned = current
-    if not current.duties:
-        return 0
     count = 0
+    if not current.duties:
+        desk.scanned = current
+        return count
     for one in walk.approvals.all(pending_only=True, now=now):
         desk.look(one.id, now)
         count += 1
         if not count % SCAN_CHUNK:
             await anyio.lowlevel.checkpoint()
+    desk.scanned = current
     return count
 
 
@@ -88,13 +96,15 @@ async def tell_due(walk: Walk) -> int:
     """
     desk, now = walk.duties, walk.clock.now()
     register = desk.register
-    due = desk.due(now) if register is not None else []
+    if register is None:
+        return 0
+    due = desk.due(now)
     found = [walk.approvals.find(name) for name in due]
     waiting = [one for one in found if one is not None and one.state_at(now) == "pending"]
     staff = staff_now(walk, now, groups=groups_asked(waiting))
     for place, approval in enumerate(waiting):
         try:
-            await _looked_at(walk, approval, staff, now)
+            await _looked_at(walk, register, approval, staff, now)
         except Unavailable as failed:
             for left in waiting[place:]:
                 desk.look(left.id, _after(now, AGAIN_MILLIS))
@@ -104,10 +114,9 @@ async def tell_due(walk: Walk) -> int:
     return len(due)
 
 
-async def _looked_at(walk: Walk, approval: Approval, staff: Staff, now: UnixMillis) -> None:
-    register = walk.duties.register
-    if register is None:
-        return
+async def _looked_at(
+    walk: Walk, register: DutyRegister, approval: Approval, staff: Staff, now: UnixMillis
+) -> None:
     mandate = walk.mandates.find(approval.mandate)
     if mandate is None or shard_elsewhere(mandate, walk.ledger.origin) is not None:
         return

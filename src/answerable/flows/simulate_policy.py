@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 import anyio
 from anyio import to_thread
 
+from answerable.core.approval.approval import ApprovalId
 from answerable.core.canonical import encode, parse
+from answerable.core.decision.asked import CannotTell
+from answerable.core.decision.asked_of_people import (
+    QuestionsCompared,
+    at_tier,
+    checked_tiers,
+    groups_in,
+)
 from answerable.core.decision.compared import Difference, Past, Tally
 from answerable.core.ledger.opened import disclosures_of, leaf_of
 from answerable.core.ledger.subject_key import key_id_of
@@ -20,11 +29,11 @@ from answerable.errors import AnswerableError, Malformed, Unavailable
 from answerable.flows.publish_policy import planned_sets
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.compared import Unasked
-    from answerable.core.decision.decision import Effect
+    from answerable.core.decision.decision import Decision, Effect
     from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.walk import Walk
     from answerable.ports.policy_asking import PolicyAsking
@@ -39,13 +48,14 @@ DIFFERENCES_MAX: Final = 500
 CLOCK_BACK_MS_MAX: Final = 60_000
 """How far clocks may have gone back between two entries."""
 
+_NO_TIERS: Final[Mapping[str, JSONValue]] = MappingProxyType({})
 DECIDED: Final[dict[int, Effect]] = {Tag.INTENT: "allow", Tag.REFUSAL: "deny", Tag.APPROVAL_ASKED: "defer"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """start, end: first index that was read, and the first that was not. size: of the ledger now. more: ask again, from
-    `end`. tally: of this page alone. policy_set: digest of the candidate. reading: nothing was asked yet."""
+    `end`. tally, questions: of this page alone. policy_set: digest of the candidate. reading: nothing was asked yet."""
 
     start: int
     end: int
@@ -54,17 +64,49 @@ class Page:
     policy_set: str
     tally: Tally = field(default_factory=Tally)
     differences: tuple[Difference, ...] = ()
+    questions: QuestionsCompared = field(default_factory=QuestionsCompared)
     reading: bool = False
 
 
+@dataclass(slots=True, kw_only=True)
+class Trial:
+    """tiers: that capabilities would be of. questions: what was asked of people, and would be."""
+
+    tiers: Mapping[str, int]
+    questions: QuestionsCompared = field(default_factory=QuestionsCompared)
+
+    def count(self, was: Past, leaf: dict[str, JSONValue], found: Decision | CannotTell) -> None:
+        """One decision, and what the candidate says to it."""
+        if isinstance(found, CannotTell) or (leaf.get("approval") and was.effect == "allow"):
+            # What ran by a yes is the action that people were asked about.
+            return
+        tier = leaf.get("tier")
+        before = str(tier) if type(tier) is int else ""
+        after = str(self.tiers[was.capability]) if was.capability in self.tiers else before
+        self.questions.saw(was.at)
+        if was.effect == "defer":
+            self.questions.before.add(tier=before, rules=was.by, groups=groups_in(leaf))
+        if found.effect == "defer":
+            asks = [group for one in found.requirements for group in one.groups]
+            self.questions.after.add(tier=after, rules=found.determined_by, groups=asks)
+
+
 async def simulate_policy(
-    walk: Walk, documents: Sequence[JSONValue], *, removed: Sequence[str] = (), since: int = 0, start: int = 0
+    walk: Walk,
+    documents: Sequence[JSONValue],
+    *,
+    removed: Sequence[str] = (),
+    since: int = 0,
+    start: int = 0,
+    tiers: Mapping[str, JSONValue] = _NO_TIERS,
 ) -> Page:
     """Ask a candidate what was decided from an index on, for at most PAGE_SECONDS_MAX.
 
-    since: Unix milliseconds, for the first page; later pages say where they start. Raises Malformed (`registry.faults`,
-    `policy.*`), Refused (`publication.nothing`, `publication.unknown`), Unavailable.
+    since: Unix milliseconds, for the first page; later pages say where they start. tiers: of which capabilities would
+    be, by name; all others as they were. Raises Malformed (`registry.faults`, `policy.*`, `simulation.tier`), Refused
+    (`publication.nothing`, `publication.unknown`), Unavailable.
     """
+    trial = Trial(tiers=checked_tiers(tiers, walk.registry.current.capabilities))
     asking = await _candidate(walk, documents, removed)
     ends_at = walk.clock.monotonic() + PAGE_SECONDS_MAX
     if not await read_declared(walk, ends_at):
@@ -73,7 +115,7 @@ async def simulate_policy(
     first = start or begins_at(walk, since)
     tally, differences, end = Tally(), list[Difference](), first
     async for stored in in_turns(walk, first, ends_at):
-        found = compared(walk, asking, stored, tally)
+        found = compared(walk, asking, stored, tally, trial=trial)
         if found is not None:
             differences.append(found)
         end = stored.index + 1
@@ -88,26 +130,45 @@ async def simulate_policy(
         policy_set=asking.policy_set,
         tally=tally,
         differences=tuple(differences),
+        questions=trial.questions,
     )
 
 
-def compared(walk: Walk, asking: PolicyAsking, stored: StoredEntry, tally: Tally) -> Difference | None:
+def compared(
+    walk: Walk, asking: PolicyAsking, stored: StoredEntry, tally: Tally, *, trial: Trial | None = None
+) -> Difference | None:
     """What the candidate says of one entry, counted; None where it is no decision, or the same."""
     effect = DECIDED.get(stored.tag)
     if effect is None:
+        if trial is not None and stored.tag == Tag.MANDATE_ISSUED:
+            trial.questions.tasks += 1
         return None
     leaf = leaf_of(stored)
+    if _was_test(walk, stored, leaf):
+        return None
     fields, why = fields_asked(walk, stored, leaf)
     if why is not None:
         tally.skip(why)
         return None
     was = past_of(stored.index, leaf, effect, fields)
     counted_by = walk.policies.declared.parts.get(was.policy_set)
+    question = fields["question"] if trial is None else at_tier(fields["question"], trial.tiers)
     try:
-        return tally.add(was, asking.ask(fields["question"], counted_by=counted_by))
+        found = asking.ask(question, counted_by=counted_by)
     except Malformed:
         tally.skip("unreadable")
         return None
+    if trial is not None:
+        trial.count(was, leaf, found)
+    return tally.add(was, found)
+
+
+def _was_test(walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]) -> bool:
+    """Whether nobody but us asked: as long as a test is not told, it counts as what it looks like."""
+    if stored.tag != Tag.APPROVAL_ASKED:
+        return False
+    approval = walk.approvals.find(ApprovalId(str(leaf.get("approval"))))
+    return approval is not None and bool(approval.told_test)
 
 
 def past_of(index: int, leaf: dict[str, JSONValue], effect: Effect, fields: dict[str, bytes]) -> Past:

@@ -59,10 +59,11 @@ def may_stand_in(duty: Duty, person: Principal) -> bool:
 def in_place_of(
     walk: Walk, approval: Approval, person: PrincipalId, *, verdict: Verdict, now: UnixMillis
 ) -> InPlaceOf | None:
-    """In whose place this person answers, if in anybody's: the earliest delegation that helps. Raises Unavailable."""
+    """In whose place this person answers, if in anybody's: the earliest delegation that helps. Nobody breaks a glass in
+    the place of another. Raises Unavailable."""
     own = walk.registry.current.principals.get(person)
     asked = dict.fromkeys(group for one in approval.requirements for group in one.groups)
-    if own is None or not asked.keys().isdisjoint(own.groups):
+    if own is None or verdict not in ("approve", "deny") or not asked.keys().isdisjoint(own.groups):
         return None
     no_yes = cannot_say_yes(walk, approval) if verdict == "approve" else frozenset()
     for one in standing_in(walk, now):

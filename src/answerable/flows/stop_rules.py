@@ -113,7 +113,8 @@ class StopRules:
 
     held: trips whose hold is on its way to the other processes. placed: those that it got to, to be carried out and
     written down. said: warnings and dry runs, to be written down. by_hold: trips of the first two. unsaid: trips there
-    was no room to write down. entries: that numbers came from.
+    was no room to write down. entries: that numbers came from. noes: when people last said no, by agent and
+    capability.
     """
 
     snapshot: RegistrySnapshot | None = None
@@ -126,3 +127,4 @@ class StopRules:
     by_hold: dict[str, Trip] = field(default_factory=dict)
     entries: dict[tuple[str, str], deque[int]] = field(default_factory=dict)
     unsaid: int = 0
+    noes: dict[tuple[str, str], int] = field(default_factory=dict)

@@ -38,12 +38,20 @@ async def channels_seen(walk: Walk) -> tuple[ChannelView, ...]:
         return ()
     since = now - desk.limits.after_end_ms - walk.limits.approval_ttl_ms
     found = []
-    for name in dict.fromkeys(route.channel for route in desk.routes):
-        state = await in_register(desk.register.open, name, now=now)
+    for name, state in (await channel_states(walk)).items():
         known = await in_register(desk.register.on, name, since=since)
         waiting = sum(bool(one.error) and not one.missed for one in known)
         found.append(ChannelView(name=name, state=state, routes=desk.routes_on(name), waiting=waiting))
     return tuple(found)
+
+
+async def channel_states(walk: Walk) -> dict[str, ChannelState]:
+    """How each channel is, by name. Raises Unavailable (`register.*`)."""
+    desk, now = walk.reach, walk.clock.now()
+    if desk is None:
+        return {}
+    names = dict.fromkeys(route.channel for route in desk.routes)
+    return {name: await in_register(desk.register.open, name, now=now) for name in names}
 
 
 async def told_of(walk: Walk, about: str) -> tuple[Delivery, ...]:

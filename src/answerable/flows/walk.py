@@ -9,6 +9,7 @@ import msgspec
 from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
+from answerable.core.approval.batch import BATCH_ITEMS_MAX, BATCH_TIER_MAX
 from answerable.core.approval.strength import ANY_FOR_ALL, Strength
 from answerable.core.approval.workflows import NO_HIGH_TIERS, Allowed
 from answerable.core.decision.history import History
@@ -17,13 +18,16 @@ from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.sighting import SightingBatch
 from answerable.flows.approval_nonces import ApprovalNonces
+from answerable.flows.canary_desk import CanaryDesk
 from answerable.flows.delegations import Delegations
 from answerable.flows.drill_desk import DrillDesk
 from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.figures_desk import FiguresDesk
+from answerable.flows.looks import Looks
 from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.stop_rules import StopRules
 from answerable.flows.tripped_holds import TrippedHolds
+from answerable.flows.waiting_groups import WaitingGroups
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -87,6 +91,13 @@ class WalkLimits:
     preview_ms_max: how long people's card waits for what the action would do. signatures: how strong people's must be,
     for each tier from 0. workflows: whether any may answer, the same. break_glass_ms: how long an action may run after
     somebody broke its glass. glass_review_ms: until when that is reviewed.
+    batch_items_max: that one signature may answer; 0 for none. batch_tier_max: highest tier to which one signature may
+    say yes many times. approvals_pending_per_group_max: actions that may wait for one group.
+    asked_per_agent_per_hour_max, asked_per_group_per_hour_max: questions within an hour. answers_per_hour_max: times
+    that a person may say yes within an hour. look_seconds_min: how long they must have had it before them to say yes,
+    for each tier from 0.
+    canaries_per_day: questions to people a day that are tests, by chance; canaries_pending_max: at once.
+    canary_tier_min: of actions they are made of. canary_groups: whom they test; all people where empty.
     recorded_result_bytes_max: of an answer, kept in the ledger; longer ones are cut and their digest kept whole.
     pin_tools_at_first_sight: a tool of which no definition is in force is used as it is first seen, on record; else it
     waits for its owner.
@@ -100,9 +111,20 @@ class WalkLimits:
     approvals_pending_per_agent_max: int = 20
     preview_ms_max: int = 5_000
     signatures: tuple[Strength, ...] = ANY_FOR_ALL
+    batch_items_max: int = BATCH_ITEMS_MAX
+    batch_tier_max: int = BATCH_TIER_MAX
+    approvals_pending_per_group_max: int = 500
+    asked_per_agent_per_hour_max: int = 200
+    asked_per_group_per_hour_max: int = 1_000
+    answers_per_hour_max: int = 120
+    look_seconds_min: tuple[int, ...] = (0, 0, 0, 0)
     workflows: tuple[Allowed, ...] = NO_HIGH_TIERS
     break_glass_ms: int = 300_000
     glass_review_ms: int = 172_800_000
+    canaries_per_day: int = 0
+    canaries_pending_max: int = 1
+    canary_tier_min: int = 1
+    canary_groups: tuple[str, ...] = ()
     recorded_result_bytes_max: int = 65_536
     refusals_recorded_max: int = 500
     refusals_window_ms: int = 3_600_000
@@ -149,14 +171,16 @@ class UnderWay:
     """What this process is in the middle of, so that two who come together do not both write it down.
 
     asking: deferrals on their way into the ledger, by agent, mandate and action digest, with what is set when one is
-    there. voiding: approvals, likewise. answering: approvals. nonces: that their answers are made with. issuing:
-    mandates. applying: documents. lifting: holds.
+    there. voiding: approvals, likewise. answering: approvals. nonces: that their answers are made with. groups: of what
+    waits. looks: of people at it. issuing: mandates. applying: documents. lifting: holds.
     """
 
     asking: dict[tuple[AgentId, MandateId, bytes], Event] = field(default_factory=dict)
     answering: set[str] = field(default_factory=set)
     voiding: dict[str, Event] = field(default_factory=dict)
     nonces: ApprovalNonces = field(default_factory=ApprovalNonces)
+    groups: WaitingGroups = field(default_factory=WaitingGroups)
+    looks: Looks = field(default_factory=Looks)
     issuing: set[str] = field(default_factory=set)
     applying: Lock = field(default_factory=Lock)
     lifting: set[str] = field(default_factory=set)
@@ -219,7 +243,7 @@ class Walk:
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
     policies: who publishes policy sets, and what is kept of them. figures: what is counted of all this. drills: what
-    they need.
+    they need. canaries: questions that are tests.
     pins: the definitions of tools that are let through. tools_pinned: what was found out of them.
     leases: the way to the broker; None where there is none. prepared: what waits to be executed; None where nothing is
     kept, and then nothing that was prepared is executed.
@@ -285,6 +309,7 @@ class Walk:
     policies: PolicyDesk = field(default_factory=PolicyDesk)
     figures: FiguresDesk = field(default_factory=FiguresDesk)
     drills: DrillDesk[Walk] = field(default_factory=DrillDesk)
+    canaries: CanaryDesk = field(default_factory=CanaryDesk)
     tools_pinned: ToolsPinned = field(default_factory=ToolsPinned)
     link: ShardLink | None = None
     leases: LeaseSide | None = None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 class ApprovalRegister(Protocol):
     """Promises: `add`, `replace` and `use` are on stable storage when they return and survive a restart; `use` succeeds
     at most once for an approval, whoever races; `matching` and `denied` are
-    synchronous and do no I/O.
+    synchronous and do no I/O; neither of these two finds a canary, and `use` uses none.
 
     Raises only Unavailable (`register.*`) and, from `add`, Malformed (`approval.duplicate`).
     """

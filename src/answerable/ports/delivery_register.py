@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class ChannelState:
     """How a channel is. since: Unix milliseconds, when it was first set up. attempts: tries in a row that found it
     down. next_at: before which there is no other one. error: why it is down; empty where it is not. sent, missed: how
-    many messages were taken, and never will be. left_out: how many were not even planned, as too many were there."""
+    many messages were taken, and never will be. left_out: how often
+    one could not even be planned, as too many were there."""
 
     since: int
     attempts: int = 0

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.approval.batch_answer import BATCH_TYP, batch_claims
 from answerable.core.approval.duty_delegation import DUTY_TYP
 from answerable.core.approval.review import REVIEW_TYP, review_claims
 from answerable.core.approval.token import APPROVAL_TYP, answer_claims
@@ -18,6 +19,7 @@ from answerable.core.registry.publication import PUBLICATION_TYP, step_claims
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
+    from answerable.core.approval.batch import Batch
     from answerable.core.approval.duty_delegation import DutyTerms
     from answerable.core.approval.review import Judgement
     from answerable.core.approval.token import Verdict
@@ -91,6 +93,28 @@ def signed_review(
         audience=audience, at=at,
     )  # fmt: skip
     return signed_statement(claims, typ=REVIEW_TYP, key=key)
+
+
+def signed_batch(
+    batch: Batch,
+    *,
+    nonce: bytes,
+    by: PrincipalId,
+    verdict: Verdict,
+    comment: str = "",
+    audience: str,
+    at: UnixMillis,
+    key: SigningKey,
+) -> str:
+    """The answer token (`typ` answerable-approval-batch+jwt) to exactly this list of objects and cards.
+
+    nonce: 32 bytes that the deployment gave for this answer. at: now, Unix milliseconds.
+    Raises Malformed (`statement.size`, `json.*`).
+    """
+    claims = batch_claims(
+        batch, nonce=nonce, by=by, verdict=verdict, comment=comment, audience=audience, at=at
+    )
+    return signed_statement(claims, typ=BATCH_TYP, key=key)
 
 
 def signed_step(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis, key: SigningKey) -> str:

@@ -20,6 +20,7 @@ from answerable.core.tlog.merkle import leaf_hash, verify_inclusion
 from answerable.core.tlog.policy import verified_checkpoint_under
 from answerable.errors import Malformed, Unverified, shown
 from answerable.verify.answer_shapes import AnswerLeaf
+from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.citations import Citations
 from answerable.verify.evidence_report import EvidenceReport, ShownEntry
 from answerable.verify.leaf_rules import Fault, read_leaf
@@ -31,6 +32,7 @@ from answerable.verify.ledger_history import CLOCK_SKEW_MS_MAX
 from answerable.verify.links import Pairing, step_fault
 from answerable.verify.report import Caveat, Finding, instant
 from answerable.verify.shown_prepared import ShownPrepared
+from answerable.verify.told_canaries import ToldCanaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,6 +117,7 @@ class _Check:
         self._runs: dict[str, tuple[int, bytes, str]] = {}
         self._left_out: dict[str, int] = {}
         self._tokens, self._answers = tokens, answers
+        self._canaries = ToldCanaries()
         self._prepared = ShownPrepared()
         self._tokens_passed_over = self._answers_passed_over = False
 
@@ -170,10 +173,13 @@ class _Check:
             return
         for fault in self._faults(entry.index, leaf, hashed):
             self._wrong(fault.rule, fault.message, entry.index)
+        self._canaries.take(entry.index, leaf)
         self._prepared.take(entry.index, leaf, entry.disclosures, hashed)
         if self._answers is not None:
             self._answers.take(entry.index, leaf, entry.disclosures)
-        elif isinstance(leaf, AnswerLeaf) and any(one.name == "token" for one in entry.disclosures):
+        elif isinstance(leaf, AnswerLeaf | CanaryToldLeaf) and any(
+            one.name == "token" for one in entry.disclosures
+        ):
             self._answers_passed_over = True
         if isinstance(leaf, CitedLeaf):
             if self._tokens is not None:
@@ -195,6 +201,8 @@ class _Check:
 
     def report(self, *, policy_given: bool) -> EvidenceReport:
         """What was found."""
+        for index, fault in self._canaries.faults():
+            self._wrong(fault.rule, fault.message, index)
         if self._tokens is not None:
             for index, fault in self._tokens.faults():
                 self._wrong(fault.rule, fault.message, index)

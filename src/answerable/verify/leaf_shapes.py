@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.ledger.tags import Tag
 from answerable.verify.answer_shapes import AnswerLeaf, ApprovalVoidLeaf, GlassReviewedLeaf
+from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.drill_shapes import DrillLeaf
 from answerable.verify.duty_shapes import DutyLeaf, EscalatedLeaf
 from answerable.verify.leaf_types import (
@@ -31,6 +32,7 @@ from answerable.verify.stop_shapes import (
     RevokedLeaf,
     RuleFiredLeaf,
 )
+from answerable.verify.tool_shapes import ToolPinnedLeaf
 
 
 class Proven(Struct, kw_only=True, gc=False):
@@ -175,6 +177,7 @@ class ApprovalLeaf(Leaf):
     mandate: str
     digest: Digest
     capability: str | UnsetType = UNSET
+    commitment: Digest | UnsetType = UNSET
     decision: Decided | UnsetType = UNSET
     expires: Count | UnsetType = UNSET
     mandate_ref: Reference | UnsetType = UNSET
@@ -218,6 +221,7 @@ class ChangeLeaf(Leaf):
     because: str | UnsetType = UNSET
     undrilled: list[str] | UnsetType = UNSET
     undrilled_count: Count | UnsetType = UNSET
+    workflows: list[str] | UnsetType = UNSET
     documents: Digest | UnsetType = UNSET
     how: Annotated[str, Meta(pattern=r"^(?:one_person|two_people|rollback|registry)\Z")] | UnsetType = UNSET
     author: str | UnsetType = UNSET
@@ -339,20 +343,6 @@ class AuthorityLeaf(Leaf):
     sequence: Count
 
 
-class ToolPinnedLeaf(Leaf):
-    """Tag 28. definition, previous: digests; previous empty where nothing was in force. by: pseudonym of who signed it,
-    person: of who handed it in; both absent at first sight."""
-
-    server: str
-    tool: str
-    definition: Digest
-    previous: Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{64})?\Z")]
-    source: Annotated[str, Meta(pattern=r"^(?:owner|first_sight)\Z")]
-    by: str | UnsetType = UNSET
-    person: str | UnsetType = UNSET
-    signed: Count | UnsetType = UNSET
-
-
 SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.GENESIS: GenesisLeaf,
     Tag.INTENT: IntentLeaf,
@@ -390,4 +380,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.APPROVAL_ESCALATED: EscalatedLeaf,
     Tag.DUTY: DutyLeaf,
     Tag.APPROVAL_VOID: ApprovalVoidLeaf,
+    Tag.CANARY_TOLD: CanaryToldLeaf,
 }

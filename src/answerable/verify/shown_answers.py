@@ -1,7 +1,8 @@
 """People's answers that a bundle shows, held to what they were shown and to what ran.
 
 Laws:
-- an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it;
+- an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it, alone or as
+  one of a list of which it has its place;
 - it is over the object and the card of the entry that asked, and says what its own entry says: the verdict, and the
   words, where the signature is over them;
 - the card is the one that the template makes of the object;
@@ -22,6 +23,7 @@ import msgspec
 from msgspec import UNSET
 
 from answerable.core.approval.action_object import object_in
+from answerable.core.approval.batch_answer import is_of_batch, statement_in, verify_kept_batch
 from answerable.core.approval.break_glass import GLASS
 from answerable.core.approval.card import is_card_of
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
@@ -34,6 +36,7 @@ from answerable.core.identity.principal import workflow_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unverified
 from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
+from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
@@ -89,10 +92,13 @@ class ShownAnswers:
             elif isinstance(leaf, AnswerLeaf):
                 self._duties.answered(index, leaf)
                 self._take_answer(index, leaf, fields)
+            elif isinstance(leaf, CanaryToldLeaf):
+                if leaf.verdict is not UNSET:
+                    self._take_answer(index, leaf.as_answer(), fields)
             elif isinstance(leaf, GlassReviewedLeaf):
                 self._reviews.take_review(index, leaf, fields)
             elif isinstance(leaf, ChangeLeaf) and leaf.tag == Tag.REGISTRY_CHANGE:
-                self._workflows.take_change(fields)
+                self._workflows.take_change(fields, leaf.workflows or ())
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
                 self._take_intent(index, leaf.approval, fields)
         except (AnswerableError, msgspec.DecodeError) as fault:
@@ -141,7 +147,21 @@ class ShownAnswers:
             self._reviews.take_broken(leaf, token)
         if not token:
             return
-        if is_by_passkey(token):
+        if is_of_batch(token):
+            signer = msgspec.json.decode(fields["signer"], type=str) if "signer" in fields else ""
+            if not signer and statement_in(token):
+                self.unread += 1
+                return
+            part = verify_kept_batch(token, public_key(signer) if signer else None)
+            said = _Said(
+                approval=part.approval,
+                audience=part.audience,
+                action=part.action,
+                rendering=part.rendering,
+                verdict=part.verdict,
+                words=None,
+            )
+        elif is_by_passkey(token):
             kept = verify_kept(token)
             said = _Said(
                 approval=kept.approval,

@@ -1,24 +1,24 @@
 """Workflows as the registry's entries show them, and whether an answer is by a key that one had when it answered.
 
-Laws: what changes a workflow and is not shown makes its answers unread, never right; a workflow that was removed, or
-disabled, has no key.
+Laws: what changes a workflow and is not shown makes its answers unread, never right; of one that no entry shows
+nothing is said; a workflow that was removed, or disabled, has no key.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.keys import public_key
+from answerable.core.ledger.records_statements import WORKFLOWS_NAMED_MAX
+from answerable.core.registry.documents import WORKFLOW
 from answerable.errors import AnswerableError
 from answerable.verify.leaf_rules import Fault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
-
-_KIND: Final = "Workflow/"
 
 
 class ShownWorkflows:
@@ -26,18 +26,19 @@ class ShownWorkflows:
 
     def __init__(self) -> None:
         self._documents: dict[str, JSONValue] = {}
-        self._unknown = False
 
-    def take_change(self, fields: Mapping[str, bytes]) -> None:
-        """The next change of the registry. Raises Malformed (`json.*`)."""
+    def take_change(self, fields: Mapping[str, bytes], named: Sequence[str]) -> None:
+        """The next change of the registry. named: workflows that its leaf says it changed. Raises Malformed
+        (`json.*`)."""
         if "changes" not in fields:
-            # Any of them may be another one from here on.
-            self._documents, self._unknown = {}, True
+            # Another one from here on, and a leaf has not room for every name.
+            for name in named if len(named) < WORKFLOWS_NAMED_MAX else [*self._documents]:
+                self._documents.pop(name, None)
             return
         changes = parse(fields["changes"])
         for name, document in changes.items() if isinstance(changes, dict) else ():
-            if name.startswith(_KIND):
-                self._documents[name.removeprefix(_KIND)] = document
+            if name.startswith(WORKFLOW):
+                self._documents[name.removeprefix(WORKFLOW)] = document
 
     def fault(self, name: str, signer: str, person: str) -> Fault | None:
         """What is wrong with an answer of a workflow that this public JWK signed, and whose owner the entry names as
@@ -57,7 +58,7 @@ class ShownWorkflows:
 
     def is_told(self, name: str) -> bool:
         """Whether its document is shown as it stood."""
-        return name in self._documents or not self._unknown
+        return name in self._documents
 
 
 def _thumbprints(keys: list[JSONValue]) -> set[str]:

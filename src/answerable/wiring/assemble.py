@@ -215,8 +215,7 @@ async def assembled(
                 link=shard_link(settings, own),
                 policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
                 drills=drill_desk(settings, store), leases=lease_side(settings), prepared=SqlitePreparedRegister(store),
-                duties=DutyDesk(register=SqliteDutyRegister(store)),
-                limits=settings.walk,
+                duties=DutyDesk(register=SqliteDutyRegister(store)), limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
             workloads, changes = await _recovered(walk, identity, settings)

@@ -284,6 +284,10 @@ def checked_value(
             raise _unfit(f"expected {minimum} to {maximum} {unit}, got {value}")
         return value
     if isinstance(default, tuple):
+        if default and all(type(one) is int for one in default):
+            if not isinstance(value, list) or not all(type(item) is int for item in value):
+                raise _unfit(f"expected a list of whole numbers, got {_kind(value)}")
+            return tuple(value)
         if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
             raise _unfit(f"expected a list of texts, got {_kind(value)}")
         return tuple(value)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import anyio
 
 from answerable.errors import Unavailable
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.revoke_authority import record_revocations
+from answerable.flows.seed_canary import seed_canary
 from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
+from answerable.flows.tell_canary import tell_ended_canaries
 from answerable.wiring.counts import keep_counts
 
 if TYPE_CHECKING:
@@ -18,6 +21,9 @@ if TYPE_CHECKING:
 
     from answerable.flows.walk import Walk
     from answerable.flows.workloads import Workloads
+
+
+_log: Final = logging.getLogger(__name__)
 
 
 async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> None:
@@ -29,7 +35,17 @@ async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> N
             await record_revocations(walk)
             await resume_holds(walk, workloads)
             await record_counted_refusals(walk)
+        await keep_canaries(walk)
         await keep_counts(walk)
+
+
+async def keep_canaries(walk: Walk) -> None:
+    """One round of canaries. No action depends on them: what cannot be had now, or has no room, is due again."""
+    try:
+        await tell_ended_canaries(walk)
+        await seed_canary(walk)
+    except Unavailable as failed:
+        _log.warning("no canary is asked or told for now: %s", failed.message)
 
 
 @contextmanager

@@ -12,7 +12,9 @@ import anyio
 from answerable import __version__
 from answerable.adapters.uvicorn_front import FrontLimits, serve
 from answerable.errors import Malformed, Unavailable
+from answerable.flows.owed_reviews import counted_reviews
 from answerable.flows.tell_figures import tell_figures
+from answerable.flows.try_channel import channel_states
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
@@ -44,13 +46,14 @@ class MetricsText:
 
     async def text(self) -> bytes:
         """Raises Unavailable, Broken (`ledger.*`)."""
-        from answerable.adapters.prometheus import exposition, families_of
+        from answerable.adapters.prometheus import channel_families, exposition, families_of
 
         async with self._made:
             now = self._walk.clock.monotonic()
             if now >= self._until:
                 found = await tell_figures(self._walk, others=False, seconds_max=READ_SECONDS_MAX)
-                self._text = exposition(families_of(found))
+                channels = channel_families(await channel_states(self._walk))
+                self._text = exposition([*families_of(found, counted_reviews(self._walk)), *channels])
                 self._until = now + KEPT_SECONDS
             return self._text
 
@@ -75,7 +78,7 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
     if not endpoint:
         return
     from answerable.adapters.otlp import OtlpExporter, request_of
-    from answerable.adapters.prometheus import families_of
+    from answerable.adapters.prometheus import channel_families, families_of
 
     begun = walk.clock.now()
     resource = {
@@ -91,7 +94,10 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
                 found = await tell_figures(walk, others=False, seconds_max=READ_SECONDS_MAX)
                 await exporter.send(
                     request_of(
-                        families_of(found),
+                        [
+                            *families_of(found, counted_reviews(walk)),
+                            *channel_families(await channel_states(walk)),
+                        ],
                         resource=resource,
                         begun_ns=begun * 1_000_000,
                         now_ns=found.at * 1_000_000,

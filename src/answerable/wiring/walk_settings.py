@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.prepared import BYTES_MAX
+from answerable.core.approval.batch import BATCH_ITEMS_MAX, BATCH_TIER_MAX
+from answerable.core.approval.challenge import NONCE_MILLIS_MAX
 from answerable.core.approval.strength import ANY_FOR_ALL, STRENGTHS
 from answerable.core.approval.workflows import ALLOWED, NO_HIGH_TIERS
 
@@ -18,6 +20,39 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
     "upstream_ms_max": ("longest any upstream call may take", "milliseconds", 100, 3_600_000),
     "approval_ttl_ms": ("how long people have to answer", "milliseconds", 1_000, 604_800_000),
     "approvals_pending_per_agent_max": ("actions of one agent that may wait at once", "approvals", 1, 10_000),
+    "approvals_pending_per_group_max": (
+        "actions that may wait for one group at once",
+        "approvals",
+        1,
+        100_000,
+    ),
+    "asked_per_agent_per_hour_max": (
+        "questions to people about one agent's actions within an hour; past it they are refused",
+        "questions",
+        1,
+        100_000,
+    ),
+    "asked_per_group_per_hour_max": ("questions to one group within an hour", "questions", 1, 1_000_000),
+    "answers_per_hour_max": (
+        "times that one person may say yes within an hour; one signature over many counts once, and a no is always "
+        "possible",
+        "answers",
+        1,
+        100_000,
+    ),
+    "look_seconds_min": (
+        "how long a person must have had an action of tier 0, 1, 2 and 3 before them to say yes",
+        "list of four, seconds",
+        None,
+        None,
+    ),
+    "batch_items_max": (
+        "actions that one signature may answer; 0 for each by itself",
+        "approvals",
+        0,
+        BATCH_ITEMS_MAX,
+    ),
+    "batch_tier_max": ("highest tier to which one signature may say yes for many", "tier", 0, BATCH_TIER_MAX),
     "preview_ms_max": (
         "how long a question to people waits for the preview of what the action would do",
         "milliseconds",
@@ -49,6 +84,20 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         "milliseconds",
         60_000,
         2_592_000_000,
+    ),
+    "canaries_per_day": (
+        "questions to people a day that are tests, asked by chance while they are asked real ones; 0 for none",
+        "questions",
+        0,
+        100,
+    ),
+    "canaries_pending_max": ("such tests that may wait at once", "questions", 1, 10),
+    "canary_tier_min": ("lowest tier of actions that such tests are made of", "tier", 0, 3),
+    "canary_groups": (
+        "groups of people whom such tests ask; all where it is empty",
+        "list of names",
+        None,
+        None,
     ),
     "recorded_result_bytes_max": ("part of an answer that the ledger keeps", "bytes", 0, 4_194_304),
     "refusals_recorded_max": (
@@ -86,6 +135,13 @@ def walk_faults(walk: WalkLimits) -> Iterator[tuple[str, str]]:
     if len(walk.signatures) != len(ANY_FOR_ALL) or not set(walk.signatures) <= set(STRENGTHS):
         listed = ", ".join(f"`{one}`" for one in STRENGTHS)
         yield "walk.signatures", f"expected one of {listed} for each of the {len(ANY_FOR_ALL)} tiers"
+    longest = NONCE_MILLIS_MAX // 2000
+    looks = walk.look_seconds_min
+    if len(looks) != len(ANY_FOR_ALL) or not all(0 <= one <= longest for one in looks):
+        yield (
+            "walk.look_seconds_min",
+            f"expected 0 to {longest} seconds for each of the {len(ANY_FOR_ALL)} tiers",
+        )
     if len(walk.workflows) != len(NO_HIGH_TIERS) or not set(walk.workflows) <= set(ALLOWED):
         yield (
             "walk.workflows",

@@ -287,3 +287,21 @@ async def test_a_view_that_cannot_be_noted_counts_as_none():
     await tell(bench)
     await note_view(bench.walk, asked, person("bob"))
     assert await tell(bench, seconds=60) == [(1, ("carol",))]
+
+
+async def test_a_question_that_is_to_be_looked_at_sooner_is_looked_at_once():
+    desk = DutyDesk()
+    assert desk.next_at() is None
+    for at in (30, 10, 20):
+        desk.look("a", at)
+    assert desk.next_at() == 10
+    assert desk.due(9) == []
+    assert desk.due(40) == ["a"]
+    assert desk.due(40) == []
+
+
+async def test_without_a_register_no_step_is_told():
+    bench = await duty_bench()
+    bench.walk.duties = DutyDesk()
+    bench.walk.duties.look("a", bench.clock.now())
+    assert await tell_due(bench.walk) == 0

@@ -145,7 +145,8 @@ class MemoryApprovalRegister:
         """As the port says."""
         for approval in reversed(tuple(self._approvals.values())):
             place = (approval.agent, approval.mandate, approval.action.digest)
-            if place == (agent, mandate, digest) and approval.state_at(now) in ("pending", "approved"):
+            is_it = approval.canary is None and place == (agent, mandate, digest)
+            if is_it and approval.state_at(now) in ("pending", "approved"):
                 return approval
         return None
 
@@ -153,7 +154,8 @@ class MemoryApprovalRegister:
         """As the port says."""
         for approval in reversed(tuple(self._approvals.values())):
             place = (approval.agent, approval.mandate, approval.action.digest)
-            if place == (agent, mandate, digest) and approval.state not in ("void", "expired"):
+            is_it = approval.canary is None and place == (agent, mandate, digest)
+            if is_it and approval.state not in ("void", "expired"):
                 return approval if approval.is_denied_by_people(now) else None
         return None
 
@@ -177,7 +179,7 @@ class MemoryApprovalRegister:
         """As the port says."""
         with self._lock:
             found = self._approvals.get(approval)
-            if found is None or found.state_at(now) != "approved":
+            if found is None or found.canary is not None or found.state_at(now) != "approved":
                 return False
             self._approvals[approval] = changed(found, state="used")
             return True

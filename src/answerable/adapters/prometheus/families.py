@@ -7,6 +7,8 @@ there is no sample.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
@@ -15,7 +17,7 @@ from answerable.core.decision.latency import MICROS
 from answerable.core.ledger.figure_cells import UNSAID, Cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from prometheus_client import Metric
 
@@ -25,18 +27,25 @@ if TYPE_CHECKING:
     from answerable.core.ledger.spread import Spread
 
 _GROUP: Final = ("tier", "use_case")
+NO_REVIEWS: Final[Mapping[str, int]] = MappingProxyType({})
 _PERCENTS: Final = (50, 95)
 _MS: Final = 1_000
 _US: Final = 1_000_000
 
 
-def families_of(found: FiguresTold) -> Iterator[Metric]:
-    """What a process knows of its own log, the first of those in `found`, and of the decisions that it made."""
+def families_of(found: FiguresTold, reviews: Mapping[str, int] = NO_REVIEWS) -> Iterator[Metric]:
+    """What a process knows of its own log, the first of those in `found`, and of the decisions that it made. reviews:
+    of broken glasses that are not reviewed yet, how many are owed and overdue."""
     groups = dict(sorted(found.groups.items()))
     yield from _actions(groups)
     yield from _questions(groups, found.waiting)
     yield from _effects(groups)
     yield from _events(groups)
+    if reviews:
+        owed = GaugeMetricFamily("answerable_reviews", "Broken glasses not reviewed yet", labels=("state",))
+        for state, count in reviews.items():
+            owed.add_metric((state,), count)
+        yield owed
     own = found.logs[0]
     entries = GaugeMetricFamily("answerable_figures_entries", "Entries of this log that are counted")
     entries.add_metric((), own.entries)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import msgspec
 
@@ -15,6 +15,7 @@ from answerable.core.approval.approval import (
     ApprovalState,
     Review,
 )
+from answerable.core.approval.canary import Canary
 from answerable.core.approval.in_place_of import InPlaceOf
 from answerable.core.canonical import FrozenJSON, encode
 from answerable.core.decision.facts import Requirement
@@ -50,6 +51,13 @@ class _ReviewRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     credential: str = ""
 
 
+class _CanaryRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    nonce: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    wrong: Literal["recipient", "amount"]
+    argument: str
+    ended: Literal["caught", "let_through", "unseen", ""] = ""
+
+
 class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     id: str
     agent: str
@@ -72,6 +80,7 @@ class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     claimed: str = ""
     proposed: str = ""
     review: _ReviewRow | None = None
+    canary: _CanaryRow | None = None
 
 
 def body_of(approval: Approval) -> bytes:
@@ -98,6 +107,7 @@ def body_of(approval: Approval) -> bytes:
         **({"claimed": approval.claimed} if approval.claimed else {}),
         **({"proposed": approval.proposed.bytes.decode()} if approval.proposed != NOTHING_SHOWN else {}),
         **({"review": _review_row(approval.review)} if approval.review is not None else {}),
+        **({"canary": _canary_row(approval.canary)} if approval.canary is not None else {}),
     }
     return encode(row)
 
@@ -135,7 +145,21 @@ def from_body(body: bytes, *, state: str) -> Approval:
         claimed=row.claimed,
         proposed=_frozen(row.proposed),
         review=_review(row.review) if row.review is not None else None,
+        canary=_canary(row.canary) if row.canary is not None else None,
     )
+
+
+def _canary_row(canary: Canary) -> JSONValue:
+    return {
+        "nonce": canary.nonce.hex(),
+        "wrong": canary.wrong,
+        "argument": canary.argument,
+        **({"ended": canary.ended} if canary.ended else {}),
+    }
+
+
+def _canary(row: _CanaryRow) -> Canary:
+    return Canary(nonce=bytes.fromhex(row.nonce), wrong=row.wrong, argument=row.argument, ended=row.ended)
 
 
 def _frozen(text: str) -> FrozenJSON:

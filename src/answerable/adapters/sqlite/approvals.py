@@ -105,6 +105,8 @@ class SqliteApprovalRegister:
 
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
         """As the port says."""
+        if (known := self._approvals.get(approval)) is not None and known.canary is not None:
+            return False
         with self._store.write() as connection:
             used = connection.execute(
                 _USE,
@@ -126,6 +128,9 @@ class SqliteApprovalRegister:
 
     def _put(self, approval: Approval) -> None:
         self._approvals[approval.id] = approval
+        if approval.canary is not None:
+            # No action finds it.
+            return
         place = _place_of(approval)
         if approval.id not in (known := self._by_place.get(place, ())):
             self._by_place[place] = (approval.id, *known)

@@ -26,8 +26,8 @@ _CHANGE: Final = (
     "WHERE about = ? AND channel = ? AND receiver = ?"
 )
 _ADD: Final = (
-    f"INSERT INTO deliveries ({_COLUMNS}) SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? "  # noqa: S608 - names of ours
-    "WHERE (SELECT count(*) FROM deliveries) < ?"
+    f"INSERT INTO deliveries ({_COLUMNS}) "  # noqa: S608 - names of ours
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -75,8 +75,14 @@ class SqliteDeliveryRegister:
     def keep(self, deliveries: Sequence[Delivery]) -> None:
         """As the port says."""
         with self._store.write() as connection:
-            for one in deliveries:
-                _keep(connection, one, self._max)
+            new = [one for one in deliveries if not _changed(connection, one)]
+            room = self._max - _count(connection) if new else 0
+            for one in new[: max(room, 0)]:
+                connection.execute(_ADD, (*one.key, one.made_at, *_state(one), one.body))
+            for one in new[max(room, 0) :]:
+                connection.execute(
+                    "UPDATE channels SET left_out = left_out + 1 WHERE name = ?", (one.channel,)
+                )
 
     def forget(self, *, before: int) -> int:
         """As the port says."""
@@ -104,13 +110,16 @@ class SqliteDeliveryRegister:
             )
 
 
-def _keep(connection: sqlite3.Connection, one: Delivery, deliveries_max: int) -> None:
-    state = (one.told, one.at, one.attempts, one.next_at, one.handle, int(one.missed), one.error)
-    if connection.execute(_CHANGE, (*state, *one.key)).rowcount:
-        return
-    added = connection.execute(_ADD, (*one.key, one.made_at, *state, one.body, deliveries_max))
-    if added.rowcount != 1:
-        connection.execute("UPDATE channels SET left_out = left_out + 1 WHERE name = ?", (one.channel,))
+def _changed(connection: sqlite3.Connection, one: Delivery) -> bool:
+    return connection.execute(_CHANGE, (*_state(one), *one.key)).rowcount == 1
+
+
+def _count(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT count(*) FROM deliveries").fetchone()[0])
+
+
+def _state(one: Delivery) -> tuple[object, ...]:
+    return one.told, one.at, one.attempts, one.next_at, one.handle, int(one.missed), one.error
 
 
 def _delivery(row: tuple[object, ...]) -> Delivery:

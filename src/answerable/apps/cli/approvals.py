@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, cast
 
 import typer
 
+from answerable.apps.cli import approval_figures, approval_groups
 from answerable.apps.cli.channels import told_line
 from answerable.apps.cli.command import PENDING, Shell, command
 from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, told_review
@@ -42,6 +43,10 @@ State = Annotated[
     str, typer.Option(help="Only those that are pending, approved, denied, expired, used or void; or all.")
 ]
 
+OfGroup = Annotated[bool, typer.Option("--group", help="ID is of a group: those that are alike, at once.")]
+Grouped = Annotated[
+    bool, typer.Option("--grouped", help="Those that are alike on one line, the odd one first.")
+]
 Whole = Annotated[bool, typer.Option("--all", help="Also each member of what is signed, raw.")]
 
 _ALL: Final = "all"
@@ -63,13 +68,18 @@ def register(app: typer.Typer) -> None:
     command(group, "narrow", reads=True, asks=True)(narrow)
     command(group, "break-glass", reads=True, asks=True)(break_glass)
     register_glass(group)
+    approval_figures.register(group)
     app.add_typer(group, name="approval")
 
 
-def list_approvals(shell: Shell, state: State = "pending", reviews: Reviews = False) -> int | None:
+def list_approvals(
+    shell: Shell, state: State = "pending", reviews: Reviews = False, grouped: Grouped = False
+) -> int | None:
     """Actions that wait for people, newest first."""
     if reviews:
         return list_reviews(shell)
+    if grouped:
+        return approval_groups.list_groups(shell)
     with shell.control() as control:
         items = list(control.every("/v1/approvals", **({} if state == _ALL else {"state": state})))
     if shell.terminal.as_json:
@@ -94,8 +104,10 @@ def list_approvals(shell: Shell, state: State = "pending", reviews: Reviews = Fa
     return None
 
 
-def show(shell: Shell, id: Id, whole: Whole = False) -> int | None:
-    """One approval, with exactly what will run."""
+def show(shell: Shell, id: Id, whole: Whole = False, group: OfGroup = False) -> int | None:
+    """One approval, with exactly what will run; of a group what differs in each, the odd ones apart."""
+    if group:
+        return approval_groups.show_group(shell, id, _approval)
     from answerable.apps.cli.control import segment
 
     with shell.control() as control:
@@ -111,18 +123,30 @@ def show(shell: Shell, id: Id, whole: Whole = False) -> int | None:
     return None
 
 
-def approve(shell: Shell, id: Id, person: Person, key: KeyFile, comment: Comment = "") -> int | None:
+def approve(
+    shell: Shell, id: Id, person: Person, key: KeyFile, comment: Comment = "", group: OfGroup = False
+) -> int | None:
     """Sign a yes to exactly what is shown.
 
-    Exit code 4 while others must answer too.
+    Exit code 4 while others must answer too, or where some of a group were left out.
     """
+    if group:
+        return approval_groups.answer_group(shell, id, person, key, comment, "approve", _approval)
     return _answer(shell, id, person, key, comment, "approve")
 
 
 def deny(
-    shell: Shell, id: Id, person: Person, key: KeyFile, comment: Comment = "", reason: Reason = "other"
+    shell: Shell,
+    id: Id,
+    person: Person,
+    key: KeyFile,
+    comment: Comment = "",
+    reason: Reason = "other",
+    group: OfGroup = False,
 ) -> int | None:
     """Sign a no: it will not run. The agent is told the reason, and whether asking again can help."""
+    if group:
+        return approval_groups.answer_group(shell, id, person, key, comment, "deny", _approval)
     return _answer(shell, id, person, key, comment, "deny", reason=reason)
 
 
@@ -181,6 +205,8 @@ def _answer(
             )
         narrower = "" if less is None else proposed_changes(approval, *less)
         words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
+        # Opened before it is shown: from then on the time counts that somebody looks.
+        opened = control.post(f"/v1/approvals/{segment(id)}/nonce", {})
         if not shell.terminal.as_json:
             _show(shell, approval, _card(approval), whole=False)
             if narrower:
@@ -188,7 +214,6 @@ def _answer(
         question = _PROPOSE if narrower else _QUESTIONS[verdict]
         if not shell.terminal.confirmed(question, yes=shell.yes):
             raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
-        opened = control.post(f"/v1/approvals/{segment(id)}/nonce", {})
         token = signed_answer(
             waiting,
             nonce=from_base64url_32(str(opened["nonce"])) or b"",
@@ -204,6 +229,8 @@ def _answer(
         after = control.post(f"/v1/approvals/{segment(id)}/answer", {"token": token})
     if shell.terminal.as_json:
         shell.terminal.json(after)
+    elif after["test"]:
+        shell.terminal.say(str(after["test"]))
     elif after["state"] == "pending":
         yes = sum(one["verdict"] == "approve" for one in after["answers"])
         shell.terminal.say(f"answered: it asks for {_asked(after)}, {yes} said yes so far")
@@ -289,6 +316,7 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
             *([("may run without", approval["break_glass"])] if approval.get("break_glass") else []),
             *([("review", told_review(approval["review"]))] if approval.get("review") else []),
             *([("void because", approval["void_because"])] if approval["void_because"] else []),
+            *([("test", approval["test"])] if approval["test"] else []),
             ("because", approval["reasons"]),
             *([("for people only", approval["internal"])] if approval.get("internal") else []),
             ("answers", [_said(one) for one in approval["answers"]]),

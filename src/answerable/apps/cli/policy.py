@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from answerable.apps.cli import policy_publishing, policy_shadow, policy_simulation
+from answerable.apps.cli import policy_publishing, policy_shadow, policy_simulation, policy_suggestions
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
 from answerable.apps.cli.policy_sources import people_signing
 from answerable.errors import Malformed, Unavailable
@@ -50,6 +50,7 @@ def register(app: typer.Typer) -> None:
     command(policy, "compile")(compile_set)
     command(policy, "schema")(schema)
     policy_simulation.register(policy)
+    policy_suggestions.register(policy)
     policy_shadow.register(policy)
     policy_publishing.register(policy)
     app.add_typer(policy, name="policy")

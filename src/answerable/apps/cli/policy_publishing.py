@@ -223,7 +223,9 @@ def _simulated(
             f"simulated since {since}: {found['changed']} of {found['asked']} decisions change"
         )
     names = ("since", "policy_set", "entries", "asked", "same", "changed", "changes", "untold", "unasked")
-    return {name: found[name] for name in names}
+    asked = found["questions"]
+    questions: JSONValue = {side: asked[side]["count"] for side in ("before", "after")}
+    return {**{name: found[name] for name in names}, "questions": questions}
 
 
 def _signed(

@@ -10,6 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.policy_questions import (
+    add_questions,
+    no_questions,
+    show_questions,
+    tiers_given,
+    waits_by_tier,
+)
 from answerable.apps.cli.policy_sources import Removed, Sources, gathered
 from answerable.errors import Malformed, shown
 
@@ -19,6 +26,10 @@ if TYPE_CHECKING:
 
 Since = Annotated[
     str, typer.Option("--since", help="How far back: such as 90m, 24h, 7d; or `all`.", metavar="TIME")
+]
+Tier = Annotated[
+    list[str] | None,
+    typer.Option("--tier", help="As if this capability were of this tier, 0 to 3.", metavar="CAPABILITY=N"),
 ]
 Limit = Annotated[int, typer.Option("--limit", min=0, help="How many changes to list; --json lists all.")]
 
@@ -43,16 +54,25 @@ def register(group: typer.Typer) -> None:
 
 
 def simulate(
-    shell: Shell, sources: Sources = None, remove: Removed = None, since: Since = "7d", limit: Limit = 20
+    shell: Shell,
+    sources: Sources = None,
+    remove: Removed = None,
+    since: Since = "7d",
+    limit: Limit = 20,
+    tier: Tier = None,
 ) -> int | None:
-    """Decide again what is in the ledger, with other policy sets.
+    """Decide again what is in the ledger, with other policy sets or tiers.
 
-    Says what would change, listed and counted, and of what it cannot tell why. Ctrl-C gives what was found so far.
+    Says what would change, listed and counted, how many more or fewer questions people would be asked, and of what it
+    cannot tell why. Ctrl-C gives what was found so far.
     """
     with shell.control() as control:
         documents, _ = gathered(control, sources or [])
         body: dict[str, JSONValue] = {"documents": documents, "removed": [*(remove or [])]}
+        if tier:
+            body["tiers"] = {**tiers_given(tier)}
         found = simulated(shell, control, body, since)
+        found["questions"]["wait_ms"] = waits_by_tier(control, millis_back(since))
     if shell.terminal.as_json:
         shell.terminal.json(found)
     else:
@@ -71,6 +91,7 @@ def simulated(shell: Shell, control: Control, body: dict[str, JSONValue], since:
         "changed": 0,
     }
     total |= {name: {} for name in _COUNTED} | {"policy_set": "", "unlisted": 0, "differences": []}
+    total["questions"] = no_questions()
     asked = {**body, "since": str(millis_back(since))}
     progress = _Progress(shell)
     try:
@@ -93,6 +114,7 @@ def _add(total: dict[str, Any], page: dict[str, Any]) -> None:
     for name in ("asked", "same"):
         total[name] += page[name]
     total["changed"] = total["asked"] - total["same"]
+    add_questions(total["questions"], page["questions"])
     for name in _COUNTED:
         for key, count in page[name].items():
             total[name][key] = total[name].get(key, 0) + count
@@ -163,6 +185,7 @@ def show_changes(shell: Shell, found: dict[str, Any], limit: int | None = None) 
 
 def _show(shell: Shell, found: dict[str, Any], limit: int) -> None:
     show_changes(shell, found, limit)
+    show_questions(shell, found["questions"])
     told = f"{found['changed']} of {found['asked']} decisions since {found['since']} would be others"
     if found["partial"]:
         shell.terminal.warn(f"broken off after {found['entries']} entries, so this is not the whole: {told}")

@@ -71,8 +71,19 @@ def apply(
             names = ", ".join(f"{one['kind']} {one['name']}" for one in removed)
             if not shell.terminal.confirmed(f"Remove {names}?", yes=shell.yes):
                 raise Refused("not confirmed: nothing was changed", code="cli.not_confirmed")
-        _show_applied(shell, control.post("/v1/registry/apply", body), done=True)
+        applied = control.post("/v1/registry/apply", body)
+        _show_applied(shell, applied, done=True)
+        _warn_of_duties(shell, control, applied)
     return None
+
+
+def _warn_of_duties(shell: Shell, control: Control, applied: Answer) -> None:
+    """Who puts people on call, or takes somebody away, hears at once at which times nobody is."""
+    if shell.terminal.as_json or not any(one["kind"] in ("Duty", "Principal") for one in applied["changes"]):
+        return
+    for one in control.get("/v1/registry/check")["findings"]:
+        if one["kind"] == "Duty":
+            shell.terminal.warn(f"Duty {one['name']} {one['message']}")
 
 
 def show_diff(shell: Shell, file: Files = None, files: MoreFiles = None, prune: Prune = False) -> int | None:

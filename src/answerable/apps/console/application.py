@@ -13,8 +13,10 @@ from starlette.routing import Route
 from answerable.apps.console import (
     agent_pages,
     approval_pages,
+    deciding_pages,
     device_pages,
     duty_pages,
+    group_pages,
     live_pages,
     overview_pages,
     passkey_pages,
@@ -38,12 +40,14 @@ Act = Callable[[Asked], Awaitable[Response]]
 
 PAGES: Final[dict[str, Act]] = {
     "/": overview_pages.overview,
-    "/approvals": approval_pages.approvals,
+    "/approvals": group_pages.inbox,
     "/approvals/{id}": approval_pages.approval,
+    "/groups/{id}": group_pages.group,
     "/duty": duty_pages.duty,
     "/agents": agent_pages.agents,
     "/agents/{name}": agent_pages.agent,
     "/holds/{id}": agent_pages.hold,
+    "/deciding": deciding_pages.deciding,
     "/live": live_pages.live,
     "/news": live_pages.news,
     "/passkeys": passkey_pages.passkeys,
@@ -60,6 +64,8 @@ FORMS: Final[dict[str, Act]] = {
 SCRIPTS: Final[dict[str, Act]] = {
     "/approvals/{id}/open": approval_pages.open_one,
     "/approvals/{id}/answer": approval_pages.answer,
+    "/groups/open": group_pages.open_group,
+    "/groups/answer": group_pages.answer_group,
     "/approvals/{id}/review/open": review_pages.open_review,
     "/approvals/{id}/review": review_pages.review,
     "/duty/open": duty_pages.open_one,

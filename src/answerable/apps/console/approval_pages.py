@@ -56,7 +56,7 @@ async def approvals(asked: Asked) -> Response:
     state = query.get("state", "pending")
     if state not in STATES:
         raise Malformed(f"state {shown(state, 40)} is none of {', '.join(STATES)}", code="request.query")
-    after = _whole(query.get("after", "0"))
+    after = whole(query.get("after", "0"))
     walk, (_, person) = asked.walk, asked.who
     now = walk.clock.now()
     every = [
@@ -65,13 +65,21 @@ async def approvals(asked: Asked) -> Response:
         if one.state_at(now) == state
     ]
     if state == "pending":
-        every.sort(key=lambda one: (-_tier(walk, one), one.expires_at))
+        every.sort(key=lambda one: (-tier_now(walk, one), one.expires_at))
     every, routes = _own_turn_first(walk, every, person, state)
-    rows = [_row(walk, one, person, routes.get(one.id)) for one in every[after : after + ITEMS_MAX]]
+    rows = [row_of(walk, one, person, routes.get(one.id)) for one in every[after : after + ITEMS_MAX]]
     more = after + ITEMS_MAX if after + ITEMS_MAX < len(every) else 0
     template = "approvals_part.html" if "part" in query else "approvals.html"
     return asked.page(
-        template, rows=rows, state=state, states=STATES, count=len(every), after=after, more=more
+        template,
+        rows=rows,
+        state=state,
+        states=STATES,
+        count=len(every),
+        lines=len(every),
+        singly="all" in query,
+        after=after,
+        more=more,
     )
 
 
@@ -86,6 +94,7 @@ async def approval(asked: Asked) -> Response:
     if "part" in query and known and (state == "pending" or found.review is None):
         return Response(status_code=204)
     why_not, may_deny = hindrance(walk, found, person)
+    walk.under_way.looks.saw(person.name, found.id, walk.clock.now())
     if "part" not in query:
         await note_view(walk, found, person.name)
     return asked.page(
@@ -98,7 +107,7 @@ async def approval(asked: Asked) -> Response:
         may_break=can_break(walk, found, person),
         reason_chars_min=REASON_CHARS_MIN,
         review=review_shown(walk, found, person),
-        critical=_tier(walk, found) >= CRITICAL,
+        critical=tier_now(walk, found) >= CRITICAL,
         route=route_of(walk, found) if state == "pending" and walk.registry.current.duties else None,
         reasons=QUICK,
         label=lambda code: denial_reason(code).label,
@@ -113,7 +122,7 @@ async def open_one(asked: Asked) -> Response:
     words. Other words than these are then worth nothing."""
     body = await asked.members(signed_in=True)
     _, person = asked.who
-    verdict = _verdict(body)
+    verdict = verdict_in(body)
     nonce, found, ends = open_to_answer(asked.walk, asked.request.path_params["id"])
     if body.get("rendering") != found.card.hex:
         raise Unverified(
@@ -139,7 +148,7 @@ async def answer(asked: Asked) -> Response:
     """Record what a passkey has signed."""
     body = await asked.members(signed_in=True)
     session, person = asked.who
-    verdict = _verdict(body)
+    verdict = verdict_in(body)
     found = _found(asked.walk, asked.request.path_params["id"])
     words = _words(asked.walk, found, body, verdict)
     after = await answer_by_passkey(
@@ -200,7 +209,8 @@ def _own_turn_first(
     return [*first, *every[ROUTED_MAX:]], routes
 
 
-def _row(walk: Walk, one: Approval, person: Principal, route: Route | None) -> dict[str, Any]:
+def row_of(walk: Walk, one: Approval, person: Principal, route: Route | None) -> dict[str, Any]:
+    """One line of a list. route: whose turn it is; None where no group has a duty."""
     card = json.loads(one.card.bytes)
     return {
         "id": one.id,
@@ -223,7 +233,7 @@ def _asks(one: Approval) -> str:
     return " and ".join(f"{wanted.count} of {' or '.join(wanted.groups)}" for wanted in one.requirements)
 
 
-def _tier(walk: Walk, one: Approval) -> int:
+def tier_now(walk: Walk, one: Approval) -> int:
     """What cannot be said any more is of the highest."""
     capability = walk.registry.current.capabilities.get(one.capability)
     return capability.tier if capability is not None else CRITICAL
@@ -236,7 +246,8 @@ def _found(walk: Walk, name: str) -> Approval:
     return found
 
 
-def _verdict(body: dict[str, JSONValue]) -> Verdict:
+def verdict_in(body: dict[str, JSONValue]) -> Verdict:
+    """Raises Malformed (`request.body`)."""
     verdict = body.get("verdict")
     if verdict not in ("approve", "deny", GLASS):
         raise Malformed(f"`verdict` is `approve`, `deny` or `{GLASS}`", code="request.body")
@@ -266,7 +277,8 @@ def _kept(was: int | tuple[str, ...] | None, value: JSONValue) -> JSONValue:
     return [was[cast("int", one)] for one in value]
 
 
-def _whole(text: str) -> int:
+def whole(text: str) -> int:
+    """Raises Malformed (`request.query`)."""
     if not text.isascii() or not text.isdigit() or len(text) > 6:
         raise Malformed("`after` is a whole number", code="request.query")
     return int(text)

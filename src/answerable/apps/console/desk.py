@@ -33,6 +33,7 @@ _STATUS_OF_CODE: Final = {
     "console.method": 405,
     "console.too_many": 429,
     "console.gone": 404,
+    "approval_group.unknown": 404,
 }
 _log: Final = logging.getLogger("answerable.console")
 

@@ -40,10 +40,10 @@ async def list_approvals(call: Call) -> Answer:
             )
         known = reviews(call.walk, open_only=review != "done")
         found = [one.approval for one in known if one.state(now) == review]
-        return page_of(call, found, name=lambda one: one.id, render=lambda one: _approval(call, one))
+        return page_of(call, found, name=lambda one: one.id, render=lambda one: approval_record(call, one))
     every = call.walk.approvals.all(pending_only=state == "pending", now=now)
     wanted = (one for one in every if state in (None, one.state_at(now)))
-    return page_of(call, wanted, name=lambda one: one.id, render=lambda one: _approval(call, one))
+    return page_of(call, wanted, name=lambda one: one.id, render=lambda one: approval_record(call, one))
 
 
 async def show_approval(call: Call) -> Answer:
@@ -51,7 +51,7 @@ async def show_approval(call: Call) -> Answer:
     approval = call.walk.approvals.find(ApprovalId(call.path["id"]))
     if approval is None:
         raise Refused(f"there is no approval {shown(call.path['id'])}", code="approval.unknown")
-    return _approval(call, approval)
+    return approval_record(call, approval)
 
 
 async def open_approval(call: Call) -> Answer:
@@ -68,13 +68,13 @@ async def open_approval(call: Call) -> Answer:
 async def give_answer(call: Call) -> Answer:
     """Record a person's signed answer."""
     token = call.members("token").text("token")
-    return _approval(call, await answer_approval(call.walk, call.path["id"], token))
+    return approval_record(call, await answer_approval(call.walk, call.path["id"], token))
 
 
 async def give_review(call: Call) -> Answer:
     """Record a person's signed review of a broken glass."""
     token = call.members("token").text("token")
-    return _approval(call, await review_glass(call.walk, call.path["id"], token))
+    return approval_record(call, await review_glass(call.walk, call.path["id"], token))
 
 
 def _review(call: Call, approval: Approval) -> JSONValue:
@@ -93,7 +93,8 @@ def _review(call: Call, approval: Approval) -> JSONValue:
     }
 
 
-def _approval(call: Call, approval: Approval) -> Answer:
+def approval_record(call: Call, approval: Approval) -> Answer:
+    """An approval as this door tells it."""
     mandate = call.walk.mandates.find(approval.mandate)
     followed = asked_as_proposed(call.walk, approval)
     return {
@@ -110,6 +111,7 @@ def _approval(call: Call, approval: Approval) -> Answer:
         "card": approval.card.bytes.decode(),
         "claimed": visible(approval.claimed),
         "void_because": list(approval.void_because),
+        "test": approval.told_test,
         "reasons": list(approval.reasons),
         "internal": list(approval.internal),
         "requirements": [{"group": one.group, "count": one.count} for one in approval.requirements],

@@ -52,6 +52,7 @@ APPROVALS: Final[dict[str, Schema]] = {
             },
             "claimed": {"type": "string", "description": "the agent's own reason, which nothing checks"},
             "void_because": TEXTS,
+            "test": {"type": "string", "description": "that it was a test and how it ended, once it has"},
             "reasons": TEXTS,
             "internal": {**TEXTS, "description": "reasons for people only, which the agent is never shown"},
             "requirements": sequence(record({"group": TEXT, "count": COUNT})),

@@ -13,7 +13,7 @@ from answerable.core.incident.timeline import told
 from answerable.core.incident.under_manifest import wanted_manifest
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.find_actions import action_told, find_actions
-from answerable.flows.owed_reviews import reviews
+from answerable.flows.owed_reviews import counted_reviews
 from answerable.flows.reconstruct_timeline import opened_moment, reconstruct_timeline
 
 if TYPE_CHECKING:
@@ -30,15 +30,15 @@ async def show_status(call: Call) -> Answer:
     walk = call.walk
     now = walk.clock.now()
     mandates = walk.mandates.all()
-    owed = [one.state(now) for one in reviews(walk)]
+    owed = counted_reviews(walk)
     return {
         "version": __version__,
         "origin": walk.ledger.origin,
         "entries": walk.ledger.size,
         "open_intents": len(walk.open_intents),
         "approvals_pending": sum(1 for _ in walk.approvals.all(pending_only=True, now=now)),
-        "reviews_owed": len(owed),
-        "reviews_overdue": owed.count("overdue"),
+        "reviews_owed": sum(owed.values()),
+        "reviews_overdue": owed["overdue"],
         "mandates_open": sum(
             1 for one in mandates if walk.mandates.state(one.id) == "open" and now < one.expires_at
         ),

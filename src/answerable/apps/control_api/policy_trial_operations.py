@@ -15,9 +15,11 @@ from answerable.apps.control_api.schemas import (
     Schema,
     choice,
     mapping,
+    nullable,
     record,
     sequence,
 )
+from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.shadow_policy import shadow_seen, shadow_set, start_shadow, stop_shadow
 from answerable.flows.simulate_policy import simulate_policy
@@ -27,19 +29,22 @@ if TYPE_CHECKING:
 
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
+    from answerable.core.decision.asked_of_people import QuestionsCompared
     from answerable.core.decision.compared import Difference, Tally
 
 
 async def simulate(call: Call) -> Answer:
     """One page of what policy sets would have decided."""
-    documents, removed = given_sets(call, "since", "start")
-    body = call.members("documents", "removed", "since", "start")
+    documents, removed = given_sets(call, "since", "start", "tiers")
+    body = call.members("documents", "removed", "since", "start", "tiers")
+    given = body.texts_by_name("tiers") if body.has("tiers") else {}
     page = await simulate_policy(
         call.walk,
         documents,
         removed=removed,
         since=_number(body.text("since", chars_max=16)) if body.has("since") else 0,
         start=_number(body.text("start", chars_max=16)) if body.has("start") else 0,
+        tiers={name: _number(tier) for name, tier in given.items()},
     )
     return {
         "start": page.start,
@@ -47,7 +52,27 @@ async def simulate(call: Call) -> Answer:
         "size": page.size,
         "more": page.more,
         "policy_set": page.policy_set,
+        "questions": _questions(page.questions),
         **_compared(page.tally, page.differences),
+    }
+
+
+def _questions(found: QuestionsCompared) -> JSONValue:
+    """What people were asked, and would be."""
+    sides: dict[str, JSONValue] = {
+        side: {
+            "count": asked.count,
+            "tiers": {**asked.tiers},
+            "rules": {**asked.rules},
+            "groups": {**asked.groups},
+        }
+        for side, asked in (("before", found.before), ("after", found.after))
+    }
+    return {
+        **sides,
+        "tasks": found.tasks,
+        "first_at": instant(UnixMillis(found.first_at)) if found.first_at else None,
+        "last_at": instant(UnixMillis(found.last_at)) if found.last_at else None,
     }
 
 
@@ -139,6 +164,16 @@ _DIFFERENCES: Final = sequence(
         }
     )
 )
+_ASKED: Final = record({"count": COUNT, "tiers": _COUNTS, "rules": _COUNTS, "groups": _COUNTS})
+_QUESTIONS: Final = record(
+    {
+        "before": _ASKED,
+        "after": _ASKED,
+        "tasks": COUNT,
+        "first_at": nullable(INSTANT),
+        "last_at": nullable(INSTANT),
+    }
+)
 _COMPARED: Final[dict[str, Schema]] = {
     "asked": COUNT,
     "same": COUNT,
@@ -150,8 +185,14 @@ _COMPARED: Final[dict[str, Schema]] = {
 }
 COMPONENTS: Final[dict[str, Schema]] = {
     "SimulationRequest": record(
-        {"documents": sequence(_OBJECT), "removed": TEXTS, "since": TEXT, "start": TEXT},
-        optional=("removed", "since", "start"),
+        {
+            "documents": sequence(_OBJECT),
+            "removed": TEXTS,
+            "since": TEXT,
+            "start": TEXT,
+            "tiers": mapping(TEXT),
+        },
+        optional=("removed", "since", "start", "tiers"),
     ),
     "SimulationPage": record(
         {
@@ -160,6 +201,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "size": COUNT,
             "more": {"type": "boolean"},
             "policy_set": DIGEST,
+            "questions": _QUESTIONS,
             **_COMPARED,
         }
     ),

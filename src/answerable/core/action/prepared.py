@@ -90,7 +90,8 @@ class Prepared:
 
 class Executed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The prepared object in a verified request. argument: the one that carries the bytes. entry, leaf: of the outcome
-    that says its digest. made_by: the capability that prepared it."""
+    that says its digest. made_by: the capability that prepared it. money: a pointer into the object to the amounts
+    whose sum is the money that moves, in minor units, such as `/lines/*/amount`; empty where that is not said."""
 
     id: str
     argument: str
@@ -100,10 +101,12 @@ class Executed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     expires_at: int
     made_by: str
     content: PreparedText
+    money: str = ""
 
     def members(self) -> dict[str, JSONValue]:
         """What the action object says of it, the object whole."""
-        return {**self.link(), "expires_at": self.expires_at, "object": self.content.value()}
+        money: dict[str, JSONValue] = {"money": self.money} if self.money else {}
+        return {**self.link(), **money, "expires_at": self.expires_at, "object": self.content.value()}
 
     def link(self) -> dict[str, JSONValue]:
         """What the intent says of it; the bytes are among the arguments of its action."""

@@ -17,6 +17,7 @@ from answerable.errors import Refused
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
+    from answerable.core.approval.canary import Canary
     from answerable.core.approval.in_place_of import InPlaceOf
     from answerable.core.decision.facts import Requirement
     from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -80,6 +81,7 @@ class Approval:
     was not as it was shown any more; empty unless it is void. claimed: the agent's own reason, which nothing checks.
     proposed: the narrower action that whoever denied it would rather be asked about; NOTHING_SHOWN where none is.
     review: of the broken glass; None while it is owed, and where none was broken.
+    canary: it is a test, which nobody who may answer is told before it has ended; nothing ever runs by it.
     """
 
     id: ApprovalId
@@ -104,6 +106,7 @@ class Approval:
     claimed: str = ""
     proposed: FrozenJSON = NOTHING_SHOWN
     review: Review | None = None
+    canary: Canary | None = None
 
     def is_about(self, subject: str) -> bool:
         """Whether it was asked about this subject's data: else its entries name the action by another pseudonym."""
@@ -114,6 +117,11 @@ class Approval:
         if self.state in ("pending", "approved") and now >= self.expires_at:
             return "expired"
         return self.state
+
+    @property
+    def told_test(self) -> str:
+        """What people are told of a test once it has ended; empty for every other question, and before."""
+        return self.canary.sentence if self.canary is not None else ""
 
     def is_denied_by_people(self, now: UnixMillis) -> bool:
         """Whether somebody said no, and that still holds: until it would have run out."""

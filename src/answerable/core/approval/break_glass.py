@@ -85,9 +85,9 @@ def taken(approval: Approval, answer: Answer, *, glass_ms: int) -> Approval:
 
 
 def owed_review(approval: Approval, *, review_ms: int) -> Owed | None:
-    """The review of this approval, owed or done; None where no glass was broken."""
+    """The review of this approval, owed or done; None where no glass was broken, or of a test, by which nothing ran."""
     answer = broken_by(approval)
-    if answer is None:
+    if answer is None or approval.canary is not None:
         return None
     return Owed(approval=approval, answer=answer, due_at=UnixMillis(answer.at + review_ms))
 

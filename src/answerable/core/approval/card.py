@@ -23,10 +23,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from answerable.core.approval.action_object import object_in
+from answerable.core.approval.money import money
 from answerable.core.approval.prepared_lines import prepared_lines
 from answerable.core.approval.visible import visible
 from answerable.core.canonical import FrozenJSON, encode, freeze, parse
-from answerable.core.registry.budget_name import MONEY
 from answerable.core.registry.capability import KIND_VERBS
 
 if TYPE_CHECKING:
@@ -38,28 +38,6 @@ TEMPLATE: Final = "action/1"
 LOCALE: Final = "en"
 TIERS: Final = ("no risk", "low risk", "high risk", "critical")
 _VERBS: Final[dict[str, str]] = {str(kind): verb for kind, verb in KIND_VERBS.items()}
-_CURRENCY_PLACES: Final = {
-    "BHD": 3,
-    "CLP": 0,
-    "IQD": 3,
-    "ISK": 0,
-    "JOD": 3,
-    "JPY": 0,
-    "KRW": 0,
-    "KWD": 3,
-    "LYD": 3,
-    "OMR": 3,
-    "PYG": 0,
-    "RWF": 0,
-    "TND": 3,
-    "UGX": 0,
-    "VND": 0,
-    "VUV": 0,
-    "XAF": 0,
-    "XOF": 0,
-    "XPF": 0,
-}
-"""Minor units where there are not two (ISO 4217)."""
 
 
 def card_of(shown: FrozenJSON, *, preview: Sequence[tuple[str, str]] = ()) -> FrozenJSON:
@@ -102,14 +80,6 @@ def is_card_of(card: FrozenJSON, shown: FrozenJSON) -> bool:
     if not all(isinstance(text, str) and text.isprintable() for text in texts):
         return False
     return card_of(shown) == freeze({**value, "effect": []})
-
-
-def money(budget: str, minor: int) -> str:
-    """An amount in its currency's own places: `EUR 5,000.00`. budget: `money:EUR`."""
-    currency = budget.removeprefix(MONEY)
-    places = _CURRENCY_PLACES.get(currency, 2)
-    whole, rest = divmod(minor, 10**places)
-    return f"{currency} {whole:,}.{rest:0{places}d}" if places else f"{currency} {whole:,}"
 
 
 def _sentence(value: Mapping[str, JSONValue]) -> str:

@@ -23,7 +23,7 @@ import re
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.approval.card import money
+from answerable.core.approval.money import money
 from answerable.core.approval.visible import visible
 from answerable.core.canonical import encode
 from answerable.core.decision.narrowing import same
@@ -55,7 +55,7 @@ def destination_lines(destinations: Sequence[str]) -> Lines:
     """Where an action goes, counted, where that is more than one place: by the arguments alone."""
     if len(destinations) < 2:
         return ()
-    return bounded([("goes to", _listed(destinations))])
+    return bounded(_listed("goes to", destinations))
 
 
 def result_lines(result: Mapping[str, JSONValue], arguments: Mapping[str, JSONValue]) -> Lines:
@@ -119,13 +119,21 @@ def _amount(value: JSONValue) -> list[tuple[str, str]]:
 def _recipients(value: JSONValue) -> list[tuple[str, str]]:
     if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
         return []
-    return [("recipients", _listed([str(one) for one in value]))]
+    return _listed("recipients", [str(one) for one in value])
 
 
-def _listed(texts: Sequence[str]) -> str:
-    named = ", ".join(_short(one) for one in texts[:LISTED_MAX])
-    more = f" and {len(texts) - LISTED_MAX} more" if len(texts) > LISTED_MAX else ""
-    return f"{len(texts)}: {named}{more}" if texts else "none"
+def _listed(label: str, texts: Sequence[str]) -> list[tuple[str, str]]:
+    """How many there are and the first of them, on as many lines as that takes."""
+    lines: list[str] = []
+    line = f"{len(texts)}: " if texts else "none"
+    for number, one in enumerate(texts[:LISTED_MAX]):
+        name = _short(one) + (", " if number + 1 < min(len(texts), LISTED_MAX) else "")
+        if number and len(line) + len(name) > TEXT_CHARS_MAX:
+            lines.append(line)
+            line = ""
+        line += name
+    more = [(LEFT_OUT, f"{len(texts) - LISTED_MAX} more")] if len(texts) > LISTED_MAX else []
+    return [*((label, one.rstrip()) for one in (*lines, line)), *more]
 
 
 def _diff(value: JSONValue) -> list[tuple[str, str]]:

@@ -123,7 +123,21 @@ def digest_message(count: int, *, identity: str, link: str, now: UnixMillis) -> 
 
 
 def notice_message(notice: Notice, *, now: UnixMillis) -> Message:
-    """To a group that policy wants told of an action that it allowed."""
+    """To a group that policy wants told of an action that it allowed, or who could have answered one that somebody let
+    run alone."""
+    if notice.what == "glass":
+        return Message(
+            id=f"{notice.action_id}.glass",
+            kind="notice",
+            thread=notice.action_id,
+            title=f"For {_name(notice.group)} to know: somebody broke a glass",
+            sentence=_cut(
+                f"{visible(notice.agent)} may run {visible(notice.capability)} without its approval; it owes a review",
+                SENTENCE_CHARS_MAX,
+            ),
+            lines=(("approval", _name(notice.action_id)), ("ledger entry", str(notice.intent))),
+            at=now,
+        )
     return Message(
         id=f"{notice.action_id}.notice",
         kind="notice",

@@ -1,14 +1,16 @@
 """What was prepared, as people read it on a card: each item of a list on a line, with their number and sums.
 
 Laws: a pure function of the action object; every value of the prepared object is on some line, none is cut; sums are
-ours, and are only of whole numbers that every item has under one name.
+ours, and are only of whole numbers that every item has under one name; what budgets count as money is told as money.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
+from answerable.core.approval.money import money
 from answerable.core.canonical import encode
+from answerable.core.registry.budget_name import MONEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -17,6 +19,15 @@ if TYPE_CHECKING:
 
 DEPTH_MAX: Final = 3
 """Lists and objects inside one another that get lines of their own; what is deeper stands as JSON."""
+_EVERY: Final = "*"
+
+
+class _Priced(NamedTuple):
+    """The member of the items of a list that is money. items: the pointer to the list. budget: such as `money:EUR`."""
+
+    items: str
+    member: str
+    budget: str
 
 
 def prepared_lines(value: Mapping[str, JSONValue]) -> Iterator[tuple[str, str]]:
@@ -30,25 +41,36 @@ def prepared_lines(value: Mapping[str, JSONValue]) -> Iterator[tuple[str, str]]:
     if isinstance(whole, str):
         for number, line in enumerate(whole.split("\n"), start=1):
             yield f"› {number}", line
-    else:
-        # What others named is marked, so that it cannot be taken for a line of ours.
-        for label, text in _told("", whole, 0):
-            yield f"› {label}", text
+        return
+    # What others named is marked, so that it cannot be taken for a line of ours.
+    for label, text in _told("", whole, "", _priced(prepared, value.get("amounts"))):
+        yield f"› {label}", text
 
 
-def _told(name: str, value: JSONValue, depth: int) -> Iterator[tuple[str, str]]:
+def _priced(prepared: Mapping[str, JSONValue], amounts: JSONValue) -> _Priced | None:
+    budgets = [name for name in amounts if name.startswith(MONEY)] if isinstance(amounts, dict) else []
+    items, every, member = str(prepared.get("money", "")).rpartition(f"/{_EVERY}/")
+    if len(budgets) != 1 or not every or "/" in member or _EVERY in items:
+        return None
+    return _Priced(items, member.replace("~1", "/").replace("~0", "~"), budgets[0])
+
+
+def _told(name: str, value: JSONValue, at: str, priced: _Priced | None) -> Iterator[tuple[str, str]]:
+    depth = at.count("/")
     if isinstance(value, dict) and value and depth < DEPTH_MAX:
         for key, one in value.items():
-            yield from _told(f"{name} · {key}" if name else key, one, depth + 1)
+            below = f"{at}/{key.replace('~', '~0').replace('/', '~1')}"
+            yield from _told(f"{name} · {key}" if name else key, one, below, priced)
     elif isinstance(value, list) and any(isinstance(one, dict | list) for one in value) and depth < DEPTH_MAX:
-        yield name or "items", _counted(value)
+        here = priced if priced is not None and priced.items == at else None
+        yield name or "items", _counted(value, here)
         for number, one in enumerate(value, start=1):
-            yield f"{name} {number}".strip(), _item(one)
+            yield f"{name} {number}".strip(), _item(one, here)
     else:
         yield name or "value", _plain(value)
 
 
-def _counted(items: list[JSONValue]) -> str:
+def _counted(items: list[JSONValue], priced: _Priced | None) -> str:
     """How many, and the sum of each member that is a whole number in all of them."""
     rows = [one for one in items if isinstance(one, dict)]
     sums = []
@@ -56,15 +78,24 @@ def _counted(items: list[JSONValue]) -> str:
         for name in rows[0]:
             numbers = [row.get(name) for row in rows]
             if all(type(one) is int for one in numbers):
-                sums.append(f"{name} {sum(cast('list[int]', numbers)):,}")
+                total = sum(cast("list[int]", numbers))
+                sums.append(f"{name} {_as_money(name, total, priced) or f'{total:,}'}")
     told = f"; together {', '.join(sums)}" if sums else ""
     return f"{len(items)} {'item' if len(items) == 1 else 'items'}{told}"
 
 
-def _item(value: JSONValue) -> str:
+def _item(value: JSONValue, priced: _Priced | None) -> str:
     if isinstance(value, dict) and value:
-        return ", ".join(f"{name} {_plain(one)}" for name, one in value.items())
+        return ", ".join(
+            f"{name} {_as_money(name, one, priced) or _plain(one)}" for name, one in value.items()
+        )
     return _plain(value)
+
+
+def _as_money(name: str, value: JSONValue, priced: _Priced | None) -> str:
+    if priced is None or name != priced.member or type(value) is not int or value < 0:
+        return ""
+    return money(priced.budget, value)
 
 
 def _plain(value: JSONValue) -> str:

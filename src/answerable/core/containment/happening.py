@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.stop_rule import Canary, StopRule
 
-HappeningKind = Literal["started", "denied", "overrun", "handed_on", "flooded"]
+HappeningKind = Literal["started", "denied", "overrun", "handed_on", "flooded", "said_no"]
 """`overrun`: an action took more than was reserved for it. `handed_on`: a hop or a sub-agent came to be. `flooded`: a
-refusal past the quota of its agent."""
+refusal past the quota of its agent. `said_no`: people said no to what was asked after they last had."""
 
 BUDGET_CODES: Final = frozenset({"mandate.budget_spent"})
 DRIFT_CODES: Final = frozenset({"agent.drifted", "manifest.drifted"})
@@ -127,6 +127,8 @@ def counts(rule: StopRule, happening: Happening) -> bool:
             return kind in ("started", "denied") and touches(rule.canary, happening)
         case "denied_rate":
             return kind == "denied" and code != QUOTA_CODE
+        case "denied_variation":
+            return kind == "said_no"
         case "identical_retry":
             return kind in ("started", "denied") and bool(happening.actions)
         case "fan_out":
@@ -170,6 +172,9 @@ def keys_of(rule: StopRule, happening: Happening) -> tuple[str, ...]:
     """What is counted apart for each owner."""
     if rule.watches == "identical_retry":
         return happening.actions
+    if rule.watches == "denied_variation":
+        # Of one capability: what people said no to, changed a little.
+        return (happening.capability or NO_KEY,)
     if not is_apart(rule):
         return (NO_KEY,)
     target = _target(rule, happening)

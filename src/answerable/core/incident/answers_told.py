@@ -1,4 +1,5 @@
-"""What is told of answers to approvals, of the reviews that broken glasses owe, and of questions that became void."""
+"""What is told of answers to approvals, of reviews that broken glasses owe, and of questions that became void or were
+tests."""
 
 from __future__ import annotations
 
@@ -56,3 +57,19 @@ def glass_reviewed_told(
     text = f"{person} found the broken glass of approval {approval} {plain(leaf.get('verdict'))}{late}."
     comment = payload.get("comment")
     return text, (f"comment: {plain(comment)}",) if comment else ()
+
+
+def canary_told(
+    leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
+) -> tuple[str, tuple[str, ...]]:
+    """That the question was a test, what was wrong with it, and whether anybody saw it."""
+    ends = {"caught": "caught it", "let_through": "let it through"}
+    how = ends.get(str(leaf.get("ended")))
+    seen = f"{named('person', leaf, payload)} {how}" if how is not None else "nobody answered it"
+    text = (
+        f"Approval {short(leaf.get('approval'))} was a test: agent {plain(leaf.get('agent'))} never asked for it;"
+        f" {seen}."
+    )
+    wrong = f"made wrong: the {plain(leaf.get('wrong'))}, in {plain(leaf.get('argument'))}"
+    comment = payload.get("comment")
+    return text, (f"comment: {plain(comment)}", wrong) if comment else (wrong,)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
-from answerable.core.incident.answers_told import answer_told, glass_reviewed_told, void_told
+from answerable.core.incident.answers_told import answer_told, canary_told, glass_reviewed_told, void_told
 from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.drills_told import drill_told
 from answerable.core.incident.duties_told import DUTIES_TOLD
@@ -365,6 +365,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.PASSKEY_REMOVED: passkey_removed_told,
     Tag.GLASS_REVIEWED: glass_reviewed_told,
     **DUTIES_TOLD,
+    Tag.CANARY_TOLD: canary_told,
 }
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.ledger.figure_cells import DRILLS, OTHERS, UNSAID, Cell, Group
+from answerable.core.ledger.figure_leaves import ActionLeaf, EventLeaf
 from answerable.core.ledger.figure_stops import Stop, Stops
 from answerable.core.ledger.tags import Tag
 
@@ -47,38 +48,6 @@ _PLAIN: Final[dict[int, str]] = {
     Tag.DRILL: "drills",
 }
 """Of no group: what is counted of an entry of such a tag."""
-
-
-class _Leaf(msgspec.Struct):
-    """What is read of the leaf of an entry about an action. agents: of counted refusals."""
-
-    at: int
-    agent: str = ""
-    use_case: str = ""
-    tier: int | None = None
-    approval: str = ""
-    expires: int = 0
-    state: str = ""
-    intent: int = -1
-    status: str = ""
-    agents: dict[str, int] = {}
-
-
-class _EventLeaf(msgspec.Struct):
-    """What is read of the leaf of another entry. how: policies changed. source: of a hold. lifted_at: 0 for what other
-    people are to sign as well. name: of what was stopped. agent: whose instance ended. passed: of a drill. since,
-    in_flight, in_flight_count: of a stop, and of what it came too late for."""
-
-    at: int
-    how: object = ""
-    source: object = ""
-    lifted_at: int = -1
-    name: str = ""
-    agent: str = ""
-    passed: bool = True
-    since: int = 0
-    in_flight: list[int] = []
-    in_flight_count: int = 0
 
 
 class Question(msgspec.Struct, frozen=True, array_like=True):
@@ -166,7 +135,7 @@ class Figures:
 
     # --- counting -----------------------------------------------------------------------------------------
 
-    def _count(self, stored: StoredEntry, leaf: _Leaf, intent: Callable[[int], StoredEntry]) -> None:
+    def _count(self, stored: StoredEntry, leaf: ActionLeaf, intent: Callable[[int], StoredEntry]) -> None:
         group = _group_of(leaf)
         if group == DRILLS and stored.tag != Tag.INTENT:
             return
@@ -187,10 +156,12 @@ class Figures:
                 self._ask(stored.index, leaf, group)
             case Tag.APPROVAL_ANSWER:
                 self._answer(leaf)
+            case Tag.CANARY_TOLD:
+                self._was_test(leaf)
             case Tag.MANDATE_ISSUED:
                 self._add(leaf.at, Group("", leaf.use_case), "tasks")
 
-    def _happened(self, stored: StoredEntry, event: _EventLeaf, plain: str) -> None:
+    def _happened(self, stored: StoredEntry, event: EventLeaf, plain: str) -> None:
         if stored.tag == Tag.DRILL:
             self._add(event.at, UNSAID, plain)
             self._add(event.at, UNSAID, "drills_failed", int(not event.passed))
@@ -216,7 +187,7 @@ class Figures:
         for cell in self._touched(at, UNSAID):
             cell.containing.add(after)
 
-    def _policies(self, event: _EventLeaf) -> str:
+    def _policies(self, event: EventLeaf) -> str:
         """Those with which a log begins changed nothing that was decided in it."""
         if event.how == NO_POLICY_CHANGED:
             return ""
@@ -224,7 +195,7 @@ class Figures:
         begun = total.get(UNSAID, Cell()).policies_begun or any(cell.actions for cell in total.values())
         return "policy_changes" if begun else "policies_begun"
 
-    def _ended(self, stored: StoredEntry, leaf: _Leaf, intent: Callable[[int], StoredEntry]) -> None:
+    def _ended(self, stored: StoredEntry, leaf: ActionLeaf, intent: Callable[[int], StoredEntry]) -> None:
         group = self._begun.pop(leaf.intent, None)
         touched, contained = self._stops.ended(leaf.intent)
         self._changed.update(map(_stop_row, touched))
@@ -244,7 +215,7 @@ class Figures:
         if leaf.status in ("succeeded", "indeterminate") and len(self.effects) < EFFECTS_MAX:
             self.effects.append(Effect(stored.index, leaf.at, group))
 
-    def _ask(self, index: int, leaf: _Leaf, group: Group) -> None:
+    def _ask(self, index: int, leaf: ActionLeaf, group: Group) -> None:
         self._add(leaf.at, group, "asked")
         if len(self._questions) >= QUESTIONS_MAX:
             oldest = next(iter(self._questions))
@@ -254,7 +225,7 @@ class Figures:
         self._questions[leaf.approval] = Question(index, leaf.at, leaf.expires, *self._held(group))
         self._changed.add(f"?{leaf.approval}")
 
-    def _answer(self, leaf: _Leaf) -> None:
+    def _answer(self, leaf: ActionLeaf) -> None:
         """One that leaves the question open, because others are to answer as well, ends no wait."""
         if leaf.state not in ("approved", "denied"):
             return
@@ -268,6 +239,13 @@ class Figures:
             else:
                 cell.denied += 1
             cell.waits.add(leaf.at - asked.at)
+
+    def _was_test(self, leaf: ActionLeaf) -> None:
+        """No agent asked, so that nobody was asked about an action: until this was said, nobody could know."""
+        asked = self._questions.pop(leaf.approval, None)
+        if asked is not None:
+            self._changed.add(f"?{leaf.approval}")
+            self._add(asked.at, Group(asked.tier, asked.use_case), "asked", -1)
 
     def _add(self, at: int, group: Group, name: str, count: int = 1) -> None:
         for cell in self._touched(at, group):
@@ -364,8 +342,8 @@ def restored(rows: Mapping[str, bytes], entries: int) -> Figures | None:
 
 _FROM: Final = "!from"
 _ENCODER: Final = msgspec.json.Encoder()
-_DECODER: Final = msgspec.json.Decoder(_Leaf)
-_EVENT_DECODER: Final = msgspec.json.Decoder(_EventLeaf)
+_DECODER: Final = msgspec.json.Decoder(ActionLeaf)
+_EVENT_DECODER: Final = msgspec.json.Decoder(EventLeaf)
 _READ: Final = frozenset(
     {
         Tag.INTENT,
@@ -375,6 +353,7 @@ _READ: Final = frozenset(
         Tag.REFUSALS_COUNTED,
         Tag.APPROVAL_ASKED,
         Tag.APPROVAL_ANSWER,
+        Tag.CANARY_TOLD,
         Tag.MANDATE_ISSUED,
         *_PLAIN,
     }
@@ -385,7 +364,7 @@ def _counted(agents: Mapping[str, int]) -> int:
     return sum(count for agent, count in agents.items() if not is_shadow_name(agent))
 
 
-def _group_of(leaf: _Leaf) -> Group:
+def _group_of(leaf: ActionLeaf) -> Group:
     if is_shadow_name(leaf.use_case) or is_shadow_name(leaf.agent):
         return DRILLS
     return Group("" if leaf.tier is None else str(leaf.tier), leaf.use_case)

@@ -275,12 +275,15 @@ def approval_asked(
     principal: str,
     policy_ref: Reference | None = None,
     mandate_ref: Reference | None = None,
+    commits: str = "",
 ) -> Entry:
-    """An action was deferred. principal: pseudonym. The references are to what it was decided under."""
+    """An action was deferred. principal: pseudonym. The references are to what it was decided under. commits: to
+    whether it is a test, as `approval.canary` has it; empty where no tests are set up."""
     members: dict[str, JSONValue] = {
         "agent": approval.agent,
         "approval": approval.id,
         "capability": approval.capability,
+        **({"commitment": commits} if commits else {}),
         "decision": decision_members(decision),
         "digest": action_pseudonym(verified.request, sealing),
         "expires": approval.expires_at,

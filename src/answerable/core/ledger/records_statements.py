@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.policy_record import Proposal
 
 UNDRILLED_NAMED_MAX: Final = 200
+WORKFLOWS_NAMED_MAX: Final = 32
 """Documents that an entry names; all of them are counted."""
 
 
@@ -36,17 +37,21 @@ def registry_change(
     changes: bytes,
     because: str = "",
     undrilled: Sequence[str] = (),
+    workflows: Sequence[str] = (),
 ) -> Entry:
     """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents.
 
     pseudonym: of `by`. because: why, where a rule of ours did it, in words that name nobody. undrilled:
-    documents that are of a higher tier now without the drills for it."""
+    documents that are of a higher tier now without the drills for it. workflows: names of those that changed, by which
+    evidence finds the keys of their answers."""
     members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
     if because:
         members["because"] = because
     if undrilled:
         members["undrilled"] = [*undrilled[:UNDRILLED_NAMED_MAX]]
         members["undrilled_count"] = len(undrilled)
+    if workflows:
+        members["workflows"] = [*workflows[:WORKFLOWS_NAMED_MAX]]
     fields = [(b"by_name", encode(by)), (b"changes", changes)]
     return sealed_entry(Tag.REGISTRY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
 

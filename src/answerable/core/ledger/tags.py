@@ -40,6 +40,7 @@
 | 36  | 2026-11-28 | glass_reviewed  | another person judged that an action ran without its approval             |
 | 38  | 2026-11-28 | approval_escalated  | the next people were told of a question that waits                    |
 | 39  | 2026-11-28 | duty            | a delegation of duty was given, signed, or ended before its time          |
+| 42  | 2026-11-28 | canary_told     | a question to people was a test: what was wrong with it, and who saw it  |
 """
 
 from __future__ import annotations
@@ -89,6 +90,7 @@ class Tag(IntEnum):
     GLASS_REVIEWED = 36
     APPROVAL_ESCALATED = 38
     DUTY = 39
+    CANARY_TOLD = 42
 
 
 OWED: Final = frozenset(
@@ -106,6 +108,7 @@ OWED: Final = frozenset(
         Tag.REVOKED,
         Tag.RULE_FIRED,
         Tag.PASSKEY_REMOVED,
+        Tag.CANARY_TOLD,
     }
 )
 """Entries we owe because something already happened or is being stopped: they may use the space kept in reserve."""

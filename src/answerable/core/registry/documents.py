@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from answerable.core.identity.keys import PublicKey
 from answerable.core.identity.principal import AgentId, PrincipalId
@@ -193,6 +193,10 @@ class Schedule:
     keys: tuple[PublicKey, ...] = ()
     status: Literal["active", "disabled"] = "active"
     ownership: Ownership = UNOWNED
+
+
+WORKFLOW: Final = "Workflow/"
+"""Before the name of one, where a document is kept under kind and name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

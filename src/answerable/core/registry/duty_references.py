@@ -65,7 +65,7 @@ def duty_notes(duty: Duty, shapes: Shapes, today: str) -> Iterator[tuple[str, st
         more = f"; and {len(gaps) - GAPS_TOLD_MAX} more times" if len(gaps) > GAPS_TOLD_MAX else ""
         yield (
             "duty.gap",
-            f"group {shown(duty.group)} has nobody on call {told}{more}: the whole group is asked then",
+            f"has nobody of {shown(duty.group)} on call {told}{more}: the whole group is asked then",
         )
     if any(one.asks == "second" for one in duty.steps) and all(one.line == "first" for one in duty.shifts):
         yield "duty.no_second", "asks the second line, and no shift is of it: the whole group is asked then"

@@ -8,6 +8,7 @@ from answerable.core.registry.spec_parts import checked_part_name
 from answerable.core.registry.spec_policy_set import within_in
 from answerable.core.registry.spec_shared import name_of, ownership_in
 from answerable.core.registry.stop_rule import (
+    BY_PEOPLE,
     CANARIES_MAX,
     CANARY_CHARS_MIN,
     EXPIRES_SECONDS_MAX,
@@ -59,6 +60,9 @@ def stop_rule_in(spec: Fields, name: str) -> StopRule:
     if over == "mandate" and holds == "agent":
         message = "a mandate can be of several agents: hold the mandate, or count over `agent`"
         spec.fault(message, "holds", code=_CODE)
+    if watches in BY_PEOPLE and (over == "instance" or holds != over):
+        message = f"`{watches}` is counted by agent or by mandate, and holds what it is counted by"
+        spec.fault(message, "holds" if over != "instance" else "over", code=_CODE)
     if watches in ("fan_out", "refusal_flood") and holds in TARGETS:
         spec.fault(f"`{watches}` is of no {holds}: hold who does it", "holds", code=_CODE)
     counted = watches not in UNCOUNTED

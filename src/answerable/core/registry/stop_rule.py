@@ -14,6 +14,7 @@ Watched = Literal[
     "budget_overrun",
     "canary",
     "denied_rate",
+    "denied_variation",
     "identical_retry",
     "fan_out",
     "drifted",
@@ -28,6 +29,8 @@ RuleHolds = Literal["agent", "instance", "mandate", "tool", "server", "capabilit
 RULE_HOLDS: Final[tuple[RuleHolds, ...]] = get_args(RuleHolds)
 TARGETS: Final[frozenset[RuleHolds]] = frozenset({"tool", "server", "capability"})
 """What is acted on; the others act."""
+BY_PEOPLE: Final[frozenset[Watched]] = frozenset({"denied_variation"})
+"""Counted when people answer: then no instance is known, and nothing is stopped but who acts."""
 UNCOUNTED: Final[frozenset[Watched]] = frozenset({"canary", "refusal_flood", "tracker"})
 """What has no window of its own: the first touch, the quota of refusals, and a tracker, which has its own."""
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import Answer, ApprovalId, answered
+from answerable.core.approval.canary import Canary
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Malformed
@@ -87,6 +88,26 @@ class ApprovalRegisterContract:
         register.add(approval("a-2"))
         claim(register.matching(*place, LATER) == approval("a-2"), "a new one for the same action does")
 
+    def test_a_canary_is_kept_and_listed_and_no_action_finds_or_uses_it(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        canary = Canary(nonce=bytes(32), wrong="amount", argument="amount")
+        waiting = replace(approval(), canary=canary)
+        register.add(waiting)
+        place = (waiting.agent, waiting.mandate, waiting.action.digest)
+        claim(register.find(waiting.id) == waiting, "it is found by its id, whole")
+        claim([*register.all(pending_only=True, now=LATER)] == [waiting], "it waits like any other")
+        claim(register.matching(*place, LATER) is None, "the very same action does not find it")
+        yes = approved(waiting)
+        claim(register.replace(yes, was=waiting), "whatever is written over it")
+        claim(register.matching(*place, LATER) is None, "approved it is not found either")
+        claim(not register.use(waiting.id, LATER), "and cannot be used")
+        no = replace(yes, state="denied", answers=(replace(yes.answers[0], verdict="deny"),))
+        claim(register.replace(no, was=yes), "and denied")
+        claim(register.denied(*place, LATER) is None, "it says no to nothing")
+        told = replace(no, state="void", canary=replace(canary, ended="caught"))
+        claim(register.replace(told, was=no), "it is told")
+        claim(register.find(waiting.id) == told, "and kept as it ended")
+
     def test_replacing_what_has_changed_meanwhile_changes_nothing(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         waiting = approval()
@@ -156,7 +177,15 @@ class DurableApprovalRegisterContract(ApprovalRegisterContract):
         register.use(third.id, LATER)
         names = (Revocable("agent", "scout"), Revocable("hop", "H" * 43))
         register.add(replace(approval("a-4", amount=3), names=names))
+        canary = Canary(nonce=bytes(range(32)), wrong="recipient", argument="to")
+        test = replace(approval("a-5", amount=4), canary=canary)
+        register.add(test)
         again = self.opened(tmp_path)
+        claim(again.find(test.id) == test, "that it is a test is kept whole")
+        claim(
+            again.matching(test.agent, test.mandate, test.action.digest, LATER) is None,
+            "and after a restart no action finds it either",
+        )
         kept = again.find(approval("a-4").id)
         claim(kept is not None and kept.names == names, "what it may be revoked under is kept")
         claim(again.find(waiting.id) == approved(waiting), "an answer is found whole after a restart")

@@ -116,3 +116,18 @@ def test_times_that_cannot_be_meant_are_told_before_anything_is_signed(
         assert "time" in said.output + said.stderr
     command("duty", "delegate", "approvers", "--to", "frank", "--until", "1h", *key, code=3)
     assert not bench.walk.duties.register.delegations()
+
+
+def test_whoever_applies_a_duty_with_a_gap_hears_of_it_at_once(command: Command, tmp_path: Path) -> None:
+    text = """\
+apiVersion: answerable/v1
+kind: Duty
+metadata: {name: approvers}
+spec: {group: approvers, timeZone: UTC, shifts: [{people: [bob], days: [mon]}]}
+"""
+    (tmp_path / "duty.yaml").write_text(text)
+    said = command("apply", "-f", tmp_path / "duty.yaml")
+    assert "Duty approvers has nobody of `approvers` on call" in said.output + said.stderr
+    (tmp_path / "duty.yaml").write_text(text.replace(", days: [mon]", ""))
+    said = command("apply", "-f", tmp_path / "duty.yaml")
+    assert "nobody of" not in said.output + said.stderr

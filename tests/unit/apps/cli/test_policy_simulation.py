@@ -126,3 +126,23 @@ def test_a_set_is_put_into_the_shadow_looked_at_and_taken_out(command: Command, 
     assert "0 of 0 decisions since" in command("policy", "shadow", "status").stderr
     assert json.loads(command("policy", "shadow", "stop", "--json").stdout)["state"] == "stopped"
     command("policy", "shadow", "stop", code=3)
+
+
+@pytest.mark.requirement("OVERSIGHT-08")
+def test_people_read_how_many_questions_there_were_and_would_be(command: Command, candidate: Path):
+    said = " ".join(command("policy", "simulate", candidate, "--since", "all").stdout.split())
+    assert "tier 3 1 0 -1" in said
+    assert "rule refund-large 1 0 -1 group approvers 1 0 -1 all 1 0 -1 per task 1.00 0.00 -1.00" in said
+    assert "per day no data no data no data" in said, "of a few milliseconds nothing is said by the day"
+    found = json.loads(command("policy", "simulate", candidate, "--since", "all", "--json").stdout)
+    assert (found["questions"]["before"]["count"], found["questions"]["after"]["count"]) == (1, 0)
+    tried = json.loads(
+        command("policy", "simulate", "--tier", "crm.read=3", "--since", "all", "--json").stdout
+    )
+    assert tried["questions"]["before"] == tried["questions"]["after"], "no policy here asks about tiers"
+
+
+@pytest.mark.requirement("OVERSIGHT-08")
+@pytest.mark.parametrize("tier", ["crm.read", "=2", "crm.read=4", "crm.read=high"])
+def test_a_tier_that_is_none_is_said_before_anything_is_asked(command: Command, tier: str):
+    assert "capability=2" in command("policy", "simulate", "--tier", tier, code=1).stderr

@@ -30,7 +30,7 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.contracts.instance_register import instance as running_instance
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
-from tests.control_approvals import use_approvals
+from tests.control_approvals import use_approvals, use_groups
 from tests.control_containment import use_containment
 from tests.control_duties import use_duties
 from tests.control_issuers import use_issuers
@@ -193,6 +193,7 @@ async def test_every_operation_answers_what_the_document_says(
     await use_containment(client, product, world)
     await use_people(client, product)
     await use_duties(client, product, world)
+    await use_groups(client, product, mandate["id"], world)
     assert client.used == {row.id for row in OPERATIONS}
 
 

@@ -38,7 +38,7 @@ KNOWN: dict[str, tuple[Any, list[tuple[str, str]]]] = {
     "nobody": ({"recipients": []}, [("recipients", "none")]),
     "many": (
         {"recipients": [str(number) for number in range(21)]},
-        [("recipients", "21: " + ", ".join(f'"{number}"' for number in range(20)) + " and 1 more")],
+        [("recipients", "21: " + ", ".join(f'"{number}"' for number in range(20))), ("left out", "1 more")],
     ),
     "a recipient that is none": ({"recipients": [1]}, [("says", '"recipients": [1]')]),
     "changes": (
@@ -88,6 +88,16 @@ def test_places_are_counted_where_there_are_several():
     assert destination_lines(()) == ()
     assert destination_lines(("a@x.example",)) == ()
     assert destination_lines(("a", "b")) == (("goes to", '2: "a", "b"'),)
+
+
+def test_all_of_the_first_twenty_are_named_however_long_they_are_and_a_very_long_one_is_cut():
+    names = [f"{number:02}{'x' * 40}@example.com" for number in range(20)]
+    lines = result_lines({"structuredContent": {"recipients": names}}, {})
+    assert len(lines) > 1
+    assert {label for label, _ in lines} == {"recipients"}
+    assert all(f'"{one}"' in " ".join(text for _, text in lines) for one in names)
+    ((_, text),) = result_lines({"structuredContent": {"recipients": ["y" * 500]}}, {})
+    assert text == f'1: "{"y" * 80}…"'
 
 
 def test_what_there_is_no_room_for_is_counted():

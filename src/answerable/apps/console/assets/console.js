@@ -58,6 +58,19 @@
     return found;
   }
 
+  // One signature over the list that the page shows.
+  async function answerMany(verdict, comment) {
+    const rows = [...document.querySelectorAll("tr[data-id]")];
+    const seen = Object.fromEntries(rows.map((one) => [one.dataset.id, one.dataset.rendering]));
+    const { nonce, options, ids, left_out: before } = await post("/groups/open", { verdict, seen }, true);
+    const signed = await assertion(options);
+    const after = await post("/groups/answer", { verdict, comment, nonce, ids, assertion: signed }, true);
+    const left = Object.entries({ ...before, ...after.left_out });
+    if (!left.length) return location.assign("/approvals");
+    const named = left.slice(0, 5).map(([id, why]) => `${id.slice(0, 8)}: ${why}`).join("; ");
+    throw new Error(`${after.answered} answered, ${left.length} left out: ${named}`);
+  }
+
   async function answer(form, pressed) {
     const verdict = pressed.value;
     const value = (name) => form.elements[name]?.value.trim() ?? "";
@@ -65,6 +78,9 @@
     if (verdict === "approve" && typed && value("typed") !== typed.dataset.must) {
       typed.focus();
       throw new Error(`Type ${typed.dataset.must} to approve this.`);
+    }
+    if (form.dataset.group) {
+      return answerMany(verdict, [value("reason"), value("comment")].filter(Boolean).join(": "));
     }
     const path = `/approvals/${encodeURIComponent(form.dataset.approval)}`;
     const glass = form.elements.glass;

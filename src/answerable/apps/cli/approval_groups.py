@@ -1,0 +1,186 @@
+"""Approvals that are alike: groups, what differs in each, and one signature over the list that is shown here.
+
+What the server calls alike is compared here once more, from the objects that are signed.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from answerable.apps.cli.command import PENDING
+from answerable.errors import Refused, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import Literal
+
+    from answerable.apps.cli.command import Shell
+    from answerable.apps.cli.control import Answer
+    from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
+
+    Read = Callable[[Answer], Approval]
+    """An approval from what was received; it raises where that does not fit together."""
+
+
+def list_groups(shell: Shell) -> int | None:
+    """Groups of those that wait, and how many differ in each."""
+    with shell.control() as control:
+        items = list(control.every("/v1/approval-groups"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("group", "waiting", "differ", "agent", "for", "first of them", "until"),
+        [
+            (
+                one["id"],
+                str(one["alike_count"] + one["odd_count"]),
+                str(one["odd_count"]),
+                one["agent"],
+                one["principal"],
+                f"{one['sentence']}{': ' if one['because'] else ''}{'; '.join(one['because'])}",
+                one["expires_at"],
+            )
+            for one in items
+        ],
+        empty="nothing that waits is alike: see `answerable approval list`",
+    )
+    return None
+
+
+def show_group(shell: Shell, name: str, read: Read) -> int | None:
+    """The odd ones with what differs, then the others in columns."""
+    with shell.control() as control:
+        group = _group(control, name)
+    if shell.terminal.as_json:
+        shell.terminal.json(group)
+        return None
+    _show(shell, group, [read(one["approval"]) for one in group["alike"]])
+    return None
+
+
+def answer_group(
+    shell: Shell,
+    name: str,
+    person: str,
+    key: Path,
+    comment: str,
+    verdict: Literal["approve", "deny"],
+    read: Read,
+) -> int | None:
+    """Sign one answer to those of a group that are alike; exit code 4 where some were left out."""
+    from answerable.core.approval.batch import batch_of
+    from answerable.core.base64url import from_base64url_32
+    from answerable.core.identity.principal import UnixMillis, principal_id
+    from answerable.sdk.keyfile import load_key
+    from answerable.sdk.signing import signed_batch
+
+    signing_key, by = load_key(key), principal_id(person)
+    with shell.control() as control:
+        group = _group(control, name)
+        listed = {str(one["approval"]["id"]): read(one["approval"]) for one in group["alike"]}
+        if not listed:
+            raise Refused(
+                "none of this group is like another: answer each by itself", code="approval.none_alike"
+            )
+        if verdict == "approve":
+            if group["not_together"]:
+                raise Refused(
+                    f"these are answered one by one: {group['not_together']}", code="approval.not_together"
+                )
+            _check_alike(list(listed.values()))
+        # Opened before it is shown: from then on the time counts that somebody looks.
+        seen: dict[str, JSONValue] = {identity: one.card.hex for identity, one in listed.items()}
+        opened = control.post("/v1/approval-batches/nonce", {"seen": seen, "verdict": verdict})
+        if not shell.terminal.as_json:
+            _show(shell, group, list(listed.values()))
+        question = f"{verdict.capitalize()} these {len(listed)}, with one signature?"
+        if not shell.terminal.confirmed(question, yes=shell.yes):
+            raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
+        if not set(opened["ids"]) <= set(listed):
+            raise Unverified(
+                "the server wants others signed than were shown", code="cli.digest", step="digest"
+            )
+        batch = batch_of(listed[one] for one in opened["ids"])
+        token = signed_batch(
+            batch,
+            nonce=from_base64url_32(str(opened["nonce"])) or b"",
+            by=by,
+            verdict=verdict,
+            comment=comment,
+            audience=str(group["alike"][0]["approval"]["audience"]),
+            at=UnixMillis(time.time_ns() // 1_000_000),
+            key=signing_key,
+        )
+        body: dict[str, JSONValue] = {"ids": [one.approval for one in batch.items], "token": token}
+        after = control.post("/v1/approval-batches/answer", body)
+    left_out = {**opened["left_out"], **after["left_out"]}
+    waits = any(one["state"] == "pending" for one in after["answered"])
+    if shell.terminal.as_json:
+        shell.terminal.json({**after, "left_out": left_out})
+    else:
+        others = ", others must answer, too" if waits else ""
+        shell.terminal.say(f"answered {len(after['answered'])} with one signature{others}")
+        for identity, why in left_out.items():
+            shell.terminal.warn(f"left out {identity}: {why}")
+    return PENDING if left_out or waits else None
+
+
+def _group(control: Any, name: str) -> Answer:
+    from answerable.apps.cli.control import segment
+
+    found: Answer = control.get(f"/v1/approval-groups/{segment(name)}")
+    return found
+
+
+def _check_alike(approvals: list[Approval]) -> None:
+    """Raises Unverified (`cli.digest`) unless they are alike by what is signed, too."""
+    from answerable.core.approval.features import features_of
+    from answerable.core.approval.grouping import grouped
+
+    found = grouped(approvals, features_of)
+    if found.alone or len(found.groups) != 1 or found.groups[0].odd or found.groups[0].not_together:
+        raise Unverified(
+            "what the server calls alike is not: sign nothing, and tell who runs it",
+            code="cli.digest",
+            step="digest",
+        )
+
+
+def _show(shell: Shell, group: Answer, alike: list[Approval]) -> None:
+    terminal = shell.terminal
+    if group["odd"]:
+        terminal.line(
+            f"{group['odd_count']} of {group['odd_count'] + group['alike_count']} not like the others:",
+            "bold",
+        )
+        for one in group["odd"]:
+            card = json.loads(one["approval"]["card"])
+            terminal.line(f"  {one['approval']['id']}  {card.get('sentence', '')}", "bold")
+            for why in one["because"]:
+                terminal.line(f"    {why}")
+        terminal.line("  each is answered by itself: answerable approval show ID")
+        terminal.line("")
+    if alike:
+        card = json.loads(alike[0].card.bytes)
+        terminal.line(f"one of the {group['alike_count']} others:", "bold")
+        terminal.line(f"  {card['sentence']}")
+        terminal.record([(f"  {label}", text) for label, text in (*card["lines"], *card["arguments"])])
+        terminal.line("")
+        terminal.line(
+            f"what differs in the first {len(alike)}:"
+            if len(alike) < group["alike_count"]
+            else "what differs:"
+        )
+        labels = [str(one["label"]) for one in group["differs"]]
+        terminal.table(
+            ("approval", *labels),
+            [(one["approval"]["id"], *one["cells"]) for one in group["alike"]],
+            empty="nothing",
+        )
+    if group["not_together"]:
+        terminal.line(f"answered one by one: {group['not_together']}")

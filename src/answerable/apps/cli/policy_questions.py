@@ -1,0 +1,107 @@
+"""How many more or fewer questions people would be asked: what `answerable policy simulate` tells of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.errors import AnswerableError, Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from answerable.apps.cli.command import Shell
+    from answerable.apps.cli.control import Control
+
+SIDES: Final = ("before", "after")
+KINDS: Final = ("tiers", "rules", "groups")
+TIERS: Final = ("0", "1", "2", "3")
+NO_DATA: Final = "no data"
+_DAY_SECONDS: Final = 86_400
+_MINUTE_MS: Final = 60_000
+
+
+def tiers_given(given: Iterable[str]) -> dict[str, str]:
+    """Tier by capability. Raises Malformed (`cli.tier`)."""
+    found: dict[str, str] = {}
+    for one in given:
+        name, equals, tier = one.partition("=")
+        if not name or not equals or tier not in TIERS:
+            raise Malformed(f"{shown(one)} is not of the form `capability=2`", code="cli.tier")
+        found[name] = tier
+    return found
+
+
+def no_questions() -> dict[str, Any]:
+    """To add pages to."""
+    sides: dict[str, Any] = {side: {"count": 0, **{kind: {} for kind in KINDS}} for side in SIDES}
+    return {**sides, "tasks": 0, "first_at": None, "last_at": None}
+
+
+def add_questions(total: dict[str, Any], page: dict[str, Any]) -> None:
+    """One more page."""
+    for side in SIDES:
+        total[side]["count"] += page[side]["count"]
+        for kind in KINDS:
+            for name, count in page[side][kind].items():
+                total[side][kind][name] = total[side][kind].get(name, 0) + count
+    total["tasks"] += page["tasks"]
+    total["first_at"] = total["first_at"] or page["first_at"]
+    total["last_at"] = page["last_at"] or total["last_at"]
+
+
+def waits_by_tier(control: Control, since: int) -> dict[str, int]:
+    """How long half of the questions of each tier waited at most, in ms; without tiers of which nothing is known.
+
+    since: Unix milliseconds."""
+    try:
+        told = control.get("/v1/oversight", since=str(since))
+    except AnswerableError:
+        return {}
+    return {one["tier"]: one["wait_ms"]["p50"] for one in told["tiers"] if one["wait_ms"]}
+
+
+def show_questions(shell: Shell, found: dict[str, Any]) -> None:
+    """What people were asked, and would be: by tier, rule and group, and in all."""
+    before, after = found["before"], found["after"]
+    if not before["count"] and not after["count"]:
+        shell.terminal.say("people were asked nothing, and would be asked nothing")
+        return
+    rows: list[tuple[object, ...]] = []
+    for kind in KINDS:
+        for name in sorted(before[kind].keys() | after[kind].keys()):
+            was, now = before[kind].get(name, 0), after[kind].get(name, 0)
+            rows.append((f"{kind[:-1]} {name or 'not said'}", was, now, f"{now - was:+d}"))
+    rows += list(_in_all(found))
+    shell.terminal.table(("questions", "before", "after", "change"), rows, empty="")
+
+
+def _in_all(found: dict[str, Any]) -> Iterator[tuple[object, ...]]:
+    was, now = (found[side]["count"] for side in SIDES)
+    yield "all", was, now, f"{now - was:+d}"
+    tasks = found["tasks"]
+    per_task = [f"{one / tasks:.2f}" if tasks else NO_DATA for one in (was, now)]
+    yield "per task", *per_task, f"{(now - was) / tasks:+.2f}" if tasks else NO_DATA
+    days = _days(found)
+    per_day = [f"{one / days:.1f}" if days else NO_DATA for one in (was, now)]
+    yield "per day", *per_day, f"{(now - was) / days:+.1f}" if days else NO_DATA
+    waits = [_minutes(found["wait_ms"], found[side]["tiers"]) for side in SIDES]
+    told = [NO_DATA if one is None else f"{one:.1f} min" for one in waits]
+    gap = NO_DATA if waits[0] is None or waits[1] is None else f"{waits[1] - waits[0]:+.1f} min"
+    yield "waiting, at the median of each tier", *told, gap
+
+
+def _minutes(waits: dict[str, int], tiers: dict[str, int]) -> float | None:
+    """None where a question is of a tier of which nobody knows how long it waits."""
+    if any(tier not in waits for tier in tiers):
+        return None
+    return sum(waits[tier] * count for tier, count in tiers.items()) / _MINUTE_MS
+
+
+def _days(found: dict[str, Any]) -> float:
+    """From the first decision to the last; of less than a day nothing is said by the day."""
+    if not found["first_at"] or not found["last_at"]:
+        return 0.0
+    first, last = (datetime.fromisoformat(found[name]) for name in ("first_at", "last_at"))
+    days = (last - first).total_seconds() / _DAY_SECONDS
+    return days if days >= 1 else 0.0

@@ -1,0 +1,220 @@
+"""What waits and is alike: one line for a group, its page with the odd ones apart, and one answer to the alike ones.
+
+The page shows the list that is signed, whole, and does not change under the hand of who reads it.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.apps.console import approval_pages
+from answerable.apps.console.approval_pages import (
+    ITEMS_MAX,
+    ROUTED_MAX,
+    STATES,
+    hindrance,
+    row_of,
+    tier_now,
+    verdict_in,
+    whole,
+)
+from answerable.apps.console.ceremonies import request_options
+from answerable.apps.console.desk import answer_json
+from answerable.core.approval.batch import BATCH_ITEMS_MAX, batch_challenge
+from answerable.core.approval.challenge import NONCE_BYTES
+from answerable.core.approval.grouping import Group, label_of
+from answerable.core.approval.reasons import QUICK
+from answerable.core.approval.strength import tier_shown
+from answerable.core.approval.words import COMMENT_CHARS_MAX
+from answerable.core.base64url import to_base64url
+from answerable.core.identity.passkey import assertion_in, octets_in
+from answerable.errors import Malformed, Refused
+from answerable.flows.answer_many import answer_many_by_passkey, open_many
+from answerable.flows.group_waiting import group_named, groups_waiting
+from answerable.flows.people_signing_in import desk_of
+from answerable.flows.tell_duty import routes_of
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from answerable.apps.console.desk import Asked
+    from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.documents import Principal
+    from answerable.flows.tell_duty import Route
+    from answerable.flows.walk import Walk
+
+ODD_SHOWN_MAX: Final = 100
+"""On the page of a group; the others are in the list that leaves nothing out."""
+_NOTHING: Final = ("{}", "[]", '""')
+_BESIDE: Final = ("/arguments", "/resource", "/destinations", "/amounts")
+
+
+async def inbox(asked: Asked) -> Response:
+    """What waits, those that are alike on one line, the riskiest and soonest to end first; other states one by one.
+    With `all`, one by one as well."""
+    query = asked.request.query_params
+    if query.get("state", "pending") != "pending" or "all" in query:
+        return await approval_pages.approvals(asked)
+    after = whole(query.get("after", "0"))
+    walk, (_, person) = asked.walk, asked.who
+    found = groups_waiting(walk)
+    lines: list[tuple[tuple[int, int], Group | Approval]] = [
+        ((-tier_now(walk, group.all[0]), min(one.expires_at for one in group.all)), group)
+        for group in found.groups
+    ]
+    lines += [((-tier_now(walk, one), one.expires_at), one) for one in found.alone]
+    lines.sort(key=lambda line: line[0])
+    every, routes = _own_turn_first(walk, [one for _, one in lines], person)
+    rows = [_line(walk, one, person, routes) for one in every[after : after + ITEMS_MAX]]
+    more = after + ITEMS_MAX if after + ITEMS_MAX < len(lines) else 0
+    return asked.page(
+        "approvals_part.html" if "part" in query else "approvals.html",
+        rows=rows,
+        state="pending",
+        states=STATES,
+        singly=False,
+        count=len(found.alone) + sum(len(group.all) for group in found.groups),
+        lines=len(lines),
+        after=after,
+        more=more,
+    )
+
+
+async def group(asked: Asked) -> Response:
+    """One group: the odd ones first and apart, then the list that one signature may answer."""
+    walk, (_, person) = asked.walk, asked.who
+    found = group_named(walk, asked.request.path_params["id"])
+    first = found.alike[0] if found.alike else found.odd[0].approval
+    listed = found.alike[: min(BATCH_ITEMS_MAX, walk.limits.batch_items_max or BATCH_ITEMS_MAX)]
+    why_not, may_deny = hindrance(walk, first, person)
+    for one in listed:
+        walk.under_way.looks.saw(person.name, one.id, walk.clock.now())
+    card = json.loads(first.card.bytes)
+    return asked.page(
+        "group.html",
+        group=found,
+        card=card,
+        first=first,
+        listed=listed,
+        columns=[(one.label, _range(found, at, listed)) for at, one in enumerate(found.differs)],
+        same=_same(found, card),
+        odd=[(row_of(walk, one.approval, person, None), one.because) for one in found.odd[:ODD_SHOWN_MAX]],
+        hindrance=why_not or _one_by_one(walk, found, first),
+        may_deny=may_deny and bool(walk.limits.batch_items_max),
+        reasons=[one.label for one in QUICK],
+        has_passkey=bool(desk_of(walk).register.of(person.name)),
+    )
+
+
+async def open_group(asked: Asked) -> Response:
+    """What the device is to sign: the challenge over a fresh nonce, the list that was seen, and this verdict."""
+    body = await asked.members(signed_in=True)
+    _, person = asked.who
+    verdict = verdict_in(body)
+    desk = desk_of(asked.walk)
+    own = desk.register.of(person.name)
+    if not own:
+        raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
+    opened = open_many(asked.walk, _seen(body), verdict)
+    signed = batch_challenge(
+        nonce=opened.nonce, root=opened.batch.root, size=opened.batch.size, verdict=verdict
+    )
+    return answer_json(
+        {
+            "nonce": to_base64url(opened.nonce),
+            "options": request_options(desk, signed, own),
+            "ends": opened.ends,
+            "ids": [one.approval for one in opened.batch.items],
+            "left_out": {**opened.left_out},
+        }
+    )
+
+
+async def answer_group(asked: Asked) -> Response:
+    """Record what a passkey has signed of many."""
+    body = await asked.members(signed_in=True)
+    session, person = asked.who
+    comment, ids = body.get("comment", ""), body.get("ids")
+    if not isinstance(comment, str) or len(comment) > COMMENT_CHARS_MAX:
+        raise Malformed(f"a comment is text of at most {COMMENT_CHARS_MAX} characters", code="request.body")
+    if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
+        raise Malformed("`ids` is a list of approvals", code="request.body")
+    after = await answer_many_by_passkey(
+        asked.walk,
+        [str(one) for one in ids],
+        person=person.name,
+        verdict=verdict_in(body),
+        comment=comment.strip(),
+        nonce=octets_in(body, "nonce", NONCE_BYTES),
+        assertion=assertion_in(body.get("assertion")),
+    )
+    # The device has just verified its person.
+    session.shown = asked.walk.clock.monotonic()
+    return answer_json({"answered": len(after.answered), "left_out": {**after.left_out}})
+
+
+def _seen(body: dict[str, JSONValue]) -> dict[str, str]:
+    seen = body.get("seen")
+    if not isinstance(seen, dict) or not all(isinstance(one, str) for one in seen.values()):
+        raise Malformed("`seen` has the rendering hash of each approval by its id", code="request.body")
+    return {name: str(one) for name, one in seen.items()}
+
+
+def _one_by_one(walk: Walk, found: Group, first: Approval) -> str:
+    if not walk.limits.batch_items_max:
+        return "here each is answered by itself"
+    if max(tier_now(walk, first), tier_shown(first)) > walk.limits.batch_tier_max:
+        return "what is of this tier is answered one by one"
+    return found.not_together
+
+
+def _own_turn_first(
+    walk: Walk, every: list[Group | Approval], person: Principal
+) -> tuple[list[Group | Approval], dict[str, Route]]:
+    """Lines with what it is this person's turn to answer before the rest; of a group its first says whose it is."""
+    if not walk.registry.current.duties:
+        return every, {}
+    first = every[:ROUTED_MAX]
+    routes = routes_of(walk, [_first(one) for one in first])
+    first.sort(key=lambda one: person.name not in routes[_first(one).id].turn)
+    return [*first, *every[ROUTED_MAX:]], routes
+
+
+def _line(walk: Walk, one: Group | Approval, person: Principal, routes: dict[str, Route]) -> dict[str, Any]:
+    first = _first(one)
+    row = row_of(walk, first, person, routes.get(first.id))
+    if not isinstance(one, Group):
+        return row
+    return {
+        **row,
+        "group": one.id,
+        "count": len(one.all),
+        "odd": len(one.odd),
+        "because": "; ".join(one.odd[0].because) if one.odd else "",
+        "expires_at": min(each.expires_at for each in one.all),
+    }
+
+
+def _first(one: Group | Approval) -> Approval:
+    return one.all[0] if isinstance(one, Group) else one
+
+
+def _same(found: Group, card: dict[str, Any]) -> list[tuple[str, str]]:
+    """What the action is about that is the same in all that are alike, by its pointer."""
+    differs = {one.pointer for one in found.differs}
+    return [
+        (label_of(where), text)
+        for where, text in card.get("all", [])
+        if where.startswith(_BESIDE) and where not in differs and text not in _NOTHING
+    ]
+
+
+def _range(found: Group, at: int, listed: tuple[Approval, ...]) -> str:
+    """Of numbers: from where to where, and the sum; else how many values there are."""
+    texts = [found.cells[one.id][at] for one in listed]
+    if found.differs[at].reading == "number" and all(one.lstrip("-").isdigit() for one in texts):
+        numbers = [int(one) for one in texts]
+        return f"{min(numbers):,} to {max(numbers):,}, {sum(numbers):,} in all" if numbers else ""
+    return f"{len(set(texts))} values"

@@ -1,0 +1,108 @@
+"""Standing rules that history suggests: narrower than what was asked, and in force only by the usual way."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.apps.control_api.call import Operation, instant
+from answerable.apps.control_api.schemas import (
+    COUNT,
+    INSTANT,
+    TEXT,
+    TEXTS,
+    Schema,
+    nullable,
+    record,
+    sequence,
+)
+from answerable.errors import Malformed, shown
+from answerable.flows.suggest_rules import APPROVED_MIN, DAYS_MAX, suggest_rules
+
+if TYPE_CHECKING:
+    from answerable.apps.control_api.call import Answer, Call
+    from answerable.core.canonical import JSONValue
+    from answerable.flows.suggest_rules import SuggestedRule
+
+_DIGITS_MAX: Final = 15
+
+
+async def list_suggestions(call: Call) -> Answer:
+    """What could be let through without asking, by what people approved since a time."""
+    found = await suggest_rules(
+        call.walk,
+        since=_whole(call, "since", 0),
+        approved_min=_whole(call, "approved_min", APPROVED_MIN),
+        days=_whole(call, "days", DAYS_MAX),
+    )
+    return {
+        "rules": [_rule(one) for one in found.rules],
+        "entries": found.entries,
+        "size": found.size,
+    }
+
+
+def _rule(one: SuggestedRule) -> JSONValue:
+    return {
+        "agent": one.of.agent,
+        "capability": one.of.capability,
+        "rule": one.of.rule,
+        "approved": one.approved,
+        "people": one.people,
+        "entries": [*one.entries],
+        "until": instant(one.until),
+        "condition": one.condition,
+        "document": one.document,
+        "notes": [*one.notes],
+        "why_not": one.why_not,
+    }
+
+
+def _whole(call: Call, name: str, default: int) -> int:
+    text = call.query.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX):
+        raise Malformed(f"{name} {shown(text)} is no whole number", code="request.query")
+    return int(text)
+
+
+COMPONENTS: Final[dict[str, Schema]] = {
+    "SuggestedRules": record(
+        {
+            "rules": sequence(
+                record(
+                    {
+                        "agent": TEXT,
+                        "capability": TEXT,
+                        "rule": TEXT,
+                        "approved": COUNT,
+                        "people": COUNT,
+                        "entries": sequence(COUNT),
+                        "until": INSTANT,
+                        "condition": TEXT,
+                        "document": nullable({"type": "object"}),
+                        "notes": TEXTS,
+                        "why_not": TEXT,
+                    }
+                )
+            ),
+            "entries": COUNT,
+            "size": COUNT,
+        }
+    )
+}
+"""Beside those of `schemas`."""
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    Operation(
+        id="list_suggestions",
+        method="GET",
+        path="/v1/policy/suggestions",
+        summary="Narrower standing rules that history suggests; nothing comes into force by it",
+        answer="SuggestedRules",
+        query=(
+            ("since", TEXT, "Unix milliseconds; all without"),
+            ("approved_min", TEXT, f"questions that must speak for it, {APPROVED_MIN} without"),
+            ("days", TEXT, f"until the rule ends, at most {DAYS_MAX}"),
+        ),
+        run=list_suggestions,
+    ),
+)

@@ -1,0 +1,100 @@
+"""One answer to many approvals: what is signed is a list of every one of them, and each keeps its own place in it.
+
+    item      = canonical JSON of {"action": action hash, "approval": id, "rendering": rendering hash}
+    root      = Merkle tree hash (RFC 6962, section 2.1) of the items, sorted by id
+    challenge = SHA-256("answerable-approval-batch/1" || 0x00 || nonce || root || size, 8 bytes || verdict)
+
+Laws: the list is never empty, names nothing twice and is bounded; a signature over one approval is none over a list,
+nor one over a list any over one approval, for the domains differ; whoever has the path of an item checks it without
+the others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.approval.challenge import NONCE_BYTES
+from answerable.core.canonical import encode
+from answerable.core.tlog.merkle import inclusion_proof, leaf_hash, reader_over, root_of
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.token import Verdict
+
+BATCH_DOMAIN: Final = b"answerable-approval-batch/1\0"
+BATCH_ITEMS_MAX: Final = 200
+BATCH_TIER_MAX: Final = 2
+"""Nobody says yes to what is critical for many at once, whatever the settings."""
+_SIZE_BYTES: Final = 8
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchItem:
+    """One approval of the list. action, rendering: hashes of what was shown, hex."""
+
+    approval: str
+    action: str
+    rendering: str
+
+    def leaf(self) -> bytes:
+        """Its hash in the tree."""
+        return leaf_hash(
+            encode({"action": self.action, "approval": self.approval, "rendering": self.rendering})
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """The list. Made by `batch_of` alone, which keeps its laws."""
+
+    items: tuple[BatchItem, ...]
+    root: bytes
+
+    @property
+    def size(self) -> int:
+        """How many."""
+        return len(self.items)
+
+    def path(self, index: int) -> tuple[bytes, ...]:
+        """What leads from an item to the root. Raises Malformed (`proof.index_range`)."""
+        leaves = [one.leaf() for one in self.items]
+        return inclusion_proof(index=index, size=self.size, hash_at=reader_over(leaves))
+
+
+def batch_of(approvals: Iterable[Approval]) -> Batch:
+    """The list of these, over exactly the object and the card that each holds.
+
+    Raises Malformed (`approval.batch`) for none, for more than `BATCH_ITEMS_MAX`, and for one that is there twice.
+    """
+    items = tuple(
+        sorted(
+            (BatchItem(approval=one.id, action=one.shown.hex, rendering=one.card.hex) for one in approvals),
+            key=lambda one: one.approval,
+        )
+    )
+    check_size(len(items))
+    if len({one.approval for one in items}) != len(items):
+        raise Malformed("an approval stands twice in the list", code="approval.batch")
+    return Batch(items=items, root=root_of([one.leaf() for one in items]))
+
+
+def check_size(size: int) -> None:
+    """Raises Malformed (`approval.batch`)."""
+    if not 1 <= size <= BATCH_ITEMS_MAX:
+        raise Malformed(
+            f"one answer is to 1 to {BATCH_ITEMS_MAX} approvals, got {size}", code="approval.batch"
+        )
+
+
+def batch_challenge(*, nonce: bytes, root: bytes, size: int, verdict: Verdict) -> bytes:
+    """The 32 bytes that a passkey signs. nonce, root: 32 bytes each. Raises Malformed (`approval.challenge`,
+    `approval.batch`)."""
+    if {len(nonce), len(root)} != {NONCE_BYTES}:
+        raise Malformed("nonce and root of a challenge have 32 bytes each", code="approval.challenge")
+    check_size(size)
+    return sha256(BATCH_DOMAIN + nonce + root + size.to_bytes(_SIZE_BYTES) + verdict.encode()).digest()

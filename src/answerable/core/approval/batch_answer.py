@@ -1,0 +1,354 @@
+"""A person's answer to many approvals: as it comes in, and as each of them keeps it.
+
+With a key file it is a JWS whose header `typ` is `answerable-approval-batch+jwt`:
+
+| claim     | type    | meaning                                                                 |
+|-----------|---------|-------------------------------------------------------------------------|
+| `iss`     | text    | the person who answers; the signing key is theirs                       |
+| `aud`     | text    | the deployment it is for, exactly one                                   |
+| `root`    | text    | root of the list, 64 lower-case hex digits                              |
+| `size`    | integer | how many are in it                                                      |
+| `nonce`   | text    | 32 bytes that the deployment gave for this answer, base64url            |
+| `verdict` | text    | `approve` or `deny`                                                     |
+| `comment` | text    | why, for people; may be empty                                           |
+| `iat_ms`  | integer | Unix milliseconds at which it was signed                                |
+
+What an approval keeps of it is canonical JSON whose `typ` is `answerable-approval-batch`: `item`, its `index`, the
+`path` (base64url) to `root`, `size`, and either `jws` or `passkey`, which has the members of an answer by passkey but
+for those of `item`.
+
+Laws: all claims are there and no others; what is kept of one approval checks without the others, and for no other one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+import msgspec
+
+from answerable.core.approval.batch import BatchItem, batch_challenge, check_size
+from answerable.core.approval.token import AGE_MILLIS_MAX, AHEAD_MILLIS_MAX
+from answerable.core.approval.words import COMMENT_CHARS_MAX
+from answerable.core.base64url import from_base64url_32, to_base64url
+from answerable.core.canonical import encode, parse
+from answerable.core.identity.compact_jws import verified_claims
+from answerable.core.identity.passkey import (
+    PUBLIC_KEY_BYTES_MAX,
+    asserted,
+    assertion_in,
+    check_algorithm,
+    octets_in,
+)
+from answerable.core.identity.principal import PrincipalId, UnixMillis, principal_id
+from answerable.core.tlog.merkle import verify_inclusion
+from answerable.errors import Malformed, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from answerable.core.approval.batch import Batch
+    from answerable.core.approval.token import Verdict
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.passkey import Passkey, PasskeyAssertion
+
+BATCH_TYP: Final = "answerable-approval-batch+jwt"
+KEPT_TYP: Final = "answerable-approval-batch"
+STEP: Final = "approval"
+_CODE: Final = "approval.malformed"
+_HEX_CHARS: Final = 64
+_Form = TypeVar("_Form")
+
+
+class BatchClaims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Claims of an answer to many, as they were signed; what they mean is for `verify_batch`."""
+
+    iss: str
+    aud: str
+    root: str
+    size: int
+    nonce: str
+    verdict: Literal["approve", "deny"]
+    comment: str
+    iat_ms: int
+
+
+class _Passkey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    iss: str
+    aud: str
+    nonce: str
+    verdict: Literal["approve", "deny"]
+    comment: str
+    iat_ms: int
+    key: str
+    public_key: str
+    rp_id: str
+    origins: list[str]
+    assertion: dict[str, str]
+
+
+class _Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    action: str
+    approval: str
+    rendering: str
+
+
+class _Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    typ: Literal["answerable-approval-batch"]
+    item: _Item
+    index: int
+    size: int
+    root: str
+    path: list[str]
+    jws: str = ""
+    passkey: _Passkey | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchSaid:
+    """What one approval's part of an answer to many says, checked. by_key: thumbprint of the passkey; empty for a key
+    file. size: how many were answered at once."""
+
+    by: str
+    audience: str
+    approval: str
+    action: str
+    rendering: str
+    verdict: Verdict
+    size: int
+    by_key: str
+
+
+def batch_claims(
+    batch: Batch,
+    *,
+    nonce: bytes,
+    by: PrincipalId,
+    verdict: Verdict,
+    comment: str,
+    audience: str,
+    at: UnixMillis,
+) -> dict[str, JSONValue]:
+    """The claims of an answer to all of this list."""
+    return {
+        "iss": by,
+        "aud": audience,
+        "root": batch.root.hex(),
+        "size": batch.size,
+        "nonce": to_base64url(nonce),
+        "verdict": verdict,
+        "comment": comment,
+        "iat_ms": at,
+    }
+
+
+def verify_batch(
+    token: str,
+    *,
+    keys_of: Callable[[PrincipalId], Iterable[PublicKey]],
+    audience: str,
+    batch: Batch,
+    now: UnixMillis,
+) -> tuple[BatchClaims, bytes]:
+    """Verify an answer to this very list; its claims and its nonce. What each of it may be answered is for `answered`.
+
+    Raises Malformed (`approval.malformed`, `name.invalid`) and Unverified (step `approval`: `approval.type`,
+    `approval.algorithm`, `approval.key`, `approval.signature`, `approval.audience`, `approval.other`,
+    `approval.stale`).
+    """
+    claims = _claims(token, keys_of)
+    if claims.aud != audience:
+        raise _unverified(
+            f"the answer is for {shown(claims.aud, 60)}, this is {shown(audience, 60)}", "audience"
+        )
+    if (claims.root, claims.size) != (batch.root.hex(), batch.size):
+        raise _unverified("the answer is to another list than the one that was shown: show it anew", "other")
+    if not -AHEAD_MILLIS_MAX <= now - claims.iat_ms < AGE_MILLIS_MAX:
+        seconds = (now - claims.iat_ms) // 1000
+        message = (
+            f"the answer is {seconds} s old, expected less than {AGE_MILLIS_MAX // 1000} s: sign it anew"
+        )
+        raise _unverified(message, "stale")
+    if len(claims.comment) > COMMENT_CHARS_MAX:
+        raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code=_CODE)
+    return claims, _nonce(claims.nonce)
+
+
+def kept_by_key(batch: Batch, index: int, *, jws: str) -> str:
+    """What the approval at `index` keeps of an answer with a key file that has been checked."""
+    return encode({**_place(batch, index), "jws": jws}).decode()
+
+
+def kept_by_passkey(
+    batch: Batch,
+    index: int,
+    *,
+    by: PrincipalId,
+    nonce: bytes,
+    verdict: Verdict,
+    comment: str,
+    audience: str,
+    at: UnixMillis,
+    passkey: Passkey,
+    origins: tuple[str, ...],
+    assertion: PasskeyAssertion,
+) -> str:
+    """What the approval at `index` keeps of an answer by passkey that has been checked."""
+    members: dict[str, JSONValue] = {
+        "iss": by,
+        "aud": audience,
+        "nonce": to_base64url(nonce),
+        "verdict": verdict,
+        "comment": comment,
+        "iat_ms": at,
+        "key": passkey.key,
+        "public_key": to_base64url(passkey.public_key),
+        "rp_id": passkey.rp_id,
+        "origins": [*origins],
+        "assertion": assertion.members(),
+    }
+    return encode({**_place(batch, index), "passkey": members}).decode()
+
+
+def is_of_batch(token: str) -> bool:
+    """Whether what an approval keeps of an answer is its part of one to many. Never raises."""
+    return token.startswith("{") and f'"typ":"{KEPT_TYP}"' in token and _typ(token) == KEPT_TYP
+
+
+def statement_in(token: str) -> str:
+    """The JWS of what an approval keeps of an answer with a key file; the text itself where it is no part of many."""
+    if not is_of_batch(token):
+        return token
+    try:
+        return _kept(token).jws
+    except Malformed:
+        return ""
+
+
+def root_in(token: str) -> str:
+    """Root of the list of which an approval keeps its part, hex; empty where it was answered alone."""
+    if not is_of_batch(token):
+        return ""
+    try:
+        return _kept(token).root
+    except Malformed:
+        return ""
+
+
+def verify_kept_batch(token: str, signer: PublicKey | None = None) -> BatchSaid:
+    """Check what an approval keeps: that this item is in the list, and that this passkey, or `signer` where it was a
+    key file, has signed the list and the verdict. Whose key it is, is for who asks.
+
+    Raises Malformed (`approval.malformed`, `passkey.malformed`, `json.*`), Unverified (`proof.*`, `passkey.*`,
+    `approval.*`).
+    """
+    kept = _kept(token)
+    root = _hash(kept.root)
+    item = BatchItem(approval=kept.item.approval, action=kept.item.action, rendering=kept.item.rendering)
+    for one in (item.action, item.rendering):
+        _hash(one)
+    check_size(kept.size)
+    verify_inclusion(
+        leaf=item.leaf(),
+        index=kept.index,
+        size=kept.size,
+        proof=[_nonce(one) for one in kept.path],
+        root=root,
+    )
+    if (kept.passkey is None) == (not kept.jws):
+        raise Malformed("an answer to many has either `jws` or `passkey`", code=_CODE)
+    said: _Passkey | BatchClaims
+    if kept.passkey is not None:
+        said = _signed_by_passkey(kept, kept.passkey, root)
+    elif signer is None:
+        raise Unverified("the key that it was signed with is not shown", code="approval.key", step=STEP)
+    else:
+        said = _claims(kept.jws, lambda _: (signer,))
+        if (said.root, said.size) != (kept.root, kept.size):
+            raise _unverified("the signature is over another list", "other")
+    return BatchSaid(
+        by=said.iss,
+        audience=said.aud,
+        approval=item.approval,
+        action=item.action,
+        rendering=item.rendering,
+        verdict=said.verdict,
+        size=kept.size,
+        by_key=said.key if isinstance(said, _Passkey) else "",
+    )
+
+
+def _signed_by_passkey(kept: _Kept, said: _Passkey, root: bytes) -> _Passkey:
+    assertion = assertion_in({**said.assertion})
+    public_key = octets_in({"public_key": said.public_key}, "public_key", PUBLIC_KEY_BYTES_MAX)
+    if check_algorithm(public_key) != said.key:
+        raise Unverified("its key is not the one that it names", code="approval.key", step=STEP)
+    asserted(
+        assertion,
+        credential_id=assertion.credential_id,
+        public_key=public_key,
+        challenge=batch_challenge(nonce=_nonce(said.nonce), root=root, size=kept.size, verdict=said.verdict),
+        rp_id=said.rp_id,
+        origins=said.origins,
+    )
+    return said
+
+
+def _place(batch: Batch, index: int) -> dict[str, JSONValue]:
+    item = batch.items[index]
+    return {
+        "typ": KEPT_TYP,
+        "item": {"action": item.action, "approval": item.approval, "rendering": item.rendering},
+        "index": index,
+        "size": batch.size,
+        "root": batch.root.hex(),
+        "path": [to_base64url(one) for one in batch.path(index)],
+    }
+
+
+def _claims(token: str, keys_of: Callable[[PrincipalId], Iterable[PublicKey]]) -> BatchClaims:
+    claims = verified_claims(
+        token,
+        typ=BATCH_TYP,
+        step=STEP,
+        issuer_of=lambda unverified: principal_id(str(unverified.get("iss"))),
+        keys_of=lambda issuer: keys_of(PrincipalId(issuer)),
+    )
+    return _converted(claims, BatchClaims)
+
+
+def _kept(token: str) -> _Kept:
+    return _converted(parse(token.encode()), _Kept)
+
+
+def _converted(value: JSONValue, kind: type[_Form]) -> _Form:
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"it is no answer to many: {error}".lower(), code=_CODE) from None
+
+
+def _typ(token: str) -> object:
+    try:
+        value = parse(token.encode())
+    except Malformed:
+        return None
+    return value.get("typ") if isinstance(value, dict) else None
+
+
+def _nonce(text: str) -> bytes:
+    octets = from_base64url_32(text)
+    if octets is None:
+        raise Malformed("nonce and path have 32 bytes each, base64url", code=_CODE)
+    return octets
+
+
+def _hash(text: str) -> bytes:
+    if len(text) != _HEX_CHARS or set(text) - set("0123456789abcdef"):
+        raise Malformed("a hash has 64 lower-case hex digits", code=_CODE)
+    return bytes.fromhex(text)
+
+
+def _unverified(message: str, fault: str) -> Unverified:
+    return Unverified(message, code=f"approval.{fault}", step=STEP)

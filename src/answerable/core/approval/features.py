@@ -1,0 +1,146 @@
+"""What an approval has in common with others like it, and what of it may differ: read once of its action object.
+
+Members of the object that may differ within a group are listed in `VARYING`. Each other member, also one that a later
+version adds, is part of `rest`: two approvals of which one differs in it are not alike.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.approval.action_object import ACTION_TYP, VERSION
+from answerable.core.canonical import encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
+
+EFFECT: Final = "/effect"
+"""Where what a dry run said is compared: it is on the card and not in the object."""
+VARYING: Final = ("amounts", "arguments", "destinations", "narrowed_from", "resource", "subject")
+"""Compared leaf by leaf."""
+_ALWAYS_OTHER: Final = frozenset({"txn", "not_before", "expires_at", "policy_set", "noted"})
+"""Of the asking and not of what is asked: the rules that ask are compared, and what was noted makes it an odd one."""
+LEAVES_MAX: Final = 64
+"""Of one approval; what has more stands alone."""
+
+Value = str | int | float | bool | None
+"""Of a leaf; an empty container is `EMPTY`."""
+EMPTY: Final = "\0empty"
+ABSENT: Final = "\0absent"
+"""Of a leaf that others have. Neither can be a text of JSON that is shown: both are spelled out."""
+
+_WHERE_WORDS: Final = frozenset(
+    "to cc bcc payee payees recipient recipients receiver receivers beneficiary beneficiaries creditor account "
+    "accounts iban bic wallet dest destination destinations address addresses email emails mail phone url uri link "
+    "host hostname domain webhook endpoint channel bucket remote repo repository".split()
+)
+"""In the name of an argument: what it says is where something goes, or to whom."""
+_WHERE_FORM: Final = re.compile(
+    r"[^@\s]+@[^@\s]+\.[^@\s]+|[a-z][a-z0-9+.-]*://\S+|[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}", re.IGNORECASE
+)
+"""An e-mail address, a URL or an IBAN."""
+_NO_EFFECT: Final = b'"effect":[]'
+_NUMBER: Final = re.compile(r"(?:about )?([0-9]{1,3}(?:,[0-9]{3}){0,4}|[0-9]{1,15})(?: \(an estimate.*\))?")
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Features:
+    """family: agent, mandate and capability. rest: digest of all that must be the same, hex. leaves: pointer and value
+    of what may differ."""
+
+    family: tuple[str, str, str]
+    rest: str
+    leaves: dict[str, Value]
+
+
+def features_of(approval: Approval) -> Features | None:
+    """What it is compared by; None for one that nothing can be compared with. Synchronous, no I/O, never raises."""
+    envelope = approval.shown.thaw()
+    value = (
+        envelope.get("value") if isinstance(envelope, dict) and envelope.get("typ") == ACTION_TYP else None
+    )
+    if not isinstance(value, dict) or value.get("v") != VERSION:
+        return None
+    leaves: dict[str, Value] = {}
+    for name in VARYING:
+        for where, leaf in _leaves(value.get(name), f"/{name}"):
+            if len(leaves) >= LEAVES_MAX:
+                return None
+            leaves[where] = leaf
+    for where, leaf in _effects(approval):
+        if len(leaves) >= LEAVES_MAX:
+            return None
+        leaves[where] = leaf
+    told: list[JSONValue] = [*approval.reasons, *approval.internal]
+    rest: JSONValue = [told, {name: one for name, one in value.items() if _is_rest(name)}]
+    family = (str(approval.agent), str(approval.mandate), approval.capability)
+    return Features(family=family, rest=sha256(encode(rest)).hexdigest(), leaves=leaves)
+
+
+def rest_that_differs(one: Approval, other: Approval) -> tuple[str, ...]:
+    """Names of the members that must be the same and are not."""
+    mine, theirs = (_members(approval) for approval in (one, other))
+    names = sorted(name for name in mine.keys() | theirs.keys() if _is_rest(name))
+    differ = tuple(name for name in names if mine.get(name) != theirs.get(name))
+    told = (one.reasons, one.internal) != (other.reasons, other.internal)
+    return (*differ, "reasons") if told else differ
+
+
+def noted_of(approval: Approval) -> tuple[str, ...]:
+    """What was unlike before when it was asked."""
+    noted = _members(approval).get("noted")
+    return tuple(str(one) for one in noted) if isinstance(noted, list) else ()
+
+
+def is_where(pointer: str, values: set[Value]) -> bool:
+    """Whether a leaf says where something goes, by its place, its name or the form of what stands there."""
+    if pointer.startswith("/destinations"):
+        return True
+    named = next((part for part in reversed(pointer.split("/")) if part and not part.isdigit()), "")
+    words = {word.casefold() for word in re.split(r"[^A-Za-z0-9]+", _CAMEL.sub(" ", named))}
+    if words & _WHERE_WORDS:
+        return True
+    return any(isinstance(one, str) and _WHERE_FORM.fullmatch(one) for one in values)
+
+
+def _effects(approval: Approval) -> Iterator[tuple[str, Value]]:
+    """Lines of the preview, those of one label in their order; what is but a number is read as one."""
+    if _NO_EFFECT in approval.card.bytes:
+        return
+    card = approval.card.thaw()
+    lines = card.get("effect") if isinstance(card, dict) else None
+    for index, line in enumerate(lines if isinstance(lines, list) else []):
+        label, text = line if isinstance(line, list) and len(line) == 2 else ("", line)
+        number = _NUMBER.fullmatch(str(text))
+        yield f"{EFFECT}/{label}/{index}", int(number[1].replace(",", "")) if number else str(text)
+
+
+def _members(approval: Approval) -> dict[str, JSONValue]:
+    envelope = approval.shown.thaw()
+    value = envelope.get("value") if isinstance(envelope, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _is_rest(name: str) -> bool:
+    return name not in VARYING and name not in _ALWAYS_OTHER
+
+
+def _leaves(value: JSONValue, where: str) -> Iterator[tuple[str, Value]]:
+    """Each leaf with its pointer (RFC 6901), an empty container among them. Depth is bounded by what was frozen."""
+    if isinstance(value, dict) and value:
+        for name, one in value.items():
+            yield from _leaves(one, f"{where}/{name.replace('~', '~0').replace('/', '~1')}")
+    elif isinstance(value, list) and value:
+        for index, one in enumerate(value):
+            yield from _leaves(one, f"{where}/{index}")
+    elif isinstance(value, (dict, list)):
+        yield where, EMPTY
+    else:
+        yield where, value

@@ -1,0 +1,228 @@
+"""What became of each question to people, read from the entries: whom it asked, who answered what and how soon, what
+came of it, and whether it was a test.
+
+Laws: it is a function of the entries below one index and of nothing else, so that to read on is to read again; a test
+counts as a question like any other until an entry says that it was one, and from then on as a test alone; nothing here
+grows without a limit: past QUESTIONS_MAX the oldest question is given up, and from when on all are here is said.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+import msgspec
+
+from answerable.core.containment.shadow import is_shadow_name
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.core.ledger.entry import StoredEntry
+
+QUESTIONS_MAX: Final = 20_000
+RUNNING_MAX: Final = 20_000
+"""Intents after an approval whose end is waited for."""
+HOLDS_MAX: Final = 2_000
+WORKFLOW: Final = "workflow "
+"""Before the name of one that answered."""
+GLASS: Final = "break_glass"
+"""The verdict of somebody who let it run without its approval."""
+DRILL: Final = "drill"
+"""Where a hold is from that stops nothing but a shadow."""
+
+TestEnd = Literal["caught", "let_through", "unseen"]
+"""A test was denied, approved, or nobody answered it while it could be."""
+
+
+class Said(msgspec.Struct, frozen=True, gc=False):
+    """One answer. entry: where it stands. person: pseudonym, or WORKFLOW and a name. at: Unix milliseconds."""
+
+    entry: int
+    person: str
+    at: int
+    approves: bool
+
+
+class Question(msgspec.Struct, gc=False):
+    """entry: that asks. rules: what determined that people are asked. groups: whom of. said: their answers, in order.
+
+    state: `pending` until people have decided it. decided_at: Unix milliseconds, 0 before. failed: what ran after it
+    failed, or how it ended is not known. glass: somebody let it run without its approval. void: what would
+    have run is not what was shown any more. test: how it ended, of a test that was told to be one; empty for others.
+    """
+
+    entry: int
+    at: int
+    expires: int
+    tier: str
+    use_case: str
+    agent: str
+    mandate: str
+    capability: str
+    rules: tuple[str, ...]
+    groups: tuple[str, ...]
+    said: tuple[Said, ...] = ()
+    state: Literal["pending", "approved", "denied"] = "pending"
+    decided_at: int = 0
+    failed: bool = False
+    glass: bool = False
+    void: bool = False
+    test: TestEnd | Literal[""] = ""
+
+    @property
+    def wait_ms(self) -> int:
+        """From when it was asked to the answer that decided it."""
+        return max(0, self.decided_at - self.at)
+
+
+class Held(msgspec.Struct, frozen=True, gc=False):
+    """A hold was placed on something of this name."""
+
+    entry: int
+    at: int
+    name: str
+
+
+class _Decided(msgspec.Struct):
+    by: list[str] = []
+
+
+class _Leaf(msgspec.Struct):
+    """What is read of the leaf of an entry about an action or an answer."""
+
+    at: int
+    agent: str = ""
+    approval: str = ""
+    capability: str = ""
+    decision: _Decided = msgspec.field(default_factory=_Decided)
+    ended: str = ""
+    expires: int = 0
+    intent: int = -1
+    mandate: str = ""
+    name: object = ""
+    person: str = ""
+    requirements: list[tuple[str, int]] = []
+    source: object = ""
+    state: str = ""
+    status: str = ""
+    tier: int | None = None
+    use_case: str = ""
+    verdict: str = ""
+    workflow: str = ""
+
+
+class Oversight:
+    """Of one log. entries: all below this index are read, none above. complete_from: all questions from this time on
+    are here, Unix milliseconds; 0 for all there are. unreadable: entries that cannot be read, and count for nothing."""
+
+    def __init__(self) -> None:
+        self.entries = 0
+        self.complete_from = 0
+        self.unreadable = 0
+        self.holds: list[Held] = []
+        self._questions: dict[str, Question] = {}
+        self._running: dict[int, str] = {}
+
+    def fold(self, stored: StoredEntry) -> None:
+        """Read the next entry."""
+        self.entries = stored.index + 1
+        if stored.tag not in _READ:
+            return
+        try:
+            leaf = _DECODER.decode(stored.leaf)
+        except msgspec.MsgspecError:
+            self.unreadable += 1
+            return
+        match stored.tag:
+            case Tag.APPROVAL_ASKED:
+                self._ask(stored.index, leaf)
+            case Tag.APPROVAL_ANSWER:
+                self._answer(stored.index, leaf)
+            case Tag.CANARY_TOLD:
+                self._tell(stored.index, leaf)
+            case Tag.APPROVAL_VOID if leaf.approval in self._questions:
+                self._questions[leaf.approval].void = True
+            case Tag.INTENT if leaf.approval in self._questions:
+                if len(self._running) >= RUNNING_MAX:
+                    del self._running[next(iter(self._running))]
+                self._running[stored.index] = leaf.approval
+            case Tag.OUTCOME | Tag.INDETERMINATE:
+                asked = self._questions.get(self._running.pop(leaf.intent, ""))
+                if asked is not None and leaf.status in ("failed", "indeterminate"):
+                    asked.failed = True
+            case Tag.HOLD_PLACED:
+                self._hold(stored.index, leaf)
+
+    def questions(self, since: int = 0) -> Iterator[tuple[str, Question]]:
+        """Those that were asked since a time, Unix milliseconds, by the approval's id, oldest first."""
+        return ((name, one) for name, one in self._questions.items() if one.at >= since)
+
+    def _ask(self, index: int, leaf: _Leaf) -> None:
+        if is_shadow_name(leaf.agent) or is_shadow_name(leaf.use_case) or leaf.approval in self._questions:
+            return
+        if len(self._questions) >= QUESTIONS_MAX:
+            given_up = self._questions.pop(next(iter(self._questions)))
+            self.complete_from = max(self.complete_from, given_up.at + 1)
+        self._questions[leaf.approval] = Question(
+            entry=index,
+            at=leaf.at,
+            expires=leaf.expires,
+            tier="" if leaf.tier is None else str(leaf.tier),
+            use_case=leaf.use_case,
+            agent=leaf.agent,
+            mandate=leaf.mandate,
+            capability=leaf.capability,
+            rules=tuple(leaf.decision.by),
+            groups=tuple(group for group, _ in leaf.requirements),
+        )
+
+    def _answer(self, index: int, leaf: _Leaf) -> None:
+        asked = self._questions.get(leaf.approval)
+        if asked is None or asked.test or leaf.verdict not in ("approve", "deny", GLASS):
+            return
+        if leaf.verdict == GLASS:
+            asked.glass = True
+        else:
+            asked.said = (*asked.said, Said(index, _who(leaf), leaf.at, leaf.verdict == "approve"))
+        if asked.state == "pending" and leaf.state in ("approved", "denied"):
+            asked.state = "approved" if leaf.state == "approved" else "denied"
+            asked.decided_at = leaf.at
+
+    def _tell(self, index: int, leaf: _Leaf) -> None:
+        """A test that is told twice, as its register was not written before a crash, is told once."""
+        asked = self._questions.get(leaf.approval)
+        if asked is None or asked.test:
+            return
+        if leaf.person and leaf.ended in ("caught", "let_through"):
+            caught = leaf.ended == "caught"
+            asked.said = (Said(index, _who(leaf), leaf.at, not caught),)
+            asked.decided_at = leaf.at
+            asked.test = "caught" if caught else "let_through"
+        else:
+            asked.test = "unseen"
+
+    def _hold(self, index: int, leaf: _Leaf) -> None:
+        if leaf.source == DRILL or not isinstance(leaf.name, str) or is_shadow_name(leaf.name):
+            return
+        self.holds.append(Held(index, leaf.at, leaf.name))
+        del self.holds[:-HOLDS_MAX]
+
+
+def _who(leaf: _Leaf) -> str:
+    return f"{WORKFLOW}{leaf.workflow}" if leaf.workflow else leaf.person
+
+
+_DECODER: Final = msgspec.json.Decoder(_Leaf)
+_READ: Final = frozenset(
+    {
+        Tag.APPROVAL_ASKED,
+        Tag.APPROVAL_ANSWER,
+        Tag.CANARY_TOLD,
+        Tag.APPROVAL_VOID,
+        Tag.INTENT,
+        Tag.OUTCOME,
+        Tag.INDETERMINATE,
+        Tag.HOLD_PLACED,
+    }
+)

@@ -1,0 +1,185 @@
+"""How people decide, told: figures by approver, rule and group, and what they say of whether asking did any good.
+
+Laws: a share of fewer than MINIMUM is no data and never a pass; each figure comes with what it is a share of, and with
+the entries that it is made of; of a test nothing is in any figure but those of tests.
+
+The check of an approver or a rule is AP-04 of our catalogue: `fail` where too few tests were caught, `warn` where
+almost everything is approved faster than anybody can read, `no_data` where it cannot be told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+from answerable.core.ledger.spread import Spread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.ledger.oversight import Oversight, Question
+
+Verdict = Literal["ok", "warn", "fail", "no_data"]
+FAST_MS: Final = 3_000
+HOUR_MS: Final = 3_600_000
+ANSWERS_MIN: Final = 20
+"""Fewer answers say nothing of a habit."""
+TESTS_MIN: Final = 5
+APPROVED_PERCENT_WARN: Final = 95
+CAUGHT_PERCENT_MIN: Final = 80
+REMOVABLE_MIN: Final = 20
+"""So many decided questions of a rule, all approved, before it is said that it may not be needed."""
+ENTRIES_MAX: Final = 100
+"""Named beside a figure: the newest of what it is made of."""
+KEYS_MAX: Final = 1_000
+"""Rules, groups or people told apart; the rest is one."""
+OTHERS: Final = "(others)"
+
+
+@dataclass(slots=True, kw_only=True)
+class Decided:
+    """What was decided by one person, or by one rule or group's questions. Counts; times in ms from asking on.
+
+    answered: approved and denied. fast: sooner than FAST_MS. busiest_hour: most in one hour of the clock. asked:
+    questions, waiting and unanswered those without a decision, by whether anybody still can. failed: what ran by a yes
+    and failed, or is not known. tests: that were answered (of a rule or group: that ended), caught those denied. holds:
+    that were placed on an agent or capability it asked about, afterwards. glass: that somebody let run without their
+    approval. void: of which people are asked anew, as what would have run had changed. entries: the newest of what it
+    is made of.
+    """
+
+    answered: int = 0
+    approved: int = 0
+    denied: int = 0
+    fast: int = 0
+    busiest_hour: int = 0
+    asked: int = 0
+    waiting: int = 0
+    unanswered: int = 0
+    failed: int = 0
+    tests: int = 0
+    caught: int = 0
+    holds: int = 0
+    glass: int = 0
+    void: int = 0
+    times: Spread = field(default_factory=Spread)
+    entries: list[int] = field(default_factory=list)
+    _hours: dict[int, int] = field(default_factory=dict)
+
+    def decided(self, entry: int, *, at: int, took_ms: int, approves: bool) -> None:
+        """One more answer or decision."""
+        self.answered += 1
+        self.approved += approves
+        self.denied += not approves
+        self.fast += took_ms < FAST_MS
+        self.times.add(took_ms)
+        hour = at // HOUR_MS
+        self._hours[hour] = self._hours.get(hour, 0) + 1
+        self.busiest_hour = max(self.busiest_hour, self._hours[hour])
+        self.made_of(entry)
+
+    def tested(self, entry: int, *, caught: bool) -> None:
+        """One more test."""
+        self.tests += 1
+        self.caught += caught
+        self.made_of(entry)
+
+    def made_of(self, entry: int) -> None:
+        """One more entry to look at."""
+        self.entries.append(entry)
+        del self.entries[:-ENTRIES_MAX]
+
+    @property
+    def verdict(self) -> Verdict:
+        """AP-04."""
+        tested, counted = self.tests >= TESTS_MIN, self.answered >= ANSWERS_MIN
+        if tested and self.caught * 100 < self.tests * CAUGHT_PERCENT_MIN:
+            return "fail"
+        p10 = self.times.at(10)
+        almost_all = self.approved * 100 > self.answered * APPROVED_PERCENT_WARN
+        if counted and almost_all and p10 is not None and p10 < FAST_MS:
+            return "warn"
+        return "ok" if tested and counted else "no_data"
+
+    @property
+    def may_go(self) -> bool:
+        """Of a rule: everything it asked about was approved, and nothing bad came of any of it."""
+        harmless = not (self.denied or self.unanswered or self.failed or self.holds or self.glass)
+        return harmless and self.approved >= REMOVABLE_MIN and self.caught == self.tests
+
+
+@dataclass(slots=True, kw_only=True)
+class OversightFigures:
+    """approvers: by pseudonym. tests, caught, unseen: of all tests that were told. spoken: index of an answer of each
+    approver, in which their name is sealed."""
+
+    approvers: dict[str, Decided] = field(default_factory=dict)
+    rules: dict[str, Decided] = field(default_factory=dict)
+    groups: dict[str, Decided] = field(default_factory=dict)
+    tests: int = 0
+    caught: int = 0
+    unseen: int = 0
+    spoken: dict[str, int] = field(default_factory=dict)
+
+
+def oversight_figures(read: Oversight, *, since: int, now: int) -> OversightFigures:
+    """Of the questions asked since a time. Unix milliseconds."""
+    found = OversightFigures()
+    held: dict[str, int] = {}
+    for one in read.holds:
+        held[one.name] = max(held.get(one.name, 0), one.at)
+    for _, asked in read.questions(since):
+        for said in asked.said:
+            found.spoken[said.person] = said.entry
+        by_rule = [_at(found.rules, name) for name in dict.fromkeys(asked.rules)]
+        by_group = [_at(found.groups, name) for name in dict.fromkeys(asked.groups)]
+        if asked.test:
+            _count_test(found, asked, [*by_rule, *by_group])
+            continue
+        for said in asked.said:
+            took = max(0, said.at - asked.at)
+            _at(found.approvers, said.person).decided(
+                said.entry, at=said.at, took_ms=took, approves=said.approves
+            )
+        stopped = any(held.get(name, 0) >= asked.at for name in (asked.agent, asked.capability))
+        for cell in (*by_rule, *by_group):
+            _count(cell, asked, now=now, stopped=stopped)
+    return found
+
+
+def _count_test(found: OversightFigures, asked: Question, cells: Iterable[Decided]) -> None:
+    found.tests += 1
+    found.unseen += asked.test == "unseen"
+    if asked.test == "unseen":
+        return
+    caught = asked.test == "caught"
+    found.caught += caught
+    said = asked.said[0]
+    _at(found.approvers, said.person).tested(said.entry, caught=caught)
+    for cell in cells:
+        cell.tested(said.entry, caught=caught)
+
+
+def _count(cell: Decided, asked: Question, *, now: int, stopped: bool) -> None:
+    cell.asked += 1
+    cell.failed += asked.failed
+    cell.glass += asked.glass
+    cell.holds += stopped
+    if asked.state != "pending":
+        cell.decided(
+            asked.entry, at=asked.decided_at, took_ms=asked.wait_ms, approves=asked.state == "approved"
+        )
+    elif asked.void:
+        # People are asked anew, and that is another question.
+        cell.void += 1
+    elif now < asked.expires:
+        cell.waiting += 1
+    else:
+        cell.unanswered += 1
+        cell.made_of(asked.entry)
+
+
+def _at(cells: dict[str, Decided], name: str) -> Decided:
+    if name not in cells and len(cells) >= KEYS_MAX:
+        name = OTHERS
+    return cells.setdefault(name, Decided())

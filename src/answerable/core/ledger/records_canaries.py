@@ -1,0 +1,45 @@
+"""What the entry says that tells a question to have been a test: what opens the commitment to it, and how it ended."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.ledger.action_fields import answer_fields
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Answer, Approval
+    from answerable.core.approval.canary import Canary
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.disclosure import Field, Sealing
+    from answerable.core.ledger.entry import Entry
+
+
+def canary_told(
+    approval: Approval,
+    canary: Canary,
+    *,
+    at: UnixMillis,
+    answer: Answer | None,
+    sealing: Sealing | None,
+    person: str,
+    signer: str,
+) -> Entry:
+    """A question was a test. canary: as it ended. answer: what ended it, if anybody's did, sealed for them; person is
+    their pseudonym, signer their public JWK, empty for a passkey."""
+    members: dict[str, JSONValue] = {
+        "agent": approval.agent,
+        "approval": approval.id,
+        "argument": canary.argument,
+        "capability": approval.capability,
+        "ended": canary.ended,
+        "mandate": approval.mandate,
+        "nonce": canary.nonce.hex(),
+        "wrong": canary.wrong,
+        **({"person": person, "verdict": answer.verdict} if answer is not None else {}),
+        **({"workflow": answer.workflow} if answer is not None and answer.workflow else {}),
+    }
+    fields: list[Field] = answer_fields(answer, signer) if answer is not None else []
+    return sealed_entry(Tag.CANARY_TOLD, at=at, members=members, fields=fields, sealing=sealing)

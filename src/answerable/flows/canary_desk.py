@@ -1,0 +1,27 @@
+"""What a process knows of its canaries while it runs."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.approval.approval import ApprovalId
+    from answerable.core.identity.principal import UnixMillis
+
+PATTERNS_MAX: Final = 16
+
+
+@dataclass(slots=True, kw_only=True)
+class CanaryDesk:
+    """patterns: the last real actions that people were asked about, and when. waiting: canaries that were not told yet;
+    None until those of an earlier process were looked for. looked_at: when it was last drawn whether to ask one, Unix
+    milliseconds; 0 for not yet."""
+
+    patterns: deque[tuple[UnixMillis, VerifiedRequest]] = field(
+        default_factory=lambda: deque(maxlen=PATTERNS_MAX)
+    )
+    waiting: set[ApprovalId] | None = None
+    looked_at: int = 0

@@ -1,0 +1,39 @@
+"""Leaves about questions to people that were tests."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType
+
+from answerable.verify.answer_shapes import AnswerLeaf
+from answerable.verify.leaf_types import Digest, Leaf
+
+
+class CanaryToldLeaf(Leaf):
+    """Tag 42. person: pseudonym of who answered it, or who answers for the workflow that did; absent, as the verdict,
+    where nobody did."""
+
+    approval: str
+    agent: str
+    argument: str
+    capability: str
+    ended: Annotated[str, Meta(pattern=r"^(?:caught|let_through|unseen)\Z")]
+    mandate: str
+    nonce: Digest
+    wrong: Annotated[str, Meta(pattern=r"^(?:recipient|amount)\Z")]
+    person: str | UnsetType = UNSET
+    verdict: str | UnsetType = UNSET
+    workflow: str | UnsetType = UNSET
+
+    def as_answer(self) -> AnswerLeaf:
+        """The answer that ended it, as one to a real question would stand. It has a verdict."""
+        return AnswerLeaf(
+            v=self.v,
+            tag=self.tag,
+            at=self.at,
+            approval=self.approval,
+            person="" if self.person is UNSET else self.person,
+            verdict="" if self.verdict is UNSET else self.verdict,
+            workflow=self.workflow,
+        )

@@ -1,0 +1,41 @@
+"""A bench on which people are tested."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.flows.seed_canary import asked_canary, seed_canary
+from answerable.flows.walk import WalkLimits
+from answerable.testing.builders import Bench
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
+
+TESTED = WalkLimits(canaries_per_day=100, canaries_pending_max=10)
+
+
+async def bench_with_tests(limits: WalkLimits = TESTED, **parts) -> Bench:
+    """One mandate, and a real refund of 6,000 that somebody said no to, after which others can be like it."""
+    bench = await Bench(limits=limits, **parts).registered()
+    await bench.issue("m-1", calls_max=1_000, seconds=80_000)
+    asked = (await bench.refund(6_000)).approval
+    await bench.answer(asked, verdict="deny")
+    return bench
+
+
+async def canary_on(bench: Bench) -> Approval:
+    """One that is asked now: a refund of 60,000, which asks two people."""
+    asked = await asked_canary(bench.walk, bench.walk.canaries.patterns[-1][1], bench.clock.now())
+    assert asked is not None
+    return asked
+
+
+async def drawn(bench: Bench, *, hours: float, every_seconds: int = 300) -> list[Approval]:
+    """What is asked in so long a time."""
+    found = []
+    for _ in range(round(hours * 3600 / every_seconds)):
+        bench.clock.advance(every_seconds)
+        asked = await seed_canary(bench.walk)
+        if asked is not None:
+            found.append(asked)
+    return found
