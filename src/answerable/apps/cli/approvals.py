@@ -146,7 +146,7 @@ def deny(
 ) -> int | None:
     """Sign a no: it will not run. The agent is told the reason, and whether asking again can help."""
     if group:
-        return approval_groups.answer_group(shell, id, person, key, comment, "deny", _approval)
+        return approval_groups.answer_group(shell, id, person, key, comment, "deny", _approval, reason=reason)
     return _answer(shell, id, person, key, comment, "deny", reason=reason)
 
 
