@@ -227,12 +227,12 @@ def _answer(
             key=signing_key,
         )
         after = control.post(f"/v1/approvals/{segment(id)}/answer", {"token": token})
-    _tell(shell, after, verdict, is_narrower=less is not None)
+    _say_taken(shell, after, verdict, proposed=less is not None)
     return PENDING if after["state"] == "pending" else None
 
 
-def _tell(shell: Shell, after: Answer, verdict: Verdict, *, is_narrower: bool) -> None:
-    """What became of it by this answer."""
+def _say_taken(shell: Shell, after: Answer, verdict: Verdict, *, proposed: bool) -> None:
+    """What became of the approval by an answer."""
     if shell.terminal.as_json:
         shell.terminal.json(after)
     elif after["test"]:
@@ -249,7 +249,7 @@ def _tell(shell: Shell, after: Answer, verdict: Verdict, *, is_narrower: bool) -
         shell.terminal.say("approved: the agent may now run exactly this, once")
     else:
         shell.terminal.say(f"the approval is {after['state']}")
-        if is_narrower:
+        if proposed:
             shell.terminal.say("the agent is told what you propose; if it asks for that, it is decided anew")
 
 
