@@ -227,6 +227,12 @@ def _answer(
             key=signing_key,
         )
         after = control.post(f"/v1/approvals/{segment(id)}/answer", {"token": token})
+    _tell(shell, after, verdict, proposed=bool(narrower))
+    return PENDING if after["state"] == "pending" else None
+
+
+def _tell(shell: Shell, after: Answer, verdict: Verdict, *, proposed: bool) -> None:
+    """What became of it. proposed: less was, in place of it."""
     if shell.terminal.as_json:
         shell.terminal.json(after)
     elif after["test"]:
@@ -243,9 +249,8 @@ def _answer(
         shell.terminal.say("approved: the agent may now run exactly this, once")
     else:
         shell.terminal.say(f"the approval is {after['state']}")
-        if less is not None:
+        if proposed:
             shell.terminal.say("the agent is told what you propose; if it asks for that, it is decided anew")
-    return PENDING if after["state"] == "pending" else None
 
 
 def _approval(answer: Answer) -> Approval:
