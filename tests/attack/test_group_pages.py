@@ -40,13 +40,14 @@ async def answered(
     client: Client, device: SoftPasskey, approvals: Sequence[Approval], verdict: str = "approve", **more: Any
 ) -> Any:
     """As the page does it."""
-    body = {"verdict": verdict, "seen": {**seen(approvals)}}
+    said = {"verdict": verdict, "comment": "seen"}
+    body = {**said, "seen": {**seen(approvals)}}
     opened = await client.script("/groups/open", body, signed_in=True)
     if opened.status_code != 200:
         return opened
     begun = opened.json()
     sent = {
-        "verdict": verdict, "comment": "seen", "nonce": begun["nonce"], "ids": begun["ids"],
+        **said, "nonce": begun["nonce"], "ids": begun["ids"],
         "assertion": device.assertion(challenge_of(begun)).members(), **more,
     }  # fmt: skip
     return await client.script("/groups/answer", sent, signed_in=True)

@@ -15,9 +15,8 @@ from anyio import CapacityLimiter, create_task_group
 
 from answerable.core.approval.approval import Answer, ApprovalId
 from answerable.core.approval.batch import batch_challenge, batch_of
-from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, verify_batch
+from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, verify_batch, words_in
 from answerable.core.approval.strength import check_strength, tier_shown
-from answerable.core.approval.words import COMMENT_CHARS_MAX
 from answerable.core.identity.passkey import unverified
 from answerable.core.identity.principal import principal_id
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.batch import Batch
     from answerable.core.approval.token import Verdict
+    from answerable.core.approval.words import Words
     from answerable.core.identity.passkey import PasskeyAssertion
     from answerable.core.identity.principal import PrincipalId, UnixMillis
     from answerable.flows.walk import Walk
@@ -110,6 +110,7 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
     )
     opened_at = _take_nonce(walk, nonce, now)
     check_pace(walk, principal_id(claims.iss), claims.verdict, now)
+    words = words_in(claims)
     person = next(one for name, one in people.items() if name == claims.iss)
     thumbprint = signing_key_of(token)
     signer = next(one.jwk for one in person.keys if one.thumbprint == thumbprint)
@@ -121,7 +122,8 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
             by=person.name,
             groups=person.groups,
             verdict=claims.verdict,
-            comment=claims.comment,
+            comment=words.comment,
+            reason=words.reason,
             at=at,
             token=kept_by_key(batch, index, jws=token),
         )
@@ -136,19 +138,18 @@ async def answer_many_by_passkey(
     *,
     person: PrincipalId,
     verdict: Verdict,
-    comment: str,
+    words: Words,
     nonce: bytes,
     assertion: PasskeyAssertion,
 ) -> AnsweredMany:
     """Verify an answer to exactly this list that a person signed with a passkey at our page, and record it for each.
+    words: signed with it.
 
     Raises as `answer_many`, and Unverified (`passkey.*`), Refused (`passkey.off`, `person.*`).
     """
-    if len(comment) > COMMENT_CHARS_MAX:
-        raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="approval.malformed")
     batch, now = _list_of(walk, ids, verdict), walk.clock.now()
     opened_at = _take_nonce(walk, nonce, now)
-    signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict)
+    signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict, words=words)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
         raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
@@ -164,7 +165,7 @@ async def answer_many_by_passkey(
             by=person,
             nonce=nonce,
             verdict=verdict,
-            comment=comment,
+            words=words,
             audience=walk.ledger.origin,
             at=now,
             passkey=passkey,
@@ -175,7 +176,8 @@ async def answer_many_by_passkey(
             by=person,
             groups=groups,
             verdict=verdict,
-            comment=comment,
+            comment=words.comment,
+            reason=words.reason,
             at=at,
             token=kept,
             credential=passkey.name,

@@ -91,9 +91,7 @@ async def govern_action(
             verified, facts, decision = decide_action(walk, asked, partial(watched, gather_facts))
             if decision.effect == "deny":
                 break
-            stale = stale_approval(walk, facts, verified, decision)
-            if stale is not None:
-                # What would run is not what was shown: decided again without that approval.
+            if (stale := stale_approval(walk, facts, verified, decision)) is not None:
                 await void(walk, *stale)
                 continue
             amounts = spend_on(walk, verified, accounts)

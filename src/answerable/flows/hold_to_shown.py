@@ -42,7 +42,8 @@ def unlike_shown(approval: Approval, verified: VerifiedRequest, decision: Decisi
 def stale_approval(
     walk: Walk, facts: Facts, verified: VerifiedRequest, decision: Decision
 ) -> tuple[Approval, tuple[str, ...]] | None:
-    """The approval by which this would be allowed, if it was for something else, and what is other. Raises Refused."""
+    """The approval by which this would be allowed, if what would run is not what it showed, and what is other: then it
+    is decided again without that approval. Raises Refused."""
     if facts.approval is None or decision.effect != "allow":
         return None
     approval = walk.approvals.find(ApprovalId(facts.approval.id))

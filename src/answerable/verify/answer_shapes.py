@@ -1,4 +1,4 @@
-"""Leaves about answers to approvals, and about the reviews that broken glasses owe."""
+"""Leaves about answers to approvals, approvals that are void, and the reviews that broken glasses owe."""
 
 from __future__ import annotations
 
@@ -32,3 +32,13 @@ class GlassReviewedLeaf(Leaf):
     person: str
     late: bool
     verdict: Annotated[str, Meta(pattern=r"^(?:justified|unjustified)\Z")]
+
+
+class ApprovalVoidLeaf(Leaf):
+    """Tag 40. because: what is not as people were shown it."""
+
+    agent: str
+    approval: str
+    because: Annotated[list[str], Meta(min_length=1, max_length=32)]
+    digest: Digest
+    mandate: str

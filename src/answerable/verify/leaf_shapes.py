@@ -11,8 +11,7 @@ from typing import Annotated, Final
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.ledger.tags import Tag
-from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
-from answerable.verify.approval_shapes import ApprovalVoidLeaf
+from answerable.verify.answer_shapes import AnswerLeaf, ApprovalVoidLeaf, GlassReviewedLeaf
 from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.drill_shapes import DrillLeaf
 from answerable.verify.duty_shapes import DutyLeaf, EscalatedLeaf

@@ -59,7 +59,7 @@ class MemoryDutyRegister:
         with self._lock:
             if delegation.id in self._known:
                 raise duplicate_delegation()
-            if len(self._delegations) >= self._delegations_max:
+            if sum(not one.ended_at for one in self._delegations.values()) >= self._delegations_max:
                 raise no_room(self._delegations_max)
             self._known.add(delegation.id)
             self._delegations[delegation.id] = delegation

@@ -64,7 +64,9 @@ class SqliteDutyRegister:
             ).fetchone()
             if known is not None:
                 raise duplicate_delegation()
-            kept = connection.execute("SELECT count(*) FROM duty_delegations WHERE body <> x''").fetchone()[0]
+            kept = connection.execute(
+                "SELECT count(*) FROM duty_delegations WHERE body <> x'' AND ended_at = 0"
+            ).fetchone()[0]
             if kept >= self._delegations_max:
                 raise no_room(self._delegations_max)
             connection.execute(

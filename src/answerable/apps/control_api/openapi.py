@@ -30,6 +30,7 @@ from answerable.apps.control_api import (
     tree_operations,
     trust_operations,
 )
+from answerable.apps.control_api.approval_schemas import APPROVALS
 from answerable.apps.control_api.call import PAGE_ITEMS_DEFAULT, PAGE_ITEMS_MAX
 from answerable.apps.control_api.operations import OPERATIONS
 from answerable.apps.control_api.schemas import COMPONENTS, TEXT, page, reference
@@ -51,6 +52,7 @@ _LIMIT: Final[Schema] = {
 
 SCHEMAS: Final[dict[str, Schema]] = {
     **COMPONENTS,
+    **APPROVALS,
     **agent_operations.COMPONENTS,
     **channel_operations.COMPONENTS,
     **drill_operations.COMPONENTS,

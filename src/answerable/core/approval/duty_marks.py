@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
 DELEGATIONS_MAX: Final = 2_000
-"""That are kept at a time, with those that are over and not forgotten yet."""
+"""That were not ended, with those that are over and not forgotten yet: who gives and ends takes no room from others."""
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
