@@ -152,15 +152,21 @@ async def _browse(origin: str, asked: list[str], share: int) -> list[Line]:
             begun = time.perf_counter()
             (await http.get("/approvals")).raise_for_status()
             inbox.append((time.perf_counter() - begun) * 1000)
+        pages, many = await _answered_together(http, origin, device, max(2, INBOXES // share))
         decisions = [await _decided(http, origin, device, one) for one in asked[: max(2, DECISIONS // share)]]
     took.sort()
     inbox.sort()
     decisions.sort()
+    pages.sort()
+    many.sort()
     return [
         _line(f"card, {VIEWERS} viewers once a second each, p50", took[len(took) // 2], "ms"),
         _line(f"card, {VIEWERS} viewers once a second each, p99", took[len(took) * 99 // 100], "ms", 50.0),
         _line("card with all its assets, as they are sent", weight, "bytes", PAGE_BYTES_MAX),
         _line(f"inbox with {WAITING // share:,} that wait, longest", inbox[-1], "ms", 1_000.0),
+        _line("page of a group, 200 of those that wait on it, longest", pages[-1], "ms", 1_000.0),
+        _line("one signature over 200, from opening to all on record, p50", many[len(many) // 2], "ms"),
+        _line("one signature over 200, from opening to all on record, longest", many[-1], "ms"),
         _line(
             "signed decision, from opening to the answer on record, p50", decisions[len(decisions) // 2], "ms"
         ),
@@ -238,6 +244,36 @@ async def _decided(http: httpx2.AsyncClient, origin: str, device: SoftPasskey, n
     body = {"verdict": "approve", "nonce": told["nonce"], "assertion": signed, "comment": ""}
     (await http.post(f"/approvals/{name}/answer", json=body, headers=own)).raise_for_status()
     return (time.perf_counter() - begun) * 1000
+
+
+async def _answered_together(
+    http: httpx2.AsyncClient, origin: str, device: SoftPasskey, rounds: int
+) -> tuple[list[float], list[float]]:
+    """The page of the largest group, and a no to all on it, in milliseconds each."""
+    pages, answers = [], []
+    for _ in range(rounds):
+        inbox = (await http.get("/approvals")).text
+        groups = re.findall(r'href="/groups/([0-9a-f]{32})"[^>]*>([0-9]+) ', inbox)
+        begun = time.perf_counter()
+        page = (await http.get(f"/groups/{max(groups, key=lambda one: int(one[1]))[0]}")).text
+        pages.append((time.perf_counter() - begun) * 1000)
+        csrf = re.search(r'name="csrf" content="([^"]+)"', page)
+        seen = dict(re.findall(r'<tr data-id="([^"]+)" data-rendering="([0-9a-f]{64})"', page))
+        assert csrf is not None
+        own = {"origin": origin, "sec-fetch-site": "same-origin", "x-csrf-token": csrf[1]}
+        begun = time.perf_counter()
+        opened = await http.post("/groups/open", json={"verdict": "deny", "seen": seen}, headers=own)
+        opened.raise_for_status()
+        told = opened.json()
+        signed = device.assertion(_octets(told["options"]["challenge"])).members()
+        body = {
+            "verdict": "deny", "nonce": told["nonce"], "assertion": signed, "comment": "", "ids": told["ids"],
+        }  # fmt: skip
+        answer = await http.post("/groups/answer", json=body, headers=own)
+        answer.raise_for_status()
+        assert answer.json()["answered"] == len(seen), answer.text
+        answers.append((time.perf_counter() - begun) * 1000)
+    return pages, answers
 
 
 async def walks(share: int) -> list[Line]:

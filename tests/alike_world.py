@@ -12,6 +12,7 @@ from answerable.core.approval.batch import batch_challenge
 from answerable.core.approval.card import card_of
 from answerable.core.approval.features import features_of
 from answerable.core.approval.grouping import Group, Grouped, grouped
+from answerable.core.approval.words import words_of
 from answerable.core.canonical import encode, freeze
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.mandate.mandate import Grant
@@ -176,15 +177,15 @@ async def answer_all(
     comment: str = "",
 ) -> AnsweredMany:
     """A person answers them with one signature: of their device, else of their key file."""
-    walk = bench.walk
+    walk, words = bench.walk, words_of(verdict, comment=comment)
     opened = open_many(walk, seen(approvals), verdict)
     ids = [one.approval for one in opened.batch.items]
     if device is not None:
         signed = batch_challenge(
-            nonce=opened.nonce, root=opened.batch.root, size=opened.batch.size, verdict=verdict
+            nonce=opened.nonce, root=opened.batch.root, size=opened.batch.size, verdict=verdict, words=words
         )
         return await answer_many_by_passkey(
-            walk, ids, person=PrincipalId(by), verdict=verdict, comment=comment, nonce=opened.nonce,
+            walk, ids, person=PrincipalId(by), verdict=verdict, words=words, nonce=opened.nonce,
             assertion=device.assertion(signed),
         )  # fmt: skip
     token = signed_batch(

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from answerable.core.approval.batch import batch_of
-from answerable.core.approval.batch_answer import is_of_batch, verify_kept_batch
+from answerable.core.approval.batch_answer import BATCH_TYP, batch_claims, is_of_batch, verify_kept_batch
+from answerable.core.approval.words import NO_WORDS
 from answerable.core.containment.hold import holdable
+from answerable.core.identity.compact_jws import signed_statement
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused
-from answerable.flows.answer_many import answer_many, open_many
+from answerable.flows.answer_many import answer_many, open_many, opening_of
 from answerable.flows.group_waiting import group_named, groups_waiting
 from answerable.flows.place_hold import place_hold
 from answerable.flows.walk import WalkLimits
@@ -44,8 +46,9 @@ def token_for(bench: Bench, approvals: Sequence[Approval], nonce: bytes, **other
 
 
 async def signed_by_hand(bench: Bench, approvals: Sequence[Approval], **other: Any) -> Any:
-    """As whoever has a key and cares for no page would: any list at all, under a nonce of another opening."""
-    nonce = open_many(bench.walk, seen(groups_waiting(bench.walk).groups[0].alike[:3]), "approve").nonce
+    """As whoever has a key and cares for no page would: any list at all, under a nonce that was given for it."""
+    walk = bench.walk
+    nonce, _ = walk.under_way.nonces.give(opening_of(batch_of(approvals)), walk.entropy, bench.clock.now())
     token = token_for(bench, approvals, nonce, **other)
     return await answer_many(bench.walk, [one.id for one in approvals], token)
 
@@ -225,10 +228,15 @@ async def test_no_glass_is_broken_for_many():
     with pytest.raises(Malformed):
         open_many(bench.walk, seen(waiting), "break_glass")
     nonce = open_many(bench.walk, seen(waiting), "approve").nonce
+    token = signed_statement(
+        batch_claims(
+            batch_of(waiting), nonce=nonce, by=PrincipalId("bob"), verdict="break_glass", words=NO_WORDS,
+            audience=AUDIENCE, at=bench.clock.now(),
+        ), typ=BATCH_TYP, key=signing_key("bob"),
+    )  # fmt: skip
     with pytest.raises(Malformed):
-        await answer_many(
-            bench.walk, [one.id for one in waiting], token_for(bench, waiting, nonce, verdict="break_glass")
-        )
+        await answer_many(bench.walk, [one.id for one in waiting], token)
+    assert open_many(bench.walk, seen(waiting), "deny").batch.size == 5
     assert set(states(bench, waiting)) == {"pending"}
 
 

@@ -58,10 +58,11 @@ async def browser_of(bench: Bench, person: str) -> tuple[Client, SoftPasskey]:
 async def deny(client: Client, device: SoftPasskey, approval: Any) -> None:
     """At the card, as the page does it."""
     path = f"/approvals/{approval.id}"
-    body = {"verdict": "deny", "rendering": approval.card.hex}
+    said = {"verdict": "deny", "reason": "wrong_target", "comment": "not our supplier"}
+    body = {**said, "rendering": approval.card.hex}
     begun = (await client.script(f"{path}/open", body, signed_in=True)).json()
     signed = device.assertion(challenge_of(begun)).members()
-    sent = {"verdict": "deny", "comment": "not our supplier", "nonce": begun["nonce"], "assertion": signed}
+    sent = {**said, "nonce": begun["nonce"], "assertion": signed}
     assert (await client.script(f"{path}/answer", sent, signed_in=True)).json() == {"state": "denied"}
 
 

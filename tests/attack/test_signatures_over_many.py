@@ -11,6 +11,7 @@ import pytest
 from answerable.core.approval.batch import batch_challenge, batch_of
 from answerable.core.approval.batch_answer import verify_kept_batch
 from answerable.core.approval.challenge import challenge
+from answerable.core.approval.words import NO_WORDS, words_of
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
@@ -46,14 +47,18 @@ async def test_a_signature_over_one_is_none_over_a_list_and_the_other_way_round(
     opened = open_many(bench.walk, seen(waiting), "approve")
     one = waiting[0]
     alone = challenge(
-        nonce=opened.nonce, action=one.shown.digest, rendering=one.card.digest, verdict="approve"
+        nonce=opened.nonce,
+        action=one.shown.digest,
+        rendering=one.card.digest,
+        verdict="approve",
+        words=NO_WORDS,
     )
     with pytest.raises(Unverified) as told:
         await _by_passkey(bench, waiting, device, alone, opened.nonce)
     assert told.value.code == "passkey.challenge"
     opened = open_many(bench.walk, seen(waiting), "approve")
     signed = batch_challenge(
-        nonce=opened.nonce, root=opened.batch.root, size=opened.batch.size, verdict="approve"
+        nonce=opened.nonce, root=opened.batch.root, size=opened.batch.size, verdict="approve", words=NO_WORDS
     )
     with pytest.raises(Unverified):
         await answer_by_passkey(
@@ -83,7 +88,7 @@ async def _by_passkey(
     verdict: Any = "approve",
 ) -> Any:
     return await answer_many_by_passkey(
-        bench.walk, [one.id for one in approvals], person=PrincipalId(person), verdict=verdict, comment="",
+        bench.walk, [one.id for one in approvals], person=PrincipalId(person), verdict=verdict, words=words_of(verdict),
         nonce=nonce, assertion=device.assertion(signed),
     )  # fmt: skip
 
@@ -115,13 +120,15 @@ async def test_what_was_signed_is_worth_nothing_for_another_list_verdict_person_
             await answer_many(bench.walk, [one.id for one in sent], token)
         assert told.value.code == code
     with pytest.raises(Malformed):
-        await answer_many(
-            bench.walk, [one.id for one in some], token_for(bench, some, nonce(), comment="x" * 1001)
-        )
+        token_for(bench, some, nonce(), comment="x" * 1001)
+    with pytest.raises(Malformed):
+        token_for(bench, some, nonce(), verdict="deny", reason="narrower")
 
     def signed(given: bytes, verdict: Any = "approve") -> bytes:
         batch = batch_of(some)
-        return batch_challenge(nonce=given, root=batch.root, size=batch.size, verdict=verdict)
+        return batch_challenge(
+            nonce=given, root=batch.root, size=batch.size, verdict=verdict, words=words_of(verdict)
+        )
 
     given = nonce()
     with pytest.raises(Unverified):
@@ -232,7 +239,13 @@ async def test_what_one_approval_keeps_checks_alone_and_after_any_change_does_no
         ("jws", "x.y.z"),
     ]
     if how == "passkey":
-        wrong += [("passkey/verdict", "deny"), ("passkey/key", "x"), ("passkey/nonce", "A" * 43)]
+        wrong += [
+            ("passkey/verdict", "deny"),
+            ("passkey/key", "x"),
+            ("passkey/nonce", "A" * 43),
+            ("passkey/comment", "later"),
+        ]
+        wrong += [("passkey/reason", "other")]
         wrong += [("passkey", None)]
     for name, value in wrong:
         with pytest.raises((Malformed, Unverified)):
@@ -277,3 +290,17 @@ async def test_once_the_key_that_signed_the_list_is_gone_none_of_it_runs_by_it()
     await apply_registry(bench.walk, left, by="operator", prune=True)
     assert (await bench.act("pay", _arguments(0), mandate="m-pay")).outcome is None
     assert not bench.upstream.effects
+
+
+@pytest.mark.requirement("GROUP-04")
+async def test_a_list_that_waits_no_more_or_is_not_known_gets_no_answer():
+    bench = await paying_bench()
+    waiting = await asked_many(bench, 4)
+    opened = open_many(bench.walk, seen(waiting), "approve")
+    assert len((await answer_all(bench, waiting, by="carol")).answered) == 4
+    late = await answer_many(bench.walk, [one.id for one in waiting], token_for(bench, waiting, opened.nonce))
+    assert (late.answered, len(late.left_out)) == ((), 4)
+    with pytest.raises(Refused) as told:
+        await answer_many(bench.walk, ["nothing"], token_for(bench, waiting, opened.nonce))
+    assert told.value.code == "approval.unknown"
+    assert len(bench.entries(Tag.APPROVAL_ANSWER)) == 4

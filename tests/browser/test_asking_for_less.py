@@ -73,6 +73,7 @@ async def test_a_person_asks_for_less_on_a_phone_and_approves_only_that(tmp_path
         told = json.loads(await world.call("payments", "batch_prepare", batch(900_000)))["result"]
         assert told["structuredContent"]["denial"]["narrower"]["arguments"] == batch(250_000)
         await world.call("payments", "batch_prepare", batch(250_000))
+        await bob.go(f"/approvals/{waiting['id']}")
         link = bob.page.get_by_role("link", name="answer that")
         await expect(link).to_be_visible(timeout=30_000)
         await link.click()

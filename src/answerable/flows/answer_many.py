@@ -15,9 +15,8 @@ from anyio import CapacityLimiter, create_task_group
 
 from answerable.core.approval.approval import Answer, ApprovalId
 from answerable.core.approval.batch import batch_challenge, batch_of
-from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, verify_batch
+from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, verify_batch, words_in
 from answerable.core.approval.strength import check_strength, tier_shown
-from answerable.core.approval.words import COMMENT_CHARS_MAX
 from answerable.core.identity.passkey import unverified
 from answerable.core.identity.principal import principal_id
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
@@ -34,12 +33,11 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.batch import Batch
     from answerable.core.approval.token import Verdict
+    from answerable.core.approval.words import Words
     from answerable.core.identity.passkey import PasskeyAssertion
     from answerable.core.identity.principal import PrincipalId, UnixMillis
     from answerable.flows.walk import Walk
 
-OPENING: Final = ApprovalId("many at once")
-"""Under what nonces of such answers are kept: no id, for those have no blanks."""
 AT_ONCE_MAX: Final = 16
 """Answers of one list that are on their way into the ledger at a time."""
 REASONS_MAX: Final = 10
@@ -86,10 +84,14 @@ def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict) -> OpenedMany:
             reasons=tuple(f"{name}: {why}" for name, why in [*left_out.items()][:REASONS_MAX]),
         )
     approval_here(walk, fitting[0].id)
-    nonce, ends = walk.under_way.nonces.give(OPENING, walk.entropy, walk.clock.now())
-    return OpenedMany(
-        nonce=nonce, batch=batch_of(fitting), approvals=tuple(fitting), ends=ends, left_out=left_out
-    )
+    batch = batch_of(fitting)
+    nonce, ends = walk.under_way.nonces.give(opening_of(batch), walk.entropy, walk.clock.now())
+    return OpenedMany(nonce=nonce, batch=batch, approvals=tuple(fitting), ends=ends, left_out=left_out)
+
+
+def opening_of(batch: Batch) -> ApprovalId:
+    """Under what nonces for this very list are kept: no id of an approval, for those have no blanks."""
+    return ApprovalId(f"many {batch.root.hex()}")
 
 
 async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMany:
@@ -108,8 +110,9 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    opened_at = _take_nonce(walk, nonce, now)
+    opened_at = _take_nonce(walk, batch, nonce, now)
     check_pace(walk, principal_id(claims.iss), claims.verdict, now)
+    words = words_in(claims)
     person = next(one for name, one in people.items() if name == claims.iss)
     thumbprint = signing_key_of(token)
     signer = next(one.jwk for one in person.keys if one.thumbprint == thumbprint)
@@ -121,7 +124,8 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
             by=person.name,
             groups=person.groups,
             verdict=claims.verdict,
-            comment=claims.comment,
+            comment=words.comment,
+            reason=words.reason,
             at=at,
             token=kept_by_key(batch, index, jws=token),
         )
@@ -136,19 +140,18 @@ async def answer_many_by_passkey(
     *,
     person: PrincipalId,
     verdict: Verdict,
-    comment: str,
+    words: Words,
     nonce: bytes,
     assertion: PasskeyAssertion,
 ) -> AnsweredMany:
     """Verify an answer to exactly this list that a person signed with a passkey at our page, and record it for each.
+    words: signed with it.
 
     Raises as `answer_many`, and Unverified (`passkey.*`), Refused (`passkey.off`, `person.*`).
     """
-    if len(comment) > COMMENT_CHARS_MAX:
-        raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="approval.malformed")
     batch, now = _list_of(walk, ids, verdict), walk.clock.now()
-    opened_at = _take_nonce(walk, nonce, now)
-    signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict)
+    opened_at = _take_nonce(walk, batch, nonce, now)
+    signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict, words=words)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
         raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
@@ -164,7 +167,7 @@ async def answer_many_by_passkey(
             by=person,
             nonce=nonce,
             verdict=verdict,
-            comment=comment,
+            words=words,
             audience=walk.ledger.origin,
             at=now,
             passkey=passkey,
@@ -175,7 +178,8 @@ async def answer_many_by_passkey(
             by=person,
             groups=groups,
             verdict=verdict,
-            comment=comment,
+            comment=words.comment,
+            reason=words.reason,
             at=at,
             token=kept,
             credential=passkey.name,
@@ -277,8 +281,8 @@ def _check(walk: Walk, count: int, verdict: Verdict) -> None:
         raise Malformed(f"one answer is to 1 to {most} approvals, got {count}", code="approval.batch")
 
 
-def _take_nonce(walk: Walk, nonce: bytes, now: UnixMillis) -> UnixMillis:
-    opened_at = walk.under_way.nonces.take(OPENING, nonce, now)
+def _take_nonce(walk: Walk, batch: Batch, nonce: bytes, now: UnixMillis) -> UnixMillis:
+    opened_at = walk.under_way.nonces.take(opening_of(batch), nonce, now)
     if opened_at is None:
         raise Unverified(
             "the answer was made for another opening, too long ago, or has been given: open the group again",

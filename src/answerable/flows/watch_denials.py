@@ -67,7 +67,9 @@ def _last_no(walk: Walk, after: Approval) -> int:
         (
             answer.at
             for one in walk.approvals.all(pending_only=False, now=after.created_at)
-            if one.id != after.id and (one.agent, one.capability) == (after.agent, after.capability)
+            if one.canary is None
+            and one.id != after.id
+            and (one.agent, one.capability) == (after.agent, after.capability)
             for answer in one.answers
             if answer.verdict == "deny"
         ),

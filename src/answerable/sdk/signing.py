@@ -11,6 +11,7 @@ from answerable.core.approval.batch_answer import BATCH_TYP, batch_claims
 from answerable.core.approval.duty_delegation import DUTY_TYP
 from answerable.core.approval.review import REVIEW_TYP, review_claims
 from answerable.core.approval.token import APPROVAL_TYP, answer_claims
+from answerable.core.approval.words import words_of
 from answerable.core.containment.lift import LIFT_TYP, lift_claims
 from answerable.core.containment.lift import Terms as LiftTerms
 from answerable.core.identity.compact_jws import signed_statement
@@ -102,18 +103,18 @@ def signed_batch(
     by: PrincipalId,
     verdict: Verdict,
     comment: str = "",
+    reason: str = "",
     audience: str,
     at: UnixMillis,
     key: SigningKey,
 ) -> str:
     """The answer token (`typ` answerable-approval-batch+jwt) to exactly this list of objects and cards.
 
-    nonce: 32 bytes that the deployment gave for this answer. at: now, Unix milliseconds.
-    Raises Malformed (`statement.size`, `json.*`).
+    nonce: 32 bytes that the deployment gave for this answer. at: now, Unix milliseconds. reason: of a no, `other` if
+    not given. Raises Malformed (`approval.malformed`, `approval.reason`, `statement.size`, `json.*`).
     """
-    claims = batch_claims(
-        batch, nonce=nonce, by=by, verdict=verdict, comment=comment, audience=audience, at=at
-    )
+    words = words_of(verdict, reason=reason, comment=comment)
+    claims = batch_claims(batch, nonce=nonce, by=by, verdict=verdict, words=words, audience=audience, at=at)
     return signed_statement(claims, typ=BATCH_TYP, key=key)
 
 

@@ -159,7 +159,7 @@ class ShownAnswers:
                 action=part.action,
                 rendering=part.rendering,
                 verdict=part.verdict,
-                words=None,
+                words=part.words,
             )
         elif is_by_passkey(token):
             kept = verify_kept(token)

@@ -54,5 +54,6 @@ def answering_of(people: Iterable[Principal], workflows: Iterable[Workflow], kno
             found.setdefault(group, {})[person.name] = strongest
     for workflow in workflows:
         for group in workflow.groups:
-            found.setdefault(group, {}).setdefault(workflow.ownership.owner, "any")
+            # How strong signatures must be is asked of people alone: whether workflows answer, `walk.workflows` says.
+            found.setdefault(group, {}).setdefault(workflow.ownership.owner, "hardware")
     return Answering(people=found, signatures=known.signatures)

@@ -71,6 +71,8 @@ def answer_group(
     comment: str,
     verdict: Literal["approve", "deny"],
     read: Read,
+    *,
+    reason: str = "",
 ) -> int | None:
     """Sign one answer to those of a group that are alike; exit code 4 where some were left out."""
     from answerable.core.approval.batch import batch_of
@@ -112,6 +114,7 @@ def answer_group(
             by=by,
             verdict=verdict,
             comment=comment,
+            reason=reason,
             audience=str(group["alike"][0]["approval"]["audience"]),
             at=UnixMillis(time.time_ns() // 1_000_000),
             key=signing_key,

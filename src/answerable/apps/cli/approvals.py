@@ -146,7 +146,7 @@ def deny(
 ) -> int | None:
     """Sign a no: it will not run. The agent is told the reason, and whether asking again can help."""
     if group:
-        return approval_groups.answer_group(shell, id, person, key, comment, "deny", _approval)
+        return approval_groups.answer_group(shell, id, person, key, comment, "deny", _approval, reason=reason)
     return _answer(shell, id, person, key, comment, "deny", reason=reason)
 
 
@@ -227,6 +227,12 @@ def _answer(
             key=signing_key,
         )
         after = control.post(f"/v1/approvals/{segment(id)}/answer", {"token": token})
+    _say_taken(shell, after, verdict, proposed=less is not None)
+    return PENDING if after["state"] == "pending" else None
+
+
+def _say_taken(shell: Shell, after: Answer, verdict: Verdict, *, proposed: bool) -> None:
+    """What became of the approval by an answer."""
     if shell.terminal.as_json:
         shell.terminal.json(after)
     elif after["test"]:
@@ -243,9 +249,8 @@ def _answer(
         shell.terminal.say("approved: the agent may now run exactly this, once")
     else:
         shell.terminal.say(f"the approval is {after['state']}")
-        if less is not None:
+        if proposed:
             shell.terminal.say("the agent is told what you propose; if it asks for that, it is decided anew")
-    return PENDING if after["state"] == "pending" else None
 
 
 def _approval(answer: Answer) -> Approval:

@@ -122,6 +122,7 @@ def _show(shell: Shell, approval: Answer, broken: dict[str, Any]) -> None:
             ("state", approval["state"]),
             ("broken by", f"{broken['by']} at {broken['at']}"),
             ("because", broken["comment"]),
+            *([("prepared", [": ".join(pair) for pair in card["prepared"]])] if "prepared" in card else []),
             ("arguments", [f"{name}: {text}" for name, text in card["arguments"]]),
             ("asked for", [f"{one['count']} of {one['group']}" for one in approval["requirements"]]),
         ]

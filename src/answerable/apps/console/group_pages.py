@@ -23,10 +23,11 @@ from answerable.apps.console.ceremonies import request_options
 from answerable.apps.console.desk import answer_json
 from answerable.core.approval.batch import BATCH_ITEMS_MAX, batch_challenge
 from answerable.core.approval.challenge import NONCE_BYTES
-from answerable.core.approval.grouping import Group, label_of
+from answerable.core.approval.features import label_of, pointer_of
+from answerable.core.approval.grouping import Group
 from answerable.core.approval.reasons import QUICK
 from answerable.core.approval.strength import tier_shown
-from answerable.core.approval.words import COMMENT_CHARS_MAX
+from answerable.core.approval.words import words_of
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 
     from answerable.apps.console.desk import Asked
     from answerable.core.approval.approval import Approval
+    from answerable.core.approval.token import Verdict
+    from answerable.core.approval.words import Words
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents import Principal
     from answerable.flows.tell_duty import Route
@@ -103,7 +106,7 @@ async def group(asked: Asked) -> Response:
         odd=[(row_of(walk, one.approval, person, None), one.because) for one in found.odd[:ODD_SHOWN_MAX]],
         hindrance=why_not or _one_by_one(walk, found, first),
         may_deny=may_deny and bool(walk.limits.batch_items_max),
-        reasons=[one.label for one in QUICK],
+        reasons=QUICK,
         has_passkey=bool(desk_of(walk).register.of(person.name)),
     )
 
@@ -117,9 +120,10 @@ async def open_group(asked: Asked) -> Response:
     own = desk.register.of(person.name)
     if not own:
         raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
+    words = _words(body, verdict)
     opened = open_many(asked.walk, _seen(body), verdict)
     signed = batch_challenge(
-        nonce=opened.nonce, root=opened.batch.root, size=opened.batch.size, verdict=verdict
+        nonce=opened.nonce, root=opened.batch.root, size=opened.batch.size, verdict=verdict, words=words
     )
     return answer_json(
         {
@@ -136,23 +140,28 @@ async def answer_group(asked: Asked) -> Response:
     """Record what a passkey has signed of many."""
     body = await asked.members(signed_in=True)
     session, person = asked.who
-    comment, ids = body.get("comment", ""), body.get("ids")
-    if not isinstance(comment, str) or len(comment) > COMMENT_CHARS_MAX:
-        raise Malformed(f"a comment is text of at most {COMMENT_CHARS_MAX} characters", code="request.body")
+    verdict, ids = verdict_in(body), body.get("ids")
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
         raise Malformed("`ids` is a list of approvals", code="request.body")
     after = await answer_many_by_passkey(
         asked.walk,
         [str(one) for one in ids],
         person=person.name,
-        verdict=verdict_in(body),
-        comment=comment.strip(),
+        verdict=verdict,
+        words=_words(body, verdict),
         nonce=octets_in(body, "nonce", NONCE_BYTES),
         assertion=assertion_in(body.get("assertion")),
     )
     # The device has just verified its person.
     session.shown = asked.walk.clock.monotonic()
     return answer_json({"answered": len(after.answered), "left_out": {**after.left_out}})
+
+
+def _words(body: dict[str, JSONValue], verdict: Verdict) -> Words:
+    comment, reason = body.get("comment", ""), body.get("reason", "")
+    if not isinstance(comment, str) or not isinstance(reason, str):
+        raise Malformed("`comment` and `reason` are texts", code="request.body")
+    return words_of(verdict, reason=reason, comment=comment.strip())
 
 
 def _seen(body: dict[str, JSONValue]) -> dict[str, str]:
@@ -203,7 +212,7 @@ def _first(one: Group | Approval) -> Approval:
 
 def _same(found: Group, card: dict[str, Any]) -> list[tuple[str, str]]:
     """What the action is about that is the same in all that are alike, by its pointer."""
-    differs = {one.pointer for one in found.differs}
+    differs = {pointer_of(one.pointer) for one in found.differs}
     return [
         (label_of(where), text)
         for where, text in card.get("all", [])

@@ -20,6 +20,7 @@ from answerable.apps.control_api.schemas import (
     sequence,
 )
 from answerable.core.approval.batch import BATCH_ITEMS_MAX
+from answerable.core.approval.features import pointer_of
 from answerable.core.base64url import to_base64url
 from answerable.errors import Malformed
 from answerable.flows.answer_many import answer_many, open_many
@@ -48,7 +49,7 @@ async def show_group(call: Call) -> Answer:
     group = group_named(call.walk, call.path["id"])
     return {
         **_summary(group),
-        "differs": [{"label": one.label, "pointer": one.pointer} for one in group.differs],
+        "differs": [{"label": one.label, "pointer": pointer_of(one.pointer)} for one in group.differs],
         "odd": [
             {"approval": approval_record(call, one.approval), "because": [*one.because]}
             for one in group.odd[:ODD_MAX]

@@ -2,7 +2,10 @@
 
     item      = canonical JSON of {"action": action hash, "approval": id, "rendering": rendering hash}
     root      = Merkle tree hash (RFC 6962, section 2.1) of the items, sorted by id
-    challenge = SHA-256("answerable-approval-batch/1" || 0x00 || nonce || root || size, 8 bytes || verdict)
+    challenge = SHA-256("answerable-approval-batch/1" || 0x00 || nonce || root || size, 8 bytes || verdict || 0x00
+                        || words)
+
+words: digest of what is said beside the verdict, as of an answer to one.
 
 Laws: the list is never empty, names nothing twice and is bounded; a signature over one approval is none over a list,
 nor one over a list any over one approval, for the domains differ; whoever has the path of an item checks it without
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
+    from answerable.core.approval.words import Words
 
 BATCH_DOMAIN: Final = b"answerable-approval-batch/1\0"
 BATCH_ITEMS_MAX: Final = 200
@@ -91,10 +95,11 @@ def check_size(size: int) -> None:
         )
 
 
-def batch_challenge(*, nonce: bytes, root: bytes, size: int, verdict: Verdict) -> bytes:
+def batch_challenge(*, nonce: bytes, root: bytes, size: int, verdict: Verdict, words: Words) -> bytes:
     """The 32 bytes that a passkey signs. nonce, root: 32 bytes each. Raises Malformed (`approval.challenge`,
     `approval.batch`)."""
     if {len(nonce), len(root)} != {NONCE_BYTES}:
         raise Malformed("nonce and root of a challenge have 32 bytes each", code="approval.challenge")
     check_size(size)
-    return sha256(BATCH_DOMAIN + nonce + root + size.to_bytes(_SIZE_BYTES) + verdict.encode()).digest()
+    said = verdict.encode() + b"\0" + words.digest
+    return sha256(BATCH_DOMAIN + nonce + root + size.to_bytes(_SIZE_BYTES) + said).digest()

@@ -10,6 +10,7 @@ With a key file it is a JWS whose header `typ` is `answerable-approval-batch+jwt
 | `size`    | integer | how many are in it                                                      |
 | `nonce`   | text    | 32 bytes that the deployment gave for this answer, base64url            |
 | `verdict` | text    | `approve` or `deny`                                                     |
+| `reason`  | text    | code of a no; empty of a yes                                            |
 | `comment` | text    | why, for people; may be empty                                           |
 | `iat_ms`  | integer | Unix milliseconds at which it was signed                                |
 
@@ -29,7 +30,7 @@ import msgspec
 
 from answerable.core.approval.batch import BatchItem, batch_challenge, check_size
 from answerable.core.approval.token import AGE_MILLIS_MAX, AHEAD_MILLIS_MAX
-from answerable.core.approval.words import COMMENT_CHARS_MAX
+from answerable.core.approval.words import Words, words_of
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.compact_jws import verified_claims
@@ -70,6 +71,7 @@ class BatchClaims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     size: int
     nonce: str
     verdict: Literal["approve", "deny"]
+    reason: str
     comment: str
     iat_ms: int
 
@@ -79,6 +81,7 @@ class _Passkey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     aud: str
     nonce: str
     verdict: Literal["approve", "deny"]
+    reason: str
     comment: str
     iat_ms: int
     key: str
@@ -116,6 +119,7 @@ class BatchSaid:
     action: str
     rendering: str
     verdict: Verdict
+    words: Words
     size: int
     by_key: str
 
@@ -126,7 +130,7 @@ def batch_claims(
     nonce: bytes,
     by: PrincipalId,
     verdict: Verdict,
-    comment: str,
+    words: Words,
     audience: str,
     at: UnixMillis,
 ) -> dict[str, JSONValue]:
@@ -138,7 +142,8 @@ def batch_claims(
         "size": batch.size,
         "nonce": to_base64url(nonce),
         "verdict": verdict,
-        "comment": comment,
+        "reason": words.reason,
+        "comment": words.comment,
         "iat_ms": at,
     }
 
@@ -170,9 +175,14 @@ def verify_batch(
             f"the answer is {seconds} s old, expected less than {AGE_MILLIS_MAX // 1000} s: sign it anew"
         )
         raise _unverified(message, "stale")
-    if len(claims.comment) > COMMENT_CHARS_MAX:
-        raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code=_CODE)
+    words_in(claims)
     return claims, _nonce(claims.nonce)
+
+
+def words_in(said: BatchClaims | _Passkey) -> Words:
+    """What was said beside it; less is proposed of one alone. Raises Malformed (`approval.malformed`,
+    `approval.reason`)."""
+    return words_of(said.verdict, reason=said.reason, comment=said.comment)
 
 
 def kept_by_key(batch: Batch, index: int, *, jws: str) -> str:
@@ -187,7 +197,7 @@ def kept_by_passkey(
     by: PrincipalId,
     nonce: bytes,
     verdict: Verdict,
-    comment: str,
+    words: Words,
     audience: str,
     at: UnixMillis,
     passkey: Passkey,
@@ -200,7 +210,8 @@ def kept_by_passkey(
         "aud": audience,
         "nonce": to_base64url(nonce),
         "verdict": verdict,
-        "comment": comment,
+        "reason": words.reason,
+        "comment": words.comment,
         "iat_ms": at,
         "key": passkey.key,
         "public_key": to_base64url(passkey.public_key),
@@ -274,6 +285,7 @@ def verify_kept_batch(token: str, signer: PublicKey | None = None) -> BatchSaid:
         action=item.action,
         rendering=item.rendering,
         verdict=said.verdict,
+        words=words_in(said),
         size=kept.size,
         by_key=said.key if isinstance(said, _Passkey) else "",
     )
@@ -288,7 +300,9 @@ def _signed_by_passkey(kept: _Kept, said: _Passkey, root: bytes) -> _Passkey:
         assertion,
         credential_id=assertion.credential_id,
         public_key=public_key,
-        challenge=batch_challenge(nonce=_nonce(said.nonce), root=root, size=kept.size, verdict=said.verdict),
+        challenge=batch_challenge(
+            nonce=_nonce(said.nonce), root=root, size=kept.size, verdict=said.verdict, words=words_in(said)
+        ),
         rp_id=said.rp_id,
         origins=said.origins,
     )

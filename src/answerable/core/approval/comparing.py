@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Final, Literal, TypeGuard
 
-from answerable.core.approval.features import ABSENT, EMPTY, Value
+from answerable.core.approval.features import FORM_CHARS, Nothing, Value
 from answerable.core.approval.visible import hides_something, visible
 from answerable.core.canonical import encode
 from answerable.core.registry.look_alike import disguised, skeleton
@@ -36,8 +36,6 @@ HOLDERS_MIN: Final = 3
 SCORE_MAX: Final = 3.5
 _SCORE_SCALE: Final = 0.6745
 """Makes the median deviation of a normal distribution its standard deviation."""
-TEXT_CHARS_READ: Final = 256
-"""Of a text, when it is compared with others for its form."""
 _SHOWN_CHARS: Final = 60
 _LONGER: Final = 4
 """Times the middle length, and some, is much longer than the others."""
@@ -57,7 +55,7 @@ class Column:
 
 
 def compared(values: Sequence[Value]) -> Column:
-    """Read one leaf of at least three approvals; ABSENT where one has none."""
+    """Read one leaf of at least three approvals; `Nothing.ABSENT` where one has none."""
     known = [_known(one) for one in values]
     usual = _usual(known)
     numbers = sum(_is_number(one) for one in values) * SHARE >= len(values) * (SHARE - 1)
@@ -72,10 +70,8 @@ def compared(values: Sequence[Value]) -> Column:
 
 def value_text(value: Value) -> str:
     """A value as it may stand in a sentence or a cell, whole."""
-    if value == ABSENT:
-        return "nothing"
-    if value == EMPTY:
-        return "empty"
+    if isinstance(value, Nothing):
+        return value.value
     if isinstance(value, str):
         return value
     return encode(value).decode()
@@ -97,10 +93,10 @@ def _usual(known: Sequence[tuple[type, Value]]) -> dict[tuple[type, Value], int]
 
 def _other(value: Value, usual: dict[tuple[type, Value], int]) -> str:
     most = max(usual, key=lambda one: usual[one])[1]
-    if isinstance(value, str) and value != ABSENT:
-        read = skeleton(value[:TEXT_CHARS_READ])
+    if isinstance(value, str):
+        read = skeleton(value[:FORM_CHARS])
         for _, one in usual:
-            if isinstance(one, str) and one != ABSENT and skeleton(one[:TEXT_CHARS_READ]) == read:
+            if isinstance(one, str) and skeleton(one[:FORM_CHARS]) == read:
                 return f"{_cut(value)} looks like {_cut(one)} and is not"
     theirs = _cut(most) if len(usual) == 1 else f"one of {len(usual)} others"
     return f"{_cut(value)}, where the others have {theirs}"
@@ -124,15 +120,15 @@ def _far(values: Sequence[Value]) -> dict[int, str]:
 def _unlike(values: Sequence[Value]) -> dict[int, str]:
     """Texts that differ in each: what is unlike the others all the same."""
     odd: dict[int, str] = {}
-    texts = {at: one for at, one in enumerate(values) if isinstance(one, str) and one not in (ABSENT, EMPTY)}
-    reach = _LONGER * median(len(one) for one in texts.values()) + TEXT_CHARS_READ // 4 if texts else 0
+    texts = {at: one for at, one in enumerate(values) if isinstance(one, str)}
+    reach = _LONGER * median(len(one) for one in texts.values()) + FORM_CHARS // 4 if texts else 0
     read: dict[str, set[str]] = {}
     for one in texts.values():
-        read.setdefault(skeleton(one[:TEXT_CHARS_READ]), set()).add(one[:TEXT_CHARS_READ])
+        read.setdefault(skeleton(one[:FORM_CHARS]), set()).add(one[:FORM_CHARS])
     for at, one in texts.items():
-        if hides_something(one) or disguised(one):
+        if hides_something(one[:FORM_CHARS]) or disguised(one[:FORM_CHARS]):
             odd[at] = f"{_cut(one)} has characters that pass for others"
-        elif len(read[skeleton(one[:TEXT_CHARS_READ])]) > 1:
+        elif len(read[skeleton(one[:FORM_CHARS])]) > 1:
             odd[at] = f"{_cut(one)} looks like another one's and is not"
         elif len(one) > reach:
             odd[at] = f"{len(one)} characters, much longer than the others"
@@ -155,11 +151,11 @@ def _rare(values: Sequence[Value], read: Callable[[Value], Hashable], why: str, 
 
 
 def _kind(value: Value) -> str:
-    return "absent" if value == ABSENT else "empty" if value == EMPTY else type(value).__name__
+    return value.name if isinstance(value, Nothing) else type(value).__name__
 
 
 def _host(value: Value) -> str | None:
-    found = _HOST.match(value) if isinstance(value, str) else None
+    found = _HOST.match(value[:FORM_CHARS]) if isinstance(value, str) else None
     return found[1].casefold() if found else None
 
 
@@ -167,7 +163,7 @@ def _form(value: Value) -> str | None:
     """Runs of digits and of letters as one each, all else as it is."""
     if not isinstance(value, str):
         return None
-    return _LETTERS.sub("a", _DIGITS.sub("9", value[:TEXT_CHARS_READ]))
+    return _LETTERS.sub("a", _DIGITS.sub("9", value[:FORM_CHARS]))
 
 
 def _known(value: Value) -> tuple[type, Value]:
@@ -184,4 +180,4 @@ def _longest(values: Sequence[Value]) -> int:
 
 
 def _cut(value: Value) -> str:
-    return shown(visible(value_text(value)), _SHOWN_CHARS)
+    return shown(visible(value_text(value)[:FORM_CHARS]), _SHOWN_CHARS)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from enum import Enum
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from answerable.core.approval.action_object import ACTION_TYP, VERSION
+from answerable.core.approval.visible import visible
 from answerable.core.canonical import encode
 
 if TYPE_CHECKING:
@@ -26,14 +28,22 @@ VARYING: Final = ("amounts", "arguments", "destinations", "narrowed_from", "reso
 """Compared leaf by leaf."""
 _ALWAYS_OTHER: Final = frozenset({"txn", "not_before", "expires_at", "policy_set", "noted"})
 """Of the asking and not of what is asked: the rules that ask are compared, and what was noted makes it an odd one."""
+FORM_CHARS: Final = 256
+"""Of a text, when it is looked at for its form."""
 LEAVES_MAX: Final = 64
 """Of one approval; what has more stands alone."""
 
-Value = str | int | float | bool | None
-"""Of a leaf; an empty container is `EMPTY`."""
-EMPTY: Final = "\0empty"
-ABSENT: Final = "\0absent"
-"""Of a leaf that others have. Neither can be a text of JSON that is shown: both are spelled out."""
+
+class Nothing(Enum):
+    """What stands at a pointer where there is no value: nobody can send it."""
+
+    ABSENT = "nothing"
+    EMPTY_LIST = "[]"
+    EMPTY_OBJECT = "{}"
+
+
+Value: TypeAlias = "str | int | float | bool | Nothing | None"
+"""Of a leaf."""
 
 _WHERE_WORDS: Final = frozenset(
     "to cc bcc payee payees recipient recipients receiver receivers beneficiary beneficiaries creditor account "
@@ -52,8 +62,9 @@ _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Features:
-    """family: agent, mandate and capability. rest: digest of all that must be the same, hex. leaves: pointer and value
-    of what may differ."""
+    """family: agent, mandate and capability. rest: digest of all that must be the same, hex. leaves: place and value of
+    what may differ; a place is a JSON pointer, but that an item of a list has a `#` before its index, so that a list
+    and an object are never taken for each other."""
 
     family: tuple[str, str, str]
     rest: str
@@ -103,11 +114,11 @@ def is_where(pointer: str, values: set[Value]) -> bool:
     """Whether a leaf says where something goes, by its place, its name or the form of what stands there."""
     if pointer.startswith("/destinations"):
         return True
-    named = next((part for part in reversed(pointer.split("/")) if part and not part.isdigit()), "")
+    named = next((part for part in reversed(pointer.split("/")) if part and not part.startswith("#")), "")
     words = {word.casefold() for word in re.split(r"[^A-Za-z0-9]+", _CAMEL.sub(" ", named))}
     if words & _WHERE_WORDS:
         return True
-    return any(isinstance(one, str) and _WHERE_FORM.fullmatch(one) for one in values)
+    return any(isinstance(one, str) and _WHERE_FORM.fullmatch(one[:FORM_CHARS]) for one in values)
 
 
 def _effects(approval: Approval) -> Iterator[tuple[str, Value]]:
@@ -119,7 +130,24 @@ def _effects(approval: Approval) -> Iterator[tuple[str, Value]]:
     for index, line in enumerate(lines if isinstance(lines, list) else []):
         label, text = line if isinstance(line, list) and len(line) == 2 else ("", line)
         number = _NUMBER.fullmatch(str(text))
-        yield f"{EFFECT}/{label}/{index}", int(number[1].replace(",", "")) if number else str(text)
+        yield (
+            f"{EFFECT}/{_escaped(str(label))}/#{index}",
+            int(number[1].replace(",", "")) if number else str(text),
+        )
+
+
+def pointer_of(place: str) -> str:
+    """The JSON pointer (RFC 6901) of a place."""
+    return place.replace("/#", "/").replace("~2", "#")
+
+
+def label_of(place: str) -> str:
+    """What a person calls it: of an argument its name, of all else its place."""
+    parts = [part.removeprefix("#") for part in place.split("/")[1:]]
+    if parts[0] == "arguments" and len(parts) > 1:
+        parts = parts[1:]
+    named = [part.replace("~2", "#").replace("~1", "/").replace("~0", "~") for part in parts]
+    return visible(" ".join(named))
 
 
 def _members(approval: Approval) -> dict[str, JSONValue]:
@@ -136,11 +164,17 @@ def _leaves(value: JSONValue, where: str) -> Iterator[tuple[str, Value]]:
     """Each leaf with its pointer (RFC 6901), an empty container among them. Depth is bounded by what was frozen."""
     if isinstance(value, dict) and value:
         for name, one in value.items():
-            yield from _leaves(one, f"{where}/{name.replace('~', '~0').replace('/', '~1')}")
+            yield from _leaves(one, f"{where}/{_escaped(name)}")
     elif isinstance(value, list) and value:
         for index, one in enumerate(value):
-            yield from _leaves(one, f"{where}/{index}")
-    elif isinstance(value, (dict, list)):
-        yield where, EMPTY
+            yield from _leaves(one, f"{where}/#{index}")
+    elif isinstance(value, list):
+        yield where, Nothing.EMPTY_LIST
+    elif isinstance(value, dict):
+        yield where, Nothing.EMPTY_OBJECT
     else:
         yield where, value
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1").replace("#", "~2")

@@ -15,7 +15,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.comparing import HOLDERS_MIN, SHARE, compared, value_text
-from answerable.core.approval.features import ABSENT, is_where, noted_of, rest_that_differs
+from answerable.core.approval.features import Nothing, is_where, label_of, noted_of, rest_that_differs
 from answerable.core.approval.visible import visible
 from answerable.core.canonical import encode
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.approval.comparing import Column, Reading
-    from answerable.core.approval.features import Features
+    from answerable.core.approval.features import Features, Value
     from answerable.core.canonical import JSONValue
 
 GROUP_MIN: Final = HOLDERS_MIN
@@ -37,7 +37,8 @@ CELL_CHARS_MAX: Final = 120
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Differing:
-    """A leaf that is not the same in all that are alike. label: for people, one line."""
+    """A leaf that is not the same in all that are alike. pointer: its place, as in `features`. label: for people, one
+    line."""
 
     pointer: str
     label: str
@@ -123,7 +124,7 @@ def _group(name: list[JSONValue], own: _Part, others: Sequence[Approval]) -> Gro
     columns: dict[str, Column] = {}
     odd: dict[int, list[str]] = {}
     for where in sorted({where for _, features in own for where in features.leaves}):
-        columns[where] = compared([features.leaves.get(where, ABSENT) for _, features in own])
+        columns[where] = compared([features.leaves.get(where, Nothing.ABSENT) for _, features in own])
         for at, why in columns[where].odd.items():
             odd.setdefault(at, []).append(f"{label_of(where)}: {why}")
     for at, (approval, _) in enumerate(own):
@@ -143,9 +144,7 @@ def _group(name: list[JSONValue], own: _Part, others: Sequence[Approval]) -> Gro
         odd=tuple(apart),
         differs=differs,
         cells={
-            approval.id: tuple(
-                visible(value_text(features.leaves.get(one.pointer, ABSENT))) for one in differs
-            )
+            approval.id: tuple(_cell(features.leaves.get(one.pointer, Nothing.ABSENT)) for one in differs)
             for approval, features in alike
         },
         not_together=_not_together(alike, len(apart), differs, columns),
@@ -158,7 +157,7 @@ def _not_together(alike: _Part, odd: int, differs: Sequence[Differing], columns:
     if odd > _odd_max(len(alike) + odd):
         return f"too much differs: {odd} of {len(alike) + odd} are unlike the others"
     for one in differs:
-        if is_where(one.pointer, {features.leaves.get(one.pointer, ABSENT) for _, features in alike}):
+        if is_where(one.pointer, {features.leaves.get(one.pointer, Nothing.ABSENT) for _, features in alike}):
             return f"they do not all go to the same place: {one.label} differs"
         if one.reading == "several":
             return f"{one.label} is not of one kind in all"
@@ -174,7 +173,7 @@ def _odd_max(size: int) -> int:
 
 
 def _known(features: Features, pointer: str) -> tuple[type, object]:
-    value = features.leaves.get(pointer, ABSENT)
+    value = features.leaves.get(pointer, Nothing.ABSENT)
     return type(value), value
 
 
@@ -188,9 +187,6 @@ def _other_rest(one: Approval, usual: Approval) -> tuple[str, ...]:
     return tuple(f"{words.get(name, name)}: not as in the others" for name in names)
 
 
-def label_of(pointer: str) -> str:
-    """What a person calls it: of an argument its name, of all else its place."""
-    parts = [part.replace("~1", "/").replace("~0", "~") for part in pointer.split("/")[1:]]
-    if parts[0] == "arguments" and len(parts) > 1:
-        parts = parts[1:]
-    return visible(" ".join(parts))
+def _cell(value: Value) -> str:
+    text = value_text(value)
+    return visible(text) if len(text) <= CELL_CHARS_MAX else f"{visible(text[:CELL_CHARS_MAX])}…"

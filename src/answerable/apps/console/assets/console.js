@@ -59,12 +59,12 @@
   }
 
   // One signature over the list that the page shows.
-  async function answerMany(verdict, comment) {
+  async function answerMany(said) {
     const rows = [...document.querySelectorAll("tr[data-id]")];
     const seen = Object.fromEntries(rows.map((one) => [one.dataset.id, one.dataset.rendering]));
-    const { nonce, options, ids, left_out: before } = await post("/groups/open", { verdict, seen }, true);
+    const { nonce, options, ids, left_out: before } = await post("/groups/open", { ...said, seen }, true);
     const signed = await assertion(options);
-    const after = await post("/groups/answer", { verdict, comment, nonce, ids, assertion: signed }, true);
+    const after = await post("/groups/answer", { ...said, nonce, ids, assertion: signed }, true);
     const left = Object.entries({ ...before, ...after.left_out });
     if (!left.length) return location.assign("/approvals");
     const named = left.slice(0, 5).map(([id, why]) => `${id.slice(0, 8)}: ${why}`).join("; ");
@@ -79,9 +79,6 @@
       typed.focus();
       throw new Error(`Type ${typed.dataset.must} to approve this.`);
     }
-    if (form.dataset.group) {
-      return answerMany(verdict, [value("reason"), value("comment")].filter(Boolean).join(": "));
-    }
     const path = `/approvals/${encodeURIComponent(form.dataset.approval)}`;
     const glass = form.elements.glass;
     if (verdict === "break_glass" && value("glass").length < Number(glass.dataset.least)) {
@@ -92,6 +89,7 @@
     const said = { verdict, comment: value(verdict === "break_glass" ? "glass" : "comment") };
     if (verdict === "deny") said.reason = pressed.dataset.reason ?? "";
     if (said.reason === "narrower") said.narrower = less(form);
+    if (form.dataset.group) return answerMany(said);
     const opened = await post(`${path}/open`, { ...said, rendering: form.dataset.rendering }, true);
     const signed = await assertion(opened.options);
     await post(`${path}/answer`, { ...said, nonce: opened.nonce, assertion: signed }, true);
