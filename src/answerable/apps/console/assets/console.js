@@ -20,13 +20,6 @@
       case "enrol-own":
         if (form.dataset.fresh !== "yes") await confirmed();
         return (await enrol(null, value("label"))).next;
-      case "duty": {
-        const wanted = { group: value("group"), to: value("to"), hours: Number(value("hours")), reason: value("reason").trim() };
-        const opened = await post("/duty/open", wanted, true);
-        const signed = await assertion(opened.options);
-        await post("/duty/give", { claims: opened.claims, nonce: opened.nonce, assertion: signed }, true);
-        return "/duty";
-      }
       case "confirm":
         await confirmed();
         return "back";
