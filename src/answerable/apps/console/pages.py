@@ -30,6 +30,7 @@ ASSETS: Final = {
     "passkeys.js": "text/javascript; charset=utf-8",
     "devices.js": "text/javascript; charset=utf-8",
     "duty.js": "text/javascript; charset=utf-8",
+    "groups.js": "text/javascript; charset=utf-8",
     "worker.js": "text/javascript; charset=utf-8",
     "htmx-4.0.1.min.js": "text/javascript; charset=utf-8",
     "hx-csp-4.0.1.min.js": "text/javascript; charset=utf-8",
