@@ -16,6 +16,7 @@ ANSWER: Any = {
     "answers": [],
     "expires_at": 1,
     "claimed": "",
+    "test": "",
 }
 CARD: Any = {
     "sentence": "Pay a run",
