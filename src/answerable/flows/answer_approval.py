@@ -31,6 +31,7 @@ from answerable.flows.sign_in import check_passkey
 from answerable.flows.stand_in import agent_owners, in_place_of
 from answerable.flows.tell_canary import tell_canary
 from answerable.flows.watch_denials import count_no
+from answerable.flows.workflows_standing import check_counts_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -242,6 +243,7 @@ async def _recorded(
     if answer.verdict != "deny":
         _refuse_stopped(walk, approval, answer, key)
     after = with_proposal(walk, taken(approval, answer, glass_ms=walk.limits.break_glass_ms), answer)
+    check_counts_once(walk, approval, answer)
     if answer.verdict != "deny" and answer.by in agent_owners(walk, approval):
         raise Refused(
             "you own an agent that this action comes from: somebody else must approve it",
