@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import anyio
 import pytest
 
+from answerable.core.approval.review import Judgement
+from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.attest_workflow import attested_workflow
@@ -14,6 +17,7 @@ from answerable.flows.enrol_workload import enrol
 from answerable.flows.route_approval import question_of
 from answerable.flows.seed_canary import asked_canary
 from answerable.testing.samples import signing_key
+from tests import glass_world
 from tests.duty_world import delegate, duty_document
 from tests.enrolment_world import evidence_of
 from tests.mandate_world import changed
@@ -127,3 +131,26 @@ async def test_no_test_is_asked_that_workflows_alone_would_answer():
     bench, _ = await waiting(given=documents(policies=alone), limits=limits)
     pattern = bench.walk.canaries.patterns[-1][1]
     assert await asked_canary(bench.walk, pattern, bench.clock.now()) is None
+
+
+@pytest.mark.requirement("GLASS-06")
+async def test_two_who_review_one_broken_glass_at_once_leave_one_review_on_record():
+    """Else the ledger had both `unjustified` and `justified`, and whoever wants may show one of them."""
+    bench, approval = await glass_world.waiting()
+    approval = await glass_world.broken(bench, approval)
+    told: list[str] = []
+
+    async def review(by: str, verdict: Judgement) -> None:
+        try:
+            await glass_world.reviewed(bench, approval, by=by, verdict=verdict)
+        except Refused as fault:
+            told.append(fault.code)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(review, "bob", "unjustified")
+        tasks.start_soon(review, "carol", "justified")
+    assert told == ["approval.changed_meanwhile"]
+    (entry,) = bench.entries(Tag.GLASS_REVIEWED)
+    kept = glass_world.now(bench, approval).review
+    assert kept is not None
+    assert entry["verdict"] == kept.verdict

@@ -231,7 +231,7 @@ def _sort_out(
             continue
         elif (end := _of_end(walk, desk, one, approval, now=now)) is not None:
             others.append(end)
-        elif not one.told:
+        elif not one.told and (approval.canary is None or approval.canary.ended):
             seen.missed.append(missed(one))
     # What can still be answered comes first.
     _sort_asked(walk, desk, asked, known, approvals, seen)
@@ -287,6 +287,9 @@ def _of_end(
     is too late."""
     requester = one.to.startswith(REQUESTER)
     wanted = requester or (one.told == "asked" and desk.channels[one.channel].updates)
+    if approval.canary is not None and not approval.canary.ended:
+        # In a moment it is told that it was a test; else whose task it is hears of an action that nobody asked for.
+        return None
     ended_at = max((answer.at for answer in approval.answers), default=approval.expires_at)
     if not wanted or now > max(ended_at, one.made_at) + desk.limits.after_end_ms:
         return None

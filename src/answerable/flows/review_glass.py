@@ -137,6 +137,20 @@ def check_may_review(walk: Walk, owed: Owed, review: Review) -> None:
 
 
 async def _recorded(walk: Walk, owed: Owed, review: Review, *, key: str, signer: str) -> Approval:
+    reviewing, name = walk.under_way.answering, owed.approval.id
+    if name in reviewing:
+        # Two that are checked against the same state would both be on record, and only one would count.
+        raise Refused(
+            "somebody else reviews it at this moment: look again", code="approval.changed_meanwhile"
+        )
+    reviewing.add(name)
+    try:
+        return await _recorded_alone(walk, owed, review, key=key, signer=signer)
+    finally:
+        reviewing.discard(name)
+
+
+async def _recorded_alone(walk: Walk, owed: Owed, review: Review, *, key: str, signer: str) -> Approval:
     fault = signer_fault(walk, review.by, key)
     if fault is not None:
         raise fault
