@@ -184,8 +184,8 @@ def _by_passkey(
     return answer, passkey.key, ""
 
 
-def open_to_answer(walk: Walk, approval_id: str) -> tuple[bytes, Approval, UnixMillis]:
-    """A nonce for one answer, what it answers, and until when it is good, Unix milliseconds.
+def open_to_answer(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes, Approval, UnixMillis]:
+    """A nonce for one answer, what it answers, and until when it is good, Unix milliseconds. to: who opens it.
 
     Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`).
     """
@@ -196,7 +196,7 @@ def open_to_answer(walk: Walk, approval_id: str) -> tuple[bytes, Approval, UnixM
         raise Refused(
             f"{shown(approval_id)} is {state}, nobody is asked any more", code="approval.not_pending"
         )
-    nonce, ends = walk.under_way.nonces.give(approval.id, walk.entropy, now)
+    nonce, ends = walk.under_way.nonces.give(approval.id, walk.entropy, now, to=to)
     return nonce, approval, ends
 
 

@@ -50,7 +50,7 @@ def open_to_workflow(walk: Walk, workflow: Workflow, approval_id: str) -> tuple[
             f"no approval {shown(approval_id)} waits for workflow {shown(workflow.name)}",
             code="approval.unknown",
         )
-    return open_to_answer(walk, approval_id)
+    return open_to_answer(walk, approval_id, to=workflow_id(workflow.name))
 
 
 async def answer_as_workflow(walk: Walk, workflow: str, approval_id: str, token: str) -> Approval:

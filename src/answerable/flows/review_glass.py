@@ -96,15 +96,15 @@ async def review_by_passkey(
     return await _recorded(walk, owed, review, key=passkey.key, signer="")
 
 
-def open_to_review(walk: Walk, approval_id: str) -> tuple[bytes, Owed, UnixMillis]:
-    """A nonce for one review, what it reviews, and until when it is good, Unix milliseconds.
+def open_to_review(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes, Owed, UnixMillis]:
+    """A nonce for one review, what it reviews, and until when it is good, Unix milliseconds. to: who opens it.
 
     Raises Refused (`approval.unknown`, `review.not_owed`, `review.done`).
     """
     owed = owed_at(walk, approval_id)
     if owed.approval.review is not None:
         raise Refused(f"{owed.approval.review.by} has reviewed this already", code="review.done")
-    nonce, ends = walk.under_way.nonces.give(owed.approval.id, walk.entropy, walk.clock.now())
+    nonce, ends = walk.under_way.nonces.give(owed.approval.id, walk.entropy, walk.clock.now(), to=to)
     return nonce, owed, ends
 
 
