@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from answerable.core.mandate.revocation import Revocable
+from answerable.flows.apply_registry import apply_registry
 from answerable.flows.reach_desk import Route
 from answerable.flows.tell_canary import tell_ended_canaries
+from answerable.ports.message_channel import Sent
+from answerable.testing.builders import bench_documents
 from tests.canary_world import TESTED, canary_on
-from tests.channel_world import EVERYBODY, Reach, reach_bench
+from tests.channel_world import EVERYBODY, TAKEN, Reach, reach_bench
+from tests.revocation_world import revoke_now
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OVERSIGHT-06", "CHANNEL-02")]
 ROUTES = (*EVERYBODY, Route(group="@requester", channel="email"))
@@ -50,3 +55,28 @@ async def test_a_test_that_nobody_answered_is_told_as_one_and_not_as_an_action_t
     told = _of(reach, canary)
     assert told
     assert all("test" in title for _, title in told), told
+
+
+@pytest.mark.requirement("CHANNEL-02")
+async def test_who_is_revoked_or_held_is_told_nothing_of_what_waits():
+    """Whoever took over an approver's mailbox reads nothing more once somebody noticed."""
+    reach = await reach_bench()
+    revoke_now(reach.bench, Revocable("owner", "bob"))
+    await reach.bench.refund(6_000)
+    await reach.tell()
+    assert {address for address, _ in reach.channel.told} == {"carol@example.com"}
+
+
+@pytest.mark.requirement("CHANNEL-02")
+async def test_who_has_left_the_group_since_it_was_planned_is_told_nothing():
+    reach = await reach_bench()
+    reach.channel.always = Sent(state="down", why="it is off")
+    await reach.bench.refund(6_000)
+    await reach.tell()
+    bob = next(one for one in bench_documents() if one["metadata"]["name"] == "bob")
+    left = {**bob, "spec": {**bob["spec"], "groups": ["sales"]}}
+    await apply_registry(reach.bench.walk, [left], by="operator")
+    reach.channel.always = TAKEN
+    reach.bench.clock.advance(120)
+    await reach.tell()
+    assert {address for address, _ in reach.channel.told} == {"carol@example.com"}

@@ -30,7 +30,8 @@ from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.answer_approval import approval_page
 from answerable.flows.event_desk import in_register
 from answerable.flows.mandate_standing import shard_elsewhere
-from answerable.flows.plan_reaching import address_of, new_deliveries, notices_planned
+from answerable.flows.plan_reaching import address_of, new_deliveries, notices_planned, receivers_of
+from answerable.flows.refuse_revoked import signer_fault
 from answerable.ports.message_channel import Sent
 
 if TYPE_CHECKING:
@@ -344,6 +345,9 @@ async def _tell(walk: Walk, desk: ReachDesk, channel: str, due: list[_Due], came
 async def _sent(walk: Walk, desk: ReachDesk, channel: str, one: _Due) -> Sent:
     """One receiver, at each of their addresses: it is enough that one of them took it."""
     first = one.of[0]
+    not_now = _not_told(walk, desk, channel, one)
+    if not_now is not None:
+        return not_now
     addresses = address_of(walk, desk, first)
     if not addresses:
         return Sent(state="never", why="no address there")
@@ -353,6 +357,21 @@ async def _sent(walk: Walk, desk: ReachDesk, channel: str, one: _Due) -> Sent:
     ]
     order = ("taken", "later", "down", "never")
     return min(results, key=lambda sent: order.index(sent.state))
+
+
+def _not_told(walk: Walk, desk: ReachDesk, channel: str, one: _Due) -> Sent | None:
+    """Why a receiver is not to be told now, whatever was planned; None where they are: whoever was held or revoked, or
+    may not answer any more, reads nothing of what waits."""
+    first = one.of[0]
+    try:
+        if first.person and signer_fault(walk, first.person, "") is not None:
+            return Sent(state="later", why="they are held or revoked")
+        approval = walk.approvals.find(ApprovalId(first.about)) if one.what == "asked" else None
+        if approval is not None and first.to not in receivers_of(walk, approval, desk.routes_on(channel)):
+            return Sent(state="never", why="they are not asked any more")
+    except Unavailable as fault:
+        return Sent(state="later", why=fault.message)
+    return None
 
 
 async def try_to_send(
