@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import anyio
 import pytest
 
+from answerable.adapters import linux_process
+from answerable.adapters.linux_process import observer as observer_module
 from answerable.core.approval.review import Judgement
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
@@ -112,6 +116,30 @@ async def test_what_an_agent_started_is_no_workflow_once_the_agents_instance_was
     with pytest.raises(Refused) as told:
         await attested_workflow(workloads, over_socket(7))
     assert told.value.code == "workflow.is_agent"
+
+
+@pytest.mark.requirement("WORKFLOW-04")
+async def test_of_whom_it_is_not_known_who_started_it_is_no_workflow():
+    """An agent that puts so many processes between itself and the program is above what is looked at."""
+    bench, _ = await waiting()
+    workloads, processes = measured(bench)
+    processes.facts[7] = replace(processes.start(7, uid=3000, path="/opt/check"), descent_known=False)
+    with pytest.raises(Refused) as told:
+        await attested_workflow(workloads, over_socket(7))
+    assert told.value.code == "workflow.is_agent"
+
+
+@pytest.mark.requirement("WORKFLOW-04")
+@pytest.mark.skipif(sys.platform != "linux", reason="procfs is Linux's")
+def test_an_observer_says_where_it_saw_not_all_that_a_process_descends_from(monkeypatch: pytest.MonkeyPatch):
+    looks = linux_process.LinuxProcessObserver()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        whole = looks.observe(child.pid, started=looks.started(child.pid))
+        monkeypatch.setattr(observer_module, "ANCESTORS_MAX", 1)
+        cut = looks.observe(child.pid, started=looks.started(child.pid))
+        child.kill()
+    assert len(whole.ancestors) > 1, "the tests were started by something"
+    assert (whole.descent_known, cut.descent_known) == (True, False)
 
 
 @pytest.mark.requirement("DUTY-04")

@@ -92,6 +92,12 @@ async def _shown_by_process(workloads: Workloads, peer: PeerCredentials) -> froz
         raise Unverified(
             "the process runs as another user than the one that connected", code="workflow.channel", step=STEP
         )
+    if not facts.descent_known:
+        raise Refused(
+            "it cannot be seen by what this process was started: have it started with fewer processes above it, and by "
+            "none that are hidden from this server",
+            code="workflow.is_agent",
+        )
     instances = workloads.instances
     for process in (facts.process, *facts.ancestors):
         # Whose instance was ended runs on as what it was.
