@@ -16,9 +16,9 @@ class ProcessFacts:
     than we do (`mount`, `user`, `root`); then its path is its own name for the file, proves nothing, and is left out;
     in another user namespace it may name any file as its program, so there is no SHA-256 either. parent: pid of its
     parent. ancestors: names of the processes that it descends from, nearest first, as far as they could be had;
-    descent_known: whether these are all of them. agent_up: it runs the program that we run, and its command line, which a process can change
-    about itself, says that it is our own `answerable agent up`, with nothing in its environment that would have led it
-    to other code.
+    descent_known: whether these are all of them. agent_up: it runs the program that we run, and its command line,
+    which a process can change about itself, says that it is our own `answerable agent up`, with nothing in its
+    environment that would have led it to other code.
     """
 
     process: str
