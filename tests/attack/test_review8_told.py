@@ -80,3 +80,15 @@ async def test_who_has_left_the_group_since_it_was_planned_is_told_nothing():
     reach.bench.clock.advance(120)
     await reach.tell()
     assert {address for address, _ in reach.channel.told} == {"carol@example.com"}
+
+
+@pytest.mark.requirement("CHANNEL-03")
+async def test_a_clock_that_is_set_back_keeps_nobody_untold():
+    reach = await reach_bench()
+    reach.channel.always = Sent(state="later", why="greylisted")
+    await reach.bench.refund(6_000)
+    await reach.tell()
+    reach.channel.always = TAKEN
+    reach.bench.clock.jump(-86_400)
+    await reach.tell()
+    assert {address for address, _ in reach.channel.told} == {"bob@example.com", "carol@example.com"}

@@ -213,7 +213,9 @@ def _sort_out(
     asked: list[Delivery] = []
     others: list[_Due] = []
     for one in known:
-        if one.missed or one.told in ("ended", "notice") or one.next_at > now:
+        # Where the clock was set back, nothing waits longer than the longest pause.
+        later = now < one.next_at <= now + WAIT_SECONDS_MAX * 1000
+        if one.missed or one.told in ("ended", "notice") or later:
             continue
         approval = approvals.get(ApprovalId(one.about))
         if one.body:
