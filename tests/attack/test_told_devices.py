@@ -75,6 +75,22 @@ async def test_whoever_showed_who_they_are_too_long_ago_must_show_it_again():
     assert len(register.of("alice")) == 1
 
 
+async def test_a_stolen_cookie_silences_nobody():
+    """Whoever is not told of a question cannot say no to it."""
+    house, register = await house_with_push()
+    browser = await house.signed_in()
+    await browser.page("/devices")
+    await browser.script("/devices/add", given(), signed_in=True)
+    (device,) = register.of("alice")
+    house.wait(301)
+    stale = await browser.form("/devices/remove", id=device.id)
+    assert stale.status_code == 401
+    assert register.of("alice") == (device,)
+    await browser.confirm(house.device)
+    assert (await browser.form("/devices/remove", id=device.id)).status_code == 303
+    assert register.of("alice") == ()
+
+
 async def test_nobody_else_adds_or_removes_a_device():
     house, register = await house_with_push()
     browser = await house.signed_in()

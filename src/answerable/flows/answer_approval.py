@@ -31,6 +31,7 @@ from answerable.flows.sign_in import check_passkey
 from answerable.flows.stand_in import agent_owners, in_place_of
 from answerable.flows.tell_canary import tell_canary
 from answerable.flows.watch_denials import count_no
+from answerable.flows.workflows_standing import check_counts_once
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -183,8 +184,8 @@ def _by_passkey(
     return answer, passkey.key, ""
 
 
-def open_to_answer(walk: Walk, approval_id: str) -> tuple[bytes, Approval, UnixMillis]:
-    """A nonce for one answer, what it answers, and until when it is good, Unix milliseconds.
+def open_to_answer(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes, Approval, UnixMillis]:
+    """A nonce for one answer, what it answers, and until when it is good, Unix milliseconds. to: who opens it.
 
     Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`).
     """
@@ -195,7 +196,7 @@ def open_to_answer(walk: Walk, approval_id: str) -> tuple[bytes, Approval, UnixM
         raise Refused(
             f"{shown(approval_id)} is {state}, nobody is asked any more", code="approval.not_pending"
         )
-    nonce, ends = walk.under_way.nonces.give(approval.id, walk.entropy, now)
+    nonce, ends = walk.under_way.nonces.give(approval.id, walk.entropy, now, to=to)
     return nonce, approval, ends
 
 
@@ -242,6 +243,7 @@ async def _recorded(
     if answer.verdict != "deny":
         _refuse_stopped(walk, approval, answer, key)
     after = with_proposal(walk, taken(approval, answer, glass_ms=walk.limits.break_glass_ms), answer)
+    check_counts_once(walk, approval, answer)
     if answer.verdict != "deny" and answer.by in agent_owners(walk, approval):
         raise Refused(
             "you own an agent that this action comes from: somebody else must approve it",

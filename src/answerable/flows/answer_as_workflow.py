@@ -17,7 +17,7 @@ from answerable.core.identity.principal import PrincipalId, workflow_id
 from answerable.errors import Refused, shown
 from answerable.flows.answer_approval import one_at_a_time, open_to_answer, take_nonce
 from answerable.flows.refuse_revoked import signing_key_of
-from answerable.flows.workflows_standing import standing_workflow, why_not
+from answerable.flows.workflows_standing import counted_already, standing_workflow, why_not
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
@@ -30,12 +30,14 @@ def waiting_for_workflow(walk: Walk, workflow: Workflow) -> list[Approval]:
     """What waits for this workflow: all that it could say yes to, and nothing else; oldest first."""
     now = walk.clock.now()
     pending = walk.approvals.all(pending_only=True, now=now)
+    behind = frozenset({workflow.ownership.owner, workflow.ownership.backup_owner} - {""})
     found = [
         one
         for one in pending
         if is_asked(workflow, one)
         and all(earlier.workflow != workflow.name for earlier in one.answers)
         and why_not(walk, workflow, one) is None
+        and counted_already(walk, one, behind, by_workflow=True) is None
     ]
     return found[::-1]
 
@@ -48,7 +50,7 @@ def open_to_workflow(walk: Walk, workflow: Workflow, approval_id: str) -> tuple[
             f"no approval {shown(approval_id)} waits for workflow {shown(workflow.name)}",
             code="approval.unknown",
         )
-    return open_to_answer(walk, approval_id)
+    return open_to_answer(walk, approval_id, to=workflow_id(workflow.name))
 
 
 async def answer_as_workflow(walk: Walk, workflow: str, approval_id: str, token: str) -> Approval:

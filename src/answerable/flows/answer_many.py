@@ -64,9 +64,9 @@ class AnsweredMany:
     left_out: dict[str, str]
 
 
-def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict) -> OpenedMany:
+def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict, *, to: str = "") -> OpenedMany:
     """A nonce for one answer to those of `seen` that may be answered together: id, and rendering hash in hex as the
-    person saw it.
+    person saw it. to: who opens them.
 
     Raises Malformed (`approval.batch`), Refused (`approval.batch_off`, `approval.none_alike`, `approval.not_together`,
     `approval.other_shard`), Unavailable.
@@ -85,7 +85,7 @@ def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict) -> OpenedMany:
         )
     approval_here(walk, fitting[0].id)
     batch = batch_of(fitting)
-    nonce, ends = walk.under_way.nonces.give(opening_of(batch), walk.entropy, walk.clock.now())
+    nonce, ends = walk.under_way.nonces.give(opening_of(batch), walk.entropy, walk.clock.now(), to=to)
     return OpenedMany(nonce=nonce, batch=batch, approvals=tuple(fitting), ends=ends, left_out=left_out)
 
 

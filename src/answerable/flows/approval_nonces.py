@@ -5,7 +5,7 @@ They live in this process alone: who answers after a restart opens the approval 
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
@@ -17,35 +17,42 @@ if TYPE_CHECKING:
     from answerable.ports.entropy import Entropy
 
 PER_APPROVAL_MAX: Final = 32
-"""Open at a time for one approval; past it the oldest is good no longer, so nobody can fill memory by looking."""
+"""Open at a time for one approval; past it the oldest of whoever opened it most often is good no longer, so nobody can
+fill memory by looking, nor keep another person from answering by opening it again and again."""
 
 
 @dataclass(slots=True)
 class ApprovalNonces:
     """Those that were given out and not used yet, by approval; of both the longest untouched first."""
 
-    _given: OrderedDict[ApprovalId, OrderedDict[bytes, UnixMillis]] = field(default_factory=OrderedDict)
+    _given: OrderedDict[ApprovalId, OrderedDict[bytes, tuple[UnixMillis, str]]] = field(
+        default_factory=OrderedDict
+    )
 
-    def give(self, approval: ApprovalId, entropy: Entropy, now: UnixMillis) -> tuple[bytes, UnixMillis]:
-        """A fresh nonce for an answer to this approval, and until when it is good, Unix milliseconds."""
+    def give(
+        self, approval: ApprovalId, entropy: Entropy, now: UnixMillis, *, to: str = ""
+    ) -> tuple[bytes, UnixMillis]:
+        """A fresh nonce for an answer to this approval, and until when it is good, Unix milliseconds. to: who opens it,
+        as far as it is known; each answers with whichever they have."""
         self._drop_ended(now)
         mine = self._given.setdefault(approval, OrderedDict())
         self._given.move_to_end(approval)
         nonce = entropy.bytes(NONCE_BYTES)
         ends = UnixMillis(now + NONCE_MILLIS_MAX)
-        mine[nonce] = ends
+        mine[nonce] = (ends, to)
         if len(mine) > PER_APPROVAL_MAX:
-            mine.popitem(last=False)
+            most = Counter(who for _, who in mine.values()).most_common(1)[0][0]
+            del mine[next(one for one, (_, who) in mine.items() if who == most)]
         return nonce, ends
 
     def take(self, approval: ApprovalId, nonce: bytes, now: UnixMillis) -> UnixMillis | None:
         """When it was given for this approval, if it is in time and was not taken before; it is now. Else None."""
-        ends = self._given.get(approval, OrderedDict()).pop(nonce, None)
+        ends, _ = self._given.get(approval, OrderedDict()).pop(nonce, (None, ""))
         return UnixMillis(ends - NONCE_MILLIS_MAX) if ends is not None and now < ends else None
 
     def _drop_ended(self, now: UnixMillis) -> None:
         while self._given:
             first = next(iter(self._given))
-            if any(now < ends for ends in self._given[first].values()):
+            if any(now < ends for ends, _ in self._given[first].values()):
                 return
             del self._given[first]

@@ -92,10 +92,16 @@ async def _shown_by_process(workloads: Workloads, peer: PeerCredentials) -> froz
         raise Unverified(
             "the process runs as another user than the one that connected", code="workflow.channel", step=STEP
         )
-    now = workloads.walk.clock.now()
+    if not facts.descent_known:
+        raise Refused(
+            "it cannot be seen by what this process was started: have it started with fewer processes above it, and by "
+            "none that are hidden from this server",
+            code="workflow.is_agent",
+        )
+    instances = workloads.instances
     for process in (facts.process, *facts.ancestors):
-        instance = workloads.instances.by_process(process)
-        if instance is not None and instance.is_live(now):
+        # Whose instance was ended runs on as what it was.
+        if instances.by_process(process) is not None or instances.process_ended(process):
             raise Refused(
                 "an agent runs as this process, or started it: no agent answers", code="workflow.is_agent"
             )

@@ -30,7 +30,8 @@ from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.answer_approval import approval_page
 from answerable.flows.event_desk import in_register
 from answerable.flows.mandate_standing import shard_elsewhere
-from answerable.flows.plan_reaching import address_of, new_deliveries, notices_planned
+from answerable.flows.plan_reaching import address_of, new_deliveries, notices_planned, receivers_of
+from answerable.flows.refuse_revoked import signer_fault
 from answerable.ports.message_channel import Sent
 
 if TYPE_CHECKING:
@@ -212,7 +213,9 @@ def _sort_out(
     asked: list[Delivery] = []
     others: list[_Due] = []
     for one in known:
-        if one.missed or one.told in ("ended", "notice") or one.next_at > now:
+        # Where the clock was set back, nothing waits longer than the longest pause.
+        later = now < one.next_at <= now + WAIT_SECONDS_MAX * 1000
+        if one.missed or one.told in ("ended", "notice") or later:
             continue
         approval = approvals.get(ApprovalId(one.about))
         if one.body:
@@ -231,7 +234,7 @@ def _sort_out(
             continue
         elif (end := _of_end(walk, desk, one, approval, now=now)) is not None:
             others.append(end)
-        elif not one.told:
+        elif not one.told and (approval.canary is None or approval.canary.ended):
             seen.missed.append(missed(one))
     # What can still be answered comes first.
     _sort_asked(walk, desk, asked, known, approvals, seen)
@@ -287,6 +290,9 @@ def _of_end(
     is too late."""
     requester = one.to.startswith(REQUESTER)
     wanted = requester or (one.told == "asked" and desk.channels[one.channel].updates)
+    if approval.canary is not None and not approval.canary.ended:
+        # In a moment it is told that it was a test; else whose task it is hears of an action that nobody asked for.
+        return None
     ended_at = max((answer.at for answer in approval.answers), default=approval.expires_at)
     if not wanted or now > max(ended_at, one.made_at) + desk.limits.after_end_ms:
         return None
@@ -341,6 +347,9 @@ async def _tell(walk: Walk, desk: ReachDesk, channel: str, due: list[_Due], came
 async def _sent(walk: Walk, desk: ReachDesk, channel: str, one: _Due) -> Sent:
     """One receiver, at each of their addresses: it is enough that one of them took it."""
     first = one.of[0]
+    not_now = _not_told(walk, desk, channel, one)
+    if not_now is not None:
+        return not_now
     addresses = address_of(walk, desk, first)
     if not addresses:
         return Sent(state="never", why="no address there")
@@ -350,6 +359,21 @@ async def _sent(walk: Walk, desk: ReachDesk, channel: str, one: _Due) -> Sent:
     ]
     order = ("taken", "later", "down", "never")
     return min(results, key=lambda sent: order.index(sent.state))
+
+
+def _not_told(walk: Walk, desk: ReachDesk, channel: str, one: _Due) -> Sent | None:
+    """Why a receiver is not to be told now, whatever was planned; None where they are: whoever was held or revoked, or
+    may not answer any more, reads nothing of what waits."""
+    first = one.of[0]
+    try:
+        if first.person and signer_fault(walk, first.person, "") is not None:
+            return Sent(state="later", why="they are held or revoked")
+        approval = walk.approvals.find(ApprovalId(first.about)) if one.what == "asked" else None
+        if approval is not None and first.to not in receivers_of(walk, approval, desk.routes_on(channel)):
+            return Sent(state="never", why="they are not asked any more")
+    except Unavailable as fault:
+        return Sent(state="later", why=fault.message)
+    return None
 
 
 async def try_to_send(

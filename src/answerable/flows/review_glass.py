@@ -96,15 +96,15 @@ async def review_by_passkey(
     return await _recorded(walk, owed, review, key=passkey.key, signer="")
 
 
-def open_to_review(walk: Walk, approval_id: str) -> tuple[bytes, Owed, UnixMillis]:
-    """A nonce for one review, what it reviews, and until when it is good, Unix milliseconds.
+def open_to_review(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes, Owed, UnixMillis]:
+    """A nonce for one review, what it reviews, and until when it is good, Unix milliseconds. to: who opens it.
 
     Raises Refused (`approval.unknown`, `review.not_owed`, `review.done`).
     """
     owed = owed_at(walk, approval_id)
     if owed.approval.review is not None:
         raise Refused(f"{owed.approval.review.by} has reviewed this already", code="review.done")
-    nonce, ends = walk.under_way.nonces.give(owed.approval.id, walk.entropy, walk.clock.now())
+    nonce, ends = walk.under_way.nonces.give(owed.approval.id, walk.entropy, walk.clock.now(), to=to)
     return nonce, owed, ends
 
 
@@ -137,6 +137,20 @@ def check_may_review(walk: Walk, owed: Owed, review: Review) -> None:
 
 
 async def _recorded(walk: Walk, owed: Owed, review: Review, *, key: str, signer: str) -> Approval:
+    reviewing, name = walk.under_way.answering, owed.approval.id
+    if name in reviewing:
+        # Two that are checked against the same state would both be on record, and only one would count.
+        raise Refused(
+            "somebody else reviews it at this moment: look again", code="approval.changed_meanwhile"
+        )
+    reviewing.add(name)
+    try:
+        return await _recorded_alone(walk, owed, review, key=key, signer=signer)
+    finally:
+        reviewing.discard(name)
+
+
+async def _recorded_alone(walk: Walk, owed: Owed, review: Review, *, key: str, signer: str) -> Approval:
     fault = signer_fault(walk, review.by, key)
     if fault is not None:
         raise fault

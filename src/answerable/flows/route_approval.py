@@ -149,7 +149,9 @@ def question_of(walk: Walk, approval: Approval) -> Question:
     register = walk.duties.register
     capability = walk.registry.current.capabilities.get(approval.capability)
     answered = frozenset(str(one.by) for one in approval.answers)
-    seen = bool(answered) or (register is not None and register.first_view(approval.id) is not None)
+    # A workflow has no eyes: what it said keeps nobody from being told.
+    looked = any(not one.workflow for one in approval.answers)
+    seen = looked or (register is not None and register.first_view(approval.id) is not None)
     return Question(
         requirements=approval.requirements,
         tier=tier_shown(approval),

@@ -89,7 +89,9 @@ async def asked_canary(walk: Walk, pattern: VerifiedRequest, now: UnixMillis) ->
         action = verified.request.action.digest
         is_open = walk.approvals.matching(verified.caller.agent, verified.mandate.id, action, now)
         asks = {group for one in decision.requirements for group in one.groups}
-        wanted = not walk.limits.canary_groups or asks & set(walk.limits.canary_groups)
+        people = {group for one in walk.registry.current.principals.values() for group in one.groups}
+        # What workflows alone answer says nothing of whether people look.
+        wanted = asks & people & (set(walk.limits.canary_groups) or asks)
         # Whoever waits for this very action waits for a real answer.
         if decision.effect != "defer" or is_open is not None or not wanted:
             continue

@@ -183,8 +183,9 @@ def queue_health(walk: Walk, *, since: UnixMillis) -> QueueHealth:
 
 
 def seen_at(walk: Walk, approval: Approval) -> UnixMillis | None:
-    """When somebody who may answer first had it before them, at the latest when they answered; None for never."""
-    times = [one.at for one in approval.answers]
+    """When somebody who may answer first had it before them, at the latest when they answered, and not by a workflow of
+    theirs; None for never."""
+    times = [one.at for one in approval.answers if not one.workflow]
     first = _first_view(walk, approval)
     return min([*times, *([first] if first is not None else [])], default=None)
 

@@ -67,12 +67,55 @@ def why_not(walk: Walk, workflow: Workflow, approval: Approval) -> Refused | Non
     return workflow_fault(workflow, approval, limits=walk.limits, involved=involved_people(walk, approval))
 
 
+def people_behind(walk: Walk, answer: Answer) -> frozenset[str]:
+    """Whose answer it is: of a deputy also who they stand in for, of a workflow everybody who owns it by now."""
+    place, workflow = answer.in_place_of, walk.registry.current.workflows.get(answer.workflow)
+    of = place.of if place is not None else ""
+    backup = workflow.ownership.backup_owner if workflow is not None else ""
+    return frozenset({str(answer.by), str(of), backup} - {""})
+
+
+def counted_already(
+    walk: Walk, approval: Approval, behind: frozenset[str], *, by_workflow: bool, but: Answer | None = None
+) -> Answer | None:
+    """A yes to it of the same people, where that or the new one is a workflow's; None where there is none. behind:
+    whose the new one is, as `people_behind` has them. but: the new one, where it is among them."""
+    yes = (one for one in approval.answers if one.verdict == "approve" and one != but)
+    return next(
+        (
+            one
+            for one in yes
+            if (by_workflow or one.workflow) and not behind.isdisjoint(people_behind(walk, one))
+        ),
+        None,
+    )
+
+
+def check_counts_once(walk: Walk, approval: Approval, answer: Answer) -> None:
+    """Whether a yes is not that of people who said it already, by their workflow or beside it.
+
+    Raises Refused (`approval.answered_already`).
+    """
+    behind, by_workflow = people_behind(walk, answer), bool(answer.workflow)
+    if answer.verdict != "approve":
+        return
+    earlier = counted_already(walk, approval, behind, by_workflow=by_workflow)
+    if earlier is not None:
+        name = shown(answer.workflow or earlier.workflow)
+        raise Refused(
+            f"workflow {name}, its owners and their deputies count once, and one of them has answered already",
+            code="approval.answered_already",
+        )
+
+
 def groups_of_workflow(walk: Walk, approval: Approval, answer: Answer) -> tuple[str, ...]:
-    """The groups in which a workflow's answer still counts: none once it, its key or its owner is gone or held, or it
-    might not give this answer any more."""
+    """The groups in which a workflow's answer still counts: none once it, its key or its owner is gone or held, it
+    might not give this answer any more, or who owns it by now has said yes beside it."""
     try:
         workflow = standing_workflow(walk, answer.workflow, key=signing_key_of(answer.token))
     except Refused:
         return ()
     same = workflow.ownership.owner == answer.by and is_signed_by(answer.token, workflow.keys)
+    if counted_already(walk, approval, people_behind(walk, answer), by_workflow=True, but=answer) is not None:
+        return ()
     return workflow.groups if same and why_not(walk, workflow, approval) is None else ()

@@ -15,10 +15,10 @@ class ProcessFacts:
     path, sha256, cgroup: empty when they could not be had for sure. foreign: in which respects it sees another world
     than we do (`mount`, `user`, `root`); then its path is its own name for the file, proves nothing, and is left out;
     in another user namespace it may name any file as its program, so there is no SHA-256 either. parent: pid of its
-    parent. ancestors: names of the processes that it descends from, nearest first, as far as they could be had; cut is
-    where there were more. agent_up: it runs the program that we run, and its command line, which a process can change
-    about itself, says that it is our own `answerable agent up`, with nothing in its environment that would have led it
-    to other code.
+    parent. ancestors: names of the processes that it descends from, nearest first, as far as they could be had;
+    descent_known: whether these are all of them. agent_up: it runs the program that we run, and its command line,
+    which a process can change about itself, says that it is our own `answerable agent up`, with nothing in its
+    environment that would have led it to other code.
     """
 
     process: str
@@ -30,6 +30,7 @@ class ProcessFacts:
     foreign: tuple[str, ...] = ()
     parent: int = 0
     ancestors: tuple[str, ...] = ()
+    descent_known: bool = True
     agent_up: bool = False
 
     def selectors(self) -> tuple[str, ...]:

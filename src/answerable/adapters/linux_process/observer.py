@@ -73,7 +73,9 @@ class LinuxProcessObserver:
             raise Unverified("the process changed while it was measured", code="process.changed", step=STEP)
         ancestors, whole = self._ancestors(parent)
         # Of whom not all is known that it descends from, not enough is known.
-        return replace(facts, parent=parent, ancestors=ancestors, agent_up=agent_up and whole)
+        return replace(
+            facts, parent=parent, ancestors=ancestors, descent_known=whole, agent_up=agent_up and whole
+        )
 
     def started(self, pid: int) -> int:
         """As the port says. Raises Unverified (`process.gone`)."""

@@ -33,7 +33,7 @@ def mail_of(
     mail = EmailMessage(policy=SMTP)
     mail["From"] = Address(display_name="Answerable", addr_spec=sender)
     mail["To"] = Address(addr_spec=address)
-    mail["Subject"] = cut_texts([message.title, unlinked(message.sentence)], SUBJECT_CHARS_MAX)
+    mail["Subject"] = _as_text(cut_texts([message.title, unlinked(message.sentence)], SUBJECT_CHARS_MAX))
     mail["Date"] = format_datetime(datetime.fromtimestamp(now / 1000, UTC))
     mail["Message-ID"] = name
     if follows:
@@ -45,6 +45,12 @@ def mail_of(
     mail["List-Id"] = f"Approvals <approvals.{sender.rpartition('@')[2]}>"
     mail.set_content(_text(message, now), charset="utf-8", cte="quoted-printable")
     return mail
+
+
+def _as_text(text: str) -> str:
+    """Text of a header that nobody decodes: what begins an encoded word (RFC 2047) is set apart. Else what an agent
+    chose could hold a line break, and be a header of its own, or hide what it says until a mail program shows it."""
+    return text.replace("=?", "= ?")
 
 
 def _text(message: Message, now: int) -> str:

@@ -123,7 +123,7 @@ async def open_one(asked: Asked) -> Response:
     body = await asked.members(signed_in=True)
     _, person = asked.who
     verdict = verdict_in(body)
-    nonce, found, ends = open_to_answer(asked.walk, asked.request.path_params["id"])
+    nonce, found, ends = open_to_answer(asked.walk, asked.request.path_params["id"], to=person.name)
     if body.get("rendering") != found.card.hex:
         raise Unverified(
             "this is not the card that you saw: open it anew", code="approval.rendering", step="approval"

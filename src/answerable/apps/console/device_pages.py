@@ -54,6 +54,8 @@ async def add(asked: Asked) -> Response:
 async def remove(asked: Asked) -> Response:
     """Tell one of my devices nothing any more."""
     fields = await asked.form()
+    # With a cookie alone somebody would see to it that a person hears of nothing.
+    asked.require_fresh()
     _, person = asked.who
     await forget_device(asked.walk, person=person.name, device=fields.get("id", ""))
     return see_other("/devices")

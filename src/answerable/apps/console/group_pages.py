@@ -121,7 +121,7 @@ async def open_group(asked: Asked) -> Response:
     if not own:
         raise Refused("you have no passkey yet: add one under Passkeys", code="passkey.unknown")
     words = _words(body, verdict)
-    opened = open_many(asked.walk, _seen(body), verdict)
+    opened = open_many(asked.walk, _seen(body), verdict, to=person.name)
     signed = batch_challenge(
         nonce=opened.nonce, root=opened.batch.root, size=opened.batch.size, verdict=verdict, words=words
     )

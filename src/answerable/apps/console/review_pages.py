@@ -34,7 +34,7 @@ async def open_review(asked: Asked) -> Response:
     body = await asked.members(signed_in=True)
     _, person = asked.who
     verdict, comment = judgement_in(body.get("verdict")), _comment(body)
-    nonce, owed, ends = open_to_review(asked.walk, asked.request.path_params["id"])
+    nonce, owed, ends = open_to_review(asked.walk, asked.request.path_params["id"], to=person.name)
     desk = desk_of(asked.walk)
     own = desk.register.of(person.name)
     if not own:

@@ -86,7 +86,7 @@ def ended_message(
     """
     sentence, badges = _of_card(approval)
     state = approval.state_at(now)
-    outcome = _OUTCOMES.get(state, state)
+    outcome = "a test, by which nothing runs" if approval.canary is not None else _OUTCOMES.get(state, state)
     verdict = {"denied": "deny"}.get(state, "approve")
     by = [_name(one.by) for one in approval.answers if one.verdict == verdict]
     lines: list[tuple[str, str]] = [("by", _name(approval.agent)), ("for", _name(approval.principal))]
