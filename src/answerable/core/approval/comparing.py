@@ -3,11 +3,13 @@
 | reading  | where                                                                                        |
 |----------|----------------------------------------------------------------------------------------------|
 | `same`   | one value; whoever has another one is odd                                                    |
-| `several`| few values, of a fifth of them or more each, or one of half; whoever has another one is odd    |
+| `several`| few values, of a fifth of them or more each, or one of half; whoever has another one is odd.  |
+|          | So reads also what is of several kinds, or is the same in many and is none of the others here |
 | `number` | numbers; odd is what is far from the middle: modified z-score above 3.5                       |
 | `text`   | each its own; odd is what is of another form, hides something, or passes for another's value  |
 
-Laws: a pure function of the values and their order; whoever is odd is told why. Source of the score: Iglewicz and
+Laws: who adds values of other kinds, or many of some, makes no value of the others less odd but under `several`, which
+no answer to many covers; a pure function of the values and their order; whoever is odd is told why. Source of the score: Iglewicz and
 Hoaglin, How to Detect and Handle Outliers (1993).
 """
 
@@ -65,7 +67,8 @@ def compared(values: Sequence[Value]) -> Column:
         return Column(reading=reading, odd=odd, longest=_longest(values))
     if numbers:
         return Column(reading="number", odd=_far(values))
-    return Column(reading="text", odd=_unlike(values), longest=_longest(values))
+    text: Reading = "text" if _is_each_its_own(values) else "several"
+    return Column(reading=text, odd=_unlike(values), longest=_longest(values))
 
 
 def value_text(value: Value) -> str:
@@ -87,8 +90,15 @@ def _usual(known: Sequence[tuple[type, Value]]) -> dict[tuple[type, Value], int]
     usual = {one: count for one, count in counts.items() if count >= least}
     nearly_all = sum(usual.values()) * SHARE >= size * (SHARE - 1)
     # Of numbers the middle says more than what half of them are.
-    is_half = most * 2 >= size and not issubclass(first[0], (int, float))
+    is_half = most * 2 >= size and first[0] not in (int, float)
     return usual or {first: most} if nearly_all or is_half else None
+
+
+def _is_each_its_own(values: Sequence[Value]) -> bool:
+    """Whether nearly all are texts, and most are in one alone: of a few that come again and again the rare one matters,
+    which no form tells."""
+    texts = [one for one in values if isinstance(one, str)]
+    return len(texts) * SHARE >= len(values) * (SHARE - 1) and len(set(texts)) * 2 > len(texts)
 
 
 def _other(value: Value, usual: dict[tuple[type, Value], int]) -> str:
