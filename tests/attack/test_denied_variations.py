@@ -77,19 +77,20 @@ async def test_who_always_asks_the_next_one_before_the_no_to_the_last_is_counted
         await bench.answer(waiting, verdict="deny")
         waiting = following
         if restarts:
+            entropy = bench.walk.entropy
             bench = again(bench, forgetting=number % 2 == 0)
+            bench.walk.entropy = entropy
     assert await is_held(bench)
 
 
 async def test_a_no_counts_although_the_clock_was_set_back():
     bench = await ruled(variations(), limits=LIMITS)
-    bench.clock.advance(86_400)
-    await bench.issue("m-3", calls_max=100)
-    await denied(bench, 6_000, mandate="m-3")
-    bench.clock.jump(-3_000)
+    bench.clock.advance(600)
+    await denied(bench, 6_000)
+    bench.clock.jump(-300)
     for amount in (6_001, 6_002):
-        await denied(bench, amount, mandate="m-3")
-    assert await is_held(bench, mandate="m-3")
+        await denied(bench, amount)
+    assert await is_held(bench)
 
 
 async def test_noes_to_other_capabilities_long_ago_or_followed_by_a_yes_to_another_do_not_add_up():

@@ -9,8 +9,8 @@
 | `text`   | each its own; odd is what is of another form, hides something, or passes for another's value  |
 
 Laws: who adds values of other kinds, or many of some, makes no value of the others less odd but under `several`, which
-no answer to many covers; a pure function of the values and their order; whoever is odd is told why. Source of the score: Iglewicz and
-Hoaglin, How to Detect and Handle Outliers (1993).
+no answer to many covers; a pure function of the values and their order; whoever is odd is told why. Source of the
+score: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993).
 """
 
 from __future__ import annotations

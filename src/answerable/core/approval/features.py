@@ -111,7 +111,7 @@ def noted_of(approval: Approval) -> tuple[str, ...]:
 
 
 def is_where(pointer: str, values: set[Value]) -> bool:
-    """Whether a leaf says where something goes, by its place, a name on the way to it or the form of what stands there."""
+    """Whether a leaf says where something goes, by its place, a name on the way to it or the form of its values."""
     if pointer.startswith("/destinations"):
         return True
     named = _CAMEL.sub(" ", " ".join(part for part in pointer.split("/")[2:] if not part.startswith("#")))
