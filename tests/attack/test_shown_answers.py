@@ -117,3 +117,22 @@ async def test_a_signature_by_another_key_is_found():
     bench = await ran("key")
     rules, _ = found(bench, {(Tag.APPROVAL_ANSWER, "signer"): signing_key("carol").public.jwk})
     assert rules == ["approval.signed"]
+
+
+@pytest.mark.parametrize("verdict", ["approve", "deny"])
+@HOW
+async def test_an_answer_that_its_entry_says_somebody_else_gave_is_found(how, verdict):
+    bench = await passkey_bench()
+    await bench.issue()
+    asked = (await bench.refund(6000)).approval
+    assert asked is not None
+    if how == "passkey":
+        await enrolled(bench, "bob", device := SoftPasskey(seed="bob"))
+        await answered(bench, asked, device, verdict=verdict)
+    else:
+        await bench.answer(asked, verdict=verdict)
+    assert found(bench) == ([], 0)
+    assert found(bench, {(Tag.APPROVAL_ANSWER, "person_name"): "carol"}) == (["approval.person"], 0)
+    assert found(bench, {(Tag.APPROVAL_ANSWER, "person_name"): None}) == ([], 0), (
+        "what is hidden is not compared"
+    )

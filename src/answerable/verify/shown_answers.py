@@ -3,8 +3,8 @@
 Laws:
 - an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it, alone or as
   one of a list of which it has its place;
-- it is over the object and the card of the entry that asked, and says what its own entry says: the verdict, and the
-  words, where the signature is over them;
+- it is over the object and the card of the entry that asked, and says what its own entry says: who answers, the
+  verdict, and the words, where the signature is over them;
 - the card is the one that the template makes of the object;
 - the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
 - who answers for another one does so by a delegation of duty, as `shown_duties` says;
@@ -160,7 +160,9 @@ class ShownAnswers:
                 rendering=part.rendering,
                 verdict=part.verdict,
                 words=part.words,
+                issuer=part.by,
             )
+            self._check_person(index, leaf, said.issuer, signer, fields)
         elif is_by_passkey(token):
             kept = verify_kept(token)
             said = _Said(
@@ -170,11 +172,13 @@ class ShownAnswers:
                 rendering=kept.rendering,
                 verdict=kept.verdict,
                 words=kept.words if kept.words_signed else None,
+                issuer=kept.by,
             )
+            self._check_person(index, leaf, said.issuer, "", fields)
         elif "signer" in fields:
             signer = msgspec.json.decode(fields["signer"], type=str)
             said = _signed_by_key(token, signer)
-            self._check_workflow(index, leaf, said.issuer, signer, fields)
+            self._check_person(index, leaf, said.issuer, signer, fields)
         else:
             self.unread += 1
             return
@@ -182,7 +186,7 @@ class ShownAnswers:
             self._found.append((index, Fault("approval.words", "its entry has other words than were signed")))
         self._said.append((index, leaf, said))
 
-    def _check_workflow(
+    def _check_person(
         self, index: int, leaf: AnswerLeaf, issuer: str, signer: str, fields: Mapping[str, bytes]
     ) -> None:
         name = "" if leaf.workflow is UNSET else leaf.workflow
@@ -197,6 +201,9 @@ class ShownAnswers:
             fault = self._workflows.fault(name, signer, person)
             if fault is not None:
                 self._found.append((index, fault))
+        elif fields.get("person_name", encode(issuer)) != encode(issuer):
+            fault = Fault("approval.person", "it is signed as somebody else than its entry says")
+            self._found.append((index, fault))
 
     def _take_intent(self, index: int, approval: str, fields: Mapping[str, bytes]) -> None:
         if "request" not in fields:
