@@ -163,7 +163,7 @@ async def test_no_document_of_the_control_api_tells_a_canary_from_a_real_questio
     call = SimpleNamespace(walk=bench.walk)
     told = []
     for one in (real, canary):
-        told.append(approval_operations._approval(call, one))
+        told.append(approval_operations.approval_record(call, one))
     assert form(told[0]) == form(told[1])
     for member in ("object", "card", "action"):
         assert form(json.loads(told[0][member])) == form(json.loads(told[1][member]))

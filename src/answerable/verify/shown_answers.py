@@ -5,13 +5,14 @@ Laws:
   one of a list of which it has its place;
 - it is over the object and the card of the entry that asked, and says what its own entry says: who answers, the
   verdict, and the words, where the signature is over them;
+- a passkey is that person's, as `shown_passkeys` says;
 - the card is the one that the template makes of the object;
 - the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
 - who answers for another one does so by a delegation of duty, as `shown_duties` says;
 - a review of a broken glass is what `shown_reviews` says;
 - what an intent that used the approval asked for is what the object says.
 
-What is not shown cannot be compared, and is counted. Whose key it is, the registry's entries and those of passkeys say.
+What is not shown cannot be compared, and is counted. Whose key a key file holds, the registry's entries say.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
 from answerable.verify.shown_duties import ShownDuties
+from answerable.verify.shown_passkeys import ShownPasskeys
 from answerable.verify.shown_reviews import ShownReviews
 from answerable.verify.shown_workflows import ShownWorkflows
 
@@ -79,11 +81,13 @@ class ShownAnswers:
         self._found: list[tuple[int, Fault]] = []
         self._workflows = ShownWorkflows()
         self._duties = ShownDuties()
+        self._passkeys = ShownPasskeys()
         self._reviews = ShownReviews()
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
         fields = {one.name: bytes(one.value) for one in disclosures}
+        self._passkeys.take(index, leaf)
         try:
             if isinstance(leaf, ApprovalLeaf):
                 self._take_asked(leaf, fields)
@@ -109,6 +113,8 @@ class ShownAnswers:
         yield from self._found
         yield from self._duties.faults()
         self.unread += self._duties.unread
+        yield from self._passkeys.faults()
+        self.unread += self._passkeys.unread
         yield from self._reviews.faults(self._asked)
         self.unread += self._reviews.unread
         for index, leaf, said in self._said:
@@ -163,6 +169,8 @@ class ShownAnswers:
                 issuer=part.by,
             )
             self._check_person(index, leaf, said.issuer, signer, fields)
+            if part.by_key:
+                self._passkeys.answered(index, leaf.person, part.by_key)
         elif is_by_passkey(token):
             kept = verify_kept(token)
             said = _Said(
@@ -175,6 +183,7 @@ class ShownAnswers:
                 issuer=kept.by,
             )
             self._check_person(index, leaf, said.issuer, "", fields)
+            self._passkeys.answered(index, leaf.person, kept.key)
         elif "signer" in fields:
             signer = msgspec.json.decode(fields["signer"], type=str)
             said = _signed_by_key(token, signer)
