@@ -190,3 +190,24 @@ def test_where_it_goes_is_read_of_every_name_on_the_way_to_a_value(
 ) -> None:
     group = only_group([payment(number, **where(number)) for number in range(20)])
     assert "do not all go to the same place" in group.not_together
+
+
+@pytest.mark.parametrize(
+    ("usual", "far"),
+    [
+        ("{}.{:02}", "99999999.00"),
+        ("{}.{:02}", "9000.00"),
+        ("{}.{:02}", "-40.00"),
+        ("EUR {},{:02}", "EUR 1.000.000,00"),
+        ("{}.{:02} €", "1,000,000.00 €"),
+    ],
+)
+def test_an_amount_that_is_written_as_text_stands_apart_when_it_is_far_from_the_others(
+    usual: str, far: str
+) -> None:
+    waiting = [payment(number, amount=usual.format(40 + number % 60, number % 100)) for number in range(200)]
+    waiting[7] = payment(7, amount=far)
+    group = only_group(waiting)
+    assert not group.not_together
+    assert [one.approval for one in group.odd] == [waiting[7]]
+    assert "amount" in group.odd[0].because[0]
