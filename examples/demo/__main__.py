@@ -129,8 +129,17 @@ async def set_rules(product: Product, *, database: bool) -> None:
         "mcp-server-sqlite) written by others" + (", and a broker with a database." if database else ".")
     )
     registered = {line.split()[-1].partition("/")[0] for line in done.out}
-    wanted = {"Principal", "UseCase", "Agent", "Server", "Capability", "MandateTemplate", "PolicySet"}
-    narrator.expect(registered == wanted, "all seven kinds of document are in force", happened=done.out)
+    wanted = {
+        "Principal",
+        "UseCase",
+        "Agent",
+        "Server",
+        "Capability",
+        "MandateTemplate",
+        "PolicySet",
+        "StopRule",
+    }
+    narrator.expect(registered == wanted, "all eight kinds of document are in force", happened=done.out)
 
 
 async def approve_tools(product: Product, owners: Mapping[str, str]) -> None:

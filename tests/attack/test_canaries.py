@@ -160,10 +160,10 @@ async def real_and_test(bench):
 async def test_no_document_of_the_control_api_tells_a_canary_from_a_real_question():
     bench = await bench_with_tests()
     real, canary = await real_and_test(bench)
-    call = SimpleNamespace(walk=bench.walk)
     told = []
     for one in (real, canary):
-        told.append(approval_operations.approval_record(call, one))
+        call = SimpleNamespace(walk=bench.walk, path={"id": one.id})
+        told.append(await approval_operations.show_approval(call))
     assert form(told[0]) == form(told[1])
     for member in ("object", "card", "action"):
         assert form(json.loads(told[0][member])) == form(json.loads(told[1][member]))

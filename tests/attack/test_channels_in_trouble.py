@@ -242,3 +242,26 @@ async def test_a_slow_register_has_no_channel_tell_a_notice_twice():
     await reach.tell("other")
     for channel in (first, second):
         assert len(channel.told) == len({address for address, _ in channel.told}) == 3
+
+
+@pytest.mark.requirement("CHANNEL-04")
+async def test_more_than_is_planned_in_one_round_is_planned_in_the_next(monkeypatch):
+    monkeypatch.setattr("answerable.flows.reach_people.PLANNED_AT_A_TIME", 10)
+    monkeypatch.setattr("answerable.flows.reach_people.APPROVALS_AT_A_TIME", 5)
+    limits = ReachLimits(digest=DigestLimits(messages_max=100, window_ms=1_000))
+    reach = await reach_bench(limits=limits)
+    for number in range(12):
+        await asked(reach, 6_000 + number)
+    assert await reach_people(reach.bench.walk, reach.desk, "email") == 10
+    await reach.tell()
+    assert len({message.id for _, message in reach.channel.told}) == 12
+    assert len(reach.channel.told) == 24
+
+
+@pytest.mark.requirement("CHANNEL-02")
+async def test_a_notice_goes_on_the_routes_of_its_own_group_alone():
+    reach = await reach_bench(routes=(Route(group="sales", channel="email"),))
+    reach.desk.notify(notice())
+    assert await reach.tell() == 0
+    reach.desk.notify(notice(2, group="sales"))
+    assert await reach.tell() == 1

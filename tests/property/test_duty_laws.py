@@ -48,6 +48,13 @@ def test_shifts_that_meet_in_the_hour_that_comes_twice_or_never_leave_nobody_unc
 
 
 @pytest.mark.requirement("DUTY-01")
+def test_a_shift_that_begins_in_the_hour_that_never_comes_covers_what_is_left_of_it():
+    rota = duty(weekly(ANNA, at="02:30-03:15"))
+    assert on_call(rota, millis("2026-03-29T03:05")) == (ANNA,)
+    assert on_call(rota, millis("2026-03-29T03:15")) == ()
+
+
+@pytest.mark.requirement("DUTY-01")
 def test_people_take_turns_from_their_first_day_on():
     rota = duty(weekly(ANNA, BEN, CARLA, turn_days=7, first=date(2026, 11, 2)))
     monday = date(2026, 11, 2)

@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import PrincipalId, UnixMillis
     from answerable.flows.walk import Walk
 
-OPENING: Final = ApprovalId("many at once")
-"""Under what nonces of such answers are kept: no id, for those have no blanks."""
 AT_ONCE_MAX: Final = 16
 """Answers of one list that are on their way into the ledger at a time."""
 REASONS_MAX: Final = 10
@@ -86,10 +84,14 @@ def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict) -> OpenedMany:
             reasons=tuple(f"{name}: {why}" for name, why in [*left_out.items()][:REASONS_MAX]),
         )
     approval_here(walk, fitting[0].id)
-    nonce, ends = walk.under_way.nonces.give(OPENING, walk.entropy, walk.clock.now())
-    return OpenedMany(
-        nonce=nonce, batch=batch_of(fitting), approvals=tuple(fitting), ends=ends, left_out=left_out
-    )
+    batch = batch_of(fitting)
+    nonce, ends = walk.under_way.nonces.give(opening_of(batch), walk.entropy, walk.clock.now())
+    return OpenedMany(nonce=nonce, batch=batch, approvals=tuple(fitting), ends=ends, left_out=left_out)
+
+
+def opening_of(batch: Batch) -> ApprovalId:
+    """Under what nonces for this very list are kept: no id of an approval, for those have no blanks."""
+    return ApprovalId(f"many {batch.root.hex()}")
 
 
 async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMany:
@@ -108,7 +110,7 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    opened_at = _take_nonce(walk, nonce, now)
+    opened_at = _take_nonce(walk, batch, nonce, now)
     check_pace(walk, principal_id(claims.iss), claims.verdict, now)
     words = words_in(claims)
     person = next(one for name, one in people.items() if name == claims.iss)
@@ -148,7 +150,7 @@ async def answer_many_by_passkey(
     Raises as `answer_many`, and Unverified (`passkey.*`), Refused (`passkey.off`, `person.*`).
     """
     batch, now = _list_of(walk, ids, verdict), walk.clock.now()
-    opened_at = _take_nonce(walk, nonce, now)
+    opened_at = _take_nonce(walk, batch, nonce, now)
     signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict, words=words)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
@@ -289,8 +291,8 @@ def _check(walk: Walk, count: int, verdict: Verdict) -> None:
         raise Malformed(f"one answer is to 1 to {most} approvals, got {count}", code="approval.batch")
 
 
-def _take_nonce(walk: Walk, nonce: bytes, now: UnixMillis) -> UnixMillis:
-    opened_at = walk.under_way.nonces.take(OPENING, nonce, now)
+def _take_nonce(walk: Walk, batch: Batch, nonce: bytes, now: UnixMillis) -> UnixMillis:
+    opened_at = walk.under_way.nonces.take(opening_of(batch), nonce, now)
     if opened_at is None:
         raise Unverified(
             "the answer was made for another opening, too long ago, or has been given: open the group again",

@@ -109,8 +109,8 @@ class IntentLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defau
     narrowed: list[str] = []
     payload: str
     policy_ref: Reference
-    preview_of: str = ""
     prepared_ref: Reference | None = None
+    preview_of: str = ""
     principal: str
     proof: ProofLeaf
     reserved: dict[str, int] | None = None

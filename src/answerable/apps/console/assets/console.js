@@ -20,13 +20,6 @@
       case "enrol-own":
         if (form.dataset.fresh !== "yes") await confirmed();
         return (await enrol(null, value("label"))).next;
-      case "duty": {
-        const wanted = { group: value("group"), to: value("to"), hours: Number(value("hours")), reason: value("reason").trim() };
-        const opened = await post("/duty/open", wanted, true);
-        const signed = await assertion(opened.options);
-        await post("/duty/give", { claims: opened.claims, nonce: opened.nonce, assertion: signed }, true);
-        return "/duty";
-      }
       case "confirm":
         await confirmed();
         return "back";
@@ -58,19 +51,6 @@
     return found;
   }
 
-  // One signature over the list that the page shows.
-  async function answerMany(said) {
-    const rows = [...document.querySelectorAll("tr[data-id]")];
-    const seen = Object.fromEntries(rows.map((one) => [one.dataset.id, one.dataset.rendering]));
-    const { nonce, options, ids, left_out: before } = await post("/groups/open", { ...said, seen }, true);
-    const signed = await assertion(options);
-    const after = await post("/groups/answer", { ...said, nonce, ids, assertion: signed }, true);
-    const left = Object.entries({ ...before, ...after.left_out });
-    if (!left.length) return location.assign("/approvals");
-    const named = left.slice(0, 5).map(([id, why]) => `${id.slice(0, 8)}: ${why}`).join("; ");
-    throw new Error(`${after.answered} answered, ${left.length} left out: ${named}`);
-  }
-
   async function answer(form, pressed) {
     const verdict = pressed.value;
     const value = (name) => form.elements[name]?.value.trim() ?? "";
@@ -89,7 +69,7 @@
     const said = { verdict, comment: value(verdict === "break_glass" ? "glass" : "comment") };
     if (verdict === "deny") said.reason = pressed.dataset.reason ?? "";
     if (said.reason === "narrower") said.narrower = less(form);
-    if (form.dataset.group) return answerMany(said);
+    if (form.dataset.group) return window.answerable.answerMany(said);
     const opened = await post(`${path}/open`, { ...said, rendering: form.dataset.rendering }, true);
     const signed = await assertion(opened.options);
     await post(`${path}/answer`, { ...said, nonce: opened.nonce, assertion: signed }, true);

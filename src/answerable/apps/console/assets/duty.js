@@ -1,0 +1,31 @@
+// Lets somebody stand in: the device signs the terms that the server makes of the form. Every rule is the server's.
+"use strict";
+(() => {
+  const { assertion, post, told } = window.answerable;
+  const form = document.querySelector("form.duty");
+  if (!form) return;
+  const fault = form.parentElement.querySelector(".fault");
+  const button = form.querySelector("button");
+
+  async function handOn() {
+    const value = (name) => form.elements[name].value.trim();
+    const wanted = { group: value("group"), to: value("to"), hours: Number(value("hours")), reason: value("reason") };
+    const { claims, nonce, options } = await post("/duty/open", wanted, true);
+    await post("/duty/give", { claims, nonce, assertion: await assertion(options) }, true);
+    location.assign("/duty");
+  }
+
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    button.disabled = true;
+    fault.hidden = true;
+    try {
+      await handOn();
+    } catch (error) {
+      fault.textContent = told(error);
+      fault.hidden = false;
+    } finally {
+      button.disabled = false;
+    }
+  });
+})();
