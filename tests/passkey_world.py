@@ -20,7 +20,7 @@ ADMIN = "uid:1000"
 
 async def passkey_bench(**desk: Any) -> Bench:
     """The registered bench, with a desk for passkeys."""
-    bench = await Bench().registered()
+    bench = await Bench(ledger=desk.pop("ledger", None)).registered()
     bench.walk.passkeys = PasskeyDesk(
         register=desk.pop("register", None) or MemoryPasskeyRegister(), rp_id=RP_ID, origins=(ORIGIN,), **desk
     )

@@ -12,7 +12,10 @@ from answerable.core.approval.card import card_of
 from tests.alike_world import groups_of, only_group, payment, payments
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
 
 pytestmark = pytest.mark.requirement("GROUP-01")
 
@@ -153,3 +156,58 @@ def test_what_a_dry_run_says_of_one_alone_makes_it_odd() -> None:
     assert "effect rows 0" in [one.label for one in group.differs]
     plain = [payment(number) if number == 9 else touching(number, 10) for number in range(40)]
     assert [one.approval.id for one in only_group(plain).odd] == ["p-0009"], "of which nothing was said"
+
+
+MIXED: dict[str, list[JSONValue]] = {
+    "a switch among what is no switch": [True, *[False] * 150, *[None] * 39, *["x"] * 10],
+    "an amount among what is no amount": [1_000_000, *[100] * 150, *[None] * 39, *["x"] * 10],
+    "an environment among some of each": [
+        "prod", *["test"] * 90, *["stage"] * 37, *["quality"] * 37, *["int"] * 35,
+    ],
+    "a switch, half of them on": [True, True, False, False],
+    "a switch, nearly half of them on": [True, True, False, False, False],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MIXED)
+def test_who_fills_up_with_other_kinds_and_values_hides_nothing_among_them(name: str) -> None:
+    waiting = [payment(number, mode=value) for number, value in enumerate(MIXED[name])]
+    group = only_group(waiting)
+    assert group.not_together or waiting[0] not in group.alike
+
+
+@pytest.mark.parametrize(
+    "where",
+    [
+        lambda number: {"payee": {"id": f"K-{number}"}},
+        lambda number: {"to": [{"kind": "internal", "ref": f"K-{number}"}]},
+        lambda number: {"order": {"bankAccount": {"value": {"raw": f"{number:06}"}}}},
+        lambda number: {"IBANNumber": f"{number:06}"},
+    ],
+)
+def test_where_it_goes_is_read_of_every_name_on_the_way_to_a_value(
+    where: Callable[[int], dict[str, JSONValue]],
+) -> None:
+    group = only_group([payment(number, **where(number)) for number in range(20)])
+    assert "do not all go to the same place" in group.not_together
+
+
+@pytest.mark.parametrize(
+    ("usual", "far"),
+    [
+        ("{}.{:02}", "99999999.00"),
+        ("{}.{:02}", "9000.00"),
+        ("{}.{:02}", "-40.00"),
+        ("EUR {},{:02}", "EUR 1.000.000,00"),
+        ("{}.{:02} €", "1,000,000.00 €"),
+    ],
+)
+def test_an_amount_that_is_written_as_text_stands_apart_when_it_is_far_from_the_others(
+    usual: str, far: str
+) -> None:
+    waiting = [payment(number, amount=usual.format(40 + number % 60, number % 100)) for number in range(200)]
+    waiting[7] = payment(7, amount=far)
+    group = only_group(waiting)
+    assert not group.not_together
+    assert [one.approval for one in group.odd] == [waiting[7]]
+    assert "amount" in group.odd[0].because[0]

@@ -63,6 +63,36 @@ async def test_no_to_many_that_waited_together_is_one_no():
     assert await is_held(bench)
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_who_always_asks_the_next_one_before_the_no_to_the_last_is_counted_all_the_same(restarts: bool):
+    bench = await ruled(variations(), limits=LIMITS)
+    waiting = (await bench.refund(6_000)).approval
+    for number in range(1, 8):
+        bench.clock.advance(1)
+        following = None if await is_held(bench) else (await bench.refund(6_000 + number)).approval
+        bench.clock.advance(1)
+        if following is None:
+            break
+        assert waiting is not None
+        await bench.answer(waiting, verdict="deny")
+        waiting = following
+        if restarts:
+            entropy = bench.walk.entropy
+            bench = again(bench, forgetting=number % 2 == 0)
+            bench.walk.entropy = entropy
+    assert await is_held(bench)
+
+
+async def test_a_no_counts_although_the_clock_was_set_back():
+    bench = await ruled(variations(), limits=LIMITS)
+    bench.clock.advance(600)
+    await denied(bench, 6_000)
+    bench.clock.jump(-300)
+    for amount in (6_001, 6_002):
+        await denied(bench, amount)
+    assert await is_held(bench)
+
+
 async def test_noes_to_other_capabilities_long_ago_or_followed_by_a_yes_to_another_do_not_add_up():
     bench = await ruled(variations(), limits=LIMITS)
     await denied(bench, 6_000)

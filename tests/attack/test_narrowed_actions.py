@@ -171,3 +171,20 @@ async def test_what_is_narrowed_is_narrowed_by_the_policies_of_that_moment():
     bench.walk.ledger.submit = submit
     await bench.refund(9000)
     assert [effect.arguments["amount"] for effect in bench.upstream.effects] == [40]
+
+
+@pytest.mark.requirement("REPLY-02")
+async def test_who_asks_for_more_that_comes_down_to_what_was_denied_gets_the_no_of_before():
+    bench = await bench_with(
+        obliging(
+            "modify:amount<=5000", when="context.arguments.amount > 5000", more='@approve("approvers:1")'
+        )
+    )
+    waiting = (await bench.refund(9000)).approval
+    assert waiting is not None
+    await bench.answer(waiting, verdict="deny", reason="not_needed")
+    for amount in (9000, 9001, 20_000):
+        with pytest.raises(Refused) as no:
+            await bench.refund(amount)
+        assert no.value.code == "approval.denied"
+    assert len(bench.entries(Tag.APPROVAL_ASKED)) == 1

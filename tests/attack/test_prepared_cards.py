@@ -9,7 +9,7 @@ import pytest
 from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
 from answerable.apps.console import ConsoleLimits, Needs, console_app
 from answerable.core.approval.prepared_lines import prepared_lines
-from answerable.core.canonical import parse
+from answerable.core.canonical import encode, parse
 from answerable.core.mandate.caveat import ArgumentAtMost
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import Refused
@@ -158,3 +158,21 @@ async def test_only_what_budgets_add_up_is_told_as_money(money, amounts, told):
     }  # fmt: skip
     value: Any = {"amounts": amounts, "prepared": prepared}
     assert dict(prepared_lines(value))["› lines"] == told
+
+
+@pytest.mark.requirement("PREPARE-05")
+@pytest.mark.parametrize(
+    "name",
+    ['payee "Linden Bakery", amount EUR 1.00, note', "amount: 1; together amount EUR 1.00, x", "a b", ""],
+)
+def test_no_name_that_a_server_chose_goes_on_as_if_it_were_another_value(name: str):
+    prepared = {
+        "by": "b", "entry": 1, "digest": "0" * 64, "money": "/lines/*/amount",
+        "object": {"lines": [{"amount": 999_900, name: 1}], name: {name: 2}},
+    }  # fmt: skip
+    value: Any = {"prepared": prepared, "amounts": {"money:EUR": 999_900}}
+    told = [(label, text) for label, text in prepared_lines(value) if label.startswith("› ")]
+    quoted = encode(name).decode()
+    assert ("› lines 1", f"amount EUR 9,999.00, {quoted} 1") in told
+    assert ("› lines", f"1 item; together amount EUR 9,999.00, {quoted} 1") in told
+    assert (f"› {quoted} · {quoted}", "2") in told

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
+from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.core.canonical import encode, freeze, parse
 from answerable.core.ledger.disclosure import Disclosure
-from answerable.core.ledger.opened import disclosures_of
+from answerable.core.ledger.opened import disclosures_of, leaf_of
 from answerable.core.ledger.tags import Tag
+from answerable.flows.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.record_entry import pseudonym_of
 from answerable.testing.builders import Bench
-from answerable.testing.samples import approval, signing_key
+from answerable.testing.clock import ManualClock
+from answerable.testing.contracts.ledger import log_key
+from answerable.testing.samples import AUDIENCE, approval, signing_key
 from answerable.testing.soft_passkey import SoftPasskey
+from answerable.verify.answer_shapes import AnswerLeaf
+from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.shown_answers import ShownAnswers
 from tests.attack.test_passkey_answers import answered
+from tests.ledger_files_world import SMALL
 from tests.passkey_world import enrolled, passkey_bench
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SIGN-08")]
-ABOUT = (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER, Tag.INTENT)
+ABOUT = (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER, Tag.INTENT, Tag.PASSKEY)
 
 
 async def ran(how: str) -> Bench:
@@ -38,16 +51,25 @@ async def ran(how: str) -> Bench:
     return bench
 
 
-def found(bench: Bench, change: dict[tuple[Tag, str], Any] | None = None) -> tuple[list[str], int]:
+def found(
+    bench: Bench,
+    change: dict[tuple[Tag, str], Any] | None = None,
+    leaf_change: Callable[[Any], Any] = lambda leaf: leaf,
+    about: tuple[Tag, ...] = ABOUT,
+) -> tuple[list[str], int]:
     """The rules that are broken, and what could not be compared. change: a field's value, as JSON; None hides it."""
     check = ShownAnswers()
     for stored in bench.walk.ledger.replay():
-        if stored.tag not in ABOUT:
+        if stored.tag not in about:
             continue
         leaf = read_leaf(stored.leaf)
         assert not isinstance(leaf, Fault)
         shown = disclosures_of(stored, bench.walk.subject_keys.find) or ()
-        check.take(stored.index, leaf, [one for one in map(_changed(stored.tag, change or {}), shown) if one])
+        check.take(
+            stored.index,
+            leaf_change(leaf),
+            [one for one in map(_changed(stored.tag, change or {}), shown) if one],
+        )
     return [fault.rule for _, fault in check.faults()], check.unread
 
 
@@ -117,3 +139,80 @@ async def test_a_signature_by_another_key_is_found():
     bench = await ran("key")
     rules, _ = found(bench, {(Tag.APPROVAL_ANSWER, "signer"): signing_key("carol").public.jwk})
     assert rules == ["approval.signed"]
+
+
+@pytest.mark.parametrize("verdict", ["approve", "deny"])
+@HOW
+async def test_an_answer_that_its_entry_says_somebody_else_gave_is_found(how, verdict):
+    bench = await passkey_bench()
+    await bench.issue()
+    asked = (await bench.refund(6000)).approval
+    assert asked is not None
+    if how == "passkey":
+        await enrolled(bench, "bob", device := SoftPasskey(seed="bob"))
+        await answered(bench, asked, device, verdict=verdict)
+    else:
+        await bench.answer(asked, verdict=verdict)
+    assert found(bench) == ([], 0)
+    assert found(bench, {(Tag.APPROVAL_ANSWER, "person_name"): "carol"}) == (["approval.person"], 0)
+    assert found(bench, {(Tag.APPROVAL_ANSWER, "person_name"): None}) == ([], 0), (
+        "what is hidden is not compared"
+    )
+
+
+async def test_an_answer_by_the_passkey_of_somebody_else_is_found():
+    """What a forger writes who has carol's answer and wants it to be bob's: the person is not under the signature."""
+    bench = await passkey_bench()
+    await bench.issue()
+    await enrolled(bench, "bob", SoftPasskey(seed="bob"))
+    asked = (await bench.refund(6000)).approval
+    assert asked is not None
+    await enrolled(bench, "carol", device := SoftPasskey(seed="carol"))
+    after = await answered(bench, asked, device, person="carol")
+    token = json.dumps({**json.loads(after.answers[0].token), "iss": "bob"})
+    changed = {(Tag.APPROVAL_ANSWER, "token"): token, (Tag.APPROVAL_ANSWER, "person_name"): "bob"}
+    bob = pseudonym_of(bench.walk, "bob")
+
+    def forged(leaf: Any) -> Any:
+        return msgspec.structs.replace(leaf, person=bob) if isinstance(leaf, AnswerLeaf) else leaf
+
+    assert found(bench) == ([], 0)
+    assert found(bench, changed, forged) == (["approval.passkey"], 0)
+
+
+async def test_whose_passkey_signed_is_counted_as_not_compared_where_no_entry_says():
+    bench = await ran("passkey")
+    assert found(bench, about=(*ABOUT[:3],)) == ([], 1)
+
+
+async def test_a_bundle_about_what_a_passkey_answered_says_whose_passkey_it_was(tmp_path: Path):
+    key, sign = log_key(AUDIENCE)
+    async with TlogFilesLedger.open(
+        tmp_path, key=key, sign=sign, clock=ManualClock(), settings=SMALL
+    ) as ledger:
+        bench = await passkey_bench(ledger=ledger)
+        await bench.issue()
+        await enrolled(bench, "carol", SoftPasskey(seed="carol"))
+        await enrolled(bench, "bob", device := SoftPasskey(seed="bob"))
+        asked = (await bench.refund(6000)).approval
+        assert asked is not None
+        await answered(bench, asked, device)
+        ledger.seal()
+        entries = list(ledger.replay())
+        selection = Selection(mandate="m-1")
+        for stored in entries:
+            selection.take(stored)
+        bundle = assemble_evidence(
+            selection,
+            reveal=("object", "card", "token"),
+            entry=entries.__getitem__,
+            published=PublishedFiles(tmp_path),
+            find=bench.walk.subject_keys.find,
+            policy="",
+        )
+    added = [entries[index] for index in bundle.entries if entries[index].tag == Tag.PASSKEY]
+    assert [leaf_of(one)["person"] for one in added] == [pseudonym_of(bench.walk, "bob")]
+    answers = ShownAnswers()
+    report = verify_evidence(bundle.bundle, key=key, answers=answers)
+    assert {one.rule for one in report.findings if one.severity == "error"} == set()
+    assert answers.unread == 0

@@ -103,3 +103,23 @@ async def test_an_entry_that_says_another_verdict_is_found(how: str):
         return msgspec.convert({**msgspec.to_builtins(leaf), "verdict": "unjustified"}, type(leaf))
 
     assert found(await ran(how), leaf_change=turned)[0] == ["review.signed"]
+
+
+@HOW
+async def test_a_review_that_its_entry_says_somebody_else_made_is_found(how: str):
+    bench = await ran(how)
+
+    def renamed(tag: Tag, name: str, value: Any) -> Any:
+        return "erin" if tag == Tag.GLASS_REVIEWED and name == "person_name" else value
+
+    assert found(bench, renamed) == (["review.person"], 0)
+
+
+@HOW
+async def test_a_review_whose_entry_has_another_comment_than_was_signed_is_found(how: str):
+    bench = await ran(how)
+
+    def reworded(tag: Tag, name: str, value: Any) -> Any:
+        return "all is well" if tag == Tag.GLASS_REVIEWED and name == "comment" else value
+
+    assert found(bench, reworded) == (["review.signed"], 0)

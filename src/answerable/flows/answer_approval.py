@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import Answer, Approval, ApprovalId
+from answerable.core.approval.batch_answer import root_in
 from answerable.core.approval.break_glass import GLASS, taken
 from answerable.core.approval.challenge import challenge
 from answerable.core.approval.passkey_answer import kept_answer
@@ -101,9 +102,12 @@ async def one_at_a_time(
         now = walk.clock.now()
         approval = approval_here(walk, ApprovalId(approval_id))
         answer, key, signer = read(approval, now)
+        if answer.verdict == "approve":
+            walk.under_way.saying[approval_id] = (answer.by, root_in(answer.token) or approval_id)
         return await _recorded(walk, approval, answer, key=key, signer=signer, now=now)
     finally:
         answering.discard(approval_id)
+        walk.under_way.saying.pop(approval_id, None)
 
 
 def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> tuple[Answer, str, str]:

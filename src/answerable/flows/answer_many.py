@@ -131,7 +131,7 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
         )
         return answer, thumbprint, signer
 
-    return await _answered(walk, batch, claims.verdict, read)
+    return await _answered(walk, batch, claims.verdict, read, by=person.name)
 
 
 async def answer_many_by_passkey(
@@ -186,7 +186,7 @@ async def answer_many_by_passkey(
         )
         return answer, passkey.key, ""
 
-    return await _answered(walk, batch, verdict, read)
+    return await _answered(walk, batch, verdict, read, by=person)
 
 
 async def _answered(
@@ -194,6 +194,8 @@ async def _answered(
     batch: Batch,
     verdict: Verdict,
     read: Callable[[int, Approval, UnixMillis], tuple[Answer, str, str]],
+    *,
+    by: PrincipalId,
 ) -> AnsweredMany:
     """Each that still may be answered together, a few at a time. What fails for one is told of it and of no other."""
     fitting, left_out = _fitting(walk, [one.approval for one in batch.items], verdict)
@@ -212,10 +214,18 @@ async def _answered(
             except AnswerableError as fault:
                 left_out[name] = fault.message
 
-    async with create_task_group() as tasks:
-        for index, item in enumerate(batch.items):
-            if item.approval in wanted:
-                tasks.start_soon(one, index, item.approval)
+    root = batch.root.hex()
+    saying, name = walk.under_way.saying, f"{by} {root}"
+    if verdict == "approve":
+        # No await since the pace was checked.
+        saying[name] = (by, root)
+    try:
+        async with create_task_group() as tasks:
+            for index, item in enumerate(batch.items):
+                if item.approval in wanted:
+                    tasks.start_soon(one, index, item.approval)
+    finally:
+        saying.pop(name, None)
     if failed and not after:
         raise failed[0]
     return AnsweredMany(

@@ -36,6 +36,8 @@ def check_pace(walk: Walk, person: PrincipalId, verdict: Verdict, now: UnixMilli
         for answer in approval.answers
         if answer.by == person and answer.verdict == "approve" and answer.at > now - HOUR_MILLIS
     }
+    # What is on its way into the ledger is said, too: else all that comes at one moment would be.
+    said |= {what for who, what in walk.under_way.saying.values() if who == person}
     if len(said) >= walk.limits.answers_per_hour_max:
         raise Refused(
             f"you said yes {len(said)} times within an hour, which is the limit: let somebody else answer, or say no",

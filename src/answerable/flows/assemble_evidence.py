@@ -70,6 +70,7 @@ class Selection:
         self._of_approvals: dict[str, list[int]] = {}
         self._of_duties: dict[str, list[int]] = {}
         self._of_workflows: dict[str, int] = {}
+        self._of_people: dict[str, list[int]] = {}
         self._stated: dict[StatedName, int] = {}
         if not (self.indexes or self.action or self.mandate):
             raise Malformed("say which entries, action or mandate", code="evidence.nothing")
@@ -92,8 +93,14 @@ class Selection:
             self._of_duties.setdefault(str(leaf_of(stored).get("delegation")), []).append(stored.index)
         elif stored.tag == Tag.REGISTRY_CHANGE and self.needs_all:
             self._note_workflows(stored)
-        elif stored.tag == Tag.APPROVAL_ANSWER and self.needs_all:
-            self._note_deputy(leaf_of(stored))
+        elif stored.tag == Tag.PASSKEY and self.needs_all:
+            self._note_passkey(leaf_of(stored), stored.index)
+        elif stored.tag in (Tag.APPROVAL_ANSWER, Tag.CANARY_TOLD) and self.needs_all:
+            leaf = leaf_of(stored)
+            self._note_deputy(leaf)
+            # Whose passkey it may have been that signed.
+            passkeys = self._of_people.get(str(leaf.get("person")), ())
+            self._of_approvals.setdefault(str(leaf.get("approval")), []).extend(passkeys)
         if len(self.chosen) > ENTRIES_MAX:
             raise Malformed(f"more than {ENTRIES_MAX} entries are about that", code="evidence.entries")
 
@@ -131,6 +138,10 @@ class Selection:
         named = leaf_of(stored).get("workflows")
         for name in named if isinstance(named, list) else ():
             self._of_workflows[str(name)] = stored.index
+
+    def _note_passkey(self, leaf: dict[str, JSONValue], index: int) -> None:
+        if leaf.get("change") == "added":
+            self._of_people.setdefault(str(leaf.get("person")), []).append(index)
 
     def _note_stated(self, stored: StoredEntry) -> None:
         """Where policy sets and mandates stand: a denial may name what nothing referred to so far."""

@@ -185,10 +185,10 @@ class RuleReader:
             return None
         place, at = (str(approval.agent), approval.capability), whole(leaf, "at")
         before = self._noes.get(place, 0)
+        if not is_new_round(approval, before, at):
+            return None
         self._noes[place] = at
-        return (
-            no_said(approval, self._walk.registry.current, at=at) if is_new_round(approval, before) else None
-        )
+        return no_said(approval, self._walk.registry.current, at=at)
 
     def _hop(self, leaf: dict[str, JSONValue]) -> Happening | None:
         name, agent, parent = (str(leaf.get(one) or "") for one in ("hop", "agent", "parent"))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from anyio import Event
 
-from answerable.core.approval.action_object import action_object
+from answerable.core.approval.action_object import ASKED_FOR, action_object
 from answerable.core.approval.approval import Approval, ApprovalId
 from answerable.core.approval.canary import NONCE_BYTES, commitment
 from answerable.core.approval.card import card_of
@@ -64,8 +64,8 @@ async def request_approval(
         stale = (waiting, other)
         noted = (f"asked before, as {waiting.id}: since then {' and '.join(other)} changed",)
     said_no = walk.approvals.denied(*key, at) if waiting is None else None
-    if said_no is not None and not unlike_shown(said_no, verified, decision):
-        # People are asked once: who asks again gets their answer.
+    if said_no is not None and not {*unlike_shown(said_no, verified, decision)} - {ASKED_FOR}:
+        # People are asked once: who asks again gets their answer, also where something wider comes down to the same.
         no = no_from(told_no(said_no), verified)
         raise await refuse_action(walk, verified.request, verified.caller, no)
     refused = too_many(walk, verified, decision, at=at, ends=stale[0].id if stale else None)

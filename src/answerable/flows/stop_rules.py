@@ -113,8 +113,8 @@ class StopRules:
 
     held: trips whose hold is on its way to the other processes. placed: those that it got to, to be carried out and
     written down. said: warnings and dry runs, to be written down. by_hold: trips of the first two. unsaid: trips there
-    was no room to write down. entries: that numbers came from. noes: when people last said no, by agent and
-    capability.
+    was no room to write down. entries: that numbers came from. noes: when people last said a no that counts, by agent
+    and capability.
     """
 
     snapshot: RegistrySnapshot | None = None

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from answerable.core.containment.reach import Judged
     from answerable.core.decision.obligation import Kept
     from answerable.core.identity.evidence import CallerIdentity
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.leaves import Reference
@@ -171,12 +171,14 @@ class UnderWay:
     """What this process is in the middle of, so that two who come together do not both write it down.
 
     asking: deferrals on their way into the ledger, by agent, mandate and action digest, with what is set when one is
-    there. voiding: approvals, likewise. answering: approvals. nonces: that their answers are made with. groups: of what
-    waits. looks: of people at it. issuing: mandates. applying: documents. lifting: holds.
+    there. voiding: approvals, likewise. answering: approvals. saying: yeses on their way, with who says it and what it
+    counts as. nonces: that their answers are made with. groups: of what waits. looks: of people at it. issuing:
+    mandates. applying: documents. lifting: holds.
     """
 
     asking: dict[tuple[AgentId, MandateId, bytes], Event] = field(default_factory=dict)
     answering: set[str] = field(default_factory=set)
+    saying: dict[str, tuple[PrincipalId, str]] = field(default_factory=dict)
     voiding: dict[str, Event] = field(default_factory=dict)
     nonces: ApprovalNonces = field(default_factory=ApprovalNonces)
     groups: WaitingGroups = field(default_factory=WaitingGroups)

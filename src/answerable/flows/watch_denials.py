@@ -1,7 +1,9 @@
 """Telling stop rules that people said no to an agent once more.
 
-It counts once for each round of asking: what waited already when people last said no to the same agent about the same
-capability was asked before that, and is no variation of it. So whoever says no to two hundred at once says it once.
+It counts once for each round of asking: what waited already when the last no that counts was said to the same agent
+about the same capability was asked before that, and is no variation of it. So whoever says no to two hundred at once
+says it once. A no that does not count begins no round: else an agent that always asks the next one before it hears of
+the last would never be counted.
 """
 
 from __future__ import annotations
@@ -33,17 +35,19 @@ def count_no(walk: Walk, after: Approval, *, at: UnixMillis, index: int) -> None
     place, noes = (str(after.agent), after.capability), walk.stop_rules.noes
     before = noes.get(place, 0)
     with suppress(Unavailable):
-        before = before or _last_no(walk, after)
+        before = before or _last_counted(walk, after)
     if len(noes) >= NOES_MAX:
         noes.clear()
-    noes[place] = at
-    if is_new_round(after, before):
+    is_new = is_new_round(after, before, at)
+    noes[place] = at if is_new else before
+    if is_new:
         count(walk, no_said(after, walk.registry.current, at=at), index=index)
 
 
-def is_new_round(approval: Approval, before: int) -> bool:
-    """Whether it was asked when the no of then had been said. before: Unix milliseconds; 0 for none."""
-    return not before or approval.created_at >= before
+def is_new_round(approval: Approval, before: int, at: int) -> bool:
+    """Whether it was asked when the last no that counts had been said. before: when that was, Unix milliseconds; 0 for
+    none. at: when this one is said; if that is earlier, the clock was set back, and it counts."""
+    return not before or approval.created_at >= before or at < before
 
 
 def no_said(approval: Approval, snapshot: RegistrySnapshot, *, at: int) -> Happening:
@@ -61,11 +65,11 @@ def no_said(approval: Approval, snapshot: RegistrySnapshot, *, at: int) -> Happe
     )
 
 
-def _last_no(walk: Walk, after: Approval) -> int:
-    """As the register has it, but for the answer that is being given."""
-    return max(
+def _last_counted(walk: Walk, after: Approval) -> int:
+    """When people last said a no that counts, as the register has it, but for the answer that is being given."""
+    noes = sorted(
         (
-            answer.at
+            (answer.at, one.id, one)
             for one in walk.approvals.all(pending_only=False, now=after.created_at)
             if one.canary is None
             and one.id != after.id
@@ -73,5 +77,9 @@ def _last_no(walk: Walk, after: Approval) -> int:
             for answer in one.answers
             if answer.verdict == "deny"
         ),
-        default=0,
+        key=lambda no: no[:2],
     )
+    before = 0
+    for at, _, approval in noes:
+        before = at if is_new_round(approval, before, at) else before
+    return before

@@ -3,15 +3,16 @@
 Laws:
 - an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it, alone or as
   one of a list of which it has its place;
-- it is over the object and the card of the entry that asked, and says what its own entry says: the verdict, and the
-  words, where the signature is over them;
+- it is over the object and the card of the entry that asked, and says what its own entry says: who answers, the
+  verdict, and the words, where the signature is over them;
+- a passkey is that person's, as `shown_passkeys` says;
 - the card is the one that the template makes of the object;
 - the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
 - who answers for another one does so by a delegation of duty, as `shown_duties` says;
 - a review of a broken glass is what `shown_reviews` says;
 - what an intent that used the approval asked for is what the object says.
 
-What is not shown cannot be compared, and is counted. Whose key it is, the registry's entries and those of passkeys say.
+What is not shown cannot be compared, and is counted. Whose key a key file holds, the registry's entries say.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
 from answerable.verify.shown_duties import ShownDuties
+from answerable.verify.shown_passkeys import ShownPasskeys
 from answerable.verify.shown_reviews import ShownReviews
 from answerable.verify.shown_workflows import ShownWorkflows
 
@@ -79,11 +81,13 @@ class ShownAnswers:
         self._found: list[tuple[int, Fault]] = []
         self._workflows = ShownWorkflows()
         self._duties = ShownDuties()
+        self._passkeys = ShownPasskeys()
         self._reviews = ShownReviews()
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
         fields = {one.name: bytes(one.value) for one in disclosures}
+        self._passkeys.take(index, leaf)
         try:
             if isinstance(leaf, ApprovalLeaf):
                 self._take_asked(leaf, fields)
@@ -109,6 +113,8 @@ class ShownAnswers:
         yield from self._found
         yield from self._duties.faults()
         self.unread += self._duties.unread
+        yield from self._passkeys.faults()
+        self.unread += self._passkeys.unread
         yield from self._reviews.faults(self._asked)
         self.unread += self._reviews.unread
         for index, leaf, said in self._said:
@@ -160,7 +166,11 @@ class ShownAnswers:
                 rendering=part.rendering,
                 verdict=part.verdict,
                 words=part.words,
+                issuer=part.by,
             )
+            self._check_person(index, leaf, said.issuer, signer, fields)
+            if part.by_key:
+                self._passkeys.answered(index, leaf.person, part.by_key)
         elif is_by_passkey(token):
             kept = verify_kept(token)
             said = _Said(
@@ -170,11 +180,14 @@ class ShownAnswers:
                 rendering=kept.rendering,
                 verdict=kept.verdict,
                 words=kept.words if kept.words_signed else None,
+                issuer=kept.by,
             )
+            self._check_person(index, leaf, said.issuer, "", fields)
+            self._passkeys.answered(index, leaf.person, kept.key)
         elif "signer" in fields:
             signer = msgspec.json.decode(fields["signer"], type=str)
             said = _signed_by_key(token, signer)
-            self._check_workflow(index, leaf, said.issuer, signer, fields)
+            self._check_person(index, leaf, said.issuer, signer, fields)
         else:
             self.unread += 1
             return
@@ -182,7 +195,7 @@ class ShownAnswers:
             self._found.append((index, Fault("approval.words", "its entry has other words than were signed")))
         self._said.append((index, leaf, said))
 
-    def _check_workflow(
+    def _check_person(
         self, index: int, leaf: AnswerLeaf, issuer: str, signer: str, fields: Mapping[str, bytes]
     ) -> None:
         name = "" if leaf.workflow is UNSET else leaf.workflow
@@ -197,6 +210,9 @@ class ShownAnswers:
             fault = self._workflows.fault(name, signer, person)
             if fault is not None:
                 self._found.append((index, fault))
+        elif fields.get("person_name", encode(issuer)) != encode(issuer):
+            fault = Fault("approval.person", "it is signed as somebody else than its entry says")
+            self._found.append((index, fault))
 
     def _take_intent(self, index: int, approval: str, fields: Mapping[str, bytes]) -> None:
         if "request" not in fields:

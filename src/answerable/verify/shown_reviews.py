@@ -1,7 +1,7 @@
 """Reviews of broken glasses that a bundle shows, held to what they are about.
 
 Laws: a review is signed, over the action that was shown, over the very answer that broke the glass, with the verdict
-that its entry says, and by another person than broke it.
+that its entry says, in the words and by the person that it says, and by another one than broke it.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import msgspec
 from answerable.core.approval.passkey_answer import is_by_passkey
 from answerable.core.approval.passkey_review import verify_kept_review
 from answerable.core.approval.review import REVIEW_TYP, STEP
+from answerable.core.canonical import encode
 from answerable.core.identity.compact_jws import verified_claims
 from answerable.core.identity.keys import public_key
 from answerable.verify.leaf_rules import Fault
@@ -32,6 +33,8 @@ class _Said:
     action: str
     answer: str
     verdict: str
+    by: str
+    comment: str
 
 
 class ShownReviews:
@@ -41,6 +44,7 @@ class ShownReviews:
         self.unread = 0
         self._broken: dict[str, tuple[str, str]] = {}
         self._said: list[tuple[int, GlassReviewedLeaf, _Said | None]] = []
+        self._found: list[tuple[int, Fault]] = []
 
     def take_broken(self, leaf: AnswerLeaf, token: str) -> None:
         """An answer that broke a glass. token: empty where it is not shown."""
@@ -54,14 +58,31 @@ class ShownReviews:
             if is_by_passkey(token):
                 kept = verify_kept_review(token)
                 said = _Said(
-                    approval=kept.approval, action=kept.action, answer=kept.answer, verdict=kept.verdict
+                    approval=kept.approval,
+                    action=kept.action,
+                    answer=kept.answer,
+                    verdict=kept.verdict,
+                    by=kept.by,
+                    comment=kept.comment,
                 )
             elif "signer" in fields:
                 said = _signed_by_key(token, msgspec.json.decode(fields["signer"], type=str))
+        if said is not None:
+            self._check_words(index, said, fields)
         self._said.append((index, leaf, said))
+
+    def _check_words(self, index: int, said: _Said, fields: Mapping[str, bytes]) -> None:
+        """What of it is shown beside the signature is what was signed."""
+        if fields.get("person_name", encode(said.by)) != encode(said.by):
+            fault = Fault("review.person", "the review is signed as somebody else than its entry says")
+            self._found.append((index, fault))
+        if fields.get("comment", encode(said.comment)) != encode(said.comment):
+            fault = Fault("review.signed", "the review's entry has other words than were signed")
+            self._found.append((index, fault))
 
     def faults(self, shown: Mapping[str, tuple[FrozenJSON, FrozenJSON]]) -> Iterator[tuple[int, Fault]]:
         """Everything that is wrong. shown: object and card by approval. Asked once, after all entries."""
+        yield from self._found
         for index, leaf, said in self._said:
             broken = self._broken.get(leaf.approval)
             if broken is None:
@@ -89,4 +110,4 @@ def _signed_by_key(token: str, jwk: str) -> _Said:
         keys_of=lambda _: (key,),
     )
     told = {name: str(claims.get(name)) for name in ("approval", "action", "answer", "verdict")}
-    return _Said(**told)
+    return _Said(by=str(claims.get("iss")), comment=str(claims.get("comment", "")), **told)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from answerable.core.approval.approval import Approval
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.looks import LOOKS_MAX, Looks
@@ -93,6 +96,29 @@ async def test_who_has_said_yes_too_often_within_an_hour_can_only_say_no():
     asked = (await bench.refund(6_000)).approval
     assert asked is not None
     assert (await bench.answer(asked)).state == "approved"
+
+
+@pytest.mark.requirement("GROUP-08")
+@pytest.mark.parametrize("many", [1, 4])
+async def test_who_says_yes_to_all_at_the_same_moment_says_it_no_more_often(many: int):
+    bench = await paying_bench(limits=WalkLimits(answers_per_hour_max=3, approvals_pending_per_agent_max=40))
+    waiting = await asked_many(bench, 32)
+    lists = [waiting[at : at + many] for at in range(0, 32, many)]
+
+    async def said(some: list[Approval]) -> str:
+        try:
+            await (bench.answer(some[0]) if many == 1 else answer_all(bench, some))
+        except Refused as fault:
+            return fault.code
+        return "said"
+
+    assert Counter(await asyncio.gather(*map(said, lists))) == {
+        "said": 3,
+        "approval.too_fast": len(lists) - 3,
+    }
+    states = [one.state for one in bench.walk.approvals.all(pending_only=False, now=bench.clock.now())]
+    assert states.count("approved") == 3 * many
+    assert not bench.walk.under_way.saying, "nothing is left behind"
 
 
 @pytest.mark.requirement("GROUP-08")

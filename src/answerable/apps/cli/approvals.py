@@ -321,7 +321,7 @@ def _show(shell: Shell, approval: Answer, card: dict[str, Any], *, whole: bool) 
             *([("may run without", approval["break_glass"])] if approval.get("break_glass") else []),
             *([("review", told_review(approval["review"]))] if approval.get("review") else []),
             *([("void because", approval["void_because"])] if approval["void_because"] else []),
-            *([("test", approval["test"])] if approval["test"] else []),
+            *([("test", approval["test"])] if approval.get("test") else []),
             ("because", approval["reasons"]),
             *([("for people only", approval["internal"])] if approval.get("internal") else []),
             ("answers", [_said(one) for one in approval["answers"]]),

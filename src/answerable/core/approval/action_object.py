@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 ACTION_TYP: Final = "answerable-action"
 VERSION: Final = 1
+ASKED_FOR: Final = "what was asked for"
+"""How `changed_since` says that policy narrowed the same action from another one."""
 _MOVING: Final = frozenset({"txn", "not_before", "expires_at", "policy_set", "noted"})
 """Members that differ between two times that the same is asked."""
 _DECIDED: Final = frozenset({"rules", "requirements", "obligations", "break_glass"})
@@ -151,7 +153,7 @@ _WORDS: Final = {
     "tool": "the tool's definition",
     "amounts": "the amounts",
     "destinations": "where it goes",
-    "narrowed_from": "what was asked for",
+    "narrowed_from": ASKED_FOR,
     "prepared": "what was prepared",
     "principals": "who answers for it",
     "purpose": "the task",

@@ -3,12 +3,15 @@
 | reading  | where                                                                                        |
 |----------|----------------------------------------------------------------------------------------------|
 | `same`   | one value; whoever has another one is odd                                                    |
-| `several`| few values, of a fifth of them or more each, or one of half; whoever has another one is odd    |
+| `several`| few values, of a fifth of them or more each, or one of half; whoever has another one is odd.  |
+|          | So reads also what is of several kinds, or is the same in many and is none of the others here |
 | `number` | numbers; odd is what is far from the middle: modified z-score above 3.5                       |
-| `text`   | each its own; odd is what is of another form, hides something, or passes for another's value  |
+| `text`   | each its own; odd is what is of another form, hides something, passes for another's value, or |
+|          | is an amount in digits that is far from the middle where the others are amounts               |
 
-Laws: a pure function of the values and their order; whoever is odd is told why. Source of the score: Iglewicz and
-Hoaglin, How to Detect and Handle Outliers (1993).
+Laws: who adds values of other kinds, or many of some, makes no value of the others less odd but under `several`, which
+no answer to many covers; a pure function of the values and their order; whoever is odd is told why. Source of the
+score: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993).
 """
 
 from __future__ import annotations
@@ -42,6 +45,11 @@ _LONGER: Final = 4
 
 _DIGITS: Final = re.compile(r"[0-9]+")
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
+_AMOUNT: Final = re.compile(
+    r"(-?)(?:[A-Z]{3} ?|[$€£¥] ?)?(-?)([0-9]{1,3}(?:[ ,.'\u2019][0-9]{3})+|[0-9]{1,15})(?:[.,]([0-9]{1,4}))?"
+    r"(?: ?[A-Z]{3}| ?[$€£¥%])?"
+)
+"""A number as people write it, with its currency; sign, whole part and fraction."""
 _HOST: Final = re.compile(r"(?:^[^@\s/]+@|^[a-z][a-z0-9+.-]*://(?:[^@/\s]*@)?)([^/:\s?#]+)", re.IGNORECASE)
 
 
@@ -65,7 +73,8 @@ def compared(values: Sequence[Value]) -> Column:
         return Column(reading=reading, odd=odd, longest=_longest(values))
     if numbers:
         return Column(reading="number", odd=_far(values))
-    return Column(reading="text", odd=_unlike(values), longest=_longest(values))
+    text: Reading = "text" if _is_each_its_own(values) else "several"
+    return Column(reading=text, odd=_unlike(values), longest=_longest(values))
 
 
 def value_text(value: Value) -> str:
@@ -87,8 +96,15 @@ def _usual(known: Sequence[tuple[type, Value]]) -> dict[tuple[type, Value], int]
     usual = {one: count for one, count in counts.items() if count >= least}
     nearly_all = sum(usual.values()) * SHARE >= size * (SHARE - 1)
     # Of numbers the middle says more than what half of them are.
-    is_half = most * 2 >= size and not issubclass(first[0], (int, float))
+    is_half = most * 2 >= size and first[0] not in (int, float)
     return usual or {first: most} if nearly_all or is_half else None
+
+
+def _is_each_its_own(values: Sequence[Value]) -> bool:
+    """Whether nearly all are texts, and most are in one alone: of a few that come again and again the rare one matters,
+    which no form tells."""
+    texts = [one for one in values if isinstance(one, str)]
+    return len(texts) * SHARE >= len(values) * (SHARE - 1) and len(set(texts)) * 2 > len(texts)
 
 
 def _other(value: Value, usual: dict[tuple[type, Value], int]) -> str:
@@ -104,10 +120,7 @@ def _other(value: Value, usual: dict[tuple[type, Value], int]) -> str:
 
 def _far(values: Sequence[Value]) -> dict[int, str]:
     """Numbers far from the middle, and what is no number."""
-    numbers = [one for one in values if _is_number(one)]
-    middle = median(numbers)
-    spread = median(abs(one - middle) for one in numbers)
-    low, high = middle - SCORE_MAX * spread / _SCORE_SCALE, middle + SCORE_MAX * spread / _SCORE_SCALE
+    low, high, middle = _reach([one for one in values if _is_number(one)])
     odd: dict[int, str] = {}
     for at, one in enumerate(values):
         if not _is_number(one):
@@ -115,6 +128,13 @@ def _far(values: Sequence[Value]) -> dict[int, str]:
         elif not low <= one <= high:
             odd[at] = f"{one} is far from the others, whose middle is {middle:g}"
     return odd
+
+
+def _reach(numbers: Sequence[float]) -> tuple[float, float, float]:
+    """From where to where numbers are near the others, and the middle."""
+    middle = median(numbers)
+    spread = median(abs(one - middle) for one in numbers)
+    return middle - SCORE_MAX * spread / _SCORE_SCALE, middle + SCORE_MAX * spread / _SCORE_SCALE, middle
 
 
 def _unlike(values: Sequence[Value]) -> dict[int, str]:
@@ -132,10 +152,31 @@ def _unlike(values: Sequence[Value]) -> dict[int, str]:
             odd[at] = f"{_cut(one)} looks like another one's and is not"
         elif len(one) > reach:
             odd[at] = f"{len(one)} characters, much longer than the others"
+    _far_amounts(values, odd)
     _rare(values, _kind, "is of another kind than the others", odd)
     _rare(values, _host, "is of another domain than the others", odd)
     _rare(values, _form, "is written otherwise than the others", odd)
     return odd
+
+
+def _far_amounts(values: Sequence[Value], odd: dict[int, str]) -> None:
+    """Amounts that are written as text, where nearly all are."""
+    amounts = {at: amount for at, one in enumerate(values) if (amount := _amount_in(one)) is not None}
+    if len(amounts) * SHARE < len(values) * (SHARE - 1):
+        return
+    low, high, middle = _reach([*amounts.values()])
+    for at, amount in amounts.items():
+        if not low <= amount <= high:
+            odd.setdefault(at, f"{_cut(values[at])} is far from the others, whose middle is {middle:g}")
+
+
+def _amount_in(value: Value) -> float | None:
+    found = _AMOUNT.fullmatch(value) if isinstance(value, str) and len(value) <= FORM_CHARS else None
+    if found is None:
+        return None
+    digits = "".join(char for char in found[3] if char.isdigit())
+    amount = float(f"{digits}.{found[4] or 0}")
+    return -amount if found[1] or found[2] else amount
 
 
 def _rare(values: Sequence[Value], read: Callable[[Value], Hashable], why: str, odd: dict[int, str]) -> None:

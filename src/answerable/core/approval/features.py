@@ -50,14 +50,14 @@ _WHERE_WORDS: Final = frozenset(
     "accounts iban bic wallet dest destination destinations address addresses email emails mail phone url uri link "
     "host hostname domain webhook endpoint channel bucket remote repo repository".split()
 )
-"""In the name of an argument: what it says is where something goes, or to whom."""
+"""In the name of an argument, or of what it lies in: what it says is where something goes, or to whom."""
 _WHERE_FORM: Final = re.compile(
     r"[^@\s]+@[^@\s]+\.[^@\s]+|[a-z][a-z0-9+.-]*://\S+|[A-Z]{2}\d{2}(?: ?[A-Z0-9]{2,4}){3,8}", re.IGNORECASE
 )
 """An e-mail address, a URL or an IBAN."""
 _NO_EFFECT: Final = b'"effect":[]'
 _NUMBER: Final = re.compile(r"(?:about )?([0-9]{1,3}(?:,[0-9]{3}){0,4}|[0-9]{1,15})(?: \(an estimate.*\))?")
-_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,11 +111,11 @@ def noted_of(approval: Approval) -> tuple[str, ...]:
 
 
 def is_where(pointer: str, values: set[Value]) -> bool:
-    """Whether a leaf says where something goes, by its place, its name or the form of what stands there."""
+    """Whether a leaf says where something goes, by its place, a name on the way to it or the form of its values."""
     if pointer.startswith("/destinations"):
         return True
-    named = next((part for part in reversed(pointer.split("/")) if part and not part.startswith("#")), "")
-    words = {word.casefold() for word in re.split(r"[^A-Za-z0-9]+", _CAMEL.sub(" ", named))}
+    named = _CAMEL.sub(" ", " ".join(part for part in pointer.split("/")[2:] if not part.startswith("#")))
+    words = {word.casefold() for word in re.split(r"[^A-Za-z0-9]+", named)}
     if words & _WHERE_WORDS:
         return True
     return any(isinstance(one, str) and _WHERE_FORM.fullmatch(one[:FORM_CHARS]) for one in values)

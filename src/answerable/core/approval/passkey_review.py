@@ -69,6 +69,7 @@ class KeptReview:
     action: str
     answer: str
     verdict: Judgement
+    comment: str
     key: str
 
 
@@ -149,6 +150,7 @@ def verify_kept_review(token: str) -> KeptReview:
         action=kept.action,
         answer=kept.answer,
         verdict=kept.verdict,
+        comment=kept.comment,
         key=kept.key,
     )
 

@@ -1,11 +1,13 @@
 """What was prepared, as people read it on a card: each item of a list on a line, with their number and sums.
 
-Laws: a pure function of the action object; every value of the prepared object is on some line, none is cut; sums are
-ours, and are only of whole numbers that every item has under one name; what budgets count as money is told as money.
+Laws: a pure function of the action object; every value of the prepared object is on some line, none is cut; names that
+others chose are quoted unless they are one plain word; sums are ours, and are only of whole numbers that every item has
+under one name; what budgets count as money is told as money.
 """
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from answerable.core.approval.money import money
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 DEPTH_MAX: Final = 3
 """Lists and objects inside one another that get lines of their own; what is deeper stands as JSON."""
 _EVERY: Final = "*"
+_WORD: Final = re.compile(r"[\w$@./-]+")
 
 
 class _Priced(NamedTuple):
@@ -60,7 +63,7 @@ def _told(name: str, value: JSONValue, at: str, priced: _Priced | None) -> Itera
     if isinstance(value, dict) and value and depth < DEPTH_MAX:
         for key, one in value.items():
             below = f"{at}/{key.replace('~', '~0').replace('/', '~1')}"
-            yield from _told(f"{name} · {key}" if name else key, one, below, priced)
+            yield from _told(f"{name} · {_named(key)}" if name else _named(key), one, below, priced)
     elif isinstance(value, list) and any(isinstance(one, dict | list) for one in value) and depth < DEPTH_MAX:
         here = priced if priced is not None and priced.items == at else None
         yield name or "items", _counted(value, here)
@@ -79,7 +82,7 @@ def _counted(items: list[JSONValue], priced: _Priced | None) -> str:
             numbers = [row.get(name) for row in rows]
             if all(type(one) is int for one in numbers):
                 total = sum(cast("list[int]", numbers))
-                sums.append(f"{name} {_as_money(name, total, priced) or f'{total:,}'}")
+                sums.append(f"{_named(name)} {_as_money(name, total, priced) or f'{total:,}'}")
     told = f"; together {', '.join(sums)}" if sums else ""
     return f"{len(items)} {'item' if len(items) == 1 else 'items'}{told}"
 
@@ -87,7 +90,7 @@ def _counted(items: list[JSONValue], priced: _Priced | None) -> str:
 def _item(value: JSONValue, priced: _Priced | None) -> str:
     if isinstance(value, dict) and value:
         return ", ".join(
-            f"{name} {_as_money(name, one, priced) or _plain(one)}" for name, one in value.items()
+            f"{_named(name)} {_as_money(name, one, priced) or _plain(one)}" for name, one in value.items()
         )
     return _plain(value)
 
@@ -96,6 +99,11 @@ def _as_money(name: str, value: JSONValue, priced: _Priced | None) -> str:
     if priced is None or name != priced.member or type(value) is not int or value < 0:
         return ""
     return money(priced.budget, value)
+
+
+def _named(name: str) -> str:
+    """As it is where it is one word; else as JSON, so that no name can go on as if it were a value and another name."""
+    return name if _WORD.fullmatch(name) else encode(name).decode()
 
 
 def _plain(value: JSONValue) -> str:
