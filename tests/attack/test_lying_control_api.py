@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from answerable.apps.cli.shown_object import shown_whole
 
+from answerable.apps.cli.shown_object import shown_whole
 from answerable.core.approval.card import card_of
 from answerable.core.canonical import freeze
 from answerable.errors import Unverified
