@@ -46,10 +46,11 @@ _LONGER: Final = 4
 _DIGITS: Final = re.compile(r"[0-9]+")
 _LETTERS: Final = re.compile(r"[^\W\d_]+")
 _AMOUNT: Final = re.compile(
-    r"(-?)(?:[A-Z]{3} ?|[$€£¥] ?)?(-?)([0-9]{1,3}(?:[ ,.'\u2019][0-9]{3})+|[0-9]{1,15})(?:[.,]([0-9]{1,4}))?"
+    r"(-?)(?:[A-Z]{3} |[A-Z]{3}(?=[0-9])|[$€£¥] ?)?(-?)(?!0[0-9])"
+    r"([0-9]{1,3}(?:[ ,.'\u2019][0-9]{3})+|[0-9]{1,15})(?:[.,]([0-9]{1,4}))?"
     r"(?: ?[A-Z]{3}| ?[$€£¥%])?"
 )
-"""A number as people write it, with its currency; sign, whole part and fraction."""
+"""A number as people write it, with its currency; sign, whole part and fraction. `INV-0100` is none."""
 _HOST: Final = re.compile(r"(?:^[^@\s/]+@|^[a-z][a-z0-9+.-]*://(?:[^@/\s]*@)?)([^/:\s?#]+)", re.IGNORECASE)
 
 
