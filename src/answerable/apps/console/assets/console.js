@@ -156,7 +156,10 @@
   const address = document.body.dataset.news;
   if (address) {
     const stream = new EventSource(address);
-    stream.addEventListener("news", () => paused || document.body.dispatchEvent(new Event("news")));
+    const news = () => paused || document.body.dispatchEvent(new Event("news"));
+    stream.addEventListener("news", news);
+    // What came after the page was drawn, or while the server was away, is news as well.
+    stream.addEventListener("open", news);
     stream.addEventListener("ended", () => {
       stream.close();
       location.reload();
