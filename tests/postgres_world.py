@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 
 from answerable.adapters.postgres_roles import PostgresIssuer, PostgresTarget
+from answerable.adapters.postgres_roles.connections import LOST
 from answerable.adapters.system import SystemEntropy
 from answerable.core.canonical import JSONValue, freeze
 from answerable.core.identity.principal import UnixMillis
@@ -210,7 +211,7 @@ class PostgresBench(IssuerBench):
         async def is_working() -> bool:
             try:
                 await connection.fetchval("SELECT 1")
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+            except (*LOST, asyncpg.PostgresError):
                 connection.terminate()
                 return False
             return True
