@@ -137,7 +137,7 @@ def notice(number: int = 1, *, group: str = "approvers") -> Notice:
         capability="crm.refund",
         action_id=f"action-{number}",
         intent=number,
-        at=0,  # type: ignore[arg-type]
+        at=0,
     )
 
 

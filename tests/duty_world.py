@@ -74,12 +74,12 @@ async def tell(bench: Bench, *, seconds: int = 0) -> list[tuple[int, tuple[str, 
     """What is told when so many seconds have passed: steps with the people."""
     bench.clock.advance(seconds)
     channel = bench.walk.channel
-    before = len(channel.told)  # type: ignore[attr-defined] - the channel in memory
+    before = len(channel.told)
     if bench.walk.duties.scanned is not bench.walk.registry.current:
         await scan_waiting(bench.walk)
     while await tell_due(bench.walk):
         pass
-    return [(step, people) for _, people, step in channel.told[before:]]  # type: ignore[attr-defined]
+    return [(step, people) for _, people, step in channel.told[before:]]
 
 
 def terms(bench: Bench, **changes: object) -> DutyTerms:
@@ -97,7 +97,7 @@ def terms(bench: Bench, **changes: object) -> DutyTerms:
         "at": now,
         **changes,
     }
-    return DutyTerms(**said)  # type: ignore[arg-type] - names and times are plain in tests
+    return DutyTerms(**said)
 
 
 async def delegate(bench: Bench, *, signer: str = "", **changes: object) -> DutyDelegation:

@@ -46,7 +46,7 @@ def effect_of(asked: Any) -> list[list[str]]:
     assert is_card_of(asked.card, asked.shown)
     card = parse(asked.card.bytes)
     assert isinstance(card, dict)
-    return card["effect"]  # type: ignore[return-value]
+    return card["effect"]
 
 
 async def asked_with(house: Bench, amount: int = 6000) -> list[list[str]]:

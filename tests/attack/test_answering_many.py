@@ -190,7 +190,7 @@ async def test_while_the_agent_stands_still_nobody_says_yes_to_many_and_no_is_po
         def all(self, **_: Any) -> tuple[Approval, ...]:
             return ()
 
-    walk.approvals = Unseen()  # type: ignore[assignment]
+    walk.approvals = Unseen()
     await place_hold(walk, holdable("agent", "scout"), reason="look first", by="operator")
     walk.approvals = register
     token = token_for(bench, opened.approvals, opened.nonce)

@@ -112,7 +112,7 @@ def of_version_1(verdict: Any = "approve", comment: str = "ok") -> dict[str, Any
 
     text = kept_answer(
         asked, by=PrincipalId("bob"), nonce=NONCE, verdict=verdict, words=Words(comment=comment), audience=AUDIENCE,
-        at=UnixMillis(0), passkey=Held(), origins=(ORIGIN,), assertion=assertion,  # type: ignore[arg-type]
+        at=UnixMillis(0), passkey=Held(), origins=(ORIGIN,), assertion=assertion,
     )  # fmt: skip
     members: dict[str, Any] = json.loads(text)
     return {name: value for name, value in members.items() if name not in ("v", "reason", "narrower")}
@@ -143,8 +143,8 @@ def test_no_challenge_of_one_version_words_or_verdict_is_that_of_another():
     )  # fmt: skip
     made = [
         challenge(verdict=verdict, words=one, **parts) for verdict in ("approve", "deny") for one in words
-    ]  # type: ignore[arg-type]
-    made += [first_challenge(verdict=verdict, **parts) for verdict in ("approve", "deny")]  # type: ignore[arg-type]
+    ]
+    made += [first_challenge(verdict=verdict, **parts) for verdict in ("approve", "deny")]
     assert len(set(made)) == len(made)
 
 

@@ -273,7 +273,7 @@ async def test_no_workflow_breaks_one():
 async def test_everybody_who_could_have_answered_is_told():
     bench, approval = await waiting()
     await broken(bench, approval)
-    told = [(one.group, one.what, one.action_id) for one in bench.walk.channel.notified]  # type: ignore[attr-defined]
+    told = [(one.group, one.what, one.action_id) for one in bench.walk.channel.notified]
     assert told == [("approvers", "glass", approval.id), ("sales", "glass", approval.id)]
 
 
@@ -338,7 +338,7 @@ async def test_who_stands_in_for_somebody_breaks_no_glass_in_their_place():
 async def test_a_message_about_a_broken_glass_says_so():
     bench, approval = await waiting()
     await broken(bench, approval)
-    (first, *_) = bench.walk.channel.notified  # type: ignore[attr-defined]
+    (first, *_) = bench.walk.channel.notified
     message = notice_message(first, now=bench.clock.now())
     assert "broke a glass" in message.title
     assert "without its approval" in message.sentence

@@ -253,10 +253,10 @@ async def test_an_agent_gets_the_very_arguments_to_ask_with(version):
     said = denial_in(result["structuredContent"])
     assert said is not None
     assert said.narrower is not None
-    new = (await bench.act("refund", {**said.narrower})).approval  # type: ignore[dict-item]
+    new = (await bench.act("refund", {**said.narrower})).approval
     assert new is not None
     assert await bench.answer(new)
-    assert (await bench.act("refund", {**said.narrower})).outcome is not None  # type: ignore[dict-item]
+    assert (await bench.act("refund", {**said.narrower})).outcome is not None
 
 
 @pytest.mark.requirement("REPLY-05")

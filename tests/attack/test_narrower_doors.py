@@ -42,7 +42,7 @@ async def test_at_the_page_a_person_asks_for_less_and_then_gets_a_card_of_that()
         bob, approval, device, "deny", reason="narrower", narrower={"amount": 5_500}, comment="half"
     )
     assert answer.json() == {"state": "denied"}
-    assert (await refused(house.bench)).denial["narrower"]["changed"] == {"amount": 5500}  # type: ignore[index]
+    assert (await refused(house.bench)).denial["narrower"]["changed"] == {"amount": 5500}
     page = (await bob.page(f"/approvals/{approval.id}")).text
     assert "proposed instead: {&#34;amount&#34;:5500}" in page
     assert "answer that" not in page

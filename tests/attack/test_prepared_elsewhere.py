@@ -40,7 +40,7 @@ async def test_whichever_process_it_reaches_the_owner_of_the_mandate_keeps_and_e
     upstream = PreparingUpstream(clock=a.clock, ledger=walk.ledger, subject_keys=walk.subject_keys)
     upstream.results, upstream.answer = [structured(BATCH)], upstream.said
     walk.upstream = upstream
-    walk.pins = type(walk.pins)(walk.registry, upstream)  # type: ignore[call-arg]
+    walk.pins = type(walk.pins)(walk.registry, upstream)
     now = a.clock.now()
     terms = replace(
         mandate_terms(), grants=GRANTS, calls_max=20, not_before=now, expires_at=UnixMillis(now + 600_000)

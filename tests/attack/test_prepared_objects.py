@@ -250,7 +250,7 @@ async def test_what_cannot_be_shown_whole_is_not_kept_and_the_agent_hears_why(wh
     ended = bench.entries(Tag.OUTCOME)[-1]
     assert bench.opened(int(str(ended["index"])))[1]["prepared"] == said
     assert bench.walk.prepared is not None
-    assert bench.walk.prepared.waiting("scout", bench.clock.now()) == 0  # type: ignore[arg-type]
+    assert bench.walk.prepared.waiting("scout", bench.clock.now()) == 0
     assert not executed(upstream)
 
 
@@ -326,7 +326,7 @@ async def test_the_same_again_takes_no_more_room_and_keeps_its_end():
     again = await prepare(bench)
     assert (again["digest"], again["expires_at"]) == (first["digest"], first["expires_at"])
     assert bench.walk.prepared is not None
-    assert bench.walk.prepared.waiting("scout", bench.clock.now()) == 1  # type: ignore[arg-type]
+    assert bench.walk.prepared.waiting("scout", bench.clock.now()) == 1
 
 
 @pytest.mark.requirement("PREPARE-03")
@@ -335,7 +335,7 @@ async def test_a_hold_or_a_closed_mandate_stops_what_was_prepared():
 
     bench, upstream = await prepared_bench()
     named = await prepared(bench)
-    await close_mandate(bench.walk, "m-1", by="alice")  # type: ignore[arg-type]
+    await close_mandate(bench.walk, "m-1", by="alice")
     with pytest.raises(Refused):
         await execute(bench, named)
     assert not executed(upstream)

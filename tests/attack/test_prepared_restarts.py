@@ -128,7 +128,7 @@ async def test_whatever_befalls_the_register_it_runs_at_most_once_and_can_be_don
     bench, upstream = await prepared_bench()
     register = MemoryPreparedRegister()
     trouble = striking(f"prepared.{method}", fault)
-    bench.walk.prepared = TroubledPrepared(register, trouble)  # type: ignore[assignment]
+    bench.walk.prepared = TroubledPrepared(register, trouble)
     ends = [await tried(bench, bench.act("prepare_batch", {}))]
     ends.append(await tried(bench, execute(bench, digest(BATCH))))
     assert trouble.struck, ends
@@ -148,7 +148,7 @@ async def test_whatever_befalls_the_register_it_runs_at_most_once_and_can_be_don
 async def test_when_it_cannot_be_kept_the_agent_is_told_so_and_nothing_waits():
     bench, _ = await prepared_bench()
     register = MemoryPreparedRegister()
-    bench.walk.prepared = TroubledPrepared(register, striking("prepared.add", "undone"))  # type: ignore[assignment]
+    bench.walk.prepared = TroubledPrepared(register, striking("prepared.add", "undone"))
     said = await prepare(bench)
     assert (said["kept"], said["code"]) == (False, "register.unavailable")
     assert register.waiting(AgentId("scout"), bench.clock.now()) == 0
@@ -161,7 +161,7 @@ async def test_without_room_in_the_ledger_nothing_runs_and_it_is_prepared_again(
     named = await prepared(bench)
     whole = bench.walk.ledger
     try:
-        bench.walk.ledger = TroubledLedger(whole, striking("ledger.submit", "full"))  # type: ignore[arg-type]
+        bench.walk.ledger = TroubledLedger(whole, striking("ledger.submit", "full"))
         with pytest.raises(Unavailable):
             await execute(bench, named)
     finally:

@@ -183,7 +183,7 @@ async def test_what_the_ledger_did_not_take_is_named_and_what_it_took_counts():
     plain = bench.walk.ledger
     bench.walk.ledger = TroubledLedger(
         plain,
-        Trouble(lambda _n, method: next(struck, None) if "submit" in method else None),  # type: ignore[arg-type]
+        Trouble(lambda _n, method: next(struck, None) if "submit" in method else None),
     )
     after = await answer_all(bench, waiting)
     assert (len(after.answered), len(after.left_out)) == (5, 1)

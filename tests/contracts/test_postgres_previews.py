@@ -163,4 +163,4 @@ def test_a_plan_of_many_parts_is_told_in_bounds():
     root = {"Node Type": "Append", "Plan Rows": 500, "Plans": scans}
     told = plan_told(json.dumps([{"Plan": root}]))
     assert told is not None
-    assert (told["rows"], len(told["reads"]), told["more_tables"]) == (500, 20, 480)  # type: ignore[arg-type]
+    assert (told["rows"], len(told["reads"]), told["more_tables"]) == (500, 20, 480)

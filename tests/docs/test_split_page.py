@@ -98,7 +98,7 @@ async def test_a_payment_run_is_paid_as_it_was_prepared_shown_and_signed(tmp_pat
         prepared = told(answer)
         assert answer.structured_content is not None
         assert prepared["kept"]
-        assert f'`run_execute` with {{"run":"{prepared["digest"]}"}}' in answer.content[-1].text  # type: ignore[union-attr]
+        assert f'`run_execute` with {{"run":"{prepared["digest"]}"}}' in answer.content[-1].text
         assert rows(tmp_path, "SELECT count(*) FROM payments") == [(0,)]
         call = {"run": prepared["digest"]}
         waiting = await agent.call_tool("run_execute", call)

@@ -89,4 +89,4 @@ def test_everybody_comes_back_once_and_the_order_does_not_matter(
     for group in found.groups:
         assert set(group.cells) == {one.id for one in group.alike}
         if not group.not_together:
-            assert len({encode(one.action.thaw()["arguments"]["payee"]) for one in group.alike}) == 1  # type: ignore[call-overload, index]
+            assert len({encode(one.action.thaw()["arguments"]["payee"]) for one in group.alike}) == 1

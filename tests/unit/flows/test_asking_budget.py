@@ -175,11 +175,11 @@ async def test_of_many_each_must_have_been_looked_at_long_enough():
 def test_looks_are_bounded_and_the_first_one_counts():
     looks = Looks()
     for number in range(LOOKS_MAX + 1):
-        looks.saw("bob", str(number), number)  # type: ignore[arg-type]
-    looks.saw("bob", "7", 99)  # type: ignore[arg-type]
-    assert looks.since("bob", "7", 50) == 7  # type: ignore[arg-type]
-    assert looks.since("bob", "0", 50) == 50, "the oldest is forgotten"  # type: ignore[arg-type]
-    assert looks.since("bob", "7", 3) == 3  # type: ignore[arg-type]
+        looks.saw("bob", str(number), number)
+    looks.saw("bob", "7", 99)
+    assert looks.since("bob", "7", 50) == 7
+    assert looks.since("bob", "0", 50) == 50, "the oldest is forgotten"
+    assert looks.since("bob", "7", 3) == 3
 
 
 @pytest.mark.requirement("GROUP-08")

@@ -156,10 +156,10 @@ async def test_a_log_without_room_lets_the_step_wait_and_then_it_is_told_once():
     await waiting(bench)
     await tell(bench)
     full = bench.walk.ledger
-    room = full._entries_max  # type: ignore[attr-defined]
-    full._entries_max = 0  # type: ignore[attr-defined]
+    room = full._entries_max
+    full._entries_max = 0
     assert await tell(bench, seconds=60) == []
-    full._entries_max = room  # type: ignore[attr-defined]
+    full._entries_max = room
     assert await tell(bench, seconds=6) == [(1, ("carol",))]
 
 

@@ -28,10 +28,10 @@ async def test_it_says_what_changed_before_anybody_is_asked_anew(what):
     assert anew is not None
     (entry,) = bench.entries(Tag.APPROVAL_VOID)
     assert (entry["approval"], entry["agent"], entry["mandate"]) == (asked.id, "scout", "m-1")
-    assert told in " ".join(map(str, entry["because"]))  # type: ignore[call-overload]
+    assert told in " ".join(map(str, entry["because"]))
     first, second = bench.entries(Tag.APPROVAL_ASKED)
     assert entry["digest"] == first["digest"]
-    assert first["index"] < entry["index"] < second["index"]  # type: ignore[operator]
+    assert first["index"] < entry["index"] < second["index"]
     assert f"Approval {asked.id[:12]}" in story(bench, asked.id)
     assert "is void: " in story(bench, asked.id)
 
@@ -70,7 +70,7 @@ async def test_while_the_ledger_takes_nothing_it_is_not_void_and_nothing_runs():
     whole = bench.walk.ledger
     bench.walk.ledger = TroubledLedger(
         whole, Trouble(lambda _n, method: "full" if "submit" in method else None)
-    )  # type: ignore[arg-type, return-value]
+    )
     with pytest.raises(Unavailable) as told:
         await bench.refund(6000)
     assert told.value.effect == "none"

@@ -24,7 +24,7 @@ async def asked_thrice(bench: Bench) -> None:
         asked = await bench.refund(6_000 + number)
         bench.clock.advance(2)
         assert asked.approval is not None
-        await bench.answer(asked.approval, verdict=verdict)  # type: ignore[arg-type]
+        await bench.answer(asked.approval, verdict=verdict)
     await bench.refund(7_000)
 
 
@@ -36,7 +36,7 @@ def bench() -> Bench:
 def told(bench: Bench, directory: Path, *arguments: str) -> str:
     @asynccontextmanager
     async def offline(_: Any) -> AsyncIterator[Any]:
-        yield control_app(Product(walk=bench.walk, log_key="", published=None))  # type: ignore[arg-type]
+        yield control_app(Product(walk=bench.walk, log_key="", published=None))
 
     result = typed(offline, ["approval", "figures", "--since", "all", *arguments, "--data", str(directory)])
     assert result.exit_code == 0, result.output

@@ -43,7 +43,7 @@ def bench(tmp_path: Path) -> Bench:
 def command(tmp_path: Path, bench: Bench) -> Command:
     @asynccontextmanager
     async def offline(_: Any) -> AsyncIterator[Any]:
-        yield control_app(Product(walk=bench.walk, log_key="", published=None))  # type: ignore[arg-type]
+        yield control_app(Product(walk=bench.walk, log_key="", published=None))
 
     def run(*arguments: str | Path, code: int = 0) -> Result:
         given = [*map(str, arguments), "--data", str(tmp_path)]

@@ -31,7 +31,7 @@ async def worked() -> Bench:
 def suggest(bench: Bench, directory: Path, *arguments: str | Path) -> Any:
     @asynccontextmanager
     async def offline(_: Any) -> AsyncIterator[Any]:
-        yield control_app(Product(walk=bench.walk, log_key="", published=None))  # type: ignore[arg-type]
+        yield control_app(Product(walk=bench.walk, log_key="", published=None))
 
     given = ["policy", "suggest", "--since", "all", *map(str, arguments), "--data", str(directory)]
     result = typed(offline, given)

@@ -52,7 +52,7 @@ def test_parts_of_a_challenge_have_one_length_each() -> None:
     said = {
         batch_challenge(nonce=bytes(32), root=bytes(32), size=size, verdict=verdict, words=words)
         for size in (1, 2)
-        for verdict in ("approve", "deny")  # type: ignore[misc]
+        for verdict in ("approve", "deny")
         for words in (NO_WORDS, Words(comment="seen"), Words(reason="other"))
     }
     assert len(said) == 12
