@@ -34,13 +34,7 @@ from answerable.core.approval.words import Words, words_of
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.compact_jws import verified_claims
-from answerable.core.identity.passkey import (
-    PUBLIC_KEY_BYTES_MAX,
-    asserted,
-    assertion_in,
-    check_algorithm,
-    octets_in,
-)
+from answerable.core.identity.kept_assertion import KeptAssertion, assertion_members, check_kept
 from answerable.core.identity.principal import PrincipalId, UnixMillis, principal_id
 from answerable.core.tlog.merkle import verify_inclusion
 from answerable.errors import Malformed, Unverified, shown
@@ -76,19 +70,13 @@ class BatchClaims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     iat_ms: int
 
 
-class _Passkey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Passkey(KeptAssertion, frozen=True, kw_only=True, forbid_unknown_fields=True):
     iss: str
     aud: str
-    nonce: str
     verdict: Literal["approve", "deny"]
     reason: str
     comment: str
     iat_ms: int
-    key: str
-    public_key: str
-    rp_id: str
-    origins: list[str]
-    assertion: dict[str, str]
 
 
 class _Item(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -208,16 +196,11 @@ def kept_by_passkey(
     members: dict[str, JSONValue] = {
         "iss": by,
         "aud": audience,
-        "nonce": to_base64url(nonce),
         "verdict": verdict,
         "reason": words.reason,
         "comment": words.comment,
         "iat_ms": at,
-        "key": passkey.key,
-        "public_key": to_base64url(passkey.public_key),
-        "rp_id": passkey.rp_id,
-        "origins": [*origins],
-        "assertion": assertion.members(),
+        **assertion_members(passkey, nonce=nonce, origins=origins, assertion=assertion),
     }
     return encode({**_place(batch, index), "passkey": members}).decode()
 
@@ -292,20 +275,11 @@ def verify_kept_batch(token: str, signer: PublicKey | None = None) -> BatchSaid:
 
 
 def _signed_by_passkey(kept: _Kept, said: _Passkey, root: bytes) -> _Passkey:
-    assertion = assertion_in({**said.assertion})
-    public_key = octets_in({"public_key": said.public_key}, "public_key", PUBLIC_KEY_BYTES_MAX)
-    if check_algorithm(public_key) != said.key:
-        raise Unverified("its key is not the one that it names", code="approval.key", step=STEP)
-    asserted(
-        assertion,
-        credential_id=assertion.credential_id,
-        public_key=public_key,
-        challenge=batch_challenge(
-            nonce=_nonce(said.nonce), root=root, size=kept.size, verdict=said.verdict, words=words_in(said)
-        ),
-        rp_id=said.rp_id,
-        origins=said.origins,
+    signed = batch_challenge(
+        nonce=_nonce(said.nonce), root=root, size=kept.size, verdict=said.verdict, words=words_in(said)
     )
+    other = Unverified("its key is not the one that it names", code="approval.key", step=STEP)
+    check_kept(said, signed, other_key=other)
     return said
 
 

@@ -7,15 +7,9 @@ from typing import TYPE_CHECKING, Final, Literal
 import msgspec
 
 from answerable.core.approval.duty_delegation import DutyTerms, duty_challenge, terms_in
-from answerable.core.base64url import from_base64url_32, to_base64url
+from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.passkey import (
-    PUBLIC_KEY_BYTES_MAX,
-    asserted,
-    assertion_in,
-    check_algorithm,
-    octets_in,
-)
+from answerable.core.identity.kept_assertion import KeptAssertion, assertion_members, check_kept
 from answerable.errors import Malformed, Unverified
 
 if TYPE_CHECKING:
@@ -26,15 +20,9 @@ PASSKEY_TYP: Final = "answerable-duty-passkey"
 _CODE: Final = "duty.malformed"
 
 
-class _Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Kept(KeptAssertion, frozen=True, kw_only=True, forbid_unknown_fields=True):
     typ: Literal["answerable-duty-passkey"]
     claims: dict[str, str | int]
-    nonce: str
-    key: str
-    public_key: str
-    rp_id: str
-    origins: list[str]
-    assertion: dict[str, str]
 
 
 def kept_duty(
@@ -49,12 +37,7 @@ def kept_duty(
     members: dict[str, JSONValue] = {
         "typ": PASSKEY_TYP,
         "claims": terms.claims(),
-        "nonce": to_base64url(nonce),
-        "key": passkey.key,
-        "public_key": to_base64url(passkey.public_key),
-        "rp_id": passkey.rp_id,
-        "origins": [*origins],
-        "assertion": assertion.members(),
+        **assertion_members(passkey, nonce=nonce, origins=origins, assertion=assertion),
     }
     return encode(members).decode()
 
@@ -72,16 +55,6 @@ def verify_kept_duty(token: str) -> tuple[DutyTerms, str]:
     if nonce is None:
         raise Malformed("`nonce` must be 32 bytes, base64url", code=_CODE)
     terms = terms_in({**kept.claims})
-    assertion = assertion_in({**kept.assertion})
-    public_key = octets_in({"public_key": kept.public_key}, "public_key", PUBLIC_KEY_BYTES_MAX)
-    if check_algorithm(public_key) != kept.key:
-        raise Unverified("its key is not the one that it names", code="duty.key", step="duty")
-    asserted(
-        assertion,
-        credential_id=assertion.credential_id,
-        public_key=public_key,
-        challenge=duty_challenge(terms, nonce),
-        rp_id=kept.rp_id,
-        origins=kept.origins,
-    )
+    other = Unverified("its key is not the one that it names", code="duty.key", step="duty")
+    check_kept(kept, duty_challenge(terms, nonce), other_key=other)
     return terms, kept.key

@@ -32,13 +32,7 @@ from answerable.core.approval.challenge import challenge, first_challenge
 from answerable.core.approval.words import Words
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.passkey import (
-    PUBLIC_KEY_BYTES_MAX,
-    asserted,
-    assertion_in,
-    check_algorithm,
-    octets_in,
-)
+from answerable.core.identity.kept_assertion import KeptAssertion, assertion_members, check_kept
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Malformed, Unverified
 
@@ -55,22 +49,16 @@ _HEX_CHARS: Final = 64
 _CODE: Final = "approval.malformed"
 
 
-class _Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Kept(KeptAssertion, frozen=True, kw_only=True, forbid_unknown_fields=True):
     typ: Literal["answerable-approval-passkey"]
     iss: str
     aud: str
     approval: str
     action: str
     rendering: str
-    nonce: str
     verdict: Literal["approve", "deny", "break_glass"]
     comment: str
     iat_ms: int
-    key: str
-    public_key: str
-    rp_id: str
-    origins: list[str]
-    assertion: dict[str, str]
     v: Literal[1, 2] = 1
     reason: str = ""
     narrower: str = ""
@@ -115,18 +103,13 @@ def kept_answer(
         "approval": approval.id,
         "action": approval.shown.hex,
         "rendering": approval.card.hex,
-        "nonce": to_base64url(nonce),
         "v": VERSION,
         "verdict": verdict,
         "reason": words.reason,
         "comment": words.comment,
         "narrower": words.narrower,
         "iat_ms": at,
-        "key": passkey.key,
-        "public_key": to_base64url(passkey.public_key),
-        "rp_id": passkey.rp_id,
-        "origins": [*origins],
-        "assertion": assertion.members(),
+        **assertion_members(passkey, nonce=nonce, origins=origins, assertion=assertion),
     }
     return encode(members).decode()
 
@@ -150,18 +133,8 @@ def verify_kept(token: str) -> PasskeyAnswer:
     nonce = from_base64url_32(kept.nonce)
     if nonce is None:
         raise Malformed("`nonce` must be 32 bytes, base64url", code=_CODE)
-    assertion = assertion_in({**kept.assertion})
-    public_key = octets_in({"public_key": kept.public_key}, "public_key", PUBLIC_KEY_BYTES_MAX)
-    if check_algorithm(public_key) != kept.key:
-        raise Unverified("its key is not the one that it names", code="approval.key", step="approval")
-    asserted(
-        assertion,
-        credential_id=assertion.credential_id,
-        public_key=public_key,
-        challenge=_challenge(kept, nonce),
-        rp_id=kept.rp_id,
-        origins=kept.origins,
-    )
+    other = Unverified("its key is not the one that it names", code="approval.key", step="approval")
+    credential = check_kept(kept, _challenge(kept, nonce), other_key=other)
     return PasskeyAnswer(
         by=kept.iss,
         audience=kept.aud,
@@ -173,7 +146,7 @@ def verify_kept(token: str) -> PasskeyAnswer:
         words_signed=kept.v == VERSION,
         at=UnixMillis(kept.iat_ms),
         key=kept.key,
-        credential=to_base64url(assertion.credential_id),
+        credential=to_base64url(credential),
     )
 
 

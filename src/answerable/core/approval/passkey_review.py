@@ -19,15 +19,9 @@ import msgspec
 
 from answerable.core.approval.break_glass import answer_digest
 from answerable.core.approval.challenge import NONCE_BYTES
-from answerable.core.base64url import from_base64url_32, to_base64url
+from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.passkey import (
-    PUBLIC_KEY_BYTES_MAX,
-    asserted,
-    assertion_in,
-    check_algorithm,
-    octets_in,
-)
+from answerable.core.identity.kept_assertion import KeptAssertion, assertion_members, check_kept
 from answerable.errors import Malformed, Unverified
 
 if TYPE_CHECKING:
@@ -41,22 +35,16 @@ DOMAIN: Final = b"answerable-review/1\0"
 _CODE: Final = "review.malformed"
 
 
-class _Kept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class _Kept(KeptAssertion, frozen=True, kw_only=True, forbid_unknown_fields=True):
     typ: Literal["answerable-review-passkey"]
     iss: str
     aud: str
     approval: str
     action: str
     answer: str
-    nonce: str
     verdict: Literal["justified", "unjustified"]
     comment: str
     iat_ms: int
-    key: str
-    public_key: str
-    rp_id: str
-    origins: list[str]
-    assertion: dict[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,15 +91,10 @@ def kept_review(
         "approval": approval.id,
         "action": approval.shown.hex,
         "answer": answer_digest(answer),
-        "nonce": to_base64url(nonce),
         "verdict": verdict,
         "comment": comment,
         "iat_ms": at,
-        "key": passkey.key,
-        "public_key": to_base64url(passkey.public_key),
-        "rp_id": passkey.rp_id,
-        "origins": [*origins],
-        "assertion": assertion.members(),
+        **assertion_members(passkey, nonce=nonce, origins=origins, assertion=assertion),
     }
     return encode(members).decode()
 
@@ -125,24 +108,10 @@ def verify_kept_review(token: str) -> KeptReview:
         kept = msgspec.convert(parse(token.encode()), _Kept)
     except msgspec.ValidationError as error:
         raise Malformed(f"it is no review by passkey: {error}".lower(), code=_CODE) from None
-    assertion = assertion_in({**kept.assertion})
-    public_key = octets_in({"public_key": kept.public_key}, "public_key", PUBLIC_KEY_BYTES_MAX)
-    if check_algorithm(public_key) != kept.key:
-        raise Unverified("its key is not the one that it names", code="review.key", step="review")
-    asserted(
-        assertion,
-        credential_id=assertion.credential_id,
-        public_key=public_key,
-        challenge=_challenge(
-            from_base64url_32(kept.nonce) or b"",
-            _hash(kept.action),
-            _hash(kept.answer),
-            kept.verdict,
-            kept.comment,
-        ),
-        rp_id=kept.rp_id,
-        origins=kept.origins,
-    )
+    nonce, action, answer = from_base64url_32(kept.nonce) or b"", _hash(kept.action), _hash(kept.answer)
+    signed = _challenge(nonce, action, answer, kept.verdict, kept.comment)
+    other = Unverified("its key is not the one that it names", code="review.key", step="review")
+    check_kept(kept, signed, other_key=other)
     return KeptReview(
         by=kept.iss,
         audience=kept.aud,
