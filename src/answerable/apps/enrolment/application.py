@@ -6,23 +6,20 @@
 from __future__ import annotations
 
 import logging
-import re
 from typing import TYPE_CHECKING, Any, Final
 
-import anyio
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
 from answerable.apps.enrolment.desk import Asked, EnrolmentDesk
 from answerable.apps.enrolment.needs import PREFIX
 from answerable.apps.enrolment.problems import problem_of
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
 from answerable.core.identity.trust_bundle import encoded_bundle
-from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, Unverified, shown
+from answerable.wiring.guarded_request import body_within, channel_of, check_host
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE
 
 if TYPE_CHECKING:
@@ -33,9 +30,7 @@ if TYPE_CHECKING:
     from answerable.apps.enrolment.needs import Needs
     from answerable.core.canonical import JSONValue
 
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
-_AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 _log: Final = logging.getLogger("answerable.enrolment")
 
 
@@ -64,14 +59,14 @@ def _endpoint(
 ) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def endpoint(request: HttpRequest) -> Response:
         try:
-            _check_host(needs, request)
+            check_host(request, needs.hosts)
             body = await _body(needs, request)
             asked = Asked(
                 method=request.method,
                 target=_target(request),
                 headers=tuple(request.scope["headers"]),
                 body=body,
-                channel=_channel(request),
+                channel=channel_of(request),
             )
             return _answered(200, await act(asked))
         except Exception as error:
@@ -85,7 +80,7 @@ def _bundle(needs: Needs) -> Callable[[HttpRequest], Awaitable[Response]]:
 
     async def endpoint(request: HttpRequest) -> Response:
         try:
-            _check_host(needs, request)
+            check_host(request, needs.hosts)
             trust = needs.workloads.trust
             bundle = trust.bundle(trust.domain)
             if bundle is None:
@@ -115,39 +110,14 @@ def _failed(needs: Needs, error: Exception) -> Response:
 
 async def _body(needs: Needs, request: HttpRequest) -> bytes:
     """The body, read no further and no longer than it may be."""
-    received = bytearray()
-    with anyio.move_on_after(needs.body_seconds_max) as reading:
-        try:
-            async for chunk in request.stream():
-                received += chunk
-                if len(received) > needs.body_bytes_max:
-                    message = f"the body has more than {needs.body_bytes_max} bytes"
-                    raise Malformed(message, code="request.size")
-        except ClientDisconnect:
-            raise Malformed("the caller left before the end of the body", code="http.left") from None
-    if reading.cancelled_caught:
-        raise Malformed(f"the body did not come within {needs.body_seconds_max:g} s", code="http.slow_body")
+    received = await body_within(request, bytes_max=needs.body_bytes_max, seconds_max=needs.body_seconds_max)
     if received:
         kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if kind != "application/json":
             raise Malformed(
                 f"expected a body of type `application/json`, got {shown(kind)}", code="request.media_type"
             )
-    return bytes(received)
-
-
-def _check_host(needs: Needs, request: HttpRequest) -> None:
-    """Refuse what a browser was talked into sending (DNS rebinding)."""
-    host = _AUTHORITY.fullmatch(request.headers.get("host", ""))
-    if host is None or host[1] not in LOOPBACK | needs.hosts:
-        raise Refused("this server does not answer to the name in the Host field", code="http.host")
-    if "origin" in request.headers:
-        raise Refused("requests of web pages are not let in", code="http.origin")
-
-
-def _channel(request: HttpRequest) -> Channel | None:
-    found: Any = (request.scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
-    return found if isinstance(found, Channel) else None
+    return received
 
 
 def _target(request: HttpRequest) -> bytes:

@@ -9,18 +9,15 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import anyio
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
 from answerable.apps.event_streams import metadata
 from answerable.apps.event_streams.problems import problem_of
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
 from answerable.core.identity.compact_jws import read_compact
 from answerable.core.identity.spiffe_id import SCHEME
 from answerable.core.mandate.oauth_terms import CLIENT_JWT_BEARER, CLIENT_JWT_SPIFFE
@@ -28,6 +25,7 @@ from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unver
 from answerable.flows import manage_streams as streams
 from answerable.flows.authenticate_client import Asked
 from answerable.flows.poll_events import poll_events, poll_in
+from answerable.wiring.guarded_request import body_within, channel_of, check_host
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -42,10 +40,8 @@ if TYPE_CHECKING:
     Act = Callable[[str, Sent, str], Awaitable[Response]]
     """Receiver, members of the body, id of a stream in the URL."""
 
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 JSON_DEPTH_MAX: Final = 8
 STEP: Final = "client"
-_AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 _STREAM_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _AUTHORIZATION: Final = b"authorization"
 _BEARER: Final = re.compile(rb"(?i:bearer) +([A-Za-z0-9_.-]+)")
@@ -88,7 +84,7 @@ class _Door:
         async def endpoint(request: HttpRequest) -> Response:
             client: TokenClient | None = None
             try:
-                self._check_host(request)
+                check_host(request, self._needs.hosts)
                 asked = await self._asked(request)
                 client = self._needs.authenticate(_by_bearer(asked))
                 sent = _members(asked.body) if request.method not in ("GET", "DELETE") else {}
@@ -103,7 +99,7 @@ class _Door:
 
         async def endpoint(request: HttpRequest) -> Response:
             try:
-                self._check_host(request)
+                check_host(request, self._needs.hosts)
                 return _json(200, tell(), kept=True)
             except Exception as error:
                 return self._failed(error, None)
@@ -160,42 +156,15 @@ class _Door:
         if not isinstance(raw, bytes):
             raise Malformed("the request has no path as it was sent", code="request.path_unknown")
         query: bytes = request.scope.get("query_string") or b""
-        found: Any = (request.scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
         return Asked(
             method=request.method,
             target=raw + (b"?" + query if query else b""),
             headers=tuple(request.scope["headers"]),
-            body=await self._body(request),
-            channel=found if isinstance(found, Channel) else None,
+            body=await body_within(
+                request, bytes_max=self._needs.body_bytes_max, seconds_max=self._needs.body_seconds_max
+            ),
+            channel=channel_of(request),
         )
-
-    async def _body(self, request: HttpRequest) -> bytes:
-        """The body, read no further and no longer than it may be."""
-        needs = self._needs
-        received = bytearray()
-        with anyio.move_on_after(needs.body_seconds_max) as reading:
-            try:
-                async for chunk in request.stream():
-                    received += chunk
-                    if len(received) > needs.body_bytes_max:
-                        raise Malformed(
-                            f"the body has more than {needs.body_bytes_max} bytes", code="request.size"
-                        )
-            except ClientDisconnect:
-                raise Malformed("the caller left before the end of the body", code="http.left") from None
-        if reading.cancelled_caught:
-            raise Malformed(
-                f"the body did not come within {needs.body_seconds_max:g} s", code="http.slow_body"
-            )
-        return bytes(received)
-
-    def _check_host(self, request: HttpRequest) -> None:
-        """Refuse what a browser was talked into sending (DNS rebinding)."""
-        host = _AUTHORITY.fullmatch(request.headers.get("host", ""))
-        if host is None or host[1] not in LOOPBACK | self._needs.hosts:
-            raise Refused("this server does not answer to the name in the Host field", code="http.host")
-        if "origin" in request.headers:
-            raise Refused("requests of web pages are not let in", code="http.origin")
 
     def _failed(self, error: Exception, client: TokenClient | None) -> Response:
         if not isinstance(error, AnswerableError):

@@ -9,22 +9,20 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import anyio
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
 from answerable.apps.token_service import metadata
 from answerable.apps.token_service.form import form_of
 from answerable.apps.token_service.problems import problem_of
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
 from answerable.core.mandate import oauth_terms as terms
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
 from answerable.flows.authenticate_client import Asked
 from answerable.flows.find_parent import Exchange
+from answerable.wiring.guarded_request import body_within, channel_of, check_host
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -36,11 +34,9 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.flows.authenticate_client import TokenClient
 
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 DPOP_FIELD: Final = b"dpop"
 NONCE_FIELD: Final = "DPoP-Nonce"
 
-_AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 _NUMBER: Final = re.compile(r"[0-9]{1,9}")
 _log: Final = logging.getLogger("answerable.tokens")
 
@@ -80,7 +76,7 @@ class _Door:
         async def endpoint(request: HttpRequest) -> Response:
             client: TokenClient | None = None
             try:
-                self._check_host(request)
+                check_host(request, self._needs.hosts)
                 asked = await self._asked(request)
                 form = form_of(asked.body, request.headers.get("content-type", ""))
                 asked = msgspec.structs.replace(asked, values=form.values)
@@ -98,7 +94,7 @@ class _Door:
 
         async def endpoint(request: HttpRequest) -> Response:
             try:
-                self._check_host(request)
+                check_host(request, self._needs.hosts)
                 return tell(request)
             except Exception as error:
                 return self._failed(error, None)
@@ -194,42 +190,15 @@ class _Door:
         if not isinstance(raw, bytes) or request.scope.get("query_string"):
             # RFC 6749, section 3.2: and no token ever stands in a URL, which logs keep.
             raise Malformed("there are no query parameters here", code="oauth.invalid_request")
-        found: Any = (request.scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
         return Asked(
             method=request.method,
             target=raw,
             headers=tuple(request.scope["headers"]),
-            body=await self._body(request),
-            channel=found if isinstance(found, Channel) else None,
+            body=await body_within(
+                request, bytes_max=self._needs.body_bytes_max, seconds_max=self._needs.body_seconds_max
+            ),
+            channel=channel_of(request),
         )
-
-    async def _body(self, request: HttpRequest) -> bytes:
-        """The body, read no further and no longer than it may be."""
-        needs = self._needs
-        received = bytearray()
-        with anyio.move_on_after(needs.body_seconds_max) as reading:
-            try:
-                async for chunk in request.stream():
-                    received += chunk
-                    if len(received) > needs.body_bytes_max:
-                        raise Malformed(
-                            f"the body has more than {needs.body_bytes_max} bytes", code="request.size"
-                        )
-            except ClientDisconnect:
-                raise Malformed("the caller left before the end of the body", code="http.left") from None
-        if reading.cancelled_caught:
-            raise Malformed(
-                f"the body did not come within {needs.body_seconds_max:g} s", code="http.slow_body"
-            )
-        return bytes(received)
-
-    def _check_host(self, request: HttpRequest) -> None:
-        """Refuse what a browser was talked into sending (DNS rebinding)."""
-        host = _AUTHORITY.fullmatch(request.headers.get("host", ""))
-        if host is None or host[1] not in LOOPBACK | self._needs.hosts:
-            raise Refused("this server does not answer to the name in the Host field", code="http.host")
-        if "origin" in request.headers:
-            raise Refused("requests of web pages are not let in", code="http.origin")
 
     def _failed(self, error: Exception, client: TokenClient | None) -> Response:
         if not isinstance(error, AnswerableError):

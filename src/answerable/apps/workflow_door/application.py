@@ -7,25 +7,22 @@ gets to see what waits for the groups of the workflow that it was measured to be
 from __future__ import annotations
 
 import logging
-import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-import anyio
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import Route
 
 from answerable.apps.workflow_door.needs import ITEMS_MAX, PREFIX
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import parse
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
 from answerable.core.identity.pace import Pace
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, shown
 from answerable.flows.answer_as_workflow import answer_as_workflow, open_to_workflow, waiting_for_workflow
 from answerable.flows.attest_workflow import attested_workflow
+from answerable.wiring.guarded_request import body_within, channel_of, check_host
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
 
 if TYPE_CHECKING:
@@ -39,8 +36,6 @@ if TYPE_CHECKING:
     from answerable.core.registry.documents import Workflow
     from answerable.flows.walk import Walk
 
-LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
-_AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
 _STATUSES: Final = {"http.host": 421, "workflow.pace": 429, "approval.unknown": 404}
 _log: Final = logging.getLogger("answerable.workflows")
 
@@ -77,8 +72,8 @@ class _Door:
 
         async def answered(request: Request) -> Response:
             try:
-                _check_host(self._needs, request)
-                workflow = await attested_workflow(self._needs.workloads, _channel(request))
+                check_host(request, self._needs.hosts)
+                workflow = await attested_workflow(self._needs.workloads, channel_of(request))
                 seconds = self._pace.take(workflow.name, at=self._walk.clock.monotonic())
                 if seconds:
                     message = f"too many requests of this workflow: come again in {seconds:.1f} s"
@@ -119,20 +114,11 @@ class _Door:
         return {"id": after.id, "state": after.state}
 
     async def _body(self, request: Request) -> dict[str, JSONValue]:
-        received = bytearray()
-        with anyio.move_on_after(self._needs.body_seconds_max) as reading:
-            try:
-                async for chunk in request.stream():
-                    received += chunk
-                    if len(received) > self._needs.body_bytes_max:
-                        message = f"the body has more than {self._needs.body_bytes_max} bytes"
-                        raise Malformed(message, code="request.size")
-            except ClientDisconnect:
-                raise Malformed("the caller left before the end of the body", code="http.left") from None
-        if reading.cancelled_caught:
-            message = f"the body did not come within {self._needs.body_seconds_max:g} s"
-            raise Malformed(message, code="http.slow_body")
-        value = parse(bytes(received))
+        needs = self._needs
+        received = await body_within(
+            request, bytes_max=needs.body_bytes_max, seconds_max=needs.body_seconds_max
+        )
+        value = parse(received)
         if not isinstance(value, dict):
             raise Malformed("the body is no object", code="request.body")
         return value
@@ -146,20 +132,6 @@ def _shown(approval: Approval) -> dict[str, JSONValue]:
         "card": approval.card.bytes.decode(),
         "expires_ms": approval.expires_at,
     }
-
-
-def _check_host(needs: Needs, request: Request) -> None:
-    """Refuse what a browser was talked into sending (DNS rebinding)."""
-    host = _AUTHORITY.fullmatch(request.headers.get("host", ""))
-    if host is None or host[1] not in LOOPBACK | needs.hosts:
-        raise Refused("this server does not answer to the name in the Host field", code="http.host")
-    if "origin" in request.headers:
-        raise Refused("requests of web pages are not let in", code="http.origin")
-
-
-def _channel(request: Request) -> Channel | None:
-    found: Any = (request.scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
-    return found if isinstance(found, Channel) else None
 
 
 def _failed(error: Exception) -> Response:

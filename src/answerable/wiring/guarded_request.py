@@ -1,0 +1,55 @@
+"""What every small HTTP door asks of a request before it believes any of it: its host, its length, its channel."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio
+from starlette.requests import ClientDisconnect
+
+from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+from answerable.errors import Malformed, Refused
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
+_AUTHORITY: Final = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::[0-9]{1,5})?")
+
+
+async def body_within(request: Request, *, bytes_max: int, seconds_max: float) -> bytes:
+    """The body, read no further and no longer than it may be.
+
+    Raises Malformed (`request.size`, `http.left`, `http.slow_body`).
+    """
+    received = bytearray()
+    with anyio.move_on_after(seconds_max) as reading:
+        try:
+            async for chunk in request.stream():
+                received += chunk
+                if len(received) > bytes_max:
+                    raise Malformed(f"the body has more than {bytes_max} bytes", code="request.size")
+        except ClientDisconnect:
+            raise Malformed("the caller left before the end of the body", code="http.left") from None
+    if reading.cancelled_caught:
+        raise Malformed(f"the body did not come within {seconds_max:g} s", code="http.slow_body")
+    return bytes(received)
+
+
+def check_host(request: Request, hosts: frozenset[str]) -> None:
+    """Refuse what a browser was talked into sending (DNS rebinding). hosts: names beside those of loopback.
+
+    Raises Refused (`http.host`, `http.origin`).
+    """
+    host = _AUTHORITY.fullmatch(request.headers.get("host", ""))
+    if host is None or host[1] not in LOOPBACK | hosts:
+        raise Refused("this server does not answer to the name in the Host field", code="http.host")
+    if "origin" in request.headers:
+        raise Refused("requests of web pages are not let in", code="http.origin")
+
+
+def channel_of(request: Request) -> Channel | None:
+    """The connection that it came by, as far as the server says; None for none."""
+    found: Any = (request.scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
+    return found if isinstance(found, Channel) else None
