@@ -47,6 +47,7 @@ from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
 from answerable.wiring.settings import load_settings
 from tests.gateway_world import modern, modern_headers, registry, until
+from tests.small_disk import on_a_small_disk
 
 AGENTS = ("orchestrator", "researcher", "writer", "stranger")
 TO = Delegability(depth_max=3, width_max=2, to=("use_case:support",))
@@ -360,7 +361,8 @@ async def token_world(
     """Everything up, with doors as `answerable up` opens them. port: that of an earlier world, to go on with it."""
     place = home / "house"
     place.mkdir(mode=0o700, exist_ok=True)
-    (place / "answerable.toml").write_text(f"[gateway]\nport = 0\n{FIRST_SIGHT}{settings}")
+    written = f"[gateway]\nport = 0\n{FIRST_SIGHT}{settings}"
+    (place / "answerable.toml").write_text(on_a_small_disk(written))
     loaded = load_settings(place)
     sockets = listen(tcp=("127.0.0.1", port))
     address = sockets.tcp_address

@@ -21,6 +21,7 @@ from answerable.adapters.tlog_files import PublishedFiles
 from answerable.core.canonical import parse
 from answerable.core.ledger.tags import Tag
 from tests.interop.workload_clients import running
+from tests.small_disk import on_a_small_disk
 
 SOURCES = Path(answerable.__file__).parent.parent
 WAIT_SECONDS_MAX = 90
@@ -103,7 +104,7 @@ class House:
     def __post_init__(self) -> None:
         self.data = self.root / "house"
         self.data.mkdir(mode=0o700)
-        (self.data / "answerable.toml").write_text(self.settings)
+        (self.data / "answerable.toml").write_text(on_a_small_disk(self.settings))
 
     @property
     def api(self) -> Path:

@@ -26,7 +26,7 @@ SOURCES = Path(answerable.__file__).parent.parent
 ROOT = Path(__file__).parents[1]
 TRUE, FORK = Log(), Log(forked_at=4)
 SECONDS_MAX = 60
-QUICK = "[witnesses]\nround_seconds = 0.2\n[ledger]\nseal_seconds = 1\n[gateway]\nport = 0\n"
+QUICK = "[witnesses]\nround_seconds = 0.2\n[ledger]\nseal_seconds = 1\nsegment_bytes = 4194304\n[gateway]\nport = 0\n"
 
 
 def environment() -> dict[str, str]:
