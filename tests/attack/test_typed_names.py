@@ -196,7 +196,7 @@ async def test_one_name_has_one_spelling_in_normal_form() -> None:
 @pytest.mark.requirement("ROOM-01")
 @pytest.mark.parametrize(
     "hostile",
-    ["4711\u202e", "47\u200b11", "4711 ", "a  b", "`4711`", "x" * 65, '4711"><script>alert(1)</script>\n'],
+    ["4711\u202e", "47\u200b11", "4711 ", "a  b", "`4711`", "x" * 41, '4711"><script>alert(1)</script>\n'],
     ids=ascii,
 )
 async def test_a_name_that_cannot_be_read_or_typed_gives_way_to_the_capability(hostile: str) -> None:

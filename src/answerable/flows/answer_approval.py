@@ -78,7 +78,8 @@ async def answer_by_passkey(
 
     person: who is signed in there; the passkey must be theirs. nonce: as `open_to_answer` gave it. reason, narrower: of
     a no, as `words_of` takes them; what was signed with other words does not check. typed: as `answer_approval` takes
-    it. Raises as that, and Unverified (`passkey.*`), Malformed (`approval.malformed`, `approval.reason`), Refused (`passkey.off`, `person.*`).
+    it. Raises as that, and Unverified (`passkey.*`), Malformed (`approval.malformed`, `approval.reason`), Refused
+    (`passkey.off`, `person.*`).
     """
     words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
     answer = partial(

@@ -232,7 +232,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "typed": {
                 "type": "string",
                 "maxLength": TYPED_CHARS_MAX,
-                "description": "the approval's `name_to_type` as the person typed it, wherever that is not empty, to let it run",
+                "description": "to let it run: the approval's `name_to_type`, where it has one, as the person typed it",
             },
         },
         optional=("typed",),

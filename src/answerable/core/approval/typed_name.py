@@ -1,8 +1,8 @@
 """The name that a person types before a critical action runs, so that no slip of a finger is a yes to it.
 
-Laws: it is made from the frozen object alone; it is what the action acts on, where a person can read and type that, else
-the capability; what was typed counts exactly, letter for letter, in normal form C (Unicode Standard Annex 15): case,
-blanks and letters that only look alike count.
+Laws: it is made from the frozen object alone; it is what the action acts on, where a person can read and type that, or
+else the capability; what was typed counts exactly, in normal form C (Unicode Standard Annex 15): case, blanks and
+letters that only look alike count.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 CRITICAL: Final = 3
 """The tier at which the name is typed."""
-NAME_CHARS_MAX: Final = 64
+NAME_CHARS_MAX: Final = 40
 """Longer ones nobody types on a phone."""
 TYPED_CHARS_MAX: Final = 256
 """More than that is no name, and is not looked at."""
