@@ -108,8 +108,8 @@ async def demonstrate(home: Home, narrator: Narrator, interactive: bool, program
     narrator.title(f"Every claim held, {narrator.claims} of them, in {time.monotonic() - started:.1f} s.")
     data = Path(shortened(str(home.path)))
     narrator.say(
-        "Two payments still wait for a person of finance. To look at them in a browser, start the product again, invite "
-        "Chen in a second terminal, and open the address that is printed:"
+        "Two payments still wait for a person of finance. To look at them in a browser, start the product again, "
+        "invite Chen in a second terminal, and open the address that is printed:"
     )
     for command in ending.console_commands(data):
         narrator.command(command)

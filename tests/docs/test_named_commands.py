@@ -96,6 +96,29 @@ def test_every_command_that_is_named_anywhere_exists_with_its_options():
     assert seen > 300, "the commands are written in another way, and this test reads none of them"
 
 
+def verbs(node: Any, *path: str) -> Iterator[tuple[str, Any]]:
+    """Every command by its words."""
+    for name, one in getattr(node, "commands", {}).items():
+        yield " ".join((*path, name)), one
+        yield from verbs(one, *path, name)
+
+
+@pytest.mark.requirement("NEWCOMER-02")
+def test_what_people_sign_with_is_shown_whole_in_the_help_of_its_command():
+    examples = {
+        words: one.epilog.rpartition("answerable ")[2] for words, one in verbs(tree()) if one.epilog and words
+    }
+    assert {words: line for words, line in examples.items() if not line.startswith(words)} == {}
+    assert {line: told for line in examples.values() if (told := fault(line))} == {}
+    signed = {f"approval {verb}" for verb in ("approve", "deny", "narrow", "break-glass", "review")}
+    assert signed | {"duty delegate", "person invite", "channel test"} <= set(examples)
+    for words, line in examples.items():
+        needed = [
+            one.opts[0] for one in dict(verbs(tree()))[words].params if one.required and "-" in one.opts[0]
+        ]
+        assert [name for name in needed if name not in line] == [], words
+
+
 @pytest.mark.requirement("NEWCOMER-01")
 def test_every_page_that_the_product_sends_people_to_is_there():
     sources = [path for one in ("**/*.py", "**/*.html") for path in (ROOT / "src").glob(one)]

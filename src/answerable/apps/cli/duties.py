@@ -49,12 +49,13 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="Duty: who is on call for approvals, and who stands in for whom."
     )
-    command(group, "show", reads=True)(show)
-    command(group, "gaps", reads=True)(gaps)
+    command(group, "show", reads=True, example="duty show finance --at 2026-12-24T18:00+01:00")(show)
+    command(group, "gaps", reads=True, example="duty gaps --days 7")(gaps)
     command(group, "route", reads=True)(route)
     command(group, "health", reads=True)(health)
     command(group, "list", reads=True)(list_delegations)
-    command(group, "delegate", reads=True, asks=True)(delegate)
+    hands_on = "finance --to ada --until 3d --reason 'on leave' --as chen --key chen.jwk"
+    command(group, "delegate", reads=True, asks=True, example=f"duty delegate {hands_on}")(delegate)
     command(group, "end", reads=True, asks=True)(end)
     app.add_typer(group, name="duty")
 
