@@ -62,12 +62,16 @@ _PROPOSE: Final = "Deny this, and propose the above instead?"
 def register(app: typer.Typer) -> None:
     """Add the noun."""
     group = typer.Typer(no_args_is_help=True, help="Approvals: actions that wait for people.")
+    signs = "ID --as chen --key chen.jwk"
+    less, why = "--set amount=1000 --comment 'half now'", "--reason 'nobody answers the phone'"
     command(group, "list", reads=True)(list_approvals)
-    command(group, "show", reads=True)(show)
-    command(group, "approve", reads=True, asks=True)(approve)
-    command(group, "deny", reads=True, asks=True)(deny)
-    command(group, "narrow", reads=True, asks=True)(narrow)
-    command(group, "break-glass", reads=True, asks=True)(break_glass)
+    command(group, "show", reads=True, example="approval show ID --all")(show)
+    command(group, "approve", reads=True, asks=True, example=f"approval approve {signs}")(approve)
+    command(group, "deny", reads=True, asks=True, example=f"approval deny {signs} --reason not_now")(deny)
+    command(group, "narrow", reads=True, asks=True, example=f"approval narrow {signs} {less}")(narrow)
+    command(group, "break-glass", reads=True, asks=True, example=f"approval break-glass {signs} {why}")(
+        break_glass
+    )
     register_glass(group)
     approval_figures.register(group)
     app.add_typer(group, name="approval")
@@ -95,12 +99,14 @@ def list_approvals(
                 _asked(one),
                 one["agent"],
                 one["principal"],
-                _call(one),
+                _sentence(one),
                 one["expires_at"],
             )
             for one in items
         ],
-        empty="nothing waits for an approval" if state == "pending" else "there is no such approval",
+        empty="nothing waits for an approval: those of before are under `answerable approval list --state all`"
+        if state == "pending"
+        else "there is no such approval",
     )
     return None
 
@@ -368,6 +374,13 @@ def _said(answer: Answer) -> str:
 
 def _asked(approval: Answer) -> str:
     return " and ".join(f"{one['count']} of {one['group']}" for one in approval["requirements"])
+
+
+def _sentence(approval: Answer) -> str:
+    """What would run, as the first line of its card says it; nothing is signed over a list."""
+    if approval["object"] == "{}":
+        return _call(approval)
+    return safe(str(json.loads(approval["card"])["sentence"]))
 
 
 def _call(approval: Answer) -> str:
