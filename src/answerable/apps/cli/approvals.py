@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
+    from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import UnixMillis
 
 Id = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
@@ -245,7 +246,7 @@ def _answer(
             at=UnixMillis(time.time_ns() // 1_000_000),
             key=signing_key,
         )
-        body = {"token": token} if name is None else {"token": token, "typed": name}
+        body: dict[str, JSONValue] = {"token": token} if name is None else {"token": token, "typed": name}
         after = control.post(f"/v1/approvals/{segment(id)}/answer", body)
     _say_taken(shell, after, verdict, proposed=less is not None)
     return PENDING if after["state"] == "pending" else None
