@@ -22,6 +22,7 @@ from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
+from answerable.adapters.memory.openings import MemoryOpeningRegister
 from answerable.adapters.memory.policies import MemoryPolicyRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
@@ -36,6 +37,7 @@ from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteHoldRegister,
     SqliteMandateRegister,
+    SqliteOpeningRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
     SqliteStore,
@@ -255,6 +257,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
         walk = Walk(
             clock=clock, entropy=entropy, ledger=ledger, registry=registry,
             mandates=SqliteMandateRegister(store), approvals=SqliteApprovalRegister(store),
+            openings=SqliteOpeningRegister(store),
             channel=MemoryApprovalChannel(), upstream=upstream, pins=ApprovedAsSeen(registry, upstream),
             decision_point=compiled(policy_text(registry.current), registry.current),
             compile_policies=compiled, manifests=MemoryManifestRegister(),
@@ -277,7 +280,8 @@ def memory_product() -> Product:
     upstream, revocations = _upstream(clock), MemoryRevocationRegister()
     walk = Walk(
         clock=clock, entropy=SystemEntropy(), ledger=ledger, registry=registry,
-        mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), channel=MemoryApprovalChannel(),
+        mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(),
+        openings=MemoryOpeningRegister(), channel=MemoryApprovalChannel(),
         upstream=upstream, pins=ApprovedAsSeen(registry, upstream),
         decision_point=compiled(policy_text(registry.current), registry.current),
         compile_policies=compiled, manifests=MemoryManifestRegister(), revocations=revocations,

@@ -7,11 +7,12 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from answerable.verify.duty_shapes import AnsweredFor
-from answerable.verify.leaf_types import Digest, Leaf, Reference
+from answerable.verify.leaf_types import Count, Digest, Leaf, Reference
 
 
 class AnswerLeaf(Leaf):
-    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`."""
+    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`. opened: when this person
+    first had it before them, as the server says; absent where it does not know."""
 
     approval: str
     person: str
@@ -20,6 +21,7 @@ class AnswerLeaf(Leaf):
     duty: AnsweredFor | UnsetType = UNSET
     duty_ref: Reference | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
+    opened: Count | UnsetType = UNSET
     state: str | UnsetType = UNSET
     workflow: str | UnsetType = UNSET
 

@@ -33,6 +33,7 @@ from answerable.verify.links import Pairing, step_fault
 from answerable.verify.report import Caveat, Finding, instant
 from answerable.verify.shown_prepared import ShownPrepared
 from answerable.verify.told_canaries import ToldCanaries
+from answerable.verify.told_openings import ToldOpenings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -117,7 +118,7 @@ class _Check:
         self._runs: dict[str, tuple[int, bytes, str]] = {}
         self._left_out: dict[str, int] = {}
         self._tokens, self._answers = tokens, answers
-        self._canaries = ToldCanaries()
+        self._canaries, self._openings = ToldCanaries(), ToldOpenings()
         self._prepared = ShownPrepared()
         self._tokens_passed_over = self._answers_passed_over = False
 
@@ -174,6 +175,8 @@ class _Check:
         for fault in self._faults(entry.index, leaf, hashed):
             self._wrong(fault.rule, fault.message, entry.index)
         self._canaries.take(entry.index, leaf)
+        for index, fault in self._openings.take(entry.index, leaf):
+            self._wrong(fault.rule, fault.message, index)
         self._prepared.take(entry.index, leaf, entry.disclosures, hashed)
         if self._answers is not None:
             self._answers.take(entry.index, leaf, entry.disclosures)

@@ -79,6 +79,12 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         1_000,
         3_600_000,
     ),
+    "glasses_per_day_max": (
+        "actions that one person may let run without their approval within a day; past it another person helps",
+        "actions",
+        1,
+        1_000,
+    ),
     "glass_review_ms": (
         "how long another person has to review that; past it, it is told as overdue",
         "milliseconds",

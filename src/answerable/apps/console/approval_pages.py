@@ -27,6 +27,7 @@ from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.answer_approval import answer_by_passkey, approval_here, open_to_answer
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.narrow_approval import asked_as_proposed, narrowable_of, proposed_action
+from answerable.flows.note_look import note_looks
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.route_approval import note_view
 from answerable.flows.stand_in import agent_owners, in_place_of
@@ -95,7 +96,7 @@ async def approval(asked: Asked) -> Response:
     if "part" in query and known and (state == "pending" or found.review is None):
         return Response(status_code=204)
     why_not, may_deny = hindrance(walk, found, person)
-    walk.under_way.looks.saw(person.name, found.id, walk.clock.now())
+    await note_looks(walk, person.name, [found])
     if "part" not in query:
         await note_view(walk, found, person.name)
     return asked.page(

@@ -105,6 +105,11 @@ def _digest_only(decision: Decision) -> bool:
     return duties_of(decision.all_obligations).log == "digest"
 
 
+def opened_members(answer: Answer) -> dict[str, JSONValue]:
+    """When this person first had it before them, Unix milliseconds, as the server saw it; nothing where it did not."""
+    return {"opened": answer.opened_at} if answer.opened_at is not None else {}
+
+
 def in_place_members(answer: Answer, of: str) -> dict[str, JSONValue]:
     """What the leaf of an answer says of whom it was given for, and where that is on record. of: pseudonym."""
     place = answer.in_place_of

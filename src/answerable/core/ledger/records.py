@@ -17,6 +17,7 @@ from answerable.core.ledger.action_fields import (
     decided_fields,
     in_place_members,
     internal_fields,
+    opened_members,
     shown_fields,
 )
 from answerable.core.ledger.decided import (
@@ -328,6 +329,7 @@ def approval_answer(
         "verdict": answer.verdict,
         **({"workflow": answer.workflow} if answer.workflow else {}),
         **in_place_members(answer, in_place),
+        **opened_members(answer),
     }
     fields = answer_fields(answer, signer)
     return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)
