@@ -11,7 +11,8 @@ from answerable.verify.leaf_types import Digest, Leaf, Reference
 
 
 class AnswerLeaf(Leaf):
-    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`."""
+    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`. keys_ref: where the key
+    file that signed it is named as the person's."""
 
     approval: str
     person: str
@@ -19,19 +20,21 @@ class AnswerLeaf(Leaf):
     digest: Digest | UnsetType = UNSET
     duty: AnsweredFor | UnsetType = UNSET
     duty_ref: Reference | UnsetType = UNSET
+    keys_ref: Reference | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     state: str | UnsetType = UNSET
     workflow: str | UnsetType = UNSET
 
 
 class GlassReviewedLeaf(Leaf):
-    """Tag 36. late: after it was due."""
+    """Tag 36. late: after it was due. keys_ref: as of an answer."""
 
     approval: str
     mandate: str
     person: str
     late: bool
     verdict: Annotated[str, Meta(pattern=r"^(?:justified|unjustified)\Z")]
+    keys_ref: Reference | UnsetType = UNSET
 
 
 class ApprovalVoidLeaf(Leaf):

@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from answerable.verify.answer_shapes import AnswerLeaf
-from answerable.verify.leaf_types import Digest, Leaf
+from answerable.verify.leaf_types import Digest, Leaf, Reference
 
 
 class CanaryToldLeaf(Leaf):
@@ -24,6 +24,7 @@ class CanaryToldLeaf(Leaf):
     wrong: Annotated[str, Meta(pattern=r"^(?:recipient|amount)\Z")]
     person: str | UnsetType = UNSET
     verdict: str | UnsetType = UNSET
+    keys_ref: Reference | UnsetType = UNSET
     workflow: str | UnsetType = UNSET
 
     def as_answer(self) -> AnswerLeaf:
@@ -36,4 +37,5 @@ class CanaryToldLeaf(Leaf):
             person="" if self.person is UNSET else self.person,
             verdict="" if self.verdict is UNSET else self.verdict,
             workflow=self.workflow,
+            keys_ref=self.keys_ref,
         )

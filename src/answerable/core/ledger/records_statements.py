@@ -10,6 +10,7 @@ from answerable.core.canonical import encode
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.mandate_fields import mandate_fields
+from answerable.core.ledger.records_keys import named_fields, named_members
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.records_keys import Signs
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.policy_record import Proposal
 
@@ -38,12 +40,15 @@ def registry_change(
     because: str = "",
     undrilled: Sequence[str] = (),
     workflows: Sequence[str] = (),
+    people: Sequence[Signs] = (),
+    people_more: int = 0,
 ) -> Entry:
     """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents.
 
     pseudonym: of `by`. because: why, where a rule of ours did it, in words that name nobody. undrilled:
     documents that are of a higher tier now without the drills for it. workflows: names of those that changed, by which
-    evidence finds the keys of their answers."""
+    evidence finds the keys of their answers. people: whose keys it changes, with those that are theirs from then on.
+    people_more: of whom the entries after it say that."""
     members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
     if because:
         members["because"] = because
@@ -52,7 +57,8 @@ def registry_change(
         members["undrilled_count"] = len(undrilled)
     if workflows:
         members["workflows"] = [*workflows[:WORKFLOWS_NAMED_MAX]]
-    fields = [(b"by_name", encode(by)), (b"changes", changes)]
+    members |= named_members(people, more=people_more)
+    fields = [(b"by_name", encode(by)), (b"changes", changes), *named_fields(people)]
     return sealed_entry(Tag.REGISTRY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
 
 
