@@ -15,6 +15,7 @@ from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.records_keys import (
     PEOPLE_IN_CHANGE_MAX,
     PEOPLE_NAMED_MAX,
+    KeyFile,
     NamedKeys,
     Signs,
     changed_signers,
@@ -108,6 +109,13 @@ async def key_on_record(walk: Walk, person: str, key: str, *, applying: bool = F
         raise left
     _require_same(walk, before)
     return _place(receipt)
+
+
+async def key_file(walk: Walk, person: str, key: str, *, applying: bool = False) -> KeyFile:
+    """The key itself, and where that is said; as `key_on_record`."""
+    place = await key_on_record(walk, person, key, applying=applying)
+    keys = walk.registry.current.person_keys(person)
+    return KeyFile(next(one.jwk for one in keys if one.thumbprint == key), place)
 
 
 def _known(walk: Walk, person: str, key: str) -> Reference | None:

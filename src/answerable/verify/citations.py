@@ -32,12 +32,18 @@ from answerable.verify.leaf_shapes import (
     IntentLeaf,
     MandateClosedLeaf,
     MandateLeaf,
+    ManifestLeaf,
+    ProposedLeaf,
     RefusalLeaf,
 )
 from answerable.verify.report import Outside
+from answerable.verify.stop_shapes import HoldLiftedLeaf
+from answerable.verify.tool_shapes import ToolPinnedLeaf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from msgspec import UnsetType
 
     from answerable.verify.leaf_types import Leaf, Reference
 
@@ -107,14 +113,22 @@ class Citations:
         if isinstance(leaf, PeoplesKeysLeaf | ChangeLeaf):
             return self._names_keys(index, leaf, leaf_hash)
         if isinstance(leaf, AnswerLeaf):
-            return self._answered_for(index, leaf) or self._signed_by(index, leaf)
-        if isinstance(leaf, GlassReviewedLeaf | CanaryToldLeaf):
-            return self._signed_by(index, leaf)
+            return self._answered_for(index, leaf) or self._signed_by(index, leaf.keys_ref)
+        if isinstance(
+            leaf,
+            GlassReviewedLeaf
+            | CanaryToldLeaf
+            | HoldLiftedLeaf
+            | ManifestLeaf
+            | ToolPinnedLeaf
+            | ProposedLeaf,
+        ):
+            return self._signed_by(index, leaf.keys_ref)
         if isinstance(leaf, DutyLeaf):
             if leaf.change == "given":
                 name = duty_name(leaf.delegation, leaf.group, leaf.of, leaf.to)
                 self._cited[index] = (leaf_hash, _DUTY, name)
-            return self._signed_by(index, leaf)
+            return self._signed_by(index, leaf.keys_ref)
         if isinstance(leaf, MandateLeaf):
             self._cited[index] = (leaf_hash, _ISSUED, leaf.mandate)
         elif isinstance(leaf, MandateClosedLeaf) and leaf.mandate_ref is not UNSET:
@@ -216,16 +230,13 @@ class Citations:
         if isinstance(leaf, ChangeLeaf):
             if leaf.tag == Tag.REGISTRY_CHANGE:
                 self._cited[index] = (leaf_hash, _KEYS, leaf.after)
-            return None
+            return self._signed_by(index, leaf.keys_ref)
         self._cited[index] = (leaf_hash, _KEYS, leaf.registry)
         change = leaf.change_ref
         return None if change is UNSET else self._followed(index, change, _KEYS, leaf.registry)
 
-    def _signed_by(
-        self, index: int, leaf: AnswerLeaf | GlassReviewedLeaf | CanaryToldLeaf | DutyLeaf
-    ) -> Fault | None:
+    def _signed_by(self, index: int, reference: Reference | UnsetType) -> Fault | None:
         """What a key file signed refers to an entry that names people's keys; whose, `shown_keys` holds against it."""
-        reference = leaf.keys_ref
         return None if reference is UNSET else self._followed(index, reference, _KEYS, "")
 
     def _hops_fault(self, index: int, leaf: IntentLeaf) -> Fault | None:

@@ -230,6 +230,7 @@ class ChangeLeaf(Leaf):
     how: Annotated[str, Meta(pattern=r"^(?:one_person|two_people|rollback|registry)\Z")] | UnsetType = UNSET
     author: str | UnsetType = UNSET
     proposal: str | UnsetType = UNSET
+    keys_ref: Reference | UnsetType = UNSET
 
 
 class ProposedLeaf(Leaf):
@@ -239,6 +240,7 @@ class ProposedLeaf(Leaf):
     author: str
     before: Digest
     proposal: str
+    keys_ref: Reference | UnsetType = UNSET
 
 
 class RecoveryLeaf(Leaf):
@@ -300,6 +302,7 @@ class ManifestLeaf(Leaf):
     person: str | UnsetType = UNSET
     signed: Count | UnsetType = UNSET
     form: dict[str, str | int] | UnsetType = UNSET
+    keys_ref: Reference | UnsetType = UNSET
 
 
 class EnrolledLeaf(Leaf):

@@ -10,7 +10,7 @@ Laws:
 - the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
 - who answers for another one does so by a delegation of duty, as `shown_duties` says;
 - a review of a broken glass is what `shown_reviews` says;
-- a key file is that person's, as `shown_keys` says;
+- what else people signed is what `shown_signed` says, and a key file its person's, as `shown_keys` says;
 - what an intent that used the approval asked for is what the object says.
 
 What is not shown cannot be compared, and is counted.
@@ -47,6 +47,7 @@ from answerable.verify.shown_duties import ShownDuties
 from answerable.verify.shown_keys import ShownKeys
 from answerable.verify.shown_passkeys import ShownPasskeys
 from answerable.verify.shown_reviews import ShownReviews
+from answerable.verify.shown_signed import ShownSigned, SignedLeaf
 from answerable.verify.shown_workflows import ShownWorkflows
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ class ShownAnswers:
         self._duties = ShownDuties(self._keys)
         self._passkeys = ShownPasskeys()
         self._reviews = ShownReviews(self._keys)
+        self._signed = ShownSigned(self._keys)
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
@@ -111,6 +113,8 @@ class ShownAnswers:
                 self._workflows.take_change(fields, leaf.workflows or ())
             elif isinstance(leaf, PeoplesKeysLeaf):
                 self._take_keys(index, leaf, fields)
+            elif isinstance(leaf, SignedLeaf):
+                self._signed.take(index, leaf, fields)
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
                 self._take_intent(index, leaf.approval, fields)
         except (AnswerableError, msgspec.DecodeError) as fault:
@@ -120,6 +124,7 @@ class ShownAnswers:
         """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
         yield from self._found
         yield from self._duties.faults()
+        yield from self._signed.faults()
         yield from self._keys.faults()
         self.unread += self._duties.unread
         yield from self._passkeys.faults()
@@ -154,7 +159,7 @@ class ShownAnswers:
     @property
     def keys_unread(self) -> int:
         """The same."""
-        return self._keys.unread
+        return self._keys.unread + self._signed.unread
 
     def _take_keys(self, index: int, leaf: ChangeLeaf | PeoplesKeysLeaf, fields: Mapping[str, bytes]) -> None:
         self._keys.take(

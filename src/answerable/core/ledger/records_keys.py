@@ -48,6 +48,13 @@ class NamedKeys(NamedTuple):
     place: Reference
 
 
+class KeyFile(NamedTuple):
+    """What a person signed with: the public JWK, and where the ledger says that it is theirs."""
+
+    signer: str
+    place: Reference
+
+
 def thumbprints_of(person: Principal | None) -> tuple[str, ...]:
     """Of the keys that somebody signs with, sorted; none for nobody."""
     return tuple(sorted(key.thumbprint for key in person.keys)) if person is not None else ()
@@ -109,3 +116,13 @@ def people_keys(
 def keys_members(reference: Reference | None) -> dict[str, JSONValue]:
     """What the leaf of something that a person signed with a key file says: where that key is named as theirs."""
     return {"keys_ref": {"entry": reference.entry, "leaf": reference.leaf}} if reference is not None else {}
+
+
+def key_file_members(key_file: KeyFile | None) -> dict[str, JSONValue]:
+    """As `keys_members`."""
+    return keys_members(key_file.place if key_file is not None else None)
+
+
+def key_file_fields(key_file: KeyFile | None) -> list[Field]:
+    """The public key, without which nobody can check what was signed."""
+    return [(b"signer", encode(key_file.signer))] if key_file is not None else []

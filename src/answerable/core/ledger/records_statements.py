@@ -10,7 +10,7 @@ from answerable.core.canonical import encode
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.mandate_fields import mandate_fields
-from answerable.core.ledger.records_keys import named_fields, named_members
+from answerable.core.ledger.records_keys import key_file_fields, key_file_members, named_fields, named_members
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
-    from answerable.core.ledger.records_keys import Signs
+    from answerable.core.ledger.records_keys import KeyFile, Signs
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.policy_record import Proposal
 
@@ -67,13 +67,15 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     how: `one_person` and nobody signed, `two_people`, `rollback` by one, or `registry` where no policy set changed and
     only what they are checked against. author: pseudonym; empty where there is none. proposal: its id. step: what
-    the one who put them into force signed; what the author signed stands in the entry of the proposal.
+    the one who put them into force signed; what the author signed stands in the entry of the proposal. key_file:
+    what `step` is signed with.
     """
 
     how: str
     author: str = ""
     proposal: str = ""
     step: str = ""
+    key_file: KeyFile | None = None
 
 
 def policy_change(
@@ -102,29 +104,38 @@ def policy_change(
     }
     if published.proposal:
         members |= {"author": published.author, "proposal": published.proposal}
+    members |= key_file_members(published.key_file)
     fields = [(b"by_name", encode(by)), (b"declared", encode(declared)), (b"policies", encode(policies))]
     fields.append((b"schema_digest", encode(schema_digest)))
     if published.step:
-        fields.append((b"step", encode(published.step)))
+        fields += [(b"step", encode(published.step)), *key_file_fields(published.key_file)]
     return sealed_entry(Tag.POLICY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
 
 
 def policy_proposed(
-    proposal: Proposal, *, sealing: Sealing, author: str, changes: bytes, attached: bytes
+    proposal: Proposal,
+    *,
+    sealing: Sealing,
+    author: str,
+    changes: bytes,
+    attached: bytes,
+    key_file: KeyFile | None = None,
 ) -> Entry:
     """A change of policy sets was proposed. author: pseudonym. changes: canonical JSON of the changed documents.
-    attached: what the author says of their tests and of a simulation."""
+    attached: what the author says of their tests and of a simulation. key_file: what the author signed with."""
     members: dict[str, JSONValue] = {
         "after": proposal.after,
         "author": author,
         "before": proposal.before,
         "proposal": proposal.id,
+        **key_file_members(key_file),
     }
     fields = [
         (b"attached", attached),
         (b"author_name", encode(proposal.by)),
         (b"changes", changes),
         (b"step", encode(proposal.token)),
+        *key_file_fields(key_file),
     ]
     at = UnixMillis(proposal.at)
     return sealed_entry(Tag.POLICY_PROPOSED, at=at, members=members, fields=fields, sealing=sealing)
