@@ -154,7 +154,7 @@ async def test_a_manifest_of_which_something_was_changed_is_found():
         one for one in disclosures_of(stored, bench.walk.subject_keys.find) or () if one.name == "token"
     )
     said: Any = parse(read_compact(str(parse(bytes(token.value))), step="test").payload)
-    other = {**said["manifest"], "model": "another"}
+    other = {**said["manifest"], "model_name": "another"}
     forged = signed_anew(bench, Tag.MANIFEST_REGISTERED, "token", "alice", manifest=other)
     rules = found(bench, about=(*NAMING, Tag.MANIFEST_REGISTERED), field_change=forged)[0]
     assert rules == ["signed.other"]
