@@ -22,6 +22,7 @@ from answerable.flows.answering_pace import check_look, counted
 from answerable.flows.approval_nonces import give_nonce, used_nonce
 from answerable.flows.count_history import count_answered
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
+from answerable.flows.name_keys import key_on_record
 from answerable.flows.narrow_approval import with_proposal
 from answerable.flows.note_look import opened_at
 from answerable.flows.owed_reviews import tell_broken
@@ -246,6 +247,9 @@ def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
 async def _recorded(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
 ) -> Approval:
+    # 0. Whose key signed, where that is not on record yet; all else is checked after that. A crash here: it only is.
+    by_file = signer and not answer.workflow
+    keys_ref = await key_on_record(walk, answer.by, key) if by_file else None
     # Nobody's workflow is a deputy, and nobody breaks a glass in another one's place.
     alone = bool(answer.workflow) or answer.verdict == GLASS
     place = None if alone else in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
@@ -266,7 +270,7 @@ async def _recorded(
             code="approval.own_agent",
         )
     if approval.canary is not None:
-        return await tell_canary(walk, approval, at=now, answer=answer, signer=signer)
+        return await tell_canary(walk, approval, at=now, answer=answer, signer=signer, keys_ref=keys_ref)
     # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))
@@ -284,6 +288,7 @@ async def _recorded(
             digest=digest,
             signer=signer,
             in_place=in_place,
+            keys_ref=keys_ref,
         )
 
     def placed(receipt: Receipt) -> None:

@@ -18,6 +18,7 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.answer_approval import take_nonce
 from answerable.flows.approval_nonces import give_nonce
 from answerable.flows.mandate_standing import schedule_owner
+from answerable.flows.name_keys import key_on_record
 from answerable.flows.owed_reviews import answering_groups
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
@@ -152,6 +153,8 @@ async def _recorded(walk: Walk, owed: Owed, review: Review, *, key: str, signer:
 
 
 async def _recorded_alone(walk: Walk, owed: Owed, review: Review, *, key: str, signer: str) -> Approval:
+    # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+    keys_ref = await key_on_record(walk, review.by, key) if signer else None
     fault = signer_fault(walk, review.by, key)
     if fault is not None:
         raise fault
@@ -166,6 +169,7 @@ async def _recorded_alone(walk: Walk, owed: Owed, review: Review, *, key: str, s
         person=pseudonym_of(walk, review.by),
         signer=signer,
         late=owed.state(review.at) == "overdue",
+        keys_ref=keys_ref,
     )
     _, left = await record_entry(walk, entry)
     # 2. It counts only on top of what was seen: one that is used meanwhile is looked at again.

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.leaves import Reference
+    from answerable.core.ledger.records_keys import NamedKeys
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.budget import Account, Reserved
     from answerable.core.mandate.mandate import MandateId
@@ -234,7 +235,8 @@ class Walk:
     stand; None where nothing is kept. cited_unkept: those that are not kept there yet.
     history: what the trackers of the policy sets in force counted. history_register: where it is kept; None where it is
     not.
-    consents_on_the_way: those that may not be durable yet. pseudonyms: of people, by name.
+    consents_on_the_way: those that may not be durable yet. pseudonyms: of people, by name. keys_named: where it says
+    which keys they sign with, the same.
     people: judges ID tokens; None where no issuer's people are believed. passkeys: None where nobody can sign in.
     reach: who is told on which channel; None where nobody ever is, as in a bench.
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so. witness: for actions that others
@@ -300,6 +302,7 @@ class Walk:
     cited_unkept: dict[tuple[str, str], Reference] = field(default_factory=dict)
     consents_on_the_way: dict[tuple[str, str], Submitted] = field(default_factory=dict)
     pseudonyms: dict[str, str] = field(default_factory=dict)
+    keys_named: dict[str, NamedKeys] = field(default_factory=dict)
     open_intents: dict[int, OpenIntent] = field(default_factory=dict)
     calls: dict[int, Task[object]] = field(default_factory=dict)
     cut: dict[int, Hold] = field(default_factory=dict)

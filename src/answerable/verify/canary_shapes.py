@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from answerable.verify.answer_shapes import AnswerLeaf
-from answerable.verify.leaf_types import Count, Digest, Leaf
+from answerable.verify.leaf_types import Count, Digest, Leaf, Reference
 
 
 class CanaryToldLeaf(Leaf):
@@ -25,6 +25,7 @@ class CanaryToldLeaf(Leaf):
     opened: Count | UnsetType = UNSET
     person: str | UnsetType = UNSET
     verdict: str | UnsetType = UNSET
+    keys_ref: Reference | UnsetType = UNSET
     workflow: str | UnsetType = UNSET
 
     def as_answer(self) -> AnswerLeaf:
@@ -38,4 +39,5 @@ class CanaryToldLeaf(Leaf):
             verdict="" if self.verdict is UNSET else self.verdict,
             workflow=self.workflow,
             opened=self.opened,
+            keys_ref=self.keys_ref,
         )

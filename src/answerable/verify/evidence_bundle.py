@@ -59,9 +59,15 @@ class TokenCheck(Protocol):
 
 
 class AnswerCheck(Protocol):
-    """Holds people's answers that are shown to what they were shown. unread: those that could not be compared."""
+    """Holds people's answers that are shown to what they were shown. unread: those that could not be compared.
+    keys_unread: what a key file signed of which cannot be said whose it was."""
 
     unread: int
+
+    @property
+    def keys_unread(self) -> int:
+        """As above; known after `faults`."""
+        ...
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
@@ -219,6 +225,9 @@ class _Check:
                 self._wrong(fault.rule, fault.message, index)
             self._left_out["parts without which an answer or what ran by it cannot be compared"] = (
                 self._answers.unread
+            )
+            self._left_out["entries without which cannot be said whose key file signed"] = (
+                self._answers.keys_unread
             )
         elif self._answers_passed_over:
             self._caveat(

@@ -10,9 +10,10 @@ Laws:
 - the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
 - who answers for another one does so by a delegation of duty, as `shown_duties` says;
 - a review of a broken glass is what `shown_reviews` says;
+- what else people signed is what `shown_signed` says, and a key file its person's, as `shown_keys` says;
 - what an intent that used the approval asked for is what the object says.
 
-What is not shown cannot be compared, and is counted. Whose key a key file holds, the registry's entries say.
+What is not shown cannot be compared, and is counted.
 """
 
 from __future__ import annotations
@@ -39,11 +40,14 @@ from answerable.errors import AnswerableError, Malformed, Unverified
 from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
 from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.duty_shapes import DutyLeaf
+from answerable.verify.key_shapes import PeoplesKeysLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
 from answerable.verify.shown_duties import ShownDuties
+from answerable.verify.shown_keys import ShownKeys
 from answerable.verify.shown_passkeys import ShownPasskeys
 from answerable.verify.shown_reviews import ShownReviews
+from answerable.verify.shown_signed import ShownSigned, SignedLeaf
 from answerable.verify.shown_workflows import ShownWorkflows
 
 if TYPE_CHECKING:
@@ -71,7 +75,8 @@ class _Said:
 
 
 class ShownAnswers:
-    """unread: answers and intents that could not be compared, because something of them is not shown."""
+    """unread: answers and intents that could not be compared, because something of them is not shown. keys_shown: what
+    is shown to be signed by its person's key file; keys_unread: of which nobody can say whose it was."""
 
     def __init__(self) -> None:
         self.unread = 0
@@ -80,9 +85,11 @@ class ShownAnswers:
         self._ran: list[tuple[int, str, dict[str, JSONValue]]] = []
         self._found: list[tuple[int, Fault]] = []
         self._workflows = ShownWorkflows()
-        self._duties = ShownDuties()
+        self._keys = ShownKeys()
+        self._duties = ShownDuties(self._keys)
         self._passkeys = ShownPasskeys()
-        self._reviews = ShownReviews()
+        self._reviews = ShownReviews(self._keys)
+        self._signed = ShownSigned(self._keys)
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
@@ -102,7 +109,12 @@ class ShownAnswers:
             elif isinstance(leaf, GlassReviewedLeaf):
                 self._reviews.take_review(index, leaf, fields)
             elif isinstance(leaf, ChangeLeaf) and leaf.tag == Tag.REGISTRY_CHANGE:
+                self._take_keys(index, leaf, fields)
                 self._workflows.take_change(fields, leaf.workflows or ())
+            elif isinstance(leaf, PeoplesKeysLeaf):
+                self._take_keys(index, leaf, fields)
+            elif isinstance(leaf, SignedLeaf):
+                self._signed.take(index, leaf, fields)
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
                 self._take_intent(index, leaf.approval, fields)
         except (AnswerableError, msgspec.DecodeError) as fault:
@@ -112,6 +124,8 @@ class ShownAnswers:
         """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
         yield from self._found
         yield from self._duties.faults()
+        yield from self._signed.faults()
+        yield from self._keys.faults()
         self.unread += self._duties.unread
         yield from self._passkeys.faults()
         self.unread += self._passkeys.unread
@@ -136,6 +150,27 @@ class ShownAnswers:
                 self.unread += 1
             elif any(object_in(shown[0]).get(name) != action.get(name) for name in RUNS):
                 yield index, Fault("approval.ran", "what ran is not what was shown")
+
+    @property
+    def keys_shown(self) -> int:
+        """As above; known after `faults`."""
+        return self._keys.shown
+
+    @property
+    def keys_unread(self) -> int:
+        """The same."""
+        return self._keys.unread + self._signed.unread
+
+    def _take_keys(self, index: int, leaf: ChangeLeaf | PeoplesKeysLeaf, fields: Mapping[str, bytes]) -> None:
+        self._keys.take(
+            index,
+            leaf.at,
+            leaf.people or (),
+            fields,
+            registry=leaf.after if isinstance(leaf, ChangeLeaf) else leaf.registry,
+            change=_change_of(index, leaf),
+            more=(leaf.people_more or 0) if isinstance(leaf, ChangeLeaf) else 0,
+        )
 
     def _take_asked(self, leaf: ApprovalLeaf, fields: Mapping[str, bytes]) -> None:
         if "object" not in fields or "card" not in fields:
@@ -168,7 +203,7 @@ class ShownAnswers:
                 words=part.words,
                 issuer=part.by,
             )
-            self._check_person(index, leaf, said.issuer, signer, fields)
+            self._check_person(index, leaf, said.issuer, "" if part.by_key else signer, fields)
             if part.by_key:
                 self._passkeys.answered(index, leaf.person, part.by_key)
         elif is_by_passkey(token):
@@ -210,9 +245,21 @@ class ShownAnswers:
             fault = self._workflows.fault(name, signer, person)
             if fault is not None:
                 self._found.append((index, fault))
-        elif fields.get("person_name", encode(issuer)) != encode(issuer):
+        else:
+            self._check_named(index, leaf, issuer, signer, fields)
+
+    def _check_named(
+        self, index: int, leaf: AnswerLeaf, issuer: str, signer: str, fields: Mapping[str, bytes]
+    ) -> None:
+        """A person's: in the name that its entry says, and by a key file of theirs where it is by one."""
+        if fields.get("person_name", encode(issuer)) != encode(issuer):
             fault = Fault("approval.person", "it is signed as somebody else than its entry says")
             self._found.append((index, fault))
+        elif signer:
+            key = public_key(signer).thumbprint
+            self._keys.signed(
+                index, leaf.at, person=leaf.person, name=issuer, key=key, reference=leaf.keys_ref
+            )
 
     def _take_intent(self, index: int, approval: str, fields: Mapping[str, bytes]) -> None:
         if "request" not in fields:
@@ -222,6 +269,13 @@ class ShownAnswers:
         if not isinstance(action, dict):
             raise Malformed("the request is no object", code="approval.malformed")
         self._ran.append((index, approval, action))
+
+
+def _change_of(index: int, leaf: ChangeLeaf | PeoplesKeysLeaf) -> int | None:
+    """The entry of the change that it is part of; None where it is of none."""
+    if isinstance(leaf, ChangeLeaf):
+        return index
+    return None if leaf.change_ref is UNSET else leaf.change_ref.entry
 
 
 def _signed_by_key(token: str, jwk: str) -> _Said:
