@@ -9,9 +9,12 @@ from msgspec import UNSET, Meta, UnsetType
 from answerable.verify.duty_shapes import AnsweredFor
 from answerable.verify.leaf_types import Digest, Leaf, Reference
 
+Unsigned = Annotated[str, Meta(pattern=r"^chat\Z")]
+
 
 class AnswerLeaf(Leaf):
-    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`."""
+    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`. strength: of an answer
+    that nobody signed."""
 
     approval: str
     person: str
@@ -21,6 +24,7 @@ class AnswerLeaf(Leaf):
     duty_ref: Reference | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
     state: str | UnsetType = UNSET
+    strength: Unsigned | UnsetType = UNSET
     workflow: str | UnsetType = UNSET
 
 

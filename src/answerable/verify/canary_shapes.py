@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from answerable.verify.answer_shapes import AnswerLeaf
+from answerable.verify.answer_shapes import AnswerLeaf, Unsigned
 from answerable.verify.leaf_types import Digest, Leaf
 
 
@@ -23,6 +23,7 @@ class CanaryToldLeaf(Leaf):
     nonce: Digest
     wrong: Annotated[str, Meta(pattern=r"^(?:recipient|amount)\Z")]
     person: str | UnsetType = UNSET
+    strength: Unsigned | UnsetType = UNSET
     verdict: str | UnsetType = UNSET
     workflow: str | UnsetType = UNSET
 
@@ -36,4 +37,5 @@ class CanaryToldLeaf(Leaf):
             person="" if self.person is UNSET else self.person,
             verdict="" if self.verdict is UNSET else self.verdict,
             workflow=self.workflow,
+            strength=self.strength,
         )

@@ -2,7 +2,7 @@
 
 Laws:
 - an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it, alone or as
-  one of a list of which it has its place;
+  one of a list of which it has its place; or it is called a click, which is what `shown_clicks` says;
 - it is over the object and the card of the entry that asked, and says what its own entry says: who answers, the
   verdict, and the words, where the signature is over them;
 - a passkey is that person's, as `shown_passkeys` says;
@@ -41,6 +41,7 @@ from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
+from answerable.verify.shown_clicks import ShownClicks
 from answerable.verify.shown_duties import ShownDuties
 from answerable.verify.shown_passkeys import ShownPasskeys
 from answerable.verify.shown_reviews import ShownReviews
@@ -49,6 +50,7 @@ from answerable.verify.shown_workflows import ShownWorkflows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from answerable.core.approval.chat_click import ClickKept
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.disclosure import Disclosure
     from answerable.verify.leaf_types import Leaf
@@ -71,10 +73,13 @@ class _Said:
 
 
 class ShownAnswers:
-    """unread: answers and intents that could not be compared, because something of them is not shown."""
+    """unread: answers and intents that could not be compared, because something of them is not shown. signed: answers
+    whose signature checked."""
 
     def __init__(self) -> None:
         self.unread = 0
+        self.signed = 0
+        self._clicks = ShownClicks()
         self._asked: dict[str, tuple[FrozenJSON, FrozenJSON]] = {}
         self._said: list[tuple[int, AnswerLeaf, _Said]] = []
         self._ran: list[tuple[int, str, dict[str, JSONValue]]] = []
@@ -83,6 +88,11 @@ class ShownAnswers:
         self._duties = ShownDuties()
         self._passkeys = ShownPasskeys()
         self._reviews = ShownReviews()
+
+    @property
+    def attributed(self) -> list[tuple[int, str]]:
+        """Answers that nobody signed: the entry, and whose word it is."""
+        return self._clicks.told
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
@@ -115,6 +125,8 @@ class ShownAnswers:
         self.unread += self._duties.unread
         yield from self._passkeys.faults()
         self.unread += self._passkeys.unread
+        yield from self._clicks.faults(self._asked)
+        self.unread += self._clicks.unread
         yield from self._reviews.faults(self._asked)
         self.unread += self._reviews.unread
         for index, leaf, said in self._said:
@@ -151,9 +163,13 @@ class ShownAnswers:
         token = msgspec.json.decode(fields["token"], type=str) if "token" in fields else ""
         if leaf.verdict == GLASS:
             self._reviews.take_broken(leaf, token)
+        click = self._clicks.take(index, leaf, token)
         if not token:
             return
-        if is_of_batch(token):
+        if click is not None:
+            said = _clicked(click)
+            self._check_person(index, leaf, said.issuer, "", fields)
+        elif is_of_batch(token):
             signer = msgspec.json.decode(fields["signer"], type=str) if "signer" in fields else ""
             if not signer and statement_in(token):
                 self.unread += 1
@@ -191,6 +207,7 @@ class ShownAnswers:
         else:
             self.unread += 1
             return
+        self.signed += click is None
         if said.words is not None and _other_words(said.words, fields):
             self._found.append((index, Fault("approval.words", "its entry has other words than were signed")))
         self._said.append((index, leaf, said))
@@ -222,6 +239,19 @@ class ShownAnswers:
         if not isinstance(action, dict):
             raise Malformed("the request is no object", code="approval.malformed")
         self._ran.append((index, approval, action))
+
+
+def _clicked(kept: ClickKept) -> _Said:
+    """What it says, which nobody signed."""
+    return _Said(
+        approval=kept.approval,
+        audience=kept.aud,
+        action=kept.action,
+        rendering=kept.rendering,
+        verdict=kept.verdict,
+        words=Words(reason=kept.reason),
+        issuer=kept.iss,
+    )
 
 
 def _signed_by_key(token: str, jwk: str) -> _Said:

@@ -18,6 +18,7 @@ from answerable.core.ledger.action_fields import (
     in_place_members,
     internal_fields,
     shown_fields,
+    strength_member,
 )
 from answerable.core.ledger.decided import (
     SOURCES_MAX,
@@ -328,6 +329,7 @@ def approval_answer(
         "verdict": answer.verdict,
         **({"workflow": answer.workflow} if answer.workflow else {}),
         **in_place_members(answer, in_place),
+        **strength_member(answer),
     }
     fields = answer_fields(answer, signer)
     return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)
