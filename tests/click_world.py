@@ -183,8 +183,14 @@ class Clicks:
     def headers(
         self, body: bytes, *, secret: bytes = SECRET, at: int | None = None, **changes: str | None
     ) -> dict[str, str]:
-        """As Slack signs it. at: Unix seconds."""
+        """As Slack signs it, by the clock of the bench. at: Unix seconds."""
         at = self.bench.clock.now() // 1000 if at is None else at
+        return self.signed(body, secret=secret, at=at, **changes)
+
+    def signed(
+        self, body: bytes, *, secret: bytes = SECRET, at: int, **changes: str | None
+    ) -> dict[str, str]:
+        """As Slack signs it."""
         mac = hmac.new(secret, f"v0:{at}:".encode() + body, sha256).hexdigest()
         given = {
             "content-type": "application/x-www-form-urlencoded",

@@ -3,21 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
 
+import anyio
+import httpx2
 import pytest
 
+from answerable.adapters.uvicorn_front import listen, serve
 from answerable.core.approval.chat_click import APPROVE, DENY, DENY_BECAUSE, click_in
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.reach_desk import Route
 from answerable.flows.walk import WalkLimits
+from answerable.main.doors import console_door
+from answerable.wiring.assemble import assembled
+from answerable.wiring.settings import faults, load_settings
+from tests.channel_world import slack_stand_in
 from tests.click_world import (
     CLICKS,
+    PATH,
+    SECRET,
     TEAM,
     TO_PEOPLE,
+    Clicks,
     buttons_in,
     click_documents,
     clicking,
+    form_of,
     person_document,
     text_of,
     user_of,
@@ -167,3 +181,73 @@ async def test_whoever_clicks_when_it_is_over_is_told_so_and_nobody_else():
     assert world.answers() == 1
     assert world.now(asked).state_at(asked.created_at + 1) == "approved"
     assert not world.now(other).answers
+
+
+@asynccontextmanager
+async def on_a_socket(app: Any) -> AsyncIterator[str]:
+    """The address of the application, served as the product serves it."""
+    listeners = listen(tcp=("127.0.0.1", 0))
+    assert listeners.tcp_address is not None
+    up, stop = anyio.Event(), anyio.Event()
+
+    async def run() -> None:
+        await serve(app, listeners=listeners, started=lambda _: up.set(), stop=stop)
+
+    try:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await up.wait()
+            yield f"http://127.0.0.1:{listeners.tcp_address[1]}"
+            stop.set()
+    finally:
+        listeners.close()
+
+
+@pytest.mark.requirement("BUTTON-01")
+async def test_a_click_comes_in_over_a_socket_and_is_acknowledged_after_it_was_recorded():
+    async with clicking() as world, on_a_socket(world.app) as url:
+        asked = await world.asked()
+        world.base, world.transport = url, httpx2.AsyncHTTPTransport
+        answer = await world.press()
+        assert (answer.status_code, answer.content) == (200, b"")
+        assert world.now(asked).state == "approved"
+        assert world.answers() == 1
+
+
+@pytest.mark.requirement("BUTTON-04")
+@pytest.mark.parametrize("on", [True, False])
+async def test_the_door_is_beside_the_console_and_only_where_settings_say_so(tmp_path, on):
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    (data / "slack.token").write_text("xoxb-stand-in\n")
+    (data / "slack.signing").write_bytes(SECRET + b"\n")
+    with slack_stand_in() as slack:
+        walk = '[walk]\nsignatures = ["chat", "any", "any", "any"]\n' if on else ""
+        (data / "answerable.toml").write_text(
+            f'[channels]\nroutes = ["* slack"]\nslack_url = "{slack.server.url}/api/"\n'
+            'slack_token = "file:slack.token"\nslack_signing_secret = "file:slack.signing"\n'
+            f'[console]\norigin = "https://answerable.example"\n{walk}'
+        )
+        assert faults(data) == ()
+        settings = load_settings(data)
+        async with assembled(settings) as product:
+            app = console_door(settings, product, settings.console.origin, lambda: False)
+            assert (product.walk.clicks is not None) is on
+            async with on_a_socket(app) as url, httpx2.AsyncClient(base_url=url, timeout=120) as http:
+                host = {"host": "answerable.example"}
+                world = Clicks(None, slack, None, None)  # type: ignore[arg-type]
+                body = form_of(world.payload(value="A" * 43))
+                unsigned = await http.post(PATH, content=body, headers=host)
+                at = product.walk.clock.now() // 1000
+                signed = world.signed(body, at=at)
+                answer = await http.post(PATH, content=body, headers={**signed, **host})
+                page = await http.get("/sign-in", headers=host)
+        assert page.status_code == 200
+        if on:
+            assert (unsigned.status_code, answer.status_code) == (401, 200)
+            assert "was used" in slack.whispered[0]["text"]
+            assert "https://answerable.example/approvals" in slack.whispered[0]["text"]
+        else:
+            assert 400 <= unsigned.status_code < 500
+            assert 400 <= answer.status_code < 500
+            assert not slack.whispered

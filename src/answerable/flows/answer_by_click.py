@@ -146,9 +146,6 @@ def _check(walk: Walk, approval: Approval, offered: Offered, click: Click) -> No
         raise Refused(f"it is {state}, and nobody is asked any more", code="approval.not_pending")
     if (approval.shown.hex, approval.card.hex) != (offered.action, offered.rendering):
         raise Refused("it is not what the message showed any more", code="click.changed")
-    why = why_no_click(walk, approval)
-    if why:
-        raise Refused(f"no click answers this: {why}", code="click.not_here")
     # By the registry of this moment, not of when the message went out.
     if account_of(walk, offered.person) != click.account:
         raise Refused(
@@ -158,6 +155,9 @@ def _check(walk: Walk, approval: Approval, offered: Offered, click: Click) -> No
     fault = signer_fault(walk, offered.person, "")
     if fault is not None:
         raise fault
+    why = why_no_click(walk, approval)
+    if why:
+        raise Refused(f"no click answers this: {why}", code="click.not_here")
 
 
 def _without_buttons(walk: Walk, offered: Offered) -> Message | None:
