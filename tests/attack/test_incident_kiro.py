@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from answerable.core.approval.typed_name import name_to_type
 from answerable.core.canonical import parse
 from answerable.core.identity.passkey import assertion_in
 from answerable.core.identity.principal import PrincipalId
@@ -97,6 +98,7 @@ async def test_one_signature_does_not_count_for_two_people():
             verdict="approve",
             comment="",
             nonce=nonce,
+            typed=name_to_type(approval),
             assertion=assertion_in(kept["assertion"]),
         )
     assert (await bench.refund(6_000)).outcome is None

@@ -158,12 +158,12 @@ async def test_a_nonce_is_for_one_answer_to_one_approval_for_five_minutes():
     good = nonce_for(bench.walk, asked)
     for nonce in (of_other, late, bytes(32)):
         with pytest.raises(Unverified) as told:
-            await answer_approval(bench.walk, asked.id, token_over(bench, asked, nonce))
+            await answer_approval(bench.walk, asked.id, token_over(bench, asked, nonce), typed="4711")
         assert told.value.code == "approval.nonce"
     token = token_over(bench, asked, good)
-    await answer_approval(bench.walk, asked.id, token)
+    await answer_approval(bench.walk, asked.id, token, typed="4711")
     with pytest.raises((Refused, Unverified)):
-        await answer_approval(bench.walk, asked.id, token)
+        await answer_approval(bench.walk, asked.id, token, typed="4711")
 
 
 @pytest.mark.requirement("SIGN-02")
@@ -176,7 +176,9 @@ async def test_who_only_looks_does_not_use_up_the_nonces_of_others():
     mine, _, _ = open_to_answer(bench.walk, asked.id)
     for _ in range(PER_APPROVAL_MAX * 3):
         open_to_answer(bench.walk, other.id)
-    assert (await answer_approval(bench.walk, asked.id, token_over(bench, asked, mine))).state == "approved"
+    assert (
+        await answer_approval(bench.walk, asked.id, token_over(bench, asked, mine), typed="4711")
+    ).state == "approved"
     with pytest.raises(Refused) as told:
         open_to_answer(bench.walk, asked.id)
     assert told.value.code == "approval.not_pending"

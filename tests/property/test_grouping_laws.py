@@ -87,6 +87,6 @@ def test_everybody_comes_back_once_and_the_order_does_not_matter(
     back = [one.id for group in found.groups for one in group.all] + [one.id for one in found.alone]
     assert sorted(back) == sorted(one.id for one in waiting)
     for group in found.groups:
-        assert set(group.cells) == {one.id for one in group.alike}
+        assert set(group.features) == {one.id for one in group.alike}
         if not group.not_together:
             assert len({encode(one.action.thaw()["arguments"]["payee"]) for one in group.alike}) == 1

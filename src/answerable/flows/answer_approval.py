@@ -31,6 +31,7 @@ from answerable.flows.revoke_authority import names_of_approval
 from answerable.flows.sign_in import check_passkey
 from answerable.flows.stand_in import agent_owners, in_place_of
 from answerable.flows.tell_canary import tell_canary
+from answerable.flows.typed_names import check_typed
 from answerable.flows.watch_denials import count_no
 from answerable.flows.workflows_standing import check_counts_once
 
@@ -46,16 +47,18 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
 
 
-async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
+async def answer_approval(walk: Walk, approval_id: str, token: str, *, typed: str = "") -> Approval:
     """Verify and record an answer that a person signed with a key file; returns the approval as it stands afterwards.
+
+    typed: the name that they typed, where `name_wanted` says one.
 
     Raises Unverified when the signature, its claims or its nonce do not check, Refused (`approval.unknown`,
     `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.own_agent`, `approval.not_asked`,
     `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`, `approval.not_narrower`; for
-    a yes, `approval.too_soon`, `approval.too_fast`, `revoked.*` and `held.*` of who answers, and `held.*` of what
-    waits), Unavailable.
+    a yes, `approval.typed_name`, `approval.typed_often`, `approval.too_soon`, `approval.too_fast`, `revoked.*` and
+    `held.*` of who answers, and `held.*` of what waits), Unavailable.
     """
-    return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token))
+    return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token, typed=typed))
 
 
 async def answer_by_passkey(
@@ -69,12 +72,14 @@ async def answer_by_passkey(
     assertion: PasskeyAssertion,
     reason: str = "",
     narrower: str = "",
+    typed: str = "",
 ) -> Approval:
     """Verify and record an answer that a person signed with a passkey at our own page.
 
     person: who is signed in there; the passkey must be theirs. nonce: as `open_to_answer` gave it. reason, narrower: of
-    a no, as `words_of` takes them; what was signed with other words does not check. Raises as `answer_approval`, and
-    Unverified (`passkey.*`), Malformed (`approval.malformed`, `approval.reason`), Refused (`passkey.off`, `person.*`).
+    a no, as `words_of` takes them; what was signed with other words does not check. typed: as `answer_approval` takes
+    it. Raises as that, and Unverified (`passkey.*`), Malformed (`approval.malformed`, `approval.reason`), Refused
+    (`passkey.off`, `person.*`).
     """
     words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
     answer = partial(
@@ -85,6 +90,7 @@ async def answer_by_passkey(
         words=words,
         nonce=nonce,
         assertion=assertion,
+        typed=typed,
     )
     return await one_at_a_time(walk, approval_id, answer)
 
@@ -110,7 +116,9 @@ async def one_at_a_time(
         walk.under_way.saying.pop(approval_id, None)
 
 
-def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> tuple[Answer, str, str]:
+def _by_key(
+    walk: Walk, approval: Approval, now: UnixMillis, *, token: str, typed: str
+) -> tuple[Answer, str, str]:
     people = walk.registry.current.principals
     signed = verify_answer(
         token,
@@ -119,6 +127,7 @@ def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> t
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
+    check_typed(walk, approval, person=signed.by, verdict=signed.verdict, typed=typed, now=now)
     opened_at = take_nonce(walk, approval, signed.nonce, now)
     check_strength(walk.limits, approval, passkey=None)
     check_look(walk, approval, person=signed.by, verdict=signed.verdict, opened_at=opened_at, now=now)
@@ -148,7 +157,9 @@ def _by_passkey(
     words: Words,
     nonce: bytes,
     assertion: PasskeyAssertion,
+    typed: str,
 ) -> tuple[Answer, str, str]:
+    check_typed(walk, approval, person=person, verdict=verdict, typed=typed, now=now)
     opened_at = take_nonce(walk, approval, nonce, now)
     signed = challenge(
         nonce=nonce,

@@ -40,6 +40,7 @@ from answerable.flows.enrol_workload import enrol
 from answerable.flows.govern_action import govern_action
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.proof_limits import ProofLimits
+from answerable.flows.typed_names import name_wanted
 from answerable.flows.verify_caller import CallerVerifier
 
 if TYPE_CHECKING:
@@ -132,7 +133,8 @@ class Stage:
             at=now,
         )
         token = signed_statement(claims, typ=APPROVAL_TYP, key=self.approver)
-        return await answer_approval(self.walk, approval.id, token)
+        typed = name_wanted(self.walk, approval)
+        return await answer_approval(self.walk, approval.id, token, typed=typed)
 
     async def tool(self, arguments: dict[str, JSONValue]) -> dict[str, JSONValue]:
         """What the shadow's only tool does: nothing, at once or when it is let go."""

@@ -27,6 +27,7 @@ from answerable.flows.looks import Looks
 from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.stop_rules import StopRules
 from answerable.flows.tripped_holds import TrippedHolds
+from answerable.flows.typed_tries import TypedTries
 from answerable.flows.waiting_groups import WaitingGroups
 
 if TYPE_CHECKING:
@@ -173,8 +174,8 @@ class UnderWay:
 
     asking: deferrals on their way into the ledger, by agent, mandate and action digest, with what is set when one is
     there. voiding: approvals, likewise. answering: approvals. saying: yeses on their way, with who says it and what it
-    counts as. nonces: that their answers are made with. groups: of what waits. looks: of people at it. issuing:
-    mandates. applying: documents. lifting: holds.
+    counts as. nonces: that their answers are made with. groups: of what waits. looks: of people at it. typed:
+    wrong names of it. issuing: mandates. applying: documents. lifting: holds.
     """
 
     asking: dict[tuple[AgentId, MandateId, bytes], Event] = field(default_factory=dict)
@@ -184,6 +185,7 @@ class UnderWay:
     nonces: ApprovalNonces = field(default_factory=ApprovalNonces)
     groups: WaitingGroups = field(default_factory=WaitingGroups)
     looks: Looks = field(default_factory=Looks)
+    typed: TypedTries = field(default_factory=TypedTries)
     issuing: set[str] = field(default_factory=set)
     applying: Lock = field(default_factory=Lock)
     lifting: set[str] = field(default_factory=set)

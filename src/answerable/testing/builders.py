@@ -47,6 +47,7 @@ from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.govern_action import govern_action
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.policy_desk import PolicyDesk
+from answerable.flows.typed_names import name_wanted
 from answerable.flows.walk import Walk, WalkLimits
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.clock import ManualClock
@@ -325,9 +326,11 @@ class Bench:
         by: str = "bob",
         verdict: Verdict = "approve",
         comment: str = "",
+        typed: str | None = None,
         **words: str,
     ) -> Approval:
-        """A person answers, with a token signed now. words: reason and narrower of a no."""
+        """A person answers, with a token signed now. words: reason and narrower of a no. typed: in place of the name
+        that the card wants typed."""
         token = signed_answer(
             approval,
             nonce=nonce_for(self.walk, approval),
@@ -339,7 +342,8 @@ class Bench:
             key=_key(by),
             **words,
         )
-        return await answer_approval(self.walk, approval.id, token)
+        typed = name_wanted(self.walk, approval) if typed is None else typed
+        return await answer_approval(self.walk, approval.id, token, typed=typed)
 
     def entries(self, *tags: Tag) -> list[dict[str, JSONValue]]:
         """Leaves in the ledger with their `index`, of these types or of all."""

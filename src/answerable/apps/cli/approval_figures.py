@@ -35,7 +35,7 @@ _VERDICTS: Final = {"ok": "ok", "warn": "WARN", "fail": "FAIL", "no_data": NO_DA
 
 def register(group: typer.Typer) -> None:
     """Add the verb to the noun `approval`."""
-    command(group, "figures", reads=True)(figures)
+    command(group, "figures", reads=True, example="approval figures --since 7d --by rule")(figures)
 
 
 def figures(shell: Shell, since: Since = "30d", by: Apart = By.approver) -> int | None:

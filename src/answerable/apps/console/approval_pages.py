@@ -25,13 +25,14 @@ from answerable.core.canonical import encode
 from answerable.core.decision.facts import OR
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused, Unverified, shown
-from answerable.flows.answer_approval import answer_by_passkey, open_to_answer
+from answerable.flows.answer_approval import answer_by_passkey, approval_here, open_to_answer
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.narrow_approval import asked_as_proposed, narrowable_of, proposed_action
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.route_approval import note_view
 from answerable.flows.stand_in import agent_owners, in_place_of
 from answerable.flows.tell_duty import route_of, routes_of
+from answerable.flows.typed_names import check_typed, name_wanted
 
 if TYPE_CHECKING:
     from answerable.apps.console.desk import Asked
@@ -108,7 +109,7 @@ async def approval(asked: Asked) -> Response:
         may_break=can_break(walk, found, person),
         reason_chars_min=REASON_CHARS_MIN,
         review=review_shown(walk, found, person),
-        critical=tier_now(walk, found) >= CRITICAL,
+        must_type=name_wanted(walk, found),
         route=route_of(walk, found) if state == "pending" and walk.registry.current.duties else None,
         reasons=QUICK,
         label=lambda code: denial_reason(code).label,
@@ -125,6 +126,11 @@ async def open_one(asked: Asked) -> Response:
     body = await asked.members(signed_in=True)
     _, person = asked.who
     verdict = verdict_in(body)
+    found = approval_here(asked.walk, ApprovalId(asked.request.path_params["id"]))
+    # Whoever typed another name learns it before their device signs anything.
+    check_typed(
+        asked.walk, found, person=person.name, verdict=verdict, typed=_typed(body), now=asked.walk.clock.now()
+    )
     nonce, found, ends = open_to_answer(asked.walk, asked.request.path_params["id"], to=person.name)
     if body.get("rendering") != found.card.hex:
         raise Unverified(
@@ -161,6 +167,7 @@ async def answer(asked: Asked) -> Response:
         reason=words.reason,
         comment=words.comment,
         narrower=words.narrower,
+        typed=_typed(body),
         nonce=octets_in(body, "nonce", NONCE_BYTES),
         assertion=assertion_in(body.get("assertion")),
     )
@@ -254,6 +261,14 @@ def verdict_in(body: dict[str, JSONValue]) -> Verdict:
     if verdict not in ("approve", "deny", GLASS):
         raise Malformed(f"`verdict` is `approve`, `deny` or `{GLASS}`", code="request.body")
     return cast("Verdict", verdict)
+
+
+def _typed(body: dict[str, JSONValue]) -> str:
+    """The name as the person typed it. Raises Malformed (`request.body`)."""
+    typed = body.get("typed", "")
+    if not isinstance(typed, str):
+        raise Malformed("`typed` is a text", code="request.body")
+    return typed
 
 
 def _words(walk: Walk, found: Approval, body: dict[str, JSONValue], verdict: Verdict) -> Words:

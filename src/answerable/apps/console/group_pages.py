@@ -64,7 +64,7 @@ async def inbox(asked: Asked) -> Response:
     walk, (_, person) = asked.walk, asked.who
     found = groups_waiting(walk)
     lines: list[tuple[tuple[int, int], Group | Approval]] = [
-        ((-tier_now(walk, group.all[0]), min(one.expires_at for one in group.all)), group)
+        ((-tier_now(walk, group.first), group.ends), group)
         for group in found.groups
     ]
     lines += [((-tier_now(walk, one), one.expires_at), one) for one in found.alone]
@@ -78,7 +78,7 @@ async def inbox(asked: Asked) -> Response:
         state="pending",
         states=STATES,
         singly=False,
-        count=len(found.alone) + sum(len(group.all) for group in found.groups),
+        count=len(found.alone) + sum(group.size for group in found.groups),
         lines=len(lines),
         after=after,
         more=more,
@@ -199,15 +199,15 @@ def _line(walk: Walk, one: Group | Approval, person: Principal, routes: dict[str
     return {
         **row,
         "group": one.id,
-        "count": len(one.all),
+        "count": one.size,
         "odd": len(one.odd),
         "because": "; ".join(one.odd[0].because) if one.odd else "",
-        "expires_at": min(each.expires_at for each in one.all),
+        "expires_at": one.ends,
     }
 
 
 def _first(one: Group | Approval) -> Approval:
-    return one.all[0] if isinstance(one, Group) else one
+    return one.first if isinstance(one, Group) else one
 
 
 def _same(found: Group, card: dict[str, Any]) -> list[tuple[str, str]]:
@@ -222,7 +222,7 @@ def _same(found: Group, card: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _range(found: Group, at: int, listed: tuple[Approval, ...]) -> str:
     """Of numbers: from where to where, and the sum; else how many values there are."""
-    texts = [found.cells[one.id][at] for one in listed]
+    texts = [found.cells(one.id)[at] for one in listed]
     if found.differs[at].reading == "number" and all(one.lstrip("-").isdigit() for one in texts):
         numbers = [int(one) for one in texts]
         return f"{min(numbers):,} to {max(numbers):,}, {sum(numbers):,} in all" if numbers else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
+from answerable.core.approval.typed_name import TYPED_CHARS_MAX
 from answerable.core.canonical import JSONValue
 from answerable.core.registry.capability import ACTION_KINDS
 
@@ -225,6 +226,17 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
     "Token": record({"token": {"type": "string", "description": "JWS, compact serialisation"}}),
+    "SignedAnswer": record(
+        {
+            "token": {"type": "string", "description": "JWS, compact serialisation"},
+            "typed": {
+                "type": "string",
+                "maxLength": TYPED_CHARS_MAX,
+                "description": "to let it run: the approval's `name_to_type`, where it has one, as the person typed it",
+            },
+        },
+        optional=("typed",),
+    ),
     "Timeline": record(
         {
             "name": TEXT,

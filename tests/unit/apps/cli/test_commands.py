@@ -238,12 +238,13 @@ def test_approving_shows_exactly_what_will_run_and_waits_for_the_others(
     waiting = deferred(product, mandate)
     assert waiting in applied("approval", "list").stdout
     first = applied(
-        "approval", "approve", waiting, "--as", "bela", "--key", str(world.key("bela")), "--yes", code=4
-    )
+        "approval", "approve", waiting, "--as", "bela", "--key", str(world.key("bela")), "--yes",
+        "--typed", "4711", code=4,
+    )  # fmt: skip
     assert 'Delete a case: Case "4711" (case_delete on crm)' in first.stdout
     second = applied(
         "approval", "approve", waiting, "--as", "chen", "--key", str(world.key("chen")), "--yes",
-        "--comment", "the customer asked for it",
+        "--comment", "the customer asked for it", "--typed", "4711",
     )  # fmt: skip
     assert "approved" in second.stderr
     shown = applied("approval", "show", waiting, "--all").stdout
@@ -260,14 +261,36 @@ def test_who_issued_the_mandate_may_not_approve_and_a_no_ends_it(
 ) -> None:
     waiting = deferred(product, issued(applied, world))
     own = applied(
-        "approval", "approve", waiting, "--as", "ada", "--key", str(world.key("ada")), "--yes", code=3
-    )
+        "approval", "approve", waiting, "--as", "ada", "--key", str(world.key("ada")), "--yes",
+        "--typed", "4711", code=3,
+    )  # fmt: skip
     assert "somebody else must approve it" in own.stderr
     applied("approval", "deny", waiting, "--as", "bela", "--key", str(world.key("bela")), "--yes")
     late = applied(
         "approval", "approve", waiting, "--as", "chen", "--key", str(world.key("chen")), "--yes", code=3
     )
     assert "can no longer be answered" in late.stderr
+
+
+@pytest.mark.requirement("ROOM-03")
+@pytest.mark.parametrize(
+    ("given", "code", "told"),
+    [
+        (("--yes",), 1, "--yes does not stand for the name"),
+        ((), 1, "there is no terminal to ask at"),
+        (("--typed", "4712", "--yes"), 3, "that is not `4711`"),
+        (("--typed", "4711"), 1, "there is no terminal: add --yes"),
+    ],
+    ids=str,
+)
+def test_a_critical_action_is_not_approved_without_its_name(
+    applied: Command, world: World, product: Product, given: tuple[str, ...], code: int, told: str
+) -> None:
+    waiting = deferred(product, issued(applied, world))
+    line = ("approval", "approve", waiting, "--as", "bela", "--key", str(world.key("bela")), *given)
+    assert told in applied(*line, code=code).stderr
+    (approval,) = json.loads(applied("approval", "list", "--json").stdout)
+    assert approval["answers"] == []
 
 
 def test_an_answer_is_not_signed_without_a_yes(applied: Command, world: World, product: Product) -> None:
