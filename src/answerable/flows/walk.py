@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.core.registry.tool_pin import ToolPin
     from answerable.errors import Refused
+    from answerable.flows.click_desk import ClickDesk
     from answerable.flows.lease_side import LeaseSide
     from answerable.flows.passkey_desk import PasskeyDesk
     from answerable.flows.reach_desk import ReachDesk
@@ -238,7 +239,8 @@ class Walk:
     consents_on_the_way: those that may not be durable yet. pseudonyms: of people, by name. keys_named: where it says
     which keys they sign with, the same.
     people: judges ID tokens; None where no issuer's people are believed. passkeys: None where nobody can sign in.
-    reach: who is told on which channel; None where nobody ever is, as in a bench.
+    reach: who is told on which channel; None where nobody ever is, as in a bench. clicks: for answers by a click in a
+    chat; None where none counts.
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so. witness: for actions that others
     must have seen before they are done; None where no witness is set up for this log.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
@@ -282,6 +284,7 @@ class Walk:
     people: PersonVerifier | None = None
     passkeys: PasskeyDesk | None = None
     reach: ReachDesk | None = None
+    clicks: ClickDesk | None = None
     revocations: RevocationRegister
     holds: HoldRegister
     tokens: TokenRegister | None = None

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from answerable.verify.answer_shapes import AnswerLeaf
+from answerable.verify.answer_shapes import AnswerLeaf, Unsigned
 from answerable.verify.leaf_types import Count, Digest, Leaf, Reference
 
 
@@ -24,6 +24,7 @@ class CanaryToldLeaf(Leaf):
     wrong: Annotated[str, Meta(pattern=r"^(?:recipient|amount)\Z")]
     opened: Count | UnsetType = UNSET
     person: str | UnsetType = UNSET
+    strength: Unsigned | UnsetType = UNSET
     verdict: str | UnsetType = UNSET
     keys_ref: Reference | UnsetType = UNSET
     workflow: str | UnsetType = UNSET
@@ -40,4 +41,5 @@ class CanaryToldLeaf(Leaf):
             workflow=self.workflow,
             opened=self.opened,
             keys_ref=self.keys_ref,
+            strength=self.strength,
         )

@@ -60,9 +60,15 @@ class TokenCheck(Protocol):
 
 class AnswerCheck(Protocol):
     """Holds people's answers that are shown to what they were shown. unread: those that could not be compared.
-    keys_unread: what a key file signed of which cannot be said whose it was."""
+    keys_unread: what a key file signed of which cannot be said whose it was. signed: how many signatures checked.
+    attributed: answers that nobody signed, with the entry, and whose word each is."""
 
     unread: int
+    signed: int
+
+    @property
+    def attributed(self) -> list[tuple[int, str]]:
+        """As above."""
 
     @property
     def keys_unread(self) -> int:
@@ -229,6 +235,10 @@ class _Check:
             self._left_out["entries without which cannot be said whose key file signed"] = (
                 self._answers.keys_unread
             )
+            self._findings += [
+                Finding(rule="approval.attributed", severity="note", message=text, index=index)
+                for index, text in self._answers.attributed
+            ]
         elif self._answers_passed_over:
             self._caveat(
                 "answers_not_compared", "people's answers are shown and their signatures were not checked"
@@ -258,6 +268,8 @@ class _Check:
             findings=tuple(self._findings),
             caveats=tuple(self._caveats),
             entries=tuple(self._shown),
+            signed=self._answers.signed if self._answers is not None else 0,
+            attributed=len(self._answers.attributed) if self._answers is not None else 0,
         )
 
     def _faults(self, index: int, leaf: Leaf, hashed: bytes) -> Iterator[Fault]:

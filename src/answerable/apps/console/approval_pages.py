@@ -17,6 +17,7 @@ from answerable.apps.console.review_pages import review_shown
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId
 from answerable.core.approval.break_glass import GLASS, REASON_CHARS_MIN, may_break
 from answerable.core.approval.challenge import NONCE_BYTES, challenge
+from answerable.core.approval.chat_click import is_click
 from answerable.core.approval.reasons import NARROWER, QUICK, denial_reason
 from answerable.core.approval.words import words_of
 from answerable.core.base64url import to_base64url
@@ -113,6 +114,7 @@ async def approval(asked: Asked) -> Response:
         route=route_of(walk, found) if state == "pending" and walk.registry.current.duties else None,
         reasons=QUICK,
         label=lambda code: denial_reason(code).label,
+        is_click=lambda answer: is_click(answer.token),
         narrowable=narrowable_of(walk, found) if state == "pending" else (),
         followed=asked_as_proposed(walk, found),
         has_passkey=bool(desk_of(walk).register.of(person.name)),

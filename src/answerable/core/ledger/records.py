@@ -19,6 +19,7 @@ from answerable.core.ledger.action_fields import (
     internal_fields,
     opened_members,
     shown_fields,
+    strength_member,
 )
 from answerable.core.ledger.decided import (
     SOURCES_MAX,
@@ -333,6 +334,7 @@ def approval_answer(
         **in_place_members(answer, in_place),
         **opened_members(answer),
         **keys_members(keys_ref),
+        **strength_member(answer),
     }
     fields = answer_fields(answer, signer)
     return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)
