@@ -296,8 +296,8 @@ class Simulation:
         if waiting:
             approves = self.chance.random() < 0.9
             approval = self.chance.choice(waiting)
-            verdict = "approve" if approves else "deny"
-            await bench.answer(approval, by=self.chance.choice(PEOPLE), verdict=verdict)
+            person = self.chance.choice(PEOPLE)
+            await bench.answer(approval, by=person, verdict="approve" if approves else "deny")
 
     async def _mandate(self, bench: Bench) -> None:
         self._mandates += self.chance.random() < 0.9 or not self._mandates

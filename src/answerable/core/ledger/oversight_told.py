@@ -159,8 +159,8 @@ def oversight_figures(read: Oversight, *, since: int, now: int) -> OversightFigu
                 said.entry, at=said.at, took_ms=took, approves=said.approves, looked_ms=said.looked_ms
             )
         if asked.viewed_ms is not None:
-            for one in (found.views, *(cell.views for cell in (*by_rule, *by_group))):
-                one.add(asked.viewed_ms)
+            for views in (found.views, *(cell.views for cell in (*by_rule, *by_group))):
+                views.add(asked.viewed_ms)
         stopped = any(held.get(name, 0) >= asked.at for name in (asked.agent, asked.capability))
         for cell in (*by_rule, *by_group):
             _count(cell, asked, now=now, stopped=stopped)
