@@ -93,6 +93,7 @@ class WalkLimits:
     preview_ms_max: how long people's card waits for what the action would do. signatures: how strong people's must be,
     for each tier from 0. workflows: whether any may answer, the same. break_glass_ms: how long an action may run after
     somebody broke its glass. glass_review_ms: until when that is reviewed.
+    backup_owners_approve: whether the backup owner of an agent may say yes to what it does, who has not signed for it.
     batch_items_max: that one signature may answer; 0 for none. batch_tier_max: highest tier to which one signature may
     say yes many times. approvals_pending_per_group_max: actions that may wait for one group.
     asked_per_agent_per_hour_max, asked_per_group_per_hour_max: questions within an hour. answers_per_hour_max: times
@@ -121,6 +122,7 @@ class WalkLimits:
     answers_per_hour_max: int = 120
     look_seconds_min: tuple[int, ...] = (0, 0, 0, 0)
     workflows: tuple[Allowed, ...] = NO_HIGH_TIERS
+    backup_owners_approve: bool = True
     break_glass_ms: int = 300_000
     glass_review_ms: int = 172_800_000
     canaries_per_day: int = 0

@@ -64,8 +64,7 @@ async def inbox(asked: Asked) -> Response:
     walk, (_, person) = asked.walk, asked.who
     found = groups_waiting(walk)
     lines: list[tuple[tuple[int, int], Group | Approval]] = [
-        ((-tier_now(walk, group.first), group.ends), group)
-        for group in found.groups
+        ((-tier_now(walk, group.first), group.ends), group) for group in found.groups
     ]
     lines += [((-tier_now(walk, one), one.expires_at), one) for one in found.alone]
     lines.sort(key=lambda line: line[0])

@@ -38,9 +38,7 @@ ODD_MAX: Final = 200
 
 async def list_groups(call: Call) -> Answer:
     """Those that wait, the soonest to end first."""
-    groups = sorted(
-        groups_waiting(call.walk).groups, key=lambda one: (one.ends, one.id)
-    )
+    groups = sorted(groups_waiting(call.walk).groups, key=lambda one: (one.ends, one.id))
     return page_of(call, groups, name=lambda one: one.id, render=_summary)
 
 
