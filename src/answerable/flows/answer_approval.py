@@ -266,7 +266,7 @@ async def _recorded(
     check_counts_once(walk, approval, answer)
     if answer.verdict != "deny" and answer.by in agent_owners(walk, approval):
         raise Refused(
-            "you own an agent that this action comes from: somebody else must approve it",
+            "you answer for an agent that this action comes from: somebody else must approve it",
             code="approval.own_agent",
         )
     if approval.canary is not None:

@@ -127,7 +127,7 @@ def check_may_review(walk: Walk, owed: Owed, review: Review) -> None:
     current = walk.registry.current
     if review.by in {schedule_owner(owed.approval.principal, current), *agent_owners(walk, owed.approval)}:
         raise Refused(
-            "you own an agent or the schedule of this: another person reviews it", code="review.own"
+            "you answer for an agent or the schedule of this: another person reviews it", code="review.own"
         )
     check_reviewer(
         owed.approval,

@@ -95,6 +95,7 @@ class WalkLimits:
     for each tier from 0. workflows: whether any may answer, the same. break_glass_ms: how long an action may run after
     somebody broke its glass. glasses_per_day_max: that one person may break within a day. glass_review_ms: until when
     each is reviewed.
+    backup_owners_approve: whether the backup owner of an agent may say yes to what it does, who has not signed for it.
     batch_items_max: that one signature may answer; 0 for none. batch_tier_max: highest tier to which one signature may
     say yes many times. approvals_pending_per_group_max: actions that may wait for one group.
     asked_per_agent_per_hour_max, asked_per_group_per_hour_max: questions within an hour. answers_per_hour_max: times
@@ -123,6 +124,7 @@ class WalkLimits:
     answers_per_hour_max: int = 120
     look_seconds_min: tuple[int, ...] = (0, 0, 0, 0)
     workflows: tuple[Allowed, ...] = NO_HIGH_TIERS
+    backup_owners_approve: bool = True
     break_glass_ms: int = 300_000
     glasses_per_day_max: int = 10
     glass_review_ms: int = 172_800_000

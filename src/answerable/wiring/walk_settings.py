@@ -74,6 +74,13 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         None,
         None,
     ),
+    "backup_owners_approve": (
+        "whether the backup owner of an agent may say yes to what it does; one who signed its manifest never may, nor "
+        "its owner",
+        "true or false",
+        None,
+        None,
+    ),
     "break_glass_ms": (
         "how long an action may run after somebody let it run without its approval",
         "milliseconds",

@@ -191,7 +191,7 @@ def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool
     if person.name in (found.principal, schedule_owner(found.principal, walk.registry.current)):
         return "you gave this task yourself: somebody else must approve it", True
     if person.name in agent_owners(walk, found):
-        return "you own an agent that this comes from: somebody else must approve it", True
+        return "you answer for an agent that this comes from: somebody else must approve it", True
     return "", True
 
 
