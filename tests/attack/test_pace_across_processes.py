@@ -25,6 +25,7 @@ from answerable.testing.trouble_openings import TroubledOpenings
 from tests.alike_world import answer_all, asked_many, paying_bench
 from tests.attack.test_passkey_answers import answered
 from tests.canary_world import TESTED, bench_with_tests, canary_on
+from tests.click_world import CLICKS, clicking
 from tests.glass_world import BREAKABLE, REASON
 from tests.pace_world import begun, questions, replicas, sent, tapped
 from tests.passkey_world import enrolled
@@ -286,3 +287,29 @@ async def test_after_a_day_there_are_glasses_again_and_what_was_refused_broke_no
     assert await said(broken(bench, second)) == "break_glass.too_many"
     made.clock.advance(86_400)
     assert await said(broken(bench, third)) == "said"
+
+
+# --- clicks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("PACE-01")
+async def test_clicks_in_a_chat_are_yeses_as_any_other():
+    async with clicking(limits=replace(CLICKS, answers_per_hour_max=1)) as world:
+        await world.asked(6_000)
+        await world.press()
+        other = await world.asked(7_000)
+        await world.press()
+        assert "within an hour" in world.whispers()[-1]
+        assert world.now(other).state == "pending"
+
+
+@pytest.mark.requirement("PACE-06")
+@pytest.mark.parametrize("looked", [False, True])
+async def test_of_a_click_it_is_on_record_when_a_page_showed_the_card_and_else_nothing(looked: bool):
+    async with clicking() as world:
+        asked = await world.asked()
+        if looked:
+            await note_looks(world.bench.walk, "bob", [asked])
+        await world.press()
+        (leaf,) = world.bench.entries(Tag.APPROVAL_ANSWER)
+        assert leaf.get("opened") == (asked.created_at if looked else None)
