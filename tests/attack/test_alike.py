@@ -134,7 +134,7 @@ def test_fewer_than_three_are_no_group_and_of_three_one_may_be_odd() -> None:
 def test_of_those_that_may_be_answered_together_all_that_differs_is_listed_for_each() -> None:
     group = only_group(payments(30))
     assert [one.label for one in group.differs] == ["amount", "invoice"]
-    assert group.cells[group.alike[0].id] == ("100", "INV-0000")
+    assert group.cells(group.alike[0].id) == ("100", "INV-0000")
     hidden = only_group(payment(number, note=f"a\u202e{number}") for number in range(30))
     assert "\\u{202e}" in hidden.odd[0].because[0]
     assert not hidden.alike

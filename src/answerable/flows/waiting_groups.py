@@ -6,30 +6,42 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.features import features_of
-from answerable.core.approval.grouping import NOBODY, grouped
+from answerable.core.approval.grouping import Gathered
 
 if TYPE_CHECKING:
-    from answerable.core.approval.approval import Approval, ApprovalId
-    from answerable.core.approval.features import Features
+    from answerable.core.approval.approval import Approval
     from answerable.core.approval.grouping import Grouped
 
 
 @dataclass(slots=True)
 class WaitingGroups:
-    """What was made of those that waited at the last look, and what each is compared by: no approval changes what it
-    shows."""
+    """Those that waited at the last look, in groups. It is bounded by what waits: what waits no more is let go."""
 
     _waiting: tuple[Approval, ...] = ()
-    _found: Grouped = NOBODY
-    _features: dict[ApprovalId, Features | None] = field(default_factory=dict)
+    _gathered: Gathered = field(default_factory=Gathered)
 
     def of(self, waiting: tuple[Approval, ...]) -> Grouped:
         """Their groups; made anew only where others wait than at the last look."""
         if waiting != self._waiting:
-            known = self._features
-            self._features = {
-                one.id: known[one.id] if one.id in known else features_of(one) for one in waiting
-            }
-            self._found = grouped(waiting, lambda one: self._features[one.id])
+            try:
+                self._follow(waiting)
+            except BaseException:
+                # Half of it is worth nothing: the next look begins anew.
+                self._gathered, self._waiting = Gathered(), ()
+                raise
             self._waiting = waiting
-        return self._found
+        return self._gathered.grouped()
+
+    def _follow(self, waiting: tuple[Approval, ...]) -> None:
+        gathered = self._gathered
+        here = {one.id: one for one in waiting}
+        for name in [*(gathered.kept.keys() - here.keys())]:
+            gathered.remove(name)
+        for name, one in here.items():
+            known = gathered.kept.get(name)
+            if known is None:
+                gathered.add(one, features_of(one))
+            elif known[0] is not one and known[0] != one:
+                # Somebody answered, for one, and others are asked yet.
+                gathered.remove(name)
+                gathered.add(one, features_of(one))

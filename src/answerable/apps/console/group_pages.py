@@ -33,6 +33,7 @@ from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused
 from answerable.flows.answer_many import answer_many_by_passkey, open_many
 from answerable.flows.group_waiting import group_named, groups_waiting
+from answerable.flows.note_look import note_looks
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.tell_duty import routes_of
 
@@ -64,8 +65,7 @@ async def inbox(asked: Asked) -> Response:
     walk, (_, person) = asked.walk, asked.who
     found = groups_waiting(walk)
     lines: list[tuple[tuple[int, int], Group | Approval]] = [
-        ((-tier_now(walk, group.all[0]), min(one.expires_at for one in group.all)), group)
-        for group in found.groups
+        ((-tier_now(walk, group.first), group.ends), group) for group in found.groups
     ]
     lines += [((-tier_now(walk, one), one.expires_at), one) for one in found.alone]
     lines.sort(key=lambda line: line[0])
@@ -78,7 +78,7 @@ async def inbox(asked: Asked) -> Response:
         state="pending",
         states=STATES,
         singly=False,
-        count=len(found.alone) + sum(len(group.all) for group in found.groups),
+        count=len(found.alone) + sum(group.size for group in found.groups),
         lines=len(lines),
         after=after,
         more=more,
@@ -92,8 +92,7 @@ async def group(asked: Asked) -> Response:
     first = found.alike[0] if found.alike else found.odd[0].approval
     listed = found.alike[: min(BATCH_ITEMS_MAX, walk.limits.batch_items_max or BATCH_ITEMS_MAX)]
     why_not, may_deny = hindrance(walk, first, person)
-    for one in listed:
-        walk.under_way.looks.saw(person.name, one.id, walk.clock.now())
+    await note_looks(walk, person.name, listed)
     card = json.loads(first.card.bytes)
     return asked.page(
         "group.html",
@@ -199,15 +198,15 @@ def _line(walk: Walk, one: Group | Approval, person: Principal, routes: dict[str
     return {
         **row,
         "group": one.id,
-        "count": len(one.all),
+        "count": one.size,
         "odd": len(one.odd),
         "because": "; ".join(one.odd[0].because) if one.odd else "",
-        "expires_at": min(each.expires_at for each in one.all),
+        "expires_at": one.ends,
     }
 
 
 def _first(one: Group | Approval) -> Approval:
-    return one.all[0] if isinstance(one, Group) else one
+    return one.first if isinstance(one, Group) else one
 
 
 def _same(found: Group, card: dict[str, Any]) -> list[tuple[str, str]]:
@@ -222,7 +221,7 @@ def _same(found: Group, card: dict[str, Any]) -> list[tuple[str, str]]:
 
 def _range(found: Group, at: int, listed: tuple[Approval, ...]) -> str:
     """Of numbers: from where to where, and the sum; else how many values there are."""
-    texts = [found.cells[one.id][at] for one in listed]
+    texts = [found.cells(one.id)[at] for one in listed]
     if found.differs[at].reading == "number" and all(one.lstrip("-").isdigit() for one in texts):
         numbers = [int(one) for one in texts]
         return f"{min(numbers):,} to {max(numbers):,}, {sum(numbers):,} in all" if numbers else ""

@@ -38,9 +38,7 @@ ODD_MAX: Final = 200
 
 async def list_groups(call: Call) -> Answer:
     """Those that wait, the soonest to end first."""
-    groups = sorted(
-        groups_waiting(call.walk).groups, key=lambda one: (min(each.expires_at for each in one.all), one.id)
-    )
+    groups = sorted(groups_waiting(call.walk).groups, key=lambda one: (one.ends, one.id))
     return page_of(call, groups, name=lambda one: one.id, render=_summary)
 
 
@@ -55,7 +53,7 @@ async def show_group(call: Call) -> Answer:
             for one in group.odd[:ODD_MAX]
         ],
         "alike": [
-            {"approval": approval_record(call, one), "cells": [*group.cells[one.id]]}
+            {"approval": approval_record(call, one), "cells": [*group.cells(one.id)]}
             for one in group.alike[: min(BATCH_ITEMS_MAX, call.walk.limits.batch_items_max)]
         ],
     }
@@ -89,7 +87,7 @@ async def give_batch(call: Call) -> Answer:
 
 
 def _summary(group: Group) -> Answer:
-    first = group.all[0]
+    first = group.first
     card = json.loads(first.card.bytes)
     return {
         "id": group.id,
@@ -102,7 +100,7 @@ def _summary(group: Group) -> Answer:
         "alike_count": len(group.alike),
         "odd_count": len(group.odd),
         "not_together": group.not_together,
-        "expires_at": instant(min(one.expires_at for one in group.all)),
+        "expires_at": instant(group.ends),
     }
 
 

@@ -10,26 +10,27 @@
 |          | is an amount in digits that is far from the middle where the others are amounts               |
 
 Laws: who adds values of other kinds, or many of some, makes no value of the others less odd but under `several`, which
-no answer to many covers; a pure function of the values and their order; whoever is odd is told why. Source of the
-score: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993).
+no answer to many covers; a pure function of how many have which value, whatever their order and whenever they came;
+whoever is odd is told why. Source of the score: Iglewicz and Hoaglin, How to Detect and Handle Outliers (1993).
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain, repeat
 from statistics import median
 from typing import TYPE_CHECKING, Final, Literal, TypeGuard
 
-from answerable.core.approval.features import FORM_CHARS, Nothing, Value
+from answerable.core.approval.features import FORM_CHARS, Nothing, Truth, Value, goes_somewhere
 from answerable.core.approval.visible import hides_something, visible
 from answerable.core.canonical import encode
 from answerable.core.registry.look_alike import disguised, skeleton
 from answerable.errors import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
 Reading = Literal["same", "several", "number", "text"]
 SHARE: Final = 5
@@ -56,123 +57,230 @@ _HOST: Final = re.compile(r"(?:^[^@\s/]+@|^[a-z][a-z0-9+.-]*://(?:[^@/\s]*@)?)([
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
-    """How one leaf reads over all. odd: why, by place in the list. longest: characters of the longest text."""
+    """How one leaf reads over all. odd: why, by value. longest: characters of the longest text."""
 
     reading: Reading
-    odd: dict[int, str]
+    odd: dict[Value, str]
     longest: int = 0
 
 
-def compared(values: Sequence[Value]) -> Column:
-    """Read one leaf of at least three approvals; `Nothing.ABSENT` where one has none."""
-    known = [_known(one) for one in values]
-    usual = _usual(known)
-    numbers = sum(_is_number(one) for one in values) * SHARE >= len(values) * (SHARE - 1)
-    if usual is not None and (len(usual) == 1 or not numbers):
-        reading: Reading = "same" if len(usual) == 1 else "several"
-        odd = {at: _other(values[at], usual) for at, one in enumerate(known) if one not in usual}
-        return Column(reading=reading, odd=odd, longest=_longest(values))
-    if numbers:
-        return Column(reading="number", odd=_far(values))
-    text: Reading = "text" if _is_each_its_own(values) else "several"
-    return Column(reading=text, odd=_unlike(values), longest=_longest(values))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """How a text is written. read: as it is read. passes: characters of it hide, or pass for others. amount: it is one.
+    host: of an address. form: runs of digits and of letters as one each. goes: it says where something goes."""
+
+    read: str
+    passes: bool
+    amount: float | None
+    host: str | None
+    form: str
+    goes: bool
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many have which value at one place, and of texts how they are written, which is looked at once."""
+
+    counts: dict[Value, int] = field(default_factory=dict)
+    forms: dict[str, Form] = field(default_factory=dict)
+
+    def add(self, value: Value) -> None:
+        """One more has it."""
+        self.counts[value] = self.counts.get(value, 0) + 1
+
+    def remove(self, value: Value) -> None:
+        """One less has it."""
+        self.counts[value] -= 1
+        if not self.counts[value]:
+            del self.counts[value]
+            if isinstance(value, str):
+                self.forms.pop(value, None)
+
+    def over(self, size: int) -> Mapping[Value, int]:
+        """As `counts`, with those of so many that have nothing here under `Nothing.ABSENT`."""
+        absent = size - sum(self.counts.values())
+        return {**self.counts, Nothing.ABSENT: absent} if absent else self.counts
+
+    def form(self, text: str) -> Form:
+        """How it is written."""
+        found = self.forms.get(text)
+        if found is None:
+            found = self.forms[text] = _form_of(text)
+        return found
+
+
+def compared(tally: Tally, size: int) -> Column:
+    """Read one place over so many approvals, three at least."""
+    counts = tally.over(size)
+    usual = _usual(counts, size)
+    if usual is not None and len(usual) == 1:
+        return Column(reading="same", odd=_others(counts, usual), longest=_longest(counts))
+    numbers: dict[float, int] = {one: count for one, count in counts.items() if _is_number(one)}
+    if sum(numbers.values()) * SHARE >= size * (SHARE - 1):
+        return Column(reading="number", odd=_far(counts, numbers))
+    if usual is not None:
+        return Column(reading="several", odd=_others(counts, usual), longest=_longest(counts))
+    text: Reading = "text" if _is_each_its_own(counts, size) else "several"
+    return Column(reading=text, odd=_unlike(counts, size, tally.form), longest=_longest(counts))
 
 
 def value_text(value: Value) -> str:
     """A value as it may stand in a sentence or a cell, whole."""
-    if isinstance(value, Nothing):
-        return value.value
+    if isinstance(value, (Nothing, Truth)):
+        return str(value.value)
     if isinstance(value, str):
         return value
     return encode(value).decode()
 
 
-def _usual(known: Sequence[tuple[type, Value]]) -> dict[tuple[type, Value], int] | None:
-    """The values that so many have that nobody else is left but a few; None where there are none such."""
-    counts, size = Counter(known), len(known)
-    (first, most), *_ = counts.most_common(1)
+def _usual(counts: Mapping[Value, int], size: int) -> dict[Value, int] | None:
+    """The values that so many have that nobody else is left but a few, those of most first; None where there are none
+    such."""
+    most = max(counts.values())
     if most >= size - 1:
-        return {first: most}
+        return {one: count for one, count in counts.items() if count == most}
     least = max(HOLDERS_MIN, -(-size // SHARE))
-    usual = {one: count for one, count in counts.items() if count >= least}
+    usual = {one: counts[one] for one in sorted(_held_by(counts, least), key=lambda one: _rank(counts, one))}
     nearly_all = sum(usual.values()) * SHARE >= size * (SHARE - 1)
+    first = min(_held_by(counts, most), key=lambda one: _rank(counts, one)) if most * 2 >= size else None
     # Of numbers the middle says more than what half of them are.
-    is_half = most * 2 >= size and first[0] not in (int, float)
-    return usual or {first: most} if nearly_all or is_half else None
+    is_half = most * 2 >= size and not _is_number(first)
+    return (usual or {first: most}) if nearly_all or is_half else None
 
 
-def _is_each_its_own(values: Sequence[Value]) -> bool:
+def _held_by(counts: Mapping[Value, int], least: int) -> list[Value]:
+    return [one for one, count in counts.items() if count >= least]
+
+
+def _rank(counts: Mapping[Value, int], value: Value) -> tuple[int, str, str]:
+    """By how many have it; of as many by what it is, so that nobody's coming first decides."""
+    return -counts[value], type(value).__name__, value_text(value)
+
+
+def _is_each_its_own(counts: Mapping[Value, int], size: int) -> bool:
     """Whether nearly all are texts, and most are in one alone: of a few that come again and again the rare one matters,
     which no form tells."""
-    texts = [one for one in values if isinstance(one, str)]
-    return len(texts) * SHARE >= len(values) * (SHARE - 1) and len(set(texts)) * 2 > len(texts)
+    texts = [count for one, count in counts.items() if isinstance(one, str)]
+    return sum(texts) * SHARE >= size * (SHARE - 1) and len(texts) * 2 > sum(texts)
 
 
-def _other(value: Value, usual: dict[tuple[type, Value], int]) -> str:
-    most = max(usual, key=lambda one: usual[one])[1]
-    if isinstance(value, str):
-        read = skeleton(value[:FORM_CHARS])
-        for _, one in usual:
-            if isinstance(one, str) and skeleton(one[:FORM_CHARS]) == read:
-                return f"{_cut(value)} looks like {_cut(one)} and is not"
-    theirs = _cut(most) if len(usual) == 1 else f"one of {len(usual)} others"
-    return f"{_cut(value)}, where the others have {theirs}"
-
-
-def _far(values: Sequence[Value]) -> dict[int, str]:
-    """Numbers far from the middle, and what is no number."""
-    low, high, middle = _reach([one for one in values if _is_number(one)])
-    odd: dict[int, str] = {}
-    for at, one in enumerate(values):
-        if not _is_number(one):
-            odd[at] = f"{_cut(one)}, where the others have numbers"
-        elif not low <= one <= high:
-            odd[at] = f"{one} is far from the others, whose middle is {middle:g}"
+def _others(counts: Mapping[Value, int], usual: dict[Value, int]) -> dict[Value, str]:
+    read = {skeleton(one[:FORM_CHARS]): one for one in reversed(usual) if isinstance(one, str)}
+    theirs = _cut(next(iter(usual))) if len(usual) == 1 else f"one of {len(usual)} others"
+    odd: dict[Value, str] = {}
+    for value in counts:
+        if value in usual:
+            continue
+        like = read.get(skeleton(value[:FORM_CHARS])) if isinstance(value, str) else None
+        odd[value] = (
+            f"{_cut(value)}, where the others have {theirs}"
+            if like is None
+            else f"{_cut(value)} looks like {_cut(like)} and is not"
+        )
     return odd
 
 
-def _reach(numbers: Sequence[float]) -> tuple[float, float, float]:
+def _far(counts: Mapping[Value, int], numbers: Mapping[float, int]) -> dict[Value, str]:
+    """Numbers far from the middle, and what is no number."""
+    low, high, middle = _reach(numbers)
+    odd: dict[Value, str] = {
+        one: f"{_cut(one)}, where the others have numbers" for one in counts if one not in numbers
+    }
+    for one in numbers:
+        if not low <= one <= high:
+            odd[one] = f"{one} is far from the others, whose middle is {middle:g}"
+    return odd
+
+
+def _reach(numbers: Mapping[float, int]) -> tuple[float, float, float]:
     """From where to where numbers are near the others, and the middle."""
-    middle = median(numbers)
-    spread = median(abs(one - middle) for one in numbers)
+    each = [*_each(numbers)]
+    middle = median(each)
+    spread = median([abs(one - middle) for one in each])
     return middle - SCORE_MAX * spread / _SCORE_SCALE, middle + SCORE_MAX * spread / _SCORE_SCALE, middle
 
 
-def _unlike(values: Sequence[Value]) -> dict[int, str]:
+def _each(numbers: Mapping[float, int]) -> Iterable[float]:
+    if len(numbers) == sum(numbers.values()):
+        return numbers
+    return chain.from_iterable(repeat(one, count) for one, count in numbers.items())
+
+
+def _unlike(counts: Mapping[Value, int], size: int, form_of: Callable[[str], Form]) -> dict[Value, str]:
     """Texts that differ in each: what is unlike the others all the same."""
-    odd: dict[int, str] = {}
-    texts = {at: one for at, one in enumerate(values) if isinstance(one, str)}
-    reach = _LONGER * median(len(one) for one in texts.values()) + FORM_CHARS // 4 if texts else 0
-    read: dict[str, set[str]] = {}
-    for one in texts.values():
-        read.setdefault(skeleton(one[:FORM_CHARS]), set()).add(one[:FORM_CHARS])
-    for at, one in texts.items():
-        if hides_something(one[:FORM_CHARS]) or disguised(one[:FORM_CHARS]):
-            odd[at] = f"{_cut(one)} has characters that pass for others"
-        elif len(read[skeleton(one[:FORM_CHARS])]) > 1:
-            odd[at] = f"{_cut(one)} looks like another one's and is not"
+    odd: dict[Value, str] = {}
+    forms = {one: form_of(one) for one in counts if isinstance(one, str)}
+    lengths: dict[float, int] = {len(one): 0 for one in forms}
+    for one in forms:
+        lengths[len(one)] += counts[one]
+    reach = _LONGER * median(_each(lengths)) + FORM_CHARS // 4 if forms else 0
+    read = Counter(form.read for form in {one[:FORM_CHARS]: form for one, form in forms.items()}.values())
+    for one, form in forms.items():
+        if form.passes:
+            odd[one] = f"{_cut(one)} has characters that pass for others"
+        elif read[form.read] > 1:
+            odd[one] = f"{_cut(one)} looks like another one's and is not"
         elif len(one) > reach:
-            odd[at] = f"{len(one)} characters, much longer than the others"
-    _far_amounts(values, odd)
-    _rare(values, _kind, "is of another kind than the others", odd)
-    _rare(values, _host, "is of another domain than the others", odd)
-    _rare(values, _form, "is written otherwise than the others", odd)
+            odd[one] = f"{len(one)} characters, much longer than the others"
+    _far_amounts(counts, size, forms, odd)
+    _rare(counts, size, _kind, "is of another kind than the others", odd)
+    _rare(counts, size, lambda one: _of(forms, one, "host"), "is of another domain than the others", odd)
+    _rare(counts, size, lambda one: _of(forms, one, "form"), "is written otherwise than the others", odd)
     return odd
 
 
-def _far_amounts(values: Sequence[Value], odd: dict[int, str]) -> None:
+def _far_amounts(
+    counts: Mapping[Value, int], size: int, forms: Mapping[str, Form], odd: dict[Value, str]
+) -> None:
     """Amounts that are written as text, where nearly all are."""
-    amounts = {at: amount for at, one in enumerate(values) if (amount := _amount_in(one)) is not None}
-    if len(amounts) * SHARE < len(values) * (SHARE - 1):
+    amounts = {one: form.amount for one, form in forms.items() if form.amount is not None}
+    if sum(counts[one] for one in amounts) * SHARE < size * (SHARE - 1):
         return
-    low, high, middle = _reach([*amounts.values()])
-    for at, amount in amounts.items():
+    numbers: dict[float, int] = {}
+    for one, amount in amounts.items():
+        numbers[amount] = numbers.get(amount, 0) + counts[one]
+    low, high, middle = _reach(numbers)
+    for one, amount in amounts.items():
         if not low <= amount <= high:
-            odd.setdefault(at, f"{_cut(values[at])} is far from the others, whose middle is {middle:g}")
+            odd.setdefault(one, f"{_cut(one)} is far from the others, whose middle is {middle:g}")
 
 
-def _amount_in(value: Value) -> float | None:
-    found = _AMOUNT.fullmatch(value) if isinstance(value, str) and len(value) <= FORM_CHARS else None
+def _rare(
+    counts: Mapping[Value, int],
+    size: int,
+    read: Callable[[Value], Hashable],
+    why: str,
+    odd: dict[Value, str],
+) -> None:
+    """What few are, where nearly all are the same in this regard."""
+    kinds: dict[Hashable, int] = {}
+    for value, count in counts.items():
+        kind = read(value)
+        kinds[kind] = kinds.get(kind, 0) + count
+    first = max(kinds, key=lambda one: kinds[one])
+    if first is None or kinds[first] * SHARE < size * (SHARE - 1):
+        return
+    if len(kinds) > 1:
+        for value in counts:
+            if read(value) != first:
+                odd.setdefault(value, f"{_cut(value)} {why}")
+
+
+def _form_of(text: str) -> Form:
+    begins = text[:FORM_CHARS]
+    host = _HOST.match(begins)
+    return Form(
+        read=skeleton(begins),
+        passes=hides_something(begins) or bool(disguised(begins)),
+        amount=_amount_in(text),
+        host=host[1].casefold() if host else None,
+        form=_LETTERS.sub("a", _DIGITS.sub("9", begins)),
+        goes=goes_somewhere(begins),
+    )
+
+
+def _amount_in(text: str) -> float | None:
+    found = _AMOUNT.fullmatch(text) if len(text) <= FORM_CHARS else None
     if found is None:
         return None
     digits = "".join(char for char in found[3] if char.isdigit())
@@ -180,45 +288,23 @@ def _amount_in(value: Value) -> float | None:
     return -amount if found[1] or found[2] else amount
 
 
-def _rare(values: Sequence[Value], read: Callable[[Value], Hashable], why: str, odd: dict[int, str]) -> None:
-    """What few are, where nearly all are the same in this regard."""
-    kinds = [read(one) for one in values]
-    counts = Counter(kinds)
-    (first, most), *_ = counts.most_common(1)
-    if first is None or most * SHARE < len(values) * (SHARE - 1):
-        return
-    for at, kind in enumerate(kinds):
-        if kind != first:
-            odd.setdefault(at, f"{_cut(values[at])} {why}")
-
-
 def _kind(value: Value) -> str:
     return value.name if isinstance(value, Nothing) else type(value).__name__
 
 
-def _host(value: Value) -> str | None:
-    found = _HOST.match(value[:FORM_CHARS]) if isinstance(value, str) else None
-    return found[1].casefold() if found else None
-
-
-def _form(value: Value) -> str | None:
-    """Runs of digits and of letters as one each, all else as it is."""
-    if not isinstance(value, str):
+def _of(forms: Mapping[str, Form], value: Value, name: Literal["host", "form"]) -> str | None:
+    form = forms.get(value) if isinstance(value, str) else None
+    if form is None:
         return None
-    return _LETTERS.sub("a", _DIGITS.sub("9", value[:FORM_CHARS]))
-
-
-def _known(value: Value) -> tuple[type, Value]:
-    """True is not 1."""
-    return type(value), value
+    return form.host if name == "host" else form.form
 
 
 def _is_number(value: Value) -> TypeGuard[int | float]:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, (int, float))
 
 
-def _longest(values: Sequence[Value]) -> int:
-    return max((len(one) for one in values if isinstance(one, str)), default=0)
+def _longest(counts: Mapping[Value, int]) -> int:
+    return max((len(one) for one in counts if isinstance(one, str)), default=0)
 
 
 def _cut(value: Value) -> str:

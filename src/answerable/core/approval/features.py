@@ -7,10 +7,13 @@ version adds, is part of `rest`: two approvals of which one differs in it are no
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from hashlib import sha256
+from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias
+
+import msgspec
 
 from answerable.core.approval.action_object import ACTION_TYP, VERSION
 from answerable.core.approval.visible import visible
@@ -26,12 +29,21 @@ EFFECT: Final = "/effect"
 """Where what a dry run said is compared: it is on the card and not in the object."""
 VARYING: Final = ("amounts", "arguments", "destinations", "narrowed_from", "resource", "subject")
 """Compared leaf by leaf."""
+_OWN: Final = (("arguments", "/arguments"), ("resource", "/resource"))
+"""Of those what is each one's own, with its place."""
+_OFTEN_THE_SAME: Final = tuple((name, f"/{name}") for name in VARYING if name not in dict(_OWN))
 _ALWAYS_OTHER: Final = frozenset({"txn", "not_before", "expires_at", "policy_set", "noted"})
 """Of the asking and not of what is asked: the rules that ask are compared, and what was noted makes it an odd one."""
 FORM_CHARS: Final = 256
 """Of a text, when it is looked at for its form."""
 LEAVES_MAX: Final = 64
 """Of one approval; what has more stands alone."""
+_REMEMBERED_MAX: Final = 4_096
+"""Places, and small values, that are read alike in many approvals; of each so many are kept."""
+_SMALL_BYTES: Final = 64
+_VERSION: Final = b"%d" % VERSION
+_NONE: Final = b"null"
+_EMPTY: Final = b"[]"
 
 
 class Nothing(Enum):
@@ -42,8 +54,15 @@ class Nothing(Enum):
     EMPTY_OBJECT = "{}"
 
 
-Value: TypeAlias = "str | int | float | bool | Nothing | None"
-"""Of a leaf."""
+class Truth(Enum):
+    """A truth value: Python takes its own for the numbers 1 and 0."""
+
+    TRUE = "true"
+    FALSE = "false"
+
+
+Value: TypeAlias = "str | int | float | Truth | Nothing | None"
+"""Of a leaf. Two of them are equal only where their JSON is the same: no integral number is a float here."""
 
 _WHERE_WORDS: Final = frozenset(
     "to cc bcc payee payees recipient recipients receiver receivers beneficiary beneficiaries creditor account "
@@ -60,39 +79,57 @@ _NUMBER: Final = re.compile(r"(?:about )?([0-9]{1,3}(?:,[0-9]{3}){0,4}|[0-9]{1,1
 _CAMEL: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Features:
+class _Envelope(msgspec.Struct, gc=False):
+    """As much of it as is read; each member of the object as it is written, which is canonical."""
+
+    typ: str
+    value: dict[str, msgspec.Raw]
+
+
+_ENVELOPES: Final = msgspec.json.Decoder(_Envelope)
+_VALUES: Final = msgspec.json.Decoder()
+
+
+class Features(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """family: agent, mandate and capability. rest: digest of all that must be the same, hex. leaves: place and value of
     what may differ; a place is a JSON pointer, but that an item of a list has a `#` before its index, so that a list
-    and an object are never taken for each other."""
+    and an object are never taken for each other. noted: what was unlike before when it was asked."""
 
     family: tuple[str, str, str]
     rest: str
     leaves: dict[str, Value]
+    noted: tuple[str, ...]
 
 
 def features_of(approval: Approval) -> Features | None:
     """What it is compared by; None for one that nothing can be compared with. Synchronous, no I/O, never raises."""
-    envelope = approval.shown.thaw()
-    value = (
-        envelope.get("value") if isinstance(envelope, dict) and envelope.get("typ") == ACTION_TYP else None
-    )
-    if not isinstance(value, dict) or value.get("v") != VERSION:
+    try:
+        envelope = _ENVELOPES.decode(approval.shown.bytes)
+    except msgspec.ValidationError:
+        return None
+    members = envelope.value
+    if envelope.typ != ACTION_TYP or bytes(members.get("v", _NONE)) != _VERSION:
         return None
     leaves: dict[str, Value] = {}
-    for name in VARYING:
-        for where, leaf in _leaves(value.get(name), f"/{name}"):
-            if len(leaves) >= LEAVES_MAX:
-                return None
-            leaves[where] = leaf
-    for where, leaf in _effects(approval):
-        if len(leaves) >= LEAVES_MAX:
-            return None
-        leaves[where] = leaf
-    told: list[JSONValue] = [*approval.reasons, *approval.internal]
-    rest: JSONValue = [told, {name: one for name, one in value.items() if _is_rest(name)}]
-    family = (str(approval.agent), str(approval.mandate), approval.capability)
-    return Features(family=family, rest=sha256(encode(rest)).hexdigest(), leaves=leaves)
+    for name, where in _OWN:
+        _gather(_VALUES.decode(members.get(name, _NONE)), where, leaves)
+    for name, where in _OFTEN_THE_SAME:
+        text = bytes(members.get(name, _NONE))
+        leaves.update(_same_leaves(where, text) if len(text) <= _SMALL_BYTES else _read_leaves(where, text))
+    if _NO_EFFECT not in approval.card.bytes:
+        leaves.update(islice(_effects(approval), LEAVES_MAX + 1))
+    if len(leaves) > LEAVES_MAX:
+        return None
+    head, names = _rest_of(tuple(members))
+    told = _told(approval.reasons, approval.internal)
+    noted = bytes(members.get("noted", _EMPTY))
+    return Features(
+        family=(str(approval.agent), str(approval.mandate), approval.capability),
+        # No zero byte stands in JSON, so that each part is told from the next.
+        rest=sha256(b"\0".join((told, head, *[members[name] for name in names]))).hexdigest(),
+        leaves=leaves,
+        noted=() if noted == _EMPTY else noted_of(approval),
+    )
 
 
 def rest_that_differs(one: Approval, other: Approval) -> tuple[str, ...]:
@@ -110,21 +147,22 @@ def noted_of(approval: Approval) -> tuple[str, ...]:
     return tuple(str(one) for one in noted) if isinstance(noted, list) else ()
 
 
-def is_where(pointer: str, values: set[Value]) -> bool:
-    """Whether a leaf says where something goes, by its place, a name on the way to it or the form of its values."""
+def is_where(pointer: str) -> bool:
+    """Whether a leaf says where something goes, by its place or a name on the way to it."""
     if pointer.startswith("/destinations"):
         return True
     named = _CAMEL.sub(" ", " ".join(part for part in pointer.split("/")[2:] if not part.startswith("#")))
     words = {word.casefold() for word in re.split(r"[^A-Za-z0-9]+", named)}
-    if words & _WHERE_WORDS:
-        return True
-    return any(isinstance(one, str) and _WHERE_FORM.fullmatch(one[:FORM_CHARS]) for one in values)
+    return bool(words & _WHERE_WORDS)
+
+
+def goes_somewhere(text: str) -> bool:
+    """Whether it has the form of something that says where something goes."""
+    return _WHERE_FORM.fullmatch(text[:FORM_CHARS]) is not None
 
 
 def _effects(approval: Approval) -> Iterator[tuple[str, Value]]:
     """Lines of the preview, those of one label in their order; what is but a number is read as one."""
-    if _NO_EFFECT in approval.card.bytes:
-        return
     card = approval.card.thaw()
     lines = card.get("effect") if isinstance(card, dict) else None
     for index, line in enumerate(lines if isinstance(lines, list) else []):
@@ -160,20 +198,56 @@ def _is_rest(name: str) -> bool:
     return name not in VARYING and name not in _ALWAYS_OTHER
 
 
-def _leaves(value: JSONValue, where: str) -> Iterator[tuple[str, Value]]:
-    """Each leaf with its pointer (RFC 6901), an empty container among them. Depth is bounded by what was frozen."""
-    if isinstance(value, dict) and value:
-        for name, one in value.items():
-            yield from _leaves(one, f"{where}/{_escaped(name)}")
-    elif isinstance(value, list) and value:
-        for index, one in enumerate(value):
-            yield from _leaves(one, f"{where}/#{index}")
-    elif isinstance(value, list):
-        yield where, Nothing.EMPTY_LIST
-    elif isinstance(value, dict):
-        yield where, Nothing.EMPTY_OBJECT
+@lru_cache(maxsize=_REMEMBERED_MAX)
+def _rest_of(names: tuple[str, ...]) -> tuple[bytes, tuple[str, ...]]:
+    """Of these members those that must be the same; and what stands for their names."""
+    rest = tuple(name for name in names if _is_rest(name))
+    return encode([*rest]), rest
+
+
+@lru_cache(maxsize=_REMEMBERED_MAX)
+def _told(reasons: tuple[str, ...], internal: tuple[str, ...]) -> bytes:
+    return encode([[*reasons], [*internal]])
+
+
+def _read_leaves(where: str, text: bytes) -> dict[str, Value]:
+    leaves: dict[str, Value] = {}
+    _gather(_VALUES.decode(text), where, leaves)
+    return leaves
+
+
+_same_leaves = lru_cache(maxsize=_REMEMBERED_MAX)(_read_leaves)
+"""Much of it is the same in many: nothing, or one word."""
+
+
+def _gather(value: JSONValue, where: str, into: dict[str, Value]) -> None:
+    """Each leaf with its pointer (RFC 6901), an empty container among them, until there are too many. Depth is bounded
+    by what was frozen."""
+    if isinstance(value, bool):
+        into[where] = Truth.TRUE if value else Truth.FALSE
+    elif not isinstance(value, (dict, list)):
+        into[where] = value
+    elif not value:
+        into[where] = Nothing.EMPTY_OBJECT if isinstance(value, dict) else Nothing.EMPTY_LIST
     else:
-        yield where, value
+        below = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, one in below:
+            if len(into) > LEAVES_MAX:
+                return
+            small = isinstance(name, str) and len(where) + len(name) <= _SMALL_BYTES
+            place = _same_place(where, name) if small else _place(where, name)
+            if isinstance(one, str):
+                into[place] = one
+            else:
+                _gather(one, place, into)
+
+
+def _place(where: str, name: str | int) -> str:
+    return f"{where}/{_escaped(name)}" if isinstance(name, str) else f"{where}/#{name}"
+
+
+_same_place = lru_cache(maxsize=_REMEMBERED_MAX)(_place)
+"""One text for a place, in however many approvals it is."""
 
 
 def _escaped(name: str) -> str:

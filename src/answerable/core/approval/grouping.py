@@ -4,8 +4,9 @@ A group is of one agent, one mandate and one capability; all that is not compare
 definition, the chain, the rules and whom they ask, is the same for all that are alike in it. What differs there in one
 or two is attached to the group as odd.
 
-Laws: each approval that is given comes back exactly once; deterministic, whatever the order; O(n log n); what is odd is
-not among `alike`, and where too much differs `not_together` says so: no answer to many covers either.
+Laws: each approval that is given comes back exactly once; deterministic, whatever the order and whatever waited before;
+O(n log n), and of a change what it touches; what is odd is not among `alike`, and where too much differs `not_together`
+says so: no answer to many covers either.
 """
 
 from __future__ import annotations
@@ -14,18 +15,20 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.approval.comparing import HOLDERS_MIN, SHARE, compared, value_text
-from answerable.core.approval.features import Nothing, is_where, label_of, noted_of, rest_that_differs
+from answerable.core.approval.comparing import HOLDERS_MIN, SHARE, value_text
+from answerable.core.approval.features import Nothing, is_where, label_of, rest_that_differs
+from answerable.core.approval.part import Part, when
 from answerable.core.approval.visible import visible
 from answerable.core.canonical import encode
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from answerable.core.approval.approval import Approval, ApprovalId
-    from answerable.core.approval.comparing import Column, Reading
+    from answerable.core.approval.comparing import Reading
     from answerable.core.approval.features import Features, Value
     from answerable.core.canonical import JSONValue
+    from answerable.core.identity.principal import UnixMillis
 
 GROUP_MIN: Final = HOLDERS_MIN
 """Fewer are no group."""
@@ -56,20 +59,39 @@ class Odd:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
     """alike: soonest to end first. odd: with reasons, one at least each. differs: what is not the same in `alike`.
-    cells: what each of those has there, one text for each of `differs`. not_together: why no one signature says yes to
-    `alike`; empty where one may."""
+    features: of each of those. not_together: why no one signature says yes to `alike`; empty where one may."""
 
     id: str
     alike: tuple[Approval, ...]
     odd: tuple[Odd, ...]
     differs: tuple[Differing, ...]
-    cells: dict[ApprovalId, tuple[str, ...]]
+    features: dict[ApprovalId, Features]
     not_together: str
 
     @property
     def all(self) -> tuple[Approval, ...]:
         """The odd ones first."""
         return (*(one.approval for one in self.odd), *self.alike)
+
+    @property
+    def size(self) -> int:
+        """How many."""
+        return len(self.odd) + len(self.alike)
+
+    @property
+    def first(self) -> Approval:
+        """The one to look at first."""
+        return self.odd[0].approval if self.odd else self.alike[0]
+
+    @property
+    def ends(self) -> UnixMillis:
+        """When the first of them does."""
+        return min(one.expires_at for one in (*(one.approval for one in self.odd), *self.alike[:1]))
+
+    def cells(self, approval: ApprovalId) -> tuple[str, ...]:
+        """What one that is alike has there, a text for each of `differs`."""
+        leaves = self.features[approval].leaves
+        return tuple(_cell(leaves.get(one.pointer, Nothing.ABSENT)) for one in self.differs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,88 +102,146 @@ class Grouped:
     alone: tuple[Approval, ...]
 
 
-NOBODY: Final = Grouped(groups=(), alone=())
-
-
 def grouped(waiting: Iterable[Approval], features_of: Callable[[Approval], Features | None]) -> Grouped:
     """Groups of these. features_of: as in `features`, or one that keeps them. Never raises."""
-    families: dict[tuple[str, str, str], dict[str, list[tuple[Approval, Features]]]] = {}
-    alone: list[Approval] = []
-    for approval in sorted(waiting, key=lambda one: (one.expires_at, one.id)):
-        features = features_of(approval)
-        if features is None:
-            alone.append(approval)
-        else:
-            families.setdefault(features.family, {}).setdefault(features.rest, []).append(
-                (approval, features)
-            )
-    groups: list[Group] = []
-    for family, parts in sorted(families.items()):
-        for rest, own, others in _attached(parts, alone):
-            groups.append(_group([*family, rest], own, others))
-    return Grouped(groups=tuple(groups), alone=tuple(alone))
+    gathered = Gathered()
+    for approval in waiting:
+        gathered.add(approval, features_of(approval))
+    return gathered.grouped()
 
 
-_Part = list[tuple["Approval", "Features"]]
+class Gathered:
+    """Those that wait, one by one in and out, in groups at any time: the same as if they had all come at once."""
+
+    def __init__(self) -> None:
+        self._kept: dict[ApprovalId, tuple[Approval, Features | None]] = {}
+        self._families: dict[tuple[str, str, str], _Family] = {}
+        self._grouped: Grouped | None = None
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    @property
+    def kept(self) -> Mapping[ApprovalId, tuple[Approval, Features | None]]:
+        """Each of them, and what it is compared by."""
+        return self._kept
+
+    def add(self, approval: Approval, features: Features | None) -> None:
+        """One more, that was not among them. features: None for one that stands alone whatever else waits."""
+        self._grouped = None
+        self._kept[approval.id] = approval, features
+        if features is not None:
+            family = self._families.get(features.family)
+            if family is None:
+                family = self._families[features.family] = _Family([*features.family])
+            family.add(approval, features)
+
+    def remove(self, name: ApprovalId) -> None:
+        """One less, that was among them."""
+        self._grouped = None
+        _, features = self._kept.pop(name)
+        if features is not None:
+            family = self._families[features.family]
+            family.remove(name, features)
+            if not family.parts:
+                del self._families[features.family]
+
+    def grouped(self) -> Grouped:
+        """As they are now."""
+        if self._grouped is None:
+            alone = [approval for approval, features in self._kept.values() if features is None]
+            groups: list[Group] = []
+            for _, family in sorted(self._families.items()):
+                found = family.grouped()
+                groups.extend(found.groups)
+                alone.extend(found.alone)
+            alone.sort(key=when)
+            self._grouped = Grouped(groups=tuple(groups), alone=tuple(alone))
+        return self._grouped
 
 
-def _attached(parts: dict[str, _Part], alone: list[Approval]) -> Iterator[tuple[str, _Part, list[Approval]]]:
-    """Each part that is large enough for a group, with those that are like it but for what must be the same. Of them
-    only so few that they are odd: more stand alone, where each is seen by itself."""
-    large = sorted(
-        (rest for rest in parts if len(parts[rest]) >= GROUP_MIN), key=lambda one: (-len(parts[one]), one)
-    )
-    small = [approval for rest in sorted(parts) if rest not in large for approval, _ in parts[rest]]
-    few = large and len(small) <= _odd_max(len(parts[large[0]]))
-    if not few:
-        alone.extend(small)
-        small = []
-    for rest in large:
-        yield rest, parts[rest], small if rest == large[0] else []
+class _Family:
+    """Of one agent, mandate and capability, in parts of those in which all is the same that must be."""
+
+    def __init__(self, name: list[JSONValue]) -> None:
+        self._name = name
+        self.parts: dict[str, Part] = {}
+        self._grouped: Grouped | None = None
+
+    def add(self, approval: Approval, features: Features) -> None:
+        self._grouped = None
+        part = self.parts.get(features.rest)
+        if part is None:
+            part = self.parts[features.rest] = Part()
+        part.add(approval, features)
+
+    def remove(self, name: ApprovalId, features: Features) -> None:
+        self._grouped = None
+        part = self.parts[features.rest]
+        part.remove(name)
+        if not part.size:
+            del self.parts[features.rest]
+
+    def grouped(self) -> Grouped:
+        if self._grouped is None:
+            self._grouped = self._anew()
+        return self._grouped
+
+    def _anew(self) -> Grouped:
+        """A group of each part that is large enough, the largest with those that are like it but for what must be the
+        same. Of them only so few that they are odd: more stand alone, where each is seen by itself."""
+        large = sorted(
+            (rest for rest, part in self.parts.items() if part.size >= GROUP_MIN),
+            key=lambda one: (-self.parts[one].size, one),
+        )
+        small = [
+            approval
+            for rest in sorted(self.parts.keys() - {*large})
+            for approval, _ in self.parts[rest].in_order
+        ]
+        few = bool(large) and len(small) <= _odd_max(self.parts[large[0]].size)
+        groups = [
+            _group([*self._name, rest], self.parts[rest], small if few and rest == large[0] else [])
+            for rest in large
+        ]
+        return Grouped(groups=tuple(groups), alone=() if few else tuple(small))
 
 
-def _group(name: list[JSONValue], own: _Part, others: Sequence[Approval]) -> Group:
-    columns: dict[str, Column] = {}
-    odd: dict[int, list[str]] = {}
-    for where in sorted({where for _, features in own for where in features.leaves}):
-        columns[where] = compared([features.leaves.get(where, Nothing.ABSENT) for _, features in own])
-        for at, why in columns[where].odd.items():
-            odd.setdefault(at, []).append(f"{label_of(where)}: {why}")
-    for at, (approval, _) in enumerate(own):
-        for noted in noted_of(approval):
-            odd.setdefault(at, []).append(visible(noted))
+def _group(name: list[JSONValue], part: Part, others: Sequence[Approval]) -> Group:
+    own = part.in_order
+    because = part.odd()
     apart = [Odd(approval=one, because=_other_rest(one, own[0][0])) for one in others]
-    apart += [Odd(approval=own[at][0], because=tuple(odd[at])) for at in sorted(odd)]
-    alike = [one for at, one in enumerate(own) if at not in odd]
+    alike = own
+    if because:
+        apart += [Odd(approval=one, because=tuple(because[one.id])) for one, _ in own if one.id in because]
+        alike = [(one, features) for one, features in own if one.id not in because]
+    left = {where: part.left(where, because) for where in part.places}
     differs = tuple(
-        Differing(pointer=where, label=label_of(where), reading=column.reading)
-        for where, column in columns.items()
-        if len({_known(features, where) for _, features in alike}) > 1
+        Differing(pointer=where, label=label_of(where), reading=part.column(where).reading)
+        for where, values in left.items()
+        if len(values) > 1
     )
     return Group(
         id=sha256(encode(name)).hexdigest()[:32],
         alike=tuple(approval for approval, _ in alike),
         odd=tuple(apart),
         differs=differs,
-        cells={
-            approval.id: tuple(_cell(features.leaves.get(one.pointer, Nothing.ABSENT)) for one in differs)
-            for approval, features in alike
-        },
-        not_together=_not_together(alike, len(apart), differs, columns),
+        features={approval.id: features for approval, features in alike},
+        not_together=_not_together(part, len(alike), len(apart), {one: left[one.pointer] for one in differs}),
     )
 
 
-def _not_together(alike: _Part, odd: int, differs: Sequence[Differing], columns: dict[str, Column]) -> str:
-    if len(alike) < GROUP_MIN:
+def _not_together(part: Part, alike: int, odd: int, differs: Mapping[Differing, Collection[Value]]) -> str:
+    if alike < GROUP_MIN:
         return f"fewer than {GROUP_MIN} of them are alike"
-    if odd > _odd_max(len(alike) + odd):
-        return f"too much differs: {odd} of {len(alike) + odd} are unlike the others"
-    for one in differs:
-        if is_where(one.pointer, {features.leaves.get(one.pointer, Nothing.ABSENT) for _, features in alike}):
+    if odd > _odd_max(alike + odd):
+        return f"too much differs: {odd} of {alike + odd} are unlike the others"
+    for one, values in differs.items():
+        if is_where(one.pointer) or part.any_goes(one.pointer, values):
             return f"they do not all go to the same place: {one.label} differs"
         if one.reading == "several":
             return f"{one.label} is not of one kind in all"
-        if columns[one.pointer].longest > CELL_CHARS_MAX:
+        if part.column(one.pointer).longest > CELL_CHARS_MAX:
             return f"{one.label} is too long to be read for many at once"
     if len(differs) > COLUMNS_MAX:
         return f"{len(differs)} things differ in them, which is more than can be read for many at once"
@@ -170,11 +250,6 @@ def _not_together(alike: _Part, odd: int, differs: Sequence[Differing], columns:
 
 def _odd_max(size: int) -> int:
     return max(1, size // SHARE)
-
-
-def _known(features: Features, pointer: str) -> tuple[type, object]:
-    value = features.leaves.get(pointer, Nothing.ABSENT)
-    return type(value), value
 
 
 def _other_rest(one: Approval, usual: Approval) -> tuple[str, ...]:

@@ -36,8 +36,11 @@ Likeness = Literal["looks like", "near"]
 
 def skeleton(text: str) -> str:
     """The text as it is read: case, script, digits for letters and separators taken for one another."""
-    read = unicodedata.normalize("NFKD", text.casefold()).translate(_DRAWN_ALIKE)
-    read = "".join(c for c in read if not unicodedata.combining(c) and unicodedata.category(c) != "Cf")
+    read = text.casefold()
+    if not read.isascii():
+        # Of plain letters none is drawn as another one, and nothing of them goes away.
+        read = unicodedata.normalize("NFKD", read).translate(_DRAWN_ALIKE)
+        read = "".join(c for c in read if not unicodedata.combining(c) and unicodedata.category(c) != "Cf")
     for pair, one in _READ_ALIKE:
         read = read.replace(pair, one)
     return read.translate(_SAME)
@@ -46,7 +49,7 @@ def skeleton(text: str) -> str:
 def disguised(text: str) -> str:
     """The first letter of another script, or of another width, in a word with plain ones that it is drawn like; empty
     where there is none. Nobody writes such a word by hand."""
-    for found in _WORD.finditer(text):
+    for found in () if text.isascii() else _WORD.finditer(text):
         word = found[0]
         if word.isascii() or not _PLAIN.search(word):
             continue
