@@ -1,4 +1,7 @@
-"""A picture of a page as a palette PNG (PNG specification, third edition): pages have few colours, and text blends them."""
+"""A picture of a page as a palette PNG (PNG specification, third edition).
+
+Pages have few colours, and their text blends those.
+"""
 
 from __future__ import annotations
 
@@ -68,8 +71,7 @@ def _rows(raw: bytes, stride: int, step: int, height: int) -> Iterator[bytes]:
 
 def _expected(how: int, left: int, up: int, corner: int) -> int:
     if how == 4:
-        nearest = min((left, up, corner), key=lambda one: abs(left + up - corner - one))
-        return nearest
+        return min((left, up, corner), key=lambda one: abs(left + up - corner - one))
     return (0, left, up, (left + up) // 2)[how]
 
 
