@@ -130,7 +130,7 @@ def _by_key(
     )
     check_typed(walk, approval, person=signed.by, verdict=signed.verdict, typed=typed, now=now)
     opened_at = take_nonce(walk, approval, signed.nonce, now)
-    check_strength(walk.limits, approval, passkey=None)
+    check_strength(walk.limits, approval, passkey=None, page=approval_page(walk, approval.id))
     check_look(walk, approval, person=signed.by, verdict=signed.verdict, opened_at=opened_at, now=now)
     check_pace(walk, signed.by, signed.verdict, now)
     answer = Answer(

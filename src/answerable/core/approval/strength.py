@@ -18,8 +18,9 @@ Strength = Literal["any", "passkey", "hardware"]
 STRENGTHS: Final[tuple[Strength, ...]] = get_args(Strength)
 ANY_FOR_ALL: Final[tuple[Strength, ...]] = ("any", "any", "any", "any")
 _ASKS: Final = {
-    "passkey": "a passkey: sign in to the console and answer there",
-    "hardware": "a passkey on a security key whose maker vouches for it, and which cannot be copied",
+    "passkey": "a passkey: sign in to the console and sign there",
+    "hardware": "a passkey on a security key whose maker vouches for it, and which cannot be copied: sign in to the "
+    "console and sign there with one",
 }
 
 
@@ -44,19 +45,30 @@ class HasStrengths(Protocol):
         ...
 
 
-def check_strength(limits: HasStrengths, approval: Approval, *, passkey: Passkey | None) -> None:
-    """Whether an answer signed with this passkey, or with a key file where it is None, is strong enough for the tier.
+def check_strength(
+    limits: HasStrengths, approval: Approval, *, passkey: Passkey | None, page: str = ""
+) -> None:
+    """Whether what is signed with this passkey, or with a key file where it is None, is strong enough for the tier: an
+    answer, or the review of one. page: address at which it can be signed with a stronger one, where there is one.
 
     Saying no takes no more than saying yes: whoever was asked can do both. Raises Refused (`approval.weak_signature`).
     """
     if not is_strong_enough(limits, approval, strength_of(passkey)):
-        asks = limits.signatures[tier_shown(approval)]
-        raise Refused(f"an action of this tier asks for {_ASKS[asks]}", code="approval.weak_signature")
+        at = f", at {page}" if page else ""
+        raise Refused(
+            f"an action of this tier asks for {_ASKS[asked_strength(limits, approval)]}{at}",
+            code="approval.weak_signature",
+        )
 
 
 def is_strong_enough(limits: HasStrengths, approval: Approval, strength: Strength) -> bool:
     """Whether a signature of this strength counts for the tier that was shown."""
-    return STRENGTHS.index(strength) >= STRENGTHS.index(limits.signatures[tier_shown(approval)])
+    return STRENGTHS.index(strength) >= STRENGTHS.index(asked_strength(limits, approval))
+
+
+def asked_strength(limits: HasStrengths, approval: Approval) -> Strength:
+    """What the tier that was shown asks for."""
+    return limits.signatures[tier_shown(approval)]
 
 
 def strength_of(passkey: Passkey | None) -> Strength:
