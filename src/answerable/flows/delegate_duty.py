@@ -30,6 +30,7 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.records_duties import duty_ended, duty_given
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.flows.approval_nonces import give_nonce, used_nonce
 from answerable.flows.end_instance import written
 from answerable.flows.name_keys import key_on_record
 from answerable.flows.people_signing_in import desk_of
@@ -75,7 +76,7 @@ def open_duty(walk: Walk, claims: Mapping[str, JSONValue]) -> tuple[DutyTerms, b
     now = walk.clock.now()
     terms = terms_in({**claims, "aud": walk.ledger.origin, "iat_ms": now, "id": walk.entropy.token()})
     _check(walk, terms)
-    nonce, _ = walk.under_way.nonces.give(_nonce_of(terms), walk.entropy, now)
+    nonce, _ = give_nonce(walk, _nonce_of(terms))
     return terms, nonce, duty_challenge(terms, nonce)
 
 
@@ -93,7 +94,7 @@ async def delegate_by_passkey(
     """
     terms = terms_in(claims)
     check_audience(terms, walk.ledger.origin)
-    if not walk.under_way.nonces.take(_nonce_of(terms), nonce, walk.clock.now()):
+    if used_nonce(walk, _nonce_of(terms), nonce, walk.clock.now()) is None:
         raise Unverified(
             "it was opened too long ago, or has been signed already: begin again",
             code="duty.nonce",

@@ -17,6 +17,7 @@ from answerable.core.ledger import records_reviews
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.answer_approval import approval_page, take_nonce
+from answerable.flows.approval_nonces import give_nonce
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.name_keys import key_on_record
 from answerable.flows.owed_reviews import answering_groups
@@ -78,7 +79,7 @@ async def review_by_passkey(
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="review.malformed")
     now = walk.clock.now()
     owed = owed_at(walk, approval_id)
-    take_nonce(walk, owed.approval, nonce, now)
+    take_nonce(walk, owed.approval, nonce, now, by=person)
     signed = review_challenge(owed.approval, owed.answer, nonce=nonce, verdict=verdict, comment=comment)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
@@ -109,7 +110,7 @@ def open_to_review(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes
     owed = owed_at(walk, approval_id)
     if owed.approval.review is not None:
         raise Refused(f"{owed.approval.review.by} has reviewed this already", code="review.done")
-    nonce, ends = walk.under_way.nonces.give(owed.approval.id, walk.entropy, walk.clock.now(), to=to)
+    nonce, ends = give_nonce(walk, owed.approval.id, to=to)
     return nonce, owed, ends
 
 

@@ -2,7 +2,7 @@
 
 Laws:
 - an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it, alone or as
-  one of a list of which it has its place;
+  one of a list of which it has its place; or it is called a click, which is what `shown_clicks` says;
 - it is over the object and the card of the entry that asked, and says what its own entry says: who answers, the
   verdict, and the words, where the signature is over them;
 - a passkey is that person's, as `shown_passkeys` says;
@@ -43,6 +43,7 @@ from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.key_shapes import PeoplesKeysLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
+from answerable.verify.shown_clicks import ShownClicks
 from answerable.verify.shown_duties import ShownDuties
 from answerable.verify.shown_keys import ShownKeys
 from answerable.verify.shown_passkeys import ShownPasskeys
@@ -53,6 +54,7 @@ from answerable.verify.shown_workflows import ShownWorkflows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from answerable.core.approval.chat_click import ClickKept
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.disclosure import Disclosure
     from answerable.verify.leaf_types import Leaf
@@ -76,10 +78,13 @@ class _Said:
 
 class ShownAnswers:
     """unread: answers and intents that could not be compared, because something of them is not shown. keys_shown: what
-    is shown to be signed by its person's key file; keys_unread: of which nobody can say whose it was."""
+    is shown to be signed by its person's key file; keys_unread: of which nobody can say whose it was. signed: answers
+    whose signature checked."""
 
     def __init__(self) -> None:
         self.unread = 0
+        self.signed = 0
+        self._clicks = ShownClicks()
         self._asked: dict[str, tuple[FrozenJSON, FrozenJSON]] = {}
         self._said: list[tuple[int, AnswerLeaf, _Said]] = []
         self._ran: list[tuple[int, str, dict[str, JSONValue]]] = []
@@ -90,6 +95,11 @@ class ShownAnswers:
         self._duties = ShownDuties(self._keys, self._passkeys)
         self._reviews = ShownReviews(self._keys, self._passkeys)
         self._signed = ShownSigned(self._keys)
+
+    @property
+    def attributed(self) -> list[tuple[int, str]]:
+        """Answers that nobody signed: the entry, and whose word it is."""
+        return self._clicks.told
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
@@ -129,6 +139,8 @@ class ShownAnswers:
         self.unread += self._duties.unread
         yield from self._passkeys.faults()
         self.unread += self._passkeys.unread
+        yield from self._clicks.faults(self._asked)
+        self.unread += self._clicks.unread
         yield from self._reviews.faults(self._asked)
         self.unread += self._reviews.unread
         for index, leaf, said in self._said:
@@ -186,9 +198,13 @@ class ShownAnswers:
         token = msgspec.json.decode(fields["token"], type=str) if "token" in fields else ""
         if leaf.verdict == GLASS:
             self._reviews.take_broken(leaf, token)
+        click = self._clicks.take(index, leaf, token)
         if not token:
             return
-        if is_of_batch(token):
+        if click is not None:
+            said = _clicked(click)
+            self._check_person(index, leaf, said.issuer, "", fields)
+        elif is_of_batch(token):
             signer = msgspec.json.decode(fields["signer"], type=str) if "signer" in fields else ""
             if not signer and statement_in(token):
                 self.unread += 1
@@ -226,6 +242,7 @@ class ShownAnswers:
         else:
             self.unread += 1
             return
+        self.signed += click is None
         if said.words is not None and _other_words(said.words, fields):
             self._found.append((index, Fault("approval.words", "its entry has other words than were signed")))
         self._said.append((index, leaf, said))
@@ -276,6 +293,19 @@ def _change_of(index: int, leaf: ChangeLeaf | PeoplesKeysLeaf) -> int | None:
     if isinstance(leaf, ChangeLeaf):
         return index
     return None if leaf.change_ref is UNSET else leaf.change_ref.entry
+
+
+def _clicked(kept: ClickKept) -> _Said:
+    """What it says, which nobody signed."""
+    return _Said(
+        approval=kept.approval,
+        audience=kept.aud,
+        action=kept.action,
+        rendering=kept.rendering,
+        verdict=kept.verdict,
+        words=Words(reason=kept.reason),
+        issuer=kept.iss,
+    )
 
 
 def _signed_by_key(token: str, jwk: str) -> _Said:

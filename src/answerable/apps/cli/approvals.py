@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
+    from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import UnixMillis
 
 Id = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
@@ -245,7 +246,7 @@ def _answer(
             at=UnixMillis(time.time_ns() // 1_000_000),
             key=signing_key,
         )
-        body = {"token": token} if name is None else {"token": token, "typed": name}
+        body: dict[str, JSONValue] = {"token": token} if name is None else {"token": token, "typed": name}
         after = control.post(f"/v1/approvals/{segment(id)}/answer", body)
     _say_taken(shell, after, verdict, proposed=less is not None)
     return PENDING if after["state"] == "pending" else None
@@ -369,6 +370,7 @@ def _said(answer: Answer) -> str:
     who = f"workflow {answer['workflow']} of {answer['by']}" if answer.get("workflow") else answer["by"]
     place = f", for {answer['in_place_of']}," if answer["in_place_of"] else ""
     said = "broke the glass" if answer["verdict"] == "break_glass" else f"said {answer['verdict']}"
+    said += "" if answer.get("signed", True) else " by a click in a chat, not signed,"
     return f"{who}{place} {said} at {answer['at']}{f': {told}' if told else ''}"
 
 

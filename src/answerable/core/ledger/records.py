@@ -17,7 +17,9 @@ from answerable.core.ledger.action_fields import (
     decided_fields,
     in_place_members,
     internal_fields,
+    opened_members,
     shown_fields,
+    strength_member,
 )
 from answerable.core.ledger.decided import (
     SOURCES_MAX,
@@ -330,7 +332,9 @@ def approval_answer(
         "verdict": answer.verdict,
         **({"workflow": answer.workflow} if answer.workflow else {}),
         **in_place_members(answer, in_place),
+        **opened_members(answer),
         **keys_members(keys_ref),
+        **strength_member(answer),
     }
     fields = answer_fields(answer, signer)
     return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)

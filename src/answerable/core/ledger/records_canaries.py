@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.ledger.action_fields import answer_fields
+from answerable.core.ledger.action_fields import answer_fields, opened_members, strength_member
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.records_keys import keys_members
 from answerable.core.ledger.tags import Tag
@@ -43,7 +43,9 @@ def canary_told(
         "wrong": canary.wrong,
         **({"person": person, "verdict": answer.verdict} if answer is not None else {}),
         **({"workflow": answer.workflow} if answer is not None and answer.workflow else {}),
+        **(opened_members(answer) if answer is not None else {}),
         **keys_members(keys_ref),
+        **(strength_member(answer) if answer is not None else {}),
     }
     fields: list[Field] = answer_fields(answer, signer) if answer is not None else []
     return sealed_entry(Tag.CANARY_TOLD, at=at, members=members, fields=fields, sealing=sealing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
 from answerable.core.ledger.entry import sealed_entry
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.leaves import Reference
+
+
+BY_PASSKEY: Final = ("passkey", "hardware")
 
 
 def glass_reviewed(
@@ -40,7 +43,7 @@ def glass_reviewed(
         "person": person,
         "verdict": review.verdict,
         **keys_members(keys_ref),
-        **({"asks": asks} if asks != "any" else {}),
+        **({"asks": asks} if asks in BY_PASSKEY else {}),
     }
     fields = [
         (b"comment", encode(review.comment)),

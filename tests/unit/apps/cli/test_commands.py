@@ -272,27 +272,6 @@ def test_who_issued_the_mandate_may_not_approve_and_a_no_ends_it(
     assert "can no longer be answered" in late.stderr
 
 
-@pytest.mark.requirement("ROOM-03")
-@pytest.mark.parametrize(
-    ("given", "code", "told"),
-    [
-        (("--yes",), 1, "--yes does not stand for the name"),
-        ((), 1, "there is no terminal to ask at"),
-        (("--typed", "4712", "--yes"), 3, "that is not `4711`"),
-        (("--typed", "4711"), 1, "there is no terminal: add --yes"),
-    ],
-    ids=str,
-)
-def test_a_critical_action_is_not_approved_without_its_name(
-    applied: Command, world: World, product: Product, given: tuple[str, ...], code: int, told: str
-) -> None:
-    waiting = deferred(product, issued(applied, world))
-    line = ("approval", "approve", waiting, "--as", "bela", "--key", str(world.key("bela")), *given)
-    assert told in applied(*line, code=code).stderr
-    (approval,) = json.loads(applied("approval", "list", "--json").stdout)
-    assert approval["answers"] == []
-
-
 def test_an_answer_is_not_signed_without_a_yes(applied: Command, world: World, product: Product) -> None:
     waiting = deferred(product, issued(applied, world))
     applied("approval", "approve", waiting, "--as", "bela", "--key", str(world.key("bela")), code=1)
