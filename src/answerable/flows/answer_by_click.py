@@ -17,7 +17,7 @@ from answerable.core.approval.strength import CHAT, is_strong_enough
 from answerable.core.approval.words import words_of
 from answerable.errors import AnswerableError, Broken, Refused, Unavailable, shown
 from answerable.flows.answer_approval import approval_here, approval_page, one_at_a_time
-from answerable.flows.answering_pace import check_look, check_pace
+from answerable.flows.answering_pace import check_look
 from answerable.flows.click_standing import account_of, why_no_click
 from answerable.flows.refuse_revoked import signer_fault
 
@@ -113,8 +113,7 @@ def _read(
     if not is_strong_enough(walk.limits, approval, CHAT):
         raise Refused("an action of this tier asks for a signature", code="approval.weak_signature")
     # A tier that asks for a look takes no click: there is none that anybody could know of.
-    check_look(walk, approval, person=offered.person, verdict=click.verdict, opened_at=now, now=now)
-    check_pace(walk, offered.person, click.verdict, now)
+    check_look(walk, approval, verdict=click.verdict, opened_at=now, now=now)
     answer = Answer(
         by=offered.person,
         groups=walk.registry.current.principals[offered.person].groups,

@@ -164,6 +164,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "tier": COUNT,
             "unhinted_accepted": FLAG,
             "sensitivity": TEXT,
+            "preview": nullable(record({"capability": TEXT, "arguments": nullable(mapping(TEXT))})),
             **_STANDING,
             "ownership": _OWNERSHIP,
         }
