@@ -28,7 +28,7 @@ from typing import Any, Final, cast
 import httpx2
 
 from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
-from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteStore
+from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteOpeningRegister, SqliteStore
 from answerable.adapters.uvicorn_front import run, serve
 from answerable.apps.console import ConsoleLimits, Needs, console_app
 from answerable.apps.console.sessions import COOKIE
@@ -100,7 +100,9 @@ def _serve(pipe: Connection, folder: str, port: int, waiting: int) -> None:
 
 async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> None:
     origin = f"http://localhost:{port}"
-    bench = await Bench(approvals=_register(folder)).registered()
+    store = _store(folder)
+    openings = SqliteOpeningRegister(store)
+    bench = await Bench(approvals=SqliteApprovalRegister(store), openings=openings).registered()
     bench.walk.passkeys = PasskeyDesk(register=MemoryPasskeyRegister(), rp_id="localhost", origins=(origin,))
     invited = await invite_person(bench.walk, PERSON, by="uid:0")
     begun = begin_enrolment(bench.walk, invited.code)
@@ -308,14 +310,14 @@ def _looked(bench: Bench) -> float:
 
 
 async def _walker(folder: Path) -> Bench:
-    bench = await Bench(approvals=_register(folder)).registered()
+    bench = await Bench(approvals=SqliteApprovalRegister(_store(folder))).registered()
     await bench.issue(calls_max=1_000_000)
     return bench
 
 
-def _register(folder: Path) -> SqliteApprovalRegister:
+def _store(folder: Path) -> SqliteStore:
     folder.mkdir(exist_ok=True)
-    return SqliteApprovalRegister(SqliteStore.open(folder / "registers.db"))
+    return SqliteStore.open(folder / "registers.db")
 
 
 def _octets(text: str) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import importlib
 import re
 import shlex
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ import pytest
 from typer.main import get_command
 
 from answerable.main import application
-from tests.demo_run import ROOT
+from tests.demo_run import ROOT, blocks
 
 READ = {
     ".": ["README.md"],
@@ -30,6 +32,7 @@ NAMED = re.compile(r"(?:`|<code>)(?:\.dev/venv/bin/)?answerable ([^`<\n]+)")
 TYPED = re.compile(r"^(?:\$ )?(?:[A-Z]+=\$\()?answerable (.+)$")
 WORD = re.compile(r"[a-z][a-z0-9-]*")
 OPTION = re.compile(r"--[a-z][a-z0-9-]*")
+_TYPED = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 
 @cache
@@ -125,6 +128,20 @@ def test_every_page_that_the_product_sends_people_to_is_there():
     pages = {page for path in sources for page in PAGE.findall(path.read_text())}
     assert {page for page in pages if not (ROOT / page).exists()} == set()
     assert pages
+
+
+@pytest.mark.requirement("NEWCOMER-01")
+def test_python_on_a_page_is_python_that_can_be_typed_and_imports_what_there_is():
+    seen = 0
+    for page in sorted((ROOT / "docs").glob("*/*.md")):
+        for block in blocks(page.read_text(), "python"):
+            for node in ast.walk(compile(block, page.name, "exec", _TYPED)):
+                if isinstance(node, ast.ImportFrom) and node.module:
+                    module = importlib.import_module(node.module)
+                    missing = [one.name for one in node.names if not hasattr(module, one.name)]
+                    assert missing == [], (page.name, node.module)
+                    seen += node.module.startswith("answerable")
+    assert seen
 
 
 @pytest.mark.requirement("NEWCOMER-01")

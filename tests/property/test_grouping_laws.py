@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from answerable.core.approval.approval import Answer
 from answerable.core.canonical import encode
+from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.flows.waiting_groups import WaitingGroups
+from answerable.testing.clock import START
 from tests.alike_world import groups_of, payment
 
 if TYPE_CHECKING:
@@ -90,3 +95,42 @@ def test_everybody_comes_back_once_and_the_order_does_not_matter(
         assert set(group.features) == {one.id for one in group.alike}
         if not group.not_together:
             assert len({encode(one.action.thaw()["arguments"]["payee"]) for one in group.alike}) == 1
+
+
+@cache
+def seen_as(number: int, kind: str) -> Approval:
+    """One that waits, as it is at some look: its kind is what is odd about it, if anything."""
+    made: dict[str, Any] = {
+        "usual": {},
+        "answered": {},
+        "other payee": {"payee": "Mallory"},
+        "other tool": {"members": {"tool": "2" * 64}},
+        "other agent's": {"members": {"agent": "rover"}},
+        "noted": {"members": {"noted": ["asked before"]}},
+        "more": {"cc": f"someone{number}@acme.example"},
+        "too much": {f"a{at}": at for at in range(80)},
+        "large": {"amount": 10**6},
+    }
+    one = payment(number, **made[kind])
+    if kind == "answered":
+        answer = Answer(
+            by=PrincipalId("bob"), groups=("approvers",), verdict="approve", comment="", at=START, token="t"
+        )
+        return replace(one, answers=(answer,))
+    return replace(one, agent=one.agent if kind != "other agent's" else AgentId("rover"))
+
+
+KINDS = st.sampled_from(
+    ["usual"] * 6
+    + ["answered", "other payee", "other tool", "other agent's", "noted", "more", "too much", "large"]
+)
+LOOK = st.dictionaries(st.integers(0, 30), KINDS, max_size=31)
+
+
+@given(st.lists(LOOK, min_size=1, max_size=6))
+def test_whatever_waited_before_groups_are_those_of_what_waits_now(looks: list[dict[int, str]]) -> None:
+    kept = WaitingGroups()
+    for look in looks:
+        waiting = tuple(seen_as(number, kind) for number, kind in look.items())
+        assert kept.of(waiting) == groups_of(waiting)
+        assert kept.of(waiting) == groups_of(reversed(waiting))

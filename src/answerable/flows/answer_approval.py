@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import Answer, Approval, ApprovalId
-from answerable.core.approval.batch_answer import root_in
 from answerable.core.approval.break_glass import GLASS, taken
 from answerable.core.approval.challenge import challenge
 from answerable.core.approval.passkey_answer import kept_answer
@@ -19,10 +18,13 @@ from answerable.core.identity.passkey import unverified
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Refused, Unverified, shown
-from answerable.flows.answering_pace import check_look, check_pace
+from answerable.flows.answering_pace import check_look, counted
+from answerable.flows.approval_nonces import give_nonce, used_nonce
 from answerable.flows.count_history import count_answered
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
+from answerable.flows.name_keys import key_on_record
 from answerable.flows.narrow_approval import with_proposal
+from answerable.flows.note_look import opened_at
 from answerable.flows.owed_reviews import tell_broken
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
@@ -55,8 +57,8 @@ async def answer_approval(walk: Walk, approval_id: str, token: str, *, typed: st
     Raises Unverified when the signature, its claims or its nonce do not check, Refused (`approval.unknown`,
     `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.own_agent`, `approval.not_asked`,
     `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`, `approval.not_narrower`; for
-    a yes, `approval.typed_name`, `approval.typed_often`, `approval.too_soon`, `approval.too_fast`, `revoked.*` and
-    `held.*` of who answers, and `held.*` of what waits), Unavailable.
+    a yes, `approval.typed_name`, `approval.typed_often`, `approval.too_soon`, `approval.too_fast`,
+    `break_glass.too_many`, `revoked.*` and `held.*` of who answers, and `held.*` of what waits), Unavailable.
     """
     return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token, typed=typed))
 
@@ -108,12 +110,10 @@ async def one_at_a_time(
         now = walk.clock.now()
         approval = approval_here(walk, ApprovalId(approval_id))
         answer, key, signer = read(approval, now)
-        if answer.verdict == "approve":
-            walk.under_way.saying[approval_id] = (answer.by, root_in(answer.token) or approval_id)
-        return await _recorded(walk, approval, answer, key=key, signer=signer, now=now)
+        with counted(walk, approval, answer, now):
+            return await _recorded(walk, approval, answer, key=key, signer=signer, now=now)
     finally:
         answering.discard(approval_id)
-        walk.under_way.saying.pop(approval_id, None)
 
 
 def _by_key(
@@ -128,10 +128,10 @@ def _by_key(
         now=now,
     )
     check_typed(walk, approval, person=signed.by, verdict=signed.verdict, typed=typed, now=now)
-    opened_at = take_nonce(walk, approval, signed.nonce, now)
-    check_strength(walk.limits, approval, passkey=None)
-    check_look(walk, approval, person=signed.by, verdict=signed.verdict, opened_at=opened_at, now=now)
-    check_pace(walk, signed.by, signed.verdict, now)
+    given = take_nonce(walk, approval, signed.nonce, now, by=signed.by)
+    opened = opened_at(walk, approval, signed.by, given, now)
+    check_strength(walk.limits, approval, passkey=None, page=approval_page(walk, approval.id))
+    check_look(walk, approval, verdict=signed.verdict, opened_at=opened, now=now)
     answer = Answer(
         by=signed.by,
         groups=people[signed.by].groups,
@@ -141,6 +141,7 @@ def _by_key(
         narrower=signed.words.narrower,
         at=now,
         token=token,
+        opened_at=opened,
     )
     thumbprint = signing_key_of(token)
     signer = next(one.jwk for one in people[signed.by].keys if one.thumbprint == thumbprint)
@@ -160,7 +161,7 @@ def _by_passkey(
     typed: str,
 ) -> tuple[Answer, str, str]:
     check_typed(walk, approval, person=person, verdict=verdict, typed=typed, now=now)
-    opened_at = take_nonce(walk, approval, nonce, now)
+    given = take_nonce(walk, approval, nonce, now, by=person)
     signed = challenge(
         nonce=nonce,
         action=approval.shown.digest,
@@ -172,8 +173,8 @@ def _by_passkey(
     if passkey.person != person:
         raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
     check_strength(walk.limits, approval, passkey=passkey)
-    check_look(walk, approval, person=person, verdict=verdict, opened_at=opened_at, now=now)
-    check_pace(walk, person, verdict, now)
+    opened = opened_at(walk, approval, person, given, now)
+    check_look(walk, approval, verdict=verdict, opened_at=opened, now=now)
     answer = Answer(
         by=person,
         groups=walk.registry.current.principals[person].groups,
@@ -195,6 +196,7 @@ def _by_passkey(
             assertion=assertion,
         ),
         credential=passkey.name,
+        opened_at=opened,
     )
     return answer, passkey.key, ""
 
@@ -202,7 +204,7 @@ def _by_passkey(
 def open_to_answer(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes, Approval, UnixMillis]:
     """A nonce for one answer, what it answers, and until when it is good, Unix milliseconds. to: who opens it.
 
-    Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`).
+    Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`), Unavailable.
     """
     now = walk.clock.now()
     approval = approval_here(walk, ApprovalId(approval_id))
@@ -211,7 +213,7 @@ def open_to_answer(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes
         raise Refused(
             f"{shown(approval_id)} is {state}, nobody is asked any more", code="approval.not_pending"
         )
-    nonce, ends = walk.under_way.nonces.give(approval.id, walk.entropy, now, to=to)
+    nonce, ends = give_nonce(walk, approval.id, to=to)
     return nonce, approval, ends
 
 
@@ -245,6 +247,9 @@ def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
 async def _recorded(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
 ) -> Approval:
+    # 0. Whose key signed, where that is not on record yet; all else is checked after that. A crash here: it only is.
+    by_file = signer and not answer.workflow
+    keys_ref = await key_on_record(walk, answer.by, key) if by_file else None
     # Nobody's workflow is a deputy, and nobody breaks a glass in another one's place.
     alone = bool(answer.workflow) or answer.verdict == GLASS
     place = None if alone else in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
@@ -261,11 +266,11 @@ async def _recorded(
     check_counts_once(walk, approval, answer)
     if answer.verdict != "deny" and answer.by in agent_owners(walk, approval):
         raise Refused(
-            "you own an agent that this action comes from: somebody else must approve it",
+            "you answer for an agent that this action comes from: somebody else must approve it",
             code="approval.own_agent",
         )
     if approval.canary is not None:
-        return await tell_canary(walk, approval, at=now, answer=answer, signer=signer)
+        return await tell_canary(walk, approval, at=now, answer=answer, signer=signer, keys_ref=keys_ref)
     # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))
@@ -283,6 +288,7 @@ async def _recorded(
             digest=digest,
             signer=signer,
             in_place=in_place,
+            keys_ref=keys_ref,
         )
 
     def placed(receipt: Receipt) -> None:
@@ -302,16 +308,20 @@ async def _recorded(
     return after
 
 
-def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> UnixMillis:
-    """Use up what this approval was opened with, and say when it was given. Raises Unverified (`approval.nonce`)."""
-    opened_at = walk.under_way.nonces.take(approval.id, nonce, now)
-    if opened_at is None:
+def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:
+    """Use up what this approval was opened with, and say when it was given. by: who answers with it.
+
+    Raises Unverified (`approval.nonce`), Unavailable.
+    """
+    given = used_nonce(walk, approval.id, nonce, now, by=by)
+    if given is None:
         raise Unverified(
-            "the answer was made for another opening of this approval, too long ago, or has been given: open it again",
+            "the answer was made for another opening of this approval, or by another person, too long ago, or has been "
+            "given: open it again",
             code="approval.nonce",
             step="approval",
         )
-    return opened_at
+    return given
 
 
 def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer, key: str) -> None:

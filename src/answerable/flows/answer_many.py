@@ -18,11 +18,12 @@ from answerable.core.approval.batch import batch_challenge, batch_of
 from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, verify_batch, words_in
 from answerable.core.approval.strength import check_strength, tier_shown
 from answerable.core.identity.passkey import unverified
-from answerable.core.identity.principal import principal_id
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
 from answerable.flows.answer_approval import approval_here, one_at_a_time
-from answerable.flows.answering_pace import check_look, check_pace
+from answerable.flows.answering_pace import LOST_RACE, check_look, claim_yes, let_go_yes
+from answerable.flows.approval_nonces import give_nonce, used_nonce
 from answerable.flows.group_waiting import groups_waiting
+from answerable.flows.note_look import opened_at
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.refuse_revoked import signing_key_of
 from answerable.flows.sign_in import check_passkey
@@ -85,7 +86,7 @@ def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict, *, to: str = "
         )
     approval_here(walk, fitting[0].id)
     batch = batch_of(fitting)
-    nonce, ends = walk.under_way.nonces.give(opening_of(batch), walk.entropy, walk.clock.now(), to=to)
+    nonce, ends = give_nonce(walk, opening_of(batch), to=to)
     return OpenedMany(nonce=nonce, batch=batch, approvals=tuple(fitting), ends=ends, left_out=left_out)
 
 
@@ -110,8 +111,7 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    opened_at = _take_nonce(walk, batch, nonce, now)
-    check_pace(walk, principal_id(claims.iss), claims.verdict, now)
+    given = _take_nonce(walk, batch, nonce, now, by=claims.iss)
     words = words_in(claims)
     person = next(one for name, one in people.items() if name == claims.iss)
     thumbprint = signing_key_of(token)
@@ -119,7 +119,8 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
 
     def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
         check_strength(walk.limits, approval, passkey=None)
-        check_look(walk, approval, person=person.name, verdict=claims.verdict, opened_at=opened_at, now=now)
+        opened = opened_at(walk, approval, person.name, given, at)
+        check_look(walk, approval, verdict=claims.verdict, opened_at=opened, now=now)
         answer = Answer(
             by=person.name,
             groups=person.groups,
@@ -128,6 +129,7 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
             reason=words.reason,
             at=at,
             token=kept_by_key(batch, index, jws=token),
+            opened_at=opened,
         )
         return answer, thumbprint, signer
 
@@ -150,17 +152,17 @@ async def answer_many_by_passkey(
     Raises as `answer_many`, and Unverified (`passkey.*`), Refused (`passkey.off`, `person.*`).
     """
     batch, now = _list_of(walk, ids, verdict), walk.clock.now()
-    opened_at = _take_nonce(walk, batch, nonce, now)
+    given = _take_nonce(walk, batch, nonce, now, by=person)
     signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict, words=words)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
         raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
-    check_pace(walk, person, verdict, now)
     groups, origins = walk.registry.current.principals[person].groups, desk_of(walk).origins
 
     def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
         check_strength(walk.limits, approval, passkey=passkey)
-        check_look(walk, approval, person=person, verdict=verdict, opened_at=opened_at, now=now)
+        opened = opened_at(walk, approval, person, given, at)
+        check_look(walk, approval, verdict=verdict, opened_at=opened, now=now)
         kept = kept_by_passkey(
             batch,
             index,
@@ -183,6 +185,7 @@ async def answer_many_by_passkey(
             at=at,
             token=kept,
             credential=passkey.name,
+            opened_at=opened,
         )
         return answer, passkey.key, ""
 
@@ -202,6 +205,7 @@ async def _answered(
     wanted = {one.id for one in fitting}
     after: list[Approval] = []
     failed: list[Unavailable] = []
+    lost: list[bool] = []
     limiter = CapacityLimiter(AT_ONCE_MAX)
 
     async def one(index: int, name: str) -> None:
@@ -213,19 +217,17 @@ async def _answered(
                 left_out[name] = fault.message
             except AnswerableError as fault:
                 left_out[name] = fault.message
+                lost.append(fault.code == LOST_RACE)
 
     root = batch.root.hex()
-    saying, name = walk.under_way.saying, f"{by} {root}"
     if verdict == "approve":
-        # No await since the pace was checked.
-        saying[name] = (by, root)
-    try:
-        async with create_task_group() as tasks:
-            for index, item in enumerate(batch.items):
-                if item.approval in wanted:
-                    tasks.start_soon(one, index, item.approval)
-    finally:
-        saying.pop(name, None)
+        claim_yes(walk, by, root, walk.clock.now())
+    async with create_task_group() as tasks:
+        for index, item in enumerate(batch.items):
+            if item.approval in wanted:
+                tasks.start_soon(one, index, item.approval)
+    if verdict == "approve" and not (after or failed or any(lost)):
+        let_go_yes(walk, by, root)
     if failed and not after:
         raise failed[0]
     return AnsweredMany(
@@ -291,12 +293,13 @@ def _check(walk: Walk, count: int, verdict: Verdict) -> None:
         raise Malformed(f"one answer is to 1 to {most} approvals, got {count}", code="approval.batch")
 
 
-def _take_nonce(walk: Walk, batch: Batch, nonce: bytes, now: UnixMillis) -> UnixMillis:
-    opened_at = walk.under_way.nonces.take(opening_of(batch), nonce, now)
-    if opened_at is None:
+def _take_nonce(walk: Walk, batch: Batch, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:
+    given = used_nonce(walk, opening_of(batch), nonce, now, by=by)
+    if given is None:
         raise Unverified(
-            "the answer was made for another opening, too long ago, or has been given: open the group again",
+            "the answer was made for another opening, or by another person, too long ago, or has been given: open the "
+            "group again",
             code="approval.nonce",
             step="approval",
         )
-    return opened_at
+    return given

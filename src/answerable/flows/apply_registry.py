@@ -21,8 +21,10 @@ from answerable.core.registry.policy_statement import read_statement
 from answerable.core.registry.publication import POLICY_SET, documents_digest, policy_documents
 from answerable.core.registry.standing import with_standing
 from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.flows.end_fallen_duties import end_fallen_duties
 from answerable.flows.keep_history import reading_back
 from answerable.flows.keep_policies import keep_policies
+from answerable.flows.name_keys import first_named, name_changed, signers_changed
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.require_drills import undrilled_in
 from answerable.flows.revoke_authority import take_away_from_agents, take_away_from_retired
@@ -133,6 +135,8 @@ async def put_into_force(
     #    who goes by status lists learns it when this is applied again or, of what is revoked, at the next start.
     await take_away_from_agents(walk)
     await take_away_from_retired(walk)
+    # 6. Duties that were handed on by what is no more. A crash before this line: whoever looks next ends them.
+    await end_fallen_duties(walk, by=by)
     return plan.applied
 
 
@@ -257,6 +261,8 @@ async def _record(
         change.key: parse(plan.documents[change.key]) if change.key in plan.documents else None
         for change in plan.applied.changes
     }
+    people = signers_changed(walk, plan.snapshot)
+    first = first_named(people, others=len(plan.applied.undrilled))
     entry = records_statements.registry_change(
         at=now,
         sealing=sealing,
@@ -268,8 +274,14 @@ async def _record(
         because=because,
         workflows=[name.removeprefix(WORKFLOW) for name in sorted(changed) if name.startswith(WORKFLOW)],
         undrilled=[document_of(one.what) for one in plan.applied.undrilled],
+        people=first,
+        people_more=len(people) - len(first),
     )
-    _, left = await record_entry(walk, entry)
+    receipt, left = await record_entry(walk, entry)
+    named = await name_changed(
+        walk, people, len(first), receipt, at=now, sealing=sealing, registry=plan.applied.after
+    )
+    left = left or named
     if plan.decision_point.policy_set != walk.decision_point.policy_set:
         entry = records_statements.policy_change(
             at=now,

@@ -11,7 +11,9 @@ from answerable.core.approval.action_object import ASKED_FOR, action_object
 from answerable.core.approval.approval import Approval, ApprovalId
 from answerable.core.approval.canary import NONCE_BYTES, commitment
 from answerable.core.approval.card import card_of
+from answerable.core.approval.chat_click import offers_clicks
 from answerable.core.approval.denial import denial_members, denial_sentences
+from answerable.core.decision.obligation import duties_of
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.mandate.spend import money_moved
@@ -182,6 +184,14 @@ async def _question(
         at=at,
         expires_at=expires_at,
         noted=noted,
+        # What an obligation keeps out of our own ledger is not put into a chat.
+        by_click=duties_of(decision.all_obligations).log != "digest"
+        and offers_clicks(
+            walk.limits,
+            tier=verified.resolved.capability.tier,
+            sensitivity=verified.resolved.capability.sensitivity,
+            requirements=decision.requirements,
+        ),
     )
     return Approval(
         id=name,

@@ -9,14 +9,17 @@ from answerable.core.approval.approval import ApprovalId, Review
 from answerable.core.approval.break_glass import Owed, owed_review
 from answerable.core.approval.passkey_review import kept_review, review_challenge
 from answerable.core.approval.review import check_reviewer, verify_review
+from answerable.core.approval.strength import asked_strength, check_strength
 from answerable.core.approval.words import COMMENT_CHARS_MAX
 from answerable.core.identity.passkey import unverified
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger import records_reviews
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.answer_approval import take_nonce
+from answerable.flows.answer_approval import approval_page, take_nonce
+from answerable.flows.approval_nonces import give_nonce
 from answerable.flows.mandate_standing import schedule_owner
+from answerable.flows.name_keys import key_on_record
 from answerable.flows.owed_reviews import answering_groups
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
@@ -36,7 +39,8 @@ async def review_glass(walk: Walk, approval_id: str, token: str) -> Approval:
     """Verify and record a review signed with a key file; returns the approval as it stands afterwards.
 
     Raises Unverified when the signature or its claims do not check, Refused (`approval.unknown`, `review.*`,
-    `approval.changed_meanwhile`, `revoked.*`, `held.*`), Unavailable.
+    `approval.changed_meanwhile`, `approval.weak_signature`, `registry.changed_meanwhile`, `revoked.*`, `held.*`),
+    Unavailable.
     """
     now = walk.clock.now()
     owed = owed_at(walk, approval_id)
@@ -49,6 +53,7 @@ async def review_glass(walk: Walk, approval_id: str, token: str) -> Approval:
         answer=owed.answer,
         now=now,
     )
+    check_strength(walk.limits, owed.approval, passkey=None, page=approval_page(walk, approval_id))
     key = signing_key_of(token)
     review = Review(by=said.by, verdict=said.verdict, comment=said.comment, at=now, token=token)
     signer = next(one.jwk for one in people[said.by].keys if one.thumbprint == key)
@@ -74,11 +79,12 @@ async def review_by_passkey(
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="review.malformed")
     now = walk.clock.now()
     owed = owed_at(walk, approval_id)
-    take_nonce(walk, owed.approval, nonce, now)
+    take_nonce(walk, owed.approval, nonce, now, by=person)
     signed = review_challenge(owed.approval, owed.answer, nonce=nonce, verdict=verdict, comment=comment)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
         raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
+    check_strength(walk.limits, owed.approval, passkey=passkey)
     token = kept_review(
         owed.approval,
         owed.answer,
@@ -104,7 +110,7 @@ def open_to_review(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes
     owed = owed_at(walk, approval_id)
     if owed.approval.review is not None:
         raise Refused(f"{owed.approval.review.by} has reviewed this already", code="review.done")
-    nonce, ends = walk.under_way.nonces.give(owed.approval.id, walk.entropy, walk.clock.now(), to=to)
+    nonce, ends = give_nonce(walk, owed.approval.id, to=to)
     return nonce, owed, ends
 
 
@@ -125,7 +131,7 @@ def check_may_review(walk: Walk, owed: Owed, review: Review) -> None:
     current = walk.registry.current
     if review.by in {schedule_owner(owed.approval.principal, current), *agent_owners(walk, owed.approval)}:
         raise Refused(
-            "you own an agent or the schedule of this: another person reviews it", code="review.own"
+            "you answer for an agent or the schedule of this: another person reviews it", code="review.own"
         )
     check_reviewer(
         owed.approval,
@@ -151,6 +157,8 @@ async def _recorded(walk: Walk, owed: Owed, review: Review, *, key: str, signer:
 
 
 async def _recorded_alone(walk: Walk, owed: Owed, review: Review, *, key: str, signer: str) -> Approval:
+    # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+    keys_ref = await key_on_record(walk, review.by, key) if signer else None
     fault = signer_fault(walk, review.by, key)
     if fault is not None:
         raise fault
@@ -165,6 +173,8 @@ async def _recorded_alone(walk: Walk, owed: Owed, review: Review, *, key: str, s
         person=pseudonym_of(walk, review.by),
         signer=signer,
         late=owed.state(review.at) == "overdue",
+        keys_ref=keys_ref,
+        asks=asked_strength(walk.limits, approval),
     )
     _, left = await record_entry(walk, entry)
     # 2. It counts only on top of what was seen: one that is used meanwhile is looked at again.

@@ -34,6 +34,7 @@ from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.core.mandate.token import MANDATE_TYP, claims_of
 from answerable.errors import AnswerableError, Refused
 from answerable.flows.answer_approval import answer_approval
+from answerable.flows.approval_nonces import give_nonce
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.end_instance import SHADOW_SECONDS_MAX, end_instance
 from answerable.flows.enrol_workload import enrol
@@ -122,7 +123,7 @@ class Stage:
     async def approve(self, approval: Approval) -> Approval:
         """The shadow's approver says yes, signed. Raises as `answer_approval`."""
         now = self.walk.clock.now()
-        nonce, _ = self.walk.under_way.nonces.give(approval.id, self.walk.entropy, now)
+        nonce, _ = give_nonce(self.walk, approval.id)
         claims = answer_claims(
             approval,
             nonce=nonce,

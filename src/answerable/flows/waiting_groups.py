@@ -42,6 +42,6 @@ class WaitingGroups:
             if known is None:
                 gathered.add(one, features_of(one))
             elif known[0] is not one and known[0] != one:
-                # Somebody answered, and others are asked yet: no approval changes what it shows.
+                # Somebody answered, for one, and others are asked yet.
                 gathered.remove(name)
-                gathered.add(one, known[1])
+                gathered.add(one, features_of(one))

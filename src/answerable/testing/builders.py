@@ -23,6 +23,7 @@ from answerable.adapters.memory.duties import MemoryDutyRegister
 from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
+from answerable.adapters.memory.openings import MemoryOpeningRegister
 from answerable.adapters.memory.policies import MemoryPolicyRegister
 from answerable.adapters.memory.prepared import MemoryPreparedRegister
 from answerable.adapters.memory.registers import (
@@ -43,6 +44,7 @@ from answerable.core.mandate.mandate import Grant
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.answer_approval import answer_approval
 from answerable.flows.apply_registry import apply_registry, policy_text
+from answerable.flows.approval_nonces import give_nonce
 from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.govern_action import govern_action
 from answerable.flows.issue_mandate import issue_mandate
@@ -82,6 +84,7 @@ if TYPE_CHECKING:
     from answerable.ports.hold_register import HoldRegister
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.opening_register import OpeningRegister
     from answerable.ports.prepared_register import PreparedRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.revocation_register import RevocationRegister
@@ -183,6 +186,7 @@ class Bench:
         registry: RegistryStore | None = None,
         mandates: MandateRegister | None = None,
         approvals: ApprovalRegister | None = None,
+        openings: OpeningRegister | None = None,
         channel: ApprovalChannel | None = None,
         upstream: Upstream | None = None,
         subject_keys: SubjectKeys | None = None,
@@ -214,6 +218,7 @@ class Bench:
             registry=registry,
             mandates=mandates or MemoryMandateRegister(),
             approvals=approvals or MemoryApprovalRegister(),
+            openings=openings or MemoryOpeningRegister(),
             channel=channel or MemoryApprovalChannel(),
             upstream=upstream or self.upstream,
             decision_point=compiled_once(policy_text(registry.current), registry.current),
@@ -357,4 +362,4 @@ class Bench:
 
 def nonce_for(walk: Walk, approval: Approval) -> bytes:
     """What a person who opens this approval gets for one answer."""
-    return walk.under_way.nonces.give(approval.id, walk.entropy, walk.clock.now())[0]
+    return give_nonce(walk, approval.id)[0]

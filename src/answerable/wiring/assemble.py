@@ -19,6 +19,7 @@ from answerable.adapters.sqlite import (
     SqliteHistoryRegister,
     SqliteHoldRegister,
     SqliteMandateRegister,
+    SqliteOpeningRegister,
     SqlitePreparedRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
@@ -194,12 +195,11 @@ async def assembled(
             upstream = _upstream(settings, clock, own.origin, entropy)
             revocations = SqliteRevocationRegister(store, clock=clock)
             walk = Walk(
-                clock=clock,
-                entropy=entropy,
+                clock=clock, entropy=entropy,
                 ledger=ledger,
                 registry=registry,
                 mandates=SqliteMandateRegister(store),
-                approvals=SqliteApprovalRegister(store),
+                approvals=SqliteApprovalRegister(store), openings=SqliteOpeningRegister(store),
                 history_register=SqliteHistoryRegister(store),
                 channel=(reach := reach_desk(settings, store, registry, own.origin)), reach=reach,
                 upstream=upstream,

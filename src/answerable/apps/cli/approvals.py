@@ -370,6 +370,7 @@ def _said(answer: Answer) -> str:
     who = f"workflow {answer['workflow']} of {answer['by']}" if answer.get("workflow") else answer["by"]
     place = f", for {answer['in_place_of']}," if answer["in_place_of"] else ""
     said = "broke the glass" if answer["verdict"] == "break_glass" else f"said {answer['verdict']}"
+    said += "" if answer.get("signed", True) else " by a click in a chat, not signed,"
     return f"{who}{place} {said} at {answer['at']}{f': {told}' if told else ''}"
 
 

@@ -17,6 +17,7 @@ from answerable.apps.console.review_pages import review_shown
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId
 from answerable.core.approval.break_glass import GLASS, REASON_CHARS_MIN, may_break
 from answerable.core.approval.challenge import NONCE_BYTES, challenge
+from answerable.core.approval.chat_click import is_click
 from answerable.core.approval.reasons import NARROWER, QUICK, denial_reason
 from answerable.core.approval.words import words_of
 from answerable.core.base64url import to_base64url
@@ -27,6 +28,7 @@ from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.answer_approval import answer_by_passkey, approval_here, open_to_answer
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.narrow_approval import asked_as_proposed, narrowable_of, proposed_action
+from answerable.flows.note_look import note_looks
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.route_approval import note_view
 from answerable.flows.stand_in import agent_owners, in_place_of
@@ -95,7 +97,7 @@ async def approval(asked: Asked) -> Response:
     if "part" in query and known and (state == "pending" or found.review is None):
         return Response(status_code=204)
     why_not, may_deny = hindrance(walk, found, person)
-    walk.under_way.looks.saw(person.name, found.id, walk.clock.now())
+    await note_looks(walk, person.name, [found])
     if "part" not in query:
         await note_view(walk, found, person.name)
     return asked.page(
@@ -112,6 +114,7 @@ async def approval(asked: Asked) -> Response:
         route=route_of(walk, found) if state == "pending" and walk.registry.current.duties else None,
         reasons=QUICK,
         label=lambda code: denial_reason(code).label,
+        is_click=lambda answer: is_click(answer.token),
         narrowable=narrowable_of(walk, found) if state == "pending" else (),
         followed=asked_as_proposed(walk, found),
         has_passkey=bool(desk_of(walk).register.of(person.name)),
@@ -188,7 +191,7 @@ def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool
     if person.name in (found.principal, schedule_owner(found.principal, walk.registry.current)):
         return "you gave this task yourself: somebody else must approve it", True
     if person.name in agent_owners(walk, found):
-        return "you own an agent that this comes from: somebody else must approve it", True
+        return "you answer for an agent that this comes from: somebody else must approve it", True
     return "", True
 
 

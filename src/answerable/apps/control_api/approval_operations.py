@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final, get_args
 from answerable.apps.control_api.call import instant, page_of
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId, ApprovalState
 from answerable.core.approval.break_glass import ReviewState, may_break, owed_review
+from answerable.core.approval.chat_click import is_click
 from answerable.core.approval.typed_name import TYPED_CHARS_MAX
 from answerable.core.approval.visible import visible
 from answerable.core.base64url import to_base64url
@@ -134,6 +135,7 @@ def approval_record(call: Call, approval: Approval) -> Answer:
                 "groups": list(answer.groups),
                 "in_place_of": answer.in_place_of.of if answer.in_place_of is not None else "",
                 "verdict": answer.verdict,
+                "signed": not is_click(answer.token),
                 "reason": answer.reason,
                 "comment": answer.comment,
                 "narrower": answer.narrower,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.apps.control_api.schemas import (
     COUNT,
     DIGEST,
+    FLAG,
     INSTANT,
     TEXT,
     TEXTS,
@@ -83,6 +84,10 @@ APPROVALS: Final[dict[str, Schema]] = {
                             "description": "who is stood in for; empty for nobody",
                         },
                         "verdict": choice("approve", "deny", "break_glass"),
+                        "signed": {
+                            **FLAG,
+                            "description": "false of a click in a chat, which is the chat's word and no signature",
+                        },
                         "reason": TEXT,
                         "comment": TEXT,
                         "narrower": {

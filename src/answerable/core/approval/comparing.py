@@ -30,7 +30,7 @@ from answerable.core.registry.look_alike import disguised, skeleton
 from answerable.errors import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator, Mapping
+    from collections.abc import Callable, Hashable, Iterable, Mapping
 
 Reading = Literal["same", "several", "number", "text"]
 SHARE: Final = 5
@@ -82,13 +82,11 @@ class Tally:
     """How many have which value at one place, and of texts how they are written, which is looked at once."""
 
     counts: dict[Value, int] = field(default_factory=dict)
-    _forms: dict[str, Form] = field(default_factory=dict)
-    _column: tuple[int, Column] | None = None
+    forms: dict[str, Form] = field(default_factory=dict)
 
     def add(self, value: Value) -> None:
         """One more has it."""
         self.counts[value] = self.counts.get(value, 0) + 1
-        self._column = None
 
     def remove(self, value: Value) -> None:
         """One less has it."""
@@ -96,48 +94,43 @@ class Tally:
         if not self.counts[value]:
             del self.counts[value]
             if isinstance(value, str):
-                self._forms.pop(value, None)
-        self._column = None
-
-    def column(self, size: int) -> Column:
-        """Read it over so many approvals, three at least; those that are not counted here have `Nothing.ABSENT`."""
-        if self._column is None or self._column[0] != size:
-            self._column = size, _compared(self.over(size), self.form)
-        return self._column[1]
+                self.forms.pop(value, None)
 
     def over(self, size: int) -> Mapping[Value, int]:
-        """As `counts`, with those of so many that have nothing here."""
+        """As `counts`, with those of so many that have nothing here under `Nothing.ABSENT`."""
         absent = size - sum(self.counts.values())
         return {**self.counts, Nothing.ABSENT: absent} if absent else self.counts
 
     def form(self, text: str) -> Form:
         """How it is written."""
-        found = self._forms.get(text)
+        found = self.forms.get(text)
         if found is None:
-            found = self._forms[text] = _form_of(text)
+            found = self.forms[text] = _form_of(text)
         return found
+
+
+def compared(tally: Tally, size: int) -> Column:
+    """Read one place over so many approvals, three at least."""
+    counts = tally.over(size)
+    usual = _usual(counts, size)
+    if usual is not None and len(usual) == 1:
+        return Column(reading="same", odd=_others(counts, usual), longest=_longest(counts))
+    numbers: dict[float, int] = {one: count for one, count in counts.items() if _is_number(one)}
+    if sum(numbers.values()) * SHARE >= size * (SHARE - 1):
+        return Column(reading="number", odd=_far(counts, numbers))
+    if usual is not None:
+        return Column(reading="several", odd=_others(counts, usual), longest=_longest(counts))
+    text: Reading = "text" if _is_each_its_own(counts, size) else "several"
+    return Column(reading=text, odd=_unlike(counts, size, tally.form), longest=_longest(counts))
 
 
 def value_text(value: Value) -> str:
     """A value as it may stand in a sentence or a cell, whole."""
     if isinstance(value, (Nothing, Truth)):
-        return value.value
+        return str(value.value)
     if isinstance(value, str):
         return value
     return encode(value).decode()
-
-
-def _compared(counts: Mapping[Value, int], form_of: Callable[[str], Form]) -> Column:
-    size = sum(counts.values())
-    usual = _usual(counts, size)
-    numbers = sum(counts[one] for one in counts if _is_number(one)) * SHARE >= size * (SHARE - 1)
-    if usual is not None and (len(usual) == 1 or not numbers):
-        reading: Reading = "same" if len(usual) == 1 else "several"
-        return Column(reading=reading, odd=_others(counts, usual), longest=_longest(counts))
-    if numbers:
-        return Column(reading="number", odd=_far(counts))
-    text: Reading = "text" if _is_each_its_own(counts, size) else "several"
-    return Column(reading=text, odd=_unlike(counts, size, form_of), longest=_longest(counts))
 
 
 def _usual(counts: Mapping[Value, int], size: int) -> dict[Value, int] | None:
@@ -187,26 +180,29 @@ def _others(counts: Mapping[Value, int], usual: dict[Value, int]) -> dict[Value,
     return odd
 
 
-def _far(counts: Mapping[Value, int]) -> dict[Value, str]:
+def _far(counts: Mapping[Value, int], numbers: Mapping[float, int]) -> dict[Value, str]:
     """Numbers far from the middle, and what is no number."""
-    low, high, middle = _reach({one: count for one, count in counts.items() if _is_number(one)})
-    odd: dict[Value, str] = {}
-    for one in counts:
-        if not _is_number(one):
-            odd[one] = f"{_cut(one)}, where the others have numbers"
-        elif not low <= one <= high:
+    low, high, middle = _reach(numbers)
+    odd: dict[Value, str] = {
+        one: f"{_cut(one)}, where the others have numbers" for one in counts if one not in numbers
+    }
+    for one in numbers:
+        if not low <= one <= high:
             odd[one] = f"{one} is far from the others, whose middle is {middle:g}"
     return odd
 
 
 def _reach(numbers: Mapping[float, int]) -> tuple[float, float, float]:
     """From where to where numbers are near the others, and the middle."""
-    middle = median(_each(numbers))
-    spread = median(abs(one - middle) for one in _each(numbers))
+    each = [*_each(numbers)]
+    middle = median(each)
+    spread = median([abs(one - middle) for one in each])
     return middle - SCORE_MAX * spread / _SCORE_SCALE, middle + SCORE_MAX * spread / _SCORE_SCALE, middle
 
 
-def _each(numbers: Mapping[float, int]) -> Iterator[float]:
+def _each(numbers: Mapping[float, int]) -> Iterable[float]:
+    if len(numbers) == sum(numbers.values()):
+        return numbers
     return chain.from_iterable(repeat(one, count) for one, count in numbers.items())
 
 
@@ -214,7 +210,7 @@ def _unlike(counts: Mapping[Value, int], size: int, form_of: Callable[[str], For
     """Texts that differ in each: what is unlike the others all the same."""
     odd: dict[Value, str] = {}
     forms = {one: form_of(one) for one in counts if isinstance(one, str)}
-    lengths = {len(one): 0 for one in forms}
+    lengths: dict[float, int] = {len(one): 0 for one in forms}
     for one in forms:
         lengths[len(one)] += counts[one]
     reach = _LONGER * median(_each(lengths)) + FORM_CHARS // 4 if forms else 0

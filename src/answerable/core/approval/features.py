@@ -7,7 +7,6 @@ version adds, is part of `rest`: two approvals of which one differs in it are no
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
 from hashlib import sha256
@@ -30,6 +29,9 @@ EFFECT: Final = "/effect"
 """Where what a dry run said is compared: it is on the card and not in the object."""
 VARYING: Final = ("amounts", "arguments", "destinations", "narrowed_from", "resource", "subject")
 """Compared leaf by leaf."""
+_OWN: Final = (("arguments", "/arguments"), ("resource", "/resource"))
+"""Of those what is each one's own, with its place."""
+_OFTEN_THE_SAME: Final = tuple((name, f"/{name}") for name in VARYING if name not in dict(_OWN))
 _ALWAYS_OTHER: Final = frozenset({"txn", "not_before", "expires_at", "policy_set", "noted"})
 """Of the asking and not of what is asked: the rules that ask are compared, and what was noted makes it an odd one."""
 FORM_CHARS: Final = 256
@@ -88,8 +90,7 @@ _ENVELOPES: Final = msgspec.json.Decoder(_Envelope)
 _VALUES: Final = msgspec.json.Decoder()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Features:
+class Features(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """family: agent, mandate and capability. rest: digest of all that must be the same, hex. leaves: place and value of
     what may differ; a place is a JSON pointer, but that an item of a list has a `#` before its index, so that a list
     and an object are never taken for each other. noted: what was unlike before when it was asked."""
@@ -110,9 +111,13 @@ def features_of(approval: Approval) -> Features | None:
     if envelope.typ != ACTION_TYP or bytes(members.get("v", _NONE)) != _VERSION:
         return None
     leaves: dict[str, Value] = {}
-    for name in VARYING:
-        leaves.update(_leaves_of(f"/{name}", bytes(members.get(name, _NONE))))
-    leaves.update(islice(_effects(approval), LEAVES_MAX + 1))
+    for name, where in _OWN:
+        _gather(_VALUES.decode(members.get(name, _NONE)), where, leaves)
+    for name, where in _OFTEN_THE_SAME:
+        text = bytes(members.get(name, _NONE))
+        leaves.update(_same_leaves(where, text) if len(text) <= _SMALL_BYTES else _read_leaves(where, text))
+    if _NO_EFFECT not in approval.card.bytes:
+        leaves.update(islice(_effects(approval), LEAVES_MAX + 1))
     if len(leaves) > LEAVES_MAX:
         return None
     head, names = _rest_of(tuple(members))
@@ -158,8 +163,6 @@ def goes_somewhere(text: str) -> bool:
 
 def _effects(approval: Approval) -> Iterator[tuple[str, Value]]:
     """Lines of the preview, those of one label in their order; what is but a number is read as one."""
-    if _NO_EFFECT in approval.card.bytes:
-        return
     card = approval.card.thaw()
     lines = card.get("effect") if isinstance(card, dict) else None
     for index, line in enumerate(lines if isinstance(lines, list) else []):
@@ -207,23 +210,19 @@ def _told(reasons: tuple[str, ...], internal: tuple[str, ...]) -> bytes:
     return encode([[*reasons], [*internal]])
 
 
-def _leaves_of(where: str, text: bytes) -> dict[str, Value]:
-    """Of a member; one more than may be compared where there are more."""
-    return _small_leaves(where, text) if len(text) <= _SMALL_BYTES else _read_leaves(where, text)
-
-
 def _read_leaves(where: str, text: bytes) -> dict[str, Value]:
     leaves: dict[str, Value] = {}
     _gather(_VALUES.decode(text), where, leaves)
     return leaves
 
 
-_small_leaves = lru_cache(maxsize=_REMEMBERED_MAX)(_read_leaves)
+_same_leaves = lru_cache(maxsize=_REMEMBERED_MAX)(_read_leaves)
 """Much of it is the same in many: nothing, or one word."""
 
 
 def _gather(value: JSONValue, where: str, into: dict[str, Value]) -> None:
-    """Each leaf with its pointer (RFC 6901), an empty container among them. Depth is bounded by what was frozen."""
+    """Each leaf with its pointer (RFC 6901), an empty container among them, until there are too many. Depth is bounded
+    by what was frozen."""
     if isinstance(value, bool):
         into[where] = Truth.TRUE if value else Truth.FALSE
     elif not isinstance(value, (dict, list)):
@@ -236,14 +235,18 @@ def _gather(value: JSONValue, where: str, into: dict[str, Value]) -> None:
             if len(into) > LEAVES_MAX:
                 return
             small = isinstance(name, str) and len(where) + len(name) <= _SMALL_BYTES
-            _gather(one, _small_place(where, name) if small else _place(where, name), into)
+            place = _same_place(where, name) if small else _place(where, name)
+            if isinstance(one, str):
+                into[place] = one
+            else:
+                _gather(one, place, into)
 
 
 def _place(where: str, name: str | int) -> str:
     return f"{where}/{_escaped(name)}" if isinstance(name, str) else f"{where}/#{name}"
 
 
-_small_place = lru_cache(maxsize=_REMEMBERED_MAX)(_place)
+_same_place = lru_cache(maxsize=_REMEMBERED_MAX)(_place)
 """One text for a place, in however many approvals it is."""
 
 

@@ -211,8 +211,10 @@ def _group(name: list[JSONValue], part: Part, others: Sequence[Approval]) -> Gro
     own = part.in_order
     because = part.odd()
     apart = [Odd(approval=one, because=_other_rest(one, own[0][0])) for one in others]
-    apart += [Odd(approval=one, because=tuple(because[one.id])) for one, _ in own if one.id in because]
-    alike = [(one, features) for one, features in own if one.id not in because]
+    alike = own
+    if because:
+        apart += [Odd(approval=one, because=tuple(because[one.id])) for one, _ in own if one.id in because]
+        alike = [(one, features) for one, features in own if one.id not in because]
     left = {where: part.left(where, because) for where in part.places}
     differs = tuple(
         Differing(pointer=where, label=label_of(where), reading=part.column(where).reading)

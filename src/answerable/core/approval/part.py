@@ -6,9 +6,10 @@ own leaves, and reading all of them again what there is of different values.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from bisect import insort
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from answerable.core.approval.comparing import Tally
+from answerable.core.approval.comparing import Tally, compared
 from answerable.core.approval.features import Nothing, label_of
 from answerable.core.approval.visible import visible
 
@@ -20,15 +21,24 @@ if TYPE_CHECKING:
     from answerable.core.approval.features import Features, Value
     from answerable.core.identity.principal import UnixMillis
 
+Kept: TypeAlias = "tuple[Approval, Features]"
+"""An approval, and what it is compared by."""
+
+_FEW: Final = 64
+"""So many are put in their places one by one; more are sorted with all the others."""
+
 
 class Part:
     """In and out one by one; nobody who is there already comes in again."""
 
     def __init__(self) -> None:
-        self._kept: dict[ApprovalId, tuple[Approval, Features]] = {}
+        self._kept: dict[ApprovalId, Kept] = {}
         self._tallies: dict[str, Tally] = {}
+        self._columns: dict[str, Column] = {}
         self._noted: set[ApprovalId] = set()
-        self._in_order: list[tuple[Approval, Features]] | None = None
+        self._order: list[Kept] = []
+        self._came: list[Kept] = []
+        self._somebody_left = False
 
     @property
     def size(self) -> int:
@@ -36,11 +46,19 @@ class Part:
         return len(self._kept)
 
     @property
-    def in_order(self) -> list[tuple[Approval, Features]]:
+    def in_order(self) -> list[Kept]:
         """The soonest to end first."""
-        if self._in_order is None:
-            self._in_order = sorted(self._kept.values(), key=lambda pair: when(pair[0]))
-        return self._in_order
+        if self._somebody_left:
+            self._order = [one for one in self._order if self._kept.get(one[0].id) is one]
+            self._came = [one for one in self._came if self._kept.get(one[0].id) is one]
+            self._somebody_left = False
+        if len(self._came) > _FEW:
+            self._order = sorted((*self._order, *self._came), key=_when)
+        else:
+            for one in self._came:
+                insort(self._order, one, key=_when)
+        self._came = []
+        return self._order
 
     @property
     def places(self) -> list[str]:
@@ -49,8 +67,9 @@ class Part:
 
     def add(self, approval: Approval, features: Features) -> None:
         """One more."""
-        self._in_order = None
-        self._kept[approval.id] = approval, features
+        kept = self._kept[approval.id] = approval, features
+        self._came.append(kept)
+        self._columns.clear()
         for where, value in features.leaves.items():
             tally = self._tallies.get(where)
             if tally is None:
@@ -61,8 +80,9 @@ class Part:
 
     def remove(self, name: ApprovalId) -> None:
         """One less."""
-        self._in_order = None
         _, features = self._kept.pop(name)
+        self._somebody_left = True
+        self._columns.clear()
         for where, value in features.leaves.items():
             tally = self._tallies[where]
             tally.remove(value)
@@ -72,7 +92,10 @@ class Part:
 
     def column(self, where: str) -> Column:
         """How a place reads over all of them."""
-        return self._tallies[where].column(self.size)
+        found = self._columns.get(where)
+        if found is None:
+            found = self._columns[where] = compared(self._tallies[where], self.size)
+        return found
 
     def odd(self) -> dict[ApprovalId, list[str]]:
         """Those that differ, and in what, in words."""
@@ -105,6 +128,10 @@ class Part:
         """Whether one of these values of a place has the form of something that says where something goes."""
         form = self._tallies[where].form
         return any(form(one).goes for one in values if isinstance(one, str))
+
+
+def _when(kept: Kept) -> tuple[UnixMillis, ApprovalId]:
+    return when(kept[0])
 
 
 def when(approval: Approval) -> tuple[UnixMillis, ApprovalId]:

@@ -1,4 +1,7 @@
-"""How strong a signature must be for a tier: anybody's key, a passkey, or one that cannot leave its device."""
+"""How strong an answer must be for a tier: a click, anybody's key, a passkey, or one that cannot leave its device.
+
+Law: a click signs nothing, so it never counts for the highest tier, whatever is set.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +17,19 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.identity.passkey import Passkey
 
-Strength = Literal["any", "passkey", "hardware"]
+Strength = Literal["chat", "any", "passkey", "hardware"]
 STRENGTHS: Final[tuple[Strength, ...]] = get_args(Strength)
+CHAT: Final = "chat"
+SIGNATURES: Final[tuple[Strength, ...]] = tuple(one for one in STRENGTHS if one != CHAT)
 ANY_FOR_ALL: Final[tuple[Strength, ...]] = ("any", "any", "any", "any")
+CRITICAL: Final = len(ANY_FOR_ALL) - 1
+"""The highest tier."""
 _ASKS: Final = {
-    "passkey": "a passkey: sign in to the console and answer there",
-    "hardware": "a passkey on a security key whose maker vouches for it, and which cannot be copied",
+    "chat": "a signature, which a click is not: answer at our page or in the terminal",
+    "any": "a signature, which a click is not: answer at our page or in the terminal",
+    "passkey": "a passkey: sign in to the console and sign there",
+    "hardware": "a passkey on a security key whose maker vouches for it, and which cannot be copied: sign in to the "
+    "console and sign there with one",
 }
 
 
@@ -44,19 +54,39 @@ class HasStrengths(Protocol):
         ...
 
 
-def check_strength(limits: HasStrengths, approval: Approval, *, passkey: Passkey | None) -> None:
-    """Whether an answer signed with this passkey, or with a key file where it is None, is strong enough for the tier.
+def check_strength(
+    limits: HasStrengths, approval: Approval, *, passkey: Passkey | None, page: str = ""
+) -> None:
+    """Whether what is signed with this passkey, or with a key file where it is None, is strong enough for the tier: an
+    answer, or the review of one. page: address at which it can be signed with a stronger one, where there is one.
 
     Saying no takes no more than saying yes: whoever was asked can do both. Raises Refused (`approval.weak_signature`).
     """
     if not is_strong_enough(limits, approval, strength_of(passkey)):
-        asks = limits.signatures[tier_shown(approval)]
-        raise Refused(f"an action of this tier asks for {_ASKS[asks]}", code="approval.weak_signature")
+        at = f", at {page}" if page else ""
+        raise Refused(
+            f"an action of this tier asks for {_ASKS[asked_strength(limits, approval)]}{at}",
+            code="approval.weak_signature",
+        )
 
 
 def is_strong_enough(limits: HasStrengths, approval: Approval, strength: Strength) -> bool:
-    """Whether a signature of this strength counts for the tier that was shown."""
-    return STRENGTHS.index(strength) >= STRENGTHS.index(limits.signatures[tier_shown(approval)])
+    """Whether an answer of this strength counts for the tier that was shown."""
+    tier = tier_shown(approval)
+    return takes_strength(limits, tier, strength)
+
+
+def takes_strength(limits: HasStrengths, tier: int, strength: Strength) -> bool:
+    """Whether an answer of this strength counts for a tier; never a click for the highest, nor for one that there is
+    not."""
+    if strength == CHAT and not 0 <= tier < CRITICAL:
+        return False
+    return STRENGTHS.index(strength) >= STRENGTHS.index(limits.signatures[tier])
+
+
+def asked_strength(limits: HasStrengths, approval: Approval) -> Strength:
+    """What the tier that was shown asks for."""
+    return limits.signatures[tier_shown(approval)]
 
 
 def strength_of(passkey: Passkey | None) -> Strength:

@@ -367,8 +367,7 @@ def test_every_state_of_a_mandate_can_be_listed(applied: Command, world: World, 
 
 def test_a_ledger_directory_that_is_none_is_told(command: Command, world: World) -> None:
     assert "there is no directory" in command("ledger", "verify", str(world.root / "nothing"), code=1).stderr
-    empty = world.root / "empty"
-    empty.mkdir()
+    (empty := world.root / "empty").mkdir()
     assert "INVALID" in command("ledger", "verify", str(empty), code=5).stdout
     assert json.loads(command("ledger", "verify", str(empty), "--json", code=5).stdout)["status"] == "invalid"
     command("ledger", "verify", str(empty), "--key", "nonsense", code=1)
@@ -396,7 +395,6 @@ def test_an_entry_is_shown_without_the_secrets_among_its_arguments_unless_asked_
     for more in ((), ("--json",)):
         hidden = command("ledger", "show", index, *more).stdout
         assert "s3cret" not in hidden
-        assert "(hidden)" in hidden
-        assert '"volume": "pg"' in hidden
+        assert all(one in hidden for one in ("(hidden)", '"volume": "pg"'))
         assert '"token": "s3cret"' in command("ledger", "show", index, "--reveal", *more).stdout
     assert "token=(hidden)" in command("timeline", index).stdout
