@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import sqlite3
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -80,6 +83,32 @@ def test_what_is_over_leaves_the_file(tmp_path: Path) -> None:
     say(register, "a-1")
     say(register, "a-2", at=START + 3_600_000, since=START)
     assert store.rows("SELECT what FROM said") == [("a-2",)]
+
+
+def hasty(place: Path, person: int, ready: Barrier, told: Queue[tuple[int, int]]) -> None:
+    """A process in which somebody says yes without end, and takes every nonce there is."""
+    register = SqliteOpeningRegister(SqliteStore.open(place))
+    ready.wait(60)
+    said = [say(register, f"process {person}, {number}") for number in range(8)]
+    taken = [take(register, number) for number in range(8)]
+    told.put((said.count(None), taken.count(START)))
+
+
+def test_processes_that_race_for_real_claim_no_more_and_take_nothing_twice(tmp_path: Path) -> None:
+    place = tmp_path / "registers.db"
+    register = SqliteOpeningRegister(SqliteStore.open(place))
+    for number in range(8):
+        register.give(digest_of(number), about="a-1", to="bob", at=START, ends=ENDS)
+    spawn = multiprocessing.get_context("spawn")
+    ready, told = spawn.Barrier(3), spawn.Queue()
+    processes = [spawn.Process(target=hasty, args=(place, person, ready, told)) for person in range(3)]
+    for one in processes:
+        one.start()
+    found = [told.get(timeout=100) for _ in processes]
+    for one in processes:
+        one.join(60)
+    assert sum(claims for claims, _ in found) == 3
+    assert sum(taken for _, taken in found) == 8
 
 
 @pytest.mark.parametrize("table", ["nonces", "looks", "said"])
