@@ -269,11 +269,11 @@ async def test_an_answer_that_was_on_its_way_while_what_it_was_given_by_was_ende
     one = await delegate(bench)
     asked = await waiting(bench)
     plain = bench.walk.ledger
-    trouble = Trouble(lambda _n, _method: None)
+    submitted = asyncio.Event()
+    trouble = Trouble(lambda _n, _method: submitted.set())
     bench.walk.ledger = TroubledLedger(plain, trouble, latency=lambda: 50)
     ending = asyncio.create_task(end_duty(bench.walk, one.id, by="bob"))
-    while not trouble.calls:
-        await asyncio.sleep(0)
+    await submitted.wait()
     await bench.answer(asked, by="dan")
     await ending
     bench.walk.ledger = plain
