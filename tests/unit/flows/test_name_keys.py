@@ -239,8 +239,8 @@ async def test_an_answer_after_a_change_that_did_not_come_into_force_is_never_ta
     numbers, raw = iter(range(10)), bench.walk.ledger
     trouble = Trouble(lambda _n, method: fault if "submit" in method and next(numbers) == at else None)
     bench.walk.ledger = TroubledLedger(raw, trouble)
+    others = [person(name, f"{name}-2") for name in people]
     with pytest.raises(Unavailable):
-        others = [person(name, f"{name}-2") for name in people]
         await apply_registry(bench.walk, [person("bob", "bob-2"), *others], by="operator")
     bench.walk.ledger = raw
     bench.clock.advance(LATER)
