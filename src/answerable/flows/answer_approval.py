@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -35,7 +36,7 @@ from answerable.flows.watch_denials import count_no
 from answerable.flows.workflows_standing import check_counts_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from answerable.core.approval.token import Verdict
     from answerable.core.approval.words import Words
@@ -93,21 +94,65 @@ async def one_at_a_time(
     walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
 ) -> Approval:
     """Take in one answer at a time. read: it, checked, with thumbprint and public JWK of what it is signed with."""
+    with being_answered(walk, approval_id):
+        recorded = await answer_on_record(walk, approval_id, read)
+        if isinstance(recorded, Approval):
+            return recorded
+        # 2. It counts only on top of what was seen when it was checked.
+        check_swapped(is_swapped=walk.approvals.replace(recorded.after, was=recorded.was))
+        if recorded.answer.verdict == GLASS:
+            tell_broken(walk, recorded.after, recorded.index)
+        if recorded.left is not None:
+            raise recorded.left
+        return recorded.after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnRecord:
+    """An answer that the ledger has and that does not count yet. index: of its entry. left: the cancellation of whoever
+    left meanwhile, to be raised once it counts."""
+
+    was: Approval
+    after: Approval
+    answer: Answer
+    index: int
+    left: BaseException | None
+
+
+@contextmanager
+def being_answered(walk: Walk, approval_id: str) -> Iterator[None]:
+    """While one answer is taken in, no other one is. Raises Refused (`approval.changed_meanwhile`)."""
     answering = walk.under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be written down, and only one would count.
         raise Refused("somebody else answers at this moment: look again", code="approval.changed_meanwhile")
     answering.add(approval_id)
     try:
-        now = walk.clock.now()
-        approval = approval_here(walk, ApprovalId(approval_id))
-        answer, key, signer = read(approval, now)
-        if answer.verdict == "approve":
-            walk.under_way.saying[approval_id] = (answer.by, root_in(answer.token) or approval_id)
-        return await _recorded(walk, approval, answer, key=key, signer=signer, now=now)
+        yield
     finally:
         answering.discard(approval_id)
         walk.under_way.saying.pop(approval_id, None)
+
+
+async def answer_on_record(
+    walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
+) -> OnRecord | Approval:
+    """Check an answer to what is `being_answered`, and write it down; of a test what became of it, and no more is to be
+    done. read: as of `one_at_a_time`."""
+    now = walk.clock.now()
+    approval = approval_here(walk, ApprovalId(approval_id))
+    answer, key, signer = read(approval, now)
+    if answer.verdict == "approve":
+        walk.under_way.saying[approval_id] = (answer.by, root_in(answer.token) or approval_id)
+    return await _recorded(walk, approval, answer, key=key, signer=signer, now=now)
+
+
+def check_swapped(*, is_swapped: bool) -> None:
+    """Raises Refused (`approval.changed_meanwhile`)."""
+    if not is_swapped:
+        raise Refused(
+            "somebody else answered at the same moment: look again", code="approval.changed_meanwhile"
+        )
 
 
 def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> tuple[Answer, str, str]:
@@ -233,7 +278,7 @@ def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
 
 async def _recorded(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
-) -> Approval:
+) -> OnRecord | Approval:
     # Nobody's workflow is a deputy, and nobody breaks a glass in another one's place.
     alone = bool(answer.workflow) or answer.verdict == GLASS
     place = None if alone else in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
@@ -279,16 +324,7 @@ async def _recorded(
         count_no(walk, after, at=now, index=receipt.index)
 
     receipt, left = await record_in_run(walk, approval.mandate, entry, then=placed)
-    # 2. It counts only on top of what was seen when it was checked.
-    if not walk.approvals.replace(after, was=approval):
-        raise Refused(
-            "somebody else answered at the same moment: look again", code="approval.changed_meanwhile"
-        )
-    if answer.verdict == GLASS:
-        tell_broken(walk, after, receipt.index)
-    if left is not None:
-        raise left
-    return after
+    return OnRecord(was=approval, after=after, answer=answer, index=receipt.index, left=left)
 
 
 def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> UnixMillis:
