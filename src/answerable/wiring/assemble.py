@@ -34,6 +34,7 @@ from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.end_leases import follow_leases
 from answerable.flows.figures_desk import FiguresDesk
+from answerable.flows.group_waiting import follow_waiting
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
@@ -308,6 +309,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
         tasks.start_soon(follow_leases, product.walk)
         tasks.start_soon(follow_duties, product.walk)
+        tasks.start_soon(follow_waiting, product.walk)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)
         tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
