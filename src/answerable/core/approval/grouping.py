@@ -163,6 +163,8 @@ class Gathered:
 class _Family:
     """Of one agent, mandate and capability, in parts of those in which all is the same that must be."""
 
+    __slots__ = ("_grouped", "_name", "parts")
+
     def __init__(self, name: list[JSONValue]) -> None:
         self._name = name
         self.parts: dict[str, Part] = {}
