@@ -37,7 +37,7 @@ import httpx2
 from approval_groups import WAITING, Line, alike, groups, line
 
 from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
-from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteStore
+from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteOpeningRegister, SqliteStore
 from answerable.adapters.tlog_files import TlogFilesLedger
 from answerable.adapters.uvicorn_front import run, serve
 from answerable.apps.console import ConsoleLimits, Needs, console_app
@@ -123,12 +123,13 @@ async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> No
     """waiting: so many more; with none it is a restart, and only as many wait as did."""
     origin, clock = f"http://localhost:{port}", ManualClock()
     opened = time.perf_counter()
-    register = _register(folder)
+    store = _store(folder)
+    register, openings = SqliteApprovalRegister(store), SqliteOpeningRegister(store)
     opening = (time.perf_counter() - opened) * 1000
     ledger = TlogFilesLedger.open(
         folder / "log", key=ledger_key(), sign=signing_key("ledger").sign, clock=clock
     )
-    bench = await Bench(approvals=register, ledger=ledger, clock=clock).registered()
+    bench = await Bench(approvals=register, openings=openings, ledger=ledger, clock=clock).registered()
     bench.walk.passkeys = PasskeyDesk(register=MemoryPasskeyRegister(), rp_id="localhost", origins=(origin,))
     invited = await invite_person(bench.walk, PERSON, by="uid:0")
     begun = begin_enrolment(bench.walk, invited.code)
@@ -347,14 +348,14 @@ def _looked(bench: Bench) -> float:
 
 
 async def _walker(folder: Path) -> Bench:
-    bench = await Bench(approvals=_register(folder)).registered()
+    bench = await Bench(approvals=SqliteApprovalRegister(_store(folder))).registered()
     await bench.issue(calls_max=1_000_000)
     return bench
 
 
-def _register(folder: Path) -> SqliteApprovalRegister:
+def _store(folder: Path) -> SqliteStore:
     folder.mkdir(exist_ok=True)
-    return SqliteApprovalRegister(SqliteStore.open(folder / "registers.db"))
+    return SqliteStore.open(folder / "registers.db")
 
 
 def _octets(text: str) -> bytes:

@@ -25,6 +25,7 @@ from answerable.adapters.mcp_upstream.closed_schema import compile_closed
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.manifests import MemoryManifestRegister
+from answerable.adapters.memory.openings import MemoryOpeningRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
     MemoryMandateRegister,
@@ -217,6 +218,7 @@ def course(
         registry=registry,
         mandates=mandates,
         approvals=MemoryApprovalRegister(),
+        openings=MemoryOpeningRegister(),
         channel=MemoryApprovalChannel(),
         upstream=upstream,
         decision_point=compiled(policy_text(registry.current), registry.current),

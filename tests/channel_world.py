@@ -223,24 +223,43 @@ def smtp_channel(port: int, context: ssl.SSLContext | None, **changes: Any) -> S
 
 @dataclass
 class SlackStandIn:
-    """Slack's two methods, strict about what they are sent."""
+    """Slack's methods, strict about what they are sent. people: what `users.info` says of each; before: of a test,
+    which runs before that is said. whispered: what one person alone was told."""
 
     server: Server
     token: str = "xoxb-stand-in"
     answers: list[Said] = field(default_factory=list)
     posted: list[dict[str, Any]] = field(default_factory=list)
     updated: list[dict[str, Any]] = field(default_factory=list)
+    people: dict[str, Said] = field(default_factory=dict)
+    whispered: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+    before: Callable[[], None] = lambda: None
 
     def __call__(self, seen: Seen) -> Said:
         assert seen.headers["authorization"] == f"Bearer {self.token}"
+        if seen.path.endswith("users.info"):
+            # This one takes no JSON.
+            assert seen.headers["content-type"] == "application/x-www-form-urlencoded"
+            self.before()
+            self.asked.append(seen.form["user"])
+            return self.people.get(seen.form["user"], Said(body={"ok": False, "error": "user_not_found"}))
         assert seen.headers["content-type"] == "application/json; charset=utf-8"
         if self.answers:
             return self.answers.pop(0)
         body = json.loads(seen.body)
         for block in body["blocks"]:
+            if block["type"] == "actions":
+                _check_buttons(block)
+                continue
             texts = [block["text"]] if block["type"] == "section" else block["elements"]
             assert all(0 < len(one["text"]) <= 3_000 for one in texts)
         assert len(body["text"]) <= 4_000
+        if seen.path.endswith("chat.postEphemeral"):
+            assert body["user"]
+            assert body["channel"]
+            self.whispered.append(body)
+            return Said(body={"ok": True, "message_ts": "17.0"})
         if seen.path.endswith("chat.update"):
             self.updated.append(body)
             return Said(body={"ok": True, "channel": body["channel"], "ts": body["ts"]})
@@ -248,11 +267,29 @@ class SlackStandIn:
         return Said(body={"ok": True, "channel": f"D{body['channel']}", "ts": f"17.{len(self.posted)}"})
 
 
+def _check_buttons(block: dict[str, Any]) -> None:
+    """Block Kit's bounds of what can be used in a message."""
+    assert 0 < len(block["elements"]) <= 25
+    ids = [one["action_id"] for one in block["elements"]]
+    assert len(set(ids)) == len(ids)
+    for one in block["elements"]:
+        if one["type"] == "button":
+            assert len(one["text"]["text"]) <= 75
+            assert len(one["value"]) <= 2_000
+        else:
+            assert one["type"] == "static_select"
+            assert 0 < len(one["options"]) <= 100
+            assert all(
+                len(each["text"]["text"]) <= 75 and len(each["value"]) <= 75 for each in one["options"]
+            )
+
+
 @contextmanager
 def slack_stand_in() -> Iterator[SlackStandIn]:
     with serving() as server:
         stand_in = SlackStandIn(server)
-        server.answers["/api/chat.postMessage"] = server.answers["/api/chat.update"] = stand_in
+        for method in ("chat.postMessage", "chat.update", "chat.postEphemeral", "users.info"):
+            server.answers[f"/api/{method}"] = stand_in
         yield stand_in
         assert not server.faults
 

@@ -38,7 +38,9 @@ async def use_approvals(client: Any, product: Product, world: World, mandate: st
         at=UnixMillis(product.walk.clock.now()),
         key=load_key(world.key("bela")),
     )
-    answered = await client("answer_approval", {"token": token}, id=deferred.id)
+    answered = await client(
+        "answer_approval", {"token": token, "typed": waiting["name_to_type"]}, id=deferred.id
+    )
     assert [one["by"] for one in answered["answers"]] == ["bela"]
     refused = await client("review_glass", {"token": token}, status=403, id=deferred.id)
     assert refused["code"] == "review.not_owed"

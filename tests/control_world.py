@@ -22,6 +22,7 @@ from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
+from answerable.adapters.memory.openings import MemoryOpeningRegister
 from answerable.adapters.memory.policies import MemoryPolicyRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
@@ -36,6 +37,7 @@ from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteHoldRegister,
     SqliteMandateRegister,
+    SqliteOpeningRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
     SqliteStore,
@@ -253,13 +255,12 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
         upstream = _upstream(clock)
         revocations = SqliteRevocationRegister(store, clock=clock)
         walk = Walk(
-            clock=clock, entropy=entropy, ledger=ledger, registry=registry,
+            clock=clock, entropy=entropy, ledger=ledger, registry=registry, channel=MemoryApprovalChannel(),
             mandates=SqliteMandateRegister(store), approvals=SqliteApprovalRegister(store),
-            channel=MemoryApprovalChannel(), upstream=upstream, pins=ApprovedAsSeen(registry, upstream),
-            decision_point=compiled(policy_text(registry.current), registry.current),
-            compile_policies=compiled, manifests=MemoryManifestRegister(),
+            openings=SqliteOpeningRegister(store), policies=policy_desk(settings, store), upstream=upstream,
+            pins=ApprovedAsSeen(registry, upstream), compile_policies=compiled, manifests=MemoryManifestRegister(),
+            decision_point=compiled(policy_text(registry.current), registry.current), limits=settings.walk,
             revocations=revocations, holds=SqliteHoldRegister(store, revocations), subject_keys=subject_keys,
-            policies=policy_desk(settings, store), limits=settings.walk,
         )  # fmt: skip
         published = PublishedFiles(settings.ledger.directory)
         yield Product(walk=walk, log_key=log_key.formatted(), published=published)
@@ -277,12 +278,11 @@ def memory_product() -> Product:
     upstream, revocations = _upstream(clock), MemoryRevocationRegister()
     walk = Walk(
         clock=clock, entropy=SystemEntropy(), ledger=ledger, registry=registry,
-        mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), channel=MemoryApprovalChannel(),
-        upstream=upstream, pins=ApprovedAsSeen(registry, upstream),
+        mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), openings=MemoryOpeningRegister(),
+        channel=MemoryApprovalChannel(), upstream=upstream, pins=ApprovedAsSeen(registry, upstream),
         decision_point=compiled(policy_text(registry.current), registry.current),
         compile_policies=compiled, manifests=MemoryManifestRegister(), revocations=revocations,
-        holds=MemoryHoldRegister(revocations),
-        subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
+        holds=MemoryHoldRegister(revocations), subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
         policies=PolicyDesk(records=MemoryPolicyRegister(), compile_asking=compiled_asking),
     )  # fmt: skip
     published = PublishedMemory(ledger, log_key)

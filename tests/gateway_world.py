@@ -24,6 +24,7 @@ from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
+from answerable.adapters.memory.openings import MemoryOpeningRegister
 from answerable.adapters.memory.prepared import MemoryPreparedRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
@@ -309,7 +310,8 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
         entropy=SystemEntropy(),
         ledger=MemoryLedger(key=VerifierKey.ed25519("example.test/log", public), sign=key.sign, clock=clock),
         registry=store,
-        mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), channel=MemoryApprovalChannel(),
+        mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(),
+        openings=MemoryOpeningRegister(), channel=MemoryApprovalChannel(),
         upstream=upstream, compile_policies=compiled,
         decision_point=compiled(policy_text(store.current), store.current),
         manifests=MemoryManifestRegister(), pins=ApprovedAsSeen(store, upstream),

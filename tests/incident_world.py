@@ -97,8 +97,20 @@ async def served(desk: Mailbox, key: SigningKey) -> None:
 async def answered(desk: Mailbox, verb: str, approval: str, *, code: int = 0) -> None:
     """Bela approves or denies. code: what the command exits with."""
     key = str(desk.home.root / "bela.jwk")
+    name = (await desk.told(f"/v1/approvals/{approval}"))["name_to_type"] if verb == "approve" else ""
+    typed = ("--typed", name) if name else ()
     await asyncio.to_thread(
-        desk.home.command, "approval", verb, approval, "--as", "bela", "--key", key, "--yes", code=code
+        desk.home.command,
+        "approval",
+        verb,
+        approval,
+        "--as",
+        "bela",
+        "--key",
+        key,
+        "--yes",
+        *typed,
+        code=code,
     )
 
 

@@ -106,8 +106,15 @@ async def demonstrate(home: Home, narrator: Narrator, interactive: bool, program
         ]
         await ending.tell(product, stories, payment=stories[2])
     narrator.title(f"Every claim held, {narrator.claims} of them, in {time.monotonic() - started:.1f} s.")
+    data = Path(shortened(str(home.path)))
+    narrator.say(
+        "Two payments still wait for a person of finance. To look at them in a browser, start the product again, "
+        "invite Chen in a second terminal, and open the address that is printed:"
+    )
+    for command in ending.console_commands(data):
+        narrator.command(command)
     narrator.say("Try next:")
-    for command in ending.next_commands(Path(shortened(str(home.path)))):
+    for command in ending.next_commands(data):
         narrator.command(command)
 
 

@@ -27,6 +27,7 @@ SOCKET_PATH_BYTES_MAX: Final = 107
 PEOPLE: Final = ("ada", "bela", "chen", "dora", "emil", "fay")
 AGENTS: Final = ("support-agent", "finance-agent", "coding-agent", "orchestrator", "researcher", "writer")
 PAYEE: Final = "Linden Bakery"
+APPROVAL_TTL_MS: Final = 8 * 60 * 60 * 1000
 INVOICES: Final = [
     ("INV-2038", "Lindqvist Print", 89_000, "EUR", "2026-11-10", "paid"),
     ("INV-2041", PAYEE, 128_400, "EUR", "2026-11-28", "open"),
@@ -122,7 +123,9 @@ def found_company(home: Home) -> None:
     make_reports(home.reports)
     make_registry(home)
     # Any free port: the demo must not fail because something else runs on the usual one. Nor because a machine is slow.
-    (home.path / "answerable.toml").write_text("[gateway]\nport = 0\n[walk]\npreview_ms_max = 60000\n")
+    # What waits at the end waits as long as its mandate, so that pages can be read before it is answered.
+    settings = f"[gateway]\nport = 0\n[walk]\npreview_ms_max = 60000\napproval_ttl_ms = {APPROVAL_TTL_MS}\n"
+    (home.path / "answerable.toml").write_text(settings)
 
 
 def make_keys(home: Home) -> None:

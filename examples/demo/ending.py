@@ -106,6 +106,14 @@ def falsify(ledger: Path) -> None:
     raise UnexpectedError("the payment in the log", "no segment holds it")
 
 
+def console_commands(data: Path) -> list[str]:
+    """What brings Chen to the pages for people: the first in one terminal, the second in another."""
+    return [
+        f".dev/venv/bin/{command_line('--data', str(data), *command)}"
+        for command in (("up",), ("person", "invite", "chen"))
+    ]
+
+
 def next_commands(data: Path) -> list[str]:
     """Three commands that work once the demo is over, without a server."""
     where = ("--data", str(data))

@@ -130,9 +130,11 @@ async def answered(product: Product, approval: str, *, interactive: bool) -> boo
     command = ("approval", "approve", approval, "--as", APPROVER, "--key", key)
     if not interactive:
         narrator.say(
-            "The demo now approves on behalf of Chen of finance, with Chen's key; --interactive waits for you."
+            "The demo now approves on behalf of Chen of finance, with Chen's key; --interactive waits for you. Paying "
+            "is critical, so Chen types the name of the batch: nothing that answers every question stands for that."
         )
-        await product.command(*command, "--yes", show=("out", "err"))
+        typed = str((await product.get(f"/v1/approvals/{approval}"))["name_to_type"])
+        await product.command(*command, "--typed", typed, "--yes", show=("out", "err"))
         return True
     narrator.say("Your turn. You are Chen of finance; in a second terminal, in this folder, look and decide:")
     data = str(product.home.path)

@@ -71,6 +71,8 @@ Payee = Annotated[str, Field(min_length=1, max_length=140, description="name of 
 # Strict, because 4200.0, "4200" and true must never become an amount.
 Amount = Annotated[int, Field(strict=True, gt=0, le=10**12, description="in minor units, such as cents")]
 Currency = Annotated[Literal["EUR", "USD"], Field(description="ISO 4217 code")]
+# Paid is in euros alone, so that who registers `batch_submit` can say what currency its amount is in.
+Paid = Annotated[Literal["EUR"], Field(description="ISO 4217 code")]
 Reference = Annotated[str, Field(min_length=1, max_length=140, description="text on the payee's statement")]
 Iban = Annotated[
     str, Field(pattern="^([A-Z]{2}[0-9]{2}[A-Z0-9]{11,30})?$", description="empty for a payee on file")
@@ -138,7 +140,7 @@ class Payments:
     database: Path
 
     def batch_prepare(
-        self, payee: Payee, amount_minor: Amount, currency: Currency, reference: Reference, iban: Iban = ""
+        self, payee: Payee, amount_minor: Amount, currency: Paid, reference: Reference, iban: Iban = ""
     ) -> Batch:
         """Prepare a payment batch. No money moves."""
         with transaction(self.database) as connection:

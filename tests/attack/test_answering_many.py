@@ -15,6 +15,7 @@ from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused
 from answerable.flows.answer_many import answer_many, open_many, opening_of
+from answerable.flows.approval_nonces import give_nonce
 from answerable.flows.group_waiting import group_named, groups_waiting
 from answerable.flows.place_hold import place_hold
 from answerable.flows.walk import WalkLimits
@@ -47,8 +48,7 @@ def token_for(bench: Bench, approvals: Sequence[Approval], nonce: bytes, **other
 
 async def signed_by_hand(bench: Bench, approvals: Sequence[Approval], **other: Any) -> Any:
     """As whoever has a key and cares for no page would: any list at all, under a nonce that was given for it."""
-    walk = bench.walk
-    nonce, _ = walk.under_way.nonces.give(opening_of(batch_of(approvals)), walk.entropy, bench.clock.now())
+    nonce, _ = give_nonce(bench.walk, opening_of(batch_of(approvals)))
     token = token_for(bench, approvals, nonce, **other)
     return await answer_many(bench.walk, [one.id for one in approvals], token)
 

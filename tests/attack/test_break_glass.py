@@ -9,6 +9,7 @@ import pytest
 from answerable.adapters.cedar import published
 from answerable.core.approval.challenge import challenge
 from answerable.core.approval.message import notice_message
+from answerable.core.approval.typed_name import name_to_type
 from answerable.core.approval.words import Words
 from answerable.core.containment.hold import holdable
 from answerable.core.identity.principal import PrincipalId
@@ -143,7 +144,7 @@ async def test_no_yes_is_turned_into_it():
         comment=REASON, audience=AUDIENCE, at=bench.clock.now(), key=signing_key("dan"),
     )  # fmt: skip
     with pytest.raises(Refused) as told:
-        await answer_approval(bench.walk, approval.id, token)
+        await answer_approval(bench.walk, approval.id, token, typed=name_to_type(approval))
     assert told.value.code == "approval.not_asked", "dan's yes is none, and no broken glass"
     header, body, signature = token.split(".")
     turned = ".".join((header, body.replace(body[40:44], "AAAA"), signature))
@@ -171,7 +172,7 @@ async def test_a_passkey_signs_the_verdict_and_the_reason(signed: str):
     assertion = device.assertion(challenge(**parts, **over))
     given = answer_by_passkey(
         bench.walk, approval.id, person=PrincipalId("dan"), verdict="break_glass", comment=REASON,
-        nonce=nonce, assertion=assertion,
+        nonce=nonce, assertion=assertion, typed=name_to_type(approval),
     )  # fmt: skip
     if signed == "as it is":
         assert (await given).state == "approved"

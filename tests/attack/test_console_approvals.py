@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from answerable.core.approval.passkey_answer import verify_kept
+from answerable.core.approval.typed_name import name_to_type
 from answerable.core.containment.hold import holdable
 from answerable.flows.place_hold import place_hold
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
@@ -37,7 +38,7 @@ async def asked(amount: int = 6_000, **desk: Any) -> tuple[House, Any, Client, S
 
 
 async def opened(client: Client, approval: Any, verdict: str = "approve", **more: Any) -> Any:
-    body = {"verdict": verdict, "rendering": approval.card.hex, **more}
+    body = {"verdict": verdict, "rendering": approval.card.hex, "typed": name_to_type(approval), **more}
     return await client.script(f"/approvals/{approval.id}/open", body, signed_in=True)
 
 
@@ -51,6 +52,7 @@ async def answered(
         raise AssertionError(begun)
     sent = {
         "verdict": said,
+        "typed": name_to_type(approval),
         **words,
         "nonce": begun["nonce"],
         "assertion": device.assertion(challenge_of(begun)).members(),
@@ -121,7 +123,7 @@ async def test_a_yes_is_no_no_and_each_is_signed_for_itself_once():
     assert state_of(house, approval) == "pending"
     begun = (await opened(bob, approval)).json()
     sent = {
-        "verdict": "approve", "comment": "", "nonce": begun["nonce"],
+        "verdict": "approve", "comment": "", "typed": "4711", "nonce": begun["nonce"],
         "assertion": device.assertion(challenge_of(begun)).members(),
     }  # fmt: skip
     other = (await house.bench.refund(7_000)).approval
@@ -176,7 +178,7 @@ async def test_after_a_hold_no_yes_counts_at_the_page():
     begun = (await opened(bob, approval)).json()
     await place_hold(house.bench.walk, holdable("agent", "scout"), by=ADMIN)
     sent = {
-        "verdict": "approve", "comment": "", "nonce": begun["nonce"],
+        "verdict": "approve", "comment": "", "typed": "4711", "nonce": begun["nonce"],
         "assertion": device.assertion(challenge_of(begun)).members(),
     }  # fmt: skip
     answer = await bob.script(f"/approvals/{approval.id}/answer", sent, signed_in=True)

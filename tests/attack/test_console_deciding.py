@@ -25,6 +25,8 @@ async def test_a_person_sees_rules_groups_tiers_and_themselves_and_nobody_else()
     await house.bench.issue("m-1")
     client = await house.signed_in()
     assert "You have not answered anything" in words((await client.page("/deciding")).text)
+    await house.bench.refund(10)
+    assert "1 action, nobody was asked" in words((await client.page("/deciding")).text)
     for amount, by in ((6_000, "bob"), (6_001, "bob")):
         asked = (await house.bench.refund(amount)).approval
         house.bench.clock.advance(4)
@@ -33,7 +35,7 @@ async def test_a_person_sees_rules_groups_tiers_and_themselves_and_nobody_else()
     assert page.status_code == 200
     told = words(page.text)
     assert "refund-large 100 % approved 2 decided, half of them within 4.0 s, 0 in less than 3 s" in told
-    assert "Tier 3 0 % ran alone 2 actions, 2 questions" in told
+    assert "ran alone 3 actions, 2 questions, half answered within 4.0 s" in told
     assert "approvers 100 % approved" in told
     assert "bob" not in told
     assert "You have not answered anything" in told

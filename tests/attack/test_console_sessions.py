@@ -21,7 +21,18 @@ from tests.passkey_world import ADMIN, enrolled
 
 pytestmark = pytest.mark.anyio
 
-PAGES = ("/", "/agents", "/agents/scout", "/deciding", "/duty", "/live", "/passkeys", "/sign-in", "/enrol")
+PAGES = (
+    "/",
+    "/agents",
+    "/agents/scout",
+    "/asking-less",
+    "/deciding",
+    "/duty",
+    "/live",
+    "/passkeys",
+    "/sign-in",
+    "/enrol",
+)
 HOSTILE = (
     '</span><script>alert(1)</script><img src=x onerror=alert(2)>" hx-get="/sign-out" \u202eevil\u200b\x07'
 )

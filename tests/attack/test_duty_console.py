@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from answerable.core.approval.typed_name import name_to_type
 from answerable.core.ledger.tags import Tag
 from answerable.testing.builders import POLICIES, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
@@ -107,13 +108,14 @@ async def test_a_person_hands_their_duty_on_and_the_deputy_finds_it_is_their_tur
     opened = (
         await dan.script(
             f"/approvals/{asked.id}/open",
-            {"verdict": "approve", "rendering": asked.card.hex},
+            {"verdict": "approve", "rendering": asked.card.hex, "typed": name_to_type(asked)},
             signed_in=True,
         )
     ).json()
     said = {
         "verdict": "approve",
         "comment": "",
+        "typed": name_to_type(asked),
         "nonce": opened["nonce"],
         "assertion": dans.assertion(challenge_of(opened)).members(),
     }

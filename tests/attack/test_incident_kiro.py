@@ -10,12 +10,14 @@ from typing import Any
 
 import pytest
 
+from answerable.core.approval.typed_name import name_to_type
 from answerable.core.canonical import parse
 from answerable.core.identity.passkey import assertion_in
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.answer_approval import answer_by_passkey
+from answerable.flows.approval_nonces import give_nonce
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.attack.test_passkey_answers import answered
@@ -88,7 +90,7 @@ async def test_one_signature_does_not_count_for_two_people():
     await enrolled(bench, "bob", device := SoftPasskey(seed="bob"))
     after = await answered(bench, approval, device)
     kept: Any = parse(after.answers[0].token.encode())
-    nonce, _ = bench.walk.under_way.nonces.give(approval.id, bench.walk.entropy, bench.clock.now())
+    nonce, _ = give_nonce(bench.walk, approval.id)
     with pytest.raises(Exception, match="challenge"):
         await answer_by_passkey(
             bench.walk,
@@ -97,6 +99,7 @@ async def test_one_signature_does_not_count_for_two_people():
             verdict="approve",
             comment="",
             nonce=nonce,
+            typed=name_to_type(approval),
             assertion=assertion_in(kept["assertion"]),
         )
     assert (await bench.refund(6_000)).outcome is None

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from answerable.core.approval.typed_name import name_to_type
 from answerable.core.identity.oidc_person import PersonIssuer
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.caveat import DestinationIn
@@ -205,6 +206,8 @@ async def test_who_owns_a_schedule_cannot_approve_what_runs_under_it():
     approval = (await made.act("send", MAIL, mandate=mandate.id)).approval
     assert approval is not None
 
+    name = name_to_type(approval)
+
     def yes(person: str) -> str:
         return signed_answer(
             approval,
@@ -216,8 +219,11 @@ async def test_who_owns_a_schedule_cannot_approve_what_runs_under_it():
             key=signing_key(person),
         )
 
-    assert await refusal(answer_approval(made.walk, approval.id, yes("alice"))) == "approval.own_mandate"
-    assert (await answer_approval(made.walk, approval.id, yes("bob"))).answers[0].by == "bob"
+    assert (
+        await refusal(answer_approval(made.walk, approval.id, yes("alice"), typed=name))
+        == "approval.own_mandate"
+    )
+    assert (await answer_approval(made.walk, approval.id, yes("bob"), typed=name)).answers[0].by == "bob"
 
 
 # People of an OpenID provider.

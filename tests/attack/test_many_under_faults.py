@@ -110,7 +110,6 @@ async def test_of_answers_that_are_on_record_all_count_though_whoever_gave_them_
     bench.walk.ledger = plain
     assert set(kept(bench, waiting)) == {("approved", 1)}
     assert not bench.walk.under_way.answering
-    assert not bench.walk.under_way.saying
     await each_runs_once(bench)
 
 

@@ -73,7 +73,7 @@ async def test_at_the_page_words_are_fixed_before_they_are_signed(swapped):
     said = {"comment": "seen", "reason": "narrower", "narrower": {"amount": 5_500}}
     begun = (await opened(bob, approval, "deny", **said)).json()
     sent = {
-        "verdict": "deny", **said, "nonce": begun["nonce"],
+        "verdict": "deny", **said, "typed": "4711", "nonce": begun["nonce"],
         "assertion": device.assertion(challenge_of(begun)).members(), **swapped,
     }  # fmt: skip
     answer = await bob.script(f"/approvals/{approval.id}/answer", sent, signed_in=True)

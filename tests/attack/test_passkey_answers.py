@@ -10,6 +10,7 @@ import pytest
 
 from answerable.core.approval.challenge import challenge
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
+from answerable.core.approval.typed_name import name_to_type
 from answerable.core.approval.words import Words, words_of
 from answerable.core.containment.hold import Holdable
 from answerable.core.identity.principal import PrincipalId
@@ -62,6 +63,7 @@ async def answered(
         verdict=verdict,
         nonce=nonce,
         assertion=assertion,
+        typed=name_to_type(approval),
         **said,
     )
 

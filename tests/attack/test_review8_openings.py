@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from answerable.core.approval.openings import PER_OPENING_MAX
 from answerable.flows.answer_approval import answer_approval, open_to_answer
 from answerable.flows.answer_as_workflow import open_to_workflow
-from answerable.flows.approval_nonces import PER_APPROVAL_MAX
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import AUDIENCE
 from answerable.testing.samples import signing_key
@@ -20,7 +20,7 @@ async def test_whoever_opens_a_question_all_day_does_not_end_the_openings_of_oth
     bench, approval = await waiting(600_000)
     walk = bench.walk
     nonce, _, _ = open_to_answer(walk, approval.id, to="carol")
-    for _ in range(2 * PER_APPROVAL_MAX):
+    for _ in range(2 * PER_OPENING_MAX):
         if flooder == "workflow":
             open_to_workflow(walk, walk.registry.current.workflows[CHECK], approval.id)
         else:

@@ -12,11 +12,11 @@ from answerable.adapters.sqlite.approval_rows import body_of, from_body
 from answerable.core.approval.action_object import object_in
 from answerable.core.approval.approval import NOTHING_SHOWN
 from answerable.core.approval.challenge import NONCE_MILLIS_MAX
+from answerable.core.approval.openings import PER_OPENING_MAX
 from answerable.core.canonical import parse
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unverified
 from answerable.flows.answer_approval import answer_approval, open_to_answer
-from answerable.flows.approval_nonces import PER_APPROVAL_MAX
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import POLICIES, Bench, bench_documents, nonce_for, with_spending
 from answerable.testing.samples import AUDIENCE, signing_key
@@ -158,12 +158,12 @@ async def test_a_nonce_is_for_one_answer_to_one_approval_for_five_minutes():
     good = nonce_for(bench.walk, asked)
     for nonce in (of_other, late, bytes(32)):
         with pytest.raises(Unverified) as told:
-            await answer_approval(bench.walk, asked.id, token_over(bench, asked, nonce))
+            await answer_approval(bench.walk, asked.id, token_over(bench, asked, nonce), typed="4711")
         assert told.value.code == "approval.nonce"
     token = token_over(bench, asked, good)
-    await answer_approval(bench.walk, asked.id, token)
+    await answer_approval(bench.walk, asked.id, token, typed="4711")
     with pytest.raises((Refused, Unverified)):
-        await answer_approval(bench.walk, asked.id, token)
+        await answer_approval(bench.walk, asked.id, token, typed="4711")
 
 
 @pytest.mark.requirement("SIGN-02")
@@ -174,9 +174,11 @@ async def test_who_only_looks_does_not_use_up_the_nonces_of_others():
     assert asked is not None
     assert other is not None
     mine, _, _ = open_to_answer(bench.walk, asked.id)
-    for _ in range(PER_APPROVAL_MAX * 3):
+    for _ in range(PER_OPENING_MAX * 3):
         open_to_answer(bench.walk, other.id)
-    assert (await answer_approval(bench.walk, asked.id, token_over(bench, asked, mine))).state == "approved"
+    assert (
+        await answer_approval(bench.walk, asked.id, token_over(bench, asked, mine), typed="4711")
+    ).state == "approved"
     with pytest.raises(Refused) as told:
         open_to_answer(bench.walk, asked.id)
     assert told.value.code == "approval.not_pending"

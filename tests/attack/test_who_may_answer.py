@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from answerable.errors import Refused
+from answerable.flows.register_manifest import register_manifest
+from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
+from answerable.testing.contracts.manifest_register import sample_signed
 
 pytestmark = pytest.mark.anyio
 
@@ -76,4 +79,52 @@ async def test_nobody_says_yes_to_what_their_own_agent_does():
 @pytest.mark.requirement("ANSWERER-02")
 async def test_the_owner_of_an_agent_may_say_no():
     bench, approval = await waiting("approvers:1", owner="bob")
+    assert (await bench.answer(approval, by="bob", verdict="deny")).state == "denied"
+
+
+def drifting() -> list[Any]:
+    """An agent that runs although the bench measures nothing of its manifest."""
+    documents: list[Any] = bench_documents()
+    for one in documents:
+        if one["kind"] == "Agent" and one["metadata"]["name"] == "scout":
+            one["spec"]["drift"] = "mark"
+    return documents
+
+
+@pytest.mark.requirement("ANSWERER-02")
+async def test_a_backup_owner_who_signed_for_the_agent_answers_for_it():
+    """Who vouches for what an agent is made of does not say yes to what it does; until then they only stand by."""
+    bench = await Bench().registered(drifting())
+    await bench.issue()
+    before = (await bench.refund(6000)).approval
+    assert before is not None
+    assert (await bench.answer(before, by="bob")).state == "approved"
+    await register_manifest(bench.walk, sample_signed(owner="bob").token, by="operator")
+    approval = (await bench.refund(6001)).approval
+    assert approval is not None
+    with pytest.raises(Refused) as told:
+        await bench.answer(approval, by="bob")
+    assert told.value.code == "approval.own_agent"
+    assert (await bench.answer(approval, by="carol")).state == "approved"
+
+
+@pytest.mark.requirement("ANSWERER-02")
+async def test_a_manifest_that_the_owner_signed_leaves_the_backup_owner_free():
+    bench = await Bench().registered(drifting())
+    await bench.issue()
+    await register_manifest(bench.walk, sample_signed(owner="alice").token, by="operator")
+    approval = (await bench.refund(6000)).approval
+    assert approval is not None
+    assert (await bench.answer(approval, by="bob")).state == "approved"
+
+
+@pytest.mark.requirement("ANSWERER-02")
+async def test_where_the_settings_say_so_no_backup_owner_says_yes():
+    bench = await Bench(limits=WalkLimits(backup_owners_approve=False)).registered()
+    await bench.issue()
+    approval = (await bench.refund(6000)).approval
+    assert approval is not None
+    with pytest.raises(Refused) as told:
+        await bench.answer(approval, by="bob")
+    assert told.value.code == "approval.own_agent"
     assert (await bench.answer(approval, by="bob", verdict="deny")).state == "denied"

@@ -18,7 +18,17 @@ from tests.loud_skips import skip_loudly
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
-PAGES = ("/", "/agents", "/agents/scout", "/deciding", "/duty", "/live", "/passkeys", "/nowhere")
+PAGES = (
+    "/",
+    "/agents",
+    "/agents/scout",
+    "/asking-less",
+    "/deciding",
+    "/duty",
+    "/live",
+    "/passkeys",
+    "/nowhere",
+)
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)><b hx-get=/sign-out hx-trigger=load>"
 GRACE_SECONDS = 9
 """Less than requests under way get when the server stops."""

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from answerable.core.approval.typed_name import name_to_type
 from answerable.core.canonical import parse
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.opened import disclosures_of
@@ -68,7 +69,9 @@ async def approve(world: World, waiting: Any) -> None:
         at=world.walk.clock.now(),
         key=signing_key("chen"),
     )
-    assert (await answer_approval(world.walk, approval.id, token)).state == "approved"
+    assert (
+        await answer_approval(world.walk, approval.id, token, typed=name_to_type(approval))
+    ).state == "approved"
 
 
 def rows(home: Path, query: str) -> list[Any]:

@@ -97,7 +97,7 @@ def test_a_case_is_governed_from_apply_to_timeline_over_the_socket(
     command(*issue, str(world.key("bela")), code=3)
     mandate = command(*issue, str(world.key("ada"))).stdout.strip()
     waiting = running.call(asked, "case_delete", "4711", mandate).approval.id
-    answer = ("approval", "approve", waiting, "--yes", "--as")
+    answer = ("approval", "approve", waiting, "--yes", "--typed", "4711", "--as")
     command(*answer, "ada", "--key", str(world.key("ada")), code=3)
     shown = command(*answer, "bela", "--key", str(world.key("bela")), code=4).stdout
     assert 'Delete a case: Case "4711" (case_delete on crm)' in shown

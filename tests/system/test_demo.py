@@ -309,6 +309,17 @@ def spoken(terminal: int) -> Iterator[str]:
         yield piece.decode(errors="replace")
 
 
+def ran(folder: Path, line: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "answerable.main", *line],
+        cwd=folder,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.requirement("DEMO-03")
 @pytest.mark.parametrize("verb", ["approve", "deny"])
@@ -333,14 +344,11 @@ def test_a_person_at_a_second_terminal_decides(folder: Path, verb: str):
         if found and not answered:
             answered = True
             typed = shlex.split(found[1].replace("approval approve", f"approval {verb}"))
-            done = subprocess.run(
-                [sys.executable, "-m", "answerable.main", *typed, "--yes"],
-                cwd=folder,
-                env=environment(),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            if verb == "approve":
+                place = typed.index(verb)
+                shown = ran(folder, [*typed[:place], "show", typed[place + 1], "--json"])
+                typed += ["--typed", json.loads(shown.stdout)["name_to_type"]]
+            done = ran(folder, [*typed, "--yes"])
             assert done.returncode == 0, done.stderr
     os.close(ours)
     plain = " ".join(COLOUR.sub("", text).split())

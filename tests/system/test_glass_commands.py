@@ -72,6 +72,7 @@ async def test_a_glass_is_broken_and_reviewed_at_the_terminal(tmp_path: Path):
         (owed,) = listed(home, "--reviews")
         assert (owed["id"], owed["review"]["state"], owed["state"]) == (waiting["id"], "owed", "used")
         assert "1 of broken glasses" in home.command("status")
+        assert "approval review" in home.command("doctor")
         judged = ("review", waiting["id"], "--verdict", "justified", "--comment", "nobody else was there")
         assert "another person reviews it" in signed(home, *judged, who="olga", code=3)
         assert REASON in signed(home, *judged, who="pia")

@@ -89,6 +89,8 @@ async def test_a_server_that_stops_offering_tls_gets_nothing():
     async with mail_server(box, None, offers_tls=False) as port:
         result = await sent(smtp_channel(port, trusted(Authority()), user="answerable", password=SECRET))
     assert result.state == "down"
+    assert "does not offer STARTTLS" in result.why
+    assert "channels.email_tls" in result.why
     assert not box.mails
     assert not box.signed_in
 

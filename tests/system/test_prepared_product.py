@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import sys
 from contextlib import closing
@@ -89,7 +90,10 @@ def test_a_product_that_is_killed_between_all_steps_pays_what_was_prepared_once(
             seen = house.command("a", "approval", "show", waiting).stdout
             assert "2 items; together amount EUR 1,540.50" in " ".join(seen.split())
             key = ("--as", "chen", "--key", str(house.world.key("chen")))
-            house.command("a", "approval", "approve", waiting, *key, "--yes")
+            shown = json.loads(house.command("a", "approval", "show", waiting, "--json").stdout)
+            house.command(
+                "a", "approval", "approve", waiting, *key, "--yes", "--typed", shown["name_to_type"]
+            )
             a.killed()
         assert paid(house) == []
         with house.up("a") as a:

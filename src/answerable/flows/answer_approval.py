@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import Answer, Approval, ApprovalId
-from answerable.core.approval.batch_answer import root_in
 from answerable.core.approval.break_glass import GLASS, taken
 from answerable.core.approval.challenge import challenge
 from answerable.core.approval.passkey_answer import kept_answer
@@ -20,10 +19,13 @@ from answerable.core.identity.passkey import unverified
 from answerable.core.ledger import records
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Refused, Unverified, shown
-from answerable.flows.answering_pace import check_look, check_pace
+from answerable.flows.answering_pace import check_look, counted
+from answerable.flows.approval_nonces import give_nonce, used_nonce
 from answerable.flows.count_history import count_answered
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
+from answerable.flows.name_keys import key_on_record
 from answerable.flows.narrow_approval import with_proposal
+from answerable.flows.note_look import opened_at
 from answerable.flows.owed_reviews import tell_broken
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
@@ -32,6 +34,7 @@ from answerable.flows.revoke_authority import names_of_approval
 from answerable.flows.sign_in import check_passkey
 from answerable.flows.stand_in import agent_owners, in_place_of
 from answerable.flows.tell_canary import tell_canary
+from answerable.flows.typed_names import check_typed
 from answerable.flows.watch_denials import count_no
 from answerable.flows.workflows_standing import check_counts_once
 
@@ -47,16 +50,18 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
 
 
-async def answer_approval(walk: Walk, approval_id: str, token: str) -> Approval:
+async def answer_approval(walk: Walk, approval_id: str, token: str, *, typed: str = "") -> Approval:
     """Verify and record an answer that a person signed with a key file; returns the approval as it stands afterwards.
+
+    typed: the name that they typed, where `name_wanted` says one.
 
     Raises Unverified when the signature, its claims or its nonce do not check, Refused (`approval.unknown`,
     `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.own_agent`, `approval.not_asked`,
     `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`, `approval.not_narrower`; for
-    a yes, `approval.too_soon`, `approval.too_fast`, `revoked.*` and `held.*` of who answers, and `held.*` of what
-    waits), Unavailable.
+    a yes, `approval.typed_name`, `approval.typed_often`, `approval.too_soon`, `approval.too_fast`,
+    `break_glass.too_many`, `revoked.*` and `held.*` of who answers, and `held.*` of what waits), Unavailable.
     """
-    return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token))
+    return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token, typed=typed))
 
 
 async def answer_by_passkey(
@@ -70,12 +75,14 @@ async def answer_by_passkey(
     assertion: PasskeyAssertion,
     reason: str = "",
     narrower: str = "",
+    typed: str = "",
 ) -> Approval:
     """Verify and record an answer that a person signed with a passkey at our own page.
 
     person: who is signed in there; the passkey must be theirs. nonce: as `open_to_answer` gave it. reason, narrower: of
-    a no, as `words_of` takes them; what was signed with other words does not check. Raises as `answer_approval`, and
-    Unverified (`passkey.*`), Malformed (`approval.malformed`, `approval.reason`), Refused (`passkey.off`, `person.*`).
+    a no, as `words_of` takes them; what was signed with other words does not check. typed: as `answer_approval` takes
+    it. Raises as that, and Unverified (`passkey.*`), Malformed (`approval.malformed`, `approval.reason`), Refused
+    (`passkey.off`, `person.*`).
     """
     words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
     answer = partial(
@@ -86,6 +93,7 @@ async def answer_by_passkey(
         words=words,
         nonce=nonce,
         assertion=assertion,
+        typed=typed,
     )
     return await one_at_a_time(walk, approval_id, answer)
 
@@ -95,16 +103,20 @@ async def one_at_a_time(
 ) -> Approval:
     """Take in one answer at a time. read: it, checked, with thumbprint and public JWK of what it is signed with."""
     with being_answered(walk, approval_id):
-        recorded = await answer_on_record(walk, approval_id, read)
-        if isinstance(recorded, Approval):
-            return recorded
-        # 2. It counts only on top of what was seen when it was checked.
-        check_swapped(is_swapped=walk.approvals.replace(recorded.after, was=recorded.was))
-        if recorded.answer.verdict == GLASS:
-            tell_broken(walk, recorded.after, recorded.index)
-        if recorded.left is not None:
-            raise recorded.left
-        return recorded.after
+        now = walk.clock.now()
+        approval = approval_here(walk, ApprovalId(approval_id))
+        answer, key, signer = read(approval, now)
+        with counted(walk, approval, answer, now):
+            recorded = await answer_on_record(walk, approval, answer, key=key, signer=signer, now=now)
+            if isinstance(recorded, Approval):
+                return recorded
+            # 2. It counts only on top of what was seen when it was checked.
+            check_swapped(is_swapped=walk.approvals.replace(recorded.after, was=recorded.was))
+            if answer.verdict == GLASS:
+                tell_broken(walk, recorded.after, recorded.index)
+            if recorded.left is not None:
+                raise recorded.left
+            return recorded.after
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +126,6 @@ class OnRecord:
 
     was: Approval
     after: Approval
-    answer: Answer
     index: int
     left: BaseException | None
 
@@ -131,20 +142,6 @@ def being_answered(walk: Walk, approval_id: str) -> Iterator[None]:
         yield
     finally:
         answering.discard(approval_id)
-        walk.under_way.saying.pop(approval_id, None)
-
-
-async def answer_on_record(
-    walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
-) -> OnRecord | Approval:
-    """Check an answer to what is `being_answered`, and write it down; of a test what became of it, and no more is to be
-    done. read: as of `one_at_a_time`."""
-    now = walk.clock.now()
-    approval = approval_here(walk, ApprovalId(approval_id))
-    answer, key, signer = read(approval, now)
-    if answer.verdict == "approve":
-        walk.under_way.saying[approval_id] = (answer.by, root_in(answer.token) or approval_id)
-    return await _recorded(walk, approval, answer, key=key, signer=signer, now=now)
 
 
 def check_swapped(*, is_swapped: bool) -> None:
@@ -155,7 +152,9 @@ def check_swapped(*, is_swapped: bool) -> None:
         )
 
 
-def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> tuple[Answer, str, str]:
+def _by_key(
+    walk: Walk, approval: Approval, now: UnixMillis, *, token: str, typed: str
+) -> tuple[Answer, str, str]:
     people = walk.registry.current.principals
     signed = verify_answer(
         token,
@@ -164,10 +163,11 @@ def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> t
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    opened_at = take_nonce(walk, approval, signed.nonce, now)
+    check_typed(walk, approval, person=signed.by, verdict=signed.verdict, typed=typed, now=now)
+    given = take_nonce(walk, approval, signed.nonce, now, by=signed.by)
+    opened = opened_at(walk, approval, signed.by, given, now)
     check_strength(walk.limits, approval, passkey=None)
-    check_look(walk, approval, person=signed.by, verdict=signed.verdict, opened_at=opened_at, now=now)
-    check_pace(walk, signed.by, signed.verdict, now)
+    check_look(walk, approval, verdict=signed.verdict, opened_at=opened, now=now)
     answer = Answer(
         by=signed.by,
         groups=people[signed.by].groups,
@@ -177,6 +177,7 @@ def _by_key(walk: Walk, approval: Approval, now: UnixMillis, *, token: str) -> t
         narrower=signed.words.narrower,
         at=now,
         token=token,
+        opened_at=opened,
     )
     thumbprint = signing_key_of(token)
     signer = next(one.jwk for one in people[signed.by].keys if one.thumbprint == thumbprint)
@@ -193,8 +194,10 @@ def _by_passkey(
     words: Words,
     nonce: bytes,
     assertion: PasskeyAssertion,
+    typed: str,
 ) -> tuple[Answer, str, str]:
-    opened_at = take_nonce(walk, approval, nonce, now)
+    check_typed(walk, approval, person=person, verdict=verdict, typed=typed, now=now)
+    given = take_nonce(walk, approval, nonce, now, by=person)
     signed = challenge(
         nonce=nonce,
         action=approval.shown.digest,
@@ -206,8 +209,8 @@ def _by_passkey(
     if passkey.person != person:
         raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
     check_strength(walk.limits, approval, passkey=passkey)
-    check_look(walk, approval, person=person, verdict=verdict, opened_at=opened_at, now=now)
-    check_pace(walk, person, verdict, now)
+    opened = opened_at(walk, approval, person, given, now)
+    check_look(walk, approval, verdict=verdict, opened_at=opened, now=now)
     answer = Answer(
         by=person,
         groups=walk.registry.current.principals[person].groups,
@@ -229,6 +232,7 @@ def _by_passkey(
             assertion=assertion,
         ),
         credential=passkey.name,
+        opened_at=opened,
     )
     return answer, passkey.key, ""
 
@@ -236,7 +240,7 @@ def _by_passkey(
 def open_to_answer(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes, Approval, UnixMillis]:
     """A nonce for one answer, what it answers, and until when it is good, Unix milliseconds. to: who opens it.
 
-    Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`).
+    Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`), Unavailable.
     """
     now = walk.clock.now()
     approval = approval_here(walk, ApprovalId(approval_id))
@@ -245,7 +249,7 @@ def open_to_answer(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes
         raise Refused(
             f"{shown(approval_id)} is {state}, nobody is asked any more", code="approval.not_pending"
         )
-    nonce, ends = walk.under_way.nonces.give(approval.id, walk.entropy, now, to=to)
+    nonce, ends = give_nonce(walk, approval.id, to=to)
     return nonce, approval, ends
 
 
@@ -276,9 +280,14 @@ def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
     return approval
 
 
-async def _recorded(
+async def answer_on_record(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
 ) -> OnRecord | Approval:
+    """Check an answer to what is `being_answered`, and write it down; of a test what became of it, and no more is to be
+    done. Raises as `answer_approval`."""
+    # 0. Whose key signed, where that is not on record yet; all else is checked after that. A crash here: it only is.
+    by_file = signer and not answer.workflow
+    keys_ref = await key_on_record(walk, answer.by, key) if by_file else None
     # Nobody's workflow is a deputy, and nobody breaks a glass in another one's place.
     alone = bool(answer.workflow) or answer.verdict == GLASS
     place = None if alone else in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
@@ -295,11 +304,11 @@ async def _recorded(
     check_counts_once(walk, approval, answer)
     if answer.verdict != "deny" and answer.by in agent_owners(walk, approval):
         raise Refused(
-            "you own an agent that this action comes from: somebody else must approve it",
+            "you answer for an agent that this action comes from: somebody else must approve it",
             code="approval.own_agent",
         )
     if approval.canary is not None:
-        return await tell_canary(walk, approval, at=now, answer=answer, signer=signer)
+        return await tell_canary(walk, approval, at=now, answer=answer, signer=signer, keys_ref=keys_ref)
     # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))
@@ -317,6 +326,7 @@ async def _recorded(
             digest=digest,
             signer=signer,
             in_place=in_place,
+            keys_ref=keys_ref,
         )
 
     def placed(receipt: Receipt) -> None:
@@ -324,19 +334,23 @@ async def _recorded(
         count_no(walk, after, at=now, index=receipt.index)
 
     receipt, left = await record_in_run(walk, approval.mandate, entry, then=placed)
-    return OnRecord(was=approval, after=after, answer=answer, index=receipt.index, left=left)
+    return OnRecord(was=approval, after=after, index=receipt.index, left=left)
 
 
-def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis) -> UnixMillis:
-    """Use up what this approval was opened with, and say when it was given. Raises Unverified (`approval.nonce`)."""
-    opened_at = walk.under_way.nonces.take(approval.id, nonce, now)
-    if opened_at is None:
+def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:
+    """Use up what this approval was opened with, and say when it was given. by: who answers with it.
+
+    Raises Unverified (`approval.nonce`), Unavailable.
+    """
+    given = used_nonce(walk, approval.id, nonce, now, by=by)
+    if given is None:
         raise Unverified(
-            "the answer was made for another opening of this approval, too long ago, or has been given: open it again",
+            "the answer was made for another opening of this approval, or by another person, too long ago, or has been "
+            "given: open it again",
             code="approval.nonce",
             step="approval",
         )
-    return opened_at
+    return given
 
 
 def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer, key: str) -> None:

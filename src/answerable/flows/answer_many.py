@@ -20,7 +20,6 @@ from answerable.core.approval.batch import batch_challenge, batch_of
 from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, verify_batch, words_in
 from answerable.core.approval.strength import check_strength, tier_shown
 from answerable.core.identity.passkey import unverified
-from answerable.core.identity.principal import principal_id
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
 from answerable.flows.answer_approval import (
     OnRecord,
@@ -29,8 +28,10 @@ from answerable.flows.answer_approval import (
     being_answered,
     check_swapped,
 )
-from answerable.flows.answering_pace import check_look, check_pace
+from answerable.flows.answering_pace import LOST_RACE, check_look, claim_yes, let_go_yes
+from answerable.flows.approval_nonces import give_nonce, used_nonce
 from answerable.flows.group_waiting import groups_waiting
+from answerable.flows.note_look import opened_at
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.refuse_revoked import signing_key_of
 from answerable.flows.sign_in import check_passkey
@@ -93,7 +94,7 @@ def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict, *, to: str = "
         )
     approval_here(walk, fitting[0].id)
     batch = batch_of(fitting)
-    nonce, ends = walk.under_way.nonces.give(opening_of(batch), walk.entropy, walk.clock.now(), to=to)
+    nonce, ends = give_nonce(walk, opening_of(batch), to=to)
     return OpenedMany(nonce=nonce, batch=batch, approvals=tuple(fitting), ends=ends, left_out=left_out)
 
 
@@ -118,8 +119,7 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
         keys_of=lambda name: people[name].keys if name in people else (),
         now=now,
     )
-    opened_at = _take_nonce(walk, batch, nonce, now)
-    check_pace(walk, principal_id(claims.iss), claims.verdict, now)
+    given = _take_nonce(walk, batch, nonce, now, by=claims.iss)
     words = words_in(claims)
     person = next(one for name, one in people.items() if name == claims.iss)
     thumbprint = signing_key_of(token)
@@ -127,7 +127,8 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
 
     def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
         check_strength(walk.limits, approval, passkey=None)
-        check_look(walk, approval, person=person.name, verdict=claims.verdict, opened_at=opened_at, now=now)
+        opened = opened_at(walk, approval, person.name, given, at)
+        check_look(walk, approval, verdict=claims.verdict, opened_at=opened, now=now)
         answer = Answer(
             by=person.name,
             groups=person.groups,
@@ -136,6 +137,7 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
             reason=words.reason,
             at=at,
             token=kept_by_key(batch, index, jws=token),
+            opened_at=opened,
         )
         return answer, thumbprint, signer
 
@@ -158,17 +160,17 @@ async def answer_many_by_passkey(
     Raises as `answer_many`, and Unverified (`passkey.*`), Refused (`passkey.off`, `person.*`).
     """
     batch, now = _list_of(walk, ids, verdict), walk.clock.now()
-    opened_at = _take_nonce(walk, batch, nonce, now)
+    given = _take_nonce(walk, batch, nonce, now, by=person)
     signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict, words=words)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
         raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
-    check_pace(walk, person, verdict, now)
     groups, origins = walk.registry.current.principals[person].groups, desk_of(walk).origins
 
     def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
         check_strength(walk.limits, approval, passkey=passkey)
-        check_look(walk, approval, person=person, verdict=verdict, opened_at=opened_at, now=now)
+        opened = opened_at(walk, approval, person, given, at)
+        check_look(walk, approval, verdict=verdict, opened_at=opened, now=now)
         kept = kept_by_passkey(
             batch,
             index,
@@ -191,6 +193,7 @@ async def answer_many_by_passkey(
             at=at,
             token=kept,
             credential=passkey.name,
+            opened_at=opened,
         )
         return answer, passkey.key, ""
 
@@ -211,12 +214,9 @@ async def _answered(
     wanted = {one.id for one in fitting}
     taking = _Taking(left_out=left_out)
     root = batch.root.hex()
-    saying, name = walk.under_way.saying, f"{by} {root}"
     if verdict == "approve":
-        # No await since the pace was checked.
-        saying[name] = (by, root)
+        claim_yes(walk, by, root, walk.clock.now())
     with ExitStack() as under_way:
-        under_way.callback(saying.pop, name, None)
         try:
             # 1. The ledger says each of them, in as few syncs as it needs. A crash after this line: those that it has
             # count for nothing, and the person answers again.
@@ -229,6 +229,8 @@ async def _answered(
         finally:
             # 2. Those that it has count, also where whoever answered has left: all of them, after a crash all or none.
             taking.count(walk)
+    if verdict == "approve" and not (taking.after or taking.failed or taking.lost):
+        let_go_yes(walk, by, root)
     if taking.failed and not taking.after:
         raise taking.failed[0]
     return AnsweredMany(
@@ -244,6 +246,7 @@ class _Taking:
     after: list[Approval] = field(default_factory=list)
     failed: list[Unavailable] = field(default_factory=list)
     on_record: list[OnRecord] = field(default_factory=list)
+    lost: bool = False
 
     async def take(
         self,
@@ -255,7 +258,10 @@ class _Taking:
         """Write one down. It is under way until all count."""
         with ExitStack() as own, self._told_of(name):
             own.enter_context(being_answered(walk, name))
-            recorded = await answer_on_record(walk, name, read)
+            now = walk.clock.now()
+            approval = approval_here(walk, ApprovalId(name))
+            answer, key, signer = read(approval, now)
+            recorded = await answer_on_record(walk, approval, answer, key=key, signer=signer, now=now)
             if not isinstance(recorded, OnRecord):
                 self.after.append(recorded)
                 return
@@ -289,6 +295,7 @@ class _Taking:
             self.left_out[name] = fault.message
         except AnswerableError as fault:
             self.left_out[name] = fault.message
+            self.lost |= fault.code == LOST_RACE
 
 
 def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[Approval], dict[str, str]]:
@@ -349,12 +356,13 @@ def _check(walk: Walk, count: int, verdict: Verdict) -> None:
         raise Malformed(f"one answer is to 1 to {most} approvals, got {count}", code="approval.batch")
 
 
-def _take_nonce(walk: Walk, batch: Batch, nonce: bytes, now: UnixMillis) -> UnixMillis:
-    opened_at = walk.under_way.nonces.take(opening_of(batch), nonce, now)
-    if opened_at is None:
+def _take_nonce(walk: Walk, batch: Batch, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:
+    given = used_nonce(walk, opening_of(batch), nonce, now, by=by)
+    if given is None:
         raise Unverified(
-            "the answer was made for another opening, too long ago, or has been given: open the group again",
+            "the answer was made for another opening, or by another person, too long ago, or has been given: open the "
+            "group again",
             code="approval.nonce",
             step="approval",
         )
-    return opened_at
+    return given

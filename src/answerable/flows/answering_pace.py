@@ -1,67 +1,105 @@
-"""How fast a person says yes: so many times within an hour, and not before they have looked.
+"""How fast a person says yes: so many times within an hour, and not before they have looked; and how many glasses they
+break within a day.
 
-A no is bound by neither. Who has said yes too often within an hour can still say no; another person answers the rest.
+A no is bound by nothing. Who has said yes too often can still say no; another person answers the rest. What is counted
+is claimed before the answer is written down, in one step of the register that all processes share: of answers that come
+at one moment, at several processes, no more pass than of those that come one after the other.
 """
 
 from __future__ import annotations
 
-from itertools import takewhile
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.batch_answer import root_in
+from answerable.core.approval.break_glass import GLASS, may_break
 from answerable.core.approval.strength import tier_shown
-from answerable.errors import Refused
+from answerable.core.identity.principal import UnixMillis
+from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.asking_budget import HOUR_MILLIS
 
 if TYPE_CHECKING:
-    from answerable.core.approval.approval import Approval
+    from collections.abc import Iterator
+
+    from answerable.core.approval.approval import Answer, Approval
     from answerable.core.approval.token import Verdict
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.principal import PrincipalId
     from answerable.flows.walk import Walk
 
+DAY_MILLIS: Final = 86_400_000
+LOST_RACE: Final = "approval.changed_meanwhile"
+"""Of an answer that is on record and did not count."""
 
-def check_pace(walk: Walk, person: PrincipalId, verdict: Verdict, now: UnixMillis) -> None:
-    """Whether this person may say yes once more within this hour; one signature over many counts once.
+
+@contextmanager
+def counted(walk: Walk, approval: Approval, answer: Answer, now: UnixMillis) -> Iterator[None]:
+    """Count an answer while it is taken in, and not if nothing comes of it. One of many that one signature covers is
+    counted with them; a workflow has its own pace.
+
+    Raises Refused (`approval.too_fast`, `break_glass.too_many`), Unavailable.
+    """
+    if answer.workflow or answer.verdict == "deny" or root_in(answer.token):
+        yield
+        return
+    if answer.verdict == GLASS:
+        _claim_glass(walk, approval, answer.by, now)
+    else:
+        claim_yes(walk, answer.by, approval.id, now)
+    try:
+        yield
+    except Unavailable:
+        # It may be on record: it counts.
+        raise
+    except AnswerableError as fault:
+        if fault.code != LOST_RACE:
+            walk.openings.let_go(answer.by, answer.verdict, approval.id)
+        raise
+
+
+def claim_yes(walk: Walk, person: PrincipalId, what: str, now: UnixMillis) -> None:
+    """This person says yes once more within this hour. what: it is said to, an approval or the root of a list.
 
     Raises Refused (`approval.too_fast`), Unavailable.
     """
-    if verdict != "approve":
-        return
-    # No answer comes in later than its approval ends.
-    oldest = now - HOUR_MILLIS - walk.limits.approval_ttl_ms
-    recent = takewhile(lambda one: one.created_at > oldest, walk.approvals.all(pending_only=False, now=now))
-    said = {
-        root_in(answer.token) or approval.id
-        for approval in recent
-        for answer in approval.answers
-        if answer.by == person and answer.verdict == "approve" and answer.at > now - HOUR_MILLIS
-    }
-    # What is on its way into the ledger is said, too: else all that comes at one moment would be.
-    said |= {what for who, what in walk.under_way.saying.values() if who == person}
-    if len(said) >= walk.limits.answers_per_hour_max:
+    since, most = UnixMillis(now - HOUR_MILLIS), walk.limits.answers_per_hour_max
+    said = walk.openings.claim(person, "approve", what, at=now, since=since, most=most)
+    if said is not None:
         raise Refused(
-            f"you said yes {len(said)} times within an hour, which is the limit: let somebody else answer, or say no",
+            f"you said yes {said} times within an hour, which is the limit: let somebody else answer, or say no",
             code="approval.too_fast",
         )
 
 
+def let_go_yes(walk: Walk, person: PrincipalId, what: str) -> None:
+    """Nothing came of it. Raises Unavailable."""
+    walk.openings.let_go(person, "approve", what)
+
+
 def check_look(
-    walk: Walk,
-    approval: Approval,
-    *,
-    person: PrincipalId,
-    verdict: Verdict,
-    opened_at: UnixMillis,
-    now: UnixMillis,
+    walk: Walk, approval: Approval, *, verdict: Verdict, opened_at: UnixMillis, now: UnixMillis
 ) -> None:
-    """Whether they had it before them long enough for its tier to say yes. opened_at: when the nonce was given.
+    """Whether a person had it before them long enough for its tier to say yes. opened_at: since when they have.
 
     Raises Refused (`approval.too_soon`).
     """
     needed = walk.limits.look_seconds_min[tier_shown(approval)]
-    looked = now - walk.under_way.looks.since(person, approval.id, opened_at)
+    looked = now - opened_at
     if verdict == "approve" and looked < needed * 1000:
         raise Refused(
             f"you looked for {looked // 1000} s; an action of this tier asks for {needed} s first: read it",
             code="approval.too_soon",
+        )
+
+
+def _claim_glass(walk: Walk, approval: Approval, person: PrincipalId, now: UnixMillis) -> None:
+    most = walk.limits.glasses_per_day_max
+    since = UnixMillis(now - DAY_MILLIS)
+    broken = walk.openings.claim(person, GLASS, approval.id, at=now, since=since, most=most)
+    if broken is not None:
+        others = " and ".join(one.replace("|", " or ") for one in may_break(approval))
+        asked = " and ".join(f"{one.count} of {' or '.join(one.groups)}" for one in approval.requirements)
+        raise Refused(
+            f"you let {broken} actions run without their approval within a day, which is the limit "
+            f"(`walk.glasses_per_day_max`): another person of {others} can let this one run, or {asked} approve it",
+            code="break_glass.too_many",
         )

@@ -23,6 +23,7 @@ from answerable.core.registry.standing import with_standing
 from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.flows.keep_history import reading_back
 from answerable.flows.keep_policies import keep_policies
+from answerable.flows.name_keys import first_named, name_changed, signers_changed
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.require_drills import undrilled_in
 from answerable.flows.revoke_authority import take_away_from_agents, take_away_from_retired
@@ -257,6 +258,8 @@ async def _record(
         change.key: parse(plan.documents[change.key]) if change.key in plan.documents else None
         for change in plan.applied.changes
     }
+    people = signers_changed(walk, plan.snapshot)
+    first = first_named(people, others=len(plan.applied.undrilled))
     entry = records_statements.registry_change(
         at=now,
         sealing=sealing,
@@ -268,8 +271,14 @@ async def _record(
         because=because,
         workflows=[name.removeprefix(WORKFLOW) for name in sorted(changed) if name.startswith(WORKFLOW)],
         undrilled=[document_of(one.what) for one in plan.applied.undrilled],
+        people=first,
+        people_more=len(people) - len(first),
     )
-    _, left = await record_entry(walk, entry)
+    receipt, left = await record_entry(walk, entry)
+    named = await name_changed(
+        walk, people, len(first), receipt, at=now, sealing=sealing, registry=plan.applied.after
+    )
+    left = left or named
     if plan.decision_point.policy_set != walk.decision_point.policy_set:
         entry = records_statements.policy_change(
             at=now,

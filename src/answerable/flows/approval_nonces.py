@@ -1,58 +1,35 @@
-"""Nonces that people's answers are made with: each for one approval, five minutes and one answer.
+"""Nonces that people's answers are made with: each for one thing, five minutes and one answer.
 
-They live in this process alone: who answers after a restart opens the approval again, which is all that is lost.
+They are kept by their digests in the register that all processes share: an answer that was begun before a restart, or
+at another process, counts once. What is signed binds the nonce to the action, the card, the verdict and the words; here
+it is bound to what was opened, and to who opened it where that is known.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from answerable.core.approval.challenge import NONCE_BYTES, NONCE_MILLIS_MAX
+from answerable.core.approval.openings import nonce_digest
 from answerable.core.identity.principal import UnixMillis
 
 if TYPE_CHECKING:
-    from answerable.core.approval.approval import ApprovalId
-    from answerable.ports.entropy import Entropy
-
-PER_APPROVAL_MAX: Final = 32
-"""Open at a time for one approval; past it the oldest of whoever opened it most often is good no longer, so nobody can
-fill memory by looking, nor keep another person from answering by opening it again and again."""
+    from answerable.flows.walk import Walk
 
 
-@dataclass(slots=True)
-class ApprovalNonces:
-    """Those that were given out and not used yet, by approval; of both the longest untouched first."""
+def give_nonce(walk: Walk, about: str, *, to: str = "") -> tuple[bytes, UnixMillis]:
+    """A fresh nonce for one answer to this, and until when it is good, Unix milliseconds. to: who opens it, and alone
+    may answer with it; empty where that is not known, as at the control API. Raises Unavailable."""
+    now = walk.clock.now()
+    nonce = walk.entropy.bytes(NONCE_BYTES)
+    ends = UnixMillis(now + NONCE_MILLIS_MAX)
+    walk.openings.give(nonce_digest(nonce), about=about, to=to, at=now, ends=ends)
+    return nonce, ends
 
-    _given: OrderedDict[ApprovalId, OrderedDict[bytes, tuple[UnixMillis, str]]] = field(
-        default_factory=OrderedDict
-    )
 
-    def give(
-        self, approval: ApprovalId, entropy: Entropy, now: UnixMillis, *, to: str = ""
-    ) -> tuple[bytes, UnixMillis]:
-        """A fresh nonce for an answer to this approval, and until when it is good, Unix milliseconds. to: who opens it,
-        as far as it is known; each answers with whichever they have."""
-        self._drop_ended(now)
-        mine = self._given.setdefault(approval, OrderedDict())
-        self._given.move_to_end(approval)
-        nonce = entropy.bytes(NONCE_BYTES)
-        ends = UnixMillis(now + NONCE_MILLIS_MAX)
-        mine[nonce] = (ends, to)
-        if len(mine) > PER_APPROVAL_MAX:
-            most = Counter(who for _, who in mine.values()).most_common(1)[0][0]
-            del mine[next(one for one, (_, who) in mine.items() if who == most)]
-        return nonce, ends
+def used_nonce(walk: Walk, about: str, nonce: bytes, now: UnixMillis, *, by: str = "") -> UnixMillis | None:
+    """When it was given for this, if it is in time, nobody else's and was not used before; it is now. Else None.
 
-    def take(self, approval: ApprovalId, nonce: bytes, now: UnixMillis) -> UnixMillis | None:
-        """When it was given for this approval, if it is in time and was not taken before; it is now. Else None."""
-        ends, _ = self._given.get(approval, OrderedDict()).pop(nonce, (None, ""))
-        return UnixMillis(ends - NONCE_MILLIS_MAX) if ends is not None and now < ends else None
-
-    def _drop_ended(self, now: UnixMillis) -> None:
-        while self._given:
-            first = next(iter(self._given))
-            if any(now < ends for ends, _ in self._given[first].values()):
-                return
-            del self._given[first]
+    Raises Unavailable.
+    """
+    return walk.openings.take(nonce_digest(nonce), about=about, by=by, now=now)

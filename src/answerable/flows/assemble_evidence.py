@@ -15,13 +15,14 @@ from answerable.core.tlog.note import Note
 from answerable.core.tlog.policy import Policy, parse_policy
 from answerable.core.tlog.proof import TlogProof
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.flows.keys_in_evidence import NAMING, SHOWS_NAME, KeysInEvidence, shows_keys_of, signer_in
 from answerable.verify.decision_replay import DECIDED, shown_for_replay
 from answerable.verify.ledger_replay import STATED
 from answerable.verify.replay_statements import digest_in, hop_places
 from answerable.verify.stated_places import stated_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.disclosure import Disclosure
@@ -40,7 +41,16 @@ _APPROVALS: Final = (
     Tag.CANARY_TOLD,
     Tag.GLASS_REVIEWED,
 )
-_REFERENCES: Final = ("mandate_ref", "policy_ref", "tool_ref", "prepared_ref", "consent", "duty_ref")
+_REFERENCES: Final = (
+    "mandate_ref",
+    "policy_ref",
+    "tool_ref",
+    "prepared_ref",
+    "consent",
+    "duty_ref",
+    "keys_ref",
+    "change",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +82,7 @@ class Selection:
         self._of_workflows: dict[str, int] = {}
         self._of_people: dict[str, list[int]] = {}
         self._stated: dict[StatedName, int] = {}
+        self._keys = KeysInEvidence()
         if not (self.indexes or self.action or self.mandate):
             raise Malformed("say which entries, action or mandate", code="evidence.nothing")
 
@@ -84,6 +95,8 @@ class Selection:
         """Look at the next entry. Raises Malformed (`evidence.entries`) when too many are chosen."""
         if self.replay:
             self._note_stated(stored)
+        if self.needs_all:
+            self._keys.take(stored)
         if stored.index in self.indexes or (self.needs_all and self._is_about(stored)):
             self.chosen[stored.index] = stored
         elif self.action and stored.tag in _APPROVALS:
@@ -120,7 +133,7 @@ class Selection:
                     *((KIND, *place) for place in hop_places(leaf)),
                 ]
                 found.update(self._stated[name] for name in named if name in self._stated)
-        return found
+        return found | self._keys.of(found | self.chosen.keys())
 
     def _note_deputy(self, leaf: dict[str, JSONValue]) -> None:
         """With an answer that was given for another one goes all that is on record of that: also that it was ended."""
@@ -190,7 +203,7 @@ def assemble_evidence(
         chosen |= found
         wanted = _referred(found.values()) - chosen.keys()
     note = _checkpoint_over(max(chosen), published)
-    asked = _Asked(reveal, find, replay=selection.replay)
+    asked = _Asked(reveal, find, replay=selection.replay, signers=set(map(signer_in, chosen.values())))
     entries = tuple(
         EvidenceEntry(
             index=index,
@@ -217,8 +230,11 @@ def assemble_evidence(
 class _Asked:
     """Fields that are to be shown."""
 
-    def __init__(self, reveal: Iterable[str], find: FindKey, *, replay: bool) -> None:
-        self._find, self._replay = find, replay
+    def __init__(
+        self, reveal: Iterable[str], find: FindKey, *, replay: bool, signers: Collection[str]
+    ) -> None:
+        """signers: pseudonyms of those who signed something in the bundle."""
+        self._find, self._replay, self._signers = find, replay, signers
         self._found: dict[str, bool] = dict.fromkeys(reveal, False)
         self.withheld: list[int] = []
         if len(self._found) > REVEALS_MAX:
@@ -240,6 +256,8 @@ class _Asked:
             self._found.update(dict.fromkeys(names, True))
             if names or one.name in again:
                 wanted.append(one)
+        if stored.tag in NAMING and not SHOWS_NAME.isdisjoint(self._found):
+            wanted += [one for one in shows_keys_of(self._signers, fields) if one not in wanted]
         return tuple(sorted(wanted, key=lambda one: one.digest))
 
     def require_all_found(self) -> None:

@@ -30,7 +30,9 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.records_duties import duty_ended, duty_given
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.flows.approval_nonces import give_nonce, used_nonce
 from answerable.flows.end_instance import written
+from answerable.flows.name_keys import key_on_record
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import signer_fault
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.passkey import PasskeyAssertion
     from answerable.core.identity.principal import PrincipalId
+    from answerable.core.ledger.leaves import Reference
     from answerable.core.registry.duty import Duty
     from answerable.flows.walk import Walk
     from answerable.ports.duty_register import DutyRegister
@@ -60,8 +63,10 @@ async def delegate_duty(walk: Walk, token: str) -> DutyDelegation:
     """
     terms, key = verified_duty(token, audience=walk.ledger.origin, keys_of=walk.registry.current.person_keys)
     signer = next(one.jwk for one in walk.registry.current.person_keys(terms.of) if one.thumbprint == key)
+    # Whose key signed, where that is not on record yet; all else is checked after that.
+    keys_ref = await key_on_record(walk, terms.of, key)
     one = _delegation(walk, terms, key=key, token=token)
-    return await _put_into_force(walk, one, signer=signer)
+    return await _put_into_force(walk, one, signer=signer, keys_ref=keys_ref)
 
 
 def open_duty(walk: Walk, claims: Mapping[str, JSONValue]) -> tuple[DutyTerms, bytes, bytes]:
@@ -71,7 +76,7 @@ def open_duty(walk: Walk, claims: Mapping[str, JSONValue]) -> tuple[DutyTerms, b
     now = walk.clock.now()
     terms = terms_in({**claims, "aud": walk.ledger.origin, "iat_ms": now, "id": walk.entropy.token()})
     _check(walk, terms)
-    nonce, _ = walk.under_way.nonces.give(_nonce_of(terms), walk.entropy, now)
+    nonce, _ = give_nonce(walk, _nonce_of(terms))
     return terms, nonce, duty_challenge(terms, nonce)
 
 
@@ -89,7 +94,7 @@ async def delegate_by_passkey(
     """
     terms = terms_in(claims)
     check_audience(terms, walk.ledger.origin)
-    if not walk.under_way.nonces.take(_nonce_of(terms), nonce, walk.clock.now()):
+    if used_nonce(walk, _nonce_of(terms), nonce, walk.clock.now()) is None:
         raise Unverified(
             "it was opened too long ago, or has been signed already: begin again",
             code="duty.nonce",
@@ -189,19 +194,21 @@ def _check(walk: Walk, terms: DutyTerms) -> None:
         )
 
 
-async def _put_into_force(walk: Walk, one: DutyDelegation, *, signer: str) -> DutyDelegation:
+async def _put_into_force(
+    walk: Walk, one: DutyDelegation, *, signer: str, keys_ref: Reference | None = None
+) -> DutyDelegation:
     register, under_way = _register(walk), walk.under_way.answering
     if register.find(one.id) is not None or one.id in under_way:
         raise Malformed("a delegation of duty of this id is registered already", code="duty.duplicate")
     under_way.add(one.id)
     try:
-        return await _recorded(walk, register, one, signer=signer)
+        return await _recorded(walk, register, one, signer=signer, keys_ref=keys_ref)
     finally:
         under_way.discard(one.id)
 
 
 async def _recorded(
-    walk: Walk, register: DutyRegister, one: DutyDelegation, *, signer: str
+    walk: Walk, register: DutyRegister, one: DutyDelegation, *, signer: str, keys_ref: Reference | None
 ) -> DutyDelegation:
     # 1. On record. A crash after this line: the next start puts it into the register.
     entry = duty_given(
@@ -212,6 +219,7 @@ async def _recorded(
         to=pseudonym_of(walk, one.to),
         signer=signer,
         kept=encode(delegation_members(one)),
+        keys_ref=keys_ref,
     )
     receipt, left = await record_entry(walk, entry)
     # 2. In force.

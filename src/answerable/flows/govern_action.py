@@ -19,6 +19,7 @@ from anyio import get_cancelled_exc_class
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.approval.batch_answer import statement_in
+from answerable.core.approval.chat_click import is_click
 from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.facts import Facts
 from answerable.core.identity.principal import AgentId, UnixMillis
@@ -30,6 +31,7 @@ from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.registry.budget_name import WALL_MS
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.cite_statement import cite_statements, found_references
+from answerable.flows.click_standing import click_stands
 from answerable.flows.count_history import Starting, history_of
 from answerable.flows.cut_held import perform_warrant
 from answerable.flows.decide_action import decide_action, duties_in_force
@@ -195,6 +197,8 @@ def _groups_now(walk: Walk, approval: Approval, answer: PersonsAnswer) -> tuple[
     person = walk.registry.current.principals.get(answer.by)
     if person is None:
         return ()
+    if is_click(answer.token):
+        return groups_still(walk, answer, person) if click_stands(walk, approval, answer) else ()
     if answer.credential:
         passkey = standing_passkey(walk, answer.credential)
         key = passkey.key if passkey is not None and passkey.person == answer.by else ""

@@ -16,11 +16,13 @@ from answerable.core.ledger import records_holds
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Refused, shown
 from answerable.flows.end_instance import written
+from answerable.flows.name_keys import key_file
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import signer_fault
 
 if TYPE_CHECKING:
     from answerable.core.containment.hold import Agreement, Hold
+    from answerable.core.ledger.records_keys import KeyFile
     from answerable.flows.walk import Walk
 
 
@@ -37,6 +39,7 @@ async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
     agreement = verified_lift(
         token, hold=found, audience=walk.ledger.origin, current=current, now=walk.clock.now()
     )
+    signed_with = await key_file(walk, agreement.by, agreement.key)
     fault = signer_fault(walk, agreement.by, agreement.key)
     if fault is not None:
         raise fault
@@ -48,7 +51,7 @@ async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
     lifting.add(found.id)
     try:
         # 1. On record before it counts. A crash after this line: lifted at the next start, if it was enough.
-        left = await _record(walk, after, agreement)
+        left = await _record(walk, after, agreement, signed_with)
         # 2. It counts only on top of what was seen when it was checked.
         if not await written(lambda: walk.holds.replace(after, was=found)):
             raise _meanwhile()
@@ -59,7 +62,7 @@ async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
     return after
 
 
-async def _record(walk: Walk, hold: Hold, agreement: Agreement) -> BaseException | None:
+async def _record(walk: Walk, hold: Hold, agreement: Agreement, signed_with: KeyFile) -> BaseException | None:
     about_person = hold.what.kind == "owner"
     entry = records_holds.hold_lifted(
         hold,
@@ -68,6 +71,7 @@ async def _record(walk: Walk, hold: Hold, agreement: Agreement) -> BaseException
         sealing=sealing_for(walk, principal_subject(agreement.by)),
         by=pseudonym_of(walk, agreement.by),
         person=pseudonym_of(walk, hold.what.name) if about_person else "",
+        key_file=signed_with,
     )
     _, left = await record_entry(walk, entry)
     return left

@@ -1,4 +1,4 @@
-"""Since when people have had an approval before them; in this process, so that a restart begins anew."""
+"""Which looks of people at questions this process has kept already."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import UnixMillis
+    from collections.abc import Iterable
 
-LOOKS_MAX: Final = 20_000
-"""Kept in mind; past it the oldest is forgotten, and begins anew."""
+KNOWN_MAX: Final = 20_000
+"""Of those that were kept, remembered in this process, so that showing a card again writes nothing."""
 
 
 @dataclass(slots=True)
 class Looks:
-    """Since when a person has had an approval before them, in this process."""
+    """By person and approval."""
 
-    _since: OrderedDict[tuple[str, str], UnixMillis] = field(default_factory=OrderedDict)
+    _known: OrderedDict[tuple[str, str], None] = field(default_factory=OrderedDict)
 
-    def saw(self, person: str, approval: str, now: UnixMillis) -> None:
-        """It is shown to them now; the first time counts."""
-        self._since.setdefault((person, approval), now)
-        if len(self._since) > LOOKS_MAX:
-            self._since.popitem(last=False)
+    def new(self, person: str, approvals: Iterable[str]) -> list[str]:
+        """Those that are not kept yet, as far as this process knows; now they are."""
+        found = [one for one in approvals if (person, one) not in self._known]
+        for one in found:
+            self._known[person, one] = None
+        while len(self._known) > KNOWN_MAX:
+            self._known.popitem(last=False)
+        return found
 
-    def since(self, person: str, approval: str, otherwise: UnixMillis) -> UnixMillis:
-        """When it was first shown to them; the other time, if that is earlier or it never was."""
-        return min(self._since.get((person, approval), otherwise), otherwise)
+    def forget(self, person: str, approvals: Iterable[str]) -> None:
+        """They could not be kept after all."""
+        for one in approvals:
+            self._known.pop((person, one), None)

@@ -26,6 +26,7 @@ from answerable.core.registry.tool_pin import (
 )
 from answerable.core.registry.tool_types import type_fault
 from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.flows.name_keys import key_file
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import signer_fault
 from answerable.flows.walk import ToolFit
@@ -100,6 +101,8 @@ async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
     approval = verified_approval(token, current=walk.registry.current)
     # One after the other, and not while documents are applied: who owns the tool must not change under us.
     async with walk.under_way.applying:
+        # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+        signed_with = await key_file(walk, approval.signed_by, approval.key, applying=True)
         now = walk.clock.now()
         kept = walk.pins.current(approval.server, approval.tool)
         if kept is not None and kept.token == approval.token:
@@ -115,6 +118,7 @@ async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
             signer=pseudonym_of(walk, approval.signed_by),
             by=by,
             person=pseudonym_of(walk, by),
+            key_file=signed_with,
         )
         _, left = await record_entry(walk, entry)
         # 2. In force.

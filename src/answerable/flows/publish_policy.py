@@ -24,6 +24,7 @@ from answerable.core.registry.publication import (
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.apply_registry import planned_aside, put_into_force
 from answerable.flows.keep_policies import kept_set, records_of
+from answerable.flows.name_keys import key_file
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import signer_fault
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.records_keys import KeyFile
     from answerable.core.registry.publication import PublicationStep, SignedStep
     from answerable.flows.apply_registry import Applied, Plan
     from answerable.flows.walk import Walk
@@ -51,7 +53,7 @@ async def propose_policy(
     """
     records = records_of(walk)
     async with walk.under_way.applying:
-        signed = _verified(walk, token, "propose")
+        signed, signed_with = await _verified(walk, token, "propose")
         if signed.attached != (sha256(attached.encode()).hexdigest() if attached else ""):
             raise Malformed("what is attached is not what was signed", code="publication.malformed")
         said = encode(parse(attached.encode(), limits=ATTACHED_LIMITS)) if attached else b"{}"
@@ -78,6 +80,7 @@ async def propose_policy(
             author=pseudonym_of(walk, author),
             changes=encode(changes),
             attached=said,
+            key_file=signed_with,
         )
         _, left = await record_entry(walk, entry)
         # 2. It waits.
@@ -97,7 +100,7 @@ async def publish_policy(walk: Walk, name: str, token: str) -> Applied:
     records = records_of(walk)
     async with walk.under_way.applying:
         proposal = found_proposal(walk, name)
-        signed = _verified(walk, token, "publish")
+        signed, signed_with = await _verified(walk, token, "publish")
         if (unsigned := signer_fault(walk, proposal.by, proposal.key)) is not None:
             raise unsigned
         _require_same(signed, before=proposal.before, after=proposal.after, proposal=proposal.id)
@@ -113,6 +116,7 @@ async def publish_policy(walk: Walk, name: str, token: str) -> Applied:
             author=pseudonym_of(walk, proposal.by),
             proposal=proposal.id,
             step=signed.token,
+            key_file=signed_with,
         )
         applied = await put_into_force(walk, plan, by=signed.by, published=published)
         # A crash before this line: it waits for a change that has happened, and is forgotten as such.
@@ -128,14 +132,14 @@ async def rollback_policy(walk: Walk, name: str, token: str) -> Applied:
     """
     async with walk.under_way.applying:
         kept = kept_set(walk, name)
-        signed = _verified(walk, token, "rollback")
+        signed, signed_with = await _verified(walk, token, "rollback")
         before = documents_digest(policy_documents(walk.registry.documents()))
         _require_same(signed, before=before, after=kept.digest, proposal="")
         fault = publisher_fault(signed, group=walk.policies.publishers, current=walk.registry.current)
         if fault is not None:
             raise fault
         plan = await _planned_whole(walk, kept.documents, before=before)
-        published = Published(how="rollback", step=signed.token)
+        published = Published(how="rollback", step=signed.token, key_file=signed_with)
         return await put_into_force(walk, plan, by=signed.by, published=published)
 
 
@@ -174,7 +178,8 @@ async def planned_sets(
     return await _planned(walk, documents, removed, same=same)
 
 
-def _verified(walk: Walk, token: str, wanted: PublicationStep) -> SignedStep:
+async def _verified(walk: Walk, token: str, wanted: PublicationStep) -> tuple[SignedStep, KeyFile]:
+    """The step, and what it is signed with; whose key that is, is on record then."""
     signed = verified_step(
         token,
         wanted=wanted,
@@ -182,9 +187,10 @@ def _verified(walk: Walk, token: str, wanted: PublicationStep) -> SignedStep:
         current=walk.registry.current,
         now=walk.clock.now(),
     )
+    signed_with = await key_file(walk, signed.by, signed.key, applying=True)
     if (unsigned := signer_fault(walk, signed.by, signed.key)) is not None:
         raise unsigned
-    return signed
+    return signed, signed_with
 
 
 async def _planned(

@@ -30,6 +30,7 @@ from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.answer_approval import approval_page
 from answerable.flows.event_desk import in_register
 from answerable.flows.mandate_standing import shard_elsewhere
+from answerable.flows.offer_click import with_buttons
 from answerable.flows.plan_reaching import address_of, new_deliveries, notices_planned, receivers_of
 from answerable.flows.refuse_revoked import signer_fault
 from answerable.ports.message_channel import Sent
@@ -354,7 +355,9 @@ async def _sent(walk: Walk, desk: ReachDesk, channel: str, one: _Due) -> Sent:
     if not addresses:
         return Sent(state="never", why="no address there")
     results = [
-        await try_to_send(walk, desk, channel, one.message, address, handle=first.handle)
+        await try_to_send(
+            walk, desk, channel, with_buttons(walk, one.message, first), address, handle=first.handle
+        )
         for address in addresses
     ]
     order = ("taken", "later", "down", "never")

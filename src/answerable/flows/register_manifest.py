@@ -8,6 +8,7 @@ from answerable.core.ledger.records_identity import manifest_registered
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.registry.manifest_token import standing_fault, verified_manifest
 from answerable.errors import Malformed, Unverified, shown
+from answerable.flows.name_keys import key_file
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revoke_authority import take_away_from_agents
 
@@ -30,6 +31,8 @@ async def register_manifest(walk: Walk, token: str, *, by: str) -> SignedManifes
     signed = verified_manifest(token, current=walk.registry.current)
     # One after the other, and not while documents are applied: who owns the agent must not change under us.
     async with walk.under_way.applying:
+        # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+        signed_with = await key_file(walk, signed.signed_by, signed.key, applying=True)
         now = walk.clock.now()
         fault = standing_fault(signed, walk.registry.current)
         if fault is not None:
@@ -44,6 +47,7 @@ async def register_manifest(walk: Walk, token: str, *, by: str) -> SignedManifes
             signer=pseudonym_of(walk, signed.signed_by),
             by=by,
             person=pseudonym_of(walk, by),
+            key_file=signed_with,
         )
         _, left = await record_entry(walk, entry)
         # 2. In force.

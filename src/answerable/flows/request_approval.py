@@ -11,6 +11,7 @@ from answerable.core.approval.action_object import ASKED_FOR, action_object
 from answerable.core.approval.approval import Approval, ApprovalId
 from answerable.core.approval.canary import NONCE_BYTES, commitment
 from answerable.core.approval.card import card_of
+from answerable.core.approval.chat_click import offers_clicks
 from answerable.core.approval.denial import denial_members, denial_sentences
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
@@ -182,6 +183,12 @@ async def _question(
         at=at,
         expires_at=expires_at,
         noted=noted,
+        by_click=offers_clicks(
+            walk.limits,
+            tier=verified.resolved.capability.tier,
+            sensitivity=verified.resolved.capability.sensitivity,
+            requirements=decision.requirements,
+        ),
     )
     return Approval(
         id=name,

@@ -16,7 +16,9 @@ from answerable.core.ledger import records_reviews
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.answer_approval import take_nonce
+from answerable.flows.approval_nonces import give_nonce
 from answerable.flows.mandate_standing import schedule_owner
+from answerable.flows.name_keys import key_on_record
 from answerable.flows.owed_reviews import answering_groups
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
@@ -74,7 +76,7 @@ async def review_by_passkey(
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="review.malformed")
     now = walk.clock.now()
     owed = owed_at(walk, approval_id)
-    take_nonce(walk, owed.approval, nonce, now)
+    take_nonce(walk, owed.approval, nonce, now, by=person)
     signed = review_challenge(owed.approval, owed.answer, nonce=nonce, verdict=verdict, comment=comment)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
@@ -104,7 +106,7 @@ def open_to_review(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes
     owed = owed_at(walk, approval_id)
     if owed.approval.review is not None:
         raise Refused(f"{owed.approval.review.by} has reviewed this already", code="review.done")
-    nonce, ends = walk.under_way.nonces.give(owed.approval.id, walk.entropy, walk.clock.now(), to=to)
+    nonce, ends = give_nonce(walk, owed.approval.id, to=to)
     return nonce, owed, ends
 
 
@@ -125,7 +127,7 @@ def check_may_review(walk: Walk, owed: Owed, review: Review) -> None:
     current = walk.registry.current
     if review.by in {schedule_owner(owed.approval.principal, current), *agent_owners(walk, owed.approval)}:
         raise Refused(
-            "you own an agent or the schedule of this: another person reviews it", code="review.own"
+            "you answer for an agent or the schedule of this: another person reviews it", code="review.own"
         )
     check_reviewer(
         owed.approval,
@@ -151,6 +153,8 @@ async def _recorded(walk: Walk, owed: Owed, review: Review, *, key: str, signer:
 
 
 async def _recorded_alone(walk: Walk, owed: Owed, review: Review, *, key: str, signer: str) -> Approval:
+    # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+    keys_ref = await key_on_record(walk, review.by, key) if signer else None
     fault = signer_fault(walk, review.by, key)
     if fault is not None:
         raise fault
@@ -165,6 +169,7 @@ async def _recorded_alone(walk: Walk, owed: Owed, review: Review, *, key: str, s
         person=pseudonym_of(walk, review.by),
         signer=signer,
         late=owed.state(review.at) == "overdue",
+        keys_ref=keys_ref,
     )
     _, left = await record_entry(walk, entry)
     # 2. It counts only on top of what was seen: one that is used meanwhile is looked at again.

@@ -17,6 +17,7 @@ from answerable.core.approval.canary import NONCE_BYTES, Canary, made_wrong
 from answerable.core.approval.strength import tier_shown
 from answerable.core.registry.pointing import with_changed
 from answerable.errors import Malformed, Refused
+from answerable.flows.canary_duty import reaches_duty
 from answerable.flows.decide_action import decide_action
 from answerable.flows.govern_action import gather_facts, govern_action
 from answerable.flows.preview_effect import Governing, preview_effect
@@ -94,6 +95,8 @@ async def asked_canary(walk: Walk, pattern: VerifiedRequest, now: UnixMillis) ->
         wanted = asks & people & (set(walk.limits.canary_groups) or asks)
         # Whoever waits for this very action waits for a real answer.
         if decision.effect != "defer" or is_open is not None or not wanted:
+            continue
+        if not reaches_duty(walk, verified, decision, now):
             continue
         canary = Canary(nonce=walk.entropy.bytes(NONCE_BYTES), wrong=what, argument=argument)
         # They are looked for anew, also where this one is kept and could not be recorded.

@@ -34,12 +34,14 @@ from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.core.mandate.token import MANDATE_TYP, claims_of
 from answerable.errors import AnswerableError, Refused
 from answerable.flows.answer_approval import answer_approval
+from answerable.flows.approval_nonces import give_nonce
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.end_instance import SHADOW_SECONDS_MAX, end_instance
 from answerable.flows.enrol_workload import enrol
 from answerable.flows.govern_action import govern_action
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.proof_limits import ProofLimits
+from answerable.flows.typed_names import name_wanted
 from answerable.flows.verify_caller import CallerVerifier
 
 if TYPE_CHECKING:
@@ -121,7 +123,7 @@ class Stage:
     async def approve(self, approval: Approval) -> Approval:
         """The shadow's approver says yes, signed. Raises as `answer_approval`."""
         now = self.walk.clock.now()
-        nonce, _ = self.walk.under_way.nonces.give(approval.id, self.walk.entropy, now)
+        nonce, _ = give_nonce(self.walk, approval.id)
         claims = answer_claims(
             approval,
             nonce=nonce,
@@ -132,7 +134,8 @@ class Stage:
             at=now,
         )
         token = signed_statement(claims, typ=APPROVAL_TYP, key=self.approver)
-        return await answer_approval(self.walk, approval.id, token)
+        typed = name_wanted(self.walk, approval)
+        return await answer_approval(self.walk, approval.id, token, typed=typed)
 
     async def tool(self, arguments: dict[str, JSONValue]) -> dict[str, JSONValue]:
         """What the shadow's only tool does: nothing, at once or when it is let go."""

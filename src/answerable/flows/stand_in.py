@@ -90,12 +90,25 @@ def cannot_say_yes(walk: Walk, approval: Approval) -> frozenset[str]:
 
 
 def agent_owners(walk: Walk, approval: Approval) -> frozenset[str]:
-    """Who owns the agent that asks, or one that the task came by: none of them approves what it does."""
+    """Who answers for the agent that asks, or for one that the task came by: none of them approves what it does.
+
+    That is its owner, and its backup owner once they have acted as one, by signing the manifest in force: then it does
+    what they vouched for. Where the settings say so, every backup owner.
+    """
     chain = object_in(approval.shown)["chain"] if approval.shown != NOTHING_SHOWN else []
     names = [approval.agent, *(chain if isinstance(chain, list) else [])]
     agents = walk.registry.current.agents
-    found = (agents.get(AgentId(str(name))) for name in names)
-    return frozenset(one.ownership.owner for one in found if one is not None and one.ownership.owner)
+    found: set[str] = set()
+    for name in names:
+        agent = agents.get(AgentId(str(name)))
+        if agent is None:
+            continue
+        found.add(agent.ownership.owner)
+        manifest = walk.manifests.current(agent.name)
+        signed_by = str(manifest.signed_by) if manifest is not None else ""
+        if not walk.limits.backup_owners_approve or signed_by == agent.ownership.backup_owner:
+            found.add(agent.ownership.backup_owner)
+    return frozenset(found - {""})
 
 
 def groups_still(walk: Walk, answer: Answer, person: Principal) -> tuple[str, ...]:

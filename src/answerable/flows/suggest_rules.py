@@ -6,9 +6,12 @@ by one person on a signature, published by another.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
+
+import anyio.lowlevel
 
 from answerable.core.approval.action_object import object_in
 from answerable.core.approval.standing_rule import exception_from, with_exception
@@ -32,6 +35,8 @@ APPROVED_MIN: Final = 40
 DAYS_MAX: Final = 90
 SUGGESTED_MAX: Final = 50
 READ_SECONDS_MAX: Final = 2.0
+OBJECTS_AT_ONCE: Final = 32
+"""That are opened before whatever else waits is let in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +50,14 @@ class Alike:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuggestedRule:
-    """approved: questions that speak for it, of entries. people: how many said yes to them. until: Unix milliseconds.
+    """approved: questions that speak for it, of entries. people: how many said yes to them. waited_ms: how long they
+    waited for it, together. until: Unix milliseconds.
     document: the PolicySet as it would be; None where nothing is suggested, and why_not says why."""
 
     of: Alike
     approved: int
     people: int
+    waited_ms: int
     entries: tuple[int, ...]
     until: UnixMillis
     condition: str = ""
@@ -61,42 +68,57 @@ class SuggestedRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suggestions:
-    """entries: of the log that were read, of size."""
+    """asked: how many questions there were since then, by capability, the most first; without tests that are over.
+    entries: of the log that were read, of size."""
 
     rules: tuple[SuggestedRule, ...]
+    asked: tuple[tuple[str, int], ...]
     entries: int
     size: int
 
 
 async def suggest_rules(
-    walk: Walk, *, since: int = 0, approved_min: int = APPROVED_MIN, days: int = DAYS_MAX
+    walk: Walk,
+    *,
+    since: int = 0,
+    approved_min: int = APPROVED_MIN,
+    days: int = DAYS_MAX,
+    seconds_max: float = READ_SECONDS_MAX,
 ) -> Suggestions:
     """Those for which enough speaks, and those for which only something does, with why not.
 
-    since: Unix milliseconds. approved_min: questions. days: until the rule ends. Raises Malformed
-    (`standing_rule.days`), Unavailable, Broken (`ledger.*`).
+    since: Unix milliseconds. approved_min: questions. days: until the rule ends. seconds_max: of reading.
+
+    Raises Malformed (`standing_rule.days`), Unavailable, Broken (`ledger.*`).
     """
     if not 1 <= days <= DAYS_MAX or approved_min < 2:
         raise Malformed(
             f"a standing rule ends after 1 to {DAYS_MAX} days, and rests on 2 questions or more",
             code="standing_rule.days",
         )
-    read = await read_oversight(walk, seconds_max=READ_SECONDS_MAX)
+    read = await read_oversight(walk, seconds_max=seconds_max)
     until = UnixMillis(walk.clock.now() + days * DAY_MS)
     missed = _who_missed(read, since)
     alike: dict[Alike, list[Question]] = {}
+    asked: Counter[str] = Counter()
     for _, one in read.questions(since):
+        asked[one.capability] += not one.test
         if one.test or len(one.rules) != 1 or (one.state == "pending" and walk.clock.now() < one.expires):
             continue
         of = Alike(agent=one.agent, capability=one.capability, rule=one.rules[0])
         alike.setdefault(of, []).append(one)
     found = [
-        _suggested(walk, of, questions, missed, read.holds, until)
+        await _suggested(walk, of, questions, missed, read.holds, until)
         for of, questions in alike.items()
         if len(questions) >= approved_min
     ]
     found.sort(key=lambda one: (bool(one.why_not), -one.approved))
-    return Suggestions(rules=tuple(found[:SUGGESTED_MAX]), entries=read.entries, size=walk.ledger.size)
+    return Suggestions(
+        rules=tuple(found[:SUGGESTED_MAX]),
+        asked=tuple(asked.most_common(SUGGESTED_MAX)),
+        entries=read.entries,
+        size=walk.ledger.size,
+    )
 
 
 def _who_missed(read: Oversight, since: int) -> frozenset[str]:
@@ -106,7 +128,7 @@ def _who_missed(read: Oversight, since: int) -> frozenset[str]:
     )
 
 
-def _suggested(
+async def _suggested(
     walk: Walk,
     of: Alike,
     questions: list[Question],
@@ -119,6 +141,7 @@ def _suggested(
         of=of,
         approved=sum(one.state == "approved" for one in questions),
         people=len(people),
+        waited_ms=sum(one.wait_ms for one in questions if one.state == "approved"),
         entries=tuple(one.entry for one in questions),
         until=until,
     )
@@ -130,35 +153,15 @@ def _suggested(
         capability = walk.registry.current.capabilities.get(of.capability)
         if capability is None:
             raise _no("the capability is not active any more")
-        exception = exception_from([_object(walk, one) for one in questions], capability, until=until)
+        exception = exception_from(await _objects(walk, questions), capability, until=until)
         why = (
             f"until {datetime.fromtimestamp(until / 1000, UTC).date()}: {len(questions)} questions, all approved by "
             f"{len(people)} people"
         )
         document = _document_with(walk, of.rule, exception.condition, why)
     except AnswerableError as fault:
-        return _but(told, fault.message.removeprefix("no narrower rule: "))
-    return SuggestedRule(
-        of=of,
-        approved=told.approved,
-        people=told.people,
-        entries=told.entries,
-        until=until,
-        condition=exception.condition,
-        document=document,
-        notes=exception.notes,
-    )
-
-
-def _but(told: SuggestedRule, why: str) -> SuggestedRule:
-    return SuggestedRule(
-        of=told.of,
-        approved=told.approved,
-        people=told.people,
-        entries=told.entries,
-        until=told.until,
-        why_not=why,
-    )
+        return replace(told, why_not=fault.message.removeprefix("no narrower rule: "))
+    return replace(told, condition=exception.condition, document=document, notes=exception.notes)
 
 
 def _check_evidence(questions: Iterable[Question], missed: frozenset[str]) -> None:
@@ -179,6 +182,16 @@ def _check_evidence(questions: Iterable[Question], missed: frozenset[str]) -> No
         )
     if missed:
         raise _no(f"{len(missed)} of those who approved let a test through")
+
+
+async def _objects(walk: Walk, questions: Sequence[Question]) -> list[dict[str, JSONValue]]:
+    """What people were shown; between some of them whatever else waits is let in. Raises as `_object`."""
+    found = []
+    for number, one in enumerate(questions, 1):
+        found.append(_object(walk, one))
+        if number % OBJECTS_AT_ONCE == 0:
+            await anyio.lowlevel.checkpoint()
+    return found
 
 
 def _object(walk: Walk, question: Question) -> dict[str, JSONValue]:

@@ -14,14 +14,21 @@ from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_fo
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
     from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.leaves import Reference
     from answerable.flows.walk import Walk
 
 
 async def tell_canary(
-    walk: Walk, approval: Approval, *, at: UnixMillis, answer: Answer | None = None, signer: str = ""
+    walk: Walk,
+    approval: Approval,
+    *,
+    at: UnixMillis,
+    answer: Answer | None = None,
+    signer: str = "",
+    keys_ref: Reference | None = None,
 ) -> Approval:
     """The approval as it stands once it has been told to be a test. answer: what ended it, already checked; signer: the
-    public JWK it is signed with.
+    public JWK it is signed with; keys_ref: where that is named as theirs.
 
     Raises Refused (`approval.changed_meanwhile`), Unavailable.
     """
@@ -34,7 +41,16 @@ async def tell_canary(
     # 1. The ledger says that it was a test. A crash after this line: it is told once more, and counts once.
     sealing = sealing_for(walk, principal_subject(answer.by)) if answer is not None else None
     person = pseudonym_of(walk, answer.by) if answer is not None else ""
-    entry = canary_told(approval, ended, at=at, answer=answer, sealing=sealing, person=person, signer=signer)
+    entry = canary_told(
+        approval,
+        ended,
+        at=at,
+        answer=answer,
+        sealing=sealing,
+        person=person,
+        signer=signer,
+        keys_ref=keys_ref,
+    )
     _, left = await record_entry(walk, entry)
     # 2. It is over for everybody who may answer.
     answers = (*approval.answers, answer) if answer is not None else approval.answers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.delivery import PERSON, PLACE, Delivery
 from answerable.core.approval.message import trial_message
@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
     from answerable.ports.delivery_register import ChannelState
     from answerable.ports.message_channel import Sent
+
+_WHERE: Final = {
+    "email": "set `email` in their Principal document and apply it",
+    "slack": "set `slack` in their Principal document and apply it",
+    "push": "they turn it on in the console, under Passkeys",
+}
+"""What gives a person an address on a channel."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +91,9 @@ async def try_channel(walk: Walk, channel: str, person: str) -> Sent:
     if not addresses:
         registered = PrincipalId(person) in walk.registry.current.principals
         why = (
-            f"has no address on {shown(channel)}" if registered else "is nobody who is registered and active"
+            f"has no address on {shown(channel)}: {_WHERE.get(channel, 'it tells places, not people')}"
+            if registered
+            else "is nobody who is registered and active"
         )
         raise Refused(f"{shown(person)} {why}", code="channel.receiver")
     message = trial_message(

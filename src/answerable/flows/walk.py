@@ -17,7 +17,6 @@ from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.core.registry.sighting import SightingBatch
-from answerable.flows.approval_nonces import ApprovalNonces
 from answerable.flows.canary_desk import CanaryDesk
 from answerable.flows.delegations import Delegations
 from answerable.flows.drill_desk import DrillDesk
@@ -27,6 +26,7 @@ from answerable.flows.looks import Looks
 from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.stop_rules import StopRules
 from answerable.flows.tripped_holds import TrippedHolds
+from answerable.flows.typed_tries import TypedTries
 from answerable.flows.waiting_groups import WaitingGroups
 
 if TYPE_CHECKING:
@@ -41,10 +41,11 @@ if TYPE_CHECKING:
     from answerable.core.containment.reach import Judged
     from answerable.core.decision.obligation import Kept
     from answerable.core.identity.evidence import CallerIdentity
-    from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+    from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.leaves import Reference
+    from answerable.core.ledger.records_keys import NamedKeys
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.budget import Account, Reserved
     from answerable.core.mandate.mandate import MandateId
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.core.registry.tool_pin import ToolPin
     from answerable.errors import Refused
+    from answerable.flows.click_desk import ClickDesk
     from answerable.flows.lease_side import LeaseSide
     from answerable.flows.passkey_desk import PasskeyDesk
     from answerable.flows.reach_desk import ReachDesk
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from answerable.ports.ledger import Ledger, Submitted
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.manifest_register import ManifestRegister
+    from answerable.ports.opening_register import OpeningRegister
     from answerable.ports.prepared_register import PreparedRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.revocation_register import RevocationRegister
@@ -90,7 +93,9 @@ class WalkLimits:
     approval_ttl_ms: how long people have. approvals_pending_per_agent_max: actions one agent may have waiting.
     preview_ms_max: how long people's card waits for what the action would do. signatures: how strong people's must be,
     for each tier from 0. workflows: whether any may answer, the same. break_glass_ms: how long an action may run after
-    somebody broke its glass. glass_review_ms: until when that is reviewed.
+    somebody broke its glass. glasses_per_day_max: that one person may break within a day. glass_review_ms: until when
+    each is reviewed.
+    backup_owners_approve: whether the backup owner of an agent may say yes to what it does, who has not signed for it.
     batch_items_max: that one signature may answer; 0 for none. batch_tier_max: highest tier to which one signature may
     say yes many times. approvals_pending_per_group_max: actions that may wait for one group.
     asked_per_agent_per_hour_max, asked_per_group_per_hour_max: questions within an hour. answers_per_hour_max: times
@@ -119,7 +124,9 @@ class WalkLimits:
     answers_per_hour_max: int = 120
     look_seconds_min: tuple[int, ...] = (0, 0, 0, 0)
     workflows: tuple[Allowed, ...] = NO_HIGH_TIERS
+    backup_owners_approve: bool = True
     break_glass_ms: int = 300_000
+    glasses_per_day_max: int = 10
     glass_review_ms: int = 172_800_000
     canaries_per_day: int = 0
     canaries_pending_max: int = 1
@@ -171,18 +178,16 @@ class UnderWay:
     """What this process is in the middle of, so that two who come together do not both write it down.
 
     asking: deferrals on their way into the ledger, by agent, mandate and action digest, with what is set when one is
-    there. voiding: approvals, likewise. answering: approvals. saying: yeses on their way, with who says it and what it
-    counts as. nonces: that their answers are made with. groups: of what waits. looks: of people at it. issuing:
-    mandates. applying: documents. lifting: holds.
+    there. voiding: approvals, likewise. answering: approvals. groups: of what waits. looks: of people at it, that are
+    kept. typed: wrong names of it. issuing: mandates. applying: documents. lifting: holds.
     """
 
     asking: dict[tuple[AgentId, MandateId, bytes], Event] = field(default_factory=dict)
     answering: set[str] = field(default_factory=set)
-    saying: dict[str, tuple[PrincipalId, str]] = field(default_factory=dict)
     voiding: dict[str, Event] = field(default_factory=dict)
-    nonces: ApprovalNonces = field(default_factory=ApprovalNonces)
     groups: WaitingGroups = field(default_factory=WaitingGroups)
     looks: Looks = field(default_factory=Looks)
+    typed: TypedTries = field(default_factory=TypedTries)
     issuing: set[str] = field(default_factory=set)
     applying: Lock = field(default_factory=Lock)
     lifting: set[str] = field(default_factory=set)
@@ -233,9 +238,11 @@ class Walk:
     stand; None where nothing is kept. cited_unkept: those that are not kept there yet.
     history: what the trackers of the policy sets in force counted. history_register: where it is kept; None where it is
     not.
-    consents_on_the_way: those that may not be durable yet. pseudonyms: of people, by name.
+    consents_on_the_way: those that may not be durable yet. pseudonyms: of people, by name. keys_named: where it says
+    which keys they sign with, the same.
     people: judges ID tokens; None where no issuer's people are believed. passkeys: None where nobody can sign in.
-    reach: who is told on which channel; None where nobody ever is, as in a bench.
+    reach: who is told on which channel; None where nobody ever is, as in a bench. clicks: for answers by a click in a
+    chat; None where none counts.
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so. witness: for actions that others
     must have seen before they are done; None where no witness is set up for this log.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
@@ -268,6 +275,7 @@ class Walk:
     registry: RegistryStore
     mandates: MandateRegister
     approvals: ApprovalRegister
+    openings: OpeningRegister
     channel: ApprovalChannel
     upstream: Upstream
     decision_point: DecisionPoint
@@ -278,6 +286,7 @@ class Walk:
     people: PersonVerifier | None = None
     passkeys: PasskeyDesk | None = None
     reach: ReachDesk | None = None
+    clicks: ClickDesk | None = None
     revocations: RevocationRegister
     holds: HoldRegister
     tokens: TokenRegister | None = None
@@ -298,6 +307,7 @@ class Walk:
     cited_unkept: dict[tuple[str, str], Reference] = field(default_factory=dict)
     consents_on_the_way: dict[tuple[str, str], Submitted] = field(default_factory=dict)
     pseudonyms: dict[str, str] = field(default_factory=dict)
+    keys_named: dict[str, NamedKeys] = field(default_factory=dict)
     open_intents: dict[int, OpenIntent] = field(default_factory=dict)
     calls: dict[int, Task[object]] = field(default_factory=dict)
     cut: dict[int, Hold] = field(default_factory=dict)

@@ -222,7 +222,25 @@ def console_door(settings: Settings, product: Product, origin: str, stopping: Ca
         stopping=stopping,
         limits=limits,
     )
-    return console_app(needs)
+    return _with_clicks(settings, product, origin, console_app(needs))
+
+
+def _with_clicks(settings: Settings, product: Product, origin: str, otherwise: Any) -> Any:
+    """The door at which a chat says who clicked, on the console's own listener, where any tier takes a click."""
+    from answerable.apps.chat_door.application import chat_app
+    from answerable.apps.chat_door.needs import PREFIX, Needs
+    from answerable.wiring.clicks import click_desk, signing_secret
+    from answerable.wiring.console_settings import name_of_origin
+    from answerable.wiring.serving import by_path
+
+    desk = click_desk(settings)
+    if desk is None:
+        return otherwise
+    hosts = frozenset({name_of_origin(origin)})
+    needs = Needs(walk=product.walk, desk=desk, secret=signing_secret(settings), hosts=hosts)
+    # From now on there are buttons: not before somebody is there whom a click reaches.
+    product.walk.clicks = desk
+    return by_path(PREFIX, chat_app(needs), otherwise)
 
 
 def control_door(settings: Settings, product: Product) -> Any:

@@ -23,6 +23,7 @@ from answerable.adapters.memory.duties import MemoryDutyRegister
 from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.manifests import MemoryManifestRegister
+from answerable.adapters.memory.openings import MemoryOpeningRegister
 from answerable.adapters.memory.policies import MemoryPolicyRegister
 from answerable.adapters.memory.prepared import MemoryPreparedRegister
 from answerable.adapters.memory.registers import (
@@ -43,10 +44,12 @@ from answerable.core.mandate.mandate import Grant
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.answer_approval import answer_approval
 from answerable.flows.apply_registry import apply_registry, policy_text
+from answerable.flows.approval_nonces import give_nonce
 from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.govern_action import govern_action
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.policy_desk import PolicyDesk
+from answerable.flows.typed_names import name_wanted
 from answerable.flows.walk import Walk, WalkLimits
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.clock import ManualClock
@@ -81,6 +84,7 @@ if TYPE_CHECKING:
     from answerable.ports.hold_register import HoldRegister
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.opening_register import OpeningRegister
     from answerable.ports.prepared_register import PreparedRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.revocation_register import RevocationRegister
@@ -182,6 +186,7 @@ class Bench:
         registry: RegistryStore | None = None,
         mandates: MandateRegister | None = None,
         approvals: ApprovalRegister | None = None,
+        openings: OpeningRegister | None = None,
         channel: ApprovalChannel | None = None,
         upstream: Upstream | None = None,
         subject_keys: SubjectKeys | None = None,
@@ -213,6 +218,7 @@ class Bench:
             registry=registry,
             mandates=mandates or MemoryMandateRegister(),
             approvals=approvals or MemoryApprovalRegister(),
+            openings=openings or MemoryOpeningRegister(),
             channel=channel or MemoryApprovalChannel(),
             upstream=upstream or self.upstream,
             decision_point=compiled_once(policy_text(registry.current), registry.current),
@@ -325,9 +331,11 @@ class Bench:
         by: str = "bob",
         verdict: Verdict = "approve",
         comment: str = "",
+        typed: str | None = None,
         **words: str,
     ) -> Approval:
-        """A person answers, with a token signed now. words: reason and narrower of a no."""
+        """A person answers, with a token signed now. words: reason and narrower of a no. typed: in place of the name
+        that the card wants typed."""
         token = signed_answer(
             approval,
             nonce=nonce_for(self.walk, approval),
@@ -339,7 +347,8 @@ class Bench:
             key=_key(by),
             **words,
         )
-        return await answer_approval(self.walk, approval.id, token)
+        typed = name_wanted(self.walk, approval) if typed is None else typed
+        return await answer_approval(self.walk, approval.id, token, typed=typed)
 
     def entries(self, *tags: Tag) -> list[dict[str, JSONValue]]:
         """Leaves in the ledger with their `index`, of these types or of all."""
@@ -353,4 +362,4 @@ class Bench:
 
 def nonce_for(walk: Walk, approval: Approval) -> bytes:
     """What a person who opens this approval gets for one answer."""
-    return walk.under_way.nonces.give(approval.id, walk.entropy, walk.clock.now())[0]
+    return give_nonce(walk, approval.id)[0]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from answerable.adapters.memory.history import MemoryHistoryRegister
+from answerable.adapters.memory.openings import MemoryOpeningRegister
 from answerable.adapters.memory.registers import (
     MemoryApprovalRegister,
     MemoryMandateRegister,
@@ -17,6 +18,7 @@ from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteHistoryRegister,
     SqliteMandateRegister,
+    SqliteOpeningRegister,
     SqliteRegistryStore,
     SqliteStore,
     SqliteSubjectKeys,
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from answerable.ports.history_register import HistoryRegister
     from answerable.ports.ledger import Ledger
     from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.opening_register import OpeningRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.subject_keys import SubjectKeys
 
@@ -50,6 +53,7 @@ class Stores:
     registry: RegistryStore
     mandates: MandateRegister
     approvals: ApprovalRegister
+    openings: OpeningRegister
     subject_keys: SubjectKeys
     history: HistoryRegister
 
@@ -84,6 +88,7 @@ class MemoryDisk:
             registry=MemoryRegistryStore(),
             mandates=MemoryMandateRegister(),
             approvals=MemoryApprovalRegister(),
+            openings=MemoryOpeningRegister(),
             subject_keys=MemorySubjectKeys(entropy=SeededEntropy("subject keys")),
             history=MemoryHistoryRegister(),
         )
@@ -109,6 +114,7 @@ class MemoryDisk:
             registry=self._stores.registry,
             mandates=mandates,
             approvals=self._stores.approvals,
+            openings=self._stores.openings,
             subject_keys=self._stores.subject_keys,
             history=self._stores.history,
         )
@@ -153,6 +159,7 @@ class FileDisk:
             registry=SqliteRegistryStore(self._store),
             mandates=SqliteMandateRegister(self._store),
             approvals=SqliteApprovalRegister(self._store),
+            openings=SqliteOpeningRegister(self._store),
             subject_keys=self._subject_keys,
             history=SqliteHistoryRegister(self._store),
         )

@@ -60,6 +60,7 @@ from answerable.testing.trouble import (
     TroubledSubjectKeys,
     faults_of,
 )
+from answerable.testing.trouble_openings import TroubledOpenings
 from answerable.testing.trouble_outside import TroubledChannel, TroubledUpstream
 
 if TYPE_CHECKING:
@@ -85,7 +86,6 @@ STRICTER: Final = (
     + ("when { context.arguments.amount == 5000 };\n")
 )
 TRACE_LINES: Final = 40
-
 _ATTEMPT: ContextVar[int] = ContextVar("attempt", default=0)
 
 
@@ -162,6 +162,7 @@ class Simulation:
             registry=TroubledRegistry(stores.registry, trouble),
             mandates=TroubledMandates(stores.mandates, trouble),
             approvals=TroubledApprovals(stores.approvals, trouble),
+            openings=TroubledOpenings(stores.openings, trouble),
             upstream=TroubledUpstream(upstream, trouble),
             subject_keys=TroubledSubjectKeys(stores.subject_keys, trouble),
             history=TroubledHistory(stores.history, trouble),
@@ -376,8 +377,7 @@ class Simulation:
 
     def _judge(self, bench: Bench) -> None:
         entries = list(bench.walk.ledger.replay())
-        self.report.effects = len(self.effects)
-        self.report.entries = len(entries)
+        self.report.effects, self.report.entries = len(self.effects), len(entries)
         said = [leaf_of(stored) for stored in entries]
         for name in ("returned", "overrun"):
             setattr(self.report, name, sum(name in leaf for leaf in said))

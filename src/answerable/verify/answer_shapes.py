@@ -7,11 +7,16 @@ from typing import Annotated
 from msgspec import UNSET, Meta, UnsetType
 
 from answerable.verify.duty_shapes import AnsweredFor
-from answerable.verify.leaf_types import Digest, Leaf, Reference
+from answerable.verify.leaf_types import Count, Digest, Leaf, Reference
+
+Unsigned = Annotated[str, Meta(pattern=r"^chat\Z")]
 
 
 class AnswerLeaf(Leaf):
-    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`."""
+    """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`. keys_ref: where the key
+    file that signed it is named as the person's. opened: when this person first had it before them, as the server says;
+    absent where it does not know. strength: of an answer that nobody
+    signed."""
 
     approval: str
     person: str
@@ -19,19 +24,23 @@ class AnswerLeaf(Leaf):
     digest: Digest | UnsetType = UNSET
     duty: AnsweredFor | UnsetType = UNSET
     duty_ref: Reference | UnsetType = UNSET
+    keys_ref: Reference | UnsetType = UNSET
     mandate: str | UnsetType = UNSET
+    opened: Count | UnsetType = UNSET
     state: str | UnsetType = UNSET
+    strength: Unsigned | UnsetType = UNSET
     workflow: str | UnsetType = UNSET
 
 
 class GlassReviewedLeaf(Leaf):
-    """Tag 36. late: after it was due."""
+    """Tag 36. late: after it was due. keys_ref: as of an answer."""
 
     approval: str
     mandate: str
     person: str
     late: bool
     verdict: Annotated[str, Meta(pattern=r"^(?:justified|unjustified)\Z")]
+    keys_ref: Reference | UnsetType = UNSET
 
 
 class ApprovalVoidLeaf(Leaf):

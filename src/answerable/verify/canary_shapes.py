@@ -6,13 +6,13 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from answerable.verify.answer_shapes import AnswerLeaf
-from answerable.verify.leaf_types import Digest, Leaf
+from answerable.verify.answer_shapes import AnswerLeaf, Unsigned
+from answerable.verify.leaf_types import Count, Digest, Leaf, Reference
 
 
 class CanaryToldLeaf(Leaf):
     """Tag 42. person: pseudonym of who answered it, or who answers for the workflow that did; absent, as the verdict,
-    where nobody did."""
+    where nobody did. opened: as of an answer."""
 
     approval: str
     agent: str
@@ -22,8 +22,11 @@ class CanaryToldLeaf(Leaf):
     mandate: str
     nonce: Digest
     wrong: Annotated[str, Meta(pattern=r"^(?:recipient|amount)\Z")]
+    opened: Count | UnsetType = UNSET
     person: str | UnsetType = UNSET
+    strength: Unsigned | UnsetType = UNSET
     verdict: str | UnsetType = UNSET
+    keys_ref: Reference | UnsetType = UNSET
     workflow: str | UnsetType = UNSET
 
     def as_answer(self) -> AnswerLeaf:
@@ -36,4 +39,7 @@ class CanaryToldLeaf(Leaf):
             person="" if self.person is UNSET else self.person,
             verdict="" if self.verdict is UNSET else self.verdict,
             workflow=self.workflow,
+            opened=self.opened,
+            keys_ref=self.keys_ref,
+            strength=self.strength,
         )

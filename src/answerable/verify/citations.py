@@ -3,6 +3,7 @@
 Laws:
 - what an intent refers to stands before it, with the leaf hash it names, and is of the kind it is used as;
 - the hops that an action came by are those of its mandate, each handed on from the one before, the last to who acted;
+- what a person signed with a key file refers to an entry that names people's keys;
 - who answers for another one refers to a delegation of duty of that one to them, in that group;
 - a hop that the token service issued below another one refers to what the agent above consented to, for the same agent
   below the same hop, or says that it was issued for a token of its holder's own, and is below a hop of that agent.
@@ -18,26 +19,37 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from msgspec import UNSET
 
 from answerable.core.ledger.records_delegation import CONSENT_KIND, KIND
-from answerable.verify.answer_shapes import AnswerLeaf
+from answerable.core.ledger.tags import Tag
+from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
+from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.duty_shapes import DutyLeaf, duty_name
+from answerable.verify.key_shapes import PeoplesKeysLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import (
     ApprovalLeaf,
+    ChangeLeaf,
     CitedLeaf,
     IntentLeaf,
     MandateClosedLeaf,
     MandateLeaf,
+    ManifestLeaf,
+    ProposedLeaf,
     RefusalLeaf,
 )
 from answerable.verify.report import Outside
+from answerable.verify.stop_shapes import HoldLiftedLeaf
+from answerable.verify.tool_shapes import ToolPinnedLeaf
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from msgspec import UnsetType
 
     from answerable.verify.leaf_types import Leaf, Reference
 
 _ISSUED: Final = "mandate_issued"
 _DUTY: Final = "delegation_of_duty"
+_KEYS: Final = "peoples_keys"
 _ONLINE: Final = "online"
 _UNSAID: Final = (
     "a hop was issued below another one, and nothing says for whose consent or for which token of its own"
@@ -98,13 +110,25 @@ class Citations:
             return self.cited(index, leaf, leaf_hash)
         if isinstance(leaf, RefusalLeaf | ApprovalLeaf):
             return self._decided_under(index, leaf)
+        if isinstance(leaf, PeoplesKeysLeaf | ChangeLeaf):
+            return self._names_keys(index, leaf, leaf_hash)
         if isinstance(leaf, AnswerLeaf):
-            return self._answered_for(index, leaf)
+            return self._answered_for(index, leaf) or self._signed_by(index, leaf.keys_ref)
+        if isinstance(
+            leaf,
+            GlassReviewedLeaf
+            | CanaryToldLeaf
+            | HoldLiftedLeaf
+            | ManifestLeaf
+            | ToolPinnedLeaf
+            | ProposedLeaf,
+        ):
+            return self._signed_by(index, leaf.keys_ref)
         if isinstance(leaf, DutyLeaf):
             if leaf.change == "given":
                 name = duty_name(leaf.delegation, leaf.group, leaf.of, leaf.to)
                 self._cited[index] = (leaf_hash, _DUTY, name)
-            return None
+            return self._signed_by(index, leaf.keys_ref)
         if isinstance(leaf, MandateLeaf):
             self._cited[index] = (leaf_hash, _ISSUED, leaf.mandate)
         elif isinstance(leaf, MandateClosedLeaf) and leaf.mandate_ref is not UNSET:
@@ -201,6 +225,19 @@ class Citations:
             return Fault("duty.reference", "it says for whom it was given, or by what, and not both")
         name = duty_name(duty.delegation, duty.group, duty.of, leaf.person)
         return self._followed(index, reference, _DUTY, name)
+
+    def _names_keys(self, index: int, leaf: PeoplesKeysLeaf | ChangeLeaf, leaf_hash: bytes) -> Fault | None:
+        if isinstance(leaf, ChangeLeaf):
+            if leaf.tag == Tag.REGISTRY_CHANGE:
+                self._cited[index] = (leaf_hash, _KEYS, leaf.after)
+            return self._signed_by(index, leaf.keys_ref)
+        self._cited[index] = (leaf_hash, _KEYS, leaf.registry)
+        change = leaf.change_ref
+        return None if change is UNSET else self._followed(index, change, _KEYS, leaf.registry)
+
+    def _signed_by(self, index: int, reference: Reference | UnsetType) -> Fault | None:
+        """What a key file signed refers to an entry that names people's keys; whose, `shown_keys` holds against it."""
+        return None if reference is UNSET else self._followed(index, reference, _KEYS, "")
 
     def _hops_fault(self, index: int, leaf: IntentLeaf) -> Fault | None:
         """Each hop that an action came by stands before it, as the hop that it is named as, below the one before it."""

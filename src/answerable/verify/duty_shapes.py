@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from answerable.verify.leaf_types import Count, Leaf
+from answerable.verify.leaf_types import Count, Leaf, Reference
 
 _Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{22,64}\Z")]
 
@@ -35,7 +35,8 @@ class EscalatedLeaf(Leaf):
 
 
 class DutyLeaf(Leaf):
-    """Tag 39. of: pseudonym of who is stood in for, to: of the deputy, by: of who ended it. strength: of the key."""
+    """Tag 39. of: pseudonym of who is stood in for, to: of the deputy, by: of who ended it. strength: of the key.
+    keys_ref: where the key file that signed it is named as that of `of`."""
 
     change: Annotated[str, Meta(pattern=r"^(?:given|ended)\Z")]
     delegation: _Id
@@ -43,6 +44,7 @@ class DutyLeaf(Leaf):
     of: str
     to: str
     by: str | UnsetType = UNSET
+    keys_ref: Reference | UnsetType = UNSET
     since: Count | UnsetType = UNSET
     strength: Annotated[str, Meta(pattern=r"^(?:any|passkey|hardware)\Z")] | UnsetType = UNSET
     until: Count | UnsetType = UNSET

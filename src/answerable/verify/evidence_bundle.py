@@ -33,6 +33,7 @@ from answerable.verify.links import Pairing, step_fault
 from answerable.verify.report import Caveat, Finding, instant
 from answerable.verify.shown_prepared import ShownPrepared
 from answerable.verify.told_canaries import ToldCanaries
+from answerable.verify.told_openings import ToldOpenings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,9 +59,21 @@ class TokenCheck(Protocol):
 
 
 class AnswerCheck(Protocol):
-    """Holds people's answers that are shown to what they were shown. unread: those that could not be compared."""
+    """Holds people's answers that are shown to what they were shown. unread: those that could not be compared.
+    keys_unread: what a key file signed of which cannot be said whose it was. signed: how many signatures checked.
+    attributed: answers that nobody signed, with the entry, and whose word each is."""
 
     unread: int
+    signed: int
+
+    @property
+    def attributed(self) -> list[tuple[int, str]]:
+        """As above."""
+
+    @property
+    def keys_unread(self) -> int:
+        """As above; known after `faults`."""
+        ...
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
@@ -117,7 +130,7 @@ class _Check:
         self._runs: dict[str, tuple[int, bytes, str]] = {}
         self._left_out: dict[str, int] = {}
         self._tokens, self._answers = tokens, answers
-        self._canaries = ToldCanaries()
+        self._canaries, self._openings = ToldCanaries(), ToldOpenings()
         self._prepared = ShownPrepared()
         self._tokens_passed_over = self._answers_passed_over = False
 
@@ -174,6 +187,8 @@ class _Check:
         for fault in self._faults(entry.index, leaf, hashed):
             self._wrong(fault.rule, fault.message, entry.index)
         self._canaries.take(entry.index, leaf)
+        for index, fault in self._openings.take(entry.index, leaf):
+            self._wrong(fault.rule, fault.message, index)
         self._prepared.take(entry.index, leaf, entry.disclosures, hashed)
         if self._answers is not None:
             self._answers.take(entry.index, leaf, entry.disclosures)
@@ -217,6 +232,13 @@ class _Check:
             self._left_out["parts without which an answer or what ran by it cannot be compared"] = (
                 self._answers.unread
             )
+            self._left_out["entries without which cannot be said whose key file signed"] = (
+                self._answers.keys_unread
+            )
+            self._findings += [
+                Finding(rule="approval.attributed", severity="note", message=text, index=index)
+                for index, text in self._answers.attributed
+            ]
         elif self._answers_passed_over:
             self._caveat(
                 "answers_not_compared", "people's answers are shown and their signatures were not checked"
@@ -246,6 +268,8 @@ class _Check:
             findings=tuple(self._findings),
             caveats=tuple(self._caveats),
             entries=tuple(self._shown),
+            signed=self._answers.signed if self._answers is not None else 0,
+            attributed=len(self._answers.attributed) if self._answers is not None else 0,
         )
 
     def _faults(self, index: int, leaf: Leaf, hashed: bytes) -> Iterator[Fault]:

@@ -38,7 +38,8 @@ class ShownEntry:
 class EvidenceReport:
     """size: of the log under the checkpoint. witnessed_at: Unix milliseconds, 0 where nobody said.
 
-    entries: as shown; nothing in them is proven where the status is `invalid`.
+    entries: as shown; nothing in them is proven where the status is `invalid`. signed: answers of people whose
+    signature was checked. attributed: answers that nobody signed, such as clicks in a chat.
     """
 
     origin: str
@@ -50,6 +51,8 @@ class EvidenceReport:
     findings: tuple[Finding, ...]
     caveats: tuple[Caveat, ...]
     entries: tuple[ShownEntry, ...]
+    signed: int = 0
+    attributed: int = 0
 
     @property
     def status(self) -> Status:
@@ -61,6 +64,7 @@ class EvidenceReport:
     def as_value(self) -> dict[str, JSONValue]:
         """For `--json`: one object with only JSON types."""
         return {
+            "answers": {"attributed": self.attributed, "signed": self.signed},
             "caveats": [{"code": one.code, "message": one.message} for one in self.caveats],
             "cosigners": list(self.cosigners),
             "entries": [
@@ -93,6 +97,10 @@ class EvidenceReport:
             when = f" as of {instant(self.witnessed_at)}" if self.witnessed_at else ""
             lines.append(f"witnessed{when} by {', '.join(self.cosigners)}")
         lines.append(_STATUS_LINES[self.status])
+        if self.signed or self.attributed:
+            lines.append(
+                f"answers of people: {self.signed} signed, {self.attributed} attributed and not signed"
+            )
         lines += [f"  {one.message}" for one in self.caveats]
         lines += [f"  {one.as_line()}" for one in self.findings]
         if self.status == "invalid":

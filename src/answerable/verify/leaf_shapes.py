@@ -15,6 +15,7 @@ from answerable.verify.answer_shapes import AnswerLeaf, ApprovalVoidLeaf, GlassR
 from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.drill_shapes import DrillLeaf
 from answerable.verify.duty_shapes import DutyLeaf, EscalatedLeaf
+from answerable.verify.key_shapes import NamedPeople, PeoplesKeysLeaf
 from answerable.verify.leaf_types import (
     Amounts,
     Compared,
@@ -213,7 +214,8 @@ class MandateClosedLeaf(Leaf):
 
 
 class ChangeLeaf(Leaf):
-    """Tags 11 and 12."""
+    """Tags 11 and 12. people: pseudonyms of those whose keys it changes, people_more: how many more
+    the entries after it name."""
 
     before: str
     after: str
@@ -222,10 +224,13 @@ class ChangeLeaf(Leaf):
     undrilled: list[str] | UnsetType = UNSET
     undrilled_count: Count | UnsetType = UNSET
     workflows: list[str] | UnsetType = UNSET
+    people: NamedPeople | UnsetType = UNSET
+    people_more: Count | UnsetType = UNSET
     documents: Digest | UnsetType = UNSET
     how: Annotated[str, Meta(pattern=r"^(?:one_person|two_people|rollback|registry)\Z")] | UnsetType = UNSET
     author: str | UnsetType = UNSET
     proposal: str | UnsetType = UNSET
+    keys_ref: Reference | UnsetType = UNSET
 
 
 class ProposedLeaf(Leaf):
@@ -235,6 +240,7 @@ class ProposedLeaf(Leaf):
     author: str
     before: Digest
     proposal: str
+    keys_ref: Reference | UnsetType = UNSET
 
 
 class RecoveryLeaf(Leaf):
@@ -296,6 +302,7 @@ class ManifestLeaf(Leaf):
     person: str | UnsetType = UNSET
     signed: Count | UnsetType = UNSET
     form: dict[str, str | int] | UnsetType = UNSET
+    keys_ref: Reference | UnsetType = UNSET
 
 
 class EnrolledLeaf(Leaf):
@@ -381,4 +388,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.DUTY: DutyLeaf,
     Tag.APPROVAL_VOID: ApprovalVoidLeaf,
     Tag.CANARY_TOLD: CanaryToldLeaf,
+    Tag.PEOPLES_KEYS: PeoplesKeysLeaf,
 }

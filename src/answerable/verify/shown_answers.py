@@ -2,7 +2,7 @@
 
 Laws:
 - an answer that is shown is signed, by the key that its entry names or by the passkey whose key is in it, alone or as
-  one of a list of which it has its place;
+  one of a list of which it has its place; or it is called a click, which is what `shown_clicks` says;
 - it is over the object and the card of the entry that asked, and says what its own entry says: who answers, the
   verdict, and the words, where the signature is over them;
 - a passkey is that person's, as `shown_passkeys` says;
@@ -10,9 +10,10 @@ Laws:
 - the answer of a workflow is by a key, and of an owner, that the registry's entries gave it by then;
 - who answers for another one does so by a delegation of duty, as `shown_duties` says;
 - a review of a broken glass is what `shown_reviews` says;
+- what else people signed is what `shown_signed` says, and a key file its person's, as `shown_keys` says;
 - what an intent that used the approval asked for is what the object says.
 
-What is not shown cannot be compared, and is counted. Whose key a key file holds, the registry's entries say.
+What is not shown cannot be compared, and is counted.
 """
 
 from __future__ import annotations
@@ -39,16 +40,21 @@ from answerable.errors import AnswerableError, Malformed, Unverified
 from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
 from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.duty_shapes import DutyLeaf
+from answerable.verify.key_shapes import PeoplesKeysLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
+from answerable.verify.shown_clicks import ShownClicks
 from answerable.verify.shown_duties import ShownDuties
+from answerable.verify.shown_keys import ShownKeys
 from answerable.verify.shown_passkeys import ShownPasskeys
 from answerable.verify.shown_reviews import ShownReviews
+from answerable.verify.shown_signed import ShownSigned, SignedLeaf
 from answerable.verify.shown_workflows import ShownWorkflows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from answerable.core.approval.chat_click import ClickKept
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.disclosure import Disclosure
     from answerable.verify.leaf_types import Leaf
@@ -71,18 +77,29 @@ class _Said:
 
 
 class ShownAnswers:
-    """unread: answers and intents that could not be compared, because something of them is not shown."""
+    """unread: answers and intents that could not be compared, because something of them is not shown. keys_shown: what
+    is shown to be signed by its person's key file; keys_unread: of which nobody can say whose it was. signed: answers
+    whose signature checked."""
 
     def __init__(self) -> None:
         self.unread = 0
+        self.signed = 0
+        self._clicks = ShownClicks()
         self._asked: dict[str, tuple[FrozenJSON, FrozenJSON]] = {}
         self._said: list[tuple[int, AnswerLeaf, _Said]] = []
         self._ran: list[tuple[int, str, dict[str, JSONValue]]] = []
         self._found: list[tuple[int, Fault]] = []
         self._workflows = ShownWorkflows()
-        self._duties = ShownDuties()
+        self._keys = ShownKeys()
+        self._duties = ShownDuties(self._keys)
         self._passkeys = ShownPasskeys()
-        self._reviews = ShownReviews()
+        self._reviews = ShownReviews(self._keys)
+        self._signed = ShownSigned(self._keys)
+
+    @property
+    def attributed(self) -> list[tuple[int, str]]:
+        """Answers that nobody signed: the entry, and whose word it is."""
+        return self._clicks.told
 
     def take(self, index: int, leaf: Leaf, disclosures: Sequence[Disclosure]) -> None:
         """The next entry, with the fields of it that are shown."""
@@ -102,7 +119,12 @@ class ShownAnswers:
             elif isinstance(leaf, GlassReviewedLeaf):
                 self._reviews.take_review(index, leaf, fields)
             elif isinstance(leaf, ChangeLeaf) and leaf.tag == Tag.REGISTRY_CHANGE:
+                self._take_keys(index, leaf, fields)
                 self._workflows.take_change(fields, leaf.workflows or ())
+            elif isinstance(leaf, PeoplesKeysLeaf):
+                self._take_keys(index, leaf, fields)
+            elif isinstance(leaf, SignedLeaf):
+                self._signed.take(index, leaf, fields)
             elif isinstance(leaf, IntentLeaf) and leaf.approval is not UNSET and leaf.approval:
                 self._take_intent(index, leaf.approval, fields)
         except (AnswerableError, msgspec.DecodeError) as fault:
@@ -112,9 +134,13 @@ class ShownAnswers:
         """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
         yield from self._found
         yield from self._duties.faults()
+        yield from self._signed.faults()
+        yield from self._keys.faults()
         self.unread += self._duties.unread
         yield from self._passkeys.faults()
         self.unread += self._passkeys.unread
+        yield from self._clicks.faults(self._asked)
+        self.unread += self._clicks.unread
         yield from self._reviews.faults(self._asked)
         self.unread += self._reviews.unread
         for index, leaf, said in self._said:
@@ -137,6 +163,27 @@ class ShownAnswers:
             elif any(object_in(shown[0]).get(name) != action.get(name) for name in RUNS):
                 yield index, Fault("approval.ran", "what ran is not what was shown")
 
+    @property
+    def keys_shown(self) -> int:
+        """As above; known after `faults`."""
+        return self._keys.shown
+
+    @property
+    def keys_unread(self) -> int:
+        """The same."""
+        return self._keys.unread + self._signed.unread
+
+    def _take_keys(self, index: int, leaf: ChangeLeaf | PeoplesKeysLeaf, fields: Mapping[str, bytes]) -> None:
+        self._keys.take(
+            index,
+            leaf.at,
+            leaf.people or (),
+            fields,
+            registry=leaf.after if isinstance(leaf, ChangeLeaf) else leaf.registry,
+            change=_change_of(index, leaf),
+            more=(leaf.people_more or 0) if isinstance(leaf, ChangeLeaf) else 0,
+        )
+
     def _take_asked(self, leaf: ApprovalLeaf, fields: Mapping[str, bytes]) -> None:
         if "object" not in fields or "card" not in fields:
             return
@@ -151,9 +198,13 @@ class ShownAnswers:
         token = msgspec.json.decode(fields["token"], type=str) if "token" in fields else ""
         if leaf.verdict == GLASS:
             self._reviews.take_broken(leaf, token)
+        click = self._clicks.take(index, leaf, token)
         if not token:
             return
-        if is_of_batch(token):
+        if click is not None:
+            said = _clicked(click)
+            self._check_person(index, leaf, said.issuer, "", fields)
+        elif is_of_batch(token):
             signer = msgspec.json.decode(fields["signer"], type=str) if "signer" in fields else ""
             if not signer and statement_in(token):
                 self.unread += 1
@@ -168,7 +219,7 @@ class ShownAnswers:
                 words=part.words,
                 issuer=part.by,
             )
-            self._check_person(index, leaf, said.issuer, signer, fields)
+            self._check_person(index, leaf, said.issuer, "" if part.by_key else signer, fields)
             if part.by_key:
                 self._passkeys.answered(index, leaf.person, part.by_key)
         elif is_by_passkey(token):
@@ -191,6 +242,7 @@ class ShownAnswers:
         else:
             self.unread += 1
             return
+        self.signed += click is None
         if said.words is not None and _other_words(said.words, fields):
             self._found.append((index, Fault("approval.words", "its entry has other words than were signed")))
         self._said.append((index, leaf, said))
@@ -210,9 +262,21 @@ class ShownAnswers:
             fault = self._workflows.fault(name, signer, person)
             if fault is not None:
                 self._found.append((index, fault))
-        elif fields.get("person_name", encode(issuer)) != encode(issuer):
+        else:
+            self._check_named(index, leaf, issuer, signer, fields)
+
+    def _check_named(
+        self, index: int, leaf: AnswerLeaf, issuer: str, signer: str, fields: Mapping[str, bytes]
+    ) -> None:
+        """A person's: in the name that its entry says, and by a key file of theirs where it is by one."""
+        if fields.get("person_name", encode(issuer)) != encode(issuer):
             fault = Fault("approval.person", "it is signed as somebody else than its entry says")
             self._found.append((index, fault))
+        elif signer:
+            key = public_key(signer).thumbprint
+            self._keys.signed(
+                index, leaf.at, person=leaf.person, name=issuer, key=key, reference=leaf.keys_ref
+            )
 
     def _take_intent(self, index: int, approval: str, fields: Mapping[str, bytes]) -> None:
         if "request" not in fields:
@@ -222,6 +286,26 @@ class ShownAnswers:
         if not isinstance(action, dict):
             raise Malformed("the request is no object", code="approval.malformed")
         self._ran.append((index, approval, action))
+
+
+def _change_of(index: int, leaf: ChangeLeaf | PeoplesKeysLeaf) -> int | None:
+    """The entry of the change that it is part of; None where it is of none."""
+    if isinstance(leaf, ChangeLeaf):
+        return index
+    return None if leaf.change_ref is UNSET else leaf.change_ref.entry
+
+
+def _clicked(kept: ClickKept) -> _Said:
+    """What it says, which nobody signed."""
+    return _Said(
+        approval=kept.approval,
+        audience=kept.aud,
+        action=kept.action,
+        rendering=kept.rendering,
+        verdict=kept.verdict,
+        words=Words(reason=kept.reason),
+        issuer=kept.iss,
+    )
 
 
 def _signed_by_key(token: str, jwk: str) -> _Said:

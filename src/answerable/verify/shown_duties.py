@@ -5,8 +5,8 @@ Laws:
   own entry says;
 - an answer that was given for another one was given while that lasted, and before it was ended, by the deputy it names.
 
-What is not shown cannot be compared, and is counted. Whose key it is, the registry's entries and those of passkeys say;
-that somebody was a member of the group, those of the registry.
+What is not shown cannot be compared, and is counted. Whose key file it is, `shown_keys` says; whose passkey, the
+entries of passkeys; that somebody was a member of the group, those of the registry.
 """
 
 from __future__ import annotations
@@ -28,13 +28,16 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.duty_delegation import DutyTerms
     from answerable.verify.duty_shapes import DutyLeaf
+    from answerable.verify.shown_keys import ShownKeys
 
 
 class ShownDuties:
     """unread: delegations, and answers by them, that could not be compared, because something is not shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: ShownKeys) -> None:
+        """keys: whose key files they are with which delegations are signed."""
         self.unread = 0
+        self._keys = keys
         self._given: dict[str, DutyLeaf] = {}
         self._ended: dict[str, int] = {}
         self._answered: list[tuple[int, AnswerLeaf]] = []
@@ -52,6 +55,9 @@ class ShownDuties:
             return
         said = (terms.id, terms.group, terms.until)
         begins = leaf.since is not UNSET and leaf.since >= terms.since
+        if "signer" in fields:
+            key = public_key(msgspec.json.decode(fields["signer"], type=str)).thumbprint
+            self._keys.signed(index, leaf.at, person=leaf.of, name=terms.of, key=key, reference=leaf.keys_ref)
         if said != (leaf.delegation, leaf.group, leaf.until) or not begins or _other_names(terms, fields):
             self._found.append(
                 (index, Fault("duty.signed", "what was signed says something else than its entry"))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import FrozenJSON
     from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
+    from answerable.verify.shown_keys import ShownKeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +41,10 @@ class _Said:
 class ShownReviews:
     """unread: reviews that could not be compared, because something of them is not shown."""
 
-    def __init__(self) -> None:
+    def __init__(self, keys: ShownKeys) -> None:
+        """keys: whose key files they are with which reviews are signed."""
         self.unread = 0
+        self._keys = keys
         self._broken: dict[str, tuple[str, str]] = {}
         self._said: list[tuple[int, GlassReviewedLeaf, _Said | None]] = []
         self._found: list[tuple[int, Fault]] = []
@@ -66,7 +69,12 @@ class ShownReviews:
                     comment=kept.comment,
                 )
             elif "signer" in fields:
-                said = _signed_by_key(token, msgspec.json.decode(fields["signer"], type=str))
+                jwk = msgspec.json.decode(fields["signer"], type=str)
+                said = _signed_by_key(token, jwk)
+                key = public_key(jwk).thumbprint
+                self._keys.signed(
+                    index, leaf.at, person=leaf.person, name=said.by, key=key, reference=leaf.keys_ref
+                )
         if said is not None:
             self._check_words(index, said, fields)
         self._said.append((index, leaf, said))

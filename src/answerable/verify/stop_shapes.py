@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from msgspec import Meta
+from msgspec import UNSET, Meta, UnsetType
 
-from answerable.verify.leaf_types import Count, Leaf
+from answerable.verify.leaf_types import Count, Leaf, Reference
 
 
 class RevokedLeaf(Leaf):
@@ -49,6 +49,7 @@ class HoldLiftedLeaf(Leaf):
     agreed: Count
     wanted: Count
     lifted_at: Count
+    keys_ref: Reference | UnsetType = UNSET
 
 
 class RuleFiredLeaf(Leaf):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, UnsetType
 
-from answerable.verify.leaf_types import Count, Digest, Leaf
+from answerable.verify.leaf_types import Count, Digest, Leaf, Reference
 
 
 class ToolPinnedLeaf(Leaf):
@@ -21,3 +21,4 @@ class ToolPinnedLeaf(Leaf):
     by: str | UnsetType = UNSET
     person: str | UnsetType = UNSET
     signed: Count | UnsetType = UNSET
+    keys_ref: Reference | UnsetType = UNSET

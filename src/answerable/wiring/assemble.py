@@ -19,6 +19,7 @@ from answerable.adapters.sqlite import (
     SqliteHistoryRegister,
     SqliteHoldRegister,
     SqliteMandateRegister,
+    SqliteOpeningRegister,
     SqlitePreparedRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
@@ -34,13 +35,11 @@ from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.end_leases import follow_leases
 from answerable.flows.figures_desk import FiguresDesk
-from answerable.flows.group_waiting import follow_waiting
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
-from answerable.flows.route_approval import follow_duties
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -56,6 +55,7 @@ from answerable.wiring.counts import counting_figures, keep_counts, reading_hist
 from answerable.wiring.drills import drill_desk
 from answerable.wiring.following import (
     following_documents,
+    following_questions,
     following_registers,
     following_registry,
     relisting,
@@ -195,12 +195,11 @@ async def assembled(
             upstream = _upstream(settings, clock, own.origin, entropy)
             revocations = SqliteRevocationRegister(store, clock=clock)
             walk = Walk(
-                clock=clock,
-                entropy=entropy,
+                clock=clock, entropy=entropy,
                 ledger=ledger,
                 registry=registry,
                 mandates=SqliteMandateRegister(store),
-                approvals=SqliteApprovalRegister(store),
+                approvals=SqliteApprovalRegister(store), openings=SqliteOpeningRegister(store),
                 history_register=SqliteHistoryRegister(store),
                 channel=(reach := reach_desk(settings, store, registry, own.origin)), reach=reach,
                 upstream=upstream,
@@ -308,8 +307,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
         tasks.start_soon(follow_leases, product.walk)
-        tasks.start_soon(follow_duties, product.walk)
-        tasks.start_soon(follow_waiting, product.walk)
+        tasks.start_soon(following_questions, product.walk)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)
         tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)

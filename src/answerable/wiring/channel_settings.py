@@ -66,6 +66,10 @@ class ChannelSettings:
     email_user: str = text("", "name to sign in to the mail server with; empty for no sign-in")
     email_password: str = reference("password for it")
     slack_token: str = reference("token of a Slack app's bot that may `chat:write`; empty for no Slack")
+    slack_signing_secret: str = reference(
+        "signing secret of that app, by which its clicks are known; only where `walk.signatures` says `chat` of a tier "
+        "are there buttons, and the bot needs `users:read` for them"
+    )
     slack_url: str = text("https://slack.com/api", "address of Slack's Web API")
     webhooks: tuple[str, ...] = texts(
         (),

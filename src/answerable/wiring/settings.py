@@ -19,6 +19,7 @@ from answerable.errors import Malformed, Unavailable, shown
 from answerable.wiring.announcing_settings import announcing_faults
 from answerable.wiring.broker_settings import broker_faults
 from answerable.wiring.channel_settings import channel_faults
+from answerable.wiring.click_settings import click_faults
 from answerable.wiring.console_settings import console_faults
 from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
@@ -189,6 +190,7 @@ class _Reader:
             *console_faults(settings.console),
             *channel_faults(settings.channels),
             *walk_faults(settings.walk),
+            *click_faults(settings),
         ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:

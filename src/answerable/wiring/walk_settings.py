@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.action.prepared import BYTES_MAX
 from answerable.core.approval.batch import BATCH_ITEMS_MAX, BATCH_TIER_MAX
 from answerable.core.approval.challenge import NONCE_MILLIS_MAX
-from answerable.core.approval.strength import ANY_FOR_ALL, STRENGTHS
+from answerable.core.approval.strength import ANY_FOR_ALL, CHAT, CRITICAL, STRENGTHS
 from answerable.core.approval.workflows import ALLOWED, NO_HIGH_TIERS
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
     ),
     "signatures": (
         "how strong people's signatures must be for actions of tier 0, 1, 2 and 3: `any` key, a `passkey`, or one on a "
-        "`hardware` key that cannot be copied and that `console.attestation_roots` vouch for",
+        "`hardware` key that cannot be copied and that `console.attestation_roots` vouch for; `chat` takes a click in "
+        "Slack, too, which is no signature, and never for tier 3",
         "list of four",
         None,
         None,
@@ -73,11 +74,24 @@ WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
         None,
         None,
     ),
+    "backup_owners_approve": (
+        "whether the backup owner of an agent may say yes to what it does; one who signed its manifest never may, nor "
+        "its owner",
+        "true or false",
+        None,
+        None,
+    ),
     "break_glass_ms": (
         "how long an action may run after somebody let it run without its approval",
         "milliseconds",
         1_000,
         3_600_000,
+    ),
+    "glasses_per_day_max": (
+        "actions that one person may let run without their approval within a day; past it another person helps",
+        "actions",
+        1,
+        1_000,
     ),
     "glass_review_ms": (
         "how long another person has to review that; past it, it is told as overdue",
@@ -135,6 +149,8 @@ def walk_faults(walk: WalkLimits) -> Iterator[tuple[str, str]]:
     if len(walk.signatures) != len(ANY_FOR_ALL) or not set(walk.signatures) <= set(STRENGTHS):
         listed = ", ".join(f"`{one}`" for one in STRENGTHS)
         yield "walk.signatures", f"expected one of {listed} for each of the {len(ANY_FOR_ALL)} tiers"
+    elif walk.signatures[CRITICAL] == CHAT:
+        yield "walk.signatures", f"no click answers an action of tier {CRITICAL}, so `{CHAT}` cannot be there"
     longest = NONCE_MILLIS_MAX // 2000
     looks = walk.look_seconds_min
     if len(looks) != len(ANY_FOR_ALL) or not all(0 <= one <= longest for one in looks):

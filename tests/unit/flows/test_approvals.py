@@ -15,6 +15,7 @@ from answerable.adapters.sqlite import (
     SqliteRegistryStore,
     SqliteStore,
 )
+from answerable.core.approval.typed_name import name_to_type
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable, Unverified
@@ -196,7 +197,7 @@ async def test_answers_that_do_not_check_change_nothing():
     }
     for code, one in tokens.items():
         with pytest.raises(Unverified) as told:
-            await answer_approval(bench.walk, asked.id, one)
+            await answer_approval(bench.walk, asked.id, one, typed=name_to_type(asked))
         assert told.value.code == code
     with pytest.raises(Refused, match="there is no approval"):
         await answer_approval(bench.walk, "nothing", token(asked))

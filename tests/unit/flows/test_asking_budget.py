@@ -12,7 +12,6 @@ import pytest
 from answerable.core.approval.approval import Approval
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.looks import LOOKS_MAX, Looks
 from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
@@ -118,7 +117,6 @@ async def test_who_says_yes_to_all_at_the_same_moment_says_it_no_more_often(many
     }
     states = [one.state for one in bench.walk.approvals.all(pending_only=False, now=bench.clock.now())]
     assert states.count("approved") == 3 * many
-    assert not bench.walk.under_way.saying, "nothing is left behind"
 
 
 @pytest.mark.requirement("GROUP-08")
@@ -144,12 +142,12 @@ async def test_a_yes_waits_until_the_card_was_before_somebody_long_enough_for_it
         with pytest.raises(Refused) as told:
             await answer
         assert told.value.code == "approval.too_soon"
-    bench.walk.under_way.looks.saw("bob", one.id, bench.clock.now())
+    bench.walk.openings.look([one.id], "bob", bench.clock.now())
     bench.clock.advance(5)
     assert (await answered(bench, one, device)).state == "approved"
     with pytest.raises(Refused):
         await answered(bench, other, device)
-    bench.walk.under_way.looks.saw("carol", other.id, bench.clock.now())
+    bench.walk.openings.look([other.id], "carol", bench.clock.now())
     bench.clock.advance(60)
     with pytest.raises(Refused):
         await answered(bench, other, device)
@@ -165,21 +163,11 @@ async def test_of_many_each_must_have_been_looked_at_long_enough():
     assert not soon.answered
     assert all("looked for 0 s" in why for why in soon.left_out.values())
     for one in waiting[:3]:
-        bench.walk.under_way.looks.saw("bob", one.id, bench.clock.now())
+        bench.walk.openings.look([one.id], "bob", bench.clock.now())
     bench.clock.advance(6)
     after = await answer_all(bench, waiting)
     assert len(after.answered) == 3
     assert list(after.left_out) == [waiting[3].id]
-
-
-def test_looks_are_bounded_and_the_first_one_counts():
-    looks = Looks()
-    for number in range(LOOKS_MAX + 1):
-        looks.saw("bob", str(number), number)
-    looks.saw("bob", "7", 99)
-    assert looks.since("bob", "7", 50) == 7
-    assert looks.since("bob", "0", 50) == 50, "the oldest is forgotten"
-    assert looks.since("bob", "7", 3) == 3
 
 
 @pytest.mark.requirement("GROUP-08")

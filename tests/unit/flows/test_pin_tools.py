@@ -19,6 +19,7 @@ from answerable.flows.show_tools import changes_of, tool_state, tool_states
 from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.clock import START
+from answerable.testing.samples import signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
 from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.tool_world import approval, described, describing
@@ -77,6 +78,7 @@ async def test_the_owners_signature_lets_it_through_and_is_in_the_ledger_first()
     assert fields == {
         "by": "alice",
         "person": "operator",
+        "signer": signing_key("alice").public.jwk,
         "token": token,
         "text": described(),
     }

@@ -51,7 +51,8 @@ async def test_a_manifest_that_its_owner_signed_is_in_the_ledger_and_in_force():
     assert (leaf["agent"], leaf["manifest"], leaf["signed"]) == ("scout", signed.digest, signed.signed_at)
     assert "alice" not in str(leaf)
     (fields,) = fields_of(bench, Tag.MANIFEST_REGISTERED)
-    assert fields == {"by": "alice", "person": "operator", "token": signed.token}
+    signer = signing_key("alice").public.jwk
+    assert fields == {"by": "alice", "person": "operator", "signer": signer, "token": signed.token}
 
 
 async def test_the_leaf_has_the_shape_that_verifiers_expect():

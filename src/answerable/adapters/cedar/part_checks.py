@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.set_head import SetHead
 
 _WANTED: Final[Mapping[Strength, str]] = {
+    "chat": "key",
     "any": "key",
     "passkey": "passkey",
     "hardware": "passkey that cannot be copied, with a maker who vouches for it",

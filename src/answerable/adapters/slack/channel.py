@@ -1,6 +1,6 @@
 """Slack's Web API, two methods of it: `chat.postMessage`, and `chat.update` for what was told before.
 
-Messages hold a link and no button: a click in a chat proves the chat account and nothing else.
+Messages hold a link, and buttons only where they are offered: a click in a chat proves the chat account and no more.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
+from answerable.adapters.slack.buttons import buttons_of, whole_blocks
+from answerable.adapters.slack.texts import escaped, plain
 from answerable.core.approval.message import cut_texts, left, unlinked
 from answerable.core.canonical import Limits, encode, parse
 from answerable.errors import Malformed, Unavailable
@@ -77,7 +79,7 @@ class SlackChannel:
     async def _called(self, method: str, where: dict[str, JSONValue], message: Message, now: int) -> Sent:
         body: dict[str, JSONValue] = {
             **where,
-            "text": _escaped(cut_texts([message.title, unlinked(message.sentence)], TEXT_CHARS_MAX)),
+            "text": escaped(cut_texts([message.title, unlinked(message.sentence)], TEXT_CHARS_MAX)),
             "blocks": blocks_of(message, now),
             "parse": "none",
             "link_names": False,
@@ -107,27 +109,21 @@ def blocks_of(message: Message, now: int) -> list[JSONValue]:
         until = datetime.fromtimestamp(message.until / 1000, UTC)
         lines.append(f"until {until:%H:%M} UTC, {left(message, now)}")
     around = cut_texts([unlinked(one) for one in (*message.badges, *lines)], TEXT_CHARS_MAX)
-    blocks: list[JSONValue] = [
-        {"type": "section", "text": {"type": "mrkdwn", "text": f"*{_escaped(message.title)}*"}},
-        {"type": "section", "text": _plain(cut_texts([unlinked(message.sentence)], TEXT_CHARS_MAX))},
-    ]
+    title: JSONValue = {"type": "section", "text": {"type": "mrkdwn", "text": f"*{escaped(message.title)}*"}}
+    sentence = plain(cut_texts([unlinked(message.sentence)], TEXT_CHARS_MAX))
+    blocks: list[JSONValue] = [title, {"type": "section", "text": sentence}]
+    if message.offer is not None:
+        blocks, around = [title, *whole_blocks(message, message.offer)], lines[-1]
     if around:
-        blocks.append({"type": "context", "elements": [_plain(around)]})
+        blocks.append({"type": "context", "elements": [plain(around)]})
     if message.link:
         words = "See and answer it" if message.urgent else "See it"
         blocks.append(
-            {"type": "section", "text": {"type": "mrkdwn", "text": f"<{_escaped(message.link)}|{words}>"}}
+            {"type": "section", "text": {"type": "mrkdwn", "text": f"<{escaped(message.link)}|{words}>"}}
         )
+    if message.offer is not None:
+        blocks.append(buttons_of(message.offer))
     return blocks
-
-
-def _plain(text: str) -> JSONValue:
-    return {"type": "plain_text", "text": _escaped(text), "emoji": False}
-
-
-def _escaped(text: str) -> str:
-    """The three characters that mean something to Slack."""
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _sent(body: bytes) -> Sent:

@@ -96,8 +96,13 @@ def _fault(fault: Exception) -> Sent:
             return Sent(state="down", why="the server closed the connection")
         case aiosmtplib.SMTPNotSupported():
             return Sent(
+                state="down", why="the server offers no way to sign in that we know: nothing was sent"
+            )
+        # The library has no class of its own for it.
+        case aiosmtplib.SMTPException(args=[str(words)]) if "STARTTLS" in words:
+            return Sent(
                 state="down",
-                why="the server does not offer STARTTLS or a way to sign in that we know: nothing was sent",
+                why="the server does not offer STARTTLS, so nothing was sent: see `channels.email_tls`",
             )
         case _:
             return Sent(state="down", why=f"the server cannot be reached: {type(fault).__name__}")

@@ -17,6 +17,7 @@ from answerable.adapters.sqlite.instances import SqliteInstanceRegister
 from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
 from answerable.adapters.sqlite.mandates import SqliteMandateRegister
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
+from answerable.adapters.sqlite.openings import SqliteOpeningRegister
 from answerable.adapters.sqlite.passkeys import SqlitePasskeyRegister
 from answerable.adapters.sqlite.policies import SqlitePolicyRegister
 from answerable.adapters.sqlite.prepared import SqlitePreparedRegister
@@ -45,6 +46,7 @@ __all__ = [
     "SqliteJoinTokens",
     "SqliteMandateRegister",
     "SqliteManifestRegister",
+    "SqliteOpeningRegister",
     "SqlitePasskeyRegister",
     "SqlitePolicyRegister",
     "SqlitePreparedRegister",

@@ -40,6 +40,7 @@ class _AnswerRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reason: str = ""
     narrower: str = ""
     in_place_of: dict[str, str | int] | None = None
+    opened_at: int | None = None
 
 
 class _ReviewRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -173,6 +174,7 @@ def _answer_row(answer: Answer) -> JSONValue:
         **({"narrower": answer.narrower} if answer.narrower else {}),
         **({"workflow": answer.workflow} if answer.workflow else {}),
         **({"in_place_of": {**asdict(answer.in_place_of)}} if answer.in_place_of else {}),
+        **({"opened_at": answer.opened_at} if answer.opened_at is not None else {}),
         "by": answer.by,
         "groups": list(answer.groups),
         "verdict": answer.verdict,
@@ -217,6 +219,7 @@ def _answer(row: _AnswerRow) -> Answer:
         narrower=row.narrower,
         workflow=row.workflow,
         in_place_of=_in_place_of(row.in_place_of) if row.in_place_of is not None else None,
+        opened_at=UnixMillis(row.opened_at) if row.opened_at is not None else None,
     )
 
 

@@ -284,5 +284,24 @@ MIGRATIONS: Final[Migrations] = (
         ) STRICT""",
         "CREATE INDEX push_devices_person ON push_devices (person, number)",
     ),
+    (
+        # Nonces by digest, who looks at what since when, and what people said lately.
+        """CREATE TABLE nonces (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, digest BLOB NOT NULL UNIQUE, about TEXT NOT NULL,
+            who TEXT NOT NULL, at INTEGER NOT NULL, ends_at INTEGER NOT NULL
+        ) STRICT""",
+        "CREATE INDEX nonces_about ON nonces (about, who)",
+        "CREATE INDEX nonces_end ON nonces (ends_at)",
+        """CREATE TABLE looks (
+            number INTEGER PRIMARY KEY AUTOINCREMENT, about TEXT NOT NULL, person TEXT NOT NULL, at INTEGER NOT NULL,
+            UNIQUE (about, person)
+        ) STRICT""",
+        "CREATE INDEX looks_at ON looks (at)",
+        """CREATE TABLE said (
+            person TEXT NOT NULL, kind TEXT NOT NULL CHECK (kind IN ('approve', 'break_glass')), what TEXT NOT NULL,
+            at INTEGER NOT NULL, holders INTEGER NOT NULL, PRIMARY KEY (person, kind, what)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE INDEX said_at ON said (kind, at)",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

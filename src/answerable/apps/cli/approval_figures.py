@@ -35,7 +35,7 @@ _VERDICTS: Final = {"ok": "ok", "warn": "WARN", "fail": "FAIL", "no_data": NO_DA
 
 def register(group: typer.Typer) -> None:
     """Add the verb to the noun `approval`."""
-    command(group, "figures", reads=True)(figures)
+    command(group, "figures", reads=True, example="approval figures --since 7d --by rule")(figures)
 
 
 def figures(shell: Shell, since: Since = "30d", by: Apart = By.approver) -> int | None:
@@ -54,6 +54,7 @@ def figures(shell: Shell, since: Since = "30d", by: Apart = By.approver) -> int 
         [
             ("tests", f"{found['tests']}, {found['unseen']} of them not answered"),
             ("caught", f"{share(found['caught'], tests)} of {tests} answered"),
+            ("first look", _first_look(found["first_look_ms"])),
         ]
     )
     for text in _warnings(found):
@@ -61,9 +62,22 @@ def figures(shell: Shell, since: Since = "30d", by: Apart = By.approver) -> int 
     return None
 
 
+def _first_look(found: dict[str, int] | None) -> str:
+    if found is None:
+        return f"{NO_DATA} of when questions that were answered were opened"
+    told = f"p50 {length(found['p50'])}, p95 {length(found['p95'])} after asking"
+    return f"{told}; of {found['count']} questions that were answered"
+
+
 def _people(shell: Shell, found: dict[str, Any]) -> None:
-    rows = [(one["name"], *_shares(one), one["busiest_hour"], *_verdict(one)) for one in found["approvers"]]
-    columns = ("approver", "answers", "yes", "p50", "p10", "<3 s", "most in an hour", "tests caught", "AP-04")
+    rows = [
+        (one["name"], *_shares(one), length(one["look_p50_ms"]), one["busiest_hour"], *_verdict(one))
+        for one in found["approvers"]
+    ]
+    columns = (
+        "approver", "answers", "yes", "p50", "p10", "<3 s", "p50 from opening", "most in an hour", "tests caught",
+        "AP-04",
+    )  # fmt: skip
     shell.terminal.table(columns, rows, empty="nobody has answered anything: no data")
 
 

@@ -16,12 +16,14 @@ from answerable.apps.cli.command import PENDING, Shell, command
 from answerable.apps.cli.glass import Reviews, list_reviews, register_glass, told_review
 from answerable.apps.cli.shown_object import shown_whole
 from answerable.apps.cli.terminal import safe
+from answerable.apps.cli.typed_names import Typed, typed_name
 from answerable.errors import Refused
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
+    from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import UnixMillis
 
 Id = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
@@ -61,12 +63,16 @@ _PROPOSE: Final = "Deny this, and propose the above instead?"
 def register(app: typer.Typer) -> None:
     """Add the noun."""
     group = typer.Typer(no_args_is_help=True, help="Approvals: actions that wait for people.")
+    signs = "ID --as chen --key chen.jwk"
+    less, why = "--set amount=1000 --comment 'half now'", "--reason 'nobody answers the phone'"
     command(group, "list", reads=True)(list_approvals)
-    command(group, "show", reads=True)(show)
-    command(group, "approve", reads=True, asks=True)(approve)
-    command(group, "deny", reads=True, asks=True)(deny)
-    command(group, "narrow", reads=True, asks=True)(narrow)
-    command(group, "break-glass", reads=True, asks=True)(break_glass)
+    command(group, "show", reads=True, example="approval show ID --all")(show)
+    command(group, "approve", reads=True, asks=True, example=f"approval approve {signs}")(approve)
+    command(group, "deny", reads=True, asks=True, example=f"approval deny {signs} --reason not_now")(deny)
+    command(group, "narrow", reads=True, asks=True, example=f"approval narrow {signs} {less}")(narrow)
+    command(group, "break-glass", reads=True, asks=True, example=f"approval break-glass {signs} {why}")(
+        break_glass
+    )
     register_glass(group)
     approval_figures.register(group)
     app.add_typer(group, name="approval")
@@ -94,12 +100,14 @@ def list_approvals(
                 _asked(one),
                 one["agent"],
                 one["principal"],
-                _call(one),
+                _sentence(one),
                 one["expires_at"],
             )
             for one in items
         ],
-        empty="nothing waits for an approval" if state == "pending" else "there is no such approval",
+        empty="nothing waits for an approval: those of before are under `answerable approval list --state all`"
+        if state == "pending"
+        else "there is no such approval",
     )
     return None
 
@@ -124,7 +132,13 @@ def show(shell: Shell, id: Id, whole: Whole = False, group: OfGroup = False) -> 
 
 
 def approve(
-    shell: Shell, id: Id, person: Person, key: KeyFile, comment: Comment = "", group: OfGroup = False
+    shell: Shell,
+    id: Id,
+    person: Person,
+    key: KeyFile,
+    comment: Comment = "",
+    group: OfGroup = False,
+    typed: Typed = "",
 ) -> int | None:
     """Sign a yes to exactly what is shown.
 
@@ -132,7 +146,7 @@ def approve(
     """
     if group:
         return approval_groups.answer_group(shell, id, person, key, comment, "approve", _approval)
-    return _answer(shell, id, person, key, comment, "approve")
+    return _answer(shell, id, person, key, comment, "approve", typed=typed)
 
 
 def deny(
@@ -166,12 +180,14 @@ def narrow(
     return _answer(shell, id, person, key, comment, "deny", reason="narrower", less=(numbers, keep))
 
 
-def break_glass(shell: Shell, id: Id, person: Person, key: KeyFile, reason: Emergency) -> int | None:
+def break_glass(
+    shell: Shell, id: Id, person: Person, key: KeyFile, reason: Emergency, typed: Typed = ""
+) -> int | None:
     """Sign that it runs without the approval it waits for, in an emergency.
 
     Only whom the rule names by `@break_glass` may. Another person reviews it.
     """
-    return _answer(shell, id, person, key, reason, "break_glass")
+    return _answer(shell, id, person, key, reason, "break_glass", typed=typed)
 
 
 def _answer(
@@ -184,6 +200,7 @@ def _answer(
     *,
     reason: str = "",
     less: tuple[list[str], list[str]] | None = None,
+    typed: str = "",
 ) -> int | None:
     from answerable.apps.cli.control import segment
     from answerable.apps.cli.narrowing import proposed_changes
@@ -212,7 +229,10 @@ def _answer(
             if narrower:
                 shell.terminal.record([("proposed instead", narrower)])
         question = _PROPOSE if narrower else _QUESTIONS[verdict]
-        if not shell.terminal.confirmed(question, yes=shell.yes):
+        name = typed_name(shell, approval, waiting, verdict, typed)
+        # Who has just typed it has said that they mean it.
+        asked = name is not None and not typed
+        if not asked and not shell.terminal.confirmed(question, yes=shell.yes):
             raise Refused("not confirmed: nothing was signed", code="cli.not_confirmed")
         token = signed_answer(
             waiting,
@@ -226,7 +246,8 @@ def _answer(
             at=UnixMillis(time.time_ns() // 1_000_000),
             key=signing_key,
         )
-        after = control.post(f"/v1/approvals/{segment(id)}/answer", {"token": token})
+        body: dict[str, JSONValue] = {"token": token} if name is None else {"token": token, "typed": name}
+        after = control.post(f"/v1/approvals/{segment(id)}/answer", body)
     _say_taken(shell, after, verdict, proposed=less is not None)
     return PENDING if after["state"] == "pending" else None
 
@@ -349,11 +370,19 @@ def _said(answer: Answer) -> str:
     who = f"workflow {answer['workflow']} of {answer['by']}" if answer.get("workflow") else answer["by"]
     place = f", for {answer['in_place_of']}," if answer["in_place_of"] else ""
     said = "broke the glass" if answer["verdict"] == "break_glass" else f"said {answer['verdict']}"
+    said += "" if answer.get("signed", True) else " by a click in a chat, not signed,"
     return f"{who}{place} {said} at {answer['at']}{f': {told}' if told else ''}"
 
 
 def _asked(approval: Answer) -> str:
     return " and ".join(f"{one['count']} of {one['group']}" for one in approval["requirements"])
+
+
+def _sentence(approval: Answer) -> str:
+    """What would run, as the first line of its card says it; nothing is signed over a list."""
+    if approval["object"] == "{}":
+        return _call(approval)
+    return safe(str(json.loads(approval["card"])["sentence"]))
 
 
 def _call(approval: Answer) -> str:

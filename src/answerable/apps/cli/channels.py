@@ -25,7 +25,7 @@ def register(app: typer.Typer) -> None:
     """Add the noun."""
     group = typer.Typer(no_args_is_help=True, help="Channels: how people hear that an action waits for them.")
     command(group, "list", reads=True)(list_channels)
-    command(group, "test", reads=True)(send_test)
+    command(group, "test", reads=True, example="channel test email --to bob")(send_test)
     app.add_typer(group, name="channel")
 
 

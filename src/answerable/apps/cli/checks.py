@@ -195,7 +195,7 @@ def _product(control: Control) -> Iterator[Finding]:
             name="reviews",
             state="fault" if late else "look at",
             says=_owed(status),
-            advice=advice if late else "",
+            advice=advice,
         )
     check = control.get("/v1/registry/check")
     for one in check["inactive"]:

@@ -102,12 +102,21 @@ class Shell:
 
 
 def command(
-    group: typer.Typer, name: str, *, reads: bool = False, asks: bool = False, panel: str | None = None
+    group: typer.Typer,
+    name: str,
+    *,
+    reads: bool = False,
+    asks: bool = False,
+    panel: str | None = None,
+    example: str = "",
 ) -> Callable[[Run], Run]:
     """Register a function as a command. It returns the exit code, or None for 0.
 
-    reads: it has --json. asks: it has --yes. An error of the family becomes one line on standard error.
+    reads: it has --json. asks: it has --yes. example: what its help ends with, as it is typed after `answerable`.
+    An error of the family becomes one line on standard error.
     """
+    # The mark keeps click from filling the lines anew.
+    epilog = f"\b\nExample:\n  answerable {example}" if example else None
 
     def register(run: Run) -> Run:
         def entry(ctx: typer.Context, **given: Any) -> None:
@@ -121,7 +130,7 @@ def command(
         entry.__dict__["__signature__"] = inspect.Signature(parameters)
         entry.__annotations__ = {one.name: one.annotation for one in parameters}
         entry.__doc__ = run.__doc__
-        group.command(name, rich_help_panel=panel)(entry)
+        group.command(name, rich_help_panel=panel, epilog=epilog)(entry)
         return run
 
     return register

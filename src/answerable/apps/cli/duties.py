@@ -49,12 +49,13 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="Duty: who is on call for approvals, and who stands in for whom."
     )
-    command(group, "show", reads=True)(show)
-    command(group, "gaps", reads=True)(gaps)
+    command(group, "show", reads=True, example="duty show finance --at 2026-12-24T18:00+01:00")(show)
+    command(group, "gaps", reads=True, example="duty gaps --days 7")(gaps)
     command(group, "route", reads=True)(route)
     command(group, "health", reads=True)(health)
     command(group, "list", reads=True)(list_delegations)
-    command(group, "delegate", reads=True, asks=True)(delegate)
+    hands_on = "finance --to ada --until 3d --reason 'on leave' --as chen --key chen.jwk"
+    command(group, "delegate", reads=True, asks=True, example=f"duty delegate {hands_on}")(delegate)
     command(group, "end", reads=True, asks=True)(end)
     app.add_typer(group, name="duty")
 
@@ -89,14 +90,25 @@ def gaps(shell: Shell, days: Days = 28) -> int | None:
     """Times ahead at which nobody of a group is on call. Exit code 5 when there is one."""
     with shell.control() as control:
         items = list(control.every("/v1/duty-gaps", days=str(days)))
+        duties = [] if items else list(control.every("/v1/duties"))
     if shell.terminal.as_json:
         shell.terminal.json(items)
     else:
         for one in items:
             shell.terminal.line(f"group {one['group']} has nobody on call {one['text']}")
         if not items:
-            shell.terminal.say(f"somebody of each group with a duty is on call for the next {days} days")
+            shell.terminal.say(_without_gaps(duties, days))
     return CHECK_FAILED if items else None
+
+
+def _without_gaps(duties: list[Any], days: int) -> str:
+    """What nobody being missing means: where no group has a duty nobody is looked for."""
+    if not duties:
+        return (
+            "no group has a duty: everybody who may answer is told at once. Describe one in a document of kind Duty, "
+            "see docs/how-to/put-people-on-call.md"
+        )
+    return f"somebody of each group with a duty is on call for the next {days} days"
 
 
 def route(shell: Shell, approval: Approval) -> int | None:

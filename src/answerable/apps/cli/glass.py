@@ -30,7 +30,8 @@ Judgement = Annotated[
 
 def register_glass(group: typer.Typer) -> None:
     """Add the verbs to those of approvals."""
-    command(group, "review", reads=True, asks=True)(review)
+    judges = "ID --as pia --key pia.jwk --verdict justified --comment 'nobody was awake'"
+    command(group, "review", reads=True, asks=True, example=f"approval review {judges}")(review)
 
 
 def list_reviews(shell: Shell) -> int | None:

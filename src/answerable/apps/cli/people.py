@@ -23,7 +23,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         no_args_is_help=True, help="People: how they get into the console, and with which passkeys."
     )
-    command(group, "invite", reads=True)(invite)
+    command(group, "invite", reads=True, example="person invite chen --minutes 60")(invite)
     command(group, "passkeys", reads=True)(passkeys)
     command(group, "remove-passkey", reads=True, asks=True)(remove_passkey)
     app.add_typer(group, name="person")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from answerable.apps.cli.capability_proposals import propose
+from answerable.apps.cli import capabilities
+from answerable.apps.cli.capabilities import standing
 from answerable.apps.cli.command import CHECK_FAILED, ERROR, Shell, command
 from answerable.errors import Malformed, Refused, shown
 
@@ -40,10 +41,7 @@ def register(app: typer.Typer) -> None:
     command(registry, "list", reads=True)(list_documents)
     command(registry, "show", reads=True)(show_document)
     app.add_typer(registry, name="registry")
-    capability = typer.Typer(no_args_is_help=True, help="Capabilities: what can be done at all.")
-    command(capability, "list", reads=True)(list_capabilities)
-    command(capability, "propose", reads=True)(propose)
-    app.add_typer(capability, name="capability")
+    capabilities.register(app)
     server = typer.Typer(no_args_is_help=True, help="Upstream MCP servers.")
     command(server, "list", reads=True)(list_servers)
     app.add_typer(server, name="server")
@@ -174,7 +172,7 @@ def list_documents(
         return None
     shell.terminal.table(
         ("kind", "name", "state", "why"),
-        [(one["kind"], one["name"], _standing(one), "; ".join(one["reasons"])) for one in items],
+        [(one["kind"], one["name"], standing(one), "; ".join(one["reasons"])) for one in items],
         empty="nothing is registered: begin with `answerable apply -f FILE`",
     )
     return None
@@ -213,7 +211,7 @@ def list_agents(shell: Shell) -> int | None:
     shell.terminal.table(
         ("name", "state", "use case", "environment", "owner"),
         [
-            (one["name"], _standing(one), one["use_case"], one["environment"], one["ownership"]["owner"])
+            (one["name"], standing(one), one["use_case"], one["environment"], one["ownership"]["owner"])
             for one in items
         ],
         empty="no agent is registered",
@@ -234,7 +232,7 @@ def show_agent(shell: Shell, name: Annotated[str, typer.Argument(help="Name of t
     shell.terminal.record(
         [
             ("name", agent["name"]),
-            ("state", _standing(agent)),
+            ("state", standing(agent)),
             ("why", agent["reasons"]),
             ("status", agent["status"]),
             ("use case", agent["use_case"]),
@@ -248,30 +246,6 @@ def show_agent(shell: Shell, name: Annotated[str, typer.Argument(help="Name of t
             ("unix users", agent["unix_uids"]),
             ("certificates", agent["certificates"]),
         ]
-    )
-    return None
-
-
-def list_capabilities(shell: Shell) -> int | None:
-    """Registered capabilities, active or not."""
-    with shell.control() as control:
-        items = list(control.every("/v1/capabilities"))
-    if shell.terminal.as_json:
-        shell.terminal.json(items)
-        return None
-    shell.terminal.table(
-        ("name", "state", "kind", "tier", "unhinted", "environment", "server", "target"),
-        [
-            (
-                one["name"],
-                _standing(one),
-                *(one[k] for k in ("kind", "tier")),
-                "accepted" if one["unhinted_accepted"] else "",
-                *(one[k] for k in ("environment", "server", "target")),
-            )
-            for one in items
-        ],
-        empty="no capability is registered",
     )
     return None
 
@@ -365,7 +339,3 @@ def _warn_undrilled(shell: Shell, raises: list[Answer]) -> None:
 def _warn_inactive(shell: Shell, resting: Iterable[Answer]) -> None:
     for one in resting:
         shell.terminal.warn(f"not active: {one['kind']}/{one['name']}: {'; '.join(one['reasons'])}")
-
-
-def _standing(item: Answer) -> str:
-    return "active" if item["active"] else "inactive"

@@ -13,6 +13,7 @@ from starlette.routing import Route
 from answerable.apps.console import (
     agent_pages,
     approval_pages,
+    asking_less_pages,
     deciding_pages,
     device_pages,
     duty_pages,
@@ -92,6 +93,7 @@ def console_app(needs: Needs) -> Starlette:
         attempts=Attempts(needs.walk.clock, needs.limits.attempts_per_minute_max),
     )
     providers = provider_pages.ProviderDesk()
+    pages = {**PAGES, "/asking-less": asking_less_pages.AskingLess().page}
     open_pages: dict[str, Act] = {
         "/sign-in": sign_in_pages.sign_in_page,
         "/enrol": sign_in_pages.enrol_page,
@@ -102,7 +104,7 @@ def console_app(needs: Needs) -> Starlette:
         "/manifest.webmanifest": device_pages.manifest,
     }
     made = [
-        ("GET", PAGES, False, False),
+        ("GET", pages, False, False),
         ("GET", open_pages, True, False),
         ("POST", FORMS, False, False),
         ("POST", SCRIPTS, False, True),

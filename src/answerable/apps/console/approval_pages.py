@@ -17,6 +17,7 @@ from answerable.apps.console.review_pages import review_shown
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId
 from answerable.core.approval.break_glass import GLASS, REASON_CHARS_MIN, may_break
 from answerable.core.approval.challenge import NONCE_BYTES, challenge
+from answerable.core.approval.chat_click import is_click
 from answerable.core.approval.reasons import NARROWER, QUICK, denial_reason
 from answerable.core.approval.words import words_of
 from answerable.core.base64url import to_base64url
@@ -24,13 +25,15 @@ from answerable.core.canonical import encode
 from answerable.core.decision.facts import OR
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused, Unverified, shown
-from answerable.flows.answer_approval import answer_by_passkey, open_to_answer
+from answerable.flows.answer_approval import answer_by_passkey, approval_here, open_to_answer
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.narrow_approval import asked_as_proposed, narrowable_of, proposed_action
+from answerable.flows.note_look import note_looks
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.route_approval import note_view
 from answerable.flows.stand_in import agent_owners, in_place_of
 from answerable.flows.tell_duty import route_of, routes_of
+from answerable.flows.typed_names import check_typed, name_wanted
 
 if TYPE_CHECKING:
     from answerable.apps.console.desk import Asked
@@ -94,7 +97,7 @@ async def approval(asked: Asked) -> Response:
     if "part" in query and known and (state == "pending" or found.review is None):
         return Response(status_code=204)
     why_not, may_deny = hindrance(walk, found, person)
-    walk.under_way.looks.saw(person.name, found.id, walk.clock.now())
+    await note_looks(walk, person.name, [found])
     if "part" not in query:
         await note_view(walk, found, person.name)
     return asked.page(
@@ -107,10 +110,11 @@ async def approval(asked: Asked) -> Response:
         may_break=can_break(walk, found, person),
         reason_chars_min=REASON_CHARS_MIN,
         review=review_shown(walk, found, person),
-        critical=tier_now(walk, found) >= CRITICAL,
+        must_type=name_wanted(walk, found),
         route=route_of(walk, found) if state == "pending" and walk.registry.current.duties else None,
         reasons=QUICK,
         label=lambda code: denial_reason(code).label,
+        is_click=lambda answer: is_click(answer.token),
         narrowable=narrowable_of(walk, found) if state == "pending" else (),
         followed=asked_as_proposed(walk, found),
         has_passkey=bool(desk_of(walk).register.of(person.name)),
@@ -123,6 +127,11 @@ async def open_one(asked: Asked) -> Response:
     body = await asked.members(signed_in=True)
     _, person = asked.who
     verdict = verdict_in(body)
+    found = approval_here(asked.walk, ApprovalId(asked.request.path_params["id"]))
+    # Whoever typed another name learns it before their device signs anything.
+    check_typed(
+        asked.walk, found, person=person.name, verdict=verdict, typed=_typed(body), now=asked.walk.clock.now()
+    )
     nonce, found, ends = open_to_answer(asked.walk, asked.request.path_params["id"], to=person.name)
     if body.get("rendering") != found.card.hex:
         raise Unverified(
@@ -159,6 +168,7 @@ async def answer(asked: Asked) -> Response:
         reason=words.reason,
         comment=words.comment,
         narrower=words.narrower,
+        typed=_typed(body),
         nonce=octets_in(body, "nonce", NONCE_BYTES),
         assertion=assertion_in(body.get("assertion")),
     )
@@ -181,7 +191,7 @@ def hindrance(walk: Walk, found: Approval, person: Principal) -> tuple[str, bool
     if person.name in (found.principal, schedule_owner(found.principal, walk.registry.current)):
         return "you gave this task yourself: somebody else must approve it", True
     if person.name in agent_owners(walk, found):
-        return "you own an agent that this comes from: somebody else must approve it", True
+        return "you answer for an agent that this comes from: somebody else must approve it", True
     return "", True
 
 
@@ -252,6 +262,14 @@ def verdict_in(body: dict[str, JSONValue]) -> Verdict:
     if verdict not in ("approve", "deny", GLASS):
         raise Malformed(f"`verdict` is `approve`, `deny` or `{GLASS}`", code="request.body")
     return cast("Verdict", verdict)
+
+
+def _typed(body: dict[str, JSONValue]) -> str:
+    """The name as the person typed it. Raises Malformed (`request.body`)."""
+    typed = body.get("typed", "")
+    if not isinstance(typed, str):
+        raise Malformed("`typed` is a text", code="request.body")
+    return typed
 
 
 def _words(walk: Walk, found: Approval, body: dict[str, JSONValue], verdict: Verdict) -> Words:

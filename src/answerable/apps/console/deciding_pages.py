@@ -24,7 +24,7 @@ _VERDICTS: Final = {
     "ok": "as it should be",
     "warn": "almost all is approved, faster than anybody reads",
     "fail": "too few tests were caught",
-    "no_data": "no data yet",
+    "no_data": "too few answers to say more",
 }
 _UNITS: Final = ((3_600_000, "h"), (60_000, "min"), (1_000, "s"))
 
@@ -67,6 +67,9 @@ def _row(name: str, one: Decided) -> dict[str, Any]:
         "p50": length(one.times.at(50)),
         "p10": length(one.times.at(10)),
         "fast": one.fast,
+        "looks": one.looks.count,
+        "look_p50": length(one.looks.at(50)),
+        "fast_looks": one.fast_looks,
         "waiting": one.waiting,
         "unanswered": one.unanswered,
         "tests": one.tests,
@@ -83,10 +86,11 @@ def _tiers(told: OversightTold) -> list[dict[str, Any]]:
         tiers.setdefault(group.tier, Cell()).join(cell)
     return [
         {
-            "tier": tier or "not said",
+            "tier": tier,
             "actions": cell.actions,
             "alone": cell.alone,
             "asked": cell.asked,
+            "answered": cell.waits.at(50) is not None,
             "share": percent(cell.alone, cell.actions),
             "p50": length(cell.waits.at(50)),
             "p95": length(cell.waits.at(95)),

@@ -33,6 +33,7 @@ from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused
 from answerable.flows.answer_many import answer_many_by_passkey, open_many
 from answerable.flows.group_waiting import group_named, groups_waiting
+from answerable.flows.note_look import note_looks
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.tell_duty import routes_of
 
@@ -91,8 +92,7 @@ async def group(asked: Asked) -> Response:
     first = found.alike[0] if found.alike else found.odd[0].approval
     listed = found.alike[: min(BATCH_ITEMS_MAX, walk.limits.batch_items_max or BATCH_ITEMS_MAX)]
     why_not, may_deny = hindrance(walk, first, person)
-    for one in listed:
-        walk.under_way.looks.saw(person.name, one.id, walk.clock.now())
+    await note_looks(walk, person.name, listed)
     card = json.loads(first.card.bytes)
     return asked.page(
         "group.html",

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final, get_args
 from answerable.apps.control_api.call import instant, page_of
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId, ApprovalState
 from answerable.core.approval.break_glass import ReviewState, may_break, owed_review
+from answerable.core.approval.chat_click import is_click
+from answerable.core.approval.typed_name import TYPED_CHARS_MAX
 from answerable.core.approval.visible import visible
 from answerable.core.base64url import to_base64url
 from answerable.errors import Malformed, Refused, shown
@@ -14,6 +16,7 @@ from answerable.flows.answer_approval import answer_approval, open_to_answer
 from answerable.flows.narrow_approval import asked_as_proposed, narrowable_of
 from answerable.flows.owed_reviews import reviews
 from answerable.flows.review_glass import review_glass
+from answerable.flows.typed_names import name_wanted
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
@@ -67,8 +70,11 @@ async def open_approval(call: Call) -> Answer:
 
 async def give_answer(call: Call) -> Answer:
     """Record a person's signed answer."""
-    token = call.members("token").text("token")
-    return approval_record(call, await answer_approval(call.walk, call.path["id"], token))
+    body = call.members("token", "typed")
+    typed = body.text("typed", chars_max=TYPED_CHARS_MAX) if body.has("typed") else ""
+    return approval_record(
+        call, await answer_approval(call.walk, call.path["id"], body.text("token"), typed=typed)
+    )
 
 
 async def give_review(call: Call) -> Answer:
@@ -110,6 +116,7 @@ def approval_record(call: Call, approval: Approval) -> Answer:
         "object": approval.shown.bytes.decode(),
         "card": approval.card.bytes.decode(),
         "claimed": visible(approval.claimed),
+        "name_to_type": name_wanted(call.walk, approval),
         "void_because": list(approval.void_because),
         "test": approval.told_test,
         "reasons": list(approval.reasons),
@@ -128,6 +135,7 @@ def approval_record(call: Call, approval: Approval) -> Answer:
                 "groups": list(answer.groups),
                 "in_place_of": answer.in_place_of.of if answer.in_place_of is not None else "",
                 "verdict": answer.verdict,
+                "signed": not is_click(answer.token),
                 "reason": answer.reason,
                 "comment": answer.comment,
                 "narrower": answer.narrower,

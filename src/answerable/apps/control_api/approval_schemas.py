@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.apps.control_api.schemas import (
     COUNT,
     DIGEST,
+    FLAG,
     INSTANT,
     TEXT,
     TEXTS,
@@ -51,6 +52,10 @@ APPROVALS: Final[dict[str, Schema]] = {
                 "description": "what people are shown of it, as canonical JSON text; its SHA-256 is the rendering hash",
             },
             "claimed": {"type": "string", "description": "the agent's own reason, which nothing checks"},
+            "name_to_type": {
+                "type": "string",
+                "description": "what a person types to let it run, as it is critical; empty for all others",
+            },
             "void_because": TEXTS,
             "test": {"type": "string", "description": "that it was a test and how it ended, once it has"},
             "reasons": TEXTS,
@@ -79,6 +84,10 @@ APPROVALS: Final[dict[str, Schema]] = {
                             "description": "who is stood in for; empty for nobody",
                         },
                         "verdict": choice("approve", "deny", "break_glass"),
+                        "signed": {
+                            **FLAG,
+                            "description": "false of a click in a chat, which is the chat's word and no signature",
+                        },
                         "reason": TEXT,
                         "comment": TEXT,
                         "narrower": {

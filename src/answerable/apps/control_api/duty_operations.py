@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, choice, record, sequence
 from answerable.core.approval.approval import ApprovalId
-from answerable.core.approval.strength import STRENGTHS
+from answerable.core.approval.strength import SIGNATURES
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.registry.on_call import GAP_DAYS_MAX
 from answerable.errors import Malformed, Refused, shown
@@ -203,7 +203,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "from": INSTANT,
             "until": INSTANT,
             "reason": TEXT,
-            "strength": choice(*STRENGTHS),
+            "strength": choice(*SIGNATURES),
             "counts": FLAG,
             "ended": FLAG,
         }

@@ -233,7 +233,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         method="POST",
         path="/v1/approvals/{id}/answer",
         summary="Record a person's signed answer",
-        body="Token",
+        body="SignedAnswer",
         answer="Approval",
         run=approval_operations.give_answer,
     ),

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 SINCE_CHARS_MAX: Final = 15
 _COUNTS: Final = (
-    "answered", "approved", "denied", "fast", "busiest_hour", "asked", "waiting", "unanswered", "failed", "holds",
-    "glass", "void", "tests", "caught",
+    "answered", "approved", "denied", "fast", "fast_looks", "busiest_hour", "asked", "waiting", "unanswered", "failed",
+    "holds", "glass", "void", "tests", "caught",
 )  # fmt: skip
 
 
@@ -56,6 +56,7 @@ def oversight_members(told: OversightTold) -> Answer:
         "tests": figures.tests,
         "caught": figures.caught,
         "unseen": figures.unseen,
+        "first_look_ms": _waits(figures.views),
         "approvers": [
             _row(told.names.get(person) or person, one) for person, one in figures.approvers.items()
         ],
@@ -71,6 +72,10 @@ def _row(name: str, one: Decided) -> JSONValue:
         **{count: getattr(one, count) for count in _COUNTS},
         "p10_ms": one.times.at(10),
         "p50_ms": one.times.at(50),
+        "looks": one.looks.count,
+        "look_p10_ms": one.looks.at(10),
+        "look_p50_ms": one.looks.at(50),
+        "first_look_ms": _waits(one.views),
         "verdict": one.verdict,
         "may_go": one.may_go,
         "entries": [*one.entries],
@@ -102,12 +107,17 @@ def _waits(waits: Spread) -> JSONValue:
     return {"count": waits.count, "p50": p50, "p95": p95} if p50 is not None and p95 is not None else None
 
 
+_WAITS: Final = nullable(record(dict.fromkeys(("count", "p50", "p95"), COUNT)))
 _ROW: Final = record(
     {
         "name": TEXT,
         **dict.fromkeys(_COUNTS, COUNT),
         "p10_ms": nullable(COUNT),
         "p50_ms": nullable(COUNT),
+        "looks": COUNT,
+        "look_p10_ms": nullable(COUNT),
+        "look_p50_ms": nullable(COUNT),
+        "first_look_ms": _WAITS,
         "verdict": choice("ok", "warn", "fail", "no_data"),
         "may_go": FLAG,
         "entries": sequence(COUNT),
@@ -121,6 +131,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "since": nullable(INSTANT),
             "complete_from": nullable(INSTANT),
             **dict.fromkeys(("entries", "size", "unreadable", "tests", "caught", "unseen"), COUNT),
+            "first_look_ms": _WAITS,
             "approvers": sequence(_ROW),
             "rules": sequence(_ROW),
             "groups": sequence(_ROW),
@@ -129,7 +140,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
                     {
                         "tier": TEXT,
                         **dict.fromkeys(("actions", "alone", "asked", "tasks"), COUNT),
-                        "wait_ms": nullable(record(dict.fromkeys(("count", "p50", "p95"), COUNT))),
+                        "wait_ms": _WAITS,
                     }
                 )
             ),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.active import Inactive
     from answerable.core.registry.ownership import Ownership
     from answerable.core.registry.parse import Registered
+    from answerable.core.registry.preview_mapping import PreviewMapping
     from answerable.flows.apply_registry import Applied
 
 _DATE_CHARS = len("2026-11-24")
@@ -230,9 +231,17 @@ def _capability(pair: tuple[Registered, list[JSONValue]]) -> JSONValue:
         "tier": capability.tier,
         "unhinted_accepted": capability.unhinted_accepted,
         "sensitivity": capability.sensitivity,
+        "preview": _preview(capability.preview),
         **_standing(pair),
         "ownership": _ownership(capability.ownership),
     }
+
+
+def _preview(mapping: PreviewMapping | None) -> JSONValue:
+    if mapping is None:
+        return None
+    arguments: JSONValue = None if mapping.arguments is None else {**dict(mapping.arguments)}
+    return {"capability": mapping.capability, "arguments": arguments}
 
 
 def _template(pair: tuple[Registered, list[JSONValue]]) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, TypeAlias
 
+from answerable.core.approval.typed_name import TYPED_CHARS_MAX
 from answerable.core.canonical import JSONValue
 from answerable.core.registry.capability import ACTION_KINDS
 
@@ -163,6 +164,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "tier": COUNT,
             "unhinted_accepted": FLAG,
             "sensitivity": TEXT,
+            "preview": nullable(record({"capability": TEXT, "arguments": nullable(mapping(TEXT))})),
             **_STANDING,
             "ownership": _OWNERSHIP,
         }
@@ -225,6 +227,17 @@ COMPONENTS: Final[dict[str, Schema]] = {
         }
     ),
     "Token": record({"token": {"type": "string", "description": "JWS, compact serialisation"}}),
+    "SignedAnswer": record(
+        {
+            "token": {"type": "string", "description": "JWS, compact serialisation"},
+            "typed": {
+                "type": "string",
+                "maxLength": TYPED_CHARS_MAX,
+                "description": "to let it run: the approval's `name_to_type`, where it has one, as the person typed it",
+            },
+        },
+        optional=("typed",),
+    ),
     "Timeline": record(
         {
             "name": TEXT,

@@ -27,8 +27,10 @@ ACTION_TYP: Final = "answerable-action"
 VERSION: Final = 1
 ASKED_FOR: Final = "what was asked for"
 """How `changed_since` says that policy narrowed the same action from another one."""
-_MOVING: Final = frozenset({"txn", "not_before", "expires_at", "policy_set", "noted"})
-"""Members that differ between two times that the same is asked."""
+BY_CLICK: Final = "by_click"
+"""Member of an object for which a click in a chat may count; absent of every other one."""
+_MOVING: Final = frozenset({"txn", "not_before", "expires_at", "policy_set", "noted", BY_CLICK})
+"""Members that differ between two times that the same is asked; what is set of clicks is asked at each."""
 _DECIDED: Final = frozenset({"rules", "requirements", "obligations", "break_glass"})
 """Members that the decision of now says anew, and the rules of it are held against those that were shown."""
 
@@ -43,15 +45,17 @@ def action_object(
     at: UnixMillis,
     expires_at: UnixMillis,
     noted: tuple[str, ...] = (),
+    by_click: bool = False,
 ) -> FrozenJSON:
     """The envelope.
 
     approval: the id by which it will be asked for. origin: of the ledger. amounts: the money that the action moves, in
-    minor units by its budget's name. noted: what is unlike this agent's other actions, in words of ours. Times are Unix
-    milliseconds. Raises Malformed (`json.*`).
+    minor units by its budget's name. noted: what is unlike this agent's other actions, in words of ours. by_click: a
+    click in a chat may answer it. Times are Unix milliseconds. Raises Malformed (`json.*`).
     """
     value: dict[str, JSONValue] = {
         **_bound(verified, decision, amounts),
+        **({BY_CLICK: True} if by_click else {}),
         "expires_at": expires_at,
         "not_before": at,
         "noted": [*noted],

@@ -37,7 +37,7 @@ class Answer:
     in for somebody. reason: code of a no; empty of a yes, and of answers from before there were codes. narrower: values
     that are proposed instead, by argument, in canonical JSON. workflow: name of the workflow of theirs that answered,
     whose groups these are then; whoever owns it answers for it, so that both count once. in_place_of: for whom; None
-    for nobody."""
+    for nobody. opened_at: when this person first had it before them, as far as we know; None where we do not."""
 
     by: PrincipalId
     groups: tuple[str, ...]
@@ -50,6 +50,7 @@ class Answer:
     reason: str = ""
     narrower: str = ""
     in_place_of: InPlaceOf | None = None
+    opened_at: UnixMillis | None = None
 
     def counted_as(self, group: str) -> PrincipalId:
         """Whose answer it is in this group: a deputy and who they stand in for are one."""

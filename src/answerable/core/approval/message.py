@@ -1,7 +1,8 @@
 """What people are told, on their way to the console: one sentence of ours, badges, until when, and a link to our page.
 
 Laws: no argument, no reason and no comment of anybody is in it, but what the card's sentence says; each text is
-`visible`, on one line and cut to its bound; nothing in it answers anything. The link is ours and holds the approval's
+`visible`, on one line and cut to its bound; nothing in it answers anything, but an `offer`, which shows the whole card
+or is not there. The link is ours and holds the approval's
 id, which opens nothing by itself.
 """
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.approval.approval import Approval
+    from answerable.core.approval.chat_click import Offer
     from answerable.core.approval.notice import Notice
     from answerable.core.identity.principal import UnixMillis
 
@@ -43,7 +45,7 @@ class Message:
     """id: the same for every try of one telling. thread: what belongs together, the approval's id. title: what it is
     about, in our words. sentence: what would happen, of the card. badges: of the card, too. lines: pairs of label and
     text. link: to our page; empty where there is no console. until: Unix milliseconds, 0 for no end. urgent: somebody
-    waits for an answer."""
+    waits for an answer. offer: buttons, for one person; None where only our page takes the answer."""
 
     id: str
     kind: MessageKind
@@ -56,6 +58,7 @@ class Message:
     until: int = 0
     at: int = 0
     urgent: bool = False
+    offer: Offer | None = None
 
 
 def asked_message(approval: Approval, *, link: str, now: UnixMillis) -> Message:

@@ -1,4 +1,7 @@
-"""How strong a signature must be for a tier: anybody's key, a passkey, or one that cannot leave its device."""
+"""How strong an answer must be for a tier: a click, anybody's key, a passkey, or one that cannot leave its device.
+
+Law: a click signs nothing, so it never counts for the highest tier, whatever is set.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,16 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.identity.passkey import Passkey
 
-Strength = Literal["any", "passkey", "hardware"]
+Strength = Literal["chat", "any", "passkey", "hardware"]
 STRENGTHS: Final[tuple[Strength, ...]] = get_args(Strength)
+CHAT: Final = "chat"
+SIGNATURES: Final[tuple[Strength, ...]] = tuple(one for one in STRENGTHS if one != CHAT)
 ANY_FOR_ALL: Final[tuple[Strength, ...]] = ("any", "any", "any", "any")
+CRITICAL: Final = len(ANY_FOR_ALL) - 1
+"""The highest tier."""
 _ASKS: Final = {
+    "chat": "a signature, which a click is not: answer at our page or in the terminal",
+    "any": "a signature, which a click is not: answer at our page or in the terminal",
     "passkey": "a passkey: sign in to the console and answer there",
     "hardware": "a passkey on a security key whose maker vouches for it, and which cannot be copied",
 }
@@ -55,8 +64,17 @@ def check_strength(limits: HasStrengths, approval: Approval, *, passkey: Passkey
 
 
 def is_strong_enough(limits: HasStrengths, approval: Approval, strength: Strength) -> bool:
-    """Whether a signature of this strength counts for the tier that was shown."""
-    return STRENGTHS.index(strength) >= STRENGTHS.index(limits.signatures[tier_shown(approval)])
+    """Whether an answer of this strength counts for the tier that was shown."""
+    tier = tier_shown(approval)
+    return takes_strength(limits, tier, strength)
+
+
+def takes_strength(limits: HasStrengths, tier: int, strength: Strength) -> bool:
+    """Whether an answer of this strength counts for a tier; never a click for the highest, nor for one that there is
+    not."""
+    if strength == CHAT and not 0 <= tier < CRITICAL:
+        return False
+    return STRENGTHS.index(strength) >= STRENGTHS.index(limits.signatures[tier])
 
 
 def strength_of(passkey: Passkey | None) -> Strength:

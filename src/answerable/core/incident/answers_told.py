@@ -34,6 +34,9 @@ def answer_told(
         details.append(f"comment: {plain(comment)}")
     if payload.get("narrower") is not None:
         details.append(f"less was proposed instead: {plain(payload['narrower'])}")
+    opened, at = leaf.get("opened"), leaf.get("at")
+    if isinstance(opened, int) and isinstance(at, int):
+        details.append(f"first before them {max(0, at - opened) / 1000:.1f} s earlier, as the server says")
     return text, (*details, f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}")
 
 

@@ -27,6 +27,7 @@ from answerable.core.incident.handed_on import (
 )
 from answerable.core.incident.hiding import payload_to_show
 from answerable.core.incident.holds_told import containment_told, hold_lifted_told, hold_placed_told
+from answerable.core.incident.keys_told import changed_told, keys_told
 from answerable.core.incident.leases_told import lease_told, session_told
 from answerable.core.incident.passkeys_told import passkey_removed_told, passkey_told
 from answerable.core.incident.policies_told import policy_changed_told, policy_proposed_told
@@ -278,14 +279,6 @@ def _counted(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told
     return f"Refusals that were only counted: agents {agents}, strangers {strangers}.", ()
 
 
-def _changed(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> _Told:
-    changes = payload.get("changes", payload)
-    names = ", ".join(changes) if isinstance(changes, dict) else "documents"
-    before, after = short(leaf.get("before")), short(leaf.get("after"))
-    why = f", because {plain(leaf['because'])}" if leaf.get("because") else ""
-    return f"{named('by', leaf, payload)} changed {plain(names)}{why}: {before} to {after}.", ()
-
-
 def _cited(leaf: Mapping[str, JSONValue], _: Mapping[str, JSONValue]) -> _Told:
     return cited_sentence(leaf)
 
@@ -343,7 +336,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.APPROVAL_VOID: void_told,
     Tag.MANDATE_ISSUED: _issued,
     Tag.MANDATE_CLOSED: _closed,
-    Tag.REGISTRY_CHANGE: _changed,
+    Tag.REGISTRY_CHANGE: changed_told,
     Tag.POLICY_CHANGE: policy_changed_told,
     Tag.RECOVERY: _recovered,
     Tag.CITED: _cited,
@@ -366,6 +359,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.GLASS_REVIEWED: glass_reviewed_told,
     **DUTIES_TOLD,
     Tag.CANARY_TOLD: canary_told,
+    Tag.PEOPLES_KEYS: keys_told,
 }
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
+from answerable.core.approval.chat_click import is_click
+from answerable.core.approval.strength import CHAT
 from answerable.core.canonical import encode
 from answerable.core.decision.obligation import duties_of
 
@@ -105,6 +107,11 @@ def _digest_only(decision: Decision) -> bool:
     return duties_of(decision.all_obligations).log == "digest"
 
 
+def opened_members(answer: Answer) -> dict[str, JSONValue]:
+    """When this person first had it before them, Unix milliseconds, as the server saw it; nothing where it did not."""
+    return {"opened": answer.opened_at} if answer.opened_at is not None else {}
+
+
 def in_place_members(answer: Answer, of: str) -> dict[str, JSONValue]:
     """What the leaf of an answer says of whom it was given for, and where that is on record. of: pseudonym."""
     place = answer.in_place_of
@@ -115,3 +122,8 @@ def in_place_members(answer: Answer, of: str) -> dict[str, JSONValue]:
         "duty": {"delegation": place.delegation, "group": place.group, "of": of},
         "duty_ref": {"entry": place.entry, "leaf": place.leaf, **log},
     }
+
+
+def strength_member(answer: Answer) -> dict[str, JSONValue]:
+    """What the leaf of an answer says of one that nobody signed; nothing of every other one."""
+    return {"strength": CHAT} if is_click(answer.token) else {}

@@ -36,20 +36,28 @@ TestEnd = Literal["caught", "let_through", "unseen"]
 
 
 class Said(msgspec.Struct, frozen=True, gc=False):
-    """One answer. entry: where it stands. person: pseudonym, or WORKFLOW and a name. at: Unix milliseconds."""
+    """One answer. entry: where it stands. person: pseudonym, or WORKFLOW and a name. at: Unix milliseconds. opened:
+    when they first had it before them, the same; None where the server did not know."""
 
     entry: int
     person: str
     at: int
     approves: bool
+    opened: int | None = None
+
+    @property
+    def looked_ms(self) -> int | None:
+        """From when they first had it before them to the answer."""
+        return max(0, self.at - self.opened) if self.opened is not None else None
 
 
 class Question(msgspec.Struct, gc=False):
     """entry: that asks. rules: what determined that people are asked. groups: whom of. said: their answers, in order.
 
-    state: `pending` until people have decided it. decided_at: Unix milliseconds, 0 before. failed: what ran after it
-    failed, or how it ended is not known. glass: somebody let it run without its approval. void: what would
-    have run is not what was shown any more. test: how it ended, of a test that was told to be one; empty for others.
+    state: `pending` until people have decided it. decided_at: Unix milliseconds, 0 before. looked_ms: of the answer
+    that decided it. failed: what ran after it failed, or how it ended is not known. glass: somebody let it run without
+    its approval. void: what would have run is not what was shown any more. test: how it ended, of a test that was told
+    to be one; empty for others.
     """
 
     entry: int
@@ -65,6 +73,7 @@ class Question(msgspec.Struct, gc=False):
     said: tuple[Said, ...] = ()
     state: Literal["pending", "approved", "denied"] = "pending"
     decided_at: int = 0
+    looked_ms: int | None = None
     failed: bool = False
     glass: bool = False
     void: bool = False
@@ -74,6 +83,12 @@ class Question(msgspec.Struct, gc=False):
     def wait_ms(self) -> int:
         """From when it was asked to the answer that decided it."""
         return max(0, self.decided_at - self.at)
+
+    @property
+    def viewed_ms(self) -> int | None:
+        """From when it was asked to when the first of those who answered had it before them; None where not known."""
+        opened = [one.opened for one in self.said if one.opened is not None]
+        return max(0, min(opened) - self.at) if opened else None
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
@@ -101,6 +116,7 @@ class _Leaf(msgspec.Struct):
     intent: int = -1
     mandate: str = ""
     name: object = ""
+    opened: int | None = None
     person: str = ""
     requirements: list[tuple[str, int]] = []
     source: object = ""
@@ -184,10 +200,12 @@ class Oversight:
         if leaf.verdict == GLASS:
             asked.glass = True
         else:
-            asked.said = (*asked.said, Said(index, _who(leaf), leaf.at, leaf.verdict == "approve"))
+            approves = leaf.verdict == "approve"
+            asked.said = (*asked.said, Said(index, _who(leaf), leaf.at, approves, leaf.opened))
         if asked.state == "pending" and leaf.state in ("approved", "denied"):
             asked.state = "approved" if leaf.state == "approved" else "denied"
             asked.decided_at = leaf.at
+            asked.looked_ms = max(0, leaf.at - leaf.opened) if leaf.opened is not None else None
 
     def _tell(self, index: int, leaf: _Leaf) -> None:
         """A test that is told twice, as its register was not written before a crash, is told once."""
@@ -196,7 +214,7 @@ class Oversight:
             return
         if leaf.person and leaf.ended in ("caught", "let_through"):
             caught = leaf.ended == "caught"
-            asked.said = (Said(index, _who(leaf), leaf.at, not caught),)
+            asked.said = (Said(index, _who(leaf), leaf.at, not caught, leaf.opened),)
             asked.decided_at = leaf.at
             asked.test = "caught" if caught else "let_through"
         else:

@@ -38,20 +38,23 @@ OTHERS: Final = "(others)"
 
 @dataclass(slots=True, kw_only=True)
 class Decided:
-    """What was decided by one person, or by one rule or group's questions. Counts; times in ms from asking on.
+    """What was decided by one person, or by one rule or group's questions. Counts; times in ms.
 
-    answered: approved and denied. fast: sooner than FAST_MS. busiest_hour: most in one hour of the clock. asked:
-    questions, waiting and unanswered those without a decision, by whether anybody still can. failed: what ran by a yes
-    and failed, or is not known. tests: that were answered (of a rule or group: that ended), caught those denied. holds:
-    that were placed on an agent or capability it asked about, afterwards. glass: that somebody let run without their
-    approval. void: of which people are asked anew, as what would have run had changed. entries: the newest of what it
-    is made of.
+    answered: approved and denied. times: from asking to the answer. looks: from when whoever answered first had it
+    before them, of those answers of which that is known. fast, fast_looks: sooner than FAST_MS. views: of questions,
+    from asking to when the first of those who answered had it before them, the same. busiest_hour: most in one hour of
+    the clock. asked: questions, waiting and unanswered those without a decision, by whether anybody still can. failed:
+    what ran by a yes and failed, or is not known. tests: that were answered (of a rule or group: that ended), caught
+    those denied. holds: that were placed on an agent or capability it asked about, afterwards. glass: that somebody let
+    run without their approval. void: of which people are asked anew, as what would have run had changed. entries: the
+    newest of what it is made of.
     """
 
     answered: int = 0
     approved: int = 0
     denied: int = 0
     fast: int = 0
+    fast_looks: int = 0
     busiest_hour: int = 0
     asked: int = 0
     waiting: int = 0
@@ -63,16 +66,23 @@ class Decided:
     glass: int = 0
     void: int = 0
     times: Spread = field(default_factory=Spread)
+    looks: Spread = field(default_factory=Spread)
+    views: Spread = field(default_factory=Spread)
     entries: list[int] = field(default_factory=list)
     _hours: dict[int, int] = field(default_factory=dict)
 
-    def decided(self, entry: int, *, at: int, took_ms: int, approves: bool) -> None:
+    def decided(
+        self, entry: int, *, at: int, took_ms: int, approves: bool, looked_ms: int | None = None
+    ) -> None:
         """One more answer or decision."""
         self.answered += 1
         self.approved += approves
         self.denied += not approves
         self.fast += took_ms < FAST_MS
         self.times.add(took_ms)
+        if looked_ms is not None:
+            self.looks.add(looked_ms)
+            self.fast_looks += looked_ms < FAST_MS
         hour = at // HOUR_MS
         self._hours[hour] = self._hours.get(hour, 0) + 1
         self.busiest_hour = max(self.busiest_hour, self._hours[hour])
@@ -95,11 +105,16 @@ class Decided:
         tested, counted = self.tests >= TESTS_MIN, self.answered >= ANSWERS_MIN
         if tested and self.caught * 100 < self.tests * CAUGHT_PERCENT_MIN:
             return "fail"
-        p10 = self.times.at(10)
         almost_all = self.approved * 100 > self.answered * APPROVED_PERCENT_WARN
-        if counted and almost_all and p10 is not None and p10 < FAST_MS:
+        if counted and almost_all and self._too_fast:
             return "warn"
         return "ok" if tested and counted else "no_data"
+
+    @property
+    def _too_fast(self) -> bool:
+        """Whether a tenth came faster than anybody reads: from asking on, or from where it was known to be opened."""
+        spreads = [self.times, *([self.looks] if self.looks.count >= ANSWERS_MIN else [])]
+        return any(p10 < FAST_MS for one in spreads if (p10 := one.at(10)) is not None)
 
     @property
     def may_go(self) -> bool:
@@ -110,7 +125,8 @@ class Decided:
 
 @dataclass(slots=True, kw_only=True)
 class OversightFigures:
-    """approvers: by pseudonym. tests, caught, unseen: of all tests that were told. spoken: index of an answer of each
+    """approvers: by pseudonym. tests, caught, unseen: of all tests that were told. views: as of `Decided`, of all
+    questions but tests. spoken: index of an answer of each
     approver, in which their name is sealed."""
 
     approvers: dict[str, Decided] = field(default_factory=dict)
@@ -119,6 +135,7 @@ class OversightFigures:
     tests: int = 0
     caught: int = 0
     unseen: int = 0
+    views: Spread = field(default_factory=Spread)
     spoken: dict[str, int] = field(default_factory=dict)
 
 
@@ -139,8 +156,11 @@ def oversight_figures(read: Oversight, *, since: int, now: int) -> OversightFigu
         for said in asked.said:
             took = max(0, said.at - asked.at)
             _at(found.approvers, said.person).decided(
-                said.entry, at=said.at, took_ms=took, approves=said.approves
+                said.entry, at=said.at, took_ms=took, approves=said.approves, looked_ms=said.looked_ms
             )
+        if asked.viewed_ms is not None:
+            for views in (found.views, *(cell.views for cell in (*by_rule, *by_group))):
+                views.add(asked.viewed_ms)
         stopped = any(held.get(name, 0) >= asked.at for name in (asked.agent, asked.capability))
         for cell in (*by_rule, *by_group):
             _count(cell, asked, now=now, stopped=stopped)
@@ -167,7 +187,11 @@ def _count(cell: Decided, asked: Question, *, now: int, stopped: bool) -> None:
     cell.holds += stopped
     if asked.state != "pending":
         cell.decided(
-            asked.entry, at=asked.decided_at, took_ms=asked.wait_ms, approves=asked.state == "approved"
+            asked.entry,
+            at=asked.decided_at,
+            took_ms=asked.wait_ms,
+            approves=asked.state == "approved",
+            looked_ms=asked.looked_ms,
         )
     elif asked.void:
         # People are asked anew, and that is another question.

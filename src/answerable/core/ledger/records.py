@@ -17,7 +17,9 @@ from answerable.core.ledger.action_fields import (
     decided_fields,
     in_place_members,
     internal_fields,
+    opened_members,
     shown_fields,
+    strength_member,
 )
 from answerable.core.ledger.decided import (
     SOURCES_MAX,
@@ -40,6 +42,7 @@ from answerable.core.ledger.leaves import (
     proof_members,
 )
 from answerable.core.ledger.mandate_fields import answering_fields, mandate_fields
+from answerable.core.ledger.records_keys import keys_members
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.budget import ONE_CALL
 
@@ -316,9 +319,10 @@ def approval_answer(
     digest: str,
     signer: str,
     in_place: str = "",
+    keys_ref: Reference | None = None,
 ) -> Entry:
     """A person answered, signed. person, digest: pseudonyms. signer: their public JWK; empty for a passkey. in_place:
-    pseudonym of whom they stand in for, if for anybody."""
+    pseudonym of whom they stand in for, if for anybody. keys_ref: where that key is named as theirs."""
     members: dict[str, JSONValue] = {
         "approval": approval.id,
         "digest": digest,
@@ -328,6 +332,9 @@ def approval_answer(
         "verdict": answer.verdict,
         **({"workflow": answer.workflow} if answer.workflow else {}),
         **in_place_members(answer, in_place),
+        **opened_members(answer),
+        **keys_members(keys_ref),
+        **strength_member(answer),
     }
     fields = answer_fields(answer, signer)
     return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)

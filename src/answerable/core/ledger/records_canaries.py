@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.ledger.action_fields import answer_fields
+from answerable.core.ledger.action_fields import answer_fields, opened_members, strength_member
 from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.records_keys import keys_members
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.leaves import Reference
 
 
 def canary_told(
@@ -26,9 +28,10 @@ def canary_told(
     sealing: Sealing | None,
     person: str,
     signer: str,
+    keys_ref: Reference | None = None,
 ) -> Entry:
     """A question was a test. canary: as it ended. answer: what ended it, if anybody's did, sealed for them; person is
-    their pseudonym, signer their public JWK, empty for a passkey."""
+    their pseudonym, signer their public JWK, empty for a passkey; keys_ref: where that key is named as theirs."""
     members: dict[str, JSONValue] = {
         "agent": approval.agent,
         "approval": approval.id,
@@ -40,6 +43,9 @@ def canary_told(
         "wrong": canary.wrong,
         **({"person": person, "verdict": answer.verdict} if answer is not None else {}),
         **({"workflow": answer.workflow} if answer is not None and answer.workflow else {}),
+        **(opened_members(answer) if answer is not None else {}),
+        **keys_members(keys_ref),
+        **(strength_member(answer) if answer is not None else {}),
     }
     fields: list[Field] = answer_fields(answer, signer) if answer is not None else []
     return sealed_entry(Tag.CANARY_TOLD, at=at, members=members, fields=fields, sealing=sealing)

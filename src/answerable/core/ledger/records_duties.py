@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
 from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.records_keys import keys_members
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.leaves import Reference
 
 TOLD_NAMED_MAX: Final = 32
 """People that an entry names; the rest are counted."""
@@ -44,16 +46,26 @@ def approval_escalated(approval: Approval, told: Told, *, at: UnixMillis, people
 
 
 def duty_given(
-    one: DutyDelegation, *, at: UnixMillis, sealing: Sealing, of: str, to: str, signer: str, kept: bytes
+    one: DutyDelegation,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    of: str,
+    to: str,
+    signer: str,
+    kept: bytes,
+    keys_ref: Reference | None = None,
 ) -> Entry:
     """A person lets another one stand in. of, to: pseudonyms. signer: public JWK of who signed; empty for a passkey,
-    whose key is in what is signed. kept: the delegation as the register keeps it."""
+    whose key is in what is signed. kept: the delegation as the register keeps it. keys_ref: where that key is named as
+    theirs."""
     members: dict[str, JSONValue] = {
         **_about(one, of=of, to=to),
         "change": "given",
         "since": one.since,
         "strength": one.strength,
         "until": one.until,
+        **keys_members(keys_ref),
     }
     fields: list[Field] = [
         (b"of_name", encode(one.of)),

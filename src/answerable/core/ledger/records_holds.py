@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
 from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.records_keys import key_file_fields, key_file_members
 from answerable.core.ledger.records_revocation import IN_FLIGHT_NAMED_MAX, NAME_TOLD_TWICE_CHARS_MAX
 from answerable.core.ledger.tags import Tag
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.containment import ContainmentReport
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.records_keys import KeyFile
 
 _MEMBERS: Final = {
     "agent": "agent",
@@ -62,22 +64,30 @@ def hold_placed(
 
 
 def hold_lifted(
-    hold: Hold, agreement: Agreement, *, at: UnixMillis, sealing: Sealing, by: str, person: str
+    hold: Hold,
+    agreement: Agreement,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    by: str,
+    person: str,
+    key_file: KeyFile | None = None,
 ) -> Entry:
     """A person signed that a hold be lifted, which lifted it if enough have. hold: as it is by then. by: their
-    pseudonym. person: as for `hold_placed`."""
-    members = {
+    pseudonym. person: as for `hold_placed`. key_file: what they signed with."""
+    members: dict[str, JSONValue] = {
         **_about(hold, person),
         "agreed": len(hold.agreed),
         "by": by,
         "key": agreement.key,
         "lifted_at": hold.lifted_at,
         "wanted": hold.persons_to_lift,
+        **key_file_members(key_file),
     }
     fields: list[Field] = [(b"by_name", encode(agreement.by))]
     if agreement.reason:
         fields.append((b"reason", encode(agreement.reason)))
-    fields.append((b"token", encode(agreement.token)))
+    fields += [(b"token", encode(agreement.token)), *key_file_fields(key_file)]
     return sealed_entry(Tag.HOLD_LIFTED, at=at, members=members, fields=fields, sealing=sealing)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.canonical import encode
 from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.records_keys import key_file_fields, key_file_members
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.manifest import form_of
 
@@ -14,17 +15,25 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.records_keys import KeyFile
     from answerable.core.registry.manifest_token import SignedManifest
 
 
 def manifest_registered(
-    signed: SignedManifest, *, at: UnixMillis, sealing: Sealing, signer: str, by: str, person: str
+    signed: SignedManifest,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    signer: str,
+    by: str,
+    person: str,
+    key_file: KeyFile | None = None,
 ) -> Entry:
     """The signed manifest of an agent came into force.
 
     What it says stands in the leaf, for it names nobody: whoever has the log can tell under which prompt and model
     something ran, and the digest proves it. sealing: of who signed it. signer: pseudonym of who signed it. by: who
-    handed it in, as the control door knows them. person: pseudonym of `by`.
+    handed it in, as the control door knows them. person: pseudonym of `by`. key_file: what they signed with.
     """
     members: dict[str, JSONValue] = {
         "agent": signed.manifest.agent,
@@ -33,10 +42,12 @@ def manifest_registered(
         "manifest": signed.digest,
         "person": person,
         "signed": signed.signed_at,
+        **key_file_members(key_file),
     }
     fields = [
         (b"by_name", encode(signed.signed_by)),
         (b"person_name", encode(by)),
         (b"token", encode(signed.token)),
+        *key_file_fields(key_file),
     ]
     return sealed_entry(Tag.MANIFEST_REGISTERED, at=at, members=members, fields=fields, sealing=sealing)

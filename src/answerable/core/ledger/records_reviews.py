@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.canonical import encode
 from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.records_keys import keys_members
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.leaves import Reference
 
 
 def glass_reviewed(
@@ -25,14 +27,17 @@ def glass_reviewed(
     person: str,
     signer: str,
     late: bool,
+    keys_ref: Reference | None = None,
 ) -> Entry:
-    """Another person judged it, signed. person: their pseudonym. signer: their public JWK; empty for a passkey."""
+    """Another person judged it, signed. person: their pseudonym. signer: their public JWK; empty for a passkey.
+    keys_ref: where that key is named as theirs."""
     members: dict[str, JSONValue] = {
         "approval": approval.id,
         "late": late,
         "mandate": approval.mandate,
         "person": person,
         "verdict": review.verdict,
+        **keys_members(keys_ref),
     }
     fields = [
         (b"comment", encode(review.comment)),

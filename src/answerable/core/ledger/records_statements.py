@@ -10,6 +10,7 @@ from answerable.core.canonical import encode
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.mandate_fields import mandate_fields
+from answerable.core.ledger.records_keys import key_file_fields, key_file_members, named_fields, named_members
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.records_keys import KeyFile, Signs
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.policy_record import Proposal
 
@@ -38,12 +40,15 @@ def registry_change(
     because: str = "",
     undrilled: Sequence[str] = (),
     workflows: Sequence[str] = (),
+    people: Sequence[Signs] = (),
+    people_more: int = 0,
 ) -> Entry:
     """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents.
 
     pseudonym: of `by`. because: why, where a rule of ours did it, in words that name nobody. undrilled:
     documents that are of a higher tier now without the drills for it. workflows: names of those that changed, by which
-    evidence finds the keys of their answers."""
+    evidence finds the keys of their answers. people: whose keys it changes, with those that are theirs from then on.
+    people_more: of whom the entries after it say that."""
     members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
     if because:
         members["because"] = because
@@ -52,7 +57,8 @@ def registry_change(
         members["undrilled_count"] = len(undrilled)
     if workflows:
         members["workflows"] = [*workflows[:WORKFLOWS_NAMED_MAX]]
-    fields = [(b"by_name", encode(by)), (b"changes", changes)]
+    members |= named_members(people, more=people_more)
+    fields = [(b"by_name", encode(by)), (b"changes", changes), *named_fields(people)]
     return sealed_entry(Tag.REGISTRY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
 
 
@@ -61,13 +67,15 @@ class Published(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     how: `one_person` and nobody signed, `two_people`, `rollback` by one, or `registry` where no policy set changed and
     only what they are checked against. author: pseudonym; empty where there is none. proposal: its id. step: what
-    the one who put them into force signed; what the author signed stands in the entry of the proposal.
+    the one who put them into force signed; what the author signed stands in the entry of the proposal. key_file:
+    what `step` is signed with.
     """
 
     how: str
     author: str = ""
     proposal: str = ""
     step: str = ""
+    key_file: KeyFile | None = None
 
 
 def policy_change(
@@ -96,29 +104,38 @@ def policy_change(
     }
     if published.proposal:
         members |= {"author": published.author, "proposal": published.proposal}
+    members |= key_file_members(published.key_file)
     fields = [(b"by_name", encode(by)), (b"declared", encode(declared)), (b"policies", encode(policies))]
     fields.append((b"schema_digest", encode(schema_digest)))
     if published.step:
-        fields.append((b"step", encode(published.step)))
+        fields += [(b"step", encode(published.step)), *key_file_fields(published.key_file)]
     return sealed_entry(Tag.POLICY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
 
 
 def policy_proposed(
-    proposal: Proposal, *, sealing: Sealing, author: str, changes: bytes, attached: bytes
+    proposal: Proposal,
+    *,
+    sealing: Sealing,
+    author: str,
+    changes: bytes,
+    attached: bytes,
+    key_file: KeyFile | None = None,
 ) -> Entry:
     """A change of policy sets was proposed. author: pseudonym. changes: canonical JSON of the changed documents.
-    attached: what the author says of their tests and of a simulation."""
+    attached: what the author says of their tests and of a simulation. key_file: what the author signed with."""
     members: dict[str, JSONValue] = {
         "after": proposal.after,
         "author": author,
         "before": proposal.before,
         "proposal": proposal.id,
+        **key_file_members(key_file),
     }
     fields = [
         (b"attached", attached),
         (b"author_name", encode(proposal.by)),
         (b"changes", changes),
         (b"step", encode(proposal.token)),
+        *key_file_fields(key_file),
     ]
     at = UnixMillis(proposal.at)
     return sealed_entry(Tag.POLICY_PROPOSED, at=at, members=members, fields=fields, sealing=sealing)

@@ -40,6 +40,7 @@
 | 36  | 2026-11-28 | glass_reviewed  | another person judged that an action ran without its approval             |
 | 38  | 2026-11-28 | approval_escalated  | the next people were told of a question that waits                    |
 | 39  | 2026-11-28 | duty            | a delegation of duty was given, signed, or ended before its time          |
+| 41  | 2026-11-28 | peoples_keys    | which keys people sign with from here on, beside what a change names itself |
 | 42  | 2026-11-28 | canary_told     | a question to people was a test: what was wrong with it, and who saw it  |
 """
 
@@ -90,6 +91,7 @@ class Tag(IntEnum):
     GLASS_REVIEWED = 36
     APPROVAL_ESCALATED = 38
     DUTY = 39
+    PEOPLES_KEYS = 41
     CANARY_TOLD = 42
 
 

@@ -47,6 +47,10 @@ from answerable.testing.contracts.manifest_register import (
     DurableManifestRegisterContract,
     ManifestRegisterContract,
 )
+from answerable.testing.contracts.opening_register import (
+    DurableOpeningRegisterContract,
+    OpeningRegisterContract,
+)
 from answerable.testing.contracts.passkey_register import (
     DurablePasskeyRegisterContract,
     PasskeyRegisterContract,
@@ -92,6 +96,7 @@ __all__ = [
     "DurableLedgerContract",
     "DurableMandateRegisterContract",
     "DurableManifestRegisterContract",
+    "DurableOpeningRegisterContract",
     "DurablePasskeyRegisterContract",
     "DurablePolicyRegisterContract",
     "DurablePreparedRegisterContract",
@@ -113,6 +118,7 @@ __all__ = [
     "LedgerContract",
     "MandateRegisterContract",
     "ManifestRegisterContract",
+    "OpeningRegisterContract",
     "PasskeyRegisterContract",
     "PolicyRegisterContract",
     "PreparedRegisterContract",

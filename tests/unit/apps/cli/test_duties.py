@@ -69,6 +69,16 @@ def test_who_is_on_call_is_shown_now_and_at_another_time(command: Command) -> No
     assert "somebody of each group with a duty is on call" in command("duty", "gaps").output
 
 
+def test_where_no_group_has_a_duty_no_gap_is_ruled_out_and_the_next_step_is_told(tmp_path: Path) -> None:
+    @asynccontextmanager
+    async def offline(_: Any) -> AsyncIterator[Any]:
+        yield control_app(Product(walk=Bench().walk, log_key="", published=None))
+
+    told = " ".join(typed(offline, ["duty", "gaps", "--data", str(tmp_path)]).output.split())
+    assert "no group has a duty: everybody who may answer is told at once" in told
+    assert "is on call" not in told
+
+
 def test_a_gap_is_told_and_is_an_exit_code(command: Command, bench: Bench) -> None:
     spec = {"group": "approvers", "timeZone": "UTC", "shifts": [{"people": ["bob"], "days": ["mon"]}]}
     anyio.run(bench.registered, [document("Duty", "approvers", spec)])

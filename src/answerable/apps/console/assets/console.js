@@ -55,9 +55,10 @@
     const verdict = pressed.value;
     const value = (name) => form.elements[name]?.value.trim() ?? "";
     const typed = form.elements.typed;
-    if (verdict === "approve" && typed && value("typed") !== typed.dataset.must) {
+    const runs = verdict !== "deny" && typed;
+    if (runs && value("typed").normalize("NFC") !== typed.dataset.must.normalize("NFC")) {
       typed.focus();
-      throw new Error(`Type ${typed.dataset.must} to approve this.`);
+      throw new Error(`Type ${typed.dataset.must} to let it run, letter for letter.`);
     }
     const path = `/approvals/${encodeURIComponent(form.dataset.approval)}`;
     const glass = form.elements.glass;
@@ -69,6 +70,7 @@
     const said = { verdict, comment: value(verdict === "break_glass" ? "glass" : "comment") };
     if (verdict === "deny") said.reason = pressed.dataset.reason ?? "";
     if (said.reason === "narrower") said.narrower = less(form);
+    if (runs && !form.dataset.group) said.typed = value("typed");
     if (form.dataset.group) return window.answerable.answerMany(said);
     const opened = await post(`${path}/open`, { ...said, rendering: form.dataset.rendering }, true);
     const signed = await assertion(opened.options);

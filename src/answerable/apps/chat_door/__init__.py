@@ -1,0 +1,1 @@
+"""The door at which a chat says that somebody clicked."""

@@ -1,0 +1,118 @@
+"""The door as an ASGI application: a click is bounded, verified, read strictly, taken, and only then acknowledged.
+
+`docs/how-to/reach-approvers.md` says how it is set up. Wiring sends paths below `needs.PREFIX` here, on the console's
+listener: agents have no way there, and nothing that anybody sends counts without the chat's signature.
+"""
+
+from __future__ import annotations
+
+import logging
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.background import BackgroundTask
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Route
+
+from answerable.apps.chat_door.needs import PREFIX
+from answerable.apps.chat_door.payload import click_of
+from answerable.apps.chat_door.signed import SeenRequests, signed_at
+from answerable.core.identity.pace import Pace
+from answerable.errors import AnswerableError, Broken, Malformed, Refused, shown
+from answerable.flows.answer_by_click import take_click, tell_clicked
+from answerable.wiring.guarded_request import body_within, check_host
+from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+
+    from answerable.apps.chat_door.needs import Needs
+    from answerable.flows.answer_by_click import Click, Clicked
+
+_STATUSES: Final = {"http.host": 421, "chat.pace": 429, "chat.too_many": 429, "chat.replayed": 409}
+_log: Final = logging.getLogger("answerable.chat")
+
+
+def chat_app(needs: Needs) -> Starlette:
+    """The one path of this door. Each request is answered; none raises out of here."""
+    return Starlette(
+        routes=[Route(PREFIX + "slack", _Door(needs).clicked, methods=["POST"], name="slack")],
+        exception_handlers={HTTPException: _no_route},
+    )
+
+
+class _Door:
+    def __init__(self, needs: Needs) -> None:
+        self._needs = needs
+        self._pace = Pace(needs.clicks_per_minute_max)
+        self._seen = SeenRequests()
+
+    async def clicked(self, request: Request) -> Response:
+        """200 and nothing else once the click was taken, whatever came of it: that is said in the chat."""
+        try:
+            click = await self._read(request)
+            clicked = await take_click(self._needs.walk, self._needs.desk, click)
+        except Exception as error:
+            return _failed(error)
+        return Response(
+            status_code=200,
+            headers={"cache-control": "no-store"},
+            background=BackgroundTask(self._tell, click, clicked),
+        )
+
+    async def _read(self, request: Request) -> Click:
+        needs = self._needs
+        check_host(request, needs.hosts)
+        body = await body_within(request, bytes_max=needs.body_bytes_max, seconds_max=needs.body_seconds_max)
+        now = needs.walk.clock.now()
+        sent_s = signed_at(needs.secret, request.headers, body, now)
+        digest = sha256(body)
+        # The time is signed with it: the same again within the window is the same request.
+        self._seen.take(sha256(b"%d:" % sent_s + body).digest(), now)
+        click = click_of(
+            body,
+            content_type=request.headers.get("content-type", ""),
+            request=digest.hexdigest(),
+            sent_s=sent_s,
+        )
+        name = f"{click.account.team} {click.account.user}"
+        if self._pace.take(name, at=needs.walk.clock.monotonic()):
+            raise Refused("too many clicks of this account", code="chat.pace")
+        return click
+
+    async def _tell(self, click: Click, clicked: Clicked) -> None:
+        try:
+            await tell_clicked(self._needs.walk, self._needs.desk, click, clicked)
+        except Exception as error:
+            # It is recorded; the message in the chat may be behind it.
+            _log.error("what came of a click could not be told: %s", type(error).__name__)
+
+
+def _failed(error: Exception) -> Response:
+    if not isinstance(error, AnswerableError):
+        # The caller learns that it failed, the operator learns where; a request has secrets of the chat in it.
+        _log.error("a click failed: %s", type(error).__name__)
+        error = Broken("something of ours failed: the server's log says what", code="chat.failed")
+    elif isinstance(error, Broken):
+        _log.error("%s: %s", error.code, error.message)
+    status, body = problem_details(error, _STATUSES)
+    return Response(
+        msgspec.json.encode(body),
+        status_code=status,
+        media_type=PROBLEM_MEDIA_TYPE,
+        headers={"cache-control": "no-store"},
+    )
+
+
+async def _no_route(request: Request, error: Exception) -> Response:
+    status = error.status_code if isinstance(error, HTTPException) else 404
+    path = shown(request.url.path)
+    fault = (
+        Malformed(f"{request.method} is not a method of {path}", code="request.method")
+        if status == 405
+        else Malformed(f"there is no {path} here", code="request.path_unknown")
+    )
+    return _failed(fault)

@@ -1,0 +1,98 @@
+"""Capabilities: what can be done at all, and what shows people beforehand what it would do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from answerable.apps.cli.capability_proposals import propose
+from answerable.apps.cli.command import Shell, command
+from answerable.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.control import Answer
+
+
+def register(app: typer.Typer) -> None:
+    """Add the noun."""
+    group = typer.Typer(no_args_is_help=True, help="Capabilities: what can be done at all.")
+    command(group, "list", reads=True)(list_capabilities)
+    command(group, "show", reads=True)(show_capability)
+    command(group, "propose", reads=True)(propose)
+    app.add_typer(group, name="capability")
+
+
+def list_capabilities(shell: Shell) -> int | None:
+    """Registered capabilities, active or not, each with the one that shows beforehand what it would do."""
+    with shell.control() as control:
+        items = list(control.every("/v1/capabilities"))
+    if shell.terminal.as_json:
+        shell.terminal.json(items)
+        return None
+    shell.terminal.table(
+        ("name", "state", "kind", "tier", "unhinted", "environment", "server", "target", "preview"),
+        [
+            (
+                one["name"],
+                standing(one),
+                *(one[k] for k in ("kind", "tier")),
+                "accepted" if one["unhinted_accepted"] else "",
+                *(one[k] for k in ("environment", "server", "target")),
+                one["preview"]["capability"] if one["preview"] else "",
+            )
+            for one in items
+        ],
+        empty="no capability is registered",
+    )
+    return None
+
+
+def show_capability(
+    shell: Shell, name: Annotated[str, typer.Argument(help="Name of the capability.")]
+) -> int | None:
+    """One capability: what it is said to do, who answers for it, and what shows its effect beforehand."""
+    with shell.control() as control:
+        found = next((one for one in control.every("/v1/capabilities") if one["name"] == name), None)
+    if found is None:
+        raise Refused(f"there is no capability {shown(name)}", code="capability.unknown")
+    if shell.terminal.as_json:
+        shell.terminal.json(found)
+        return None
+    owned = found["ownership"]
+    shell.terminal.record(
+        [
+            ("name", found["name"]),
+            ("state", standing(found)),
+            ("why", found["reasons"]),
+            ("title", found["title"]),
+            *(
+                (label, found[label])
+                for label in ("server", "method", "target", "kind", "environment", "tier")
+            ),
+            ("unhinted", "accepted" if found["unhinted_accepted"] else ""),
+            ("sensitivity", found["sensitivity"]),
+            ("preview", _told_preview(found["preview"])),
+            ("owner", owned["owner"]),
+            ("backup owner", owned["backup_owner"]),
+            ("approver group", owned["approver_group"]),
+            ("review date", owned["review_date"]),
+        ]
+    )
+    return None
+
+
+def _told_preview(preview: dict[str, Any] | None) -> list[str]:
+    """By which capability, and each of its arguments with where it lies in what the action takes."""
+    if preview is None:
+        return ["none: whoever is asked reads the arguments alone"]
+    if preview["arguments"] is None:
+        return [f"{preview['capability']}, with the very same arguments"]
+    return [
+        str(preview["capability"]),
+        *(f"{name} from {where}" for name, where in preview["arguments"].items()),
+    ]
+
+
+def standing(item: Answer) -> str:
+    return "active" if item["active"] else "inactive"

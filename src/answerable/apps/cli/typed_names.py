@@ -1,0 +1,45 @@
+"""The name that a person types before a critical action runs. `--yes` does not stand for it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from answerable.errors import Malformed, Refused, shown
+
+if TYPE_CHECKING:
+    from answerable.apps.cli.command import Shell
+    from answerable.apps.cli.control import Answer
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.token import Verdict
+
+Typed = Annotated[
+    str,
+    typer.Option(
+        help="Of a critical action: the name of what it acts on, instead of being asked for it.",
+        metavar="NAME",
+    ),
+]
+
+
+def typed_name(shell: Shell, answer: Answer, waiting: Approval, verdict: Verdict, given: str) -> str | None:
+    """What the person typed; None where no name is wanted. waiting: made from `answer`, checked.
+
+    Raises Malformed (`cli.missing`) where nobody can be asked, Refused (`cli.not_confirmed`) for another name.
+    """
+    from answerable.core.approval.typed_name import how_unlike, is_same_name, name_to_type
+
+    if verdict == "deny" or not answer["name_to_type"]:
+        return None
+    name = name_to_type(waiting)
+    otherwise = "add --typed with the name of what this critical action acts on"
+    if not given and shell.yes:
+        raise Malformed(f"--yes does not stand for the name: {otherwise}", code="cli.missing")
+    typed = given or shell.terminal.asked(f"This is critical. Type {name} to let it run", otherwise=otherwise)
+    if not is_same_name(name, typed):
+        raise Refused(
+            f"that is not {shown(name)}: {how_unlike(name, typed)}; nothing was signed",
+            code="cli.not_confirmed",
+        )
+    return typed

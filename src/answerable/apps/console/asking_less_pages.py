@@ -1,0 +1,94 @@
+"""How fewer questions could do: narrower rules that history suggests, and commands that tell what a change would bring.
+
+It changes nothing: policy is proposed by one person on a signature and published by another, at a desk and not here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.apps.console.deciding_pages import DAY_MS, DAYS, length
+from answerable.errors import AnswerableError
+from answerable.flows.suggest_rules import APPROVED_MIN, suggest_rules
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from answerable.apps.console.desk import Asked
+    from answerable.flows.suggest_rules import SuggestedRule, Suggestions
+    from answerable.flows.walk import Walk
+
+SECONDS_MAX: Final = 0.5
+"""How long the page waits for what is not read yet."""
+KEPT_SECONDS: Final = 30.0
+"""What was found is shown again for so long: to look it up opens each entry that speaks for it."""
+SHOWN_MAX: Final = 10
+UNTOLD_MAX: Final = 20
+ENTRIES_SHOWN_MAX: Final = 8
+CONDITION_CHARS_MAX: Final = 2_000
+BUSIEST_MAX: Final = 5
+
+
+class AskingLess:
+    """The page, with what it found last."""
+
+    def __init__(self) -> None:
+        self._found: tuple[float, Suggestions] | None = None
+
+    async def page(self, asked: Asked) -> Response:
+        """The whole page; without suggestions where they cannot be had just now."""
+        walk = asked.walk
+        try:
+            found = await self._lately(walk)
+        except AnswerableError:
+            return asked.page("asking_less.html", found=None, days=DAYS, least=APPROVED_MIN)
+        good = [one for one in found.rules if not one.why_not]
+        return asked.page(
+            "asking_less.html",
+            found=[_row(number, one) for number, one in enumerate(good[:SHOWN_MAX], 1)],
+            more=max(0, len(good) - SHOWN_MAX),
+            untold=[one for one in found.rules if one.why_not][:UNTOLD_MAX],
+            busiest=_busiest(walk, found),
+            behind=found.size - found.entries,
+            days=DAYS,
+            least=APPROVED_MIN,
+        )
+
+    async def _lately(self, walk: Walk) -> Suggestions:
+        now = walk.clock.monotonic()
+        if self._found is not None and now - self._found[0] < KEPT_SECONDS:
+            return self._found[1]
+        since = max(0, walk.clock.now() - DAYS * DAY_MS)
+        found = await suggest_rules(walk, since=since, seconds_max=SECONDS_MAX)
+        if found.entries == found.size:
+            self._found = (now, found)
+        return found
+
+
+def _row(number: int, one: SuggestedRule) -> dict[str, Any]:
+    whole = len(one.condition) <= CONDITION_CHARS_MAX
+    return {
+        "number": number,
+        "rule": one.of.rule,
+        "agent": one.of.agent,
+        "capability": one.of.capability,
+        "approved": one.approved,
+        "people": one.people,
+        "waited": length(one.waited_ms),
+        "until": one.until,
+        "entries": [*one.entries[:ENTRIES_SHOWN_MAX]],
+        "entries_left": max(0, len(one.entries) - ENTRIES_SHOWN_MAX),
+        "condition": [line.strip() for line in one.condition.splitlines()] if whole else [],
+        "notes": one.notes,
+    }
+
+
+def _busiest(walk: Walk, found: Suggestions) -> list[dict[str, Any]]:
+    """Capabilities that people were asked about most, with the next lower tier."""
+    known = walk.registry.current.capabilities
+    every = [(known[name], count) for name, count in found.asked if name in known and count]
+    return [
+        {"name": one.name, "count": count, "tier": one.tier, "lower": one.tier - 1}
+        for one, count in every[:BUSIEST_MAX]
+        if one.tier
+    ]

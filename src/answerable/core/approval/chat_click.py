@@ -1,0 +1,200 @@
+"""Where a click in a chat counts as an answer, and what an approval keeps of one.
+
+A click is no signature: what is kept is what our server says that the chat said, by which nobody can prove anything to
+a stranger. It is one canonical JSON text. `typ` is `answerable-approval-click`.
+
+| member       | meaning                                                                                |
+|--------------|----------------------------------------------------------------------------------------|
+| `v`          | 1                                                                                      |
+| `iss`        | the person; `channel` the chat, `team` and `user` the account in it that clicked        |
+| `aud`        | the deployment, `approval` the approval's id                                           |
+| `action`     | the action hash, `rendering` the rendering hash, both hex                              |
+| `verdict`    | `approve` or `deny`; `reason` the code of a no, empty of a yes                         |
+| `nonce`      | SHA-256 of what stood behind the button, hex                                           |
+| `request`    | SHA-256 of the request by which the chat said so, hex; `sent_s` its Unix time, seconds |
+| `iat_ms`     | when it came in, Unix milliseconds, by our clock                                       |
+
+Laws: never for the highest tier, never where more than one answer is needed, never where policy hides what the action
+holds, and only for an object that says of itself that a click may answer it. Source: decision 0033.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Protocol
+
+import msgspec
+from msgspec import Meta
+
+from answerable.core.approval.action_object import BY_CLICK, object_in
+from answerable.core.approval.strength import CHAT, CRITICAL, HasStrengths, takes_strength, tier_shown
+from answerable.core.canonical import encode, parse
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.facts import Requirement
+    from answerable.core.identity.principal import PrincipalId, UnixMillis
+
+CLICK_TYP: Final = "answerable-approval-click"
+VERSION: Final = 1
+HIDDEN: Final = frozenset({"confidential", "restricted"})
+"""Sensitivities of what is not put into a chat."""
+APPROVE: Final = "answerable.approve"
+DENY: Final = "answerable.deny"
+DENY_BECAUSE: Final = "answerable.deny_because"
+"""What the elements of a message are called, by which the chat says which of them was used."""
+_Hex = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_Name = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatAccount:
+    """Ids of a workspace and of a member of it, as the chat has them."""
+
+    team: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """Buttons of a message. nonce: what stands behind them, base64url; whoever has it, and the account that it was made
+    for, answers once. lines: pairs of label and text that are shown whole."""
+
+    nonce: str
+    lines: tuple[tuple[str, str], ...]
+
+
+class ClickKept(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an approval keeps of a click, read and not proven. Members as in the table of the module."""
+
+    typ: Literal["answerable-approval-click"]
+    v: Literal[1]
+    iss: str
+    aud: str
+    approval: str
+    action: _Hex
+    rendering: _Hex
+    verdict: Literal["approve", "deny"]
+    reason: str
+    channel: Literal["slack"]
+    team: _Name
+    user: _Name
+    nonce: _Hex
+    request: _Hex
+    sent_s: int
+    iat_ms: int
+
+
+class HasLooks(HasStrengths, Protocol):
+    """look_seconds_min: how long people must have had an action before them, for each tier from 0."""
+
+    @property
+    def look_seconds_min(self) -> tuple[int, ...]:
+        """As above."""
+        ...
+
+
+def tier_takes_clicks(limits: HasLooks, tier: int) -> bool:
+    """Whether settings let a click answer actions of this tier. A click has no time in which somebody looked, so that a
+    tier that asks for one takes none."""
+    return takes_strength(limits, tier, CHAT) and limits.look_seconds_min[tier] == 0
+
+
+def offers_clicks(
+    limits: HasLooks, *, tier: int, sensitivity: str, requirements: Sequence[Requirement]
+) -> bool:
+    """Whether a click may answer such an action, which is then said in its object."""
+    alone = [one.count for one in requirements] == [1]
+    return tier_takes_clicks(limits, tier) and alone and sensitivity not in HIDDEN
+
+
+def click_fault(limits: HasLooks, approval: Approval, *, tier: int) -> str:
+    """Why a click does not count for this approval, in words; empty where it does. tier: of the capability by now."""
+    try:
+        value = object_in(approval.shown)
+    except Malformed:
+        return "nothing was shown"
+    effects = value.get("effects")
+    sensitivity = effects.get("sensitivity") if isinstance(effects, dict) else None
+    highest = max(tier, tier_shown(approval))
+    if value.get(BY_CLICK) is not True or highest >= CRITICAL:
+        return "it is not one that a click may answer"
+    if not all(tier_takes_clicks(limits, one) for one in {tier, tier_shown(approval)}):
+        return "settings let no click answer an action of its tier any more"
+    fits = isinstance(sensitivity, str) and offers_clicks(
+        limits, tier=highest, sensitivity=sensitivity, requirements=approval.requirements
+    )
+    return "" if fits else "it needs more than one answer, or holds what is not put into a chat"
+
+
+def object_takes_clicks(value: dict[str, JSONValue]) -> bool:
+    """Whether an action object lets a click answer it, by itself alone: whatever else it says of itself, one of the
+    highest tier, or for which several must answer, does not."""
+    effects, needed = value.get("effects"), value.get("requirements")
+    tier = effects.get("tier") if isinstance(effects, dict) else None
+    alone = (
+        isinstance(needed, list) and len(needed) == 1 and isinstance(needed[0], list) and needed[0][1:] == [1]
+    )
+    return value.get(BY_CLICK) is True and type(tier) is int and 0 <= tier < CRITICAL and alone
+
+
+def kept_click(
+    approval: Approval,
+    account: ChatAccount,
+    *,
+    by: PrincipalId,
+    verdict: Literal["approve", "deny"],
+    reason: str,
+    audience: str,
+    nonce: str,
+    request: str,
+    sent_s: int,
+    at: UnixMillis,
+) -> str:
+    """The text that is kept of a click that was checked. nonce, request: digests, hex. Raises Malformed (`json.*`)."""
+    members: dict[str, JSONValue] = {
+        "typ": CLICK_TYP,
+        "v": VERSION,
+        "iss": by,
+        "aud": audience,
+        "approval": approval.id,
+        "action": approval.shown.hex,
+        "rendering": approval.card.hex,
+        "verdict": verdict,
+        "reason": reason,
+        "channel": "slack",
+        "team": account.team,
+        "user": account.user,
+        "nonce": nonce,
+        "request": request,
+        "sent_s": sent_s,
+        "iat_ms": at,
+    }
+    return encode(members).decode()
+
+
+def is_click(token: str) -> bool:
+    """Whether what is kept of an answer is a click, which signs nothing. Never raises."""
+    if not token.startswith("{") or f'"{CLICK_TYP}"' not in token:
+        return False
+    try:
+        value = parse(token.encode())
+    except Malformed:
+        return False
+    return isinstance(value, dict) and value.get("typ") == CLICK_TYP
+
+
+def click_in(token: str) -> ClickKept:
+    """What is kept of a click. Raises Malformed (`approval.malformed`, `json.*`)."""
+    value = parse(token.encode())
+    try:
+        kept = msgspec.convert(value, ClickKept)
+    except msgspec.ValidationError as error:
+        raise Malformed(f"it is no click: {error}".lower(), code="approval.malformed") from None
+    if (kept.verdict == "deny") is not bool(kept.reason):
+        raise Malformed("a no by click has a reason, and a yes has none", code="approval.malformed")
+    return kept

@@ -1,0 +1,73 @@
+"""The name that a person types before a critical action runs, so that no slip of a finger is a yes to it.
+
+Laws: it is made from the frozen object alone; it is what the action acts on, where a person can read and type that, or
+else the capability; what was typed counts exactly, in normal form C (Unicode Standard Annex 15): case, blanks and
+letters that only look alike count.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.approval.action_object import object_in
+from answerable.core.approval.visible import hides_something
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
+
+CRITICAL: Final = 3
+"""The tier at which the name is typed."""
+NAME_CHARS_MAX: Final = 40
+"""Longer ones nobody types on a phone."""
+TYPED_CHARS_MAX: Final = 256
+"""More than that is no name, and is not looked at."""
+
+
+def name_to_type(approval: Approval) -> str:
+    """What a person types to let this run.
+
+    A name that is long, hides something or has blanks that cannot be counted gives way to that of the capability.
+    """
+    try:
+        resource = object_in(approval.shown)["resource"]
+    except (Malformed, KeyError):
+        return approval.capability
+    name = resource.get("id") if isinstance(resource, dict) else None
+    return name if isinstance(name, str) and _typable(name) else approval.capability
+
+
+def is_same_name(name: str, typed: str) -> bool:
+    """Whether exactly this name was typed."""
+    if len(typed) > TYPED_CHARS_MAX:
+        return False
+    return _composed(typed) == _composed(name)
+
+
+def how_unlike(name: str, typed: str) -> str:
+    """In words of ours, how what was typed is not the name; it repeats nothing of what was typed."""
+    if not typed:
+        return "nothing was typed"
+    if len(typed) > TYPED_CHARS_MAX:
+        return "it is far too long"
+    was, now = _composed(name), _composed(typed)
+    if now.strip() == was:
+        return "there is a blank before or after it"
+    if now.casefold() == was.casefold():
+        return "upper and lower case count"
+    pairs = enumerate(zip(was, now, strict=False), start=1)
+    place = next(((at, one, other) for at, (one, other) in pairs if one != other), None)
+    if place is not None and len(was) == len(now) and not (place[1] + place[2]).isascii():
+        at, one, other = place
+        return f"its character {at} is U+{ord(other):04X}, in the name it is U+{ord(one):04X}"
+    return "it is another name"
+
+
+def _typable(name: str) -> bool:
+    unclear = name != " ".join(name.split()) or "`" in name
+    return 0 < len(name) <= NAME_CHARS_MAX and not unclear and not hides_something(name)
+
+
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)

@@ -1,0 +1,88 @@
+"""What a message shows beside its buttons: all that the card shows, or there are no buttons.
+
+Laws: no text is cut, left out or changed but by `unlinked`, which loses nothing here; what does not fit is not offered.
+The raw members under `all` are not among it, but the sentence, badges, who, why, arguments, preview and what was
+prepared are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, cast
+
+from answerable.core.approval.chat_click import Offer
+from answerable.core.approval.message import NAME_CHARS_MAX, SENTENCE_CHARS_MAX, unlinked
+from answerable.core.approval.visible import hides_something
+from answerable.core.canonical import parse
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.message import Message
+    from answerable.core.canonical import JSONValue
+
+LINES_MAX: Final = 20
+LINE_CHARS_MAX: Final = 300
+CHARS_MAX: Final = 1_600
+"""Of all lines: what is read in a chat without being folded away."""
+DRAWN_MAX: Final = 2_800
+"""Of one piece, with what no link and no markup may come of it: chats take 3,000 in a block."""
+BADGES_MAX: Final = 8
+_OURS: Final = ("[.]", "[。]", "[．]", "[｡]", "[://]")
+"""What `unlinked` writes: of a text that has it already nobody could say what it was."""
+
+
+def whole_lines(approval: Approval) -> tuple[tuple[str, str], ...] | None:
+    """Every line of the card, to be shown whole; None where that cannot be in a message. Never raises."""
+    try:
+        card = parse(approval.card.bytes)
+    except Malformed:
+        return None
+    sentence, badges = (card.get("sentence"), card.get("badges")) if isinstance(card, dict) else (None, None)
+    if not isinstance(card, dict) or not isinstance(sentence, str) or not isinstance(badges, list):
+        return None
+    texts = [str(one) for one in badges]
+    lines = [*_pairs(card)]
+    pieces = [sentence, *texts, *(part for pair in lines for part in pair)]
+    if (
+        len(sentence) > SENTENCE_CHARS_MAX
+        or len(badges) > BADGES_MAX
+        or any(len(one) > NAME_CHARS_MAX for one in texts)
+        or len(lines) > LINES_MAX
+        or any(len(label) + len(text) > LINE_CHARS_MAX for label, text in lines)
+        or sum(map(len, pieces)) > CHARS_MAX
+        or any(_drawn(one) > DRAWN_MAX for one in pieces)
+        or any(hides_something(one) or any(mark in one for mark in _OURS) for one in pieces)
+    ):
+        return None
+    return tuple(lines)
+
+
+def with_offer(message: Message, approval: Approval, nonce: str) -> Message:
+    """The message with buttons. Raises Malformed (`approval.object`) where it does not show all: `whole_lines` says so
+    before."""
+    lines = whole_lines(approval)
+    if lines is None:
+        raise Malformed("this card does not fit into a message", code="approval.object")
+    return replace(message, offer=Offer(nonce=nonce, lines=lines))
+
+
+def _drawn(text: str) -> int:
+    """Length of a text as it is drawn at most: each of three characters becomes up to five."""
+    written = unlinked(text)
+    return len(written) + 4 * sum(written.count(one) for one in "&<>")
+
+
+def _pairs(card: dict[str, JSONValue]) -> Iterator[tuple[str, str]]:
+    for member, label in (
+        ("lines", ""),
+        ("arguments", "argument "),
+        ("effect", "effect: "),
+        ("prepared", ""),
+    ):
+        pairs = card.get(member, [])
+        for pair in pairs if isinstance(pairs, list) else []:
+            name, text = cast("list[JSONValue]", pair)
+            yield f"{label}{name}", str(text)

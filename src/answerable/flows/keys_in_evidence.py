@@ -1,0 +1,68 @@
+"""Which entries say whose key files signed what is in a bundle, and what of them is shown."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.records_keys import SIGNS
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from answerable.core.ledger.disclosure import Disclosure
+    from answerable.core.ledger.entry import StoredEntry
+
+NAMING: Final = (Tag.REGISTRY_CHANGE, Tag.PEOPLES_KEYS)
+SIGNED: Final[Mapping[int, str]] = {
+    Tag.APPROVAL_ANSWER: "person",
+    Tag.CANARY_TOLD: "person",
+    Tag.GLASS_REVIEWED: "person",
+    Tag.DUTY: "of",
+    Tag.HOLD_LIFTED: "by",
+    Tag.MANIFEST_REGISTERED: "by",
+    Tag.TOOL_PINNED: "by",
+    Tag.POLICY_PROPOSED: "author",
+    Tag.POLICY_CHANGE: "by",
+}
+"""What a person may sign with a key file, and the member of its leaf that has their pseudonym."""
+SHOWS_NAME: Final = frozenset({"token", "step"})
+"""Fields that say in whose name something is signed: who shows one shows that name anyway."""
+
+
+class KeysInEvidence:
+    """Where people's keys are named, and before what."""
+
+    def __init__(self) -> None:
+        self._named: dict[str, list[int]] = {}
+        self._before: dict[int, tuple[int, ...]] = {}
+
+    def take(self, stored: StoredEntry) -> None:
+        """Look at the next entry."""
+        if stored.tag in NAMING:
+            people = leaf_of(stored).get("people")
+            for person in people if isinstance(people, list) else ():
+                self._named.setdefault(str(person), []).append(stored.index)
+        elif stored.tag in SIGNED:
+            person = signer_in(stored)
+            if person in self._named:
+                self._before[stored.index] = tuple(self._named[person])
+
+    def of(self, indexes: Iterable[int]) -> set[int]:
+        """Entries that say until then which keys those have who signed these."""
+        return {named for index in indexes for named in self._before.get(index, ())}
+
+
+def signer_in(stored: StoredEntry) -> str:
+    """Pseudonym of the person who signed it, as far as the leaf says; empty where none did, or a workflow."""
+    leaf = leaf_of(stored)
+    return "" if leaf.get("workflow") else str(leaf.get(SIGNED.get(stored.tag, ""), ""))
+
+
+def shows_keys_of(people: Iterable[str], fields: Iterable[Disclosure]) -> Iterable[Disclosure]:
+    """Of what an entry says of keys, what is about these people. people: pseudonyms."""
+    wanted = [b'"person":"%b"' % one.encode() for one in people if one]
+    for one in fields:
+        if one.name.startswith(SIGNS) and any(person in bytes(one.value) for person in wanted):
+            yield one

@@ -1,0 +1,222 @@
+"""Whose key files they are with which people signed, by the entries that say who signs with which.
+
+Laws:
+- what a key file signed counts as its person's only where an entry before it is shown that names this key as that
+  person's, by name and pseudonym, and no entry between takes it away;
+- signed with another key, in another one's name, with a key that was taken away before, or without a word of where the
+  key is named although the log names keys by then: it is forged, or the log is;
+- one key is nobody else's at the same time, and no name stands for two people;
+- what says again what was so is no change: where it says something else than the change before it, nobody can tell;
+- what is not shown vouches for nobody, and is counted.
+
+A signature that was on its way while its key was taken away may stand right after that; nobody can tell, either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+from msgspec import UNSET
+
+from answerable.core.ledger.records_keys import SIGNS
+from answerable.verify.leaf_rules import Fault
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from msgspec import UnsetType
+
+    from answerable.verify.leaf_types import Reference
+
+ON_ITS_WAY_MS_MAX: Final = 10_000
+"""How much later a signature that was checked before a change may say that it came."""
+
+
+class _Signs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A field about one person. keys: thumbprints of all that are theirs."""
+
+    keys: list[str]
+    name: str
+    person: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Named:
+    """An entry about one person's keys. signs: None where it is hidden. again: no change, only said once more."""
+
+    index: int
+    at: int
+    registry: str
+    again: bool
+    signs: _Signs | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Signed:
+    index: int
+    at: int
+    person: str
+    name: str
+    key: str
+    reference: Reference | UnsetType
+
+
+class ShownKeys:
+    """shown: signatures of which it is shown that they are by their person's key; unread: of which that cannot be
+    said."""
+
+    def __init__(self) -> None:
+        self.shown = self.unread = 0
+        self._first = -1
+        self._entries: set[int] = set()
+        self._named: dict[str, list[_Named]] = {}
+        self._names: dict[str, str] = {}
+        self._changes: dict[int, tuple[int, set[str]]] = {}
+        self._holders: dict[str, set[str]] = {}
+        self._signed: list[_Signed] = []
+        self._found: list[tuple[int, Fault]] = []
+
+    def take(
+        self,
+        index: int,
+        at: int,
+        people: Sequence[str],
+        fields: Mapping[str, bytes],
+        *,
+        registry: str,
+        change: int | None,
+        more: int = 0,
+    ) -> None:
+        """The next entry that names keys. people: pseudonyms. registry: digest of the documents from then on. change:
+        the entry of the change that it is part of, itself or an earlier one; None where it says only what was so. more:
+        people that the entries after it name. Raises msgspec.DecodeError for a field that is none about a person."""
+        self._entries.add(index)
+        if self._first < 0 and people:
+            self._first = index
+        again = not self._is_change(index, people, change, more)
+        told: dict[str, _Signs] = {}
+        for name, value in fields.items():
+            if not name.startswith(SIGNS):
+                continue
+            one = msgspec.json.decode(value, type=_Signs)
+            if one.person not in people or one.person in told:
+                self._wrong(
+                    index, "keys.entry", "it says of somebody whom it does not name which keys they have"
+                )
+                continue
+            if self._names.setdefault(one.person, one.name) != one.name:
+                self._wrong(index, "keys.name", "somebody whom it names had another name before")
+            if any(set(one.keys) & set(other.keys) for other in told.values()):
+                self._wrong(index, "keys.two_people", "it gives one key to two people")
+            told[one.person] = one
+        for person in people:
+            signs = told.get(person)
+            entry = _Named(index=index, at=at, registry=registry, again=again, signs=signs)
+            self._named.setdefault(person, []).append(entry)
+            for key in signs.keys if signs is not None else ():
+                self._holders.setdefault(key, set()).add(person)
+
+    def _is_change(self, index: int, people: Sequence[str], change: int | None, more: int) -> bool:
+        """Whether an entry is part of a change that is shown. What goes on with one names whom that leaves to it."""
+        if change == index:
+            self._changes[index] = (more, set(people))
+            return True
+        if change is None or change not in self._changes:
+            return False
+        left, named = self._changes[change]
+        if left < len(people) or not named.isdisjoint(people):
+            message = "it names people whom the change that it is part of does not leave to it"
+            self._wrong(index, "keys.entry", message)
+            return False
+        self._changes[change] = (left - len(people), named | set(people))
+        return True
+
+    def signed(
+        self, index: int, at: int, *, person: str, name: str, key: str, reference: Reference | UnsetType
+    ) -> None:
+        """Something that a key file signed, its signature checked. person: pseudonym in its entry. name: in which it is
+        signed. key: thumbprint. reference: where its entry says that the key is named."""
+        self._signed.append(
+            _Signed(index=index, at=at, person=person, name=name, key=key, reference=reference)
+        )
+
+    def faults(self) -> Iterator[tuple[int, Fault]]:
+        """Everything that is wrong, with the entry it is wrong in. Asked once, after all entries."""
+        yield from self._found
+        for one in self._signed:
+            found = self._judged(one)
+            if isinstance(found, Fault):
+                yield one.index, found
+            elif found:
+                self.shown += 1
+            else:
+                self.unread += 1
+
+    def _judged(self, one: _Signed) -> Fault | bool:
+        """What is wrong, or whether it is shown that nothing is."""
+        if one.reference is UNSET:
+            if 0 <= self._first < one.index:
+                return Fault("keys.unnamed", "it does not say where the key that signed it is named")
+            return False
+        if one.reference.log is not UNSET:
+            return False
+        if one.reference.entry >= one.index:
+            return Fault("keys.order", "it says that its key is named in an entry that is not before it")
+        before = [named for named in self._named.get(one.person, ()) if named.index < one.index]
+        since = [named for named in before if named.index >= one.reference.entry]
+        if not since or since[0].index != one.reference.entry:
+            if one.reference.entry in self._entries:
+                return Fault(
+                    "keys.other", "it says that its key is named in an entry that does not name its person"
+                )
+            return False
+        for named in since:
+            found = _held(one, named, first=named is since[0])
+            if found is not True:
+                return found
+        return self._is_only_theirs(one, before)
+
+    def _is_only_theirs(self, one: _Signed, before: Sequence[_Named]) -> Fault | bool:
+        latest = before[-1]
+        if latest.again and not _says_as_before(before):
+            return False
+        for person in self._holders.get(one.key, set()) - {one.person}:
+            entries = reversed(self._named[person])
+            last = next((named for named in entries if named.index < one.index), None)
+            if last is None or last.signs is None or one.key not in last.signs.keys:
+                continue
+            if last.registry == latest.registry:
+                return Fault(
+                    "keys.two_people", "the key that signed it is another one's, by the same documents"
+                )
+            return False
+        return True
+
+    def _wrong(self, index: int, rule: str, message: str) -> None:
+        self._found.append((index, Fault(rule, message)))
+
+
+def _held(one: _Signed, named: _Named, *, first: bool) -> Fault | bool:
+    """What is wrong by one entry about its person. first: the one that it refers to."""
+    signs = named.signs
+    if signs is None:
+        return False
+    if signs.name != one.name:
+        return Fault(
+            "keys.person", "it is signed in the name of somebody else than whose key its entry names"
+        )
+    if one.key in signs.keys:
+        return True
+    if first:
+        return Fault("keys.other", "it is signed with a key that was not its person's")
+    if one.at - named.at <= ON_ITS_WAY_MS_MAX:
+        return False
+    return Fault("keys.removed", "it is signed with a key that had been taken from its person by then")
+
+
+def _says_as_before(before: Sequence[_Named]) -> bool:
+    """Whether the latest, which is no change, says what the change before it said, if one is shown."""
+    change = next((named for named in reversed(before) if not named.again), None)
+    return change is None or (change.signs is not None and change.signs == before[-1].signs)

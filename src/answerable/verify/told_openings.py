@@ -1,0 +1,41 @@
+"""When people first had before them what they answered, held to when they were asked and when they answered.
+
+Law: nobody first looks at what is not asked yet, nor after they have answered. That they looked at all is what the
+server says, and nobody can check it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from msgspec import UNSET
+
+from answerable.verify.answer_shapes import AnswerLeaf
+from answerable.verify.canary_shapes import CanaryToldLeaf
+from answerable.verify.leaf_rules import Fault
+from answerable.verify.leaf_shapes import ApprovalLeaf
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.verify.leaf_types import Leaf
+
+RULE = "approval.opened"
+
+
+class ToldOpenings:
+    """Takes leaves in the order of the log."""
+
+    def __init__(self) -> None:
+        self._asked: dict[str, int] = {}
+
+    def take(self, index: int, leaf: Leaf) -> Iterator[tuple[int, Fault]]:
+        """The next one, and what is wrong with it."""
+        if isinstance(leaf, ApprovalLeaf):
+            self._asked[leaf.approval] = leaf.at
+        elif isinstance(leaf, AnswerLeaf | CanaryToldLeaf) and leaf.opened is not UNSET:
+            asked = self._asked.get(leaf.approval, leaf.opened)
+            if leaf.opened > leaf.at:
+                yield index, Fault(RULE, "it says that it was first looked at after it was answered")
+            elif leaf.opened < asked <= leaf.at:
+                yield index, Fault(RULE, "it says that it was looked at before anybody was asked")

@@ -1,0 +1,48 @@
+"""Settings of clicks in a chat: what must be there before one counts for anything."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.strength import CHAT
+from answerable.errors import Malformed
+from answerable.wiring.channel_settings import SLACK, routes_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.wiring.setting_tree import Settings
+
+
+def wants_clicks(settings: Settings) -> bool:
+    """Whether any tier takes a click."""
+    return CHAT in settings.walk.signatures
+
+
+def click_faults(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Key and what is wrong with it; nothing where no tier takes a click and no secret is set."""
+    channels, walk = settings.channels, settings.walk
+    if channels.slack_signing_secret and not channels.slack_token:
+        yield "channels.slack_token", "clicks come from messages: without a token none are sent"
+    if not wants_clicks(settings):
+        return
+    if not channels.slack_signing_secret:
+        yield (
+            "channels.slack_signing_secret",
+            f"`walk.signatures` lets clicks answer (`{CHAT}`): set it, so that they are known to be Slack's",
+        )
+    if not settings.console.enabled or not settings.console.origin:
+        yield "console.origin", "clicks come in at the console's address: set it, and enable the console"
+    for tier, (asks, looks) in enumerate(zip(walk.signatures, walk.look_seconds_min, strict=False)):
+        if asks == CHAT and looks:
+            yield (
+                "walk.look_seconds_min",
+                f"tier {tier} asks for {looks} s of looking, of which a click says nothing: take `{CHAT}` away, or ask "
+                "for 0",
+            )
+    try:
+        routed = any(route.channel == SLACK and not route.place for route in routes_in(channels))
+    except Malformed:
+        return  # Said of the routes themselves.
+    if not routed:
+        yield "channels.routes", f"nobody is told by `{SLACK}`, and only messages to a person have buttons"

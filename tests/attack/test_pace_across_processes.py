@@ -1,0 +1,264 @@
+"""Ways to pass a limit on people twice: by going to another process, by a restart, and by coming all at one moment."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from answerable.core.approval.approval import Approval
+from answerable.core.approval.break_glass import GLASS
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Refused, Unavailable, Unverified
+from answerable.flows.answer_approval import answer_approval, open_to_answer
+from answerable.flows.note_look import note_looks
+from answerable.flows.walk import WalkLimits
+from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.soft_passkey import SoftPasskey
+from answerable.testing.trouble import Fault, Trouble
+from answerable.testing.trouble_openings import TroubledOpenings
+from tests.alike_world import answer_all, asked_many, paying_bench
+from tests.attack.test_passkey_answers import answered
+from tests.glass_world import BREAKABLE, REASON
+from tests.pace_world import begun, questions, replicas, tapped
+from tests.passkey_world import enrolled
+
+pytestmark = pytest.mark.anyio
+
+
+async def said(answer: Awaitable[Any]) -> str:
+    try:
+        await answer
+    except (Refused, Unverified) as fault:
+        return fault.code
+    return "said"
+
+
+# --- how often ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("PACE-01")
+async def test_yeses_at_two_processes_at_one_moment_are_no_more_than_at_one(tmp_path: Path):
+    made, both = await replicas(tmp_path, WalkLimits(answers_per_hour_max=3))
+    waiting = await questions(made, both[0], 12)
+    tokens = [begun(both[at % 2], one) for at, one in enumerate(waiting)]
+    found = await asyncio.gather(
+        *(
+            said(answer_approval(both[at % 2].walk, one.id, token))
+            for at, (one, token) in enumerate(zip(waiting, tokens, strict=True))
+        )
+    )
+    assert Counter(found) == {"said": 3, "approval.too_fast": 9}
+    made.refresh()
+    states = [one.state for one in both[0].walk.approvals.all(pending_only=False, now=made.clock.now())]
+    assert states.count("approved") == 3
+
+
+@pytest.mark.requirement("PACE-01")
+async def test_a_restart_gives_no_new_hour(tmp_path: Path):
+    made, (bench,) = await replicas(tmp_path, WalkLimits(answers_per_hour_max=2), count=1)
+    waiting = await questions(made, bench, 4)
+    for one in waiting[:2]:
+        await answer_approval(bench.walk, one.id, begun(bench, one))
+    bench = made.restarted(bench)
+    assert (
+        await said(answer_approval(bench.walk, waiting[2].id, begun(bench, waiting[2])))
+        == "approval.too_fast"
+    )
+    no = begun(bench, waiting[2], verdict="deny")
+    assert (await answer_approval(bench.walk, waiting[2].id, no)).state == "denied", "a no is always possible"
+    carols = begun(bench, waiting[3], by="carol")
+    assert (await answer_approval(bench.walk, waiting[3].id, carols)).state == "approved"
+
+
+@pytest.mark.requirement("PACE-01")
+async def test_what_was_refused_takes_no_place(tmp_path: Path):
+    limits = WalkLimits(answers_per_hour_max=1)
+    made, (bench,) = await replicas(tmp_path, limits, count=1)
+    (one, other) = await questions(made, bench, 2)
+    for _ in range(3):
+        # Dan is in no group that is asked.
+        assert (
+            await said(answer_approval(bench.walk, one.id, begun(bench, one, by="dan")))
+            == "approval.not_asked"
+        )
+    assert bench.walk.openings.claim("dan", "approve", "x", at=made.clock.now(), since=0, most=1) is None
+    await answer_approval(bench.walk, one.id, begun(bench, one))
+    assert await said(answer_approval(bench.walk, other.id, begun(bench, other))) == "approval.too_fast"
+
+
+@pytest.mark.requirement("PACE-01")
+@pytest.mark.parametrize("fault", ["undone", "done"])
+async def test_where_it_cannot_be_counted_nobody_says_yes_and_to_try_again_counts_once(fault: Fault):
+    bench = await Bench(limits=WalkLimits(answers_per_hour_max=1)).registered()
+    await bench.issue()
+    asked = (await bench.refund(6_000)).approval
+    assert asked is not None
+    kept = bench.walk.openings
+    bench.walk.openings = TroubledOpenings(
+        kept, Trouble(lambda _, method: fault if method == "openings.claim" else None)
+    )
+    with pytest.raises(Unavailable):
+        await bench.answer(asked)
+    assert bench.walk.approvals.find(asked.id) == asked
+    assert (await bench.answer(asked, verdict="deny", by="carol")).state == "denied", (
+        "to say no counts nothing"
+    )
+    bench.walk.openings = kept
+    other = (await bench.refund(6_001)).approval
+    assert other is not None
+    if fault == "done":
+        with pytest.raises(Refused, match="within an hour"):
+            await bench.answer(other)
+    else:
+        assert (await bench.answer(other)).state == "approved"
+
+
+@pytest.mark.requirement("PACE-01")
+async def test_a_list_of_which_nothing_was_answered_takes_no_place():
+    bench = await paying_bench(limits=WalkLimits(answers_per_hour_max=1, look_seconds_min=(0, 0, 5, 5)))
+    waiting = await asked_many(bench, 4)
+    assert not (await answer_all(bench, waiting)).answered, "nobody looked"
+    bench.walk.openings.look([one.id for one in waiting], "bob", bench.clock.now())
+    bench.clock.advance(6)
+    assert len((await answer_all(bench, waiting)).answered) == 4
+
+
+# --- for how long -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("PACE-02")
+async def test_a_look_at_one_process_counts_at_another_and_after_a_restart(tmp_path: Path):
+    made, both = await replicas(tmp_path, WalkLimits(look_seconds_min=(0, 0, 5, 5)))
+    device = SoftPasskey(seed="bob")
+    await enrolled(both[1], "bob", device)
+    (one, other) = await questions(made, both[0], 2)
+    await note_looks(both[0].walk, "bob", [one])
+    made.clock.advance(5)
+    both[1] = made.restarted(both[1])
+    assert (await answered(both[1], one, device)).state == "approved"
+    assert await said(answered(both[1], other, device)) == "approval.too_soon"
+
+
+@pytest.mark.requirement("PACE-02")
+async def test_what_somebody_else_has_before_them_is_no_look_of_mine(tmp_path: Path):
+    made, (bench,) = await replicas(tmp_path, WalkLimits(look_seconds_min=(0, 0, 5, 5)), count=1)
+    (one,) = await questions(made, bench, 1)
+    await note_looks(bench.walk, "carol", [one])
+    theirs, _, _ = open_to_answer(bench.walk, one.id, to="carol")
+    made.clock.advance(60)
+    device = SoftPasskey(seed="bob")
+    await enrolled(bench, "bob", device)
+    assert await said(answered(bench, one, device)) == "approval.too_soon"
+    assert await said(tapped(bench, one, device, theirs)) == "approval.nonce"
+    assert (await answered(bench, one, device, verdict="deny")).state == "denied"
+
+
+@pytest.mark.requirement("PACE-02")
+async def test_showing_a_card_again_writes_nothing_and_a_look_that_failed_is_tried_again():
+    bench = await Bench().registered()
+    await bench.issue()
+    asked = (await bench.refund(6_000)).approval
+    assert asked is not None
+    trouble = Trouble(lambda number, _: "undone" if number == 0 else None)
+    bench.walk.openings = TroubledOpenings(bench.walk.openings, trouble)
+    await note_looks(bench.walk, "bob", [asked])
+    assert bench.walk.openings.looked(asked.id, "bob") is None
+    for _ in range(5):
+        bench.clock.advance(1)
+        await note_looks(bench.walk, "bob", [asked])
+    assert trouble.calls.count("openings.look") == 2
+    assert bench.walk.openings.looked(asked.id, "bob") == bench.clock.now() - 4_000
+
+
+# --- nonces -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("PACE-03")
+async def test_an_answer_that_was_begun_before_a_restart_counts_and_counts_once(tmp_path: Path):
+    made, (bench,) = await replicas(tmp_path, WalkLimits(), count=1)
+    (one,) = await questions(made, bench, 1)
+    token = begun(bench, one)
+    bench = made.restarted(bench)
+    assert (await answer_approval(bench.walk, one.id, token)).state == "approved"
+    bench = made.restarted(bench)
+    assert await said(answer_approval(bench.walk, one.id, token)) == "approval.nonce"
+
+
+@pytest.mark.requirement("PACE-03")
+async def test_one_nonce_at_two_processes_at_one_moment_serves_once(tmp_path: Path):
+    made, both = await replicas(tmp_path, WalkLimits())
+    (one,) = await questions(made, both[0], 1)
+    token = begun(both[0], one)
+    found = await asyncio.gather(*(said(answer_approval(bench.walk, one.id, token)) for bench in both))
+    assert sorted(found) == ["approval.nonce", "said"]
+    assert sum(len(bench.entries(Tag.APPROVAL_ANSWER)) for bench in both) == 1
+
+
+@pytest.mark.requirement("PACE-03")
+async def test_what_a_person_opened_nobody_else_answers_with(tmp_path: Path):
+    made, both = await replicas(tmp_path, WalkLimits())
+    (one,) = await questions(made, both[0], 1)
+    device = SoftPasskey(seed="bob")
+    await enrolled(both[1], "bob", device)
+    theirs, _, _ = open_to_answer(both[0].walk, one.id, to="carol")
+    assert await said(tapped(both[1], one, device, theirs)) == "approval.nonce"
+    mine, _, _ = open_to_answer(both[0].walk, one.id, to="bob")
+    assert (await tapped(both[1], one, device, mine)).state == "approved"
+
+
+@pytest.mark.requirement("PACE-03")
+async def test_a_nonce_is_over_in_time_at_every_process(tmp_path: Path):
+    made, both = await replicas(tmp_path, WalkLimits())
+    (one,) = await questions(made, both[0], 1)
+    nonce, _, ends = open_to_answer(both[0].walk, one.id, to="bob")
+    device = SoftPasskey(seed="bob")
+    await enrolled(both[1], "bob", device)
+    made.clock.advance((ends - made.clock.now()) / 1000)
+    assert await said(tapped(both[1], one, device, nonce)) == "approval.nonce"
+
+
+# --- glasses ------------------------------------------------------------------------------------------------------
+
+
+async def broken(bench: Bench, approval: Approval) -> Approval:
+    token = begun(bench, approval, by="dan", verdict=GLASS, comment=REASON)
+    return await answer_approval(bench.walk, approval.id, token)
+
+
+@pytest.mark.requirement("PACE-04")
+async def test_a_person_breaks_so_many_glasses_a_day_at_whatever_processes(tmp_path: Path):
+    limits = WalkLimits(glasses_per_day_max=2)
+    made, both = await replicas(tmp_path, limits, documents=bench_documents(BREAKABLE))
+    waiting = await questions(made, both[0], 6)
+    found = await asyncio.gather(*(said(broken(both[at % 2], one)) for at, one in enumerate(waiting)))
+    assert Counter(found) == {"said": 2, "break_glass.too_many": 4}
+    both[0] = made.restarted(both[0])
+    made.refresh()
+    left = next(iter(both[0].walk.approvals.all(pending_only=True, now=made.clock.now())))
+    with pytest.raises(Refused) as told:
+        await broken(both[0], left)
+    assert told.value.code == "break_glass.too_many"
+    assert "another person of sales" in told.value.message
+    assert "1 of approvers approve it" in told.value.message
+    assert (await answer_approval(both[0].walk, left.id, begun(both[0], left))).state == "approved"
+
+
+@pytest.mark.requirement("PACE-04")
+async def test_after_a_day_there_are_glasses_again_and_what_was_refused_broke_none(tmp_path: Path):
+    limits = WalkLimits(glasses_per_day_max=1, approval_ttl_ms=200_000_000)
+    made, (bench,) = await replicas(tmp_path, limits, count=1, documents=bench_documents(BREAKABLE))
+    await bench.issue("m-1b", calls_max=50, seconds=200_000)
+    first, second, third = [
+        (await bench.refund(6_100 + number, mandate="m-1b")).approval for number in range(3)
+    ]
+    short = begun(bench, first, by="dan", verdict=GLASS, comment="no")
+    assert await said(answer_approval(bench.walk, first.id, short)) == "break_glass.no_reason"
+    assert await said(broken(bench, first)) == "said"
+    assert await said(broken(bench, second)) == "break_glass.too_many"
+    made.clock.advance(86_400)
+    assert await said(broken(bench, third)) == "said"

@@ -1,0 +1,193 @@
+"""Whose keys are whose, in the ledger: with every change of the registry, and before what a key file signed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio
+import pytest
+
+from answerable.core.canonical import parse
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Refused
+from answerable.flows.apply_registry import apply_registry
+from answerable.flows.assemble_evidence import Selection
+from answerable.flows.name_keys import NAMED_MAX, key_on_record
+from answerable.flows.record_entry import pseudonym_of
+from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.samples import document, signing_key
+from tests.keys_world import answered, person, registered
+
+pytestmark = pytest.mark.anyio
+
+
+def thumbprint(key: str) -> str:
+    return signing_key(key).public.thumbprint
+
+
+def told(bench: Bench, index: int) -> dict[str, list[str]]:
+    """What an entry says of people's keys, by name; each is named in its leaf by pseudonym."""
+    leaf, fields = bench.opened(index)
+    said: list[Any] = [value for name, value in fields.items() if name.startswith("signs_")]
+    assert sorted(one["person"] for one in said) == sorted(map(str, _people(leaf)))
+    assert all(one["person"] == pseudonym_of(bench.walk, one["name"]) for one in said)
+    return {one["name"]: one["keys"] for one in said}
+
+
+def _people(leaf: dict[str, Any]) -> list[Any]:
+    return list(leaf.get("people", ()))
+
+
+def last_change(bench: Bench) -> dict[str, list[str]]:
+    return told(bench, bench.entries(Tag.REGISTRY_CHANGE)[-1]["index"])  # type: ignore[arg-type]
+
+
+@pytest.mark.requirement("KEYS-01")
+async def test_the_first_documents_name_everybody_who_signs():
+    bench = await Bench().registered()
+    signers = {
+        str(name): [key.thumbprint for key in one.keys]
+        for name, one in bench.walk.registry.current.principals.items()
+    }
+    assert last_change(bench) == {name: keys for name, keys in signers.items() if keys}
+    leaf = str(bench.entries(Tag.REGISTRY_CHANGE)[0])
+    assert not any(thumbprint(name) in leaf or f"'{name}'" in leaf for name in signers)
+
+
+@pytest.mark.requirement("KEYS-01")
+async def test_a_change_names_whose_keys_it_changes_and_nobody_else():
+    bench = await registered()
+    await apply_registry(bench.walk, [person("erin", "erin")], by="operator")
+    assert last_change(bench) == {"erin": [thumbprint("erin")]}
+    await apply_registry(bench.walk, [person("erin", "erin", "erin-2")], by="operator")
+    assert last_change(bench) == {"erin": sorted([thumbprint("erin"), thumbprint("erin-2")])}
+    await apply_registry(bench.walk, [person("erin", "erin-2")], by="operator")
+    assert last_change(bench) == {"erin": [thumbprint("erin-2")]}
+    await apply_registry(bench.walk, [person("erin", "erin-2", status="disabled")], by="operator")
+    assert last_change(bench) == {"erin": []}
+    await apply_registry(bench.walk, [person("erin", "erin-2")], by="operator")
+    assert last_change(bench) == {"erin": [thumbprint("erin-2")]}
+    await apply_registry(bench.walk, bench_documents(), by="operator", prune=True)
+    assert last_change(bench)["erin"] == []
+
+
+@pytest.mark.requirement("KEYS-01")
+async def test_what_changes_nobodys_keys_names_nobody():
+    bench = await registered(person("erin", "erin"))
+    await apply_registry(bench.walk, [person("erin", "erin", displayName="Erin")], by="operator")
+    leaf = bench.entries(Tag.REGISTRY_CHANGE)[-1]
+    assert "people" not in leaf
+    assert bench.entries(Tag.PEOPLES_KEYS) == []
+
+
+@pytest.mark.requirement("KEYS-01")
+async def test_who_loses_a_key_is_named_before_who_gets_it():
+    """So no entry gives a key to somebody while it is still another one's."""
+    bench = await registered(person("zoe", "shared"))
+    await apply_registry(bench.walk, [person("zoe", "zoe"), person("abe", "shared")], by="operator")
+    assert [*last_change(bench)] == ["zoe", "abe"]
+
+
+@pytest.mark.requirement("KEYS-02")
+async def test_an_answer_refers_to_the_entry_that_named_the_key():
+    bench = await registered()
+    await answered(bench)
+    (change,), (answer,) = bench.entries(Tag.REGISTRY_CHANGE), bench.entries(Tag.APPROVAL_ANSWER)
+    assert answer["keys_ref"] == {
+        "entry": change["index"],
+        "leaf": bench.walk.ledger.entry(change["index"]).leaf_hash.hex(),  # type: ignore[arg-type]
+    }
+    assert bench.entries(Tag.PEOPLES_KEYS) == []
+
+
+@pytest.mark.requirement("KEYS-02")
+async def test_a_log_that_does_not_say_whose_key_it_is_says_so_once_before_the_first_answer():
+    """As after a restart, or an upgrade from a version that named no keys."""
+    bench = await registered()
+    bench.walk.keys_named.clear()
+    await answered(bench)
+    await answered(bench, amount=6001)
+    (named,) = bench.entries(Tag.PEOPLES_KEYS)
+    assert told(bench, named["index"]) == {"bob": [thumbprint("bob")]}  # type: ignore[arg-type]
+    assert named["registry"] == bench.walk.registry.current.digest
+    refers: list[Any] = [one["keys_ref"] for one in bench.entries(Tag.APPROVAL_ANSWER)]
+    assert [one["entry"] for one in refers] == [named["index"]] * 2
+
+
+@pytest.mark.requirement("KEYS-02")
+async def test_a_person_is_named_anew_whose_pseudonym_is_another():
+    """As after their data was erased: what the log has of before is about nobody any more."""
+    bench = await registered()
+    await key_on_record(bench.walk, "bob", thumbprint("bob"))
+    assert bench.entries(Tag.PEOPLES_KEYS) == []
+    bench.walk.pseudonyms["bob"] = "f" * 64
+    await key_on_record(bench.walk, "bob", thumbprint("bob"))
+    (named,) = bench.entries(Tag.PEOPLES_KEYS)
+    assert named["people"] == ["f" * 64]
+
+
+@pytest.mark.requirement("KEYS-02")
+async def test_nothing_counts_that_a_key_signed_which_was_taken_away_meanwhile():
+    bench = await registered(person("erin", "erin"))
+    bench.walk.keys_named.clear()
+    codes: list[str] = []
+
+    async def sign() -> None:
+        try:
+            await key_on_record(bench.walk, "erin", thumbprint("erin"))
+        except Refused as refused:
+            codes.append(refused.code)
+
+    async with anyio.create_task_group() as tasks, bench.walk.under_way.applying:
+        tasks.start_soon(sign)
+        await anyio.wait_all_tasks_blocked()
+        bench.walk.registry.put(
+            {k: v for k, v in bench.walk.registry.documents().items() if k != "Principal/erin"}
+        )
+    assert codes == ["registry.changed_meanwhile"]
+    assert bench.entries(Tag.PEOPLES_KEYS) == []
+    with pytest.raises(Refused) as caught:
+        await key_on_record(bench.walk, "erin", thumbprint("erin"))
+    assert caught.value.code == "registry.changed_meanwhile"
+
+
+@pytest.mark.requirement("KEYS-02")
+async def test_of_no_more_people_than_a_limit_is_it_kept_where_they_were_named():
+    bench = await registered()
+    one = next(iter(bench.walk.keys_named.values()))
+    for number in range(NAMED_MAX - len(bench.walk.keys_named)):
+        bench.walk.keys_named[f"x{number}"] = one
+    await apply_registry(bench.walk, [person("erin", "erin")], by="operator")
+    assert [*bench.walk.keys_named] == ["erin"]
+
+
+@pytest.mark.requirement("KEYS-05")
+async def test_evidence_of_an_action_takes_along_who_signs_with_what_and_nobody_else():
+    bench = await registered(person("erin", "erin"))
+    await answered(bench)
+    assert (await bench.refund(6000)).outcome is not None
+    await apply_registry(bench.walk, [person("bob", "bob-2")], by="operator")
+    (intent,) = bench.entries(Tag.INTENT)
+    picked = Selection(action=str(intent["action"]))
+    for stored in bench.walk.ledger.replay():
+        picked.take(stored)
+    first, erins, later = [one["index"] for one in bench.entries(Tag.REGISTRY_CHANGE)]
+    assert first in picked.belonging()
+    assert not {erins, later} & picked.belonging(), "of somebody else, and of after the answer"
+
+
+@pytest.mark.requirement("KEYS-01")
+async def test_an_agents_key_is_nobodys_who_signs():
+    bench = await registered()
+    rover = document(
+        "Agent",
+        "walker",
+        {
+            "useCase": "support",
+            "environment": "production",
+            "keys": [parse(signing_key("walker").public.jwk.encode())],
+            "ownership": {"owner": "alice", "backupOwner": "bob"},
+        },
+    )
+    await apply_registry(bench.walk, [rover], by="operator")
+    assert "people" not in bench.entries(Tag.REGISTRY_CHANGE)[-1]
