@@ -60,8 +60,6 @@ ROUNDS: Final = 7
 LOOKS: Final = 200_000
 PAGE_BYTES_MAX: Final = 60_000
 PERSON: Final = "bob"
-CASE: Final = "4711"
-"""What a refund is about, which is typed to let one run."""
 
 
 def main() -> None:
@@ -277,17 +275,14 @@ async def _decided(http: httpx2.AsyncClient, origin: str, device: SoftPasskey, n
     assert card is not None
     own = {"origin": origin, "sec-fetch-site": "same-origin", "x-csrf-token": csrf[1]}
     begun = time.perf_counter()
-    opened = await http.post(
-        f"/approvals/{name}/open",
-        json={"verdict": "approve", "rendering": card[1], "typed": CASE},
-        headers=own,
-    )
+    # What is critical wants its name typed.
+    must = re.search(r'data-must="([^"]*)"', page)
+    said = {"verdict": "approve", "typed": must[1] if must else ""}
+    opened = await http.post(f"/approvals/{name}/open", json={**said, "rendering": card[1]}, headers=own)
     opened.raise_for_status()
     told = opened.json()
     signed = device.assertion(_octets(told["options"]["challenge"])).members()
-    body = {
-        "verdict": "approve", "nonce": told["nonce"], "assertion": signed, "comment": "", "typed": CASE,
-    }  # fmt: skip
+    body = {**said, "nonce": told["nonce"], "assertion": signed, "comment": ""}
     (await http.post(f"/approvals/{name}/answer", json=body, headers=own)).raise_for_status()
     return (time.perf_counter() - begun) * 1000
 

@@ -16,6 +16,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.answer_approval import answer_approval
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.typed_names import name_wanted
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import Bench, nonce_for
 from answerable.testing.samples import AUDIENCE, document, signing_key
@@ -61,7 +62,7 @@ async def answered(bench: Bench, *, by: str = "bob", key: str = "", amount: int 
         at=bench.clock.now(),
         key=signing_key(key or by),
     )
-    await answer_approval(bench.walk, asked.id, token)
+    await answer_approval(bench.walk, asked.id, token, typed=name_wanted(bench.walk, asked))
 
 
 async def answered_and_ran() -> Bench:

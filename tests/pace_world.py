@@ -14,9 +14,10 @@ from answerable.adapters.sqlite import (
     SqliteStore,
 )
 from answerable.core.approval.challenge import challenge
+from answerable.core.approval.typed_name import name_to_type
 from answerable.core.approval.words import words_of
 from answerable.core.identity.principal import PrincipalId
-from answerable.flows.answer_approval import answer_by_passkey, open_to_answer
+from answerable.flows.answer_approval import answer_approval, answer_by_passkey, open_to_answer
 from answerable.flows.passkey_desk import PasskeyDesk
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import AUDIENCE, Bench, bench_documents
@@ -110,6 +111,11 @@ def begun(
     )
 
 
+async def sent(bench: Bench, approval: Approval, token: str) -> Approval:
+    """What was signed comes in at this process, with the name typed where one is wanted."""
+    return await answer_approval(bench.walk, approval.id, token, typed=name_to_type(approval))
+
+
 async def tapped(bench: Bench, approval: Approval, device: SoftPasskey, nonce: bytes) -> Approval:
     """Bob says yes at this process by his device, with a nonce from wherever it is."""
     signed = challenge(
@@ -127,4 +133,5 @@ async def tapped(bench: Bench, approval: Approval, device: SoftPasskey, nonce: b
         comment="seen",
         nonce=nonce,
         assertion=device.assertion(signed),
+        typed=name_to_type(approval),
     )

@@ -40,11 +40,11 @@ from wire import Wire, listened_to
 
 INTERRUPTED: Final = 130
 TOOL_OWNERS: Final = {"crm": "ada", "payments": "dora", "volumes": "emil", "git": "emil", "sqlite": "dora"}
-DATABASE_OWNER: Final = {"support-db": "ada"}
-"""With --postgres; two of its tools have a capability."""
+DATABASE_OWNER: Final = {"support-db": "ada", "accounts": "ada"}
+"""With --postgres; two of the tools of each have a capability."""
 TOOLS: Final = 13
 """Of the others, that capabilities stand for."""
-DATABASE_TOOLS: Final = 2
+DATABASE_TOOLS: Final = 4
 
 
 def main() -> int:

@@ -20,6 +20,8 @@ COPIES_MAX: Final = 5
 SIGNED: Final = re.compile(r"(\d+) of them signed over")
 ASKED: Final = re.compile(rb'"tag":7,[^{}\x02]*"v":2\}\x02')
 """Where the leaf of an approval that was asked for ends and what was sealed with it begins."""
+LEAF_BYTES: Final = 1_000
+"""Before that, in which the leaf names its mandate."""
 SEALED_AT: Final = 100
 """Bytes from there into the fields, past the key that they are sealed under."""
 
@@ -71,7 +73,7 @@ async def verify(product: Product, stories: Sequence[Story], payment: Story) -> 
     )
     narrator.say("Somebody changes one byte in another copy, in what was sealed when the agent asked to pay.")
     changed = copied(product.home, "ledger-changed")
-    falsify(changed)
+    falsify(changed, payment.mandate.encode())
     index = next(entry["index"] for entry in entries if entry["kind"] == "approval_asked")
     done = await product.command("ledger", "verify", str(changed), code=CHECK_FAILED)
     narrator.expect(
@@ -93,11 +95,12 @@ def copied(home: Home, name: str) -> Path:
     raise UnexpectedError("a copy of the ledger", f"{COPIES_MAX} times a file went away while it was copied")
 
 
-def falsify(ledger: Path) -> None:
+def falsify(ledger: Path, mandate: bytes) -> None:
     """Change a sealed byte of the first payment that was asked for, in the log itself. Raises UnexpectedError."""
     for segment in sorted((ledger / "wal").glob("*.wal")):
         content = segment.read_bytes()
-        found = ASKED.search(content)
+        every = ASKED.finditer(content)
+        found = next((one for one in every if mandate in content[: one.end()][-LEAF_BYTES:]), None)
         if found is not None:
             place = found.end() + SEALED_AT
             changed = bytes((content[place] ^ 1,))

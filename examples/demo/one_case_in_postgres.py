@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
+import an_update_beforehand
 import anyio
 from agent import Agent, agent
 from database import Database, Said
@@ -74,6 +75,7 @@ async def tell(product: Product, database: Database, wire: Wire) -> Story:
             happened=(again.text, await accounts(database)),
         )
     await check_ledger(product, mandate)
+    await an_update_beforehand.tell(product, database)
     return Story(title=TITLE, mandate=mandate, told=TOLD)
 
 

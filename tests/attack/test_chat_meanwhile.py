@@ -25,6 +25,7 @@ from answerable.testing.entropy import SeededEntropy
 from tests.canary_world import canary_on
 from tests.click_world import CLICKS, SECRET, TEAM, buttons_in, click_documents, clicking, person_document
 from tests.clicks_between import Between, offer_of, refused
+from tests.duty_world import delegate, duty_document
 from tests.hold_world import stop
 
 pytestmark = pytest.mark.anyio
@@ -243,3 +244,31 @@ async def test_a_yes_by_click_that_would_not_be_taken_any_more_lets_nothing_run(
             ran = False
     assert ran is (what == "nothing")
     assert bool(world.bench.upstream.effects) is (what == "nothing")
+
+
+@pytest.mark.requirement("BUTTON-05")
+@pytest.mark.parametrize("ended", [False, True])
+async def test_who_stands_in_for_somebody_clicks_in_their_place_while_that_lasts(ended):
+    people = {"dan": person_document("dan", groups=("sales",))}
+    documents = [*click_documents(people=people), duty_document()]
+    async with clicking(documents=documents) as world:
+        one = await delegate(world.bench)
+        asked = await world.asked()
+        assert world.buttons("dan"), "it is dan's turn now"
+        if ended:
+            assert world.bench.walk.duties.register.end(one.id, world.bench.clock.now())
+        await world.press("dan")
+        after = world.now(asked)
+        if ended:
+            assert "you are in none of these groups" in world.whispers()[0]
+            assert not after.answers
+            return
+        assert (after.state, after.answers[0].by, after.answers[0].in_place_of.of) == (
+            "approved",
+            "dan",
+            "bob",
+        )
+        assert (await world.bench.refund(6_000)).outcome is not None
+    (leaf,) = world.bench.entries(Tag.APPROVAL_ANSWER)
+    assert leaf["strength"] == "chat"
+    assert leaf["duty"]

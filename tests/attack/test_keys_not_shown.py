@@ -142,9 +142,9 @@ async def test_a_bundle_shows_whose_key_signed_without_showing_anybody_elses(tmp
     answers = ShownAnswers()
     report = verify_evidence(bundle, key=key, answers=answers)
     assert [one.message for one in report.findings if one.severity == "error"] == []
-    assert (answers.keys_shown, answers.keys_unread) == (1, 0)
+    assert (answers.keys_shown, answers.keys_unread) == (2, 0), "the answer and the mandate"
     shown = [value for entry in report.entries for name, value in entry.shown if name.startswith(SIGNS)]
-    assert [json.loads(one)["name"] for one in shown] == ["bob"]
+    assert [json.loads(one)["name"] for one in shown] == ["alice", "bob"]
     report = verify_evidence(unshown, key=key, answers=ShownAnswers())
     assert not any(name.startswith(SIGNS) for entry in report.entries for name, _ in entry.shown), (
         "nothing is shown in whose name it was signed"
@@ -167,6 +167,6 @@ async def test_a_bundle_without_the_entry_says_that_nobody_can_tell_whose_key_it
     less = Bundle(checkpoint=whole.checkpoint, keys=whole.keys, policy=whole.policy, entries=kept)
     report = verify_evidence(less.encoded(), key=key, answers=ShownAnswers())
     assert [one.message for one in report.findings if one.severity == "error"] == []
-    assert "1 entries without which cannot be said whose key file signed are not in this bundle" in [
+    assert "2 entries without which cannot be said whose key file signed are not in this bundle" in [
         one.message for one in report.findings
     ]

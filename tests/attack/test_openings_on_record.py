@@ -8,12 +8,14 @@ import pytest
 
 from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.core.canonical import encode
+from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.oversight import Oversight
 from answerable.core.ledger.oversight_told import ANSWERS_MIN, oversight_figures
 from answerable.core.ledger.tags import Tag
 from answerable.flows.answer_as_workflow import answer_as_workflow, open_to_workflow
 from answerable.flows.assemble_evidence import Selection, assemble_evidence
 from answerable.flows.note_look import note_looks
+from answerable.flows.tell_duty import queue_health
 from answerable.flows.tell_oversight import tell_oversight
 from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import Bench
@@ -194,6 +196,17 @@ async def test_figures_run_from_asking_and_from_opening_and_a_stranger_makes_the
         stranger.fold(stored)
     again = oversight_figures(stranger, since=0, now=bench.clock.now())
     assert again.views == told.figures.views, "from the entries alone, without a key"
+
+
+async def test_of_what_was_answered_the_queue_and_the_ledger_say_the_same():
+    bench = await Bench().registered()
+    await bench.issue("m-1", calls_max=100)
+    for number, waited in enumerate([10, 20, 30]):
+        await looked_at(bench, 6_000 + number, waited=waited, looked=5)
+    queue = queue_health(bench.walk, since=UnixMillis(0))
+    views = (await tell_oversight(bench.walk)).figures.views
+    assert (queue.view_p50_ms, queue.view_p95_ms, queue.seen) == (views.at(50), views.at(95), views.count)
+    assert queue.view_p50_ms == 20_000
 
 
 @pytest.mark.parametrize(("looked", "verdict"), [(1, "warn"), (30, "no_data")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from answerable.core.approval.approval import Approval
 from answerable.core.approval.break_glass import GLASS
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable, Unverified
-from answerable.flows.answer_approval import answer_approval, open_to_answer
+from answerable.flows.answer_approval import open_to_answer
 from answerable.flows.note_look import note_looks
 from answerable.flows.walk import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
@@ -23,8 +24,10 @@ from answerable.testing.trouble import Fault, Trouble
 from answerable.testing.trouble_openings import TroubledOpenings
 from tests.alike_world import answer_all, asked_many, paying_bench
 from tests.attack.test_passkey_answers import answered
+from tests.canary_world import TESTED, bench_with_tests, canary_on
+from tests.click_world import CLICKS, clicking
 from tests.glass_world import BREAKABLE, REASON
-from tests.pace_world import begun, questions, replicas, tapped
+from tests.pace_world import begun, questions, replicas, sent, tapped
 from tests.passkey_world import enrolled
 
 pytestmark = pytest.mark.anyio
@@ -48,7 +51,7 @@ async def test_yeses_at_two_processes_at_one_moment_are_no_more_than_at_one(tmp_
     tokens = [begun(both[at % 2], one) for at, one in enumerate(waiting)]
     found = await asyncio.gather(
         *(
-            said(answer_approval(both[at % 2].walk, one.id, token))
+            said(sent(both[at % 2], one, token))
             for at, (one, token) in enumerate(zip(waiting, tokens, strict=True))
         )
     )
@@ -63,16 +66,13 @@ async def test_a_restart_gives_no_new_hour(tmp_path: Path):
     made, (bench,) = await replicas(tmp_path, WalkLimits(answers_per_hour_max=2), count=1)
     waiting = await questions(made, bench, 4)
     for one in waiting[:2]:
-        await answer_approval(bench.walk, one.id, begun(bench, one))
+        await sent(bench, one, begun(bench, one))
     bench = made.restarted(bench)
-    assert (
-        await said(answer_approval(bench.walk, waiting[2].id, begun(bench, waiting[2])))
-        == "approval.too_fast"
-    )
+    assert await said(sent(bench, waiting[2], begun(bench, waiting[2]))) == "approval.too_fast"
     no = begun(bench, waiting[2], verdict="deny")
-    assert (await answer_approval(bench.walk, waiting[2].id, no)).state == "denied", "a no is always possible"
+    assert (await sent(bench, waiting[2], no)).state == "denied", "a no is always possible"
     carols = begun(bench, waiting[3], by="carol")
-    assert (await answer_approval(bench.walk, waiting[3].id, carols)).state == "approved"
+    assert (await sent(bench, waiting[3], carols)).state == "approved"
 
 
 @pytest.mark.requirement("PACE-01")
@@ -82,13 +82,10 @@ async def test_what_was_refused_takes_no_place(tmp_path: Path):
     (one, other) = await questions(made, bench, 2)
     for _ in range(3):
         # Dan is in no group that is asked.
-        assert (
-            await said(answer_approval(bench.walk, one.id, begun(bench, one, by="dan")))
-            == "approval.not_asked"
-        )
+        assert await said(sent(bench, one, begun(bench, one, by="dan"))) == "approval.not_asked"
     assert bench.walk.openings.claim("dan", "approve", "x", at=made.clock.now(), since=0, most=1) is None
-    await answer_approval(bench.walk, one.id, begun(bench, one))
-    assert await said(answer_approval(bench.walk, other.id, begun(bench, other))) == "approval.too_fast"
+    await sent(bench, one, begun(bench, one))
+    assert await said(sent(bench, other, begun(bench, other))) == "approval.too_fast"
 
 
 @pytest.mark.requirement("PACE-01")
@@ -125,7 +122,37 @@ async def test_a_list_of_which_nothing_was_answered_takes_no_place():
     assert not (await answer_all(bench, waiting)).answered, "nobody looked"
     bench.walk.openings.look([one.id for one in waiting], "bob", bench.clock.now())
     bench.clock.advance(6)
-    assert len((await answer_all(bench, waiting)).answered) == 4
+    assert len((await answer_all(bench, waiting[:3])).answered) == 3, (
+        "another list than the one that came to nothing"
+    )
+
+
+@pytest.mark.requirement("PACE-01")
+async def test_a_test_takes_nothing_of_what_a_person_may_say_and_cannot_be_said_past_it():
+    bench = await bench_with_tests(replace(TESTED, answers_per_hour_max=1))
+    canary = await canary_on(bench)
+    assert (await bench.answer(canary)).state == "void"
+    real = (await bench.refund(6_001)).approval
+    assert real is not None
+    assert (await bench.answer(real)).state == "approved"
+    bench.clock.advance(1)
+    with pytest.raises(Refused, match="within an hour"):
+        await bench.answer(await canary_on(bench))
+
+
+@pytest.mark.requirement("PACE-01")
+async def test_what_cannot_be_let_go_is_counted_and_hides_no_reason():
+    bench = await Bench(limits=WalkLimits(answers_per_hour_max=1)).registered()
+    await bench.issue()
+    asked = (await bench.refund(6_000)).approval
+    assert asked is not None
+    bench.walk.openings = TroubledOpenings(
+        bench.walk.openings, Trouble(lambda _, method: "undone" if method == "openings.let_go" else None)
+    )
+    assert await said(bench.answer(asked, by="dan")) == "approval.not_asked"
+    other = (await bench.refund(6_001)).approval
+    assert other is not None
+    assert await said(bench.answer(other, by="dan")) == "approval.too_fast"
 
 
 # --- for how long -------------------------------------------------------------------------------------------------
@@ -184,9 +211,9 @@ async def test_an_answer_that_was_begun_before_a_restart_counts_and_counts_once(
     (one,) = await questions(made, bench, 1)
     token = begun(bench, one)
     bench = made.restarted(bench)
-    assert (await answer_approval(bench.walk, one.id, token)).state == "approved"
+    assert (await sent(bench, one, token)).state == "approved"
     bench = made.restarted(bench)
-    assert await said(answer_approval(bench.walk, one.id, token)) == "approval.nonce"
+    assert await said(sent(bench, one, token)) == "approval.nonce"
 
 
 @pytest.mark.requirement("PACE-03")
@@ -194,7 +221,7 @@ async def test_one_nonce_at_two_processes_at_one_moment_serves_once(tmp_path: Pa
     made, both = await replicas(tmp_path, WalkLimits())
     (one,) = await questions(made, both[0], 1)
     token = begun(both[0], one)
-    found = await asyncio.gather(*(said(answer_approval(bench.walk, one.id, token)) for bench in both))
+    found = await asyncio.gather(*(said(sent(bench, one, token)) for bench in both))
     assert sorted(found) == ["approval.nonce", "said"]
     assert sum(len(bench.entries(Tag.APPROVAL_ANSWER)) for bench in both) == 1
 
@@ -227,7 +254,7 @@ async def test_a_nonce_is_over_in_time_at_every_process(tmp_path: Path):
 
 async def broken(bench: Bench, approval: Approval) -> Approval:
     token = begun(bench, approval, by="dan", verdict=GLASS, comment=REASON)
-    return await answer_approval(bench.walk, approval.id, token)
+    return await sent(bench, approval, token)
 
 
 @pytest.mark.requirement("PACE-04")
@@ -245,7 +272,7 @@ async def test_a_person_breaks_so_many_glasses_a_day_at_whatever_processes(tmp_p
     assert told.value.code == "break_glass.too_many"
     assert "another person of sales" in told.value.message
     assert "1 of approvers approve it" in told.value.message
-    assert (await answer_approval(both[0].walk, left.id, begun(both[0], left))).state == "approved"
+    assert (await sent(both[0], left, begun(both[0], left))).state == "approved"
 
 
 @pytest.mark.requirement("PACE-04")
@@ -257,8 +284,34 @@ async def test_after_a_day_there_are_glasses_again_and_what_was_refused_broke_no
         (await bench.refund(6_100 + number, mandate="m-1b")).approval for number in range(3)
     ]
     short = begun(bench, first, by="dan", verdict=GLASS, comment="no")
-    assert await said(answer_approval(bench.walk, first.id, short)) == "break_glass.no_reason"
+    assert await said(sent(bench, first, short)) == "break_glass.no_reason"
     assert await said(broken(bench, first)) == "said"
     assert await said(broken(bench, second)) == "break_glass.too_many"
     made.clock.advance(86_400)
     assert await said(broken(bench, third)) == "said"
+
+
+# --- clicks ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.requirement("PACE-01")
+async def test_clicks_in_a_chat_are_yeses_as_any_other():
+    async with clicking(limits=replace(CLICKS, answers_per_hour_max=1)) as world:
+        await world.asked(6_000)
+        await world.press()
+        other = await world.asked(7_000)
+        await world.press()
+        assert "within an hour" in world.whispers()[-1]
+        assert world.now(other).state == "pending"
+
+
+@pytest.mark.requirement("PACE-06")
+@pytest.mark.parametrize("looked", [False, True])
+async def test_of_a_click_it_is_on_record_when_a_page_showed_the_card_and_else_nothing(looked: bool):
+    async with clicking() as world:
+        asked = await world.asked()
+        if looked:
+            await note_looks(world.bench.walk, "bob", [asked])
+        await world.press()
+        (leaf,) = world.bench.entries(Tag.APPROVAL_ANSWER)
+        assert leaf.get("opened") == (asked.created_at if looked else None)

@@ -1,4 +1,4 @@
-"""Whose key file signed a lift, a manifest, the definition of a tool, and a change of policy sets."""
+"""Whose key file signed a mandate, a lift, a manifest, the definition of a tool, and a change of policy sets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from answerable.core.canonical import parse
+from answerable.core.canonical import encode, parse
 from answerable.core.containment.hold import Holdable
 from answerable.core.identity.compact_jws import read_compact, signed_statement
 from answerable.core.ledger.opened import disclosures_of
@@ -19,6 +19,9 @@ from answerable.testing.contracts.manifest_register import sample_signed
 from answerable.testing.samples import signing_key
 from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault, read_leaf
+from answerable.verify.leaf_shapes import MandateLeaf
+from answerable.verify.shown_keys import ShownKeys
+from answerable.verify.shown_signed import ShownSigned
 from tests.hold_world import lift, stop
 from tests.keys_world import found
 from tests.publication_world import guarded, propose, publish, roll_back
@@ -62,7 +65,15 @@ async def published() -> Bench:
     return bench
 
 
+async def with_mandate() -> Bench:
+    """A mandate that alice signed."""
+    bench = await Bench().registered()
+    await bench.issue()
+    return bench
+
+
 CASES: dict[str, tuple[Any, Tag, str, str]] = {
+    "mandate": (with_mandate, Tag.MANDATE_ISSUED, "token", "alice"),
     "lift": (lifted, Tag.HOLD_LIFTED, "token", "bob"),
     "manifest": (with_manifest, Tag.MANIFEST_REGISTERED, "token", "alice"),
     "tool": (with_tool, Tag.TOOL_PINNED, "token", "alice"),
@@ -123,6 +134,7 @@ async def test_an_entry_that_says_something_else_than_was_signed_is_found(what):
     make, tag, field, by = CASES[what]
     bench = await make()
     other = {
+        "mandate": {"sub": "rover"},
         "lift": {"hold": "hold_" + "x" * 22},
         "manifest": {"sub": "rover"},
         "tool": {"definition": "0" * 64},
@@ -191,3 +203,22 @@ def references(bench: Bench, tag: Tag, entry: int | None) -> list[str]:
         fault = check.fault(stored.index, leaf, stored.leaf_hash)
         rules += [fault.rule] if fault is not None else []
     return rules
+
+
+@pytest.mark.parametrize(
+    ("issuer", "application", "unread"), [("alice", "", 1), ("schedule:nightly", "", 0), ("alice", "desk", 0)]
+)
+def test_a_mandate_that_no_person_signed_is_held_against_nobodys_keys(issuer, application, unread):
+    token = signed_statement({"iss": issuer}, typ="answerable-mandate+jwt", key=signing_key("desk"))
+    leaf = MandateLeaf(
+        v=2,
+        tag=Tag.MANDATE_ISSUED,
+        at=1,
+        mandate="m-1",
+        agent="scout",
+        principal="0" * 64,
+        application=application or msgspec.UNSET,
+    )
+    check = ShownSigned(ShownKeys())
+    check.take(1, leaf, {"token": encode(token)})
+    assert ([*check.faults()], check.unread) == ([], unread)

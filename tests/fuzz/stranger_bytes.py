@@ -48,7 +48,7 @@ from answerable.testing.contracts.ledger import ORIGIN
 from answerable.testing.delegation import WIDE, verify
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import payload_fault, read_leaf
-from tests.fuzz import obligation_bytes, passkey_bytes, policy_bytes, replay_bytes, tool_bytes
+from tests.fuzz import click_bytes, obligation_bytes, passkey_bytes, policy_bytes, replay_bytes, tool_bytes
 from tests.fuzz import valid_samples as valid
 from tests.fuzz.valid_samples import KEY, joined, parted
 from tests.ledger_script import trusted
@@ -253,6 +253,9 @@ def targets() -> dict[str, Target]:
     devices = passkey_bytes.samples()
     for name in devices:
         found[f"passkey {name}"] = Target(devices[name], getattr(passkey_bytes, name))
+    clicks = click_bytes.samples()
+    for name in clicks:
+        found[f"click {name}"] = Target(clicks[name], getattr(click_bytes, name))
     for name in LOG_FILES:
         found[f"log file {name}"] = Target((sample("sixteen")[name],), partial(_log_file, name))
     return found

@@ -18,6 +18,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.reach_desk import Route
 from answerable.flows.walk import WalkLimits
 from answerable.main.doors import console_door
+from answerable.testing.builders import POLICIES
 from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import faults, load_settings
 from tests.channel_world import slack_stand_in
@@ -120,6 +121,16 @@ async def test_where_no_click_counts_there_is_a_link_and_no_button(limits, docum
         assert b'"by_click"' not in asked.shown.bytes
         # Nothing of the arguments goes where it did not go before.
         assert "argument amount" not in json.dumps(world.slack.posted)
+
+
+@pytest.mark.requirement("BUTTON-03")
+async def test_what_is_kept_as_digests_alone_is_not_put_into_a_chat():
+    policies = POLICIES.replace('@approve("approvers:1")', '@approve("approvers:1") @oblige("log:digest")')
+    async with clicking(documents=click_documents(policies=policies)) as world:
+        asked = await world.asked()
+        assert not world.buttons()
+        assert b'"by_click"' not in asked.shown.bytes
+        assert b"log:digest" in asked.shown.bytes
 
 
 @pytest.mark.requirement("BUTTON-03")

@@ -15,6 +15,9 @@ CREATE TABLE cases (
 CREATE TABLE notes (
     note_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, case_id text NOT NULL REFERENCES cases, text text NOT NULL
 );
+CREATE TABLE accounts (
+    account_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, plan text NOT NULL, since date NOT NULL
+);
 CREATE TABLE payment_cards (customer text PRIMARY KEY, card text NOT NULL);
 
 INSERT INTO cases VALUES
@@ -27,8 +30,13 @@ INSERT INTO notes (case_id, text) VALUES
     ('4711', 'Customer sent both receipts: 129.00 EUR on 3 and 4 October.'),
     ('4712', 'Reset link sent to the address on file, no answer yet.'),
     ('4716', 'The time zone of the practice is set to UTC-11.');
+INSERT INTO accounts (plan, since)
+    SELECT CASE WHEN number <= 840 THEN 'Trial' ELSE 'Business' END, DATE '2026-01-01' + number % 300
+    FROM generate_series(1, 10000) AS number;
 INSERT INTO payment_cards VALUES ('Amara Okafor', 'tok_visa_4242'), ('Jonas Lindqvist', 'tok_mc_5100');
 
 -- The owner turns it on; without it no rule about rows is granted.
 ALTER TABLE cases ENABLE ROW LEVEL SECURITY;
 ALTER TABLE notes ENABLE ROW LEVEL SECURITY;
+-- So that the planner knows what is in it; a server does this by itself after a while.
+ANALYZE accounts;

@@ -166,7 +166,7 @@ def _by_key(
     check_typed(walk, approval, person=signed.by, verdict=signed.verdict, typed=typed, now=now)
     given = take_nonce(walk, approval, signed.nonce, now, by=signed.by)
     opened = opened_at(walk, approval, signed.by, given, now)
-    check_strength(walk.limits, approval, passkey=None)
+    check_strength(walk.limits, approval, passkey=None, page=approval_page(walk, approval.id))
     check_look(walk, approval, verdict=signed.verdict, opened_at=opened, now=now)
     answer = Answer(
         by=signed.by,

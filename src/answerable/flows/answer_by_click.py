@@ -19,6 +19,7 @@ from answerable.errors import AnswerableError, Broken, Refused, Unavailable, sho
 from answerable.flows.answer_approval import approval_here, approval_page, one_at_a_time
 from answerable.flows.answering_pace import check_look
 from answerable.flows.click_standing import account_of, why_no_click
+from answerable.flows.note_look import seen_at
 from answerable.flows.refuse_revoked import signer_fault
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ def _read(
             sent_s=click.sent_s,
             at=now,
         ),
+        # Of the message nobody knows whether they saw it.
+        opened_at=seen_at(walk, approval, offered.person, now),
     )
     return answer, "", ""
 

@@ -8,7 +8,7 @@ at one moment, at several processes, no more pass than of those that come one af
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.batch_answer import root_in
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from answerable.core.approval.approval import Answer, Approval
+    from answerable.core.approval.openings import Haste
     from answerable.core.approval.token import Verdict
     from answerable.core.identity.principal import PrincipalId
     from answerable.flows.walk import Walk
@@ -33,8 +34,8 @@ LOST_RACE: Final = "approval.changed_meanwhile"
 
 @contextmanager
 def counted(walk: Walk, approval: Approval, answer: Answer, now: UnixMillis) -> Iterator[None]:
-    """Count an answer while it is taken in, and not if nothing comes of it. One of many that one signature covers is
-    counted with them; a workflow has its own pace.
+    """Count an answer while it is taken in, and not if nothing comes of it, or it was to a test. One of many that one
+    signature covers is counted with them; a workflow has its own pace.
 
     Raises Refused (`approval.too_fast`, `break_glass.too_many`), Unavailable.
     """
@@ -52,8 +53,11 @@ def counted(walk: Walk, approval: Approval, answer: Answer, now: UnixMillis) -> 
         raise
     except AnswerableError as fault:
         if fault.code != LOST_RACE:
-            walk.openings.let_go(answer.by, answer.verdict, approval.id)
+            _let_go(walk, answer.by, answer.verdict, approval.id)
         raise
+    if approval.canary is not None:
+        # They have just been told that it was one.
+        _let_go(walk, answer.by, answer.verdict, approval.id)
 
 
 def claim_yes(walk: Walk, person: PrincipalId, what: str, now: UnixMillis) -> None:
@@ -71,8 +75,14 @@ def claim_yes(walk: Walk, person: PrincipalId, what: str, now: UnixMillis) -> No
 
 
 def let_go_yes(walk: Walk, person: PrincipalId, what: str) -> None:
-    """Nothing came of it. Raises Unavailable."""
-    walk.openings.let_go(person, "approve", what)
+    """Nothing came of it."""
+    _let_go(walk, person, "approve", what)
+
+
+def _let_go(walk: Walk, person: PrincipalId, kind: Haste, what: str) -> None:
+    # What cannot be let go is counted until its time is over: that is no reason to hide what became of the answer.
+    with suppress(Unavailable):
+        walk.openings.let_go(person, kind, what)
 
 
 def check_look(

@@ -21,6 +21,7 @@ from answerable.core.registry.policy_statement import read_statement
 from answerable.core.registry.publication import POLICY_SET, documents_digest, policy_documents
 from answerable.core.registry.standing import with_standing
 from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.flows.end_fallen_duties import end_fallen_duties
 from answerable.flows.keep_history import reading_back
 from answerable.flows.keep_policies import keep_policies
 from answerable.flows.name_keys import first_named, name_changed, signers_changed
@@ -134,6 +135,8 @@ async def put_into_force(
     #    who goes by status lists learns it when this is applied again or, of what is revoked, at the next start.
     await take_away_from_agents(walk)
     await take_away_from_retired(walk)
+    # 6. Duties that were handed on by what is no more. A crash before this line: whoever looks next ends them.
+    await end_fallen_duties(walk, by=by)
     return plan.applied
 
 

@@ -103,17 +103,19 @@ class Selection:
             # The action that it was asked for comes later.
             self._of_approvals.setdefault(str(leaf_of(stored).get("approval")), []).append(stored.index)
         if stored.tag == Tag.DUTY:
-            self._of_duties.setdefault(str(leaf_of(stored).get("delegation")), []).append(stored.index)
+            duty = leaf_of(stored)
+            of_duty = self._of_duties.setdefault(str(duty.get("delegation")), [])
+            of_duty += [*self._of_people.get(str(duty.get("of")), ()), stored.index]
         elif stored.tag == Tag.REGISTRY_CHANGE and self.needs_all:
             self._note_workflows(stored)
         elif stored.tag == Tag.PASSKEY and self.needs_all:
             self._note_passkey(leaf_of(stored), stored.index)
+        elif stored.tag == Tag.GLASS_REVIEWED and self.needs_all:
+            self._note_signer(leaf_of(stored))
         elif stored.tag in (Tag.APPROVAL_ANSWER, Tag.CANARY_TOLD) and self.needs_all:
             leaf = leaf_of(stored)
             self._note_deputy(leaf)
-            # Whose passkey it may have been that signed.
-            passkeys = self._of_people.get(str(leaf.get("person")), ())
-            self._of_approvals.setdefault(str(leaf.get("approval")), []).extend(passkeys)
+            self._note_signer(leaf)
         if len(self.chosen) > ENTRIES_MAX:
             raise Malformed(f"more than {ENTRIES_MAX} entries are about that", code="evidence.entries")
 
@@ -145,6 +147,11 @@ class Selection:
         given = self._of_duties.get(str(duty.get("delegation"))) if isinstance(duty, dict) else None
         if given is not None:
             self._of_approvals.setdefault(str(leaf.get("approval")), []).extend(given)
+
+    def _note_signer(self, leaf: dict[str, JSONValue]) -> None:
+        """Whose passkey it may have been that signed an answer or a review."""
+        passkeys = self._of_people.get(str(leaf.get("person")), ())
+        self._of_approvals.setdefault(str(leaf.get("approval")), []).extend(passkeys)
 
     def _note_workflows(self, stored: StoredEntry) -> None:
         """Where the documents of workflows stand, the latest of each."""

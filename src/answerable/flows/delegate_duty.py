@@ -109,9 +109,10 @@ async def delegate_by_passkey(
     return await _put_into_force(walk, one, signer="")
 
 
-async def end_duty(walk: Walk, delegation: str, *, by: str) -> DutyDelegation:
+async def end_duty(walk: Walk, delegation: str, *, by: str, because: str = "") -> DutyDelegation:
     """It counts no more from now on. by: who says so; whether they may is for the door: a deputy and who they stand in
-    for may, and whoever runs the product.
+    for may, and whoever runs the product. because: stable code, where documents took away what it came from;
+    then nobody need have said so, and `by` may be empty.
 
     Raises Refused (`duty.off`, `duty.unknown`, `duty.ended`), Unavailable.
     """
@@ -129,8 +130,9 @@ async def end_duty(walk: Walk, delegation: str, *, by: str) -> DutyDelegation:
         sealing=sealing_for(walk, principal_subject(one.of)),
         of=pseudonym_of(walk, one.of),
         to=pseudonym_of(walk, one.to),
-        by=pseudonym_of(walk, by),
+        by=pseudonym_of(walk, by) if by else "",
         by_name=by,
+        because=because,
     )
     _, left = await record_entry(walk, entry)
     # 2. It counts no more, for whoever answered by it and has not been acted on, either.

@@ -16,8 +16,9 @@ from answerable.core.mandate.token import verify_mandate
 from answerable.core.registry.time_rule import said
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.mandate_standing import giver_fault, schedule_owner, session_fault, standing_fault
+from answerable.flows.name_keys import key_file
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.refuse_revoked import mandate_names, refuse_names
+from answerable.flows.refuse_revoked import mandate_names, refuse_names, signing_key_of
 
 if TYPE_CHECKING:
     from answerable.core.identity.keys import PublicKey
@@ -46,6 +47,9 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
         keys_of=lambda issuer: _keys(current, issuer),
         application_keys=lambda name: current.applications[name].keys if name in current.applications else (),
     )
+    # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+    own = not mandate.application and schedule_of(mandate.principal) is None
+    signed_with = await key_file(walk, mandate.principal, signing_key_of(token)) if own else None
     _check_against_registry(mandate, current)
     refuse_names(walk, mandate_names(walk, mandate))
     now = walk.clock.now()
@@ -67,6 +71,7 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
             principal=pseudonym_of(walk, mandate.principal),
             audience=walk.ledger.origin,
             owner=schedule_owner(mandate.principal, current),
+            key_file=signed_with,
         )
         receipt, left = await record_entry(walk, entry)
         # 2. In force.

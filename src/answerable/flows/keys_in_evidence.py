@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 NAMING: Final = (Tag.REGISTRY_CHANGE, Tag.PEOPLES_KEYS)
 SIGNED: Final[Mapping[int, str]] = {
+    Tag.MANDATE_ISSUED: "principal",
     Tag.APPROVAL_ANSWER: "person",
     Tag.CANARY_TOLD: "person",
     Tag.GLASS_REVIEWED: "person",

@@ -32,6 +32,15 @@ async def note_looks(walk: Walk, person: str, approvals: Iterable[Approval]) -> 
 def opened_at(walk: Walk, approval: Approval, person: str, given: UnixMillis, now: UnixMillis) -> UnixMillis:
     """When this person first had it before them, as far as it is known: by a page, or when they were given the nonce
     that they answer with. Never before it was asked or after now, whatever clocks did. Raises Unavailable."""
+    seen = seen_at(walk, approval, person, now)
+    return _between(approval, given if seen is None else min(seen, given), now)
+
+
+def seen_at(walk: Walk, approval: Approval, person: str, now: UnixMillis) -> UnixMillis | None:
+    """When a page first showed it to this person; None where none did, as far as is known. Raises Unavailable."""
     seen = walk.openings.looked(approval.id, person)
-    first = given if seen is None else min(seen, given)
-    return UnixMillis(min(max(first, approval.created_at), now))
+    return _between(approval, seen, now) if seen is not None else None
+
+
+def _between(approval: Approval, at: UnixMillis, now: UnixMillis) -> UnixMillis:
+    return UnixMillis(min(max(at, approval.created_at), now))

@@ -13,6 +13,7 @@ from answerable.core.approval.canary import NONCE_BYTES, commitment
 from answerable.core.approval.card import card_of
 from answerable.core.approval.chat_click import offers_clicks
 from answerable.core.approval.denial import denial_members, denial_sentences
+from answerable.core.decision.obligation import duties_of
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.mandate.spend import money_moved
@@ -183,7 +184,9 @@ async def _question(
         at=at,
         expires_at=expires_at,
         noted=noted,
-        by_click=offers_clicks(
+        # What an obligation keeps out of our own ledger is not put into a chat.
+        by_click=duties_of(decision.all_obligations).log != "digest"
+        and offers_clicks(
             walk.limits,
             tier=verified.resolved.capability.tier,
             sensitivity=verified.resolved.capability.sensitivity,

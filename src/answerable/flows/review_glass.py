@@ -9,13 +9,14 @@ from answerable.core.approval.approval import ApprovalId, Review
 from answerable.core.approval.break_glass import Owed, owed_review
 from answerable.core.approval.passkey_review import kept_review, review_challenge
 from answerable.core.approval.review import check_reviewer, verify_review
+from answerable.core.approval.strength import asked_strength, check_strength
 from answerable.core.approval.words import COMMENT_CHARS_MAX
 from answerable.core.identity.passkey import unverified
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger import records_reviews
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.answer_approval import take_nonce
+from answerable.flows.answer_approval import approval_page, take_nonce
 from answerable.flows.approval_nonces import give_nonce
 from answerable.flows.mandate_standing import schedule_owner
 from answerable.flows.name_keys import key_on_record
@@ -38,7 +39,8 @@ async def review_glass(walk: Walk, approval_id: str, token: str) -> Approval:
     """Verify and record a review signed with a key file; returns the approval as it stands afterwards.
 
     Raises Unverified when the signature or its claims do not check, Refused (`approval.unknown`, `review.*`,
-    `approval.changed_meanwhile`, `revoked.*`, `held.*`), Unavailable.
+    `approval.changed_meanwhile`, `approval.weak_signature`, `registry.changed_meanwhile`, `revoked.*`, `held.*`),
+    Unavailable.
     """
     now = walk.clock.now()
     owed = owed_at(walk, approval_id)
@@ -51,6 +53,7 @@ async def review_glass(walk: Walk, approval_id: str, token: str) -> Approval:
         answer=owed.answer,
         now=now,
     )
+    check_strength(walk.limits, owed.approval, passkey=None, page=approval_page(walk, approval_id))
     key = signing_key_of(token)
     review = Review(by=said.by, verdict=said.verdict, comment=said.comment, at=now, token=token)
     signer = next(one.jwk for one in people[said.by].keys if one.thumbprint == key)
@@ -81,6 +84,7 @@ async def review_by_passkey(
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
         raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
+    check_strength(walk.limits, owed.approval, passkey=passkey)
     token = kept_review(
         owed.approval,
         owed.answer,
@@ -170,6 +174,7 @@ async def _recorded_alone(walk: Walk, owed: Owed, review: Review, *, key: str, s
         signer=signer,
         late=owed.state(review.at) == "overdue",
         keys_ref=keys_ref,
+        asks=asked_strength(walk.limits, approval),
     )
     _, left = await record_entry(walk, entry)
     # 2. It counts only on top of what was seen: one that is used meanwhile is looked at again.

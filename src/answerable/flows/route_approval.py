@@ -19,6 +19,7 @@ from answerable.core.approval.strength import tier_shown
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.records_duties import TOLD_NAMED_MAX, approval_escalated
 from answerable.errors import Unavailable
+from answerable.flows.end_fallen_duties import end_fallen_duties
 from answerable.flows.end_instance import written
 from answerable.flows.mandate_standing import shard_elsewhere
 from answerable.flows.record_entry import pseudonym_of, record_entry
@@ -62,6 +63,7 @@ async def follow_duties(walk: Walk) -> None:
     while walk.duties.register is not None:
         try:
             if walk.duties.scanned is not walk.registry.current:
+                await end_fallen_duties(walk)
                 await scan_waiting(walk)
                 await forget_duties(walk)
             if await tell_due(walk):

@@ -1,6 +1,7 @@
 """Who stands in for whom now, and in whose place somebody answers.
 
-Laws: a delegation counts while it lasts and all that it came from still stands: who gave it is in the group, and not
+Laws: a delegation counts while it lasts and all that it came from still stands (what documents take from it ends it,
+`end_fallen_duties`): who gave it is in the group, and not
 disabled, revoked or held, what they signed it with is theirs, and the deputy may still be one; a deputy for whoever may
 not say yes may not, either; a weaker signature of who gave it never carries a stronger answer; whoever may answer in
 their own right does so and in nobody's place.

@@ -184,8 +184,9 @@ def queue_health(walk: Walk, *, since: UnixMillis) -> QueueHealth:
 
 def seen_at(walk: Walk, approval: Approval) -> UnixMillis | None:
     """When somebody who may answer first had it before them, at the latest when they answered, and not by a workflow of
-    theirs; None for never."""
-    times = [one.at for one in approval.answers if not one.workflow]
+    theirs; None for never. What their answer says of it is in the ledger, too."""
+    said = [one for one in approval.answers if not one.workflow]
+    times = [one.at if one.opened_at is None else one.opened_at for one in said]
     first = _first_view(walk, approval)
     return min([*times, *([first] if first is not None else [])], default=None)
 

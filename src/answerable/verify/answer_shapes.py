@@ -33,13 +33,15 @@ class AnswerLeaf(Leaf):
 
 
 class GlassReviewedLeaf(Leaf):
-    """Tag 36. late: after it was due. keys_ref: as of an answer."""
+    """Tag 36. late: after it was due. keys_ref: as of an answer. asks: what the tier of the action asked
+    for, where that is more than any key."""
 
     approval: str
     mandate: str
     person: str
     late: bool
     verdict: Annotated[str, Meta(pattern=r"^(?:justified|unjustified)\Z")]
+    asks: Annotated[str, Meta(pattern=r"^(?:passkey|hardware)\Z")] | UnsetType = UNSET
     keys_ref: Reference | UnsetType = UNSET
 
 

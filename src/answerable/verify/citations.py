@@ -131,7 +131,8 @@ class Citations:
             return self._signed_by(index, leaf.keys_ref)
         if isinstance(leaf, MandateLeaf):
             self._cited[index] = (leaf_hash, _ISSUED, leaf.mandate)
-        elif isinstance(leaf, MandateClosedLeaf) and leaf.mandate_ref is not UNSET:
+            return self._signed_by(index, leaf.keys_ref)
+        if isinstance(leaf, MandateClosedLeaf) and leaf.mandate_ref is not UNSET:
             return self._followed(index, leaf.mandate_ref, _ISSUED, leaf.mandate)
         return None
 

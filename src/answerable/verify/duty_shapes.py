@@ -35,7 +35,8 @@ class EscalatedLeaf(Leaf):
 
 
 class DutyLeaf(Leaf):
-    """Tag 39. of: pseudonym of who is stood in for, to: of the deputy, by: of who ended it. strength: of the key.
+    """Tag 39. of: pseudonym of who is stood in for, to: of the deputy, by: of who ended it; because: code of
+    what documents took away, by which it ended. strength: of the key.
     keys_ref: where the key file that signed it is named as that of `of`."""
 
     change: Annotated[str, Meta(pattern=r"^(?:given|ended)\Z")]
@@ -43,6 +44,7 @@ class DutyLeaf(Leaf):
     group: str
     of: str
     to: str
+    because: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
     keys_ref: Reference | UnsetType = UNSET
     since: Count | UnsetType = UNSET

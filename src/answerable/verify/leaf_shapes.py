@@ -202,6 +202,7 @@ class MandateLeaf(Leaf):
     expires: Count | UnsetType = UNSET
     use_case: str | UnsetType = UNSET
     application: str | UnsetType = UNSET
+    keys_ref: Reference | UnsetType = UNSET
 
 
 class MandateClosedLeaf(Leaf):

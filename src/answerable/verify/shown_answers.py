@@ -91,9 +91,9 @@ class ShownAnswers:
         self._found: list[tuple[int, Fault]] = []
         self._workflows = ShownWorkflows()
         self._keys = ShownKeys()
-        self._duties = ShownDuties(self._keys)
         self._passkeys = ShownPasskeys()
-        self._reviews = ShownReviews(self._keys)
+        self._duties = ShownDuties(self._keys, self._passkeys)
+        self._reviews = ShownReviews(self._keys, self._passkeys)
         self._signed = ShownSigned(self._keys)
 
     @property

@@ -29,15 +29,16 @@ if TYPE_CHECKING:
     from answerable.core.approval.duty_delegation import DutyTerms
     from answerable.verify.duty_shapes import DutyLeaf
     from answerable.verify.shown_keys import ShownKeys
+    from answerable.verify.shown_passkeys import ShownPasskeys
 
 
 class ShownDuties:
     """unread: delegations, and answers by them, that could not be compared, because something is not shown."""
 
-    def __init__(self, keys: ShownKeys) -> None:
-        """keys: whose key files they are with which delegations are signed."""
+    def __init__(self, keys: ShownKeys, passkeys: ShownPasskeys) -> None:
+        """keys, passkeys: whose they are with which delegations are signed."""
         self.unread = 0
-        self._keys = keys
+        self._keys, self._passkeys = keys, passkeys
         self._given: dict[str, DutyLeaf] = {}
         self._ended: dict[str, int] = {}
         self._answered: list[tuple[int, AnswerLeaf]] = []
@@ -49,19 +50,35 @@ class ShownDuties:
             self._ended.setdefault(leaf.delegation, index)
             return
         self._given.setdefault(leaf.delegation, leaf)
-        terms = _signed(fields)
+        terms = self._signed(index, leaf, fields)
         if terms is None:
             self.unread += 1
             return
         said = (terms.id, terms.group, terms.until)
         begins = leaf.since is not UNSET and leaf.since >= terms.since
-        if "signer" in fields:
-            key = public_key(msgspec.json.decode(fields["signer"], type=str)).thumbprint
-            self._keys.signed(index, leaf.at, person=leaf.of, name=terms.of, key=key, reference=leaf.keys_ref)
         if said != (leaf.delegation, leaf.group, leaf.until) or not begins or _other_names(terms, fields):
             self._found.append(
                 (index, Fault("duty.signed", "what was signed says something else than its entry"))
             )
+
+    def _signed(self, index: int, leaf: DutyLeaf, fields: Mapping[str, bytes]) -> DutyTerms | None:
+        """The terms, with their signature checked; None where they are not shown."""
+        if "token" not in fields:
+            return None
+        token = msgspec.json.decode(fields["token"], type=str)
+        if is_by_passkey(token):
+            terms, passkey = verify_kept_duty(token)
+            self._passkeys.answered(index, leaf.of, passkey)
+            return terms
+        if "signer" not in fields:
+            return None
+        key = public_key(msgspec.json.decode(fields["signer"], type=str))
+        terms, _ = signed_terms(token, keys_of=lambda _: (key,))
+        reference = leaf.keys_ref
+        self._keys.signed(
+            index, leaf.at, person=leaf.of, name=terms.of, key=key.thumbprint, reference=reference
+        )
+        return terms
 
     def answered(self, index: int, leaf: AnswerLeaf) -> None:
         """The next answer."""
@@ -87,19 +104,6 @@ class ShownDuties:
                 yield index, Fault("duty.over", "it was given for another one, and that did not last then")
             if self._ended.get(leaf.duty.delegation, index) < index:
                 yield index, Fault("duty.ended", "it was given for another one after that had been ended")
-
-
-def _signed(fields: Mapping[str, bytes]) -> DutyTerms | None:
-    """The terms, with their signature checked; None where they are not shown."""
-    if "token" not in fields:
-        return None
-    token = msgspec.json.decode(fields["token"], type=str)
-    if is_by_passkey(token):
-        return verify_kept_duty(token)[0]
-    if "signer" not in fields:
-        return None
-    key = public_key(msgspec.json.decode(fields["signer"], type=str))
-    return signed_terms(token, keys_of=lambda _: (key,))[0]
 
 
 def _other_names(terms: DutyTerms, fields: Mapping[str, bytes]) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import UNSET
 
+from answerable.core.approval.strength import held_strength
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.passkey_shapes import PasskeyLeaf
 
@@ -27,11 +28,21 @@ class ShownPasskeys:
         self.unread = 0
         self._people: dict[str, dict[str, int]] = {}
         self._answered: list[tuple[int, str, str]] = []
+        self._hardware: dict[str, bool] = {}
 
     def take(self, index: int, leaf: Leaf) -> None:
         """The next entry."""
         if isinstance(leaf, PasskeyLeaf) and leaf.change == "added" and UNSET not in (leaf.key, leaf.person):
             self._people.setdefault(str(leaf.key), {}).setdefault(str(leaf.person), index)
+            strong = held_strength(
+                attested=leaf.attested is True, backup_eligible=leaf.backup_eligible is not False
+            )
+            self._hardware[str(leaf.key)] = strong == "hardware"
+
+    def is_hardware(self, key: str) -> bool | None:
+        """Whether a passkey is one that cannot be copied and was vouched for; None where no entry that is shown says
+        so. key: thumbprint."""
+        return self._hardware.get(key)
 
     def answered(self, index: int, person: str, key: str) -> None:
         """An answer. person: pseudonym of its entry. key: thumbprint of the passkey that signed it."""

@@ -1,7 +1,8 @@
 """Reviews of broken glasses that a bundle shows, held to what they are about.
 
 Laws: a review is signed, over the action that was shown, over the very answer that broke the glass, with the verdict
-that its entry says, in the words and by the person that it says, and by another one than broke it.
+that its entry says, in the words and by the person that it says, and by another one than broke it; it is as strong as
+its entry says that the tier of the action asked for; a passkey is that person's, as `shown_passkeys` says.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import UNSET
 
 from answerable.core.approval.passkey_answer import is_by_passkey
 from answerable.core.approval.passkey_review import verify_kept_review
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import FrozenJSON
     from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf
     from answerable.verify.shown_keys import ShownKeys
+    from answerable.verify.shown_passkeys import ShownPasskeys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,10 +44,10 @@ class _Said:
 class ShownReviews:
     """unread: reviews that could not be compared, because something of them is not shown."""
 
-    def __init__(self, keys: ShownKeys) -> None:
-        """keys: whose key files they are with which reviews are signed."""
+    def __init__(self, keys: ShownKeys, passkeys: ShownPasskeys) -> None:
+        """keys, passkeys: whose they are with which reviews are signed."""
         self.unread = 0
-        self._keys = keys
+        self._keys, self._passkeys = keys, passkeys
         self._broken: dict[str, tuple[str, str]] = {}
         self._said: list[tuple[int, GlassReviewedLeaf, _Said | None]] = []
         self._found: list[tuple[int, Fault]] = []
@@ -60,6 +63,8 @@ class ShownReviews:
             token = msgspec.json.decode(fields["token"], type=str)
             if is_by_passkey(token):
                 kept = verify_kept_review(token)
+                self._passkeys.answered(index, leaf.person, kept.key)
+                self._check_strength(index, leaf, kept.key)
                 said = _Said(
                     approval=kept.approval,
                     action=kept.action,
@@ -72,12 +77,27 @@ class ShownReviews:
                 jwk = msgspec.json.decode(fields["signer"], type=str)
                 said = _signed_by_key(token, jwk)
                 key = public_key(jwk).thumbprint
+                self._check_strength(index, leaf, "")
                 self._keys.signed(
                     index, leaf.at, person=leaf.person, name=said.by, key=key, reference=leaf.keys_ref
                 )
         if said is not None:
             self._check_words(index, said, fields)
         self._said.append((index, leaf, said))
+
+    def _check_strength(self, index: int, leaf: GlassReviewedLeaf, passkey: str) -> None:
+        """passkey: thumbprint; empty for a key file."""
+        if leaf.asks is UNSET:
+            return
+        strong: bool | None = bool(passkey)
+        if passkey and leaf.asks == "hardware":
+            strong = self._passkeys.is_hardware(passkey)
+        if strong is None:
+            self.unread += 1
+        elif not strong:
+            self._found.append(
+                (index, Fault("review.strength", f"the tier of the action asked for: {leaf.asks}"))
+            )
 
     def _check_words(self, index: int, said: _Said, fields: Mapping[str, bytes]) -> None:
         """What of it is shown beside the signature is what was signed."""

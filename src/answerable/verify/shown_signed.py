@@ -1,4 +1,4 @@
-"""What else people signed with key files and a bundle shows: lifts, manifests, definitions of tools, policy sets.
+"""What else people signed with key files and a bundle shows: mandates, lifts, manifests, tools, policy sets.
 
 Laws: it is signed by the key that its entry has, says what its own entry says, in the name that is shown beside it; and
 the key is that person's, as `shown_keys` says. What has no key beside it, as entries from before that, is counted.
@@ -12,17 +12,19 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import UNSET
 
-from answerable.core.canonical import encode
+from answerable.core.canonical import encode, parse
 from answerable.core.containment.lift import LIFT_TYP
-from answerable.core.identity.compact_jws import verified_claims
+from answerable.core.identity.compact_jws import read_compact, verified_claims
 from answerable.core.identity.keys import public_key
+from answerable.core.identity.principal import schedule_of
 from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.token import MANDATE_TYP
 from answerable.core.registry.manifest import manifest_digest, manifest_of
 from answerable.core.registry.manifest_token import MANIFEST_TYP
 from answerable.core.registry.publication import PUBLICATION_TYP
 from answerable.core.registry.tool_approval import TOOL_TYP
 from answerable.verify.leaf_rules import Fault
-from answerable.verify.leaf_shapes import ChangeLeaf, ManifestLeaf, ProposedLeaf
+from answerable.verify.leaf_shapes import ChangeLeaf, MandateLeaf, ManifestLeaf, ProposedLeaf
 from answerable.verify.stop_shapes import HoldLiftedLeaf
 from answerable.verify.tool_shapes import ToolPinnedLeaf
 
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.verify.shown_keys import ShownKeys
 
-SignedLeaf = HoldLiftedLeaf | ManifestLeaf | ToolPinnedLeaf | ProposedLeaf | ChangeLeaf
+SignedLeaf = MandateLeaf | HoldLiftedLeaf | ManifestLeaf | ToolPinnedLeaf | ProposedLeaf | ChangeLeaf
 """What is looked at here; of changes those of policy sets."""
 
 
@@ -48,6 +50,16 @@ class _Form:
 
 
 _FORMS: Final[Mapping[int, _Form]] = {
+    Tag.MANDATE_ISSUED: _Form(
+        typ=MANDATE_TYP,
+        name="principal_name",
+        says={
+            "mandate": "jti",
+            "agent": "sub",
+            "use_case": "use_case",
+            "application": "application",
+        },
+    ),
     Tag.HOLD_LIFTED: _Form(typ=LIFT_TYP, says={"hold": "hold"}),
     Tag.MANIFEST_REGISTERED: _Form(typ=MANIFEST_TYP, says={"agent": "sub"}),
     Tag.TOOL_PINNED: _Form(
@@ -80,7 +92,7 @@ class ShownSigned:
         if form is None or form.field not in fields:
             return
         if "signer" not in fields:
-            self.unread += 1
+            self.unread += _is_persons(leaf, fields[form.field])
             return
         key = public_key(msgspec.json.decode(fields["signer"], type=str))
         claims = verified_claims(
@@ -107,8 +119,20 @@ class ShownSigned:
         self._found.append((index, Fault(rule, message)))
 
 
+def _is_persons(leaf: SignedLeaf, token: bytes) -> bool:
+    """Whether a person signed it: an application or a schedule may have given a mandate. Raises Malformed, Unverified,
+    DecodeError."""
+    if not isinstance(leaf, MandateLeaf):
+        return True
+    claims = parse(read_compact(msgspec.json.decode(token, type=str), step="signed").payload)
+    issuer = claims.get("iss") if isinstance(claims, dict) else None
+    return leaf.application is UNSET and schedule_of(str(issuer)) is None
+
+
 def _signer(leaf: SignedLeaf) -> str:
     """Pseudonym of who signed it; empty where the entry has none."""
+    if isinstance(leaf, MandateLeaf):
+        return leaf.principal
     by = leaf.author if isinstance(leaf, ProposedLeaf) else leaf.by
     return "" if by is UNSET else by
 

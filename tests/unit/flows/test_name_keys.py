@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 from answerable.core.canonical import parse
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Refused
+from answerable.errors import Refused, Unavailable
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.assemble_evidence import Selection
 from answerable.flows.name_keys import NAMED_MAX, key_on_record
 from answerable.flows.record_entry import pseudonym_of
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import document, signing_key
-from tests.keys_world import answered, person, registered
+from answerable.testing.trouble import Crash, Trouble, TroubledLedger
+from tests.keys_world import answered, found, person, registered
+
+if TYPE_CHECKING:
+    from answerable.testing.trouble import Fault
 
 pytestmark = pytest.mark.anyio
 
@@ -191,3 +195,30 @@ async def test_an_agents_key_is_nobodys_who_signs():
     )
     await apply_registry(bench.walk, [rover], by="operator")
     assert "people" not in bench.entries(Tag.REGISTRY_CHANGE)[-1]
+
+
+@pytest.mark.requirement("KEYS-02")
+@pytest.mark.parametrize("fault", ["full", "undone", "done", "crash_before", "crash_after"])
+@pytest.mark.parametrize("at", [0, 1, 2])
+async def test_what_does_not_name_everybody_is_not_in_force_and_who_signs_is_named_as_is(
+    fault: Fault, at: int
+):
+    """Eighty people at once stand in three entries. What was said of bob in one of them did not come into force."""
+    bench = await registered()
+    people = [person(f"p{number:03}", f"p{number:03}") for number in range(79)]
+    numbers, raw = iter(range(10)), bench.walk.ledger
+    trouble = Trouble(lambda _n, method: fault if "submit" in method and next(numbers) == at else None)
+    bench.walk.ledger = TroubledLedger(raw, trouble)
+    before = bench.walk.registry.current.digest
+    with pytest.raises((Unavailable, Crash)):
+        await apply_registry(bench.walk, [person("bob", "bob", "bob-2"), *people], by="operator")
+    assert bench.walk.registry.current.digest == before
+    bench.walk.ledger = raw
+    if fault.startswith("crash"):
+        bench.walk.keys_named.clear()
+    await answered(bench)
+    (answer,) = bench.entries(Tag.APPROVAL_ANSWER)
+    reference: Any = answer["keys_ref"]
+    assert told(bench, reference["entry"])["bob"] == [thumbprint("bob")]
+    rules, shown, unread = found(bench)
+    assert (rules, shown + unread) == ([], 1)

@@ -72,3 +72,8 @@ def test_what_is_no_signing_secret_is_said_without_it(tmp_path, signing):
         signing_secret(settings)
     assert refused.value.code == "secret.slack"
     assert "short" not in refused.value.message.replace("shorter", "")
+
+
+def test_routes_that_cannot_be_read_are_told_once(tmp_path):
+    found = faults(written(tmp_path, CHANNELS.replace("* slack", "approvers") + CONSOLE + WALK))
+    assert len([one for one in found if "channels.routes" in one]) == 1

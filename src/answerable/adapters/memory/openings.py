@@ -8,7 +8,13 @@ from dataclasses import dataclass
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING
 
-from answerable.core.approval.openings import LOOK_MILLIS_MAX, LOOKS_MAX, NONCES_MAX, PER_OPENING_MAX
+from answerable.core.approval.openings import (
+    LOOK_MILLIS_MAX,
+    LOOKS_MAX,
+    OF_ONE_MAX,
+    OF_UNKNOWN_MAX,
+    PER_OPENING_MAX,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,9 +41,15 @@ class _Said:
 class MemoryOpeningRegister:
     """Implements ports.opening_register.OpeningRegister."""
 
-    def __init__(self, *, nonces_max: int = NONCES_MAX, looks_max: int = LOOKS_MAX) -> None:
+    def __init__(
+        self,
+        *,
+        of_one_max: int = OF_ONE_MAX,
+        of_unknown_max: int = OF_UNKNOWN_MAX,
+        looks_max: int = LOOKS_MAX,
+    ) -> None:
         self._lock = threading.Lock()
-        self._nonces_max, self._looks_max = nonces_max, looks_max
+        self._of_one_max, self._of_unknown_max, self._looks_max = of_one_max, of_unknown_max, looks_max
         self._given: dict[bytes, _Given] = {}
         self._looks: OrderedDict[tuple[str, str], UnixMillis] = OrderedDict()
         self._said: dict[tuple[str, Haste, str], _Said] = {}
@@ -50,8 +62,9 @@ class MemoryOpeningRegister:
             same = [one for one in self._given.values() if one.about == about]
             if len(same) > PER_OPENING_MAX:
                 del self._given[_oldest_of_most(same)]
-            if len(self._given) > self._nonces_max:
-                del self._given[_oldest_of_most(self._given.values())]
+            own = [one.digest for one in self._given.values() if one.to == to]
+            if len(own) > (self._of_one_max if to else self._of_unknown_max):
+                del self._given[own[0]]
 
     def take(self, digest: bytes, *, about: str, by: str, now: UnixMillis) -> UnixMillis | None:
         """As the port says."""

@@ -303,5 +303,9 @@ MIGRATIONS: Final[Migrations] = (
         ) STRICT, WITHOUT ROWID""",
         "CREATE INDEX said_at ON said (kind, at)",
     ),
+    (
+        # Of one person there are so many nonces and no more: they are counted at each that is given.
+        "CREATE INDEX nonces_who ON nonces (who, number)",
+    ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

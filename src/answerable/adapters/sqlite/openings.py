@@ -6,7 +6,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import whole
-from answerable.core.approval.openings import LOOK_MILLIS_MAX, LOOKS_MAX, NONCES_MAX, PER_OPENING_MAX
+from answerable.core.approval.openings import (
+    LOOK_MILLIS_MAX,
+    LOOKS_MAX,
+    OF_ONE_MAX,
+    OF_UNKNOWN_MAX,
+    PER_OPENING_MAX,
+)
 from answerable.core.identity.principal import UnixMillis
 
 if TYPE_CHECKING:
@@ -21,10 +27,7 @@ _DROP_OF_ABOUT: Final = (
     "DELETE FROM nonces WHERE number = (SELECT min(number) FROM nonces WHERE about = ? GROUP BY who "
     "ORDER BY count(*) DESC, min(number) LIMIT 1)"
 )
-_DROP_OF_ALL: Final = (
-    "DELETE FROM nonces WHERE number = (SELECT min(number) FROM nonces GROUP BY who "
-    "ORDER BY count(*) DESC, min(number) LIMIT 1)"
-)
+_DROP_OF_ONE: Final = "DELETE FROM nonces WHERE number = (SELECT min(number) FROM nonces WHERE who = ?)"
 _TAKE: Final = (
     "DELETE FROM nonces WHERE digest = ? AND about = ? AND who IN ('', ?) AND ends_at > ? RETURNING at"
 )
@@ -38,10 +41,15 @@ class SqliteOpeningRegister:
     """Port OpeningRegister."""
 
     def __init__(
-        self, store: SqliteStore, *, nonces_max: int = NONCES_MAX, looks_max: int = LOOKS_MAX
+        self,
+        store: SqliteStore,
+        *,
+        of_one_max: int = OF_ONE_MAX,
+        of_unknown_max: int = OF_UNKNOWN_MAX,
+        looks_max: int = LOOKS_MAX,
     ) -> None:
         self._store = store
-        self._nonces_max, self._looks_max = nonces_max, looks_max
+        self._of_one_max, self._of_unknown_max, self._looks_max = of_one_max, of_unknown_max, looks_max
 
     def give(self, digest: bytes, *, about: str, to: str, at: UnixMillis, ends: UnixMillis) -> None:
         """As the port says."""
@@ -53,8 +61,9 @@ class SqliteOpeningRegister:
             )
             if _count(connection, "SELECT count(*) FROM nonces WHERE about = ?", about) > PER_OPENING_MAX:
                 connection.execute(_DROP_OF_ABOUT, (about,))
-            if _count(connection, "SELECT count(*) FROM nonces") > self._nonces_max:
-                connection.execute(_DROP_OF_ALL)
+            most = self._of_one_max if to else self._of_unknown_max
+            if _count(connection, "SELECT count(*) FROM nonces WHERE who = ?", to) > most:
+                connection.execute(_DROP_OF_ONE, (to,))
 
     def take(self, digest: bytes, *, about: str, by: str, now: UnixMillis) -> UnixMillis | None:
         """As the port says."""

@@ -69,18 +69,20 @@ class _Door:
         body = await body_within(request, bytes_max=needs.body_bytes_max, seconds_max=needs.body_seconds_max)
         now = needs.walk.clock.now()
         sent_s = signed_at(needs.secret, request.headers, body, now)
-        digest = sha256(body)
         # The time is signed with it: the same again within the window is the same request.
-        self._seen.take(sha256(b"%d:" % sent_s + body).digest(), now)
+        signed = sha256(b"%d:" % sent_s + body).digest()
+        self._seen.refuse_seen(signed, now)
         click = click_of(
             body,
             content_type=request.headers.get("content-type", ""),
-            request=digest.hexdigest(),
+            request=sha256(body).hexdigest(),
             sent_s=sent_s,
         )
         name = f"{click.account.team} {click.account.user}"
         if self._pace.take(name, at=needs.walk.clock.monotonic()):
             raise Refused("too many clicks of this account", code="chat.pace")
+        # Only now, so that no account fills what is remembered of all. No await since it was looked for.
+        self._seen.keep(signed, now)
         return click
 
     async def _tell(self, click: Click, clicked: Clicked) -> None:

@@ -53,8 +53,8 @@ class SeenRequests:
 
     _seen: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
 
-    def take(self, digest: bytes, now: UnixMillis) -> None:
-        """Take one in, once. Raises Refused (`chat.replayed`, `chat.too_many`)."""
+    def refuse_seen(self, digest: bytes, now: UnixMillis) -> None:
+        """Whether one may be taken in. Raises Refused (`chat.replayed`, `chat.too_many`)."""
         seconds = now // 1000
         # A time field may be as far ahead as it may be behind.
         while self._seen and next(iter(self._seen.values())) < seconds - 2 * WINDOW_SECONDS:
@@ -63,7 +63,10 @@ class SeenRequests:
             raise Refused("this request came before", code="chat.replayed")
         if len(self._seen) >= SEEN_MAX:
             raise Refused("too many requests within a few minutes", code="chat.too_many")
-        self._seen[digest] = seconds
+
+    def keep(self, digest: bytes, now: UnixMillis) -> None:
+        """It was taken in, and is not again."""
+        self._seen[digest] = now // 1000
 
 
 def _unverified(fault: str) -> Unverified:

@@ -27,8 +27,9 @@ CRITICAL: Final = len(ANY_FOR_ALL) - 1
 _ASKS: Final = {
     "chat": "a signature, which a click is not: answer at our page or in the terminal",
     "any": "a signature, which a click is not: answer at our page or in the terminal",
-    "passkey": "a passkey: sign in to the console and answer there",
-    "hardware": "a passkey on a security key whose maker vouches for it, and which cannot be copied",
+    "passkey": "a passkey: sign in to the console and sign there",
+    "hardware": "a passkey on a security key whose maker vouches for it, and which cannot be copied: sign in to the "
+    "console and sign there with one",
 }
 
 
@@ -53,14 +54,20 @@ class HasStrengths(Protocol):
         ...
 
 
-def check_strength(limits: HasStrengths, approval: Approval, *, passkey: Passkey | None) -> None:
-    """Whether an answer signed with this passkey, or with a key file where it is None, is strong enough for the tier.
+def check_strength(
+    limits: HasStrengths, approval: Approval, *, passkey: Passkey | None, page: str = ""
+) -> None:
+    """Whether what is signed with this passkey, or with a key file where it is None, is strong enough for the tier: an
+    answer, or the review of one. page: address at which it can be signed with a stronger one, where there is one.
 
     Saying no takes no more than saying yes: whoever was asked can do both. Raises Refused (`approval.weak_signature`).
     """
     if not is_strong_enough(limits, approval, strength_of(passkey)):
-        asks = limits.signatures[tier_shown(approval)]
-        raise Refused(f"an action of this tier asks for {_ASKS[asks]}", code="approval.weak_signature")
+        at = f", at {page}" if page else ""
+        raise Refused(
+            f"an action of this tier asks for {_ASKS[asked_strength(limits, approval)]}{at}",
+            code="approval.weak_signature",
+        )
 
 
 def is_strong_enough(limits: HasStrengths, approval: Approval, strength: Strength) -> bool:
@@ -75,6 +82,11 @@ def takes_strength(limits: HasStrengths, tier: int, strength: Strength) -> bool:
     if strength == CHAT and not 0 <= tier < CRITICAL:
         return False
     return STRENGTHS.index(strength) >= STRENGTHS.index(limits.signatures[tier])
+
+
+def asked_strength(limits: HasStrengths, approval: Approval) -> Strength:
+    """What the tier that was shown asks for."""
+    return limits.signatures[tier_shown(approval)]
 
 
 def strength_of(passkey: Passkey | None) -> Strength:

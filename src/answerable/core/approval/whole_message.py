@@ -8,7 +8,7 @@ prepared are.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.chat_click import Offer
 from answerable.core.approval.message import NAME_CHARS_MAX, SENTENCE_CHARS_MAX, unlinked
@@ -17,8 +17,6 @@ from answerable.core.canonical import parse
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.message import Message
     from answerable.core.canonical import JSONValue
@@ -30,6 +28,8 @@ CHARS_MAX: Final = 1_600
 DRAWN_MAX: Final = 2_800
 """Of one piece, with what no link and no markup may come of it: chats take 3,000 in a block."""
 BADGES_MAX: Final = 8
+_LABELS: Final = {"lines": "", "arguments": "argument ", "effect": "effect: ", "prepared": ""}
+"""Members of a card that are shown, and what stands before each label: names of arguments may be anybody's."""
 _OURS: Final = ("[.]", "[。]", "[．]", "[｡]", "[://]")
 """What `unlinked` writes: of a text that has it already nobody could say what it was."""
 
@@ -44,7 +44,9 @@ def whole_lines(approval: Approval) -> tuple[tuple[str, str], ...] | None:
     if not isinstance(card, dict) or not isinstance(sentence, str) or not isinstance(badges, list):
         return None
     texts = [str(one) for one in badges]
-    lines = [*_pairs(card)]
+    lines = _pairs(card)
+    if lines is None:
+        return None
     pieces = [sentence, *texts, *(part for pair in lines for part in pair)]
     if (
         len(sentence) > SENTENCE_CHARS_MAX
@@ -75,14 +77,15 @@ def _drawn(text: str) -> int:
     return len(written) + 4 * sum(written.count(one) for one in "&<>")
 
 
-def _pairs(card: dict[str, JSONValue]) -> Iterator[tuple[str, str]]:
-    for member, label in (
-        ("lines", ""),
-        ("arguments", "argument "),
-        ("effect", "effect: "),
-        ("prepared", ""),
-    ):
+def _pairs(card: dict[str, JSONValue]) -> list[tuple[str, str]] | None:
+    """Every pair of label and text; None for a card that no template of ours drew."""
+    found: list[tuple[str, str]] = []
+    for member, said in _LABELS.items():
         pairs = card.get(member, [])
-        for pair in pairs if isinstance(pairs, list) else []:
-            name, text = cast("list[JSONValue]", pair)
-            yield f"{label}{name}", str(text)
+        for pair in pairs if isinstance(pairs, list) else [None]:
+            match pair:
+                case [str() as name, str() as text]:
+                    found.append((f"{said}{name}", text))
+                case _:
+                    return None
+    return found

@@ -32,7 +32,13 @@ def duty_told(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -
     """Who lets whom stand in, or that this is over."""
     of, to, group = named("of", leaf, payload), named("to", leaf, payload), plain(leaf.get("group"))
     if leaf.get("change") == "ended":
-        return f"{named('by', leaf, payload)} ended that {to} stands in for {of} in group {group}.", ()
+        because = f", because of documents ({plain(leaf.get('because'))})" if leaf.get("because") else ""
+        if not leaf.get("by"):
+            return f"That {to} stands in for {of} in group {group} was ended{because}.", ()
+        return (
+            f"{named('by', leaf, payload)} ended that {to} stands in for {of} in group {group}{because}.",
+            (),
+        )
     since, until = (
         moment_text(one) if isinstance(one, int) else plain(one)
         for one in (leaf.get("since"), leaf.get("until"))

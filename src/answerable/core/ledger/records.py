@@ -42,7 +42,7 @@ from answerable.core.ledger.leaves import (
     proof_members,
 )
 from answerable.core.ledger.mandate_fields import answering_fields, mandate_fields
-from answerable.core.ledger.records_keys import keys_members
+from answerable.core.ledger.records_keys import key_file_fields, key_file_members, keys_members
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.budget import ONE_CALL
 
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.records_keys import KeyFile
     from answerable.core.ledger.runs import Run
     from answerable.core.mandate.budget import Reserved
     from answerable.core.mandate.delegation_chain import Hop
@@ -341,9 +342,17 @@ def approval_answer(
 
 
 def mandate_issued(
-    mandate: Mandate, *, at: UnixMillis, sealing: Sealing, principal: str, audience: str, owner: str = ""
+    mandate: Mandate,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    principal: str,
+    audience: str,
+    owner: str = "",
+    key_file: KeyFile | None = None,
 ) -> Entry:
-    """A signed mandate was registered. principal: pseudonym. owner: who answers for the schedule that gave it."""
+    """A signed mandate was registered. principal: pseudonym. owner: who answers for the schedule that gave it.
+    key_file: what a person signed it with; None where a schedule or an application did."""
     members: dict[str, JSONValue] = {
         "agent": mandate.agent,
         **({"budgets": dict(mandate.budgets)} if mandate.budgets else {}),
@@ -353,8 +362,9 @@ def mandate_issued(
         "principal": principal,
         "use_case": mandate.use_case,
         **({"application": mandate.application} if mandate.application else {}),
+        **key_file_members(key_file),
     }
-    fields = mandate_fields(mandate, audience=audience, owner=owner)
+    fields = [*mandate_fields(mandate, audience=audience, owner=owner), *key_file_fields(key_file)]
     return sealed_entry(Tag.MANDATE_ISSUED, at=at, members=members, fields=fields, sealing=sealing)
 
 

@@ -80,12 +80,26 @@ def duty_given(
 
 
 def duty_ended(
-    one: DutyDelegation, *, at: UnixMillis, sealing: Sealing, of: str, to: str, by: str, by_name: str
+    one: DutyDelegation,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    of: str,
+    to: str,
+    by: str,
+    by_name: str,
+    because: str = "",
 ) -> Entry:
-    """It counts no more, before its time. by: pseudonym of who said so."""
-    members: dict[str, JSONValue] = {**_about(one, of=of, to=to), "by": by, "change": "ended"}
+    """It counts no more, before its time. by: pseudonym of who said so; empty where it is not known. because: stable
+    code, where documents took away what it came from."""
+    members: dict[str, JSONValue] = {
+        **_about(one, of=of, to=to),
+        **({"because": because} if because else {}),
+        **({"by": by} if by else {}),
+        "change": "ended",
+    }
     fields: list[Field] = [
-        (b"by_name", encode(by_name)),
+        *([(b"by_name", encode(by_name))] if by else []),
         (b"of_name", encode(one.of)),
         (b"to_name", encode(one.to)),
     ]

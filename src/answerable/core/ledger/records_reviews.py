@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
 from answerable.core.ledger.entry import sealed_entry
@@ -11,11 +11,15 @@ from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval, Review
+    from answerable.core.approval.strength import Strength
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.leaves import Reference
+
+
+BY_PASSKEY: Final = ("passkey", "hardware")
 
 
 def glass_reviewed(
@@ -28,9 +32,10 @@ def glass_reviewed(
     signer: str,
     late: bool,
     keys_ref: Reference | None = None,
+    asks: Strength = "any",
 ) -> Entry:
     """Another person judged it, signed. person: their pseudonym. signer: their public JWK; empty for a passkey.
-    keys_ref: where that key is named as theirs."""
+    keys_ref: where that key is named as theirs. asks: how strong a signature the tier asked for."""
     members: dict[str, JSONValue] = {
         "approval": approval.id,
         "late": late,
@@ -38,6 +43,7 @@ def glass_reviewed(
         "person": person,
         "verdict": review.verdict,
         **keys_members(keys_ref),
+        **({"asks": asks} if asks in BY_PASSKEY else {}),
     }
     fields = [
         (b"comment", encode(review.comment)),

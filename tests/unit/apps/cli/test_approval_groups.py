@@ -123,7 +123,8 @@ def test_a_server_that_calls_alike_what_is_not_gets_no_signature(
             alike=found.all,
             odd=(),
             not_together="",
-            cells=dict.fromkeys([one.id for one in found.all], ()),
+            differs=(),
+            features=dict.fromkeys([one.id for one in found.all], next(iter(found.features.values()))),
         )
 
     monkeypatch.setattr(group_operations, "group_named", lying)
