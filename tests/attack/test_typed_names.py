@@ -173,6 +173,45 @@ async def test_a_no_is_possible_after_any_number_of_wrong_names() -> None:
     assert (await house.bench.answer(approval, verdict="deny", typed="")).state == "denied"
 
 
+@pytest.mark.requirement("ROOM-02")
+@pytest.mark.parametrize("step", ["open", "answer"])
+async def test_whoever_stole_a_session_keeps_its_person_from_answering_in_no_other_place(step: str) -> None:
+    house, approval = await house_with()
+    other = (await house.bench.refund(7_000)).approval
+    assert other is not None
+    stolen, device = await browser(house)
+    path = f"/approvals/{approval.id}"
+    for one in (approval, other):
+        wrong = {
+            "open": {"verdict": "approve", "rendering": one.card.hex, "typed": "4712"},
+            "answer": {
+                "verdict": "approve",
+                "nonce": "A" * 43,
+                "assertion": device.assertion(b"x" * 32).members(),
+                "typed": "4712",
+            },
+        }[step]
+        codes = [
+            (await stolen.script(f"/approvals/{one.id}/{step}", wrong, signed_in=True)).json()["code"]
+            for _ in range(TRIES_MAX + 1)
+        ]
+        assert codes == ["approval.typed_name"] * TRIES_MAX + ["approval.typed_often"]
+    assert (await house.bench.answer(other, typed="4711")).state == "approved", "with a key file"
+    anew = Client(house.app)
+    await anew.sign_in(device)
+    await anew.page("/")
+    body = {"verdict": "approve", "rendering": approval.card.hex, "typed": "4711"}
+    assert (await stolen.script(f"{path}/open", body, signed_in=True)).json()[
+        "code"
+    ] == "approval.typed_often"
+    begun = (await anew.script(f"{path}/open", body, signed_in=True)).json()
+    sent = {"nonce": begun["nonce"], "assertion": device.assertion(challenge_of(begun)).members()}
+    answer = await anew.script(
+        f"{path}/answer", {"verdict": "approve", **sent, "typed": "4711"}, signed_in=True
+    )
+    assert (answer.status_code, answer.json()) == (200, {"state": "approved"})
+
+
 LOOKS_LIKE = "prоd.customers"
 """Its third letter is Cyrillic."""
 

@@ -227,7 +227,9 @@ async def test_a_click_comes_in_over_a_socket_and_is_acknowledged_after_it_was_r
 
 @pytest.mark.requirement("BUTTON-04")
 @pytest.mark.parametrize("on", [True, False])
-async def test_the_door_is_beside_the_console_and_only_where_settings_say_so(tmp_path, on):
+async def test_the_door_is_beside_the_console_and_only_where_settings_say_so(tmp_path, on, monkeypatch):
+    # A busy machine may take longer than Slack waits; what is told after the answer is asserted here.
+    monkeypatch.setattr("answerable.wiring.clicks.ANSWER_SECONDS_MAX", 120.0)
     data = tmp_path / "data"
     data.mkdir(mode=0o700)
     (data / "slack.token").write_text("xoxb-stand-in\n")

@@ -76,13 +76,14 @@ async def answer_by_passkey(
     reason: str = "",
     narrower: str = "",
     typed: str = "",
+    session: str = "",
 ) -> Approval:
     """Verify and record an answer that a person signed with a passkey at our own page.
 
     person: who is signed in there; the passkey must be theirs. nonce: as `open_to_answer` gave it. reason, narrower: of
     a no, as `words_of` takes them; what was signed with other words does not check. typed: as `answer_approval` takes
-    it. Raises as that, and Unverified (`passkey.*`), Malformed (`approval.malformed`, `approval.reason`), Refused
-    (`passkey.off`, `person.*`).
+    it; session: in which they did. Raises as that, and Unverified (`passkey.*`), Malformed (`approval.malformed`,
+    `approval.reason`), Refused (`passkey.off`, `person.*`).
     """
     words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
     answer = partial(
@@ -94,6 +95,7 @@ async def answer_by_passkey(
         nonce=nonce,
         assertion=assertion,
         typed=typed,
+        session=session,
     )
     return await one_at_a_time(walk, approval_id, answer)
 
@@ -195,8 +197,9 @@ def _by_passkey(
     nonce: bytes,
     assertion: PasskeyAssertion,
     typed: str,
+    session: str,
 ) -> tuple[Answer, str, str]:
-    check_typed(walk, approval, person=person, verdict=verdict, typed=typed, now=now)
+    check_typed(walk, approval, person=person, verdict=verdict, typed=typed, now=now, session=session)
     given = take_nonce(walk, approval, nonce, now, by=person)
     signed = challenge(
         nonce=nonce,

@@ -25,9 +25,17 @@ def name_wanted(walk: Walk, approval: Approval) -> str:
 
 
 def check_typed(
-    walk: Walk, approval: Approval, *, person: str, verdict: Verdict, typed: str, now: UnixMillis
+    walk: Walk,
+    approval: Approval,
+    *,
+    person: str,
+    verdict: Verdict,
+    typed: str,
+    now: UnixMillis,
+    session: str = "",
 ) -> None:
     """Whether this person typed the name, where it is wanted. A no needs none, and what waits no more asks for none.
+    session: at our page, the one in which they typed; empty for what they signed with a key file.
 
     Raises Refused (`approval.typed_name`, and after too many wrong ones `approval.typed_often`).
     """
@@ -37,14 +45,14 @@ def check_typed(
     if not wanted:
         return
     tries = walk.under_way.typed
-    if tries.count(person, approval.id, now) >= TRIES_MAX:
+    if tries.count(person, session, approval.id, now) >= TRIES_MAX:
         raise Refused(
             f"that was not its name {TRIES_MAX} times within a minute: wait a minute, and read the card again",
             code="approval.typed_often",
         )
     if not is_same_name(wanted, typed):
         if typed:
-            tries.wrong(person, approval.id, now)
+            tries.wrong(person, session, approval.id, now)
         raise Refused(
             f"this is critical: type {shown(wanted)} to let it run; {how_unlike(wanted, typed)}",
             code="approval.typed_name",

@@ -125,12 +125,18 @@ async def open_one(asked: Asked) -> Response:
     """What the device is to sign: the challenge over a fresh nonce, the card that was seen, this verdict and these
     words. Other words than these are then worth nothing."""
     body = await asked.members(signed_in=True)
-    _, person = asked.who
+    session, person = asked.who
     verdict = verdict_in(body)
     found = approval_here(asked.walk, ApprovalId(asked.request.path_params["id"]))
     # Whoever typed another name learns it before their device signs anything.
     check_typed(
-        asked.walk, found, person=person.name, verdict=verdict, typed=_typed(body), now=asked.walk.clock.now()
+        asked.walk,
+        found,
+        person=person.name,
+        verdict=verdict,
+        typed=_typed(body),
+        now=asked.walk.clock.now(),
+        session=session.name,
     )
     nonce, found, ends = open_to_answer(asked.walk, asked.request.path_params["id"], to=person.name)
     if body.get("rendering") != found.card.hex:
@@ -169,6 +175,7 @@ async def answer(asked: Asked) -> Response:
         comment=words.comment,
         narrower=words.narrower,
         typed=_typed(body),
+        session=session.name,
         nonce=octets_in(body, "nonce", NONCE_BYTES),
         assertion=assertion_in(body.get("assertion")),
     )

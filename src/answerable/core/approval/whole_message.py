@@ -1,12 +1,16 @@
 """What a message shows beside its buttons: all that the card shows, or there are no buttons.
 
-Laws: no text is cut, left out or changed but by `unlinked`, which loses nothing here; what does not fit is not offered.
+Laws: no text is cut, left out or changed but by `unlinked`, which loses nothing here; what does not fit is not offered,
+and neither is what a chat may draw as something else: blanks that are folded or that push the rest onto a line of its
+own, names that go on like a value, and words that a chat turns around beside numbers.
 The raw members under `all` are not among it, but the sentence, badges, who, why, arguments, preview and what was
 prepared are.
 """
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -30,6 +34,12 @@ DRAWN_MAX: Final = 2_800
 BADGES_MAX: Final = 8
 _LABELS: Final = {"lines": "", "arguments": "argument ", "effect": "effect: ", "prepared": ""}
 """Members of a card that are shown, and what stands before each label: names of arguments may be anybody's."""
+_ARGUMENTS: Final = "arguments"
+_WORD: Final = re.compile(r"[\w$@./-]+")
+"""The name of an argument that cannot be read as if its value had begun."""
+_LEFTWARDS: Final = frozenset({"R", "AL", "AN"})
+_RIGHTWARDS: Final = frozenset({"L", "EN"})
+"""Kinds of letters and digits by which way they are written (Unicode Standard Annex 9)."""
 _OURS: Final = ("[.]", "[。]", "[．]", "[｡]", "[://]")
 """What `unlinked` writes: of a text that has it already nobody could say what it was."""
 
@@ -57,6 +67,8 @@ def whole_lines(approval: Approval) -> tuple[tuple[str, str], ...] | None:
         or sum(map(len, pieces)) > CHARS_MAX
         or any(_drawn(one) > DRAWN_MAX for one in pieces)
         or any(hides_something(one) or any(mark in one for mark in _OURS) for one in pieces)
+        or any(_has_odd_blanks(one) for one in pieces)
+        or any(_turns_around(label, text) for label, text in [("", sentence), *lines])
     ):
         return None
     return tuple(lines)
@@ -77,14 +89,28 @@ def _drawn(text: str) -> int:
     return len(written) + 4 * sum(written.count(one) for one in "&<>")
 
 
+def _has_odd_blanks(text: str) -> bool:
+    """Whether it has some that nobody can count: a chat folds them, or draws what comes after them on the next line."""
+    return text != " ".join(text.split())
+
+
+def _turns_around(label: str, text: str) -> bool:
+    """Whether words from right to left stand beside what is not, so that a chat draws them in another order."""
+    of_label, of_text = ({unicodedata.bidirectional(one) for one in part} for part in (label, text))
+    if of_text & _LEFTWARDS:
+        return bool(of_text & _RIGHTWARDS)
+    return bool(of_label & _LEFTWARDS and of_text & _RIGHTWARDS)
+
+
 def _pairs(card: dict[str, JSONValue]) -> list[tuple[str, str]] | None:
-    """Every pair of label and text; None for a card that no template of ours drew."""
+    """Every pair of label and text; None for a card that no template of ours drew, or with an argument whose name is no
+    plain word."""
     found: list[tuple[str, str]] = []
     for member, said in _LABELS.items():
         pairs = card.get(member, [])
         for pair in pairs if isinstance(pairs, list) else [None]:
             match pair:
-                case [str() as name, str() as text]:
+                case [str() as name, str() as text] if member != _ARGUMENTS or _WORD.fullmatch(name):
                     found.append((f"{said}{name}", text))
                 case _:
                     return None
