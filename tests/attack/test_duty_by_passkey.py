@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import msgspec
@@ -21,11 +22,13 @@ from answerable.flows.remove_passkey import remove_passkey
 from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
+from answerable.testing.trouble import Trouble, TroubledLedger
 from answerable.verify.citations import Citations
 from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.leaf_shapes import AnswerLeaf
 from answerable.verify.shown_answers import ShownAnswers
+from answerable.verify.shown_keys import ON_ITS_WAY_MS_MAX
 from tests.duty_world import DAY, delegate, duty_bench, person, waiting
 from tests.passkey_world import enrolled
 
@@ -249,14 +252,38 @@ async def test_an_answer_after_the_end_is_found():
     bench = await ran("key", ended=True)
     moved: list[Any] = list(bench.walk.ledger.replay())
     check = ShownAnswers()
-    # As if the end had come first.
+    # As if the end had come first, and long before.
     leaves = [(one.index, read_leaf(one.leaf)) for one in moved]
     ended = next(leaf for _, leaf in leaves if isinstance(leaf, DutyLeaf) and leaf.change == "ended")
-    check.take(0, ended, ())
+    check.take(0, msgspec.structs.replace(ended, at=ended.at - ON_ITS_WAY_MS_MAX - 1), ())
     for index, leaf in leaves:
         if leaf is not ended:
             check.take(index, leaf, ())
     assert "duty.ended" in [fault.rule for _, fault in check.faults()]
+
+
+@pytest.mark.requirement("DUTY-06")
+async def test_an_answer_that_was_on_its_way_while_what_it_was_given_by_was_ended_is_left_open():
+    """The end is on record and is in force a moment later; between the two the deputy answers, as they still may."""
+    bench = await duty_bench()
+    one = await delegate(bench)
+    asked = await waiting(bench)
+    plain = bench.walk.ledger
+    submitted = asyncio.Event()
+    trouble = Trouble(lambda _n, _method: submitted.set())
+    bench.walk.ledger = TroubledLedger(plain, trouble, latency=lambda: 50)
+    ending = asyncio.create_task(end_duty(bench.walk, one.id, by="bob"))
+    await submitted.wait()
+    await bench.answer(asked, by="dan")
+    await ending
+    bench.walk.ledger = plain
+    assert [one["change"] for one in bench.entries(Tag.DUTY)] == ["given", "ended"]
+    ended, answer = bench.entries(Tag.DUTY)[-1], bench.entries(Tag.APPROVAL_ANSWER)[-1]
+    assert answer["index"] > ended["index"]  # type: ignore[operator]
+    assert found(bench)[0] == []
+    assert found(bench)[1] >= 1, "nobody can say whether it was in time"
+    late = of(AnswerLeaf, at=bench.clock.now() + 11_000)
+    assert "duty.ended" in found(bench, late)[0]
 
 
 @pytest.mark.requirement("DUTY-06")

@@ -140,6 +140,7 @@ def command(tmp_path: Path) -> Iterator[str]:
     COMMAND.clear()
 
 
+@pytest.mark.usefixtures("own_root_is_a_mount")
 @pytest.mark.requirement("MANIFEST-16")
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's word about processes is Linux's")
 def test_our_own_command_is_known_by_its_program_its_script_and_its_words(command: str) -> None:

@@ -63,11 +63,19 @@ class Asking:
 
 @contextlib.asynccontextmanager
 async def asking(
-    root: Path, *, people: int = 1, settings: str = QUICK, more: Sequence[JSONValue] = (), also: str = ""
+    root: Path,
+    *,
+    people: int = 1,
+    settings: str = QUICK,
+    more: Sequence[JSONValue] = (),
+    also: str = "",
+    tier: int = 1,
 ) -> AsyncIterator[Asking]:
     """people: how many of bob and carol a note waits for. Alice gave the task. more: documents; also: a capability that
-    the task grants beside notes."""
-    made = registry(root, ["crm"])
+    the task grants beside notes. tier: of notes."""
+    made: Any = registry(root, ["crm"])
+    (notes,) = (one for one in made if one["metadata"]["name"] == "crm.note" and one["kind"] == "Capability")
+    notes["spec"]["tier"] = tier
     made.append(
         document(
             "Principal", "carol",

@@ -16,9 +16,9 @@ pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 HOSTILE = "</dd><script>alert(1)</script><img src=x onerror=alert(2)>\u202egnp.exe\u200b"
 
 
-@pytest.mark.requirement("BROWSER-07")
+@pytest.mark.requirement("BROWSER-07", "ROOM-01")
 async def test_a_person_reads_the_card_on_a_phone_and_approves_what_then_runs_once(tmp_path):
-    async with asking(tmp_path) as world, world.box.person(size=PHONE) as bob:
+    async with asking(tmp_path, tier=3) as world, world.box.person(size=PHONE) as bob:
         said = watched(bob.page)
         await bob.enrol(world.box.invited("bob"), "Bob's phone")
         await bob.go("/approvals")
@@ -38,6 +38,13 @@ async def test_a_person_reads_the_card_on_a_phone_and_approves_what_then_runs_on
         assert await judged(bob.page) == []
         assert await bob.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         await world.box.kept(bob.page, "card-phone")
+        # It is critical: neither without its name, nor with another one.
+        for name in ("", "4712"):
+            await bob.page.get_by_label("To let it run, type").fill(name)
+            await bob.page.get_by_role("button", name="Approve once").click()
+            await expect(bob.page.get_by_role("alert")).to_contain_text("Type 4711 to let it run")
+        assert world.pending()[0]["answers"] == []
+        await bob.page.get_by_label("To let it run, type").fill("4711")
         await bob.page.get_by_role("button", name="Approve once").click()
         await expect(bob.page.get_by_role("heading", name="It is approved")).to_be_visible()
         await world.box.kept(bob.page, "approved-phone")

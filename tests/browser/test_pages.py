@@ -30,6 +30,8 @@ PAGES = (
     "/nowhere",
 )
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)><b hx-get=/sign-out hx-trigger=load>"
+ROOM_HEIGHT = 30
+"""Pixels of CSS that one line of links takes at least."""
 GRACE_SECONDS = 9
 """Less than requests under way get when the server stops."""
 FRESH = SETTINGS + "[console]\nfresh_seconds = 10\n"
@@ -111,6 +113,10 @@ async def test_a_live_page_shows_what_happens_and_can_be_paused(tmp_path):
 async def test_the_stop_button_asks_who_one_is_once_more_and_shows_what_it_stopped(tmp_path):
     async with console(tmp_path, settings=FRESH) as box, box.person(size=PHONE) as ada:
         await ada.enrol(box.invited("ada"))
+        # On a phone the way to every room takes one line, so that what is asked comes soon.
+        rooms = await ada.page.get_by_label("Rooms").bounding_box()
+        assert rooms is not None
+        assert rooms["height"] < 2 * ROOM_HEIGHT, rooms
         await ada.page.wait_for_timeout(10_500)
         await ada.go("/agents/scout")
         await ada.verified(False)

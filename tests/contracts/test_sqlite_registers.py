@@ -123,6 +123,44 @@ def full(store: SqliteStore) -> None:
 
 
 @pytest.mark.requirement("STORE-02")
+def test_of_many_at_once_that_fail_in_the_middle_none_is_replaced(tmp_path):
+    store = store_in(tmp_path)
+    register = SqliteApprovalRegister(store)
+    waiting = [approval(f"a-{number}", amount=number) for number in range(5)]
+    _each(register.add, waiting)
+    store.rows(
+        "CREATE TRIGGER third BEFORE UPDATE ON approvals WHEN new.id = 'a-3' "
+        "BEGIN SELECT raise(abort, 'the disk is gone'); END"
+    )
+    with pytest.raises(Unavailable):
+        register.replace_many([(approved(one), one) for one in waiting])
+    for known in (register, SqliteApprovalRegister(store_in(tmp_path))):
+        assert [known.find(one.id) for one in waiting] == waiting
+    store.rows("DROP TRIGGER third")
+    assert register.replace_many([(approved(one), one) for one in waiting]) == (True,) * 5
+
+
+@pytest.mark.requirement("STORE-02")
+def test_what_waits_is_listed_in_its_order_whoever_wrote_it_and_when_it_waits_again(tmp_path):
+    here, there = SqliteApprovalRegister(store_in(tmp_path)), SqliteApprovalRegister(store_in(tmp_path))
+    waiting = [approval(f"a-{number}", amount=number) for number in range(6)]
+
+    def listed(register):
+        return [one.id for one in register.all(pending_only=True, now=LATER)]
+
+    for number, one in enumerate(waiting):
+        (here if number % 2 else there).add(one)
+    everybody = ["a-5", "a-4", "a-3", "a-2", "a-1", "a-0"]
+    assert listed(here) == listed(there) == everybody
+    denied = replace(waiting[2], state="denied")
+    assert there.replace(denied, was=waiting[2])
+    assert listed(here) == listed(there) == ["a-5", "a-4", "a-3", "a-1", "a-0"]
+    assert here.replace(waiting[2], was=denied)
+    assert listed(here) == listed(there) == everybody
+    assert listed(SqliteApprovalRegister(store_in(tmp_path))) == everybody
+
+
+@pytest.mark.requirement("STORE-02")
 @pytest.mark.parametrize("fault", [SqliteStore.close, full], ids=["closed", "full"])
 def test_a_failing_file_is_unavailable_and_what_is_known_stays(tmp_path, fault):
     store = store_in(tmp_path)

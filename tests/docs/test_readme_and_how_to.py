@@ -26,6 +26,8 @@ pytestmark = needs_upstreams
 LEFT_OUT = "…"
 OF_ITS_OWN = {"answer-many-alike", "give-an-agent-a-database"}
 """Begin where no demo was, and have tests of their own: test_many_alike_page.py, test_database_page.py."""
+MEASURES = {"give-an-agent-an-identity"}
+"""Show what the kernel says of a program."""
 PAGES = sorted(page for page in (ROOT / "docs/how-to").glob("*.md") if page.stem not in OF_ITS_OWN)
 PAGE_SECONDS_MAX = 400
 
@@ -57,7 +59,11 @@ def test_the_two_commands_are_on_the_first_screen():
 
 @pytest.mark.requirement("DOCS-22", "MISSION-09")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_the_commands_of_a_how_to_page_work(run: Run, tmp_path: Path, page: Path):
+def test_the_commands_of_a_how_to_page_work(
+    run: Run, tmp_path: Path, page: Path, request: pytest.FixtureRequest
+):
+    if page.stem in MEASURES:
+        request.getfixturevalue("own_root_is_a_mount")
     text = page.read_text()
     # Each page finds what the demo left, not what the page before it did to that.
     with short_folder() as folder:

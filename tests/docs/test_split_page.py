@@ -30,7 +30,7 @@ from tests.gateway_world import World, gateway_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PREPARE-09")]
 PAGE = (ROOT / "docs/how-to/split-a-tool-in-two.md").read_text()
-PAYRUNS, CONFIGURATION = ([*yaml.safe_load_all(one)] for one in blocks(PAGE, "yaml"))
+PAYRUNS, TEMPLATE, CONFIGURATION = ([*yaml.safe_load_all(one)] for one in blocks(PAGE, "yaml"))
 
 
 @asynccontextmanager
@@ -158,6 +158,12 @@ async def test_a_change_that_was_prepared_against_what_has_moved_since_is_not_ap
             ("payment_host", "pay.example.com"), ("retries", "2"), ("timeout_seconds", "45"),
         ]  # fmt: skip
         assert faults(world) == ([], 0)
+
+
+async def test_the_template_grants_both_parts_and_nothing_else():
+    parts = [one["metadata"]["name"] for one in PAYRUNS if one["kind"] == "Capability"]
+    (template,) = TEMPLATE
+    assert [one["capability"] for one in template["spec"]["grants"]] == parts
 
 
 async def test_a_tool_without_a_required_text_for_the_bytes_is_blocked(tmp_path):

@@ -127,10 +127,13 @@ KINDS = st.sampled_from(
 LOOK = st.dictionaries(st.integers(0, 30), KINDS, max_size=31)
 
 
-@given(st.lists(LOOK, min_size=1, max_size=6))
-def test_whatever_waited_before_groups_are_those_of_what_waits_now(looks: list[dict[int, str]]) -> None:
+@given(st.lists(st.tuples(LOOK, LOOK, st.integers(0, 12)), min_size=1, max_size=6))
+def test_whatever_waited_before_groups_are_those_of_what_waits_now(
+    looks: list[tuple[dict[int, str], dict[int, str], int]],
+) -> None:
     kept = WaitingGroups()
-    for look in looks:
+    for between, look, most in looks:
+        kept.take_in(tuple(seen_as(number, kind) for number, kind in between.items()), most=most)
         waiting = tuple(seen_as(number, kind) for number, kind in look.items())
         assert kept.of(waiting) == groups_of(waiting)
         assert kept.of(waiting) == groups_of(reversed(waiting))

@@ -17,7 +17,7 @@ def names(module: Module) -> list[str]:
     """Modules, classes and functions named with a word that says nothing."""
     stem = module.path.rpartition("/")[2].removesuffix(".py")
     named = [(stem, 1)]
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.ClassDef | FunctionNode):
             named.append((node.name, node.lineno))
     return [
@@ -34,7 +34,7 @@ def world(module: Module) -> list[str]:
         return []
     bound = aliases(module)
     found = set()
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Attribute | ast.Name):
             name = dotted(node, bound)
             if name and any(fnmatch.fnmatchcase(name, pattern) for pattern in rules.WORLD):
@@ -70,7 +70,7 @@ def room_imports(module: Module) -> list[str]:
 def makers(module: Module) -> list[str]:
     """Values of the walk made outside the only places that may."""
     faults = []
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if not isinstance(node, ast.Call):
             continue
         called = node.func

@@ -27,7 +27,7 @@ def unreached(found: tuple[Module, ...]) -> list[str]:
         waiting += [imported for imported, _ in imports(module)]
         waiting += [
             node.value.partition(":")[0]
-            for node in ast.walk(module.tree)
+            for node in module.nodes
             if isinstance(node, ast.Constant) and isinstance(node.value, str)
         ]
     return [module.path for name, module in by_name.items() if name not in reached and not _is_empty(module)]

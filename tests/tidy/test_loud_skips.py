@@ -18,7 +18,7 @@ def test_nobody_skips_but_loudly() -> None:
         f"{module.path}:{call.lineno}"
         for module in modules("tests")
         if module.path != THE_ONE
-        for call in ast.walk(module.tree)
+        for call in module.nodes
         if isinstance(call, ast.Call)
         and isinstance(call.func, ast.Attribute)
         and call.func.attr in ("skip", "importorskip")

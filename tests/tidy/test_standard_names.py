@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import ast
-from pathlib import Path
 
 import pytest
 
 from answerable.core.identity import spiffe_terms
-from set_up import ROOT
+from tests.tidy.tree import Module, modules
 
-SOURCES = ROOT / "src/answerable"
-TERMS = Path(spiffe_terms.__file__)
+TERMS = "src/answerable/core/identity/spiffe_terms.py"
 MARKS = (
     "spiffe.io",
     "spiffe.broker",
@@ -24,11 +22,10 @@ MARKS = (
 """What no other text than such a name holds."""
 
 
-def written(place: Path) -> set[str]:
+def written(module: Module) -> set[str]:
     """Texts of a module that are one word, but for the tables of messages and what is read by people."""
-    tree = ast.parse(place.read_text())
     texts = {
-        one.value for one in ast.walk(tree) if isinstance(one, ast.Constant) and isinstance(one.value, str)
+        one.value for one in module.nodes if isinstance(one, ast.Constant) and isinstance(one.value, str)
     }
     return {text for text in texts if text and not set(text) & set(" \n`")}
 
@@ -42,11 +39,12 @@ def names() -> set[str]:
 def test_every_name_of_the_workload_and_broker_apis_and_of_bundles_is_written_in_one_module() -> None:
     known = names()
     assert {"workload.spiffe.io", "broker.spiffe.io", "spiffe.broker.API", "wit+jwt", "wit-svid"} <= known
+    assert TERMS in {module.path for module in modules("src")}
     again = {
-        (str(place.relative_to(SOURCES)), text)
-        for place in sorted(SOURCES.rglob("*.py"))
-        if place != TERMS
-        for text in written(place)
+        (module.path, text)
+        for module in modules("src")
+        if module.path != TERMS
+        for text in written(module)
         if any(text == name or text.startswith(f"{name}.") for name in known)
     }
     assert again == set()

@@ -7,7 +7,7 @@ import functools
 import gc
 import subprocess
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,12 +17,14 @@ FunctionNode = ast.FunctionDef | ast.AsyncFunctionDef
 
 @dataclass(frozen=True, kw_only=True)
 class Module:
-    """One Python file: path from the root, dotted name if it lies in the package, text and syntax tree."""
+    """One Python file: path from the root, dotted name if it lies in the package, text and syntax tree. nodes: of that,
+    each once, as `ast.walk` goes: a dozen rules look at all of them."""
 
     path: str
     name: str
     text: str
     tree: ast.Module
+    nodes: tuple[ast.AST, ...] = field(repr=False)
 
     @property
     def room(self) -> str:
@@ -38,7 +40,8 @@ def parsed(path: str, text: str) -> Module:
     name = ""
     if path.startswith("src/"):
         name = path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-    return Module(path=path, name=name, text=text, tree=ast.parse(text, filename=path))
+    tree = ast.parse(text, filename=path)
+    return Module(path=path, name=name, text=text, tree=tree, nodes=tuple(ast.walk(tree)))
 
 
 @functools.cache
@@ -79,7 +82,7 @@ def texts() -> tuple[tuple[str, str], ...]:
 
 
 def functions(module: Module) -> Iterator[FunctionNode]:
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, FunctionNode):
             yield node
 
@@ -89,7 +92,7 @@ def imports(module: Module) -> Iterator[tuple[str, int]]:
 
     `from a import b` yields `a` and `a.b`: from the text alone one cannot tell whether b is a module.
     """
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield alias.name, node.lineno
@@ -102,7 +105,7 @@ def imports(module: Module) -> Iterator[tuple[str, int]]:
 def aliases(module: Module) -> dict[str, str]:
     """What the names that imports bind stand for, as dotted names."""
     bound: dict[str, str] = {}
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 first = alias.name.split(".")[0]

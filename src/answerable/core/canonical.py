@@ -97,7 +97,10 @@ class FrozenJSON(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @classmethod
     def from_canonical(cls, canonical: Octets, *, limits: Limits = _LIMITS) -> FrozenJSON:
         """Take back stored bytes. Raises Malformed `json.not_canonical` unless they are exactly RFC 8785."""
-        if encode(parse(canonical, limits=limits)) != canonical:
+        value, floats, _ = _decoded(canonical, limits)
+        # Bytes that come out again are those of one value, in which no member was given twice.
+        if _encoded(value, floats) != canonical:
+            parse(canonical, limits=limits)
             raise Malformed("stored json is not in canonical form", code="json.not_canonical")
         return cls(bytes=canonical, digest=sha256(canonical).digest())
 
@@ -126,6 +129,16 @@ def encode_ledger(value: JSONValue) -> bytes:
 
 def parse(data: bytes, *, limits: Limits = _LIMITS) -> JSONValue:
     """Read one JSON text strictly (RFC 8259 narrowed by RFC 7493). Raises Malformed: what and where."""
+    value, _, members = _decoded(data, limits)
+    if not _surely_distinct(data, value, members):
+        where = _duplicate(data)
+        if where is not None:
+            raise _fault("member given twice", where, code="json.duplicate_member")
+    return value
+
+
+def _decoded(data: bytes, limits: Limits) -> tuple[JSONValue, int, int]:
+    """A value, what floats it holds and how many object members: vetted, but for members that are given twice."""
     if len(data) > limits.size_bytes_max:
         raise Malformed(
             f"json text of {len(data)} bytes, expected at most {limits.size_bytes_max}", code="json.size"
@@ -136,12 +149,7 @@ def parse(data: bytes, *, limits: Limits = _LIMITS) -> JSONValue:
         raise _syntax_fault(data, error) from None
     except RecursionError:
         raise Malformed(f"json nested deeper than {limits.depth_max} levels", code="json.depth") from None
-    members = _survey(value, limits.depth_max)[1]
-    if not _surely_distinct(data, value, members):
-        where = _duplicate(data)
-        if where is not None:
-            raise _fault("member given twice", where, code="json.duplicate_member")
-    return value
+    return value, *_survey(value, limits.depth_max)
 
 
 def _survey(value: JSONValue, depth_max: int) -> tuple[int, int]:

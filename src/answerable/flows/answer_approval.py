@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ from answerable.flows.watch_denials import count_no
 from answerable.flows.workflows_standing import check_counts_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from answerable.core.approval.token import Verdict
     from answerable.core.approval.words import Words
@@ -103,19 +104,54 @@ async def one_at_a_time(
     walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
 ) -> Approval:
     """Take in one answer at a time. read: it, checked, with thumbprint and public JWK of what it is signed with."""
+    with being_answered(walk, approval_id):
+        now = walk.clock.now()
+        approval = approval_here(walk, ApprovalId(approval_id))
+        answer, key, signer = read(approval, now)
+        with counted(walk, approval, answer, now):
+            recorded = await answer_on_record(walk, approval, answer, key=key, signer=signer, now=now)
+            if isinstance(recorded, Approval):
+                return recorded
+            # 2. It counts only on top of what was seen when it was checked.
+            check_swapped(is_swapped=walk.approvals.replace(recorded.after, was=recorded.was))
+            if answer.verdict == GLASS:
+                tell_broken(walk, recorded.after, recorded.index)
+            if recorded.left is not None:
+                raise recorded.left
+            return recorded.after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnRecord:
+    """An answer that the ledger has and that does not count yet. index: of its entry. left: the cancellation of whoever
+    left meanwhile, to be raised once it counts."""
+
+    was: Approval
+    after: Approval
+    index: int
+    left: BaseException | None
+
+
+@contextmanager
+def being_answered(walk: Walk, approval_id: str) -> Iterator[None]:
+    """While one answer is taken in, no other one is. Raises Refused (`approval.changed_meanwhile`)."""
     answering = walk.under_way.answering
     if approval_id in answering:
         # Two answers checked against the same state would both be written down, and only one would count.
         raise Refused("somebody else answers at this moment: look again", code="approval.changed_meanwhile")
     answering.add(approval_id)
     try:
-        now = walk.clock.now()
-        approval = approval_here(walk, ApprovalId(approval_id))
-        answer, key, signer = read(approval, now)
-        with counted(walk, approval, answer, now):
-            return await _recorded(walk, approval, answer, key=key, signer=signer, now=now)
+        yield
     finally:
         answering.discard(approval_id)
+
+
+def check_swapped(*, is_swapped: bool) -> None:
+    """Raises Refused (`approval.changed_meanwhile`)."""
+    if not is_swapped:
+        raise Refused(
+            "somebody else answered at the same moment: look again", code="approval.changed_meanwhile"
+        )
 
 
 def _by_key(
@@ -247,9 +283,11 @@ def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
     return approval
 
 
-async def _recorded(
+async def answer_on_record(
     walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
-) -> Approval:
+) -> OnRecord | Approval:
+    """Check an answer to what is `being_answered`, and write it down; of a test what became of it, and no more is to be
+    done. Raises as `answer_approval`."""
     # 0. Whose key signed, where that is not on record yet; all else is checked after that. A crash here: it only is.
     by_file = signer and not answer.workflow
     keys_ref = await key_on_record(walk, answer.by, key) if by_file else None
@@ -299,16 +337,7 @@ async def _recorded(
         count_no(walk, after, at=now, index=receipt.index)
 
     receipt, left = await record_in_run(walk, approval.mandate, entry, then=placed)
-    # 2. It counts only on top of what was seen when it was checked.
-    if not walk.approvals.replace(after, was=approval):
-        raise Refused(
-            "somebody else answered at the same moment: look again", code="approval.changed_meanwhile"
-        )
-    if answer.verdict == GLASS:
-        tell_broken(walk, after, receipt.index)
-    if left is not None:
-        raise left
-    return after
+    return OnRecord(was=approval, after=after, index=receipt.index, left=left)
 
 
 def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:

@@ -7,11 +7,13 @@ that are alike; a no covers any of one group.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from anyio import CapacityLimiter, create_task_group
+from anyio import create_task_group
+from anyio.lowlevel import checkpoint
 
 from answerable.core.approval.approval import Answer, ApprovalId
 from answerable.core.approval.batch import batch_challenge, batch_of
@@ -19,7 +21,13 @@ from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, 
 from answerable.core.approval.strength import check_strength, tier_shown
 from answerable.core.identity.passkey import unverified
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
-from answerable.flows.answer_approval import approval_here, one_at_a_time
+from answerable.flows.answer_approval import (
+    OnRecord,
+    answer_on_record,
+    approval_here,
+    being_answered,
+    check_swapped,
+)
 from answerable.flows.answering_pace import LOST_RACE, check_look, claim_yes, let_go_yes
 from answerable.flows.approval_nonces import give_nonce, used_nonce
 from answerable.flows.group_waiting import groups_waiting
@@ -29,7 +37,7 @@ from answerable.flows.refuse_revoked import signing_key_of
 from answerable.flows.sign_in import check_passkey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.batch import Batch
@@ -39,8 +47,8 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import PrincipalId, UnixMillis
     from answerable.flows.walk import Walk
 
-AT_ONCE_MAX: Final = 16
-"""Answers of one list that are on their way into the ledger at a time."""
+BETWEEN_MAX: Final = 16
+"""Answers of one list that are checked before others have their turn: actions do not wait for a long list."""
 REASONS_MAX: Final = 10
 """Of a list of which nothing may be answered together."""
 CRITICAL: Final = 3
@@ -200,39 +208,94 @@ async def _answered(
     *,
     by: PrincipalId,
 ) -> AnsweredMany:
-    """Each that still may be answered together, a few at a time. What fails for one is told of it and of no other."""
+    """Each that still may be answered together: all on record first, then they count at once. What fails for one is
+    told of it and of no other."""
     fitting, left_out = _fitting(walk, [one.approval for one in batch.items], verdict)
     wanted = {one.id for one in fitting}
-    after: list[Approval] = []
-    failed: list[Unavailable] = []
-    lost: list[bool] = []
-    limiter = CapacityLimiter(AT_ONCE_MAX)
-
-    async def one(index: int, name: str) -> None:
-        async with limiter:
-            try:
-                after.append(await one_at_a_time(walk, name, partial(read, index)))
-            except Unavailable as fault:
-                failed.append(fault)
-                left_out[name] = fault.message
-            except AnswerableError as fault:
-                left_out[name] = fault.message
-                lost.append(fault.code == LOST_RACE)
-
+    taking = _Taking(left_out=left_out)
     root = batch.root.hex()
     if verdict == "approve":
         claim_yes(walk, by, root, walk.clock.now())
-    async with create_task_group() as tasks:
-        for index, item in enumerate(batch.items):
-            if item.approval in wanted:
-                tasks.start_soon(one, index, item.approval)
-    if verdict == "approve" and not (after or failed or any(lost)):
+    with ExitStack() as under_way:
+        try:
+            # 1. The ledger says each of them, in as few syncs as it needs. A crash after this line: those that it has
+            # count for nothing, and the person answers again.
+            async with create_task_group() as tasks:
+                for index, item in enumerate(batch.items):
+                    if item.approval in wanted:
+                        tasks.start_soon(taking.take, walk, item.approval, partial(read, index), under_way)
+                    if index % BETWEEN_MAX == BETWEEN_MAX - 1:
+                        await checkpoint()
+        finally:
+            # 2. Those that it has count, also where whoever answered has left: all of them, after a crash all or none.
+            taking.count(walk)
+    if verdict == "approve" and not (taking.after or taking.failed or taking.lost):
         let_go_yes(walk, by, root)
-    if failed and not after:
-        raise failed[0]
+    if taking.failed and not taking.after:
+        raise taking.failed[0]
     return AnsweredMany(
-        answered=tuple(sorted(after, key=lambda one: one.id)), left_out=dict(sorted(left_out.items()))
+        answered=tuple(sorted(taking.after, key=lambda one: one.id)), left_out=dict(sorted(left_out.items()))
     )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Taking:
+    """What becomes of the answers of one list."""
+
+    left_out: dict[str, str]
+    after: list[Approval] = field(default_factory=list)
+    failed: list[Unavailable] = field(default_factory=list)
+    on_record: list[OnRecord] = field(default_factory=list)
+    lost: bool = False
+
+    async def take(
+        self,
+        walk: Walk,
+        name: str,
+        read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]],
+        under_way: ExitStack,
+    ) -> None:
+        """Write one down. It is under way until all count."""
+        with ExitStack() as own, self._told_of(name):
+            own.enter_context(being_answered(walk, name))
+            now = walk.clock.now()
+            approval = approval_here(walk, ApprovalId(name))
+            answer, key, signer = read(approval, now)
+            recorded = await answer_on_record(walk, approval, answer, key=key, signer=signer, now=now)
+            if not isinstance(recorded, OnRecord):
+                self.after.append(recorded)
+                return
+            self.on_record.append(recorded)
+            under_way.push(own.pop_all())
+            if recorded.left is not None:
+                raise recorded.left
+
+    def count(self, walk: Walk) -> None:
+        """Let those that are on record count. Synchronous, so that nobody who leaves comes between."""
+        if not self.on_record:
+            return
+        try:
+            swapped = walk.approvals.replace_many([(one.after, one.was) for one in self.on_record])
+        except Unavailable as fault:
+            self.failed.append(fault)
+            self.left_out.update({one.was.id: fault.message for one in self.on_record})
+            return
+        for one, is_swapped in zip(self.on_record, swapped, strict=True):
+            with self._told_of(one.was.id):
+                check_swapped(is_swapped=is_swapped)
+                self.after.append(one.after)
+
+    @contextmanager
+    def _told_of(self, name: str) -> Iterator[None]:
+        """What fails is told of this one."""
+        try:
+            yield
+        except Unavailable as fault:
+            self.failed.append(fault)
+            self.left_out[name] = fault.message
+        except AnswerableError as fault:
+            self.left_out[name] = fault.message
+            self.lost |= fault.code == LOST_RACE
 
 
 def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[Approval], dict[str, str]]:

@@ -254,6 +254,7 @@ async def _record(
     walk: Walk, plan: Plan, *, by: str, because: str, published: Published
 ) -> BaseException | None:
     """What changes, in the ledger; and whether the caller left meanwhile."""
+    people = await signers_changed(walk, plan.snapshot)
     now = walk.clock.now()
     subject = principal_subject(by) if published.step else operator_subject(by)
     sealing, pseudonym = sealing_for(walk, subject), pseudonym_of(walk, by)
@@ -261,7 +262,6 @@ async def _record(
         change.key: parse(plan.documents[change.key]) if change.key in plan.documents else None
         for change in plan.applied.changes
     }
-    people = signers_changed(walk, plan.snapshot)
     first = first_named(people, others=len(plan.applied.undrilled))
     entry = records_statements.registry_change(
         at=now,

@@ -37,7 +37,8 @@ class KeysInEvidence:
 
     def __init__(self) -> None:
         self._named: dict[str, list[int]] = {}
-        self._before: dict[int, tuple[int, ...]] = {}
+        # Of an entry the signer, and how many entries name their keys until then.
+        self._before: dict[int, tuple[str, int]] = {}
 
     def take(self, stored: StoredEntry) -> None:
         """Look at the next entry."""
@@ -48,11 +49,15 @@ class KeysInEvidence:
         elif stored.tag in SIGNED:
             person = signer_in(stored)
             if person in self._named:
-                self._before[stored.index] = tuple(self._named[person])
+                self._before[stored.index] = person, len(self._named[person])
 
     def of(self, indexes: Iterable[int]) -> set[int]:
         """Entries that say until then which keys those have who signed these."""
-        return {named for index in indexes for named in self._before.get(index, ())}
+        found: set[int] = set()
+        for index in indexes:
+            person, count = self._before.get(index, ("", 0))
+            found.update(self._named[person][:count] if count else ())
+        return found
 
 
 def signer_in(stored: StoredEntry) -> str:

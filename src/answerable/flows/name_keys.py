@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from anyio.lowlevel import checkpoint
+
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.records_keys import (
@@ -41,13 +43,21 @@ NAMED_MAX: Final = 10_000
 """People of whom it is kept in memory where their keys were named."""
 
 
-def signers_changed(walk: Walk, after: RegistrySnapshot) -> list[Signs]:
-    """Whose keys another registry changes. Raises Unavailable when a subject's key cannot be had."""
-    people = after.principals
-    return [
-        _signs(walk, name, thumbprints_of(people.get(name)))
-        for name in changed_signers(walk.registry.current.principals, people)
-    ]
+async def signers_changed(walk: Walk, after: RegistrySnapshot) -> list[Signs]:
+    """Whose keys another registry changes, for a caller that holds `under_way.applying`.
+
+    From here on nobody of them signs anything that refers to what was said before: whether the entry of the change is
+    in the log is not known to whoever could not write it. Raises Unavailable when a subject's key cannot be had.
+    """
+    people, found = after.principals, list[Signs]()
+    for name in changed_signers(walk.registry.current.principals, people):
+        if name not in walk.pseudonyms:
+            # A key is made for each new person, on disk: thousands of them must not hold up everything else.
+            await checkpoint()
+        found.append(_signs(walk, name, thumbprints_of(people.get(name))))
+    for one in found:
+        walk.keys_named.pop(one.name, None)
+    return found
 
 
 def first_named(people: Sequence[Signs], *, others: int) -> Sequence[Signs]:

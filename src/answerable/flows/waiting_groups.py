@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 class WaitingGroups:
     """Those that waited at the last look, in groups. It is bounded by what waits: what waits no more is let go."""
 
-    _waiting: tuple[Approval, ...] = ()
+    # None where the groups are of others.
+    _waiting: tuple[Approval, ...] | None = None
     _gathered: Gathered = field(default_factory=Gathered)
 
     def of(self, waiting: tuple[Approval, ...]) -> Grouped:
@@ -27,10 +28,21 @@ class WaitingGroups:
                 self._follow(waiting)
             except BaseException:
                 # Half of it is worth nothing: the next look begins anew.
-                self._gathered, self._waiting = Gathered(), ()
+                self._gathered, self._waiting = Gathered(), None
                 raise
             self._waiting = waiting
         return self._gathered.grouped()
+
+    def take_in(self, waiting: tuple[Approval, ...], *, most: int) -> bool:
+        """Read so many of those that were not there at the last look, which then need not; whether there are more."""
+        if waiting == self._waiting:
+            return False
+        coming = [one for one in waiting if one.id not in self._gathered.kept]
+        if coming:
+            self._waiting = None
+        for one in coming[:most]:
+            self._gathered.add(one, features_of(one))
+        return len(coming) > most
 
     def _follow(self, waiting: tuple[Approval, ...]) -> None:
         gathered = self._gathered

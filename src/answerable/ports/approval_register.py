@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.identity.principal import AgentId, UnixMillis
@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
 
 class ApprovalRegister(Protocol):
-    """Promises: `add`, `replace` and `use` are on stable storage when they return and survive a restart; `use` succeeds
-    at most once for an approval, whoever races; `matching` and `denied` are
-    synchronous and do no I/O; neither of these two finds a canary, and `use` uses none.
+    """Promises: `add`, `replace`, `replace_many` and `use` are on stable storage when they return and survive a
+    restart; `use` succeeds at most once for an approval, whoever races; `matching` and `denied` are synchronous and do
+    no I/O; neither of these two finds a canary, and `use` uses none.
 
     Raises only Unavailable (`register.*`) and, from `add`, Malformed (`approval.duplicate`).
     """
@@ -38,6 +38,11 @@ class ApprovalRegister(Protocol):
 
     def replace(self, approval: Approval, *, was: Approval) -> bool:
         """Put `approval` where `was` is; False when somebody else changed it: then `find` has what is there."""
+        ...
+
+    def replace_many(self, changes: Sequence[tuple[Approval, Approval]]) -> tuple[bool, ...]:
+        """`replace` for each pair of an approval and what it was, in this order, and what each gives. What is put is on
+        stable storage at once: after a crash, and where this raises, that is all of it or nothing."""
         ...
 
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:

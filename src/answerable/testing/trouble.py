@@ -294,6 +294,10 @@ class TroubledApprovals:
         """As the port says."""
         return self._trouble.call("approvals.replace", lambda: self._register.replace(approval, was=was))
 
+    def replace_many(self, changes: Sequence[tuple[Approval, Approval]]) -> tuple[bool, ...]:
+        """As the port says."""
+        return self._trouble.call("approvals.replace_many", lambda: self._register.replace_many(changes))
+
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
         """As the port says."""
         return self._trouble.call("approvals.use", lambda: self._register.use(approval, now))

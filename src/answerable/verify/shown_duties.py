@@ -4,6 +4,7 @@ Laws:
 - one that is shown is signed, by the key that its entry names or by the passkey whose key is in it, and says what its
   own entry says;
 - an answer that was given for another one was given while that lasted, and before it was ended, by the deputy it names.
+  One that was on its way while it was ended may stand right after that; nobody can tell.
 
 What is not shown cannot be compared, and is counted. Whose key file it is, `shown_keys` says; whose passkey, the
 entries of passkeys; that somebody was a member of the group, those of the registry.
@@ -22,6 +23,7 @@ from answerable.core.approval.passkey_answer import is_by_passkey
 from answerable.core.identity.keys import public_key
 from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.leaf_rules import Fault
+from answerable.verify.shown_keys import ON_ITS_WAY_MS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -40,14 +42,14 @@ class ShownDuties:
         self.unread = 0
         self._keys, self._passkeys = keys, passkeys
         self._given: dict[str, DutyLeaf] = {}
-        self._ended: dict[str, int] = {}
+        self._ended: dict[str, tuple[int, int]] = {}
         self._answered: list[tuple[int, AnswerLeaf]] = []
         self._found: list[tuple[int, Fault]] = []
 
     def take(self, index: int, leaf: DutyLeaf, fields: Mapping[str, bytes]) -> None:
         """The next entry about duty. Raises Malformed, Unverified (`duty.*`, `passkey.*`, `key.*`), DecodeError."""
         if leaf.change == "ended":
-            self._ended.setdefault(leaf.delegation, index)
+            self._ended.setdefault(leaf.delegation, (index, leaf.at))
             return
         self._given.setdefault(leaf.delegation, leaf)
         terms = self._signed(index, leaf, fields)
@@ -102,7 +104,10 @@ class ShownDuties:
                 )
             if not given.since <= leaf.at < given.until:
                 yield index, Fault("duty.over", "it was given for another one, and that did not last then")
-            if self._ended.get(leaf.duty.delegation, index) < index:
+            ended, ended_at = self._ended.get(leaf.duty.delegation, (index, leaf.at))
+            if ended < index and leaf.at - ended_at <= ON_ITS_WAY_MS_MAX:
+                self.unread += 1
+            elif ended < index:
                 yield index, Fault("duty.ended", "it was given for another one after that had been ended")
 
 

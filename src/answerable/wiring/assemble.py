@@ -40,7 +40,6 @@ from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
-from answerable.flows.route_approval import follow_duties
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
@@ -56,6 +55,7 @@ from answerable.wiring.counts import counting_figures, keep_counts, reading_hist
 from answerable.wiring.drills import drill_desk
 from answerable.wiring.following import (
     following_documents,
+    following_questions,
     following_registers,
     following_registry,
     relisting,
@@ -307,7 +307,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(following_shadow, product.walk)
         tasks.start_soon(following_stops, product.walk, settings.data, product.workloads)
         tasks.start_soon(follow_leases, product.walk)
-        tasks.start_soon(follow_duties, product.walk)
+        tasks.start_soon(following_questions, product.walk)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)
         tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)

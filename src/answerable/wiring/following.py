@@ -9,6 +9,8 @@ import anyio
 
 from answerable.errors import AnswerableError
 from answerable.flows.follow_registers import follow_documents, follow_registers
+from answerable.flows.group_waiting import follow_waiting
+from answerable.flows.route_approval import follow_duties
 from answerable.flows.show_tools import tool_states
 
 if TYPE_CHECKING:
@@ -80,3 +82,10 @@ async def following_documents(walk: Walk) -> None:
     while True:
         await anyio.sleep(REGISTERS_SECONDS)
         await follow_documents(walk)
+
+
+async def following_questions(walk: Walk) -> None:
+    """What waits for people goes to whose turn it is, and is read for who looks."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follow_duties, walk)
+        tasks.start_soon(follow_waiting, walk)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from answerable.core.canonical import parse
@@ -17,7 +18,7 @@ from answerable.flows.record_entry import pseudonym_of
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import document, signing_key
 from answerable.testing.trouble import Crash, Trouble, TroubledLedger
-from tests.keys_world import answered, found, person, registered
+from tests.keys_world import LATER, answered, found, person, registered
 
 if TYPE_CHECKING:
     from answerable.testing.trouble import Fault
@@ -222,3 +223,60 @@ async def test_what_does_not_name_everybody_is_not_in_force_and_who_signs_is_nam
     assert told(bench, reference["entry"])["bob"] == [thumbprint("bob")]
     rules, shown, unread = found(bench)
     assert (rules, shown + unread) == ([], 1)
+
+
+@pytest.mark.requirement("KEYS-03")
+@pytest.mark.parametrize("fault", ["undone", "done"])
+@pytest.mark.parametrize("at", [0, 1, 2])
+async def test_an_answer_after_a_change_that_did_not_come_into_force_is_never_taken_for_a_forgery(
+    fault: Fault, at: int
+):
+    """What takes bob's key away, and those of many others, could not be put down, or was and nobody knows."""
+    people = [f"p{number:03}" for number in range(79)]
+    bench = await registered(*[person(name, name) for name in people])
+    for signer in ("bob", "p078"):
+        await key_on_record(bench.walk, signer, thumbprint(signer))
+    numbers, raw = iter(range(10)), bench.walk.ledger
+    trouble = Trouble(lambda _n, method: fault if "submit" in method and next(numbers) == at else None)
+    bench.walk.ledger = TroubledLedger(raw, trouble)
+    others = [person(name, f"{name}-2") for name in people]
+    with pytest.raises(Unavailable):
+        await apply_registry(bench.walk, [person("bob", "bob-2"), *others], by="operator")
+    bench.walk.ledger = raw
+    bench.clock.advance(LATER)
+    await answered(bench)
+    await answered(bench, by="p078", amount=6001)
+    rules, shown, unread = found(bench)
+    assert (rules, shown + unread) == ([], 2)
+
+
+@pytest.mark.requirement("KEYS-01")
+async def test_a_house_of_many_does_not_hold_up_everything_else_while_it_is_applied():
+    """A key is made for each new person, on disk: an agent's call or a stop comes between any two of them."""
+    bench = await registered()
+    made: list[int] = []
+    keys = bench.walk.subject_keys
+
+    class Counted:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(keys, name)
+
+        def of(self, subject: str) -> Any:
+            made[-1] += 1
+            return keys.of(subject)
+
+    bench.walk.subject_keys = Counted()  # type: ignore[assignment]
+    made.append(0)
+
+    async def others() -> None:
+        while True:
+            await anyio.lowlevel.checkpoint()
+            made.append(0)
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(others)
+        people = [person(f"p{number:03}", f"p{number:03}") for number in range(79)]
+        await apply_registry(bench.walk, people, by="operator")
+        tasks.cancel_scope.cancel()
+    assert sum(made) >= len(people)
+    assert max(made) < 8

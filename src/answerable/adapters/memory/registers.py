@@ -175,6 +175,10 @@ class MemoryApprovalRegister:
             self._approvals[was.id] = approval
             return True
 
+    def replace_many(self, changes: Sequence[tuple[Approval, Approval]]) -> tuple[bool, ...]:
+        """As the port says."""
+        return tuple(self.replace(approval, was=was) for approval, was in changes)
+
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
         """As the port says."""
         with self._lock:

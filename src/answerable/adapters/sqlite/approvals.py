@@ -12,7 +12,7 @@ from answerable.adapters.sqlite.columns import octets, read, text, whole
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.approval.approval import Approval, ApprovalId
@@ -43,6 +43,8 @@ class SqliteApprovalRegister:
         self._store = store
         self._approvals: dict[str, Approval] = {}
         self._by_place: dict[_Place, tuple[str, ...]] = {}
+        # In the order of all; None where that must be looked up.
+        self._pending: dict[str, Approval] | None = None
         self._read = self._read_change = 0
         # Of the mirror: one thread denies while another one adds.
         self._changing = threading.Lock()
@@ -87,21 +89,26 @@ class SqliteApprovalRegister:
 
     def replace(self, approval: Approval, *, was: Approval) -> bool:
         """As the port says."""
-        if approval.id != was.id:
-            return False
+        return self.replace_many([(approval, was)])[0]
+
+    def replace_many(self, changes: Sequence[tuple[Approval, Approval]]) -> tuple[bool, ...]:
+        """As the port says: in one transaction."""
+        bodies = [(body_of(approval), body_of(was)) for approval, was in changes]
         with self._store.write() as connection:
-            swapped = connection.execute(
-                _REPLACE,
-                (approval.state, approval.expires_at, body_of(approval), was.id, was.state, body_of(was)),
-            ).rowcount
-        if swapped == 1:
-            self._keep(approval)
-        else:
-            # What another process put there: whoever tries again finds it.
-            for row in self._store.rows("SELECT state, body FROM approvals WHERE id = ?", (was.id,)):
-                with read("approval", was.id):
-                    self._keep(from_body(octets(row[1]), state=text(row[0])))
-        return swapped == 1
+            swapped = tuple(
+                approval.id == was.id
+                and connection.execute(
+                    _REPLACE, (approval.state, approval.expires_at, body, was.id, was.state, body_was)
+                ).rowcount
+                == 1
+                for (approval, was), (body, body_was) in zip(changes, bodies, strict=True)
+            )
+        for (approval, was), is_swapped in zip(changes, swapped, strict=True):
+            if is_swapped:
+                self._keep(approval)
+            elif approval.id == was.id:
+                self._keep_as_it_is(was.id)
+        return swapped
 
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
         """As the port says."""
@@ -119,21 +126,45 @@ class SqliteApprovalRegister:
     def all(self, *, pending_only: bool, now: UnixMillis) -> Iterable[Approval]:
         """As the port says, with what other processes wrote by now."""
         self._store.fill(self._reload)
-        newest_first = reversed(tuple(self._approvals.values()))
-        return tuple(a for a in newest_first if not pending_only or a.state_at(now) == "pending")
+        with self._changing:
+            if not pending_only:
+                return tuple(reversed(self._approvals.values()))
+            if self._pending is None:
+                self._pending = {name: a for name, a in self._approvals.items() if a.state == "pending"}
+            waiting = tuple(reversed(self._pending.values()))
+        return tuple(a for a in waiting if a.state_at(now) == "pending")
+
+    def _keep_as_it_is(self, name: str) -> None:
+        """What another process put there: whoever tries again finds it."""
+        for row in self._store.rows("SELECT state, body FROM approvals WHERE id = ?", (name,)):
+            with read("approval", name):
+                self._keep(from_body(octets(row[1]), state=text(row[0])))
 
     def _keep(self, approval: Approval) -> None:
         with self._changing:
             self._put(approval)
 
     def _put(self, approval: Approval) -> None:
+        known = self._approvals.get(approval.id)
         self._approvals[approval.id] = approval
+        self._put_pending(approval, known)
         if approval.canary is not None:
             # No action finds it.
             return
         place = _place_of(approval)
-        if approval.id not in (known := self._by_place.get(place, ())):
-            self._by_place[place] = (approval.id, *known)
+        if approval.id not in (there := self._by_place.get(place, ())):
+            self._by_place[place] = (approval.id, *there)
+
+    def _put_pending(self, approval: Approval, known: Approval | None) -> None:
+        if self._pending is None:
+            return
+        if approval.state != "pending":
+            self._pending.pop(approval.id, None)
+        elif known is None or approval.id in self._pending:
+            self._pending[approval.id] = approval
+        else:
+            # It has a place among the others that is not the last.
+            self._pending = None
 
     def _reload(self) -> None:
         """Only what was changed since, by whomever: thousands may wait, and each is long."""
@@ -146,6 +177,8 @@ class SqliteApprovalRegister:
             "SELECT number, id, state, body, change FROM approvals WHERE change > ? ORDER BY +number",
             (self._read_change,),
         )
+        if not rows:
+            return
         known, new = dict(self._approvals), {}
         read_before = self._read
         for row in rows:
@@ -160,7 +193,7 @@ class SqliteApprovalRegister:
                 self._read = whole(row[0])
             else:
                 known[identity] = approval
-        self._approvals = {**known, **new}
+        self._approvals, self._pending = {**known, **new}, None
         for approval in new.values():
             self._put(approval)
 

@@ -49,7 +49,7 @@ def list_capabilities(shell: Shell) -> int | None:
 
 
 def show_capability(
-    shell: Shell, name: Annotated[str, typer.Argument(help="Name of the capability.")]
+    shell: Shell, name: Annotated[str, typer.Argument(help="Name of the capability.", metavar="NAME")]
 ) -> int | None:
     """One capability: what it is said to do, who answers for it, and what shows its effect beforehand."""
     with shell.control() as control:

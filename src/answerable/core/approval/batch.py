@@ -14,7 +14,7 @@ the others.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
     from answerable.core.approval.words import Words
+    from answerable.core.tlog.merkle import HashReader
 
 BATCH_DOMAIN: Final = b"answerable-approval-batch/1\0"
 BATCH_ITEMS_MAX: Final = 200
@@ -54,10 +55,11 @@ class BatchItem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
-    """The list. Made by `batch_of` alone, which keeps its laws."""
+    """The list. Made by `batch_of` alone, which keeps its laws. hash_at: reads its tree."""
 
     items: tuple[BatchItem, ...]
     root: bytes
+    hash_at: HashReader = field(compare=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -66,8 +68,7 @@ class Batch:
 
     def path(self, index: int) -> tuple[bytes, ...]:
         """What leads from an item to the root. Raises Malformed (`proof.index_range`)."""
-        leaves = [one.leaf() for one in self.items]
-        return inclusion_proof(index=index, size=self.size, hash_at=reader_over(leaves))
+        return inclusion_proof(index=index, size=self.size, hash_at=self.hash_at)
 
 
 def batch_of(approvals: Iterable[Approval]) -> Batch:
@@ -84,7 +85,8 @@ def batch_of(approvals: Iterable[Approval]) -> Batch:
     check_size(len(items))
     if len({one.approval for one in items}) != len(items):
         raise Malformed("an approval stands twice in the list", code="approval.batch")
-    return Batch(items=items, root=root_of([one.leaf() for one in items]))
+    leaves = [one.leaf() for one in items]
+    return Batch(items=items, root=root_of(leaves), hash_at=reader_over(leaves))
 
 
 def check_size(size: int) -> None:

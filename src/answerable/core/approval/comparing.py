@@ -112,6 +112,8 @@ class Tally:
 def compared(tally: Tally, size: int) -> Column:
     """Read one place over so many approvals, three at least."""
     counts = tally.over(size)
+    if len(counts) == 1:
+        return Column(reading="same", odd={}, longest=_longest(counts))
     usual = _usual(counts, size)
     if usual is not None and len(usual) == 1:
         return Column(reading="same", odd=_others(counts, usual), longest=_longest(counts))

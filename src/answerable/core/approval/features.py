@@ -53,12 +53,17 @@ class Nothing(Enum):
     EMPTY_LIST = "[]"
     EMPTY_OBJECT = "{}"
 
+    # There is one of each. What `Enum` does instead takes as long as all else of counting one.
+    __hash__ = object.__hash__
+
 
 class Truth(Enum):
     """A truth value: Python takes its own for the numbers 1 and 0."""
 
     TRUE = "true"
     FALSE = "false"
+
+    __hash__ = object.__hash__
 
 
 Value: TypeAlias = "str | int | float | Truth | Nothing | None"

@@ -163,6 +163,8 @@ class Gathered:
 class _Family:
     """Of one agent, mandate and capability, in parts of those in which all is the same that must be."""
 
+    __slots__ = ("_grouped", "_name", "parts")
+
     def __init__(self, name: list[JSONValue]) -> None:
         self._name = name
         self.parts: dict[str, Part] = {}
@@ -215,11 +217,9 @@ def _group(name: list[JSONValue], part: Part, others: Sequence[Approval]) -> Gro
     if because:
         apart += [Odd(approval=one, because=tuple(because[one.id])) for one, _ in own if one.id in because]
         alike = [(one, features) for one, features in own if one.id not in because]
-    left = {where: part.left(where, because) for where in part.places}
+    left = {where: values for where in part.places if len(values := part.left(where, because)) > 1}
     differs = tuple(
-        Differing(pointer=where, label=label_of(where), reading=part.column(where).reading)
-        for where, values in left.items()
-        if len(values) > 1
+        Differing(pointer=where, label=label_of(where), reading=part.column(where).reading) for where in left
     )
     return Group(
         id=sha256(encode(name)).hexdigest()[:32],

@@ -31,11 +31,13 @@ _FEW: Final = 64
 class Part:
     """In and out one by one; nobody who is there already comes in again."""
 
+    __slots__ = ("_came", "_columns", "_kept", "_order", "_somebody_left", "_tallies")
+
     def __init__(self) -> None:
         self._kept: dict[ApprovalId, Kept] = {}
-        self._tallies: dict[str, Tally] = {}
+        # None until somebody asks: of very few nothing is compared.
+        self._tallies: dict[str, Tally] | None = None
         self._columns: dict[str, Column] = {}
-        self._noted: set[ApprovalId] = set()
         self._order: list[Kept] = []
         self._came: list[Kept] = []
         self._somebody_left = False
@@ -61,40 +63,45 @@ class Part:
         return self._order
 
     @property
+    def tallies(self) -> dict[str, Tally]:
+        """What is where any of them has a value."""
+        if self._tallies is None:
+            self._tallies = {}
+            for _, features in self._kept.values():
+                _count(self._tallies, features)
+        return self._tallies
+
+    @property
     def places(self) -> list[str]:
         """Where any of them has a value."""
-        return sorted(self._tallies)
+        return sorted(self.tallies)
 
     def add(self, approval: Approval, features: Features) -> None:
         """One more."""
         kept = self._kept[approval.id] = approval, features
         self._came.append(kept)
         self._columns.clear()
-        for where, value in features.leaves.items():
-            tally = self._tallies.get(where)
-            if tally is None:
-                tally = self._tallies[where] = Tally()
-            tally.add(value)
-        if features.noted:
-            self._noted.add(approval.id)
+        if self._tallies is not None:
+            _count(self._tallies, features)
 
     def remove(self, name: ApprovalId) -> None:
         """One less."""
         _, features = self._kept.pop(name)
         self._somebody_left = True
         self._columns.clear()
+        if self._tallies is None:
+            return
         for where, value in features.leaves.items():
             tally = self._tallies[where]
             tally.remove(value)
             if not tally.counts:
                 del self._tallies[where]
-        self._noted.discard(name)
 
     def column(self, where: str) -> Column:
         """How a place reads over all of them."""
         found = self._columns.get(where)
         if found is None:
-            found = self._columns[where] = compared(self._tallies[where], self.size)
+            found = self._columns[where] = compared(self.tallies[where], self.size)
         return found
 
     def odd(self) -> dict[ApprovalId, list[str]]:
@@ -109,13 +116,14 @@ class Part:
                 value = features.leaves.get(where, Nothing.ABSENT)
                 if value in why:
                     odd.setdefault(name, []).append(f"{label}: {why[value]}")
-        for name in self._noted:
-            odd.setdefault(name, []).extend(visible(one) for one in self._kept[name][1].noted)
+        for name, (_, features) in self._kept.items():
+            if features.noted:
+                odd.setdefault(name, []).extend(visible(one) for one in features.noted)
         return odd
 
     def left(self, where: str, gone: Iterable[ApprovalId]) -> Collection[Value]:
         """The values of a place without these of them."""
-        counts = self._tallies[where].over(self.size)
+        counts = self.tallies[where].over(self.size)
         less: dict[Value, int] = {}
         for name in gone:
             value = self._kept[name][1].leaves.get(where, Nothing.ABSENT)
@@ -126,8 +134,16 @@ class Part:
 
     def any_goes(self, where: str, values: Iterable[Value]) -> bool:
         """Whether one of these values of a place has the form of something that says where something goes."""
-        form = self._tallies[where].form
+        form = self.tallies[where].form
         return any(form(one).goes for one in values if isinstance(one, str))
+
+
+def _count(tallies: dict[str, Tally], features: Features) -> None:
+    for where, value in features.leaves.items():
+        tally = tallies.get(where)
+        if tally is None:
+            tally = tallies[where] = Tally()
+        tally.add(value)
 
 
 def _when(kept: Kept) -> tuple[UnixMillis, ApprovalId]:

@@ -119,6 +119,29 @@ class ApprovalRegisterContract:
             not register.replace(approval("a-9"), was=approval("a-9")), "what is unknown cannot be replaced"
         )
 
+    def test_of_many_that_are_replaced_at_once_each_goes_by_what_it_was(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        waiting = [approval(f"a-{number}", amount=number) for number in range(5)]
+        for one in waiting[:4]:
+            register.add(one)
+        denied = replace(waiting[1], state="denied")
+        register.replace(denied, was=waiting[1])
+        changes = [(approved(one), one) for one in waiting]
+        swapped = register.replace_many(
+            [*changes, (approved(waiting[0]), waiting[0]), (waiting[2], waiting[3])]
+        )
+        claim(swapped == (True, False, True, True, False, False, False), "each says whether it was as it was")
+        found = [register.find(one.id) for one in waiting]
+        claim(found[0] == approved(waiting[0]), "what was as it was is replaced")
+        claim(found[1] == denied, "what somebody else changed stays")
+        claim(found[2:4] == [approved(one) for one in waiting[2:4]], "also after one that stays")
+        claim(found[4] is None, "what is unknown is not added")
+        claim(register.replace_many([]) == (), "of none there is nothing to say")
+        place = (waiting[1].agent, waiting[1].mandate, waiting[1].action.digest)
+        claim(register.matching(*place, LATER) is None, "an action finds what is there")
+        pending = [one.id for one in register.all(pending_only=True, now=LATER)]
+        claim(pending == [], "none of them waits any more")
+
     def test_an_approval_is_used_once_and_only_in_time(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         waiting = approval()
@@ -175,6 +198,10 @@ class DurableApprovalRegisterContract(ApprovalRegisterContract):
         third = approval("a-3", amount=2)
         register.replace(approved(third), was=third)
         register.use(third.id, LATER)
+        fifth, sixth = (approval(f"a-{number}", amount=number) for number in (6, 7))
+        for one in (fifth, sixth):
+            register.add(one)
+        register.replace_many([(approved(one), one) for one in (fifth, sixth)])
         names = (Revocable("agent", "scout"), Revocable("hop", "H" * 43))
         register.add(replace(approval("a-4", amount=3), names=names))
         canary = Canary(nonce=bytes(range(32)), wrong="recipient", argument="to")
@@ -190,6 +217,8 @@ class DurableApprovalRegisterContract(ApprovalRegisterContract):
         claim(kept is not None and kept.names == names, "what it may be revoked under is kept")
         claim(again.find(waiting.id) == approved(waiting), "an answer is found whole after a restart")
         claim(again.find(approval("a-2").id) == approval("a-2", amount=1), "a deferral too")
+        many = [again.find(one.id) for one in (fifth, sixth)]
+        claim(many == [approved(one) for one in (fifth, sixth)], "and many at once")
         claim(not again.use(third.id, LATER), "what was used stays used")
         claim(again.use(waiting.id, LATER), "what was approved can be used")
         place = (waiting.agent, waiting.mandate, approval(amount=1).action.digest)

@@ -1,0 +1,83 @@
+"""What waits is read as it comes, so that nobody's look at a long queue waits for that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from answerable.errors import Unavailable
+from answerable.flows import waiting_groups
+from answerable.flows.group_waiting import follow_waiting, groups_waiting
+from answerable.flows.waiting_groups import WaitingGroups
+from answerable.testing.trouble import Trouble, TroubledApprovals
+from tests.alike_world import asked_many, groups_of, paying_bench, payments
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.identity.principal import UnixMillis
+
+pytestmark = pytest.mark.anyio
+
+
+class Watched(TroubledApprovals):
+    """Says when somebody has looked at what waits."""
+
+    def __init__(self, register, *, fails: int = 0) -> None:
+        super().__init__(register, Trouble(lambda _n, _method: None))
+        self.looked, self.fails = anyio.Event(), fails
+
+    def all(self, *, pending_only: bool, now: UnixMillis) -> Iterable[Approval]:
+        if self.fails:
+            self.fails -= 1
+            raise Unavailable("the disk is gone", code="register.unavailable", port="register")
+        found = super().all(pending_only=pending_only, now=now)
+        self.looked.set()
+        return found
+
+
+@pytest.mark.parametrize("fails", [0, 2])
+async def test_what_newly_waits_is_read_before_anybody_looks(monkeypatch: pytest.MonkeyPatch, fails: int):
+    monkeypatch.setattr("answerable.flows.group_waiting.FOLLOW_SECONDS", 0)
+    bench = await paying_bench()
+    waiting = await asked_many(bench, 5)
+    bench.walk.approvals = Watched(bench.walk.approvals, fails=fails)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(follow_waiting, bench.walk)
+        await bench.walk.approvals.looked.wait()
+        await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    monkeypatch.setattr(waiting_groups, "features_of", None)
+    (group,) = groups_waiting(bench.walk).groups
+    assert {one.id for one in group.all} == {one.id for one in waiting}
+
+
+def test_a_long_queue_is_read_a_part_at_a_time_and_only_once(monkeypatch: pytest.MonkeyPatch):
+    kept, waiting = WaitingGroups(), tuple(payments(25))
+    assert [kept.take_in(waiting, most=10) for _ in range(4)] == [True, True, False, False]
+    expected = groups_of(waiting)
+    monkeypatch.setattr(waiting_groups, "features_of", None)
+    assert kept.of(waiting) == expected
+    assert not kept.take_in(waiting, most=10)
+
+
+def test_a_look_that_fails_in_the_middle_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch):
+    kept, waiting = WaitingGroups(), tuple(payments(25))
+    kept.of(waiting[:10])
+    read = waiting_groups.features_of
+
+    def failing(one: Approval):
+        if one.id == waiting[20].id:
+            raise MemoryError
+        return read(one)
+
+    monkeypatch.setattr(waiting_groups, "features_of", failing)
+    with pytest.raises(MemoryError):
+        kept.of(waiting)
+    monkeypatch.setattr(waiting_groups, "features_of", read)
+    assert kept.of(waiting) == groups_of(waiting)
+    assert kept.of(waiting[5:]) == groups_of(waiting[5:])
