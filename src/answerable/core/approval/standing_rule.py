@@ -30,8 +30,8 @@ CRITICAL: Final = 3
 _KNOWN: Final = frozenset(
     {
         "agent", "amounts", "arguments", "by_click", "capability", "chain", "destinations", "effects", "expires_at",
-        "manifest", "mandate", "method", "narrowed_from", "not_before", "noted", "obligations", "policy_set", "principals",
-        "purpose", "requirements", "resource", "rules", "server", "subject", "target", "title", "tool", "txn",
+        "manifest", "mandate", "method", "narrowed_from", "not_before", "noted", "obligations", "policy_set",
+        "principals", "purpose", "requirements", "resource", "rules", "server", "subject", "target", "title", "tool", "txn",
         "use_case", "v",
     }
 )  # fmt: skip
