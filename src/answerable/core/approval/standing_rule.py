@@ -31,8 +31,8 @@ _KNOWN: Final = frozenset(
     {
         "agent", "amounts", "arguments", "by_click", "capability", "chain", "destinations", "effects", "expires_at",
         "manifest", "mandate", "method", "narrowed_from", "not_before", "noted", "obligations", "policy_set",
-        "principals", "purpose", "requirements", "resource", "rules", "server", "subject", "target", "title", "tool", "txn",
-        "use_case", "v",
+        "principals", "purpose", "requirements", "resource", "rules", "server", "subject", "target", "title",
+        "tool", "txn", "use_case", "v",
     }
 )  # fmt: skip
 """Members of an action object that are bounded here, or that follow from what is."""
