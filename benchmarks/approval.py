@@ -7,8 +7,8 @@ groups of so many cost by themselves, in time and in memory. The walk of an acti
 thousand that wait and with none, in turn.
 
 The device is a passkey in software, whose one signature is in the round trip. The limits are those of issue 8, and of
-what it says nothing about what is aimed at. At the first look nothing has been read before; a server that runs reads
-what newly waits between looks.
+what it says nothing about what is aimed at. At the first look nothing has been read before; after the restart it is
+read between looks, as in a server.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ from answerable.apps.console.sessions import COOKIE
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
 from answerable.flows.enrol_passkey import begin_enrolment, finish_enrolment
+from answerable.flows.group_waiting import follow_waiting
 from answerable.flows.invite_person import invite_person
 from answerable.flows.passkey_desk import PasskeyDesk
 from answerable.testing.builders import Bench, ledger_key
@@ -143,6 +144,8 @@ async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> No
     pipe.send(Started(asked=[one.id for one in asked if one is not None], opening=opening))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(ledger.seal_every, 1.0)
+        if not waiting:
+            tasks.start_soon(follow_waiting, bench.walk)
         await serve(cast("Any", app), tcp=("127.0.0.1", port))
         tasks.cancel_scope.cancel()
 

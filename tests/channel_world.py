@@ -23,7 +23,7 @@ from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
 from answerable.flows.reach_desk import ReachDesk, ReachLimits, Route
 from answerable.flows.reach_people import reach_people
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.ports.message_channel import Sent
 from answerable.testing.builders import Bench
 from tests.federation_world import Authority

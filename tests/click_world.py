@@ -23,7 +23,7 @@ from answerable.core.canonical import JSONValue, parse
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.click_desk import ClickDesk
 from answerable.flows.reach_desk import Route
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import document, signing_key
 from tests.channel_world import Reach, SlackStandIn, reach_bench, slack_stand_in

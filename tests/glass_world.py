@@ -15,7 +15,7 @@ from answerable.testing.samples import signing_key
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.review import Judgement
-    from answerable.flows.walk import WalkLimits
+    from answerable.flows.walk_limits import WalkLimits
 
 REASON = "the power of the customer is off, nobody of the approvers answers"
 BREAKABLE = POLICIES.replace('@approve("approvers:1")', '@approve("approvers:1") @break_glass("sales")')

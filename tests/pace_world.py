@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
     from answerable.core.canonical import JSONValue
-    from answerable.flows.walk import WalkLimits
+    from answerable.flows.walk_limits import WalkLimits
     from answerable.testing.soft_passkey import SoftPasskey
 
 

@@ -39,7 +39,7 @@ from answerable.errors import AnswerableError
 from answerable.flows.follow_holds import follow_holds
 from answerable.flows.place_hold import place_hold
 from answerable.flows.settle_open_intents import recover_from_ledger, settle_open_intents
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.samples import signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen

@@ -9,7 +9,7 @@ from answerable.core.identity.channel import Channel, PeerCredentials
 from answerable.core.identity.principal import workflow_id
 from answerable.core.registry.active import snapshot_of
 from answerable.flows.answer_as_workflow import answer_as_workflow
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import AUDIENCE, Bench, bench_documents, nonce_for
 from answerable.testing.recording_upstream import sample_tools

@@ -18,7 +18,7 @@ from answerable.flows.answer_many import answer_many, open_many, opening_of
 from answerable.flows.approval_nonces import give_nonce
 from answerable.flows.group_waiting import group_named, groups_waiting
 from answerable.flows.place_hold import place_hold
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_batch
 from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.soft_passkey import SoftPasskey

@@ -20,7 +20,7 @@ from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.answer_approval import answer_approval, answer_by_passkey, open_to_answer
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import AUDIENCE, POLICIES, bench_documents, nonce_for
 from answerable.testing.samples import signing_key

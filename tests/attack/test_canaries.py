@@ -19,7 +19,7 @@ from answerable.flows.seed_canary import asked_canary, seed_canary
 from answerable.flows.simulate_policy import simulate_policy
 from answerable.flows.tell_canary import tell_canary, tell_ended_canaries
 from answerable.flows.tell_oversight import tell_oversight
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.verify.leaf_rules import Fault, read_leaf

@@ -6,7 +6,7 @@ import pytest
 
 from answerable.core.ledger.tags import Tag
 from answerable.flows.seed_canary import asked_canary
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from tests.alike_world import answer_all, asked_many, paying_bench
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OVERSIGHT-04")]

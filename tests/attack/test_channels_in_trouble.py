@@ -13,7 +13,7 @@ from answerable.core.approval.delivery import DigestLimits
 from answerable.errors import Unavailable
 from answerable.flows.reach_desk import ReachLimits, Route
 from answerable.flows.reach_people import AT_A_TIME, reach_always, reach_people
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.ports.message_channel import Sent
 from tests.channel_world import LoudChannel, asked, never, notice, reach_bench
 from tests.gateway_world import until

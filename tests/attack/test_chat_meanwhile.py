@@ -18,7 +18,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.click_desk import OFFERS_MAX, ClickDesk, Offered
 from answerable.flows.reach_desk import ReachLimits
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES
 from answerable.testing.clock import START
 from answerable.testing.entropy import SeededEntropy

@@ -21,7 +21,7 @@ from answerable.flows.govern_action import gather_facts, govern_action
 from answerable.flows.preview_effect import Governing, preview_effect
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.verify_request import verify_request
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench
 from tests.attack.test_shown_answers import found
 from tests.hold_world import stop

@@ -28,7 +28,7 @@ from answerable.flows.keep_figures import read_figures
 from answerable.flows.settle_open_intents import record_counted_refusals
 from answerable.flows.tell_figures import tell_figures
 from answerable.flows.trace_to_person import person_behind
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.clock import START
 from tests.attack.test_mandate_givers import MAIL, at_eleven, scheduled, signed

@@ -16,7 +16,7 @@ from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.owed_reviews import reviews
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.review_glass import review_glass
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import bench_documents
 from answerable.testing.samples import signing_key
 from answerable.verify.leaf_rules import Fault, read_leaf

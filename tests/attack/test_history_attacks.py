@@ -16,7 +16,7 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.govern_action import govern_action
 from answerable.flows.settle_open_intents import settle_open_intents
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.history_world import ONE_REFUND, PERMIT, REFUNDS, documents_with, kept, ready, restarted, seen
 

@@ -12,7 +12,7 @@ from answerable.apps.console import ConsoleLimits, Needs, console_app
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.place_tripped import place_tripped
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
 from tests.alike_world import pay, paying_bench, paying_documents

@@ -15,7 +15,7 @@ from answerable.core.approval.approval import NOTHING_SHOWN
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Refused
 from answerable.flows.narrow_approval import asked_as_proposed, narrowable_of
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.denial import denial_in
 from answerable.testing.builders import POLICIES, Bench, bench_documents, with_spending
 from tests.obligation_world import story

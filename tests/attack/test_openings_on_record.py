@@ -17,7 +17,7 @@ from answerable.flows.assemble_evidence import Selection, assemble_evidence
 from answerable.flows.note_look import note_looks
 from answerable.flows.tell_duty import queue_health
 from answerable.flows.tell_oversight import tell_oversight
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key

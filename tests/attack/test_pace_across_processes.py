@@ -17,7 +17,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable, Unverified
 from answerable.flows.answer_approval import open_to_answer
 from answerable.flows.note_look import note_looks
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.testing.trouble import Fault, Trouble

@@ -18,7 +18,7 @@ from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.answer_approval import answer_by_passkey, open_to_answer
 from answerable.flows.place_hold import place_hold
 from answerable.flows.remove_passkey import remove_passkey
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import UP, SoftPasskey
 from tests.passkey_world import enrolled, passkey_bench

@@ -12,7 +12,7 @@ from answerable.core.action.prepared import NO_CONTENT, PreparedText
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Refused
 from answerable.flows.issue_mandate import issue_mandate
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import mandate_terms, signing_key
 from tests.link_world import A, door, link_of, sent, shard

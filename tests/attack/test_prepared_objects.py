@@ -13,7 +13,7 @@ from answerable.core.canonical import encode, parse
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.verify_request import verify_request
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.tool_pins import ApprovedAsSeen
 from tests.prepared_world import (
     ARGUMENTS,

@@ -16,7 +16,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.passkey_desk import PasskeyDesk
 from answerable.flows.review_glass import open_to_review, review_by_passkey
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from answerable.verify.answer_shapes import GlassReviewedLeaf

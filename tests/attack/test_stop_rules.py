@@ -21,7 +21,7 @@ from answerable.flows.pin_tools import approve_tool
 from answerable.flows.place_tripped import place_tripped
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.refuse_held import open_stream, refuse_held
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents, with_trackers
 from answerable.testing.entropy import SeededEntropy
 from tests.enrolment_world import enrolling, evidence_of, key_of

@@ -8,7 +8,7 @@ import pytest
 
 from answerable.errors import Refused
 from answerable.flows.register_manifest import register_manifest
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.contracts.manifest_register import sample_signed
 

@@ -101,7 +101,7 @@ async def test_workflows_answer_for_no_tier_that_does_not_allow_it(tier: int):
 
 @pytest.mark.requirement("WORKFLOW-02")
 async def test_of_high_and_critical_tiers_none_allows_it_unless_it_is_said():
-    from answerable.flows.walk import WalkLimits
+    from answerable.flows.walk_limits import WalkLimits
 
     assert WalkLimits().workflows == ("allowed", "allowed", "refused", "refused")
 

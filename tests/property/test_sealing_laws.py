@@ -26,7 +26,7 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.govern_action import govern_action
 from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.samples import document, signing_key

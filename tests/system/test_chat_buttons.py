@@ -16,7 +16,7 @@ from answerable.core.approval.chat_click import APPROVE, DENY, DENY_BECAUSE, cli
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.reach_desk import Route
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.main.doors import console_door
 from answerable.testing.builders import POLICIES
 from answerable.wiring.assemble import assembled

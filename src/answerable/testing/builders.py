@@ -50,7 +50,8 @@ from answerable.flows.govern_action import govern_action
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.typed_names import name_wanted
-from answerable.flows.walk import Walk, WalkLimits
+from answerable.flows.walk import Walk
+from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy

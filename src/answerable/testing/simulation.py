@@ -32,7 +32,7 @@ from answerable.flows.settle_open_intents import (
     recover_from_ledger,
     settle_open_intents,
 )
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import (
     POLICIES,
     Bench,

@@ -22,7 +22,7 @@ from answerable.errors import Refused, Unavailable, Unverified
 from answerable.flows.answer_approval import answer_approval
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.govern_action import Answer
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import POLICIES, Bench, bench_documents, nonce_for
 from answerable.testing.samples import AUDIENCE, signing_key

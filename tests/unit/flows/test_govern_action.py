@@ -19,7 +19,7 @@ from answerable.core.registry.parse import document_key
 from answerable.errors import Broken, Refused, Unavailable
 from answerable.flows.govern_action import govern_action
 from answerable.flows.settle_open_intents import settle_open_intents
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
 from answerable.testing.recording_upstream import Effect

@@ -14,7 +14,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.keep_figures import FORM, keep_figures
 from answerable.flows.tell_figures import tell_figures
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from tests.figures_world import PAY, READ, cells_of, comparable, counted_again, figures_of, ready
 

@@ -16,7 +16,7 @@ from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, 
 from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.pin_tools import CLOCK_AHEAD_MS_MAX, approve_tool
 from answerable.flows.show_tools import changes_of, tool_state, tool_states
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.clock import START
 from answerable.testing.samples import signing_key

@@ -15,7 +15,7 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.flows.place_tripped import place_tripped
 from answerable.flows.settle_open_intents import record_counted_refusals
 from answerable.flows.simulate_rule import simulate_rule
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents, with_trackers
 from answerable.testing.entropy import SeededEntropy
 from tests.rule_world import HUGE, code_of, denied, retried, rule, ruled

@@ -16,7 +16,7 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.flows.seed_canary import asked_canary
 from answerable.flows.simulate_policy import simulate_policy
 from answerable.flows.suggest_rules import suggest_rules
-from answerable.flows.walk import WalkLimits
+from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from tests.hold_world import stop
 
