@@ -224,7 +224,7 @@ async def test_a_person_whose_data_was_erased_and_who_signs_on_is_not_taken_for_
     assert (rules, shown + unread) == ([], 1), "the answer of before can be read no more"
 
 
-def erased_and_started_anew(bench: Bench, name: str) -> None:
+def erased_and_started_anew(bench: Any, name: str) -> None:
     """As whoever runs the product does it, with the product down: the key of this person is destroyed."""
     keys: Any = bench.walk.subject_keys
     gone = keys._by_subject.pop(principal_subject(name))
