@@ -10,6 +10,7 @@ import pytest
 
 from answerable.core.canonical import parse
 from answerable.core.ledger.records_keys import SIGNS
+from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed
 from answerable.flows.apply_registry import apply_registry
@@ -208,3 +209,25 @@ async def test_what_goes_on_with_a_change_names_only_whom_that_leaves_to_it():
 
     assert "keys.entry" in found(bench, leaf_change=again)[0]
     assert "keys.entry" in found(bench, leaf_change=complete)[0]
+
+
+@pytest.mark.requirement("KEYS-04")
+async def test_a_person_whose_data_was_erased_and_who_signs_on_is_not_taken_for_two():
+    """Their key is in the ledger twice then, under a pseudonym that is nobody's any more and under a new one."""
+    bench = await registered()
+    await answered(bench)
+    before = pseudonym_of(bench.walk, "bob")
+    erased_and_started_anew(bench, "bob")
+    await answered(bench, amount=6001)
+    assert pseudonym_of(bench.walk, "bob") != before
+    rules, shown, unread = found(bench)
+    assert (rules, shown + unread) == ([], 1), "the answer of before can be read no more"
+
+
+def erased_and_started_anew(bench: Any, name: str) -> None:
+    """As whoever runs the product does it, with the product down: the key of this person is destroyed."""
+    keys: Any = bench.walk.subject_keys
+    gone = keys._by_subject.pop(principal_subject(name))
+    del keys._by_id[gone.id]
+    bench.walk.pseudonyms.clear()
+    bench.walk.keys_named.clear()

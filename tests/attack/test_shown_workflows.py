@@ -115,6 +115,30 @@ async def test_evidence_of_an_action_takes_the_document_of_its_workflow_along():
     )
 
 
+async def test_an_answer_by_documents_that_another_shards_log_has_is_left_open():
+    """Its key was changed elsewhere: this log says of it only what was before, and the answer is honest."""
+    bench, approval = await waiting(given=documents())
+    elsewhere = workflow(keys=[parse(signing_key("another").public.jwk.encode())])
+    bench.walk.registry.put({**bench.walk.registry.documents(), f"Workflow/{CHECK}": encode(elsewhere)})
+    assert (await answered(bench, approval, key="another")).state == "approved"
+    assert (await bench.refund(6000)).outcome is not None
+    assert found(bench) == ([], 1)
+
+
+async def test_a_key_that_it_never_had_is_found_also_after_other_documents_were_applied():
+    bench, approval = await waiting(given=documents())
+    await apply_registry(bench.walk, [workflow("other", uid=3009)], by="operator")
+    await answered(bench, approval)
+
+    def other_key(tag: Tag, name: str, value: Any) -> Any:
+        if tag == Tag.REGISTRY_CHANGE and name == "changes" and f"Workflow/{CHECK}" in value:
+            value[f"Workflow/{CHECK}"]["spec"]["keys"] = [parse(signing_key("x").public.jwk.encode())]
+        return value
+
+    assert found(bench) == ([], 0)
+    assert found(bench, other_key)[0] == ["approval.workflow"]
+
+
 async def test_documents_that_are_hidden_leave_it_unread():
     def hidden(tag: Tag, name: str, value: Any) -> Any:
         return None if tag == Tag.REGISTRY_CHANGE and name == "changes" else value

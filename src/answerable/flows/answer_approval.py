@@ -317,6 +317,7 @@ async def answer_on_record(
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))
     digest = asked.pseudonym(b"action", approval.action.digest)
     in_place = pseudonym_of(walk, place.of) if place is not None else ""
+    registry = walk.registry.current.digest
 
     def entry(run: Run) -> Entry:
         return records.approval_answer(
@@ -330,6 +331,7 @@ async def answer_on_record(
             signer=signer,
             in_place=in_place,
             keys_ref=keys_ref,
+            registry=registry,
         )
 
     def placed(receipt: Receipt) -> None:

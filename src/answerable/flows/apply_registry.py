@@ -43,6 +43,8 @@ if TYPE_CHECKING:
 FAULTS_SHOWN_MAX = 20
 INLINE_CHARS_MAX = 16_384
 """Of policies: some 20 ms of work. More are checked in another thread."""
+INLINE_DOCUMENTS_MAX = 500
+"""That are in force and given, for the same reason."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,11 +167,14 @@ def _swap(walk: Walk, plan: Plan, reading: HistoryReading) -> None:
 async def planned_aside(
     walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
 ) -> Plan:
-    """As `planned`; in another thread where it takes long: ten thousand policies do, and actions go on meanwhile."""
+    """As `planned`; in another thread where it takes long: ten thousand policies do, or a thousand documents, and
+    actions go on meanwhile."""
     plan = partial(planned, walk, documents, prune=prune, without=without)
-    chars = sum(len(text) for text in policy_documents(walk.registry.documents()).values())
+    present = walk.registry.documents()
+    chars = sum(len(text) for text in policy_documents(present).values())
     chars += sum(map(_policy_chars, documents))
-    return await to_thread.run_sync(plan) if chars > INLINE_CHARS_MAX else plan()
+    takes_long = chars > INLINE_CHARS_MAX or len(present) + len(documents) > INLINE_DOCUMENTS_MAX
+    return await to_thread.run_sync(plan) if takes_long else plan()
 
 
 def _policy_chars(document: JSONValue) -> int:

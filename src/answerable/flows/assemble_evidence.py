@@ -80,6 +80,7 @@ class Selection:
         self._of_approvals: dict[str, list[int]] = {}
         self._of_duties: dict[str, list[int]] = {}
         self._of_workflows: dict[str, int] = {}
+        self._change = -1
         self._of_people: dict[str, list[int]] = {}
         self._stated: dict[StatedName, int] = {}
         self._keys = KeysInEvidence()
@@ -142,7 +143,8 @@ class Selection:
         document = self._of_workflows.get(str(leaf.get("workflow")))
         if document is not None:
             # Whose key it was that signed, by the document that was in force.
-            self._of_approvals.setdefault(str(leaf.get("approval")), []).append(document)
+            # And the last change of any, so that it is known to be by that.
+            self._of_approvals.setdefault(str(leaf.get("approval")), []).extend((document, self._change))
         duty = leaf.get("duty")
         given = self._of_duties.get(str(duty.get("delegation"))) if isinstance(duty, dict) else None
         if given is not None:
@@ -154,7 +156,8 @@ class Selection:
         self._of_approvals.setdefault(str(leaf.get("approval")), []).extend(passkeys)
 
     def _note_workflows(self, stored: StoredEntry) -> None:
-        """Where the documents of workflows stand, the latest of each."""
+        """Where the documents of workflows stand, the latest of each, and the last change."""
+        self._change = stored.index
         named = leaf_of(stored).get("workflows")
         for name in named if isinstance(named, list) else ():
             self._of_workflows[str(name)] = stored.index

@@ -34,14 +34,19 @@ class WaitingGroups:
         return self._gathered.grouped()
 
     def take_in(self, waiting: tuple[Approval, ...], *, most: int) -> bool:
-        """Read so many of those that were not there at the last look, which then need not; whether there are more."""
+        """Read so many of those that were not there at the last look, which then need not; whether there are more. What
+        waits no more is let go: nobody may look for weeks."""
         if waiting == self._waiting:
             return False
-        coming = [one for one in waiting if one.id not in self._gathered.kept]
-        if coming:
+        gathered, here = self._gathered, {one.id for one in waiting}
+        gone = gathered.kept.keys() - here
+        coming = [one for one in waiting if one.id not in gathered.kept]
+        if coming or gone:
             self._waiting = None
+        for name in gone:
+            gathered.remove(name)
         for one in coming[:most]:
-            self._gathered.add(one, features_of(one))
+            gathered.add(one, features_of(one))
         return len(coming) > most
 
     def _follow(self, waiting: tuple[Approval, ...]) -> None:

@@ -120,7 +120,7 @@ class ShownAnswers:
                 self._reviews.take_review(index, leaf, fields)
             elif isinstance(leaf, ChangeLeaf) and leaf.tag == Tag.REGISTRY_CHANGE:
                 self._take_keys(index, leaf, fields)
-                self._workflows.take_change(fields, leaf.workflows or ())
+                self._workflows.take_change(fields, leaf.workflows or (), leaf.after)
             elif isinstance(leaf, PeoplesKeysLeaf):
                 self._take_keys(index, leaf, fields)
             elif isinstance(leaf, SignedLeaf):
@@ -260,7 +260,13 @@ class ShownAnswers:
         elif name:
             person = msgspec.json.decode(fields["person_name"], type=str)
             fault = self._workflows.fault(name, signer, person)
-            if fault is not None:
+            if (
+                fault is not None
+                and leaf.registry is not UNSET
+                and not self._workflows.is_since(name, leaf.registry)
+            ):
+                self.unread += 1
+            elif fault is not None:
                 self._found.append((index, fault))
         else:
             self._check_named(index, leaf, issuer, signer, fields)

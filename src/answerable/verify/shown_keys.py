@@ -187,6 +187,9 @@ class ShownKeys:
             last = next((named for named in entries if named.index < one.index), None)
             if last is None or last.signs is None or one.key not in last.signs.keys:
                 continue
+            if last.signs.name == one.name:
+                # Themselves: who was erased and signs on has another pseudonym, and the key that they had.
+                continue
             if last.registry == latest.registry:
                 return Fault(
                     "keys.two_people", "the key that signed it is another one's, by the same documents"

@@ -81,3 +81,14 @@ def test_a_look_that_fails_in_the_middle_leaves_nothing_behind(monkeypatch: pyte
     monkeypatch.setattr(waiting_groups, "features_of", read)
     assert kept.of(waiting) == groups_of(waiting)
     assert kept.of(waiting[5:]) == groups_of(waiting[5:])
+
+
+def test_nothing_is_kept_of_what_comes_and_goes_while_nobody_looks():
+    kept, ever = WaitingGroups(), tuple(payments(60))
+    for number in range(0, 60, 10):
+        kept.take_in(ever[number : number + 10], most=10)
+        assert len(kept._gathered) == 10
+    assert kept.of(ever[50:]) == groups_of(ever[50:])
+    kept.take_in((), most=10)
+    assert len(kept._gathered) == 0
+    assert kept.of(()) == groups_of(())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -280,3 +281,20 @@ async def test_a_house_of_many_does_not_hold_up_everything_else_while_it_is_appl
         tasks.cancel_scope.cancel()
     assert sum(made) >= len(people)
     assert max(made) < 8
+
+
+@pytest.mark.requirement("KEYS-01")
+async def test_a_house_of_many_is_checked_aside():
+    """It takes seconds; a stop does not wait for that."""
+    bench = await registered()
+    compile_policies, threads = bench.walk.compile_policies, set[int]()
+
+    def told(*given: Any) -> Any:
+        threads.add(threading.get_ident())
+        return compile_policies(*given)
+
+    bench.walk.compile_policies = told
+    people = [document("Principal", f"p{number:03}", {"groups": ["approvers"]}) for number in range(500)]
+    await apply_registry(bench.walk, people, by="operator")
+    assert threads
+    assert threading.get_ident() not in threads

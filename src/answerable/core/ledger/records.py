@@ -321,9 +321,11 @@ def approval_answer(
     signer: str,
     in_place: str = "",
     keys_ref: Reference | None = None,
+    registry: str = "",
 ) -> Entry:
     """A person answered, signed. person, digest: pseudonyms. signer: their public JWK; empty for a passkey. in_place:
-    pseudonym of whom they stand in for, if for anybody. keys_ref: where that key is named as theirs."""
+    pseudonym of whom they stand in for, if for anybody. keys_ref: where that key is named as theirs. registry: digest
+    of the documents that say so of a workflow."""
     members: dict[str, JSONValue] = {
         "approval": approval.id,
         "digest": digest,
@@ -331,7 +333,7 @@ def approval_answer(
         "person": person,
         "state": approval.state,
         "verdict": answer.verdict,
-        **({"workflow": answer.workflow} if answer.workflow else {}),
+        **({"registry": registry, "workflow": answer.workflow} if answer.workflow else {}),
         **in_place_members(answer, in_place),
         **opened_members(answer),
         **keys_members(keys_ref),
