@@ -246,6 +246,30 @@ async def test_a_yes_by_click_that_would_not_be_taken_any_more_lets_nothing_run(
     assert bool(world.bench.upstream.effects) is (what == "nothing")
 
 
+@pytest.mark.requirement("BUTTON-09")
+@pytest.mark.parametrize("asks", ["approvers:1", "approvers:2", "sales:1"])
+async def test_a_yes_by_click_answers_for_no_other_group_that_policy_asks_by_now(asks):
+    rule = (
+        '\n@id("refund-too") @approve("{asks}") forbid (principal, action == Action::"crm.refund", resource) '
+        "when {{ context.arguments.amount > 5500 }};"
+    )
+    people = {"bob": person_document("bob", groups=("approvers", "sales"))}
+    before, after = (
+        click_documents(policies=POLICIES + rule.format(asks=one), people=people)
+        for one in ("approvers:1", asks)
+    )
+    async with clicking(documents=before) as world:
+        asked = await world.asked()
+        await world.press()
+        assert world.now(asked).state == "approved"
+        await world.register(next(one for one in after if one["kind"] == "PolicySet"))
+        try:
+            ran = (await world.bench.refund(6_000)).outcome is not None
+        except Refused:
+            ran = False
+    assert ran is (asks == "approvers:1"), "one click is one answer, for the group that was asked"
+
+
 @pytest.mark.requirement("BUTTON-05")
 @pytest.mark.parametrize("ended", [False, True])
 async def test_who_stands_in_for_somebody_clicks_in_their_place_while_that_lasts(ended):

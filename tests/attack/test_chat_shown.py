@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
 from answerable.apps.cli.approvals import _said
 from answerable.apps.console import Needs, console_app
+from answerable.apps.console.activity import recent_lines
 from answerable.apps.control_api.approval_operations import approval_record
 from answerable.flows.passkey_desk import PasskeyDesk
+from answerable.testing.builders import POLICIES
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
-from tests.click_world import clicking
+from tests.canary_world import canary_on
+from tests.click_world import CLICKS, click_documents, clicking
 from tests.console_client import Client
 from tests.passkey_world import enrolled
 
@@ -44,3 +49,34 @@ async def test_console_terminal_and_api_call_a_click_a_click(by_click):
     assert ("said yes by a click in a chat, not signed" in page.text) is by_click
     assert ("by a click in a chat, not signed," in _said(answer)) is by_click
     assert "said yes" in page.text
+
+
+@pytest.mark.parametrize("by_click", [True, False])
+async def test_the_timeline_and_the_live_page_call_a_click_a_click(by_click):
+    async with clicking() as world:
+        asked = await world.asked()
+        if by_click:
+            await world.press()
+        else:
+            await world.bench.answer(asked)
+        assert (await world.bench.refund(6_000)).outcome is not None
+        lines = recent_lines(world.bench.walk, lines_max=50, kind="approvals")
+    told = [" ".join((one.text, *one.details)) for one in lines if "approved approval" in one.text]
+    assert len(told) == 1
+    assert ("attributed, not signed" in told[0]) is by_click
+    assert ("signed over action digest" in told[0]) is not by_click
+
+
+@pytest.mark.parametrize("verdict", ["approve", "deny"])
+async def test_a_test_that_was_answered_by_a_click_is_told_as_that(verdict):
+    limits = replace(CLICKS, canaries_per_day=100, canaries_pending_max=10)
+    policies = POLICIES.replace("approvers:2", "approvers:1")
+    async with clicking(limits=limits, documents=click_documents(policies=policies)) as world:
+        await world.bench.answer(await world.asked(), verdict="deny")
+        canary = await canary_on(world.bench)
+        await world.reach.tell("slack")
+        await world.press(verdict=verdict)
+        assert world.now(canary).state == "void"
+        lines = recent_lines(world.bench.walk, lines_max=50, kind="approvals")
+    (told,) = [" ".join((one.text, *one.details)) for one in lines if "was a test" in one.text]
+    assert "attributed, not signed" in told

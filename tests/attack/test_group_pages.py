@@ -9,9 +9,13 @@ import pytest
 
 from answerable.apps.console import ConsoleLimits, Needs, console_app
 from answerable.core.approval.batch_answer import verify_kept_batch
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Refused
 from answerable.flows.group_waiting import groups_waiting
+from answerable.flows.walk import WalkLimits
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
 from tests.alike_world import asked_many, pay, paying_bench, seen
+from tests.attack.test_passkey_answers import answered as answered_alone
 from tests.console_client import Client, challenge_of
 from tests.passkey_world import enrolled
 
@@ -97,6 +101,27 @@ async def test_who_may_not_say_yes_reads_why_and_may_say_no():
     refused = (await answered(alice, device, waiting)).json()
     assert (refused["answered"], len(refused["left_out"])) == (0, 5)
     assert (await answered(alice, device, waiting, "deny")).json()["answered"] == 5
+
+
+@pytest.mark.requirement("PACE-02")
+@pytest.mark.parametrize("tier", [2, 3])
+async def test_a_line_among_many_is_no_look_at_the_card_of_one(tier: int):
+    limits = WalkLimits(look_seconds_min=(0, 0, 10, 10), approvals_pending_per_agent_max=300)
+    bench, waiting, bob, device = await browsing(5, tier=tier, limits=limits)
+    await bob.page(f"/groups/{group_of(bench)}")
+    bench.clock.advance(60)
+    with pytest.raises(Refused) as told:
+        await answered_alone(bench, waiting[0], device)
+    assert told.value.code == "approval.too_soon", "they saw a line, and no card"
+    await bob.page(f"/approvals/{waiting[0].id}")
+    bench.clock.advance(10)
+    await answered_alone(bench, waiting[0], device)
+    (leaf,) = bench.entries(Tag.APPROVAL_ANSWER)
+    assert leaf["at"] - leaf["opened"] == 10_000
+    if tier == 2:
+        # Of the list, the lines are what was signed.
+        assert (await answered(bob, device, waiting[1:])).json() == {"answered": 4, "left_out": {}}
+        assert {one["at"] - one["opened"] for one in bench.entries(Tag.APPROVAL_ANSWER)} == {10_000, 70_000}
 
 
 async def test_what_is_critical_or_goes_to_different_places_has_no_button_for_all():

@@ -249,6 +249,20 @@ async def test_a_nonce_is_over_in_time_at_every_process(tmp_path: Path):
     assert await said(tapped(both[1], one, device, nonce)) == "approval.nonce"
 
 
+@pytest.mark.requirement("PACE-03")
+async def test_a_clock_that_was_set_back_gives_a_nonce_no_more_time(tmp_path: Path):
+    made, (bench,) = await replicas(tmp_path, WalkLimits(), count=1)
+    made.clock.advance(600)
+    (one, other) = await questions(made, bench, 2)
+    device = SoftPasskey(seed="bob")
+    await enrolled(bench, "bob", device)
+    early, late = (open_to_answer(bench.walk, asked.id, to="bob")[0] for asked in (one, other))
+    made.clock.jump(-30)
+    assert (await tapped(bench, other, device, late)).state == "approved", "a clock is corrected by seconds"
+    made.clock.jump(-300)
+    assert await said(tapped(bench, one, device, early)) == "approval.nonce"
+
+
 # --- glasses ------------------------------------------------------------------------------------------------------
 
 

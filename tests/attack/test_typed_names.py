@@ -246,6 +246,17 @@ async def test_a_name_that_cannot_be_read_or_typed_gives_way_to_the_capability(h
 
 
 @pytest.mark.requirement("ROOM-01")
+@pytest.mark.parametrize("made", ["0b5f6c1e-7c1d-4a52-9f3e-6b1d2c3a4f5e", "9f" * 16, "0" * 56 + "6B1D2C3A"])
+async def test_of_an_id_that_only_machines_make_its_end_is_typed(made: str) -> None:
+    house, approval = await house_with(made)
+    assert name_to_type(approval) == made[-8:]
+    for other in (made, made[:8], made[-8:].swapcase(), ""):
+        if other != made[-8:]:
+            assert await refused(house.bench.answer(approval, typed=other)) == "approval.typed_name"
+    assert (await house.bench.answer(approval, typed=made[-8:])).state == "approved"
+
+
+@pytest.mark.requirement("ROOM-01")
 async def test_markup_in_a_name_is_text_where_it_is_to_be_typed() -> None:
     house, approval = await house_with('"><b onclick=x>')
     bob, _ = await browser(house)

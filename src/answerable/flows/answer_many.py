@@ -127,7 +127,7 @@ async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMan
 
     def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
         check_strength(walk.limits, approval, passkey=None)
-        opened = opened_at(walk, approval, person.name, given, at)
+        opened = opened_at(walk, approval, person.name, given, at, listed=True)
         check_look(walk, approval, verdict=claims.verdict, opened_at=opened, now=now)
         answer = Answer(
             by=person.name,
@@ -169,7 +169,7 @@ async def answer_many_by_passkey(
 
     def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
         check_strength(walk.limits, approval, passkey=passkey)
-        opened = opened_at(walk, approval, person, given, at)
+        opened = opened_at(walk, approval, person, given, at, listed=True)
         check_look(walk, approval, verdict=verdict, opened_at=opened, now=now)
         kept = kept_by_passkey(
             batch,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.approval.challenge import NONCE_BYTES, NONCE_MILLIS_MAX
 from answerable.core.approval.openings import nonce_digest
+from answerable.core.approval.token import AHEAD_MILLIS_MAX
 from answerable.core.identity.principal import UnixMillis
 
 if TYPE_CHECKING:
@@ -30,6 +31,8 @@ def give_nonce(walk: Walk, about: str, *, to: str = "") -> tuple[bytes, UnixMill
 def used_nonce(walk: Walk, about: str, nonce: bytes, now: UnixMillis, *, by: str = "") -> UnixMillis | None:
     """When it was given for this, if it is in time, nobody else's and was not used before; it is now. Else None.
 
+    One that was given later than now is of before the clock was set back, and by that clock its end would come late.
     Raises Unavailable.
     """
-    return walk.openings.take(nonce_digest(nonce), about=about, by=by, now=now)
+    given = walk.openings.take(nonce_digest(nonce), about=about, by=by, now=now)
+    return given if given is not None and given - now <= AHEAD_MILLIS_MAX else None

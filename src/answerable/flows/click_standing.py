@@ -9,10 +9,12 @@ from answerable.core.approval.strength import CRITICAL
 from answerable.errors import Malformed
 from answerable.flows.group_waiting import groups_waiting
 from answerable.flows.refuse_revoked import signer_fault
+from answerable.flows.stand_in import groups_still
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
     from answerable.core.identity.principal import PrincipalId
+    from answerable.core.registry.documents import Principal
     from answerable.flows.walk import Walk
 
 
@@ -36,6 +38,15 @@ def account_of(walk: Walk, person: PrincipalId) -> ChatAccount | None:
         return None
     team, user = found.contacts.slack
     return ChatAccount(team=team, user=user)
+
+
+def groups_of_click(walk: Walk, approval: Approval, answer: Answer, person: Principal) -> tuple[str, ...]:
+    """The group in which an answer that was given by a click counts now: one of those that were asked, as a click is
+    one answer of one group, whatever policy asks by now; none where it counts no more. Raises Unavailable."""
+    if not click_stands(walk, approval, answer):
+        return ()
+    asked = {group for one in approval.requirements for group in one.groups}
+    return tuple(one for one in groups_still(walk, answer, person) if one in asked)[:1]
 
 
 def click_stands(walk: Walk, approval: Approval, answer: Answer) -> bool:

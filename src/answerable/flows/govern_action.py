@@ -31,7 +31,7 @@ from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.registry.budget_name import WALL_MS
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.cite_statement import cite_statements, found_references
-from answerable.flows.click_standing import click_stands
+from answerable.flows.click_standing import groups_of_click
 from answerable.flows.count_history import Starting, history_of
 from answerable.flows.cut_held import perform_warrant
 from answerable.flows.decide_action import decide_action, duties_in_force
@@ -198,7 +198,7 @@ def _groups_now(walk: Walk, approval: Approval, answer: PersonsAnswer) -> tuple[
     if person is None:
         return ()
     if is_click(answer.token):
-        return groups_still(walk, answer, person) if click_stands(walk, approval, answer) else ()
+        return groups_of_click(walk, approval, answer, person)
     if answer.credential:
         passkey = standing_passkey(walk, answer.credential)
         key = passkey.key if passkey is not None and passkey.person == answer.by else ""

@@ -1,4 +1,7 @@
-"""Since when people have a question before them: kept in the register that all processes share."""
+"""Since when people have a question before them: kept in the register that all processes share.
+
+Law: a line of a list counts for an answer to the list, which is over those lines, and for no answer to a card alone.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,12 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
 
 
-async def note_looks(walk: Walk, person: str, approvals: Iterable[Approval]) -> None:
-    """A person has these before them. Best effort: where it cannot be kept, their time begins when they are next shown
-    it, or open it to answer."""
+async def note_looks(walk: Walk, person: str, approvals: Iterable[Approval], *, lines: bool = False) -> None:
+    """A person has the cards of these before them; lines: a line of each. Best effort: where it cannot be kept, their
+    time begins when they are next shown it, or open it to answer."""
     now, looks = walk.clock.now(), walk.under_way.looks
-    new = looks.new(person, [one.id for one in approvals if one.state_at(now) == "pending"])
+    pending = [one for one in approvals if one.state_at(now) == "pending"]
+    new = looks.new(person, [_line_of(one) if lines else one.id for one in pending])
     if not new:
         return
     try:
@@ -29,17 +33,27 @@ async def note_looks(walk: Walk, person: str, approvals: Iterable[Approval]) -> 
         looks.forget(person, new)
 
 
-def opened_at(walk: Walk, approval: Approval, person: str, given: UnixMillis, now: UnixMillis) -> UnixMillis:
+def opened_at(
+    walk: Walk, approval: Approval, person: str, given: UnixMillis, now: UnixMillis, *, listed: bool = False
+) -> UnixMillis:
     """When this person first had it before them, as far as it is known: by a page, or when they were given the nonce
-    that they answer with. Never before it was asked or after now, whatever clocks did. Raises Unavailable."""
-    seen = seen_at(walk, approval, person, now)
-    return _between(approval, given if seen is None else min(seen, given), now)
+    that they answer with. listed: they answer a list, so that its line counts, too. Never before it was asked or after
+    now, whatever clocks did. Raises Unavailable."""
+    found = [walk.openings.looked(approval.id, person)]
+    if listed:
+        found.append(walk.openings.looked(_line_of(approval), person))
+    return _between(approval, min([given, *(one for one in found if one is not None)]), now)
 
 
 def seen_at(walk: Walk, approval: Approval, person: str, now: UnixMillis) -> UnixMillis | None:
     """When a page first showed it to this person; None where none did, as far as is known. Raises Unavailable."""
     seen = walk.openings.looked(approval.id, person)
     return _between(approval, seen, now) if seen is not None else None
+
+
+def _line_of(approval: Approval) -> str:
+    """What a look at its line is kept under: no id of an approval, for those have no blanks."""
+    return f"line {approval.id}"
 
 
 def _between(approval: Approval, at: UnixMillis, now: UnixMillis) -> UnixMillis:

@@ -31,6 +31,11 @@ _DROP_OF_ONE: Final = "DELETE FROM nonces WHERE number = (SELECT min(number) FRO
 _TAKE: Final = (
     "DELETE FROM nonces WHERE digest = ? AND about = ? AND who IN ('', ?) AND ends_at > ? RETURNING at"
 )
+# Not `ON CONFLICT DO NOTHING`: that takes a number for what it does not insert, and numbers say which are the oldest.
+_LOOK: Final = (
+    "INSERT INTO looks (about, person, at) SELECT ?, ?, ? "
+    "WHERE NOT EXISTS (SELECT 1 FROM looks WHERE about = ? AND person = ?)"
+)
 _CLAIM: Final = (
     "INSERT INTO said (person, kind, what, at, holders) VALUES (?, ?, ?, ?, 1) "
     "ON CONFLICT (person, kind, what) DO UPDATE SET at = max(at, excluded.at), holders = holders + 1"
@@ -76,8 +81,8 @@ class SqliteOpeningRegister:
         with self._store.write() as connection:
             connection.execute("DELETE FROM looks WHERE at <= ?", (at - LOOK_MILLIS_MAX,))
             connection.executemany(
-                "INSERT INTO looks (about, person, at) VALUES (?, ?, ?) ON CONFLICT (about, person) DO NOTHING",
-                [(about, person, at) for about in things],
+                _LOOK,
+                [(about, person, at, about, person) for about in things],
             )
             connection.execute(
                 "DELETE FROM looks WHERE number <= (SELECT max(number) FROM looks) - ?", (self._looks_max,)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,7 +34,7 @@ def typed_name(shell: Shell, answer: Answer, waiting: Approval, verdict: Verdict
     if verdict == "deny" or not answer["name_to_type"]:
         return None
     name = name_to_type(waiting)
-    otherwise = "add --typed with the name of what this critical action acts on"
+    otherwise = f"look at what it acts on, and add --typed {quote(name)}"
     if not given and shell.yes:
         raise Malformed(f"--yes does not stand for the name: {otherwise}", code="cli.missing")
     typed = given or shell.terminal.asked(f"This is critical. Type {name} to let it run", otherwise=otherwise)

@@ -92,7 +92,7 @@ async def group(asked: Asked) -> Response:
     first = found.alike[0] if found.alike else found.odd[0].approval
     listed = found.alike[: min(BATCH_ITEMS_MAX, walk.limits.batch_items_max or BATCH_ITEMS_MAX)]
     why_not, may_deny = hindrance(walk, first, person)
-    await note_looks(walk, person.name, listed)
+    await note_looks(walk, person.name, listed, lines=True)
     card = json.loads(first.card.bytes)
     return asked.page(
         "group.html",

@@ -1,12 +1,13 @@
 """The name that a person types before a critical action runs, so that no slip of a finger is a yes to it.
 
-Laws: it is made from the frozen object alone; it is what the action acts on, where a person can read and type that, or
-else the capability; what was typed counts exactly, in normal form C (Unicode Standard Annex 15): case, blanks and
-letters that only look alike count.
+Laws: it is made from the frozen object alone; it is what the action acts on, where a person can read and type that; of
+an id that only machines make, its end; or else the capability; what was typed counts exactly, in normal form C (Unicode
+Standard Annex 15): case, blanks and letters that only look alike count.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
@@ -21,21 +22,30 @@ CRITICAL: Final = 3
 """The tier at which the name is typed."""
 NAME_CHARS_MAX: Final = 40
 """Longer ones nobody types on a phone."""
+END_CHARS: Final = 8
+"""Of an id that nobody reads, as people compare the ends of those."""
 TYPED_CHARS_MAX: Final = 256
 """More than that is no name, and is not looked at."""
+_MADE: Final = re.compile(r"[0-9a-fA-F-]*[0-9a-fA-F]{8}")
+_MADE_CHARS_MIN: Final = 24
 
 
 def name_to_type(approval: Approval) -> str:
     """What a person types to let this run.
 
-    A name that is long, hides something or has blanks that cannot be counted gives way to that of the capability.
+    A name that is long, hides something or has blanks that cannot be counted gives way to that of the capability. Of a
+    UUID, a digest or another long number in hexadecimal it is the last `END_CHARS`.
     """
     try:
         resource = object_in(approval.shown)["resource"]
     except (Malformed, KeyError):
         return approval.capability
     name = resource.get("id") if isinstance(resource, dict) else None
-    return name if isinstance(name, str) and _typable(name) else approval.capability
+    if not isinstance(name, str):
+        return approval.capability
+    if len(name) >= _MADE_CHARS_MIN and _MADE.fullmatch(name):
+        return name[-END_CHARS:]
+    return name if _typable(name) else approval.capability
 
 
 def is_same_name(name: str, typed: str) -> bool:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
 
+CLICKED: Final = "attributed, not signed: this log's server says that a chat said that they clicked"
 _VERBS: Final = {"approve": "approved", "deny": "denied", "break_glass": "broke the glass of"}
 
 
@@ -37,7 +38,9 @@ def answer_told(
     opened, at = leaf.get("opened"), leaf.get("at")
     if isinstance(opened, int) and isinstance(at, int):
         details.append(f"first before them {max(0, at - opened) / 1000:.1f} s earlier, as the server says")
-    return text, (*details, f"signed over action digest {short(payload.get('digest', leaf.get('digest')))}")
+    digest = short(payload.get("digest", leaf.get("digest")))
+    how = f"{CLICKED}; of action digest" if _is_unsigned(leaf) else "signed over action digest"
+    return text, (*details, f"{how} {digest}")
 
 
 def void_told(leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]) -> tuple[str, tuple[str, ...]]:
@@ -73,6 +76,15 @@ def canary_told(
         f"Approval {short(leaf.get('approval'))} was a test: agent {plain(leaf.get('agent'))} never asked for it;"
         f" {seen}."
     )
-    wrong = f"made wrong: the {plain(leaf.get('wrong'))}, in {plain(leaf.get('argument'))}"
+    details = [f"made wrong: the {plain(leaf.get('wrong'))}, in {plain(leaf.get('argument'))}"]
     comment = payload.get("comment")
-    return text, (f"comment: {plain(comment)}", wrong) if comment else (wrong,)
+    if comment:
+        details.insert(0, f"comment: {plain(comment)}")
+    if _is_unsigned(leaf):
+        details.append(CLICKED)
+    return text, tuple(details)
+
+
+def _is_unsigned(leaf: Mapping[str, JSONValue]) -> bool:
+    """Whether its entry calls an answer one that nobody signed."""
+    return leaf.get("strength") is not None
