@@ -50,6 +50,7 @@ async def tell_canary(
         person=person,
         signer=signer,
         keys_ref=keys_ref,
+        registry=walk.registry.current.digest,
     )
     _, left = await record_entry(walk, entry)
     # 2. It is over for everybody who may answer.

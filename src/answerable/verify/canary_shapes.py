@@ -24,6 +24,7 @@ class CanaryToldLeaf(Leaf):
     wrong: Annotated[str, Meta(pattern=r"^(?:recipient|amount)\Z")]
     opened: Count | UnsetType = UNSET
     person: str | UnsetType = UNSET
+    registry: Digest | UnsetType = UNSET
     strength: Unsigned | UnsetType = UNSET
     verdict: str | UnsetType = UNSET
     keys_ref: Reference | UnsetType = UNSET
@@ -41,5 +42,6 @@ class CanaryToldLeaf(Leaf):
             workflow=self.workflow,
             opened=self.opened,
             keys_ref=self.keys_ref,
+            registry=self.registry,
             strength=self.strength,
         )

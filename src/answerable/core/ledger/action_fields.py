@@ -107,9 +107,16 @@ def _digest_only(decision: Decision) -> bool:
     return duties_of(decision.all_obligations).log == "digest"
 
 
-def opened_members(answer: Answer) -> dict[str, JSONValue]:
-    """When this person first had it before them, Unix milliseconds, as the server saw it; nothing where it did not."""
-    return {"opened": answer.opened_at} if answer.opened_at is not None else {}
+def said_members(answer: Answer, registry: str) -> dict[str, JSONValue]:
+    """What the leaf says of how somebody answered. opened: when this person first had it before them, Unix
+    milliseconds, as the server saw it; nothing where it did not. strength: of an answer that nobody signed. workflow:
+    that gave it, by the documents of this digest."""
+    members: dict[str, JSONValue] = {"strength": CHAT} if is_click(answer.token) else {}
+    if answer.opened_at is not None:
+        members["opened"] = answer.opened_at
+    if answer.workflow:
+        members |= {"registry": registry, "workflow": answer.workflow}
+    return members
 
 
 def in_place_members(answer: Answer, of: str) -> dict[str, JSONValue]:
@@ -122,8 +129,3 @@ def in_place_members(answer: Answer, of: str) -> dict[str, JSONValue]:
         "duty": {"delegation": place.delegation, "group": place.group, "of": of},
         "duty_ref": {"entry": place.entry, "leaf": place.leaf, **log},
     }
-
-
-def strength_member(answer: Answer) -> dict[str, JSONValue]:
-    """What the leaf of an answer says of one that nobody signed; nothing of every other one."""
-    return {"strength": CHAT} if is_click(answer.token) else {}

@@ -17,9 +17,8 @@ from answerable.core.ledger.action_fields import (
     decided_fields,
     in_place_members,
     internal_fields,
-    opened_members,
+    said_members,
     shown_fields,
-    strength_member,
 )
 from answerable.core.ledger.decided import (
     SOURCES_MAX,
@@ -333,11 +332,9 @@ def approval_answer(
         "person": person,
         "state": approval.state,
         "verdict": answer.verdict,
-        **({"registry": registry, "workflow": answer.workflow} if answer.workflow else {}),
         **in_place_members(answer, in_place),
-        **opened_members(answer),
         **keys_members(keys_ref),
-        **strength_member(answer),
+        **said_members(answer, registry),
     }
     fields = answer_fields(answer, signer)
     return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)

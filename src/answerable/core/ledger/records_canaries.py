@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.ledger.action_fields import answer_fields, opened_members, strength_member
+from answerable.core.ledger.action_fields import answer_fields, said_members
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.records_keys import keys_members
 from answerable.core.ledger.tags import Tag
@@ -29,9 +29,11 @@ def canary_told(
     person: str,
     signer: str,
     keys_ref: Reference | None = None,
+    registry: str = "",
 ) -> Entry:
     """A question was a test. canary: as it ended. answer: what ended it, if anybody's did, sealed for them; person is
-    their pseudonym, signer their public JWK, empty for a passkey; keys_ref: where that key is named as theirs."""
+    their pseudonym, signer their public JWK, empty for a passkey; keys_ref: where that key is named as theirs;
+    registry: digest of the documents that say so of a workflow."""
     members: dict[str, JSONValue] = {
         "agent": approval.agent,
         "approval": approval.id,
@@ -42,10 +44,8 @@ def canary_told(
         "nonce": canary.nonce.hex(),
         "wrong": canary.wrong,
         **({"person": person, "verdict": answer.verdict} if answer is not None else {}),
-        **({"workflow": answer.workflow} if answer is not None and answer.workflow else {}),
-        **(opened_members(answer) if answer is not None else {}),
+        **(said_members(answer, registry) if answer is not None else {}),
         **keys_members(keys_ref),
-        **(strength_member(answer) if answer is not None else {}),
     }
     fields: list[Field] = answer_fields(answer, signer) if answer is not None else []
     return sealed_entry(Tag.CANARY_TOLD, at=at, members=members, fields=fields, sealing=sealing)
