@@ -247,6 +247,17 @@ def test_what_came_before_is_remembered_as_long_as_it_could_come_again_and_no_lo
     seen.refuse_seen(b"%032d" % SEEN_MAX, START + 601_000)
 
 
+def test_what_came_by_a_clock_that_was_ahead_shuts_the_door_for_nobody_afterwards():
+    seen, ahead = SeenRequests(), START + 86_400_000
+    for number in range(SEEN_MAX):
+        seen.refuse_seen(b"%032d" % number, ahead)
+        seen.keep(b"%032d" % number, ahead)
+    seen.refuse_seen(b"%032d" % SEEN_MAX, START)
+    seen.keep(b"%032d" % SEEN_MAX, START)
+    with pytest.raises(Refused):
+        seen.refuse_seen(b"%032d" % SEEN_MAX, START + 300_000)
+
+
 async def test_nothing_of_a_request_that_fails_is_logged(caplog, monkeypatch):
     async with clicking() as world:
         await world.asked()

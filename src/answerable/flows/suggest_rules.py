@@ -175,6 +175,8 @@ def _check_evidence(questions: Iterable[Question], missed: frozenset[str]) -> No
             raise _no("somebody let one run without its approval")
         if any(said.person.startswith(WORKFLOW) for said in one.said):
             raise _no("a workflow approved some, which needs no rule to go on")
+        if any(said.unsigned for said in one.said):
+            raise _no("some were approved by a click in a chat, which signed nothing and shows no look")
     fast = sum(any(said.at - one.at < FAST_MS for said in one.said) for one in questions)
     if fast:
         raise _no(

@@ -18,6 +18,7 @@ from answerable.flows.simulate_policy import simulate_policy
 from answerable.flows.suggest_rules import suggest_rules
 from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
+from tests.click_world import clicking
 from tests.hold_world import stop
 
 pytestmark = pytest.mark.anyio
@@ -141,6 +142,22 @@ async def test_what_speaks_against_it_is_said_and_nothing_is_suggested(how, why)
     (one,) = await suggested(bench)
     assert one.document is None
     assert why in one.why_not
+
+
+@NO
+@pytest.mark.parametrize("by_click", [True, False])
+async def test_what_nobody_signed_is_no_evidence_for_a_rule_that_asks_nobody(by_click):
+    async with clicking() as world:
+        bench = world.bench
+        for amount in (6_000, 6_100, 6_200):
+            asked = await world.asked(amount)
+            bench.clock.advance(30)
+            await (world.press() if by_click else bench.answer(asked))
+            assert world.now(asked).state == "approved"
+            assert (await bench.refund(amount)).outcome is not None
+    (one,) = await suggested(bench)
+    assert (one.document is None) is by_click
+    assert ("signed nothing" in one.why_not) is by_click
 
 
 @NO

@@ -56,8 +56,8 @@ class SeenRequests:
     def refuse_seen(self, digest: bytes, now: UnixMillis) -> None:
         """Whether one may be taken in. Raises Refused (`chat.replayed`, `chat.too_many`)."""
         seconds = now // 1000
-        # A time field may be as far ahead as it may be behind.
-        while self._seen and next(iter(self._seen.values())) < seconds - 2 * WINDOW_SECONDS:
+        # A time field may be as far ahead as behind; what came by a clock that was further ahead is stale now.
+        while self._seen and abs(next(iter(self._seen.values())) - seconds) > 2 * WINDOW_SECONDS:
             self._seen.popitem(last=False)
         if digest in self._seen:
             raise Refused("this request came before", code="chat.replayed")

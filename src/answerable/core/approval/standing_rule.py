@@ -29,10 +29,10 @@ TEXT_CHARS_MAX: Final = 200
 CRITICAL: Final = 3
 _KNOWN: Final = frozenset(
     {
-        "agent", "amounts", "arguments", "capability", "chain", "destinations", "effects", "expires_at", "manifest",
-        "mandate", "method", "narrowed_from", "not_before", "noted", "obligations", "policy_set", "principals",
-        "purpose", "requirements", "resource", "rules", "server", "subject", "target", "title", "tool", "txn",
-        "use_case", "v",
+        "agent", "amounts", "arguments", "by_click", "capability", "chain", "destinations", "effects", "expires_at",
+        "manifest", "mandate", "method", "narrowed_from", "not_before", "noted", "obligations", "policy_set",
+        "principals", "purpose", "requirements", "resource", "rules", "server", "subject", "target", "title",
+        "tool", "txn", "use_case", "v",
     }
 )  # fmt: skip
 """Members of an action object that are bounded here, or that follow from what is."""

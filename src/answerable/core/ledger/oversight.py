@@ -37,13 +37,15 @@ TestEnd = Literal["caught", "let_through", "unseen"]
 
 class Said(msgspec.Struct, frozen=True, gc=False):
     """One answer. entry: where it stands. person: pseudonym, or WORKFLOW and a name. at: Unix milliseconds. opened:
-    when they first had it before them, the same; None where the server did not know."""
+    when they first had it before them, the same; None where the server did not know. unsigned: a chat said that they
+    clicked."""
 
     entry: int
     person: str
     at: int
     approves: bool
     opened: int | None = None
+    unsigned: bool = False
 
     @property
     def looked_ms(self) -> int | None:
@@ -122,6 +124,7 @@ class _Leaf(msgspec.Struct):
     source: object = ""
     state: str = ""
     status: str = ""
+    strength: str = ""
     tier: int | None = None
     use_case: str = ""
     verdict: str = ""
@@ -201,7 +204,10 @@ class Oversight:
             asked.glass = True
         else:
             approves = leaf.verdict == "approve"
-            asked.said = (*asked.said, Said(index, _who(leaf), leaf.at, approves, leaf.opened))
+            asked.said = (
+                *asked.said,
+                Said(index, _who(leaf), leaf.at, approves, leaf.opened, bool(leaf.strength)),
+            )
         if asked.state == "pending" and leaf.state in ("approved", "denied"):
             asked.state = "approved" if leaf.state == "approved" else "denied"
             asked.decided_at = leaf.at
@@ -214,7 +220,7 @@ class Oversight:
             return
         if leaf.person and leaf.ended in ("caught", "let_through"):
             caught = leaf.ended == "caught"
-            asked.said = (Said(index, _who(leaf), leaf.at, not caught, leaf.opened),)
+            asked.said = (Said(index, _who(leaf), leaf.at, not caught, leaf.opened, bool(leaf.strength)),)
             asked.decided_at = leaf.at
             asked.test = "caught" if caught else "let_through"
         else:
