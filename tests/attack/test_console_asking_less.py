@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from answerable.apps.console import asking_less_pages
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.suggest_rules import APPROVED_MIN
 from answerable.testing.builders import POLICIES, bench_documents
@@ -124,6 +125,14 @@ async def test_to_look_again_at_once_opens_nothing_anew(monkeypatch: pytest.Monk
         "entry",
         lambda ledger, index: (read.append(index), entry(ledger, index))[1],
     )
+    suggest = asking_less_pages.suggest_rules
+
+    async def while_others_act(walk: Any, **given: Any) -> Any:
+        found = await suggest(walk, **given)
+        await house.bench.issue("m-2")
+        return replace(found, size=walk.ledger.size)
+
+    monkeypatch.setattr(asking_less_pages, "suggest_rules", while_others_act)
     await client.page("/asking-less")
     assert len(read) >= APPROVED_MIN
     read.clear()

@@ -30,12 +30,15 @@ async def end_fallen_duties(walk: Walk, *, by: str = "") -> int:
 
     Raises Unavailable: what is left is ended by the next look.
     """
-    register, current = walk.duties.register, walk.registry.current
+    register = walk.duties.register
     if register is None:
         return 0
     count, now = 0, walk.clock.now()
     for one in register.delegations():
-        because = fallen(current, one) if now < one.until else ""
+        if walk.registry.coming is not None:
+            # It may rest on what another process has applied and is not in force here yet: it is for good.
+            break
+        because = fallen(walk.registry.current, one) if now < one.until else ""
         if not because:
             continue
         try:

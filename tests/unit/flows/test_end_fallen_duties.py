@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from answerable.adapters.sqlite import SqliteRegistryStore, SqliteStore
 from answerable.core.canonical import parse
 from answerable.core.containment.hold import Holdable
 from answerable.core.incident.duties_told import duty_told
 from answerable.core.ledger.tags import Tag
+from answerable.core.registry.in_force import in_force
 from answerable.errors import Refused
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.delegate_duty import end_duty
@@ -107,6 +110,29 @@ async def test_what_another_process_took_away_is_ended_by_the_next_look():
     assert duty_told(leaf, fields)[0].startswith("That ")
     assert isinstance(read_leaf(bench.walk.ledger.entry(index).leaf), DutyLeaf)  # type: ignore[arg-type]
     assert await end_fallen_duties(bench.walk) == 0, "it ends once"
+
+
+async def test_what_rests_on_documents_that_are_still_coming_here_is_not_ended(tmp_path: Path):
+    """Another process put bob back and let him hand on; this one knows of that, and compiles these documents yet."""
+    bench = await duty_bench()
+    one = await delegate(bench)
+    whole = bench.walk.registry.documents()
+    here, elsewhere = (SqliteStore.open(tmp_path / "registers.db") for _ in range(2))
+    bench.walk.registry, theirs = SqliteRegistryStore(here), SqliteRegistryStore(elsewhere)
+    bench.walk.registry.put({key: text for key, text in whole.items() if key != "Principal/bob"})
+    elsewhere.refresh()
+    coming = theirs.coming
+    assert coming is not None
+    assert theirs.take_over(coming, in_force(coming.documents))
+    theirs.put(whole)
+    here.refresh()
+    assert await end_fallen_duties(bench.walk) == 0
+    assert not found(bench, one.id).ended_at
+    coming = bench.walk.registry.coming
+    assert coming is not None
+    assert bench.walk.registry.take_over(coming, in_force(coming.documents))
+    assert await end_fallen_duties(bench.walk) == 0
+    assert not found(bench, one.id).ended_at
 
 
 async def test_what_is_over_or_was_ended_is_left_as_it_is():
