@@ -137,6 +137,23 @@ class Management:
         url: str,
         content: Mapping[str, JSONValue] | None,
     ) -> tuple[int, bytes]:
+        try:
+            return await self._once(client, password, method, url, content)
+        except (httpx2.RemoteProtocolError, httpx2.ReadError, httpx2.WriteError):
+            # The server ends a connection that was idle, or on which it refused a password, when it likes. What is only
+            # read, or made so, may be asked twice; of what is taken away the second answer says that it was not there.
+            if method == "DELETE":
+                raise
+            return await self._once(client, password, method, url, content)
+
+    async def _once(
+        self,
+        client: httpx2.AsyncClient,
+        password: str,
+        method: str,
+        url: str,
+        content: Mapping[str, JSONValue] | None,
+    ) -> tuple[int, bytes]:
         auth = httpx2.BasicAuth(self._account, password)
         body = bytearray()
         async with client.stream(method, url, json=content, auth=auth) as response:

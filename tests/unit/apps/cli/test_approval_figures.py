@@ -47,7 +47,7 @@ def told(bench: Bench, directory: Path, *arguments: str) -> str:
 def test_each_of_approver_rule_group_and_tier_is_told_with_what_it_is_a_share_of(bench, tmp_path) -> None:
     anyio.run(asked_thrice, bench)
     by_person = next(one for one in told(bench, tmp_path).splitlines() if one.startswith("bob"))
-    assert " ".join(by_person.split()) == "bob 3 66.7 % 2.0 s 2.0 s 100.0 % 3 0 of 0 no data"
+    assert " ".join(by_person.split()) == "bob 3 66.7 % 2.0 s 2.0 s 100.0 % 0 ms 3 0 of 0 no data"
     by_rule = told(bench, tmp_path, "--by", "rule")
     assert "refund-large 4 66.7 % 2.0 s 1 0 0 of 0 no data" in " ".join(by_rule.split())
     assert "may not be needed" not in by_rule
