@@ -81,7 +81,7 @@ def click_documents(
     found: list[JSONValue] = []
     for one in bench_documents(policies):
         assert isinstance(one, dict)
-        name = one["metadata"]["name"]  # type: ignore[index,call-overload]
+        name = one["metadata"]["name"]
         if one["kind"] == "Principal" and name in given:
             continue
         if one["kind"] == "Capability" and name == "crm.refund":

@@ -279,7 +279,7 @@ async def test_an_answer_that_was_on_its_way_while_what_it_was_given_by_was_ende
     bench.walk.ledger = plain
     assert [one["change"] for one in bench.entries(Tag.DUTY)] == ["given", "ended"]
     ended, answer = bench.entries(Tag.DUTY)[-1], bench.entries(Tag.APPROVAL_ANSWER)[-1]
-    assert answer["index"] > ended["index"]  # type: ignore[operator]
+    assert answer["index"] > ended["index"]
     assert found(bench)[0] == []
     assert found(bench)[1] >= 1, "nobody can say whether it was in time"
     late = of(AnswerLeaf, at=bench.clock.now() + 11_000)

@@ -121,7 +121,7 @@ async def test_more_people_than_one_entry_names_are_named_right_after_it():
     bench = await many_people(80)
     (_, change) = bench.entries(Tag.REGISTRY_CHANGE)
     after = bench.entries(Tag.PEOPLES_KEYS)
-    named: list[Any] = [one for entry in (change, *after) for one in list(entry["people"])]  # type: ignore[arg-type]
+    named: list[Any] = [one for entry in (change, *after) for one in list(entry["people"])]
     assert (len(named), len(set(named)), change["people_more"]) == (80, 80, 80 - PEOPLE_IN_CHANGE_MAX)
     assert {one["registry"] for one in after} == {change["after"]}
     assert found(bench) == ([], 1, 0)

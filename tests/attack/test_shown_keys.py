@@ -197,7 +197,7 @@ async def test_what_goes_on_with_a_change_names_only_whom_that_leaves_to_it():
     bench = await many_people(80)
     (_, change) = bench.entries(Tag.REGISTRY_CHANGE)
     first = index_of(bench, Tag.PEOPLES_KEYS, 0)
-    twice = list(change["people"])[:1]  # type: ignore[arg-type]
+    twice = list(change["people"])[:1]
 
     def again(index: int, leaf: Any) -> Any:
         return msgspec.structs.replace(leaf, people=[*leaf.people, *twice]) if index == first else leaf

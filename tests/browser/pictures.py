@@ -217,7 +217,7 @@ async def main() -> None:
         async with company(folder) as (house, origin), async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
             try:
-                await take(house, Console(house, browser, origin, folder))  # type: ignore[arg-type]
+                await take(house, Console(house, browser, origin, folder))
             finally:
                 await browser.close()
 

@@ -248,7 +248,7 @@ async def test_the_door_is_beside_the_console_and_only_where_settings_say_so(tmp
             assert (product.walk.clicks is not None) is on
             async with on_a_socket(app) as url, httpx2.AsyncClient(base_url=url, timeout=120) as http:
                 host = {"host": "answerable.example"}
-                world = Clicks(None, slack, None, None)  # type: ignore[arg-type]
+                world = Clicks(None, slack, None, None)
                 body = form_of(world.payload(value="A" * 43))
                 unsigned = await http.post(PATH, content=body, headers=host)
                 at = product.walk.clock.now() // 1000

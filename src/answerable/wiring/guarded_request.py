@@ -6,10 +6,11 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 import anyio
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
-from answerable.errors import Malformed, Refused
+from answerable.errors import Malformed, Refused, shown
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -53,3 +54,12 @@ def channel_of(request: Request) -> Channel | None:
     """The connection that it came by, as far as the server says; None for none."""
     found: Any = (request.scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
     return found if isinstance(found, Channel) else None
+
+
+def route_fault(request: Request, error: Exception) -> Malformed:
+    """What to say where a door has no such path, or the path no such method (`request.path_unknown`,
+    `request.method`)."""
+    path = shown(request.url.path)
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        return Malformed(f"{request.method} is not a method of {path}", code="request.method")
+    return Malformed(f"there is no {path} here", code="request.path_unknown")

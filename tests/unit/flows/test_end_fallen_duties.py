@@ -57,7 +57,7 @@ async def test_it_ends_with_what_documents_take_away_and_does_not_come_back_with
     assert found(bench, one.id).ended_at
     given, ended = bench.entries(Tag.DUTY)
     assert (given["change"], ended["change"], ended["because"]) == ("given", "ended", because)
-    leaf, fields = bench.opened(ended["index"])  # type: ignore[arg-type]
+    leaf, fields = bench.opened(ended["index"])
     assert fields["by"] == "operator"
     assert f"because of documents ({because})" in duty_told(leaf, fields)[0]
     await apply_registry(bench.walk, [back], by="operator")
@@ -78,7 +78,7 @@ async def test_it_ends_with_the_duty_of_its_group():
     assert found(bench, one.id).ended_at
     assert bench.entries(Tag.DUTY)[-1]["because"] == "duty_gone"
     await apply_registry(bench.walk, [duty_document()], by="operator")
-    assert bench.walk.duties.register.delegations() == ()  # type: ignore[union-attr]
+    assert bench.walk.duties.register.delegations() == ()
 
 
 async def test_a_hold_on_a_person_suspends_it_and_ends_nothing():
@@ -104,11 +104,11 @@ async def test_what_another_process_took_away_is_ended_by_the_next_look():
     assert await end_fallen_duties(bench.walk) == 1
     assert found(bench, one.id).ended_at
     index = bench.entries(Tag.DUTY)[-1]["index"]
-    leaf, fields = bench.opened(index)  # type: ignore[arg-type]
+    leaf, fields = bench.opened(index)
     assert "by" not in leaf
     assert "by" not in fields
     assert duty_told(leaf, fields)[0].startswith("That ")
-    assert isinstance(read_leaf(bench.walk.ledger.entry(index).leaf), DutyLeaf)  # type: ignore[arg-type]
+    assert isinstance(read_leaf(bench.walk.ledger.entry(index).leaf), DutyLeaf)
     assert await end_fallen_duties(bench.walk) == 0, "it ends once"
 
 

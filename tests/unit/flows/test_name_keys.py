@@ -45,7 +45,7 @@ def _people(leaf: dict[str, Any]) -> list[Any]:
 
 
 def last_change(bench: Bench) -> dict[str, list[str]]:
-    return told(bench, bench.entries(Tag.REGISTRY_CHANGE)[-1]["index"])  # type: ignore[arg-type]
+    return told(bench, bench.entries(Tag.REGISTRY_CHANGE)[-1]["index"])
 
 
 @pytest.mark.requirement("KEYS-01")
@@ -101,7 +101,7 @@ async def test_an_answer_refers_to_the_entry_that_named_the_key():
     (change,), (answer,) = bench.entries(Tag.REGISTRY_CHANGE), bench.entries(Tag.APPROVAL_ANSWER)
     assert answer["keys_ref"] == {
         "entry": change["index"],
-        "leaf": bench.walk.ledger.entry(change["index"]).leaf_hash.hex(),  # type: ignore[arg-type]
+        "leaf": bench.walk.ledger.entry(change["index"]).leaf_hash.hex(),
     }
     assert bench.entries(Tag.PEOPLES_KEYS) == []
 
@@ -114,7 +114,7 @@ async def test_a_log_that_does_not_say_whose_key_it_is_says_so_once_before_the_f
     await answered(bench)
     await answered(bench, amount=6001)
     (named,) = bench.entries(Tag.PEOPLES_KEYS)
-    assert told(bench, named["index"]) == {"bob": [thumbprint("bob")]}  # type: ignore[arg-type]
+    assert told(bench, named["index"]) == {"bob": [thumbprint("bob")]}
     assert named["registry"] == bench.walk.registry.current.digest
     refers: list[Any] = [one["keys_ref"] for one in bench.entries(Tag.APPROVAL_ANSWER)]
     assert [one["entry"] for one in refers] == [named["index"]] * 2
@@ -266,7 +266,7 @@ async def test_a_house_of_many_does_not_hold_up_everything_else_while_it_is_appl
             made[-1] += 1
             return keys.of(subject)
 
-    bench.walk.subject_keys = Counted()  # type: ignore[assignment]
+    bench.walk.subject_keys = Counted()
     made.append(0)
 
     async def others() -> None:

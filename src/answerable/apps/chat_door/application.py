@@ -21,9 +21,9 @@ from answerable.apps.chat_door.needs import PREFIX
 from answerable.apps.chat_door.payload import click_of
 from answerable.apps.chat_door.signed import SeenRequests, signed_at
 from answerable.core.identity.pace import Pace
-from answerable.errors import AnswerableError, Broken, Malformed, Refused, shown
+from answerable.errors import AnswerableError, Broken, Refused
 from answerable.flows.answer_by_click import take_click, tell_clicked
-from answerable.wiring.guarded_request import body_within, check_host
+from answerable.wiring.guarded_request import body_within, check_host, route_fault
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
 
 if TYPE_CHECKING:
@@ -110,11 +110,4 @@ def _failed(error: Exception) -> Response:
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    path = shown(request.url.path)
-    fault = (
-        Malformed(f"{request.method} is not a method of {path}", code="request.method")
-        if status == 405
-        else Malformed(f"there is no {path} here", code="request.path_unknown")
-    )
-    return _failed(fault)
+    return _failed(route_fault(request, error))

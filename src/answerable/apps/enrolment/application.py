@@ -19,7 +19,7 @@ from answerable.apps.enrolment.needs import PREFIX
 from answerable.apps.enrolment.problems import problem_of
 from answerable.core.identity.trust_bundle import encoded_bundle
 from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, Unverified, shown
-from answerable.wiring.guarded_request import body_within, channel_of, check_host
+from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE
 
 if TYPE_CHECKING:
@@ -131,14 +131,7 @@ def _target(request: HttpRequest) -> bytes:
 
 
 async def _no_route(request: HttpRequest, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    path = shown(request.url.path)
-    fault = (
-        Malformed(f"{request.method} is not a method of {path}", code="request.method")
-        if status == 405
-        else Malformed(f"there is no {path} here", code="request.path_unknown")
-    )
-    status, body = problem_of(fault)
+    status, body = problem_of(route_fault(request, error))
     return _answered(status, body, PROBLEM_MEDIA_TYPE)
 
 

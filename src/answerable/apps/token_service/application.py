@@ -22,7 +22,7 @@ from answerable.core.mandate import oauth_terms as terms
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
 from answerable.flows.authenticate_client import Asked
 from answerable.flows.find_parent import Exchange
-from answerable.wiring.guarded_request import body_within, channel_of, check_host
+from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -225,14 +225,7 @@ _UNKEPT: Final = {"cache-control": "no-store"}
 
 
 async def _no_route(request: HttpRequest, error: Exception) -> Response:
-    code = error.status_code if isinstance(error, HTTPException) else 404
-    path = shown(request.url.path)
-    fault = (
-        Malformed(f"{request.method} is not a method of {path}", code="request.method")
-        if code == 405
-        else Malformed(f"there is no {path} here", code="request.path_unknown")
-    )
-    status, body = problem_of(fault)
+    status, body = problem_of(route_fault(request, error))
     return _json(status, body)
 
 

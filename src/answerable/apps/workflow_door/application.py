@@ -19,10 +19,10 @@ from answerable.apps.workflow_door.needs import ITEMS_MAX, PREFIX
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import parse
 from answerable.core.identity.pace import Pace
-from answerable.errors import AnswerableError, Broken, Malformed, Refused, shown
+from answerable.errors import AnswerableError, Broken, Malformed, Refused
 from answerable.flows.answer_as_workflow import answer_as_workflow, open_to_workflow, waiting_for_workflow
 from answerable.flows.attest_workflow import attested_workflow
-from answerable.wiring.guarded_request import body_within, channel_of, check_host
+from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
 
 if TYPE_CHECKING:
@@ -146,14 +146,7 @@ def _failed(error: Exception) -> Response:
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    path = shown(request.url.path)
-    fault = (
-        Malformed(f"{request.method} is not a method of {path}", code="request.method")
-        if status == 405
-        else Malformed(f"there is no {path} here", code="request.path_unknown")
-    )
-    return _failed(fault)
+    return _failed(route_fault(request, error))
 
 
 def _answered(status: int, value: JSONValue, media_type: str = "application/json") -> Response:
