@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import answerable
-
 from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteStore
 from answerable.core.approval.approval import answered
 from answerable.core.approval.in_place_of import InPlaceOf
