@@ -8,8 +8,8 @@ import sqlite3
 from collections.abc import Iterator
 
 import pytest
-from answerable.sdk.keyfile import create_key
 
+from answerable.sdk.keyfile import create_key
 from tests.shard_house import House, made_house, until
 from tests.system.test_approval_faults import ASK, PERMIT, approve, asked, has_run
 
