@@ -11,14 +11,13 @@ from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
 from answerable.adapters.sqlite import SqliteDeliveryRegister, SqliteStore
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.delivery import Delivery
-from answerable.flows.apply_registry import apply_registry
 from answerable.flows.reach_desk import NOTICES_MAX, ReachDesk, ReachLimits, Route
 from answerable.flows.reach_people import reach_always, reach_people
 from answerable.ports.message_channel import Sent
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import mandate_terms, signing_key
-from tests.channel_world import EVERYBODY, TAKEN, LoudChannel, Reach, asked, notice, reach_bench
+from tests.channel_world import EVERYBODY, LoudChannel, Reach, asked, notice, reach_bench
 
 pytestmark = pytest.mark.anyio
 REQUESTER = Route(group="@requester", channel="email")
@@ -158,34 +157,6 @@ async def test_a_person_who_is_disabled_or_has_no_address_is_missed_and_that_is_
     assert bob.missed
     assert bob.error == "no address there"
     assert reach.desk.register.open("email", now=0).missed == 1
-
-
-async def disabled(reach: Reach, person: str) -> None:
-    """The person is suspended from now on."""
-    documents = bench_documents()
-    for one in documents:
-        match one:
-            case {"kind": "Principal", "metadata": {"name": str(name)}, "spec": dict(spec)} if name == person:
-                spec["status"] = "disabled"
-    await apply_registry(reach.bench.walk, documents, by="operator")
-
-
-@pytest.mark.requirement("CEREMONY-09")
-@pytest.mark.parametrize("when", ["before it was asked", "after it was planned"])
-async def test_a_suspended_person_gets_no_question(when):
-    reach = await reach_bench()
-    if when == "before it was asked":
-        await disabled(reach, "carol")
-    waiting = await asked(reach)
-    if when == "after it was planned":
-        reach.channel.always = Sent(state="later", why="it is busy")
-        await reach.tell()
-        assert {one.to for one in reach.desk.register.of(waiting.id)} >= {"person:bob", "person:carol"}
-        await disabled(reach, "carol")
-        reach.channel.always = TAKEN
-        reach.bench.clock.advance(MINUTE)
-    await reach.tell()
-    assert people(reach) == {"bob@example.com"}
 
 
 @pytest.mark.requirement("CHANNEL-02")
