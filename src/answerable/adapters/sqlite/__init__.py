@@ -22,6 +22,7 @@ from answerable.adapters.sqlite.passkeys import SqlitePasskeyRegister
 from answerable.adapters.sqlite.policies import SqlitePolicyRegister
 from answerable.adapters.sqlite.prepared import SqlitePreparedRegister
 from answerable.adapters.sqlite.pushes import SqlitePushRegister
+from answerable.adapters.sqlite.register_room import SqliteRegisterRoom
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
@@ -51,6 +52,7 @@ __all__ = [
     "SqlitePolicyRegister",
     "SqlitePreparedRegister",
     "SqlitePushRegister",
+    "SqliteRegisterRoom",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",
     "SqliteSightings",

@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.migrations import MIGRATIONS
+from answerable.adapters.sqlite.room import Room
 from answerable.adapters.sqlite.shared_epoch import SharedEpoch
 from answerable.adapters.sqlite.unreadable import UnreadableRows, fetched
 from answerable.errors import Unavailable
@@ -44,7 +45,7 @@ MODE: Final = 0o600
 class SqliteStore:
     """An open database. Made by `open`; shared by the registers of one process, from any of its threads.
 
-    unreadable: rows that a register left out.
+    unreadable: rows that a register left out. room: whether the file can be written.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class SqliteStore:
         self._epoch: SharedEpoch | None = None
         self._pause = threading.Event()
         self.unreadable = UnreadableRows()
+        self.room = Room(path)
         self._seen = 0
         self._unread_since: float | None = None
 
@@ -168,6 +170,14 @@ class SqliteStore:
             self._readers.append(reader)
             return reader
 
+    def look_for_room(self) -> str:
+        """Why the file cannot be written now; empty where it can. Takes a write only after one failed."""
+        return self.room.look(self._touch)
+
+    def _touch(self) -> None:
+        with self.write() as connection:
+            connection.execute("UPDATE migrations SET version = version")
+
     def pause(self, seconds: float) -> None:
         """Wait, in this thread."""
         self._pause.wait(seconds)
@@ -182,7 +192,7 @@ class SqliteStore:
         self._begin()
         try:
             try:
-                with _faults("cannot write the register file"):
+                with _faults("cannot write the register file", self.room):
                     yield self._connection
             except BaseException:
                 self._roll_back()
@@ -190,6 +200,7 @@ class SqliteStore:
             try:
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
+                self.room.failed(error, _reason(error))
                 self._roll_back()
                 # Whether it took hold is read from the file, at the next refresh.
                 self._seen = -1
@@ -224,7 +235,7 @@ class SqliteStore:
         while True:
             self._lock.acquire()
             try:
-                with _faults("cannot write the register file"), self._not_waiting():
+                with _faults("cannot write the register file", self.room), self._not_waiting():
                     self._connection.execute("BEGIN IMMEDIATE")
                 return
             except _BusyError as busy:
@@ -357,11 +368,13 @@ class SqliteReader:
 
 
 @contextmanager
-def _faults(what: str) -> Iterator[None]:
-    """Let no driver exception out."""
+def _faults(what: str, room: Room | None = None) -> Iterator[None]:
+    """Let no driver exception out. room: told of what failed in writing."""
     try:
         yield
     except sqlite3.Error as error:
+        if room is not None:
+            room.failed(error, _reason(error))
         raise _unavailable(f"{what}: {_reason(error)}") from None
 
 
