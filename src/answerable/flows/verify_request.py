@@ -20,6 +20,7 @@ from answerable.flows.mandate_standing import giver_fault, known_session, schedu
 from answerable.flows.note_unregistered import note_unregistered
 from answerable.flows.observe_tools import tools_fault, with_tools
 from answerable.flows.pin_tools import at_hinted_tier, pin_fault
+from answerable.flows.refuse_at_door import quota_fault
 from answerable.flows.register_manifest import standing_manifest
 from answerable.flows.verify_lineage import verify_lineage
 
@@ -55,10 +56,8 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     if agent.drift == "refuse":
         _check_drift(walk, caller)
     caller = _with_tools_seen(walk, caller)
-    if walk.quota.is_held(caller.agent, caller.at):
-        raise Refused(
-            f"agent {shown(caller.agent)} is held: it was refused too often in this window", code="agent.held"
-        )
+    if (held := quota_fault(walk, caller.agent, caller.at)) is not None:
+        raise held
     resolved = walk.registry.index.resolve(request.server, request.method, request.target)
     if resolved is None:
         note_unregistered(walk, caller, request.server, request.target)

@@ -62,6 +62,7 @@ from answerable.wiring.following import (
 )
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.leases import lease_side, warrant_signer
+from answerable.wiring.loop_share import LoopShare
 from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.reaching import kept_reaching, reach_desk
@@ -106,7 +107,7 @@ class Product:
 
     log_key: verifier key of the log (C2SP signed-note). published: the log as strangers read it. settled_policy: its
     tlog-policy, empty while that cannot be told. heads, shard_door: None without shards. proofs: of those who hold
-    tokens.
+    tokens. share: of the event loop's time, at all doors.
     """
 
     walk: Walk
@@ -124,6 +125,7 @@ class Product:
     identity: Identity
     workloads: Workloads
     authorities: AuthorityChanges
+    share: LoopShare
     heads: LogOfLogs | None = None
     shard_door: SocketShardDoor | None = None
 
@@ -225,16 +227,14 @@ async def assembled(
                 upstream=upstream,
                 ledger=ledger,
                 log_key=own.log_key.formatted(), cosigning=rounds,
-                registers=store,
-                proofs=proofs,
+                registers=store, proofs=proofs,
                 tokens=tokens, events=event_desk(settings, store, tokens),
                 published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
-                identity=identity,
-                workloads=workloads,
-                authorities=changes,
+                identity=identity, workloads=workloads, authorities=changes,
+                share=LoopShare(share=settings.gateway.loop_share_percent / 100),
             )  # fmt: skip
             await _closed(identity, walk, settings)
 
