@@ -234,6 +234,9 @@ class Product:
     def witness_states(self) -> tuple[WitnessState, ...]:
         return self.witnesses
 
+    def unreadable_rows(self) -> tuple[tuple[str, str, str], ...]:
+        return ()
+
     def shard_states(self) -> tuple[ShardState, ...]:
         return ()
 
