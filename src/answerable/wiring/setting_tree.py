@@ -17,7 +17,7 @@ from answerable.wiring.broker_settings import BrokerSettings
 from answerable.wiring.channel_settings import ChannelSettings
 from answerable.wiring.console_settings import ConsoleSettings
 from answerable.wiring.containment_settings import ContainmentSettings
-from answerable.wiring.gateway_settings import GatewaySettings
+from answerable.wiring.gateway_settings import GatewaySettings as GatewaySettings
 from answerable.wiring.identity_settings import IdentitySettings
 from answerable.wiring.setting_fields import about, flag, number, seconds, text
 from answerable.wiring.telemetry_settings import TelemetrySettings

@@ -25,7 +25,7 @@ from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
 from answerable.wiring.provider_settings import provider_faults
 from answerable.wiring.setting_fields import references_in
-from answerable.wiring.setting_tree import SECTIONS, Settings, described
+from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
 from answerable.wiring.shard_settings import shard_faults, with_shard
 from answerable.wiring.telemetry_settings import telemetry_faults
 from answerable.wiring.token_settings import token_faults
@@ -34,8 +34,6 @@ from answerable.wiring.witness_settings import witness_faults
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-    from answerable.wiring.gateway_settings import GatewaySettings
 
 FILE_NAME: Final = "answerable.toml"
 FILE_BYTES_MAX: Final = 262_144
