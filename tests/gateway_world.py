@@ -48,6 +48,7 @@ from answerable.core.mandate.token import signed
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.answer_approval import still_waits, was_asked_by
 from answerable.flows.apply_registry import policy_text
+from answerable.flows.door_desk import DoorDesk
 from answerable.flows.govern_action import Answer, govern_action
 from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.proof_limits import ProofLimits
@@ -339,7 +340,7 @@ def needs_of(
         refuse_held=partial(refuse_held, walk), open_stream=partial(open_stream, walk),
         approval_page=lambda approval: f"{page}/approvals/{approval}" if page else "",
         waits=partial(still_waits, walk), asked=partial(was_asked_by, walk), standing=standing,
-        noted=lambda agent, _: walk.quota.note(agent, walk.clock.now()),
+        refused=DoorDesk(walk=walk, known=prover.known).at("mcp"),
     )  # fmt: skip
 
 

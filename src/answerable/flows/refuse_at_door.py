@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.errors import Refused, shown
+from answerable.errors import Refused
+from answerable.flows.may_act import check_quota
 from answerable.flows.refuse_revoked import judged_caller
 
 if TYPE_CHECKING:
     from answerable.core.identity.evidence import CallerIdentity
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.principal import AgentId
     from answerable.flows.walk import Walk
 
 
@@ -30,13 +31,8 @@ def standing_of_caller(
         return judged.revocation.refusal()
     if not judged.free and (hold := judged.hold(now)) is not None:
         return hold.refusal()
-    return quota_fault(walk, agent, now)
-
-
-def quota_fault(walk: Walk, agent: AgentId, now: UnixMillis) -> Refused | None:
-    """Why an agent that was refused too often is refused now (`agent.held`); None where it was not."""
-    if not walk.quota.is_held(agent, now):
-        return None
-    return Refused(
-        f"agent {shown(agent)} is held: it was refused too often in this window", code="agent.held"
-    )
+    try:
+        check_quota(walk, agent, now)
+    except Refused as fault:
+        return fault
+    return None

@@ -177,19 +177,19 @@ class CallerVerifier:
 
     def prove(self, message: SignedRequest, channel: Channel | None = None) -> ProvedHead:
         """Who sent this message, whatever its body is: all but digest and first use. Raises Unverified, counted."""
+        keyid = ""
         try:
             if not message.signature_input:
                 if channel is not None:
                     return self._prove_channel(message, channel)
                 raise unverified("proof", "the message carries no proof of possession")
             signature = parse_signature(message)
-            return (
-                self._prove_signature(message, signature)
-                if signature.epoch
-                else self._prove_mac(message, signature)
-            )
+            if not signature.epoch:
+                return self._prove_mac(message, signature)
+            keyid = signature.keyid
+            return self._prove_signature(message, signature)
         except Unverified as error:
-            raise self._counted(error) from None
+            raise self._counted(error, keyid) from None
 
     def _prove_channel(self, message: SignedRequest, channel: Channel) -> ProvedHead:
         agent, proof, identity = self.known.by_channel(channel, self._clock.now())
@@ -230,7 +230,7 @@ class CallerVerifier:
             if signature is None or not signature.epoch:
                 raise unverified("session", "a session is opened by a signature, not by another session")
         except Unverified as error:
-            raise self._counted(error) from None
+            raise self._counted(error, head.key) from None
         caller = head.over(sha256(body).digest())
         known = self._known_key(signature)
         offered = parse_offer(body)
@@ -356,7 +356,7 @@ class CallerVerifier:
             # Last of all, so that what is forged uses nothing up.
             sequence = head.take()
         except Unverified as error:
-            raise self._counted(error) from None
+            raise self._counted(error, head.key) from None
         return VerifiedCaller(
             agent=head.agent,
             proof=head.proof,
@@ -370,7 +370,8 @@ class CallerVerifier:
             process=head.process,
         )
 
-    def _counted(self, error: Unverified) -> Unverified:
+    def _counted(self, error: Unverified, key: str = "") -> Unverified:
+        error.key = error.key or key
         # Asking for the epoch is how every client begins. By then key and agent are known to the registry.
         if error.step == "epoch":
             return error

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import anyio
 
     from answerable.apps.mcp_gateway.needs import Head
-    from answerable.core.identity.principal import AgentId
     from answerable.errors import Refused
     from answerable.flows.cosign_checkpoint import WitnessDesk
     from answerable.wiring.assemble import Product
@@ -50,7 +49,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         asked=partial(was_asked_by, product.walk),
         standing=partial(_standing, product),
         share=product.share,
-        noted=partial(_noted, product),
+        refused=product.doors.at("mcp"),
         unregistered=partial(note_unregistered, product.walk),
     )
     gateway = settings.gateway
@@ -75,7 +74,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
             workloads=product.workloads,
             prover=product.verifier,
             hosts=frozenset(gateway.allowed_hosts),
-            noted=partial(_noted, product),
+            refused=product.doors.at("enrolment"),
         )
     )
     enrolment = shared(product.share, enrolment)
@@ -93,7 +92,9 @@ def _with_workflows(settings: Settings, product: Product, otherwise: Any) -> Any
     from answerable.wiring.serving import by_path
 
     hosts = frozenset(settings.gateway.allowed_hosts)
-    workflows = workflow_app(Needs(workloads=product.workloads, hosts=hosts))
+    workflows = workflow_app(
+        Needs(workloads=product.workloads, refused=product.doors.at("workflows"), hosts=hosts)
+    )
     return by_path(PREFIX, shared(product.share, workflows), otherwise)
 
 
@@ -115,7 +116,7 @@ def _with_events(settings: Settings, product: Product, otherwise: Any) -> Any:
             authenticate=client_authenticator(product).authenticate,
             challenge=product.verifier.challenge,
             hosts=frozenset(settings.gateway.allowed_hosts),
-            noted=partial(_noted, product),
+            refused=product.doors.at("events"),
         )
     )
     events = shared(product.share, events)
@@ -149,7 +150,7 @@ def _token_door(settings: Settings, product: Product) -> Any:
             challenge=product.verifier.challenge,
             nonce=lambda: holders.nonce_field()[1].decode("ascii"),
             hosts=frozenset(settings.gateway.allowed_hosts),
-            noted=partial(_noted, product),
+            refused=product.doors.at("tokens"),
         )
     )
 
@@ -159,16 +160,6 @@ def _standing(product: Product, head: Head) -> Refused | None:
     from answerable.flows.refuse_at_door import standing_of_caller
 
     return standing_of_caller(product.walk, head.agent, head.identity, head.key, head.certificate)
-
-
-# What honest clients meet too: a restart of the server, a burst.
-_EVERYDAY = frozenset({"session.unknown", "session.missing", "http.too_many", "http.bodies_full"})
-
-
-def _noted(product: Product, agent: AgentId, code: str) -> None:
-    """Count a refusal that came before there was an action to record, so that it is told in an aggregate entry."""
-    if code not in _EVERYDAY:
-        product.walk.quota.note(agent, product.walk.clock.now())
 
 
 async def serve_workloads(
@@ -187,7 +178,9 @@ async def serve_workloads(
     wanted = settings.identity
     doors = Doors(wit=wanted.wit, broker=wanted.broker, sds=wanted.sds)
     brokers = broker_grants(wanted.brokers, own=product.identity.desk.domain)
-    needs = WorkloadNeeds(product.identity, product.workloads, brokers=brokers)
+    needs = WorkloadNeeds(
+        product.identity, product.workloads, brokers=brokers, refused=product.doors.at("workload_api")
+    )
     await serve(needs, listener, stop=stop, doors=doors, started=started)
 
 
@@ -267,7 +260,9 @@ def control_door(settings: Settings, product: Product) -> Any:
     from answerable.apps.control_api.application import control_app
     from answerable.wiring.loop_share import preferred
 
-    app = control_app(product, body_bytes_max=settings.control.body_bytes_max)
+    app = control_app(
+        product, body_bytes_max=settings.control.body_bytes_max, refused=product.doors.at("control")
+    )
     return preferred(product.share, app, uids=frozenset({0, os.geteuid()}))
 
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.migrations import MIGRATIONS
 from answerable.adapters.sqlite.shared_epoch import SharedEpoch
-from answerable.adapters.sqlite.unreadable import UnreadableRows
+from answerable.adapters.sqlite.unreadable import UnreadableRows, fetched
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -201,7 +201,7 @@ class SqliteStore:
     def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
         with self._lock, _faults("cannot read the register file"):
-            return _fetched(self._connection, query, values)
+            return fetched(self._connection, query, values)
 
     def _read_news(self) -> bool:
         """In one transaction: all mirrors show the same state, and once begun nothing of it finds the file busy."""
@@ -348,32 +348,12 @@ class SqliteReader:
     def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
         with self._lock, _faults("cannot read the register file"):
-            return _fetched(self._connection, query, values)
+            return fetched(self._connection, query, values)
 
     def close(self) -> None:
         """Whatever is read later raises Unavailable. Idempotent."""
         with self._lock, suppress(sqlite3.Error):
             self._connection.close()
-
-
-def _fetched(
-    connection: sqlite3.Connection, query: str, values: tuple[object, ...]
-) -> list[tuple[object, ...]]:
-    """All rows. Bytes that are no UTF-8 in a column of text spoil that column, not the list."""
-    try:
-        return connection.execute(query, values).fetchall()
-    except sqlite3.OperationalError as error:
-        if "decode to UTF-8" not in str(error):
-            raise
-    connection.text_factory = _decoded
-    try:
-        return connection.execute(query, values).fetchall()
-    finally:
-        connection.text_factory = str
-
-
-def _decoded(octets: bytes) -> str:
-    return octets.decode("utf-8", "surrogateescape")
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -80,3 +81,23 @@ class UnreadableRows:
 def named(value: object) -> str:
     """How a column names its row, whatever stands in it."""
     return value.hex() if isinstance(value, bytes) else str(value)
+
+
+def fetched(
+    connection: sqlite3.Connection, query: str, values: tuple[object, ...]
+) -> list[tuple[object, ...]]:
+    """All rows. Bytes that are no UTF-8 in a column of text spoil that column, not the list."""
+    try:
+        return connection.execute(query, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if "decode to UTF-8" not in str(error):
+            raise
+    connection.text_factory = _decoded
+    try:
+        return connection.execute(query, values).fetchall()
+    finally:
+        connection.text_factory = str
+
+
+def _decoded(octets: bytes) -> str:
+    return octets.decode("utf-8", "surrogateescape")

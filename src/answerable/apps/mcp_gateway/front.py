@@ -11,7 +11,7 @@ import asyncio
 import logging
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,7 +21,7 @@ from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from answerable.apps.mcp_gateway import translate
 from answerable.apps.mcp_gateway.admission import DRAINED_BYTES_MAX, Admission
-from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival
+from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival, Read
 from answerable.apps.mcp_gateway.message import StoppedError, check_kind, parsed_message
 from answerable.apps.mcp_gateway.plain import plain_answer, plain_version
 from answerable.apps.mcp_gateway.wire import (
@@ -34,7 +34,7 @@ from answerable.apps.mcp_gateway.wire import (
     rpc_error,
     single_headers,
 )
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+from answerable.core.identity.door_refusal import sender_of
 from answerable.core.identity.session import SESSION_TARGET
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unverified, shown
 from answerable.wiring.loop_share import source_of
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
     from answerable.apps.mcp_gateway.needs import GatewayLimits, Head, Needs
     from answerable.apps.mcp_gateway.tally import Tally
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import AgentId
 
 RETRY_SECONDS: Final = 1
 SESSION_FIELD: Final = b"mcp-session-id"
@@ -59,14 +58,6 @@ _METHODS: Final = frozenset({"POST", "GET", "DELETE"})
 _HANDSHAKE: Final = frozenset(version.encode() for version in HANDSHAKE_PROTOCOL_VERSIONS)
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class _Read:
-    """What is known of a message by now. agent: whose it was proved to be."""
-
-    id: JSONValue = None
-    agent: AgentId | None = None
 
 
 class Front:
@@ -91,7 +82,7 @@ class Front:
         """Answer one HTTP request; whatever fails, fails alone."""
         started = False
         given = self._prover.answer_fields(scope["headers"])
-        read = _Read()
+        read = Read()
 
         async def watched(message: Message) -> None:
             nonlocal started
@@ -105,29 +96,35 @@ class Front:
             started = True
             await send(message)
 
+        said: AnswerableError | str | None = None
         try:
             await self._served(scope, receive, watched, read)
         except TooLargeError:
-            text = f"a message has at most {self._limits.body_bytes_max} bytes"
-            await self._stop(watched, 413, INVALID_REQUEST, text, "http.too_large", read)
+            text, said = f"a message has at most {self._limits.body_bytes_max} bytes", "http.too_large"
+            await self._stop(watched, 413, INVALID_REQUEST, text, said, read.id)
         except StoppedError as stop:
-            await self._stop(watched, stop.status, stop.code, stop.message, stop.reason, read)
+            said = stop.reason
+            await self._stop(watched, stop.status, stop.code, stop.message, said, read.id)
         except AnswerableError as error:
+            said = error
             await self._refuse(watched, error, read, scope)
         except Exception:
             _log.exception("a request failed at the front")
             if not started:
-                await self._stop(watched, 500, INTERNAL_ERROR, "internal error", "gateway.failed", read)
+                await self._stop(watched, 500, INTERNAL_ERROR, "internal error", "gateway.failed", read.id)
+        finally:
+            if said is not None:
+                self._needs.refused(said, sender_of(scope), agent=read.agent)
 
-    async def _served(self, scope: Scope, receive: Receive, send: Send, read: _Read) -> None:
+    async def _served(self, scope: Scope, receive: Receive, send: Send, read: Read) -> None:
         headers = single_headers(scope)
         check_host(headers, self._limits)
         method: str = scope["method"]
         if method not in _METHODS:
             raise StoppedError(405, INVALID_REQUEST, "only POST, GET and DELETE are served", "http.method")
         # It fails whatever its body is, so no byte of that is waited for.
-        head = self._prover.head_of(method, _target(scope), scope["headers"], _channel(scope))
-        read.agent = head.agent
+        head = self._prover.head_of(method, _target(scope), scope["headers"], sender_of(scope).channel)
+        read.agent = str(head.agent)
         fault = self._needs.standing(head)
         async with self._admission.request(str(head.agent)):
             admitted = self._admitted(scope, receive, send, read, headers, head, fault)
@@ -138,7 +135,7 @@ class Front:
         scope: Scope,
         receive: Receive,
         send: Send,
-        read: _Read,
+        read: Read,
         headers: dict[bytes, bytes],
         head: Head,
         fault: Refused | None,
@@ -171,7 +168,12 @@ class Front:
             )
         request = head.request
         arrival = Arrival(
-            message=value, caller=caller, mandate_id=request.mandate_id, chain=request.chain, aside=body.aside
+            message=value,
+            caller=caller,
+            mandate_id=request.mandate_id,
+            chain=request.chain,
+            aside=body.aside,
+            scope=scope,
         )
         await self._passed(scope, headers, replayed(body.content, receive), send, door, arrival)
 
@@ -262,7 +264,7 @@ class Front:
         async def noting(message: Message) -> None:
             unheard = message["type"] == "http.response.start" and not arrival.reached
             if unheard and 400 <= message["status"] < 500:
-                self._needs.noted(arrival.caller.agent, "rpc.refused")
+                self._needs.refused("rpc.refused", sender_of(arrival.scope), agent=arrival.caller.agent)
             await send(message)
 
         return noting
@@ -288,7 +290,7 @@ class Front:
             finally:
                 inside = False
 
-    async def _refuse(self, send: Send, error: AnswerableError, read: _Read, scope: Scope) -> None:
+    async def _refuse(self, send: Send, error: AnswerableError, read: Read, scope: Scope) -> None:
         code, message, extra = translate.error_of(error)
         status = translate.status_of(error)
         headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -301,21 +303,21 @@ class Front:
         elif error.code == "http.bodies_full":
             # The rest of this body is not wanted either.
             headers = ((b"retry-after", str(RETRY_SECONDS).encode()), (b"connection", b"close"))
-        if read.agent is None:
+        if not read.agent:
             await self._needs.share.turn(source_of(scope), bytes_thrown=announced_bytes(scope["headers"]))
-        elif isinstance(error, Malformed | Refused):
-            self._needs.noted(read.agent, error.code)
         self._tally.stop(error.code)
         await answer_json(send, status, rpc_error(read.id, code, message, extra), headers=headers)
 
-    async def _stop(self, send: Send, status: int, code: int, message: str, reason: str, read: _Read) -> None:
-        if read.agent is not None:
-            self._needs.noted(read.agent, reason)
+    async def _stop(
+        self, send: Send, status: int, code: int, message: str, reason: str, request_id: JSONValue
+    ) -> None:
         self._tally.stop(reason)
         headers: tuple[tuple[bytes, bytes], ...] = (
             ((b"allow", b"POST, GET, DELETE"),) if status == 405 else ()
         )
-        await answer_json(send, status, rpc_error(read.id, code, message, {"code": reason}), headers=headers)
+        await answer_json(
+            send, status, rpc_error(request_id, code, message, {"code": reason}), headers=headers
+        )
 
 
 def _closing(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
@@ -330,12 +332,6 @@ def _wants_stream(value: dict[str, JSONValue]) -> bool:
     params = value.get("params")
     meta = params.get("_meta") if isinstance(params, dict) else None
     return isinstance(meta, dict) and "progressToken" in meta
-
-
-def _channel(scope: Scope) -> Channel | None:
-    """What the connection says about its other end."""
-    channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
-    return channel if isinstance(channel, Channel) else None
 
 
 def _target(scope: Scope) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
+from answerable.core.identity.door_refusal import untold
 from answerable.wiring.loop_share import LoopShare
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.channel import Channel
+    from answerable.core.identity.door_refusal import TellRefused
     from answerable.core.identity.evidence import CallerIdentity
     from answerable.core.identity.http_signature import SignedRequest
     from answerable.core.identity.principal import AgentId
@@ -172,7 +174,7 @@ class Needs:
     approval_page: where people answer this approval, an address; empty where there is no such page. waits: whether an
     approval that was asked for here is still open. asked: whether an approval of this id was asked for by this agent.
     standing: why nothing of a caller is done now; None where it stands. share: of the event loop's time.
-    noted: hears of each message of a proved agent that was refused before there was an action, with the error's code.
+    refused: hears of each message that was refused before there was an action.
     unregistered: hears of each server that a proved agent asked for and nobody registered.
     """
 
@@ -187,7 +189,7 @@ class Needs:
     asked: Callable[[AgentId, str], bool] = lambda _agent, _approval: False
     standing: Callable[[Head], Refused | None] = lambda _head: None
     share: LoopShare = field(default_factory=LoopShare)
-    noted: Callable[[AgentId, str], None] = lambda _agent, _code: None
+    refused: TellRefused = untold
     unregistered: Callable[[VerifiedCaller, str], None] = lambda _caller, _server: None
 
 
