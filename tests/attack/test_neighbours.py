@@ -163,3 +163,19 @@ async def test_what_is_large_is_parsed_and_frozen_beside_the_loop(tmp_path, monk
             call = {"name": "customer_read", "arguments": {"case_id": "4711", "more": "x" * padding}}
             await world.post("crm", modern("tools/call", call), **FIELDS)
         assert aside == ["hash", "parsed_message", "request_of"]
+
+
+@pytest.mark.requirement("NEIGHBOUR-05")
+async def test_whoever_copied_a_head_has_no_agent_refused_for_it(tmp_path):
+    async with gateway_world(tmp_path, "crm") as world:
+        honest(world)
+        quota, agent, now = world.walk.quota, AgentId("scout"), world.walk.clock.now
+        for _ in range(world.walk.limits.refusals_recorded_max - 2):
+            quota.note(agent, now())
+        head = signed_head(world, b"", "Content-Length: 300000")
+        assert b"http.too_large" in await answer_to(world, head)
+        for _ in range(5):
+            assert b"proof.replay" in await answer_to(world, head)
+        assert not quota.is_held(agent, now())
+        assert b"http.too_large" in await answer_to(world, signed_head(world, b"", "Content-Length: 300000"))
+        assert quota.is_held(agent, now())

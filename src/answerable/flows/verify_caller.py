@@ -97,6 +97,11 @@ class ProvedHead(msgspec.Struct, kw_only=True, gc=False):
         step `digest` where the proof is over another body, `replay`, `quota`."""
         return self.verifier._over(self, digest)
 
+    def use_up(self) -> None:
+        """Of a message that is refused unread: it was sent for the first time. Raises Unverified, counted: step
+        `replay` where somebody sent a copy of it, `quota`."""
+        self.verifier._used_up(self)
+
 
 class CallerVerifier:
     """Synchronous, without I/O, safe for several threads. Sessions, nonces and the epoch live as long as it does.
@@ -349,14 +354,17 @@ class CallerVerifier:
         if len(message.content_digest) != _DIGEST_FIELD_BYTES:
             raise unverified("digest", "Content-Digest does not fit the body")
 
-    def _over(self, head: ProvedHead, digest: bytes) -> VerifiedCaller:
+    def _used_up(self, head: ProvedHead) -> int:
         try:
-            if head.signature is not None and head.request.content_digest != digest_field(digest):
-                raise unverified("digest", "Content-Digest does not fit the body")
-            # Last of all, so that what is forged uses nothing up.
-            sequence = head.take()
+            return head.take()
         except Unverified as error:
             raise self._counted(error, head.key) from None
+
+    def _over(self, head: ProvedHead, digest: bytes) -> VerifiedCaller:
+        if head.signature is not None and head.request.content_digest != digest_field(digest):
+            raise self._counted(unverified("digest", "Content-Digest does not fit the body"), head.key)
+        # Last of all, so that what is forged uses nothing up.
+        sequence = self._used_up(head)
         return VerifiedCaller(
             agent=head.agent,
             proof=head.proof,

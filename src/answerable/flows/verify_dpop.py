@@ -145,6 +145,11 @@ class HolderHead(Generic[Token]):
         and those of the signature), counted, and Unavailable (`replay.*`)."""
         return self._judge._over(self, digest)
 
+    def use_up(self) -> None:
+        """Of a message that is refused unread: its proof was used for the first time. Raises Unverified (step `dpop`),
+        counted, and Unavailable (`replay.*`)."""
+        self._judge._used_up(self)
+
 
 class DpopVerifier(Generic[Token]):
     """Synchronous, safe for several threads. What must not be forgotten is in the store; all processes share it, its
@@ -224,15 +229,21 @@ class DpopVerifier(Generic[Token]):
             raise self._counted(error, proof) from None
         return HolderHead(self, proof, token=token, content=bound.content, until=until, at=now, signed=signed)
 
+    def _used_up(self, head: HolderHead[Token]) -> None:
+        try:
+            self._first_use(head.proof, head.until)
+        except Unverified as error:
+            raise self._counted(error, head.proof) from None
+
     def _over(self, head: HolderHead[Token], digest: bytes) -> ProvedHolder[Token]:
         proof = head.proof
         try:
             check_message(proof, digest, needed=digest != _OF_NOTHING and head.signed is None)
             if head.signed is not None:
                 head.signed.over(digest)
-            self._first_use(proof, head.until)
         except Unverified as error:
             raise self._counted(error, proof) from None
+        self._used_up(head)
         return ProvedHolder(
             token=head.token,
             key=proof.key.thumbprint,

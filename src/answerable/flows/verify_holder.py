@@ -56,6 +56,10 @@ class TokenHead:
         """As `ProvedHead.over`. Raises Unverified, Unavailable (`replay.*`)."""
         return self.held.over(digest).caller(self.agent, self.identity)
 
+    def use_up(self) -> None:
+        """As `ProvedHead.use_up`. Raises Unverified, Unavailable (`replay.*`)."""
+        self.held.use_up()
+
 
 def bound_token(keys_of: KeysOf) -> Callable[[str], BoundToken[str]]:
     """Reads an access token of our own token service. Whether its chain stands is asked where it is used."""

@@ -124,11 +124,17 @@ class Front:
             raise StoppedError(405, INVALID_REQUEST, "only POST, GET and DELETE are served", "http.method")
         # It fails whatever its body is, so no byte of that is waited for.
         head = self._prover.head_of(method, _target(scope), scope["headers"], sender_of(scope).channel)
-        read.agent = str(head.agent)
         fault = self._needs.standing(head)
-        async with self._admission.request(str(head.agent)):
-            admitted = self._admitted(scope, receive, send, read, headers, head, fault)
-            await self._needs.share.run(f"agent {head.agent}", admitted, stands=fault is None)
+        try:
+            async with self._admission.request(str(head.agent)):
+                admitted = self._admitted(scope, receive, send, read, headers, head, fault)
+                await self._needs.share.run(f"agent {head.agent}", admitted, stands=fault is None)
+        except (AnswerableError, StoppedError, TooLargeError) as error:
+            if not read.agent and not isinstance(error, Unverified):
+                # Whoever copied a head has no say in what its sender is refused for.
+                head.use_up()
+                read.agent = str(head.agent)
+            raise
 
     async def _admitted(
         self,
@@ -144,10 +150,15 @@ class Front:
         value: dict[str, JSONValue] = {}
         async with self._admission.body(receive, headers, str(head.agent), fault) as body:
             if head.request.target == SESSION_TARGET:
-                opened = self._prover.opened_by(head, body.content)
+                try:
+                    opened = self._prover.opened_by(head, body.content)
+                except Malformed:
+                    read.agent = str(head.agent)
+                    raise
                 await answer_bytes(send, 200, opened.answer)
                 return
             caller = head.over(body.digest)
+            read.agent = str(caller.agent)
             if caller.message_digest != body.digest:
                 raise Broken(
                     "the proof is over other bytes than those that came in", code="gateway.other_message"

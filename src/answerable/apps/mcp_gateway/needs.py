@@ -48,6 +48,10 @@ class Head(Protocol):
         """The caller of the message with this body, once. Raises Unverified, Unavailable."""
         ...
 
+    def use_up(self) -> None:
+        """Of a message that is refused unread: it is no copy of another. Raises Unverified, Unavailable."""
+        ...
+
 
 class Prover(Protocol):
     """As flows.verify_caller.CallerVerifier."""
