@@ -41,7 +41,6 @@ from answerable.flows.recall_ends import recall_ends
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.settle_open_intents import (
-    record_counted_refusals,
     recover_from_ledger,
     settle_open_intents,
 )
@@ -50,8 +49,9 @@ from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.announcing import event_desk, kept_announcing
+from answerable.wiring.catching_up import brought_up
 from answerable.wiring.console import passkey_desk
-from answerable.wiring.counts import counting_figures, keep_counts, reading_histories
+from answerable.wiring.counts import counting_figures, reading_histories
 from answerable.wiring.drills import drill_desk
 from answerable.wiring.following import (
     following_documents,
@@ -66,7 +66,7 @@ from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.reaching import kept_reaching, reach_desk
 from answerable.wiring.second_key import second_key
-from answerable.wiring.settling import settling, when_there_is_room
+from answerable.wiring.settling import settled_at_last, settling, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
 from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
@@ -86,6 +86,7 @@ if TYPE_CHECKING:
     from answerable.flows.verify_caller import CallerVerifier
     from answerable.flows.workloads import Workloads
     from answerable.ports.replay_store import ReplayStore
+    from answerable.wiring.catching_up import KeptRegisters
     from answerable.wiring.identity import Identity
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
@@ -124,6 +125,7 @@ class Product:
     identity: Identity
     workloads: Workloads
     authorities: AuthorityChanges
+    kept: KeptRegisters
     heads: LogOfLogs | None = None
     shard_door: SocketShardDoor | None = None
 
@@ -188,6 +190,7 @@ async def assembled(
             closing(opened_replay_store(settings, entropy, clock)) as proofs,
             closing(_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
+            kept = await brought_up(settings, store, ledger, subject_keys.find, clock)
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
@@ -234,16 +237,10 @@ async def assembled(
                 shard_door=shard_door(settings, own, walk),
                 identity=identity,
                 workloads=workloads,
-                authorities=changes,
+                authorities=changes, kept=kept,
             )  # fmt: skip
-            await _closed(identity, walk, settings)
-
-
-async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
-    with when_there_is_room():
-        await record_counted_refusals(walk)
-    await keep_counts(walk)
-    await noted_at_last(identity, walk, settings)
+            await settled_at_last(walk, kept)
+            await noted_at_last(identity, walk, settings)
 
 
 async def _recovered(
@@ -310,7 +307,9 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(following_questions, product.walk)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)
-        tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
+        tasks.start_soon(
+            settling, product.walk, product.workloads, product.kept, settings.settle.every_seconds
+        )
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
             tasks.start_soon(following_registers, product.walk, product.registers.refresh)

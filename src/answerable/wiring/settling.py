@@ -21,12 +21,13 @@ if TYPE_CHECKING:
 
     from answerable.flows.walk import Walk
     from answerable.flows.workloads import Workloads
+    from answerable.wiring.catching_up import KeptRegisters
 
 
 _log: Final = logging.getLogger(__name__)
 
 
-async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> None:
+async def settling(walk: Walk, workloads: Workloads | None, kept: KeptRegisters, seconds: float) -> None:
     """For ever, each so many seconds."""
     while True:
         await anyio.sleep(seconds)
@@ -37,6 +38,15 @@ async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> N
             await record_counted_refusals(walk)
         await keep_canaries(walk)
         await keep_counts(walk)
+        await kept.confirm()
+
+
+async def settled_at_last(walk: Walk, kept: KeptRegisters) -> None:
+    """At the end, once nothing is in flight."""
+    with when_there_is_room():
+        await record_counted_refusals(walk)
+    await keep_counts(walk)
+    await kept.confirm()
 
 
 async def keep_canaries(walk: Walk) -> None:

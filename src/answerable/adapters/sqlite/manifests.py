@@ -66,7 +66,7 @@ class SqliteManifestRegister:
     def history(self, agent: AgentId) -> Sequence[SignedManifest]:
         """As the port says."""
         query = "SELECT agent, digest, signed_at, token FROM manifests WHERE agent = ? ORDER BY number DESC"
-        return tuple(_signed(row) for row in self._store.rows(query, (agent,)))
+        return tuple(signed_in_row(row) for row in self._store.rows(query, (agent,)))
 
     def _reload(self) -> None:
         """Rows never change once they are there, so only new ones are read."""
@@ -74,13 +74,13 @@ class SqliteManifestRegister:
             "SELECT agent, digest, signed_at, token, number FROM manifests WHERE number > ? ORDER BY number"
         )
         for row in self._store.rows(query, (self._read,)):
-            signed = _signed(row)
+            signed = signed_in_row(row)
             self._current[signed.manifest.agent] = signed
             self._changes += 1
             self._read = whole(row[4])
 
 
-def _signed(row: tuple[object, ...]) -> SignedManifest:
+def signed_in_row(row: tuple[object, ...]) -> SignedManifest:
     agent = text(row[0])
     with _understood(agent):
         signed = stored_manifest(text(row[3]))

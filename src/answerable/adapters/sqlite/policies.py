@@ -34,12 +34,12 @@ class SqlitePolicyRegister:
     def find(self, kind: RecordKind, name: str) -> PolicyRecord | None:
         """As the port says."""
         query = "SELECT kind, id, at, body FROM policy_records WHERE kind = ? AND id = ?"
-        return next((_record(row) for row in self._store.rows(query, (kind, name))), None)
+        return next((record_in_row(row) for row in self._store.rows(query, (kind, name))), None)
 
     def all(self, kind: RecordKind) -> tuple[PolicyRecord, ...]:
         """As the port says."""
         query = "SELECT kind, id, at, body FROM policy_records WHERE kind = ? ORDER BY number DESC"
-        return tuple(_record(row) for row in self._store.rows(query, (kind,)))
+        return tuple(record_in_row(row) for row in self._store.rows(query, (kind,)))
 
     def remove(self, kind: RecordKind, name: str) -> None:
         """As the port says."""
@@ -47,7 +47,7 @@ class SqlitePolicyRegister:
             connection.execute("DELETE FROM policy_records WHERE kind = ? AND id = ?", (kind, name))
 
 
-def _record(row: tuple[object, ...]) -> PolicyRecord:
+def record_in_row(row: tuple[object, ...]) -> PolicyRecord:
     kind = text(row[0])
     if kind not in RECORD_KINDS:
         raise Unavailable(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite.store import SqliteStore
 
-_COLUMNS = "server, tool, definition, text, at, signed_by, key, token, number"
+PIN_COLUMNS = "server, tool, definition, text, at, signed_by, key, token, number"
 
 
 class SqliteToolPinRegister:
@@ -31,10 +31,10 @@ class SqliteToolPinRegister:
         # The file decides, not the mirror: another process may have put one since, and then it holds here at once.
         with self._store.write() as connection:
             row = connection.execute(
-                f"SELECT {_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number DESC LIMIT 1",  # noqa: S608
+                f"SELECT {PIN_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number DESC LIMIT 1",  # noqa: S608
                 (pin.server, pin.tool),
             ).fetchone()
-            number, kept = _pin(row) if row is not None else (0, None)
+            number, kept = pin_in_row(row) if row is not None else (0, None)
             if kept is not None:
                 self._hold(number, kept)
             if kept != pin:
@@ -59,14 +59,14 @@ class SqliteToolPinRegister:
 
     def history(self, server: str, tool: str) -> Sequence[ToolPin]:
         """As the port says."""
-        query = f"SELECT {_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number DESC"  # noqa: S608
-        return tuple(_pin(row)[1] for row in self._store.rows(query, (server, tool)))
+        query = f"SELECT {PIN_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number DESC"  # noqa: S608
+        return tuple(pin_in_row(row)[1] for row in self._store.rows(query, (server, tool)))
 
     def _reload(self) -> None:
         """Rows never change once they are there, so only new ones are read."""
-        query = f"SELECT {_COLUMNS} FROM tool_pins WHERE number > ? ORDER BY number"  # noqa: S608
+        query = f"SELECT {PIN_COLUMNS} FROM tool_pins WHERE number > ? ORDER BY number"  # noqa: S608
         for row in self._store.rows(query, (self._read,)):
-            number, pin = _pin(row)
+            number, pin = pin_in_row(row)
             self._hold(number, pin)
             self._read = number
 
@@ -77,7 +77,7 @@ class SqliteToolPinRegister:
             self._current[pin.server, pin.tool] = (number, pin)
 
 
-def _pin(row: tuple[object, ...]) -> tuple[int, ToolPin]:
+def pin_in_row(row: tuple[object, ...]) -> tuple[int, ToolPin]:
     server, tool = text(row[0]), text(row[1])
     with read("definition of tool", f"{server}/{tool}"):
         signed_by = text(row[5])

@@ -18,7 +18,7 @@ from answerable.core.decision.decision import Decision, Reason
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis, checked_name
-from answerable.core.ledger import records, records_statements
+from answerable.core.ledger import records, records_approvals, records_statements
 from answerable.core.ledger.disclosure import Sealing, opened_fields
 from answerable.core.ledger.entry import LEAF_BYTES_MAX, Entry, Receipt
 from answerable.core.ledger.leaves import HOP_ID_CHARS_MAX, HOPS_MAX, HopLeaf, Reference
@@ -221,7 +221,7 @@ LARGEST = {
     Tag.APPROVAL_ASKED: lambda: records.approval_asked(
         VERIFIED, DECISION, APPROVAL, at=AT, sealing=SEALING, run=RUN, principal=PSEUDONYM
     ),
-    Tag.APPROVAL_ANSWER: lambda: records.approval_answer(
+    Tag.APPROVAL_ANSWER: lambda: records_approvals.approval_answer(
         APPROVAL, ANSWER, at=AT, sealing=SEALING, run=RUN, person=PSEUDONYM, digest=PSEUDONYM
     , signer="k"),
     Tag.MANDATE_ISSUED: lambda: records.mandate_issued(MANDATE, **ABOUT),
