@@ -33,26 +33,22 @@ class SignedIn:
     shown_at: int = 0
 
 
-def begin_sign_in(walk: Walk, *, person: str = "") -> Ceremony:
-    """A challenge for whoever holds a passkey, or for this person alone. Raises Refused (`passkey.off`, `person.*`,
-    `revoked.*`, `held.*`), Unavailable (`passkey.busy`)."""
-    desk = desk_of(walk)
-    known = person_standing(walk, person).name if person else None
-    return desk.begun("sign_in", entropy=walk.entropy, now=walk.clock.now(), person=known)
+def begin_sign_in(walk: Walk, *, browser: str) -> Ceremony:
+    """A challenge for whoever holds a passkey. browser: in which it began. Raises Refused (`passkey.off`), Unavailable
+    (`passkey.busy`)."""
+    return desk_of(walk).begun("sign_in", holder=browser, entropy=walk.entropy, now=walk.clock.now())
 
 
-def finish_sign_in(walk: Walk, ceremony: str, assertion: PasskeyAssertion) -> SignedIn:
-    """Check a passkey's answer to what was begun, which is over by this.
+def finish_sign_in(walk: Walk, ceremony: str, assertion: PasskeyAssertion, *, browser: str) -> SignedIn:
+    """Check a passkey's answer to what was begun in this browser, which is over by this.
 
     Raises Unverified (`passkey.*`), Malformed (`passkey.malformed`), Refused (`person.*`, `revoked.*`, `held.*`),
     Unavailable.
     """
     desk = desk_of(walk)
     try:
-        begun = desk.taken(ceremony, "sign_in", now=walk.clock.now())
+        begun = desk.taken(ceremony, "sign_in", holder=browser, now=walk.clock.now())
         passkey = check_passkey(walk, assertion, challenge=begun.challenge)
-        if begun.person and passkey.person != begun.person:
-            raise unverified("this passkey is another person's", "other")
     except AnswerableError as fault:
         desk.refused[fault.code] += 1
         raise

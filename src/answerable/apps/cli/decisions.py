@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from answerable.apps.cli.command import CHECK_FAILED, ERROR, Shell, command
+from answerable.apps.cli.evidence import assembled
 from answerable.apps.cli.ledger import milliseconds
 from answerable.errors import Malformed, shown
 
@@ -106,15 +107,16 @@ def replay(
     else:
         with shell.control() as control:
             evidence, erased = disclosed(control, name)
-    found = _replayed(evidence, erased)
+    found, report = _replayed(evidence, erased)
     if shell.terminal.as_json:
-        shell.terminal.json({"decisions": [one.as_value() for one in found]})
+        shell.terminal.json({"decisions": [one.as_value() for one in found], "grade": _grade(report)})
     else:
         for one in found:
             shell.terminal.line(f"entry {one.index}: {one.verdict}", "bold")
             shell.terminal.line(f"  {one.text}")
             if one.unchecked:
                 shell.terminal.line(f"  not asked again, for it is not shown: {', '.join(one.unchecked)}")
+        _tell_grade(shell, report)
     return CHECK_FAILED if any(one.verdict == "differs" for one in found) else None
 
 
@@ -132,7 +134,8 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
     from answerable.verify.bundle_replay import decisions_in
     from answerable.verify.denial import explain
 
-    entries, statements = decisions_in(checked(evidence)[0], erased=erased)
+    shown_in, report = checked(evidence)
+    entries, statements = decisions_in(shown_in, erased=erased)
     named = [
         one for one in entries if name in (str(one.index), one.leaf.get("action"), one.leaf.get("approval"))
     ]
@@ -148,7 +151,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
         for one in named
     ]
     if shell.terminal.as_json:
-        shell.terminal.json({"explained": [one.as_value() for one in found]})
+        shell.terminal.json({"explained": [one.as_value() for one in found], "grade": _grade(report)})
         return None
     said = {"deny": "denied", "defer": "deferred", "allow": "allowed"}
     for one in found:
@@ -159,6 +162,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
             shell.terminal.line(f"  {'or' if number else 'it would have been allowed'} {change}")
         if one.text:
             shell.terminal.line(f"  {one.text}")
+    _tell_grade(shell, report)
     return None
 
 
@@ -217,13 +221,7 @@ def disclosed(control: Control, name: str) -> tuple[bytes, frozenset[int]]:
         asked["entries"] = [int(name)]
     else:
         asked["about"] = {"action": name}
-    try:
-        found = control.post("/v1/evidence", asked)
-    except Malformed as fault:
-        if fault.code != "evidence.unsigned":
-            raise
-        control.post("/v1/ledger/seal")
-        found = control.post("/v1/evidence", asked)
+    found = assembled(control, asked)
     return b64decode(found["bundle"]), frozenset(found["withheld"])
 
 
@@ -239,14 +237,26 @@ def checked(evidence: bytes) -> tuple[Bundle, EvidenceReport]:
     return Bundle.parse(evidence), report
 
 
-def _replayed(evidence: bytes, erased: frozenset[int]) -> tuple[Replayed, ...]:
+def _grade(report: EvidenceReport) -> str:
+    return "witnessed" if report.is_witnessed else "signed"
+
+
+def _tell_grade(shell: Shell, report: EvidenceReport) -> None:
+    """What was signed a moment ago is an answer; that nobody beside the log has seen it yet is part of it."""
+    if not report.is_witnessed:
+        shell.terminal.warn(
+            "not yet witnessed: the log has signed these entries, and no quorum has seen them"
+        )
+
+
+def _replayed(evidence: bytes, erased: frozenset[int]) -> tuple[tuple[Replayed, ...], EvidenceReport]:
     from answerable.verify.bundle_replay import replay_bundle
 
-    bundle, _ = checked(evidence)
+    bundle, report = checked(evidence)
     found = replay_bundle(bundle, erased=erased)
     if not found:
         raise Malformed("no entry about that is a decision", code="decision.none")
-    return found
+    return found, report
 
 
 def _all(shell: Shell, first: int, end: int | None) -> int | None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from starlette.responses import RedirectResponse
 
+from answerable.apps.console.browser import browser_of
 from answerable.apps.console.desk import set_cookie
 from answerable.apps.console.guard import HEADERS, next_page
 from answerable.apps.console.sign_in_pages import open_session
@@ -54,8 +55,7 @@ class ProviderDesk:
         provider = next((one for one in asked.console.needs.providers if one.issuer == found), None)
         if provider is None:
             raise Refused(f"people do not sign in at {shown(found)} here", code="console.gone")
-        client = asked.request.client
-        asked.console.attempts.note(client.host if client is not None else "")
+        asked.console.attempts.note(browser_of(asked.request).address)
         now, random = asked.walk.clock.monotonic(), asked.walk.entropy.bytes
         self._begun = {state: one for state, one in self._begun.items() if now < one.until}
         if len(self._begun) >= BEGUN_MAX:

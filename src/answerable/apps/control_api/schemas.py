@@ -295,6 +295,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "entries": sequence(COUNT),
             "shown": COUNT,
             "withheld": sequence(COUNT),
+            "witnessed": FLAG,
         }
     ),
     "Replayed": record(
