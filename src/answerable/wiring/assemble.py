@@ -307,9 +307,8 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(following_questions, product.walk)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)
-        tasks.start_soon(
-            settling, product.walk, product.workloads, product.kept, settings.settle.every_seconds
-        )
+        tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
+        tasks.start_soon(product.kept.confirm_always, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
             tasks.start_soon(following_registers, product.walk, product.registers.refresh)

@@ -6,6 +6,7 @@ import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+import anyio
 from anyio import to_thread
 
 from answerable.adapters.sqlite import SqliteProjections
@@ -69,6 +70,12 @@ class KeptRegisters:
         )
         for line in told(done):
             _log.warning("%s", line)
+
+    async def confirm_always(self, seconds: float) -> None:
+        """For ever, each so many seconds."""
+        while True:
+            await anyio.sleep(seconds)
+            await self.confirm()
 
     async def confirm(self) -> None:
         """Move the positions on. Nothing ends where the registers cannot be written: the next start reads more."""

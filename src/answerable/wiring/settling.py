@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _log: Final = logging.getLogger(__name__)
 
 
-async def settling(walk: Walk, workloads: Workloads | None, kept: KeptRegisters, seconds: float) -> None:
+async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> None:
     """For ever, each so many seconds."""
     while True:
         await anyio.sleep(seconds)
@@ -38,7 +38,6 @@ async def settling(walk: Walk, workloads: Workloads | None, kept: KeptRegisters,
             await record_counted_refusals(walk)
         await keep_canaries(walk)
         await keep_counts(walk)
-        await kept.confirm()
 
 
 async def settled_at_last(walk: Walk, kept: KeptRegisters) -> None:

@@ -312,14 +312,14 @@ def test_no_field_has_the_name_of_a_member_of_its_leaf():
 
 def test_what_the_fields_of_each_kind_are():
     names = {kind: sorted(fields_of(made(kind))) for kind in KINDS if kind != "REFUSALS_COUNTED"}
-    claimed = ("message", "reason", "request")
+    claimed, named = ("message", "reason", "request"), ("principal_name", "purpose")
     assert names == {
         "INTENT": ["message", "principal_name", "purpose", "reason", "request"],
         "OUTCOME": ["detail", "result", "result_digest"],
         "INDETERMINATE": ["detail", "result", "result_digest"],
         "REFUSAL": ["message", "reason", "reasons", "request"],
-        "APPROVAL_ASKED": sorted(("card", "object", "principal_name", "purpose", *claimed, "reasons")),
-        "APPROVAL_ANSWER": ["comment", "person_name", "signer", "token"],
+        "APPROVAL_ASKED": sorted(("card", "object", *claimed, *named, "reasons", "under")),
+        "APPROVAL_ANSWER": ["comment", "groups", "person_name", "signer", "token"],
         "MANDATE_ISSUED": ["authority_hash", "intent_hash", "principal_name", "purpose", "token"],
         "MANDATE_CLOSED": ["by_name"],
         "REGISTRY_CHANGE": ["by_name", "changes"],
