@@ -205,7 +205,7 @@ class ToolPinTable:
         # A server's name has no slash; that of a tool may.
         query = f"SELECT {PIN_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number"  # noqa: S608
         rows = connection.execute(query, key.split("/", 1)).fetchall()
-        return tuple(pin_in_row(row)[1] for row in rows)
+        return tuple(pin_in_row(row) for row in rows)
 
     def save(self, connection: sqlite3.Connection, key: str, row: tuple[ToolPin, ...]) -> None:
         """As above."""
