@@ -55,7 +55,9 @@ class SqlitePolicyRegister:
     def all(self, kind: RecordKind) -> tuple[PolicyRecord, ...]:
         """As the port says."""
         query = "SELECT kind, id, at, body FROM policy_records WHERE kind = ? ORDER BY number DESC"
-        return tuple(self._store.unreadable.each(_WHAT, self._store.rows(query, (kind,)), record_in_row, 0, 1))
+        return tuple(
+            self._store.unreadable.each(_WHAT, self._store.rows(query, (kind,)), record_in_row, 0, 1)
+        )
 
     def remove(self, kind: RecordKind, name: str) -> None:
         """As the port says."""
