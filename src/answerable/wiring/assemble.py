@@ -30,6 +30,7 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
+from answerable.flows.door_desk import DoorDesk
 from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.end_leases import follow_leases
 from answerable.flows.figures_desk import FiguresDesk
@@ -63,7 +64,7 @@ from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.reaching import kept_reaching, reach_desk
 from answerable.wiring.second_key import second_key
-from answerable.wiring.settling import settled_at_last, settling, when_there_is_room
+from answerable.wiring.settling import counted_at_last, settling, telling_refused, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
 from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
@@ -122,6 +123,7 @@ class Product:
     workloads: Workloads
     authorities: AuthorityChanges
     kept: KeptRegisters
+    doors: DoorDesk
     heads: LogOfLogs | None = None
     shard_door: SocketShardDoor | None = None
 
@@ -214,7 +216,6 @@ async def assembled(
                 revocations=revocations, holds=SqliteHoldRegister(store, revocations),
                 sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
-                strangers=verifier.counts,
                 link=shard_link(settings, own),
                 policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
                 drills=drill_desk(settings, store), leases=lease_side(settings), prepared=SqlitePreparedRegister(store),
@@ -229,8 +230,7 @@ async def assembled(
                 ledger=ledger,
                 log_key=own.log_key.formatted(), cosigning=rounds,
                 registers=store,
-                proofs=proofs,
-                tokens=tokens, events=event_desk(settings, store, tokens),
+                proofs=proofs, tokens=tokens, events=event_desk(settings, store, tokens),
                 published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
@@ -238,9 +238,15 @@ async def assembled(
                 identity=identity,
                 workloads=workloads,
                 authorities=changes, kept=kept,
+                doors=DoorDesk(walk=walk, known=verifier.known, program_of=identity.observer.program),
             )  # fmt: skip
-            await settled_at_last(walk, kept)
-            await noted_at_last(identity, walk, settings)
+            await _closed(identity, walk, settings, kept)
+
+
+async def _closed(identity: Identity, walk: Walk, settings: Settings, kept: KeptRegisters) -> None:
+    await counted_at_last(walk)
+    await kept.confirm()
+    await noted_at_last(identity, walk, settings)
 
 
 async def _recovered(
@@ -309,6 +315,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(following_questions, product.walk)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)
+        tasks.start_soon(telling_refused, product.walk)
         tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
         tasks.start_soon(product.kept.confirm_always, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
