@@ -39,7 +39,7 @@ def policy_proposed_told(
     return f"{text}{short(leaf.get('after'))}.", (f"proposal {short(leaf.get('proposal'))}",)
 
 
-def policy_withdrawn_told(
+def withdrawn_told(
     leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
 ) -> tuple[str, tuple[str, ...]]:
     """A proposal does not wait any more."""
