@@ -1,7 +1,9 @@
 """One connection: bound to the process that made it, ended with it, and bounded in all that it can make us hold.
 
-Laws: a connection whose process is gone gets nothing; what a client may make us keep has a bound for the connection,
-for its process, for its user and for all; whoever does not read is not read from, and is hung up on in the end.
+Laws: a connection whose process is gone gets nothing; it speaks with the voice of that one process, so that whatever
+another one sends ends it, and before each answer the process has to say what it could not know before; what a client
+may make us keep has a bound for the connection, for its process, for its user and for all; whoever does not read is not
+read from, and is hung up on in the end.
 
 grpclib (pinned to one minor release) and h2 are told so in a few places by attributes that they do not document.
 """
@@ -10,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,7 +28,8 @@ from grpclib.protocol import EventsProcessor, H2Protocol
 from grpclib.server import Handler
 from h2.config import H2Configuration
 from h2.errors import ErrorCodes
-from h2.events import DataReceived
+from h2.events import DataReceived, PingAckReceived
+from h2.exceptions import H2Error
 from h2.settings import SettingCodes
 
 from answerable.apps.workload_api.error_details import DetailedStatus, WireCodec
@@ -41,6 +45,8 @@ if TYPE_CHECKING:
 
 RESETS_SECONDS: Final = 60.0
 HEADER_LIST_BYTES_MAX: Final = 16_384
+PING_BYTES: Final = 8
+"""RFC 9113, section 6.7."""
 
 _log = logging.getLogger(__name__)
 
@@ -49,9 +55,9 @@ _log = logging.getLogger(__name__)
 class ConnectionLimits:
     """connections_max: at a time, of all, of one user, of one process; more are hung up on. streams_max: RPCs under way
     on a connection. request_bytes_max: of one RPC, all that the client sends. first_byte_seconds: from connecting.
-    idle_seconds: without an RPC. receive_seconds: for the request of an RPC. send_seconds: for taking one message, or
-    for reading on when too much waits to be sent. resets_max: RPCs called off in a minute. recheck_seconds: after which
-    an open stream looks again who its process is, changes or not.
+    idle_seconds: without an RPC. receive_seconds: for the request of an RPC, and for a PING to come back. send_seconds:
+    for taking one message, or for reading on when too much waits to be sent. resets_max: RPCs called off in a minute.
+    recheck_seconds: after which an open stream looks again who its process is, changes or not.
     """
 
     connections_max: int = 1024
@@ -132,6 +138,7 @@ class BoundedEvents(EventsProcessor):
         self._resets = 0
         self._resets_since = 0.0
         self.processors[DataReceived] = self._receive
+        self.processors[PingAckReceived] = self._answered
 
     def process(self, event: H2Event) -> None:
         # RFC 9113, section 4.1: frames of an unknown type are ignored; grpclib raises.
@@ -146,6 +153,9 @@ class BoundedEvents(EventsProcessor):
             _reset(stream, ErrorCodes.ENHANCE_YOUR_CALM)
             stream.__terminated__("the request is too large")
             self.handler.cancel(stream)
+
+    def _answered(self, event: PingAckReceived) -> None:
+        self._owner.answered(event.ping_data)
 
     def process_stream_reset(self, event: StreamReset) -> None:
         super().process_stream_reset(event)
@@ -246,6 +256,7 @@ class PeerConnection(H2Protocol):
         self._waiting: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._heard = False
+        self._asked: dict[bytes, asyncio.Future[None]] = {}
         self._loop = asyncio.get_running_loop()
         h2_config = H2Configuration(
             client_side=False,
@@ -287,6 +298,41 @@ class PeerConnection(H2Protocol):
         # Readable when the process has ended: what it left with others ends with it.
         self._loop.add_reader(peer.pidfd, self.abort)
         self._waiting = self._loop.call_later(self.limits.first_byte_seconds, self.abort)
+
+    def heard(self, data: bytes, sender: int) -> None:
+        """What was read, and which process sent it."""
+        if self.peer is None:
+            return
+        if sender != self.peer.pid:
+            _log.debug("hung up on process %d: process %d spoke for it", self.peer.pid, sender)
+            self.abort()
+            return
+        self.data_received(data)
+
+    async def speaks(self) -> None:
+        """Returns once the process has answered a question that was put to it now.
+
+        Its program may have changed since it connected, and the connection may be in other hands. What was measured
+        before this, and is so still after it, is true of whoever answered. Raises GRPCError (UNAVAILABLE).
+        """
+        question = os.urandom(PING_BYTES)
+        answer = self._asked[question] = self._loop.create_future()
+        try:
+            self.connection._connection.ping(question)
+            self.connection.flush()
+            async with asyncio.timeout(self.limits.receive_seconds):
+                await answer
+        except (TimeoutError, H2Error):
+            self.abort()
+            raise GRPCError(Status.UNAVAILABLE, "the process did not answer a PING") from None
+        finally:
+            del self._asked[question]
+
+    def answered(self, question: bytes) -> None:
+        """A PING came back."""
+        waiting = self._asked.get(question)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         if self.peer is None:
