@@ -180,11 +180,9 @@ async def door(observer: SlowKernel) -> tuple[Bench, WorkloadNeeds, SightingBatc
 
 
 def this_process(kernel: SlowKernel) -> PeerProcess:
-    """As one that connected as who the kernel says it is."""
     found = referenced_process(os.getpid())
     assert found is not None
-    found.uid, found.gid = kernel.uid, 7
-    return found
+    return replace(found, uid=kernel.uid, gid=7)
 
 
 @linux

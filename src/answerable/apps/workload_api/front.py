@@ -15,9 +15,10 @@ from grpclib.const import Handler as GRPCMethod
 from answerable.apps.workload_api.api import WorkloadApi
 from answerable.apps.workload_api.broker import BrokerApi
 from answerable.apps.workload_api.call import answering
-from answerable.apps.workload_api.connection import ConnectionLimits, PeerConnection, Places
+from answerable.apps.workload_api.connection import PeerConnection
 from answerable.apps.workload_api.messages import schema
 from answerable.apps.workload_api.peer import PROC
+from answerable.apps.workload_api.places import ConnectionLimits, Places
 from answerable.apps.workload_api.sds import secret_methods
 from answerable.apps.workload_api.socket_file import SOCKET_MODE, check_socket
 from answerable.apps.workload_api.transport import SenderTransport, tell_senders
