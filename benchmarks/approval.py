@@ -133,9 +133,11 @@ async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> No
     bench = await Bench(approvals=register, openings=openings, ledger=ledger, clock=clock).registered()
     bench.walk.passkeys = PasskeyDesk(register=MemoryPasskeyRegister(), rp_id="localhost", origins=(origin,))
     invited = await invite_person(bench.walk, PERSON, by="uid:0")
-    begun = begin_enrolment(bench.walk, invited.code)
+    begun = begin_enrolment(bench.walk, invited.code, browser="b")
     device = SoftPasskey(seed=PERSON, origin=origin, rp_id="localhost")
-    await finish_enrolment(bench.walk, begun.id, device.registration(begun.challenge), label="bench")
+    await finish_enrolment(
+        bench.walk, begun.id, device.registration(begun.challenge), label="bench", browser="b"
+    )
     await bench.issue()
     asked = [(await bench.refund(6_000 + number)).approval for number in range(20 if waiting else 0)]
     _fill(bench, waiting)

@@ -17,6 +17,8 @@ from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
 from tests.passkey_world import enrolled, passkey_bench
 
+BROWSER = "a browser of a test"
+
 
 @dataclass
 class Client:
@@ -25,7 +27,7 @@ class Client:
     app: Any
     cookie: str = ""
     csrf: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=lambda: {"user-agent": BROWSER})
     address: str = "192.0.2.7"
 
     async def ask(self, method: str, path: str, **more: Any) -> httpx2.Response:

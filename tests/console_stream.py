@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 from answerable.apps.console.sessions import COOKIE
+from tests.console_client import BROWSER
 
 
 @contextlib.asynccontextmanager
@@ -30,6 +31,7 @@ async def streamed(app: Any, cookie: str) -> AsyncIterator[Callable[[], Awaitabl
             chunks.put_nowait(message["body"])
 
     headers = [(b"host", b"localhost:8768"), (b"cookie", f"{COOKIE}={cookie}".encode())]
+    headers += [(b"user-agent", BROWSER.encode())]
     scope = {
         "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
         "scheme": "http", "path": "/news", "raw_path": b"/news", "query_string": b"", "headers": headers,

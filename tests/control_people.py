@@ -18,9 +18,9 @@ async def use_people(client: Client, product: Product) -> None:
     walk = product.walk
     walk.passkeys = PasskeyDesk(register=MemoryPasskeyRegister(), rp_id=RP_ID, origins=(ORIGIN,))
     invited = await client("invite_person", {}, name="bela")
-    begun = begin_enrolment(walk, invited["code"])
+    begun = begin_enrolment(walk, invited["code"], browser="b")
     made = SoftPasskey(seed="bela").registration(begun.challenge)
-    passkey = await finish_enrolment(walk, begun.id, made, label="phone")
+    passkey = await finish_enrolment(walk, begun.id, made, label="phone", browser="b")
     [listed] = (await client("list_passkeys", person="bela"))["items"]
     assert listed["id"] == passkey.name
     assert await client("remove_passkey", {}, id=passkey.name) == listed

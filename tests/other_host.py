@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -90,6 +91,8 @@ def require_namespace(*kinds: str) -> None:
 @contextmanager
 def _cabled() -> Iterator[tuple[str, str]]:
     """Name of the namespace, and our address as seen from there."""
+    if not shutil.which("ip"):
+        skip_loudly("iproute2", "apt-get install iproute2; another host is NOT PROVEN here")
     number = os.getpid() % 60_000
     name, here, there = f"copied-{number}", f"cp{number}a", f"cp{number}b"
     net = f"10.{213 + number // 16_000}.{number // 64 % 250}.{number % 64 * 4}"
@@ -106,10 +109,7 @@ def _cabled() -> Iterator[tuple[str, str]]:
     )
     try:
         for step in steps:
-            try:
-                done = subprocess.run(step.split(), capture_output=True, text=True, timeout=60, check=False)
-            except FileNotFoundError:
-                skip_loudly("iproute2", "apt-get install iproute2; another host is NOT PROVEN here")
+            done = subprocess.run(step.split(), capture_output=True, text=True, timeout=60, check=False)
             if done.returncode:
                 skip_loudly(
                     "a network namespace",

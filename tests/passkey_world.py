@@ -31,12 +31,12 @@ async def enrolled(bench: Bench, person: str = "alice", device: SoftPasskey | No
     """A person who was invited has brought a device in."""
     device = device or SoftPasskey(seed=person)
     invited = await invite_person(bench.walk, person, by=ADMIN)
-    begun = begin_enrolment(bench.walk, invited.code)
+    begun = begin_enrolment(bench.walk, invited.code, browser="b")
     made = device.registration(begun.challenge)
-    return await finish_enrolment(bench.walk, begun.id, made, label=f"{person}'s phone")
+    return await finish_enrolment(bench.walk, begun.id, made, label=f"{person}'s phone", browser="b")
 
 
-def signed_in(bench: Bench, device: SoftPasskey, *, person: str = "") -> SignedIn:
+def signed_in(bench: Bench, device: SoftPasskey) -> SignedIn:
     """The person has answered a challenge with the device."""
-    begun = begin_sign_in(bench.walk, person=person)
-    return finish_sign_in(bench.walk, begun.id, device.assertion(begun.challenge))
+    begun = begin_sign_in(bench.walk, browser="b")
+    return finish_sign_in(bench.walk, begun.id, device.assertion(begun.challenge), browser="b")

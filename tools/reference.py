@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 import tomllib
@@ -196,7 +197,8 @@ def settings_page() -> str:
             for one in listed_settings()
             if one.section == section
         ]
-        said = (kind.__doc__ or "").split("\n\n")[0].strip()
+        # From Python 3.13 on docstrings come without their indentation: one page for all versions.
+        said = inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0]
         lines += ["", f"## [{section}]", "", said, ""]
         lines += _table(("Key", "Unit", "Default", "Bounds", "What it is"), rows)
     return "\n".join(lines) + "\n"

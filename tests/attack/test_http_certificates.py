@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import sys
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -27,6 +28,19 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HTTPLEASE-06")]
 ANY = freeze({"requests": [{"methods": ["GET"], "path": "/a"}]})
 
 
+KEY_SIGNS = x509.KeyUsage(
+    digital_signature=False,
+    content_commitment=False,
+    key_encipherment=False,
+    data_encipherment=False,
+    key_agreement=False,
+    key_cert_sign=True,
+    crl_sign=True,
+    encipher_only=False,
+    decipher_only=False,
+)
+
+
 class Authority:
     """Certifies whom a test names."""
 
@@ -35,17 +49,23 @@ class Authority:
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self.pem = self._signed(self._name, self._key, authority=True).public_bytes(Encoding.PEM)
 
-    def certified(self, name: str) -> tuple[bytes, bytes]:
+    def certified(self, name: str, *, by_the_book: bool = True) -> tuple[bytes, bytes]:
+        """by_the_book: whether it says whose key signed it, as RFC 5280 (section 4.2.1.1) demands."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-        return self._signed(subject, key).public_bytes(Encoding.PEM), private
+        return self._signed(subject, key, by_the_book=by_the_book).public_bytes(Encoding.PEM), private
 
     def _signed(
-        self, subject: x509.Name, key: ec.EllipticCurvePrivateKey, *, authority: bool = False
+        self,
+        subject: x509.Name,
+        key: ec.EllipticCurvePrivateKey,
+        *,
+        authority: bool = False,
+        by_the_book: bool = True,
     ) -> x509.Certificate:
         now = datetime.now(UTC)
-        return (
+        builder = (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self._name)
@@ -57,8 +77,14 @@ class Authority:
             .add_extension(
                 x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
             )
-            .sign(self._key, hashes.SHA256())
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         )
+        if authority:
+            builder = builder.add_extension(KEY_SIGNS, critical=True)
+        if by_the_book:
+            issuer = x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key())
+            builder = builder.add_extension(issuer, critical=False)
+        return builder.sign(self._key, hashes.SHA256())
 
 
 def served(folder: Path, authority: Authority, *, clients: bytes = b"") -> ssl.SSLContext:
@@ -128,4 +154,29 @@ async def test_a_server_that_others_certified_is_not_spoken_to(tmp_path: Path) -
         with pytest.raises(Unavailable) as refused:
             await asked(target, credential, "/a")
         assert (refused.value.code, refused.value.effect) == ("target.unreachable", "none")
+        assert "its certificate is not accepted: `unable to get local issuer certificate`" in str(
+            refused.value
+        )
+        assert not api.seen
+
+
+async def test_a_chain_that_only_earlier_pythons_take_is_refused_with_the_reason(tmp_path: Path) -> None:
+    ours = Authority("ours")
+    certificate, key = ours.certified("broker")
+    secrets = Secrets(
+        {"file:certificate": certificate, "file:certificate_key": key, "file:authorities": ours.pem}
+    )
+    served_certificate, served_key = ours.certified("server", by_the_book=False)
+    (tmp_path / "odd.pem").write_bytes(served_certificate + served_key)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tmp_path / "odd.pem")
+    with resource_server(anybody, tls=context) as api:
+        target = target_at(api.url, secrets)
+        credential = await target.issuer.issue(order(scope=ANY))
+        if sys.version_info < (3, 13):
+            assert (await asked(target, credential, "/a"))["status"] == 200
+            return
+        with pytest.raises(Unavailable) as refused:
+            await asked(target, credential, "/a")
+        assert "Missing Authority Key Identifier" in str(refused.value)
         assert not api.seen

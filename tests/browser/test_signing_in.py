@@ -17,7 +17,7 @@ async def test_an_invited_person_enrols_signs_out_and_signs_in_again(tmp_path):
         await expect(ada.page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()
         await ada.enrol(box.invited("ada"), "Ada's laptop")
         assert "#" not in ada.page.url
-        await expect(ada.page.get_by_text("Ada's laptop")).to_be_visible()
+        await expect(ada.page.get_by_text("Ada's laptop", exact=True)).to_be_visible()
         await box.kept(ada.page, "passkeys-desktop")
         await ada.sign_out()
         await ada.go("/agents")

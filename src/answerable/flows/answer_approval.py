@@ -166,7 +166,7 @@ def _by_key(
         now=now,
     )
     check_typed(walk, approval, person=signed.by, verdict=signed.verdict, typed=typed, now=now)
-    given = take_nonce(walk, approval, signed.nonce, now, by=signed.by)
+    given = take_nonce(walk, approval.id, signed.nonce, now, by=signed.by)
     opened = opened_at(walk, approval, signed.by, given, now)
     check_strength(walk.limits, approval, passkey=None, page=approval_page(walk, approval.id))
     check_look(walk, approval, verdict=signed.verdict, opened_at=opened, now=now)
@@ -200,7 +200,7 @@ def _by_passkey(
     session: str,
 ) -> tuple[Answer, str, str]:
     check_typed(walk, approval, person=person, verdict=verdict, typed=typed, now=now, session=session)
-    given = take_nonce(walk, approval, nonce, now, by=person)
+    given = take_nonce(walk, approval.id, nonce, now, by=person)
     signed = challenge(
         nonce=nonce,
         action=approval.shown.digest,
@@ -342,12 +342,12 @@ async def answer_on_record(
     return OnRecord(was=approval, after=after, index=receipt.index, left=left)
 
 
-def take_nonce(walk: Walk, approval: Approval, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:
-    """Use up what this approval was opened with, and say when it was given. by: who answers with it.
+def take_nonce(walk: Walk, about: str, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:
+    """Use up what this was opened with, and say when it was given. about: as it was given for. by: who answers with it.
 
     Raises Unverified (`approval.nonce`), Unavailable.
     """
-    given = used_nonce(walk, approval.id, nonce, now, by=by)
+    given = used_nonce(walk, about, nonce, now, by=by)
     if given is None:
         raise Unverified(
             "the answer was made for another opening of this approval, or by another person, too long ago, or has been "

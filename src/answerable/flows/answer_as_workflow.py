@@ -73,7 +73,7 @@ def _read(
         keys_of=lambda issuer: workflow.keys if issuer == own else (),
         now=now,
     )
-    take_nonce(walk, approval, signed.nonce, now, by=own)
+    take_nonce(walk, approval.id, signed.nonce, now, by=own)
     if signed.verdict == GLASS:
         raise Refused("no workflow breaks a glass: a person does", code="break_glass.not_allowed")
     thumbprint = signing_key_of(token)

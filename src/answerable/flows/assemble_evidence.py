@@ -12,9 +12,9 @@ from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import Note
-from answerable.core.tlog.policy import Policy, parse_policy
+from answerable.core.tlog.policy import Policy, parse_policy, verified_checkpoint_under
 from answerable.core.tlog.proof import TlogProof
-from answerable.errors import Malformed, Unavailable, shown
+from answerable.errors import Malformed, Unavailable, Unverified, shown
 from answerable.flows.keys_in_evidence import NAMING, SHOWS_NAME, KeysInEvidence, shows_keys_of, signer_in
 from answerable.verify.decision_replay import DECIDED, shown_for_replay
 from answerable.verify.ledger_replay import STATED
@@ -55,7 +55,8 @@ _REFERENCES: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """A bundle ready to be handed over. withheld: entries whose fields were asked for and could not be opened."""
+    """A bundle ready to be handed over. withheld: entries whose fields were asked for and could not be opened.
+    witnessed: whether the quorum of the policy in it has seen its entries; also True where nobody's is asked for."""
 
     bundle: bytes
     origin: str
@@ -63,6 +64,7 @@ class Evidence:
     entries: tuple[int, ...]
     shown: int
     withheld: tuple[int, ...]
+    witnessed: bool
 
 
 class Selection:
@@ -234,6 +236,7 @@ def assemble_evidence(
         entries=tuple(sorted(chosen)),
         shown=sum(len(one.disclosures) for one in entries),
         withheld=tuple(asked.withheld),
+        witnessed=own is None or _is_met(note, own, checkpoint.origin, keys),
     )
 
 
@@ -313,6 +316,15 @@ def _checkpoint_over(index: int, published: PublishedLog) -> bytes:
         f"no checkpoint covers entry {index} yet: run `answerable ledger seal` and try again",
         code="evidence.unsigned",
     )
+
+
+def _is_met(note: bytes, policy: Policy, origin: str, keys: tuple[VerifierKey, ...]) -> bool:
+    """As whoever gets the bundle will ask."""
+    try:
+        verified_checkpoint_under(note, policy, origin=origin, log_keys=keys)
+    except Unverified:
+        return False
+    return True
 
 
 def _trusted(

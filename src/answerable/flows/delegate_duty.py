@@ -76,7 +76,7 @@ def open_duty(walk: Walk, claims: Mapping[str, JSONValue]) -> tuple[DutyTerms, b
     now = walk.clock.now()
     terms = terms_in({**claims, "aud": walk.ledger.origin, "iat_ms": now, "id": walk.entropy.token()})
     _check(walk, terms)
-    nonce, _ = give_nonce(walk, _nonce_of(terms))
+    nonce, _ = give_nonce(walk, _nonce_of(terms), to=terms.of)
     return terms, nonce, duty_challenge(terms, nonce)
 
 
@@ -94,14 +94,16 @@ async def delegate_by_passkey(
     """
     terms = terms_in(claims)
     check_audience(terms, walk.ledger.origin)
-    if used_nonce(walk, _nonce_of(terms), nonce, walk.clock.now()) is None:
+    if terms.of != person:
+        raise unverified(f"{shown(terms.of)} hands this on, and somebody else is signed in here", "other")
+    if used_nonce(walk, _nonce_of(terms), nonce, walk.clock.now(), by=person) is None:
         raise Unverified(
             "it was opened too long ago, or has been signed already: begin again",
             code="duty.nonce",
             step=STEP,
         )
     passkey = check_passkey(walk, assertion, challenge=duty_challenge(terms, nonce))
-    if not passkey.person == terms.of == person:
+    if passkey.person != person:
         raise unverified(f"this passkey is not one of {shown(terms.of)}", "other")
     token = kept_duty(terms, nonce=nonce, passkey=passkey, origins=desk_of(walk).origins, assertion=assertion)
     one = _delegation(walk, terms, key=passkey.key, token=token)

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
     from answerable.core.identity.passkey import Passkey
     from answerable.core.identity.passkey_registration import PasskeyRegistration
     from answerable.core.identity.principal import PrincipalId
-    from answerable.flows.passkey_desk import Ceremony, PasskeyDesk
+    from answerable.flows.passkey_desk import Ceremony, CeremonyKind, PasskeyDesk
     from answerable.flows.walk import Walk
 
 
-def begin_enrolment(walk: Walk, code: str) -> Ceremony:
-    """A challenge for the device of whom a code invites. The code stays good until a passkey has come in by it.
+def begin_enrolment(walk: Walk, code: str, *, browser: str) -> Ceremony:
+    """A challenge for the device of whom a code invites. browser: in which it began. The code
+    stays good until a passkey has come in by it.
 
     Raises Unverified (`invitation.refused`), Refused (`passkey.off`, `person.*`, `revoked.*`, `held.*`), Malformed
     (`passkey.full`), Unavailable.
@@ -38,37 +39,54 @@ def begin_enrolment(walk: Walk, code: str) -> Ceremony:
     except AnswerableError as fault:
         desk.refused[fault.code] += 1
         raise
-    return _begun(walk, desk, person.name, digest)
+    return _begun(walk, desk, person.name, kind="enrol", holder=browser, invitation=digest)
 
 
-def begin_own_enrolment(walk: Walk, name: str) -> Ceremony:
-    """A challenge for one more passkey of a person whose session was just opened anew: the door makes sure of that.
+def begin_own_enrolment(walk: Walk, name: str, *, session: str) -> Ceremony:
+    """A challenge for one more passkey of a person who has just shown who they are: the door makes sure of that.
+    session: theirs, in which it began.
 
     Raises as `begin_enrolment`.
     """
-    return _begun(walk, desk_of(walk), person_standing(walk, name).name, b"")
+    return _begun(walk, desk_of(walk), person_standing(walk, name).name, kind="enrol_own", holder=session)
 
 
-def _begun(walk: Walk, desk: PasskeyDesk, person: PrincipalId, invitation: bytes) -> Ceremony:
+def _begun(
+    walk: Walk,
+    desk: PasskeyDesk,
+    person: PrincipalId,
+    *,
+    kind: CeremonyKind,
+    holder: str,
+    invitation: bytes = b"",
+) -> Ceremony:
     held = desk.register.of(person)
     check_room(person, held=len(held), all_held=len(desk.register.all()))
     return desk.begun(
-        "enrol", entropy=walk.entropy, now=walk.clock.now(), person=person, invitation=invitation
+        kind, holder=holder, entropy=walk.entropy, now=walk.clock.now(), person=person, invitation=invitation
     )
 
 
 async def finish_enrolment(
-    walk: Walk, ceremony: str, registration: PasskeyRegistration, *, label: str
+    walk: Walk,
+    ceremony: str,
+    registration: PasskeyRegistration,
+    *,
+    label: str,
+    browser: str = "",
+    session: str = "",
 ) -> Passkey:
     """Check what the device made, use the invitation up, record the passkey and put it into force.
 
-    ceremony: id of what was begun, which is over by this. label: what its person calls it. Raises Unverified
+    ceremony: id of what was begun, which is over by this. label: what its person calls it. browser: where it comes by
+    an invitation; session: where it is one more of who is signed in, one of the two. Raises Unverified
     (`passkey.*`, `invitation.refused`), Malformed (`passkey.*`), Refused as `begin_enrolment`, Unavailable.
     """
     desk = desk_of(walk)
     try:
         now = walk.clock.now()
-        begun = desk.taken(ceremony, "enrol", now=now)
+        kind: CeremonyKind = "enrol_own" if session else "enrol"
+        begun = desk.taken(ceremony, kind, holder=session or browser, now=now)
         passkey = registered(
             registration,
             challenge=begun.challenge,

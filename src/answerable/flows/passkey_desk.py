@@ -21,19 +21,23 @@ CEREMONIES_MAX: Final = 2_000
 """Under way at a time. Past it nobody can begin one until some have ended."""
 _ID_BYTES: Final = 16
 
-CeremonyKind = Literal["enrol", "sign_in"]
+CeremonyKind = Literal["sign_in", "confirm", "enrol", "enrol_own"]
+"""What a ceremony is for: to open a session, to show once more who its person is, to bring a passkey in by an
+invitation, or by a session. One of a kind finishes nothing else."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ceremony:
-    """A challenge that waits for a device. person: who must answer; empty for whoever signs in. invitation: digest of
-    the code that it came by; empty for a session."""
+    """A challenge that waits for a device. person: who must answer; empty for whoever signs in. holder: who began it
+    and alone finishes it, a session or, where there is none, a browser. invitation: digest of the code that it came
+    by; empty for a session."""
 
     id: str
     kind: CeremonyKind
     challenge: bytes
     expires_at: UnixMillis
     person: PrincipalId
+    holder: str
     invitation: bytes = b""
 
 
@@ -56,6 +60,7 @@ class PasskeyDesk:
         self,
         kind: CeremonyKind,
         *,
+        holder: str,
         entropy: Entropy,
         now: UnixMillis,
         person: PrincipalId | None = None,
@@ -76,19 +81,32 @@ class PasskeyDesk:
             challenge=entropy.bytes(CHALLENGE_BYTES),
             expires_at=UnixMillis(now + CEREMONY_SECONDS_MAX * 1000),
             person=person or PrincipalId(""),
+            holder=holder,
             invitation=invitation,
         )
         self.ceremonies[one.id] = one
         return one
 
-    def taken(self, name: str, kind: CeremonyKind, *, now: UnixMillis) -> Ceremony:
-        """The ceremony of this id, which is over by that in any case. Raises Unverified (`passkey.ceremony`)."""
+    def taken(self, name: str, kind: CeremonyKind, *, holder: str, now: UnixMillis) -> Ceremony:
+        """The ceremony of this id, kind and holder, which is over by that in any case.
+
+        Raises Unverified (`passkey.ceremony`, `passkey.purpose`, `passkey.holder`).
+        """
         one = self.ceremonies.pop(name, None)
-        if one is None or one.kind != kind or now >= one.expires_at:
+        if one is None or now >= one.expires_at:
             message = (
                 f"this took longer than {CEREMONY_SECONDS_MAX} seconds, or was answered before: start again"
             )
             raise Unverified(message, code="passkey.ceremony", step=STEP)
+        if one.kind != kind:
+            raise Unverified(
+                "this was begun for something else, and does not count here: start again", code="passkey.purpose",
+                step=STEP,
+            )  # fmt: skip
+        if one.holder != holder:
+            raise Unverified(
+                "this was begun in another browser or session: start again", code="passkey.holder", step=STEP
+            )
         return one
 
 

@@ -79,7 +79,7 @@ async def review_by_passkey(
         raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code="review.malformed")
     now = walk.clock.now()
     owed = owed_at(walk, approval_id)
-    take_nonce(walk, owed.approval, nonce, now, by=person)
+    take_nonce(walk, _nonce_of(owed), nonce, now, by=person)
     signed = review_challenge(owed.approval, owed.answer, nonce=nonce, verdict=verdict, comment=comment)
     passkey = check_passkey(walk, assertion, challenge=signed)
     if passkey.person != person:
@@ -110,7 +110,7 @@ def open_to_review(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes
     owed = owed_at(walk, approval_id)
     if owed.approval.review is not None:
         raise Refused(f"{owed.approval.review.by} has reviewed this already", code="review.done")
-    nonce, ends = give_nonce(walk, owed.approval.id, to=to)
+    nonce, ends = give_nonce(walk, _nonce_of(owed), to=to)
     return nonce, owed, ends
 
 
@@ -123,6 +123,11 @@ def owed_at(walk: Walk, approval_id: str) -> Owed:
     if owed is None:
         raise Refused("no glass was broken here: there is nothing to review", code="review.not_owed")
     return owed
+
+
+def _nonce_of(owed: Owed) -> str:
+    """What was given to answer an approval reviews nothing; no id of an approval has a space."""
+    return f"review {owed.approval.id}"
 
 
 def check_may_review(walk: Walk, owed: Owed, review: Review) -> None:

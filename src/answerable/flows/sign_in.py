@@ -33,26 +33,22 @@ class SignedIn:
     shown_at: int = 0
 
 
-def begin_sign_in(walk: Walk, *, person: str = "") -> Ceremony:
-    """A challenge for whoever holds a passkey, or for this person alone. Raises Refused (`passkey.off`, `person.*`,
-    `revoked.*`, `held.*`), Unavailable (`passkey.busy`)."""
-    desk = desk_of(walk)
-    known = person_standing(walk, person).name if person else None
-    return desk.begun("sign_in", entropy=walk.entropy, now=walk.clock.now(), person=known)
+def begin_sign_in(walk: Walk, *, browser: str) -> Ceremony:
+    """A challenge for whoever holds a passkey. browser: in which it began. Raises Refused (`passkey.off`), Unavailable
+    (`passkey.busy`)."""
+    return desk_of(walk).begun("sign_in", holder=browser, entropy=walk.entropy, now=walk.clock.now())
 
 
-def finish_sign_in(walk: Walk, ceremony: str, assertion: PasskeyAssertion) -> SignedIn:
-    """Check a passkey's answer to what was begun, which is over by this.
+def finish_sign_in(walk: Walk, ceremony: str, assertion: PasskeyAssertion, *, browser: str) -> SignedIn:
+    """Check a passkey's answer to what was begun in this browser, which is over by this.
 
     Raises Unverified (`passkey.*`), Malformed (`passkey.malformed`), Refused (`person.*`, `revoked.*`, `held.*`),
     Unavailable.
     """
     desk = desk_of(walk)
     try:
-        begun = desk.taken(ceremony, "sign_in", now=walk.clock.now())
+        begun = desk.taken(ceremony, "sign_in", holder=browser, now=walk.clock.now())
         passkey = check_passkey(walk, assertion, challenge=begun.challenge)
-        if begun.person and passkey.person != begun.person:
-            raise unverified("this passkey is another person's", "other")
     except AnswerableError as fault:
         desk.refused[fault.code] += 1
         raise
@@ -84,8 +80,8 @@ def check_passkey(walk: Walk, assertion: PasskeyAssertion, *, challenge: bytes) 
     return passkey
 
 
-async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str) -> SignedIn:
-    """Check an ID token that was made for this nonce, and find whose it is.
+async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str, issuer: str) -> SignedIn:
+    """Check an ID token that this issuer was asked for and made for this nonce, and find whose it is.
 
     Raises Malformed and Unverified (`oidc.*`, `person.*`), Refused (`passkey.off`, `person.*`, `revoked.*`, `held.*`),
     Unavailable.
@@ -94,7 +90,7 @@ async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str) -> SignedIn
     try:
         if walk.people is None:
             raise Refused("no OpenID provider is configured for people", code="person.no_provider")
-        seen = await walk.people.verify(token, nonce=nonce)
+        seen = await walk.people.verify(token, nonce=nonce, issuer=issuer)
         pair = (seen.issuer, seen.subject)
         found = [one for one in walk.registry.current.principals.values() if one.oidc == pair]
         if len(found) != 1:
@@ -108,6 +104,12 @@ async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str) -> SignedIn
         desk.refused[fault.code] += 1
         raise
     return SignedIn(person=person.name, oidc=pair, shown_at=seen.logged_in_at)
+
+
+def count_refused_sign_in(walk: Walk, code: str) -> None:
+    """Somebody came back from a provider, and not as they were sent: one more for the counts. Raises Refused
+    (`passkey.off`)."""
+    desk_of(walk).refused[code] += 1
 
 
 async def record_refused_sign_ins(walk: Walk) -> None:

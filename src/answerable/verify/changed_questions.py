@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 _MINUTE_MS: Final = 60_000
 _LOOK_AHEAD_MINUTES: Final = 14 * 24 * 60
 _LITERALS_MAX: Final = 64
+_OTHER: Final = "another value"
 _FIXED: Final = frozenset({"risk", "capability", "proof", "sources"})
 """Members that are what they are: a score follows from its factors, and a capability is what is asked for."""
 
@@ -157,6 +158,10 @@ def _of_fact(
                 yield _at(path, value), value
     elif isinstance(literal, str) and (now is None or isinstance(now, str)) and literal != now:
         yield _at(path, literal), literal
+    elif isinstance(now, str) and member == "arguments":
+        yield _other_value(path[-1], now), _OTHER
+    elif isinstance(now, list) and isinstance(literal, str) and member == "arguments":
+        yield _with_member(path[-1], now, literal), f"{_OTHER} {literal}"
 
 
 _RANKS: Final = {"arguments": 2, "destination": 3, "now": 4, "windows": 4, "budget": 5, "task": 5}
@@ -177,6 +182,32 @@ def _at(path: tuple[str, ...], value: object) -> Change:
         rank=_RANKS.get(path[0], 6),
         text=template.format(name=shown(path[-1]), value=told),
         of=lambda state: _fact(state, path, value),
+    )
+
+
+def _other_value(name: str, now: str) -> Change:
+    """A text that no policy names: what a forbid on one of the texts, or on texts like one, lets through."""
+
+    def moved(state: State) -> State:
+        if now == state.asked.resource.id:
+            # The argument that names what is touched: whatever else it is, it is another resource.
+            return _other_resource(state.asked, _OTHER).of(state)
+        return _fact(state, ("arguments", name), _OTHER)
+
+    return Change(
+        rank=_RANKS["arguments"],
+        text=f"with argument {shown(name)} at another value than {shown(now)}",
+        of=moved,
+    )
+
+
+def _with_member(name: str, now: list[Any], member: str) -> Change:
+    """With one text more, or one less, in an argument that is a list of them."""
+    has = member in now
+    value = [one for one in now if one != member] if has else [*now, member]
+    text = f"{'without' if has else 'with'} {shown(member)} in argument {shown(name)}"
+    return Change(
+        rank=_RANKS["arguments"], text=text, of=partial(_fact, path=("arguments", name), value=value)
     )
 
 

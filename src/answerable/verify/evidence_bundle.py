@@ -22,7 +22,7 @@ from answerable.errors import Malformed, Unverified, shown
 from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.citations import Citations
-from answerable.verify.evidence_report import EvidenceReport, ShownEntry
+from answerable.verify.evidence_report import NOT_WITNESSED, EvidenceReport, ShownEntry
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.leaf_shapes import CitedLeaf, EndLeaf, GenesisLeaf
 from answerable.verify.leaf_types import Leaf
@@ -144,28 +144,37 @@ class _Check:
         keys = (key,) if key is not None else bundle.keys
         if key is None and not (policy and policy.logs):
             self._caveat("key_not_given", "the log's key came with the bundle: it must be learnt elsewhere")
+        lacking = ""
         try:
-            if policy is None:
+            if policy is None or (key is not None and policy.logs):
                 verified_checkpoint(bundle.checkpoint, origin=self._claimed.origin, log_keys=keys)
-            else:
-                self._cosigned(policy, keys)
-            if key is not None and policy is not None and policy.logs:
-                verified_checkpoint(bundle.checkpoint, origin=self._claimed.origin, log_keys=keys)
+            if policy is not None:
+                lacking = self._cosigned(policy, keys)
         except (Malformed, Unverified) as error:
             self._wrong("checkpoint.signature", f"checkpoint: {error.message}", None)
         if not self._cosigners:
-            self._caveat("not_witnessed", "nobody has cosigned: another history of the log may exist")
+            message = f"{lacking or 'nobody has cosigned'}: another history of the log may exist"
+            unmet = bool(lacking) and given is not None
+            self._caveats.append(Caveat(code=NOT_WITNESSED, message=message, unmet=unmet))
 
-    def _cosigned(self, policy: Policy, keys: tuple[VerifierKey, ...]) -> None:
-        _, cosignatures = verified_checkpoint_under(
-            self._bundle.checkpoint, policy, origin=self._claimed.origin, log_keys=keys
-        )
+    def _cosigned(self, policy: Policy, keys: tuple[VerifierKey, ...]) -> str:
+        """Who saw it; what the quorum lacks, for the log signs first and witnesses see it afterwards. Raises Malformed,
+        Unverified for a signature that is not good."""
+        try:
+            _, cosignatures = verified_checkpoint_under(
+                self._bundle.checkpoint, policy, origin=self._claimed.origin, log_keys=keys
+            )
+        except Unverified as short:
+            if short.step != "checkpoint.quorum":
+                raise
+            return f"not seen by witnesses yet: {short.message}"
         self._cosigners = tuple(sorted(one.cosigner.name for one in cosignatures))
         timed = sorted((one for one in cosignatures if one.timestamp), key=lambda one: one.timestamp)
         for count, last in enumerate(timed, 1):
             if policy.is_met_by([one.cosigner for one in timed[:count]]):
                 self._witnessed_at = last.timestamp * _SECOND_MS
-                return
+                break
+        return ""
 
     def entry(self, entry: EvidenceEntry) -> None:
         """One entry, after those before it."""

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.ledger.tags import Tag
-from answerable.verify.report import instant
+from answerable.verify.report import instant, told_findings, verdict
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.verify.report import Caveat, Finding, Status
 
+NOT_WITNESSED: Final = "not_witnessed"
 _STATUS_LINES: Final[dict[str, str]] = {
     "valid": "valid: these entries are in the log, witnessed, and what is shown of them is what was recorded",
     "valid_but": "valid, but some things cannot be excluded without a policy of your own or a witness:",
+    "unmet": "NOT MET: what is shown is what was recorded, and what was asked for is not here:",
     "invalid": "INVALID: this is not evidence of what it shows",
 }
 _NAMES: Final = {int(tag): tag.name.lower() for tag in Tag}
@@ -57,15 +59,18 @@ class EvidenceReport:
     @property
     def status(self) -> Status:
         """The verdict."""
-        if any(one.severity == "error" for one in self.findings):
-            return "invalid"
-        return "valid_but" if self.caveats else "valid"
+        return verdict(is_wrong=any(one.severity == "error" for one in self.findings), caveats=self.caveats)
+
+    @property
+    def is_witnessed(self) -> bool:
+        """Whether the quorum of the policy has seen the entries, the bundle's own where none was given."""
+        return all(one.code != NOT_WITNESSED for one in self.caveats)
 
     def as_value(self) -> dict[str, JSONValue]:
         """For `--json`: one object with only JSON types."""
         return {
             "answers": {"attributed": self.attributed, "signed": self.signed},
-            "caveats": [{"code": one.code, "message": one.message} for one in self.caveats],
+            "caveats": [one.as_value() for one in self.caveats],
             "cosigners": list(self.cosigners),
             "entries": [
                 {
@@ -102,7 +107,7 @@ class EvidenceReport:
                 f"answers of people: {self.signed} signed, {self.attributed} attributed and not signed"
             )
         lines += [f"  {one.message}" for one in self.caveats]
-        lines += [f"  {one.as_line()}" for one in self.findings]
+        lines += told_findings(self.findings)
         if self.status == "invalid":
             return lines
         for entry in self.entries:

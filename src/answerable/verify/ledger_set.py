@@ -73,7 +73,7 @@ def verify_ledger_set(
         clock_skew_ms_max=clock_skew_ms_max,
         processes=processes,
     )
-    return _Set(directory, key, policy, check, _Meter(directory, progress), witnessed_since).verified(kept)
+    return _Set(directory, key, policy, check, _Meter(directory, progress)).verified(kept)
 
 
 @dataclass(slots=True)
@@ -83,7 +83,6 @@ class _Set:
     policy: Policy | None
     check: Callable[..., LedgerReport]
     meter: _Meter
-    witnessed_since: int
 
     def verified(self, kept: bytes | None) -> LedgerSetReport:
         findings = Findings()
@@ -100,7 +99,7 @@ class _Set:
             history = covered.get(origin, []) if origin is not None else []
             note = notes.pop(origin, None) if origin is not None else None
             report = self._shard(name, history, note)
-            shards[name] = _standing_under(report, heads, history, self.witnessed_since)
+            shards[name] = _standing_under(report, heads, history)
             caveats += _uncovered(name, shards[name], history, is_told=self.policy is not None)
         self._check_origins(base, covered, shards, findings)
         for origin in notes:
@@ -179,12 +178,12 @@ class _Set:
 
 
 def _standing_under(
-    report: LedgerReport, heads: LedgerReport | None, history: Sequence[HeadAt], witnessed_since: int
+    report: LedgerReport, heads: LedgerReport | None, history: Sequence[HeadAt]
 ) -> LedgerReport:
     """A shard's report with what the log of logs adds to it: who saw the head of a shard has seen the shard."""
     own = report.standing
     if heads is None or not history:
-        return replace(report, caveats=caveats_of(own, witnessed_since=witnessed_since))
+        return replace(report, caveats=caveats_of(own))
     above = heads.standing
     standing = replace(own, key_given=above.key_given)
     if not heads.errors and not report.errors:
@@ -195,7 +194,7 @@ def _standing_under(
             )
         kept = _covered_by(history, above.kept)
         standing = replace(standing, kept=max(own.kept, kept or -1))
-    return replace(report, standing=standing, caveats=caveats_of(standing, witnessed_since=witnessed_since))
+    return replace(report, standing=standing, caveats=caveats_of(standing))
 
 
 def _covered_by(history: Sequence[HeadAt], size: int) -> int:

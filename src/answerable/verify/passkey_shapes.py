@@ -13,18 +13,21 @@ _Thumbprint = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
 
 class PasskeyLeaf(Leaf):
     """Tag 33. person, by: pseudonyms. invitation: SHA-256 of its code; empty where a session let the passkey in.
-    passkey: SHA-256 of the credential id. key: thumbprint. counts: of refused sign-ins, by why, since the last."""
+    passkey: SHA-256 of the credential id. key: thumbprint. counts: of refused sign-ins, by why, since the last. code,
+    session: why somebody in this session of a person was refused."""
 
-    change: Annotated[str, Meta(pattern=r"^(?:invited|added|refused)\Z")]
+    change: Annotated[str, Meta(pattern=r"^(?:invited|added|refused|session_refused)\Z")]
     attested: bool | UnsetType = UNSET
     backup_eligible: bool | UnsetType = UNSET
     by: str | UnsetType = UNSET
+    code: str | UnsetType = UNSET
     counts: dict[str, Count] | UnsetType = UNSET
     expires: Count | UnsetType = UNSET
     invitation: Annotated[str, Meta(pattern=r"^(?:[0-9a-f]{64})?\Z")] | UnsetType = UNSET
     key: _Thumbprint | UnsetType = UNSET
     passkey: Digest | UnsetType = UNSET
     person: str | UnsetType = UNSET
+    session: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")] | UnsetType = UNSET
 
 
 class PasskeyRemovedLeaf(Leaf):

@@ -1,7 +1,9 @@
 """What a verification found, for people and for programs.
 
 `valid` says that nothing is left open. `valid_but` says that all there is checks out and names what cannot be excluded
-without a witness, or without what else is missing here. `invalid` says that something is wrong, and where.
+without a witness, or without what else is missing here. `unmet` says that all there is checks out and that something
+which was asked for is not there: a quorum of witnesses, a cosignature since a time. `invalid` says that something is
+wrong, and where.
 """
 
 from __future__ import annotations
@@ -12,10 +14,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from answerable.core.canonical import JSONValue
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
-Status: TypeAlias = Literal["valid", "valid_but", "invalid"]
+Status: TypeAlias = Literal["valid", "valid_but", "unmet", "invalid"]
 
 FINDINGS_MAX: Final = 200
 """Kept of each severity; all are counted."""
@@ -23,6 +27,7 @@ FINDINGS_MAX: Final = 200
 _STATUS_LINES: Final[dict[str, str]] = {
     "valid": "valid: every entry is in order, signed, and nothing is left open",
     "valid_but": "valid, but some things cannot be excluded without a witness or another copy:",
+    "unmet": "NOT MET: what is here is in order, and what was asked for is not here:",
     "invalid": "INVALID: this ledger is not what was written",
 }
 
@@ -84,10 +89,23 @@ class Findings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caveat:
-    """One thing that was not and could not be shown. code: stable."""
+    """One thing that was not and could not be shown. code: stable. unmet: somebody asked for it."""
 
     code: str
     message: str
+    unmet: bool = False
+
+    def as_value(self) -> dict[str, JSONValue]:
+        """For JSON."""
+        return {"code": self.code, "message": self.message, "unmet": self.unmet}
+
+
+def verdict(*, is_wrong: bool, caveats: Iterable[Caveat]) -> Status:
+    """What a verification comes to."""
+    if is_wrong:
+        return "invalid"
+    left = [one.unmet for one in caveats]
+    return "unmet" if any(left) else "valid_but" if left else "valid"
 
 
 class Outside(NamedTuple):
@@ -112,10 +130,10 @@ class Standing:
     """How far a log can be relied on.
 
     size: entries here; signed, witnessed: of these, under a good checkpoint and under one with the quorum that the
-    policy asks for; kept: size that the caller knew of, -1 without. witnessed_at: when the quorum was reached, Unix
-    milliseconds, 0 where nobody said. cosigners: key names. key_given: key or policy came from the caller, not with
-    the log. lacks_tiles: the log had a public part once. lacks_history: of a
-    newest checkpoint, those before it are not here.
+    policy asks for; kept: size that the caller knew of, -1 without; since: from when on the caller asked for a
+    cosignature, Unix milliseconds, 0 without. witnessed_at: when the quorum was reached, the same, 0 where nobody said.
+    cosigners: key names. key_given: key or policy came from the caller, not with the log. lacks_tiles: the log had a
+    public part once. lacks_history: of a newest checkpoint, those before it are not here.
     """
 
     size: int
@@ -124,6 +142,7 @@ class Standing:
     witnessed_at: int
     cosigners: tuple[str, ...]
     kept: int
+    since: int
     key_given: bool
     policy_given: bool
     is_torn: bool
@@ -158,9 +177,7 @@ class LedgerReport:
     @property
     def status(self) -> Status:
         """The verdict."""
-        if self.errors:
-            return "invalid"
-        return "valid_but" if self.caveats else "valid"
+        return verdict(is_wrong=self.errors > 0, caveats=self.caveats)
 
     @property
     def size(self) -> int:
@@ -177,11 +194,22 @@ class LedgerReport:
         """The key came from the caller, not with the log."""
         return self.standing.key_given
 
+    @property
+    def newer_since(self) -> int:
+        """From when on newer entries may exist, Unix milliseconds: an older copy of a log is a valid log. 0 where the
+        caller knew how far it must go, or a caveat says so already."""
+        standing = self.standing
+        return (
+            standing.witnessed_at
+            if self.status == "valid" and standing.kept < 0 and not standing.since
+            else 0
+        )
+
     def as_value(self) -> dict[str, JSONValue]:
         """For `--json`: one object with only JSON types."""
         standing = self.standing
         return {
-            "caveats": [{"code": one.code, "message": one.message} for one in self.caveats],
+            "caveats": [one.as_value() for one in self.caveats],
             "checkpoints": self.checkpoints,
             "cosigners": list(standing.cosigners),
             "entries": standing.size,
@@ -190,6 +218,7 @@ class LedgerReport:
             "findings": [one.as_value() for one in self.findings],
             "key": self.key,
             "key_given": standing.key_given,
+            "newer_since": self.newer_since or None,
             "kept": None if standing.kept < 0 else standing.kept,
             "open_intents": [
                 {"action": one.action, "deadline": one.deadline, "entry": one.index}
@@ -219,9 +248,9 @@ class LedgerReport:
         if standing.witnessed:
             when = f" as of {instant(standing.witnessed_at)}" if standing.witnessed_at else ""
             lines.append(f"{standing.witnessed} entries witnessed{when} by {', '.join(standing.cosigners)}")
-        lines.append(_STATUS_LINES[self.status])
+        lines.append(_STATUS_LINES[self.status] if not self.newer_since else _newer_line(self.newer_since))
         lines += [f"  {one.message}" for one in self.caveats]
-        lines += [f"  {one.as_line()}" for one in self.findings]
+        lines += told_findings(self.findings)
         hidden = self.errors + self.warnings - sum(one.severity != "note" for one in self.findings)
         if hidden > 0:
             lines.append(f"  and {hidden} findings more")
@@ -232,6 +261,31 @@ class LedgerReport:
         if self.open_intents_total > len(self.open_intents):
             lines.append(f"  and {self.open_intents_total - len(self.open_intents)} open actions more")
         return lines
+
+
+def _newer_line(since: int) -> str:
+    return (
+        f"valid: every entry is in order, signed and witnessed; newer entries may exist since {instant(since)}, for a "
+        "copy does not say when it was taken: --since TIME asks for later ones, --kept FILE for those that you know of"
+    )
+
+
+def told_findings(findings: Iterable[Finding]) -> list[str]:
+    """For the terminal, plain: of errors one of each kind, those first that say where bytes were changed, and how many
+    more there are. From one changed byte hundreds follow."""
+    kinds: dict[str, list[Finding]] = {}
+    rest: list[str] = []
+    for one in findings:
+        if one.severity == "error":
+            kinds.setdefault(one.rule, []).append(one)
+        else:
+            rest.append(f"  {one.as_line()}")
+    lines = []
+    for first, *more in sorted(kinds.values(), key=lambda kind: not kind[0].rule.endswith(".damaged")):
+        lines.append(f"  {first.as_line()}")
+        if more:
+            lines.append(f"    and {len(more)} more of this kind: --json lists them")
+    return lines + rest
 
 
 def instant(milliseconds: int) -> str:

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
+
+from answerable.verify.report import Status, told_findings, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from answerable.core.canonical import JSONValue
-    from answerable.verify.report import Caveat, Finding, LedgerReport, Status
+    from answerable.verify.report import Caveat, Finding, LedgerReport
 
 _VERDICTS: Final[dict[Status, str]] = {
     "valid": "the whole set is valid, and nothing is left open",
     "valid_but": "the whole set is valid, but for what is said above",
+    "unmet": "NOT MET: what is here is in order, and what was asked for is not here",
     "invalid": "INVALID: {logs}",
 }
+
+_NEWER: Final = "the whole set is valid, and newer entries may exist, as is said above"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +46,8 @@ class LedgerSetReport:
     def status(self) -> Status:
         """The verdict on all of it."""
         statuses = {report.status for report in self.logs.values()}
-        if self.errors or "invalid" in statuses:
-            return "invalid"
-        return "valid_but" if self.caveats or "valid_but" in statuses else "valid"
+        own = verdict(is_wrong=self.errors > 0, caveats=self.caveats)
+        return max(statuses | {own}, key=get_args(Status).index)
 
     @property
     def size(self) -> int:
@@ -53,7 +57,7 @@ class LedgerSetReport:
     def as_value(self) -> dict[str, JSONValue]:
         """For `--json`: one object with only JSON types."""
         return {
-            "caveats": [{"code": one.code, "message": one.message} for one in self.caveats],
+            "caveats": [one.as_value() for one in self.caveats],
             "entries": self.size,
             "errors": self.errors,
             "findings": [one.as_value() for one in self.findings],
@@ -73,10 +77,12 @@ class LedgerSetReport:
             yield from (f"  {line}" for line in rest)
         yield f"all of them: {self.size} entries in {len(self.logs)} logs"
         yield from (f"  {one.message}" for one in self.caveats)
-        yield from (f"  {one.as_line()}" for one in self.findings)
+        yield from told_findings(self.findings)
         hidden = self.errors + self.warnings - sum(one.severity != "note" for one in self.findings)
         if hidden > 0:
             yield f"  and {hidden} findings more"
         wrong = [place for place, report in self.logs.items() if report.status == "invalid"]
         named = ", ".join(wrong) or "what the logs say of one another does not fit"
-        yield _VERDICTS[self.status].format(logs=named)
+        verdict_line = _VERDICTS[self.status].format(logs=named)
+        newer = any(report.newer_since for report in self.logs.values())
+        yield verdict_line if not newer or self.status != "valid" else _NEWER

@@ -12,12 +12,13 @@ if TYPE_CHECKING:
     from answerable.verify.report import Standing
 
 
-def caveats_of(standing: Standing, *, witnessed_since: int) -> tuple[Caveat, ...]:
-    """Everything that was left open. witnessed_since: Unix milliseconds from which a cosignature is asked for, or 0."""
-    return tuple(Caveat(code=code, message=message) for code, message in _open(standing, witnessed_since))
+def caveats_of(standing: Standing) -> tuple[Caveat, ...]:
+    """Everything that was left open."""
+    asked = {"stale"} | ({"not_witnessed"} if standing.policy_given else set())
+    return tuple(Caveat(code=code, message=message, unmet=code in asked) for code, message in _open(standing))
 
 
-def _open(standing: Standing, witnessed_since: int) -> Iterator[tuple[str, str]]:
+def _open(standing: Standing) -> Iterator[tuple[str, str]]:
     size, witnessed = standing.size, standing.witnessed
     if not standing.key_given:
         yield "key_not_given", "the key came with the log: that it is the right one must be learnt elsewhere"
@@ -53,10 +54,11 @@ def _open(standing: Standing, witnessed_since: int) -> Iterator[tuple[str, str]]
             "newer_removed",
             f"newer entries and checkpoints may have been taken away ({known}): only a witness can exclude that",
         )
-    elif witnessed_since and standing.witnessed_at < witnessed_since:
+    if standing.since and standing.witnessed_at < standing.since:
         yield (
             "stale",
-            f"there is no cosignature since {instant(witnessed_since)}: newer entries may have been taken away",
+            f"there is no cosignature since {instant(standing.since)}, which was asked for: newer entries may have "
+            "been taken away, or others put in their place",
         )
     if standing.references_elsewhere:
         count = standing.references_elsewhere

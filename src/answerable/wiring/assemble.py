@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.adapters.cedar import compiled
-from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteDutyRegister,
@@ -24,7 +23,6 @@ from answerable.adapters.sqlite import (
     SqliteRegistryStore,
     SqliteRevocationRegister,
     SqliteStore,
-    SqliteSubjectKeys,
     SqliteToolPinRegister,
 )
 from answerable.adapters.system import SystemClock, SystemEntropy
@@ -32,16 +30,15 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
+from answerable.flows.door_desk import DoorDesk
 from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.end_leases import follow_leases
 from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
-from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.settle_open_intents import (
-    record_counted_refusals,
     recover_from_ledger,
     settle_open_intents,
 )
@@ -51,7 +48,7 @@ from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.announcing import event_desk, kept_announcing
 from answerable.wiring.console import passkey_desk
-from answerable.wiring.counts import counting_figures, keep_counts, reading_histories
+from answerable.wiring.counts import counting_figures, reading_histories
 from answerable.wiring.drills import drill_desk
 from answerable.wiring.following import (
     following_documents,
@@ -66,10 +63,11 @@ from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.reaching import kept_reaching, reach_desk
 from answerable.wiring.second_key import second_key
-from answerable.wiring.settling import settling, when_there_is_room
+from answerable.wiring.settling import counted_at_last, settling, telling_refused, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
 from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
+from answerable.wiring.subject_keys import opened_subject_keys
 from answerable.wiring.telemetry import sending_metrics
 from answerable.wiring.tokens import forgetting_tokens, token_desk
 from answerable.wiring.witnesses import cosigning
@@ -90,8 +88,6 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
 
-ROOT_BYTES: Final = 32
-"""Of the key under which subject keys are wrapped."""
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 LOCK_RETRY_SECONDS: Final = 0.05
 NAMELESS_SAID_MAX: Final = 10
@@ -124,6 +120,7 @@ class Product:
     identity: Identity
     workloads: Workloads
     authorities: AuthorityChanges
+    doors: DoorDesk
     heads: LogOfLogs | None = None
     shard_door: SocketShardDoor | None = None
 
@@ -151,6 +148,10 @@ class Product:
     def witness_states(self) -> tuple[WitnessState, ...]:
         """How each witness of the log is, and of the log of logs if it is kept here."""
         return (*self.cosigning.states(), *(self.heads.witness_states() if self.heads else ()))
+
+    def unreadable_rows(self) -> tuple[tuple[str, str, str], ...]:
+        """What stands in the registers and cannot be read."""
+        return self.registers.unreadable.all()
 
     def shard_states(self) -> tuple[ShardState, ...]:
         """How each shard stands in the log of logs; none without shards."""
@@ -186,7 +187,7 @@ async def assembled(
         with (
             closing(SqliteStore.open(settings.registers.database)) as store,
             closing(opened_replay_store(settings, entropy, clock)) as proofs,
-            closing(_subject_keys(settings, entropy, ledger)) as subject_keys,
+            closing(opened_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
@@ -211,14 +212,13 @@ async def assembled(
                 revocations=revocations, holds=SqliteHoldRegister(store, revocations),
                 sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
-                strangers=verifier.counts,
                 link=shard_link(settings, own),
                 policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
                 drills=drill_desk(settings, store), leases=lease_side(settings), prepared=SqlitePreparedRegister(store),
                 duties=DutyDesk(register=SqliteDutyRegister(store)), limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
-            workloads, changes = await _recovered(walk, identity, settings)
+            workloads, changes = await _recovered(walk, identity, settings, store)
             yield Product(
                 walk=walk,
                 verifier=verifier,
@@ -235,24 +235,25 @@ async def assembled(
                 identity=identity,
                 workloads=workloads,
                 authorities=changes,
+                doors=DoorDesk(walk=walk, known=verifier.known, program_of=identity.observer.program),
             )  # fmt: skip
             await _closed(identity, walk, settings)
 
 
 async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
-    with when_there_is_room():
-        await record_counted_refusals(walk)
-    await keep_counts(walk)
+    await counted_at_last(walk)
     await noted_at_last(identity, walk, settings)
 
 
 async def _recovered(
-    walk: Walk, identity: Identity, settings: Settings
+    walk: Walk, identity: Identity, settings: Settings, store: SqliteStore
 ) -> tuple[Workloads, AuthorityChanges]:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
+    unreadable = await anyio.to_thread.run_sync(store.unreadable.looked_up)
     workloads = identity.workloads(walk, settings)
     changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
-    counted = walk.mandates.used_up_to(walk.ledger.origin)
+    # What cannot be read counts as lost, however long ago it was written.
+    counted = 0 if unreadable else walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
     recalled = await recall_ends(workloads, changes, since=counted, others=other_shards(settings))
     if recalled.ends or recalled.revocations:
@@ -310,6 +311,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(following_questions, product.walk)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)
+        tasks.start_soon(telling_refused, product.walk)
         tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
@@ -364,25 +366,6 @@ async def _once_free(opening: Callable[[], TlogFilesLedger], wait_seconds_max: f
             if error.code != "ledger.locked" or anyio.current_time() >= give_up_at:
                 raise
         await anyio.sleep(LOCK_RETRY_SECONDS)
-
-
-def _subject_keys(settings: Settings, entropy: SystemEntropy, ledger: TlogFilesLedger) -> SqliteSubjectKeys:
-    place, database = settings.data / "keys" / "subjects.key", settings.registers.subject_keys
-    # Looked at in this order: whoever starts at the same time makes the root key first.
-    if database.exists() and not place.exists():
-        raise Unavailable(
-            f"the root key `{place.name}` is gone, without which `{database.name}` cannot be opened: restore it",
-            code="subject_keys.corrupt",
-            port="subject_keys",
-        )
-    root = open_or_create_secret(place, count=ROOT_BYTES, entropy=entropy)
-    keys = SqliteSubjectKeys.open(database, root=root, entropy=entropy)
-    try:
-        require_subject_keys(ledger, keys)
-    except BaseException:
-        keys.close()
-        raise
-    return keys
 
 
 def _heads(

@@ -10,10 +10,12 @@ import pytest
 from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
 from answerable.core.containment.hold import holdable
 from answerable.core.identity.passkey import PASSKEYS_OF_ONE_MAX
+from answerable.core.identity.principal import PrincipalId
 from answerable.core.incident.timeline import Moment, told
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unavailable
+from answerable.flows.confirm_person import SessionSeen, begin_confirmation, finish_confirmation
 from answerable.flows.enrol_passkey import begin_enrolment, begin_own_enrolment, finish_enrolment
 from answerable.flows.invite_person import invite_person
 from answerable.flows.passkey_desk import CEREMONY_SECONDS_MAX
@@ -56,7 +58,6 @@ async def test_an_invited_person_brings_a_passkey_in_and_signs_in_with_it():
     passkey = await enrolled(bench, "alice", device)
     assert (passkey.person, passkey.label) == ("alice", "alice's phone")
     assert signed_in(bench, device).person == "alice"
-    assert signed_in(bench, device, person="alice").passkey is not None
     invited, added = (leaf_of(one) for one in stored_of(bench, Tag.PASSKEY))
     assert (invited["change"], added["change"], added["key"]) == ("invited", "added", passkey.key)
     assert invited["person"] == added["person"]
@@ -76,40 +77,52 @@ async def test_the_code_is_in_no_entry_and_in_no_repr():
 async def test_an_invitation_is_good_for_one_passkey_within_its_time():
     bench = await passkey_bench()
     invited = await invite_person(bench.walk, "alice", by=ADMIN)
-    first, second = (begin_enrolment(bench.walk, invited.code) for _ in range(2))
+    first, second = (begin_enrolment(bench.walk, invited.code, browser="b") for _ in range(2))
     await finish_enrolment(
-        bench.walk, first.id, SoftPasskey(seed="a").registration(first.challenge), label="a"
+        bench.walk, first.id, SoftPasskey(seed="a").registration(first.challenge), label="a", browser="b"
     )
     late = SoftPasskey(seed="b").registration(second.challenge)
     assert (
-        await refused(lambda: finish_enrolment(bench.walk, second.id, late, label="b"))
+        await refused(lambda: finish_enrolment(bench.walk, second.id, late, label="b", browser="b"))
         == "invitation.refused"
     )
-    assert await refused(lambda: begin_enrolment(bench.walk, invited.code)) == "invitation.refused"
+    assert (
+        await refused(lambda: begin_enrolment(bench.walk, invited.code, browser="b")) == "invitation.refused"
+    )
     other = await invite_person(bench.walk, "alice", by=ADMIN, seconds=60)
     bench.clock.advance(60.0)
-    assert await refused(lambda: begin_enrolment(bench.walk, other.code)) == "invitation.refused"
+    assert await refused(lambda: begin_enrolment(bench.walk, other.code, browser="b")) == "invitation.refused"
     for code in ("", "ainv_", "ainv_" + "A" * 22, invited.code + "A", "ajt_" + "A" * 43):
-        assert await refused(lambda code=code: begin_enrolment(bench.walk, code)) == "invitation.refused"
+        assert (
+            await refused(lambda code=code: begin_enrolment(bench.walk, code, browser="b"))
+            == "invitation.refused"
+        )
 
 
 async def test_each_challenge_is_answered_once_in_time_and_for_what_it_was_made():
     bench = await passkey_bench()
     device = SoftPasskey(seed="alice")
     await enrolled(bench, "alice", device)
-    begun = begin_sign_in(bench.walk)
+    begun = begin_sign_in(bench.walk, browser="b")
     answer = device.assertion(begun.challenge)
-    assert finish_sign_in(bench.walk, begun.id, answer).person == "alice"
-    assert await refused(lambda: finish_sign_in(bench.walk, begun.id, answer)) == "passkey.ceremony"
-    later = begin_sign_in(bench.walk)
-    assert await refused(lambda: finish_sign_in(bench.walk, later.id, answer)) == "passkey.challenge"
-    slow = begin_sign_in(bench.walk)
+    assert finish_sign_in(bench.walk, begun.id, answer, browser="b").person == "alice"
+    assert (
+        await refused(lambda: finish_sign_in(bench.walk, begun.id, answer, browser="b")) == "passkey.ceremony"
+    )
+    later = begin_sign_in(bench.walk, browser="b")
+    assert (
+        await refused(lambda: finish_sign_in(bench.walk, later.id, answer, browser="b"))
+        == "passkey.challenge"
+    )
+    slow = begin_sign_in(bench.walk, browser="b")
     bench.clock.advance(CEREMONY_SECONDS_MAX)
     answer = device.assertion(slow.challenge)
-    assert await refused(lambda: finish_sign_in(bench.walk, slow.id, answer)) == "passkey.ceremony"
-    own = begin_own_enrolment(bench.walk, "alice")
+    assert (
+        await refused(lambda: finish_sign_in(bench.walk, slow.id, answer, browser="b")) == "passkey.ceremony"
+    )
+    own = begin_own_enrolment(bench.walk, "alice", session="s")
     answer = device.assertion(own.challenge)
-    assert await refused(lambda: finish_sign_in(bench.walk, own.id, answer)) == "passkey.ceremony"
+    assert await refused(lambda: finish_sign_in(bench.walk, own.id, answer, browser="b")) == "passkey.purpose"
 
 
 async def test_what_only_one_person_may_answer_no_other_does():
@@ -117,8 +130,18 @@ async def test_what_only_one_person_may_answer_no_other_does():
     hers, his = SoftPasskey(seed="alice"), SoftPasskey(seed="bob")
     await enrolled(bench, "alice", hers)
     await enrolled(bench, "bob", his)
-    assert await refused(lambda: signed_in(bench, his, person="alice")) == "passkey.other"
+    seen = SessionSeen(name="0" * 16, person=PrincipalId("alice"), browser="b", address="192.0.2.7")
+
+    async def confirmed(device: SoftPasskey) -> None:
+        begun = begin_confirmation(bench.walk, seen)
+        await finish_confirmation(bench.walk, seen, begun.id, device.assertion(begun.challenge))
+
+    await confirmed(hers)
+    assert await refused(lambda: confirmed(his)) == "passkey.other"
+    assert await refused(lambda: confirmed(SoftPasskey(seed="nobody"))) == "passkey.other"
     assert await refused(lambda: signed_in(bench, SoftPasskey(seed="nobody"))) == "passkey.unknown"
+    [told, _] = [leaf for one in stored_of(bench, Tag.PASSKEY) if "session" in (leaf := leaf_of(one))]
+    assert (told["code"], told["session"]) == ("passkey.other", seen.name)
 
 
 async def test_a_copied_passkey_is_noticed_by_its_count():
@@ -154,7 +177,7 @@ async def test_where_groups_are_named_only_their_members_sign_in():
 async def test_where_the_console_is_off_nobody_is_invited_and_nobody_signs_in():
     bench = await Bench().registered()
     assert await refused(lambda: invite_person(bench.walk, "alice", by=ADMIN)) == "passkey.off"
-    assert await refused(lambda: begin_sign_in(bench.walk)) == "passkey.off"
+    assert await refused(lambda: begin_sign_in(bench.walk, browser="b")) == "passkey.off"
 
 
 async def test_a_removed_passkey_opens_nothing_and_the_ledger_says_who_removed_it():
@@ -175,25 +198,25 @@ async def test_a_person_has_a_bounded_number_of_passkeys():
     bench = await passkey_bench()
     for number in range(PASSKEYS_OF_ONE_MAX):
         await enrolled(bench, "alice", SoftPasskey(seed=f"d{number}"))
-    assert await refused(lambda: begin_own_enrolment(bench.walk, "alice")) == "passkey.full"
+    assert await refused(lambda: begin_own_enrolment(bench.walk, "alice", session="s")) == "passkey.full"
 
 
 async def test_ceremonies_under_way_are_bounded_and_those_that_are_over_make_room():
     bench = await passkey_bench(ceremonies_max=3)
     for _ in range(3):
-        begin_sign_in(bench.walk)
+        begin_sign_in(bench.walk, browser="b")
     with pytest.raises(Unavailable) as raised:
-        begin_sign_in(bench.walk)
+        begin_sign_in(bench.walk, browser="b")
     assert raised.value.code == "passkey.busy"
     bench.clock.advance(CEREMONY_SECONDS_MAX)
-    begin_sign_in(bench.walk)
+    begin_sign_in(bench.walk, browser="b")
 
 
 async def test_refused_sign_ins_are_told_in_one_entry_by_why():
     bench = await passkey_bench()
     for _ in range(3):
         await refused(lambda: signed_in(bench, SoftPasskey(seed="nobody")))
-    await refused(lambda: begin_enrolment(bench.walk, "guess"))
+    await refused(lambda: begin_enrolment(bench.walk, "guess", browser="b"))
     assert bench.entries(Tag.PASSKEY) == []
     await record_counted_refusals(bench.walk)
     await record_counted_refusals(bench.walk)
@@ -207,9 +230,9 @@ async def test_a_register_without_memory_is_made_again_from_the_ledger():
     passkey = await enrolled(bench, "alice", kept)
     removed = await enrolled(bench, "bob", gone)
     invited = await invite_person(bench.walk, "carol", by=ADMIN)
-    begun = begin_enrolment(bench.walk, invited.code)
+    begun = begin_enrolment(bench.walk, invited.code, browser="b")
     her_phone = SoftPasskey(seed="carol").registration(begun.challenge)
-    await finish_enrolment(bench.walk, begun.id, her_phone, label="c")
+    await finish_enrolment(bench.walk, begun.id, her_phone, label="c", browser="b")
     await remove_passkey(bench.walk, removed.name, by=ADMIN)
     desk = bench.walk.passkeys
     assert desk is not None
@@ -223,7 +246,9 @@ async def test_a_register_without_memory_is_made_again_from_the_ledger():
     assert await recalled.restored() == 2
     assert {one.person for one in older.all()} == {"alice", "carol"}
     assert older.find(passkey.id) == passkey
-    assert await refused(lambda: begin_enrolment(bench.walk, invited.code)) == "invitation.refused"
+    assert (
+        await refused(lambda: begin_enrolment(bench.walk, invited.code, browser="b")) == "invitation.refused"
+    )
     with pytest.raises(Malformed):
         older.add(removed)
     again = RecalledPasskeys(walk=bench.walk)
@@ -238,7 +263,7 @@ async def test_each_entry_has_the_shape_that_is_verified_and_a_sentence():
     bench = await passkey_bench()
     passkey = await enrolled(bench, "alice")
     await remove_passkey(bench.walk, passkey.name, by=ADMIN)
-    await refused(lambda: begin_enrolment(bench.walk, "guess"))
+    await refused(lambda: begin_enrolment(bench.walk, "guess", browser="b"))
     await record_counted_refusals(bench.walk)
     texts = []
     for stored in stored_of(bench, Tag.PASSKEY, Tag.PASSKEY_REMOVED):
@@ -258,7 +283,7 @@ async def test_when_the_ledger_takes_nothing_no_invitation_is_good_and_no_passke
     desk = bench.walk.passkeys
     assert desk is not None
     invited = await invite_person(bench.walk, "alice", by=ADMIN)
-    begun = begin_enrolment(bench.walk, invited.code)
+    begun = begin_enrolment(bench.walk, invited.code, browser="b")
     made = SoftPasskey(seed="alice").registration(begun.challenge)
 
     class Full:
@@ -267,7 +292,7 @@ async def test_when_the_ledger_takes_nothing_no_invitation_is_good_and_no_passke
 
     bench.walk.ledger = Full()
     with pytest.raises(Unavailable):
-        await finish_enrolment(bench.walk, begun.id, made, label="a")
+        await finish_enrolment(bench.walk, begun.id, made, label="a", browser="b")
     assert desk.register.all() == ()
     with pytest.raises(Unavailable):
         await invite_person(bench.walk, "bob", by=ADMIN)

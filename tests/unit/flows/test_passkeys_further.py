@@ -44,9 +44,9 @@ async def test_who_leaves_in_the_middle_leaves_record_and_register_at_one(turns)
     assert desk is not None
     await left_after(turns, invite_person(bench.walk, "alice", by=ADMIN))
     invited = await invite_person(bench.walk, "bob", by=ADMIN)
-    begun = begin_enrolment(bench.walk, invited.code)
+    begun = begin_enrolment(bench.walk, invited.code, browser="b")
     made = SoftPasskey(seed="bob").registration(begun.challenge)
-    await left_after(turns, finish_enrolment(bench.walk, begun.id, made, label="key"))
+    await left_after(turns, finish_enrolment(bench.walk, begun.id, made, label="key", browser="b"))
     added = [leaf for leaf in bench.entries(Tag.PASSKEY) if leaf["change"] == "added"]
     assert len(added) == len(desk.register.all())
     carol = await enrolled(bench, "carol")
@@ -58,9 +58,11 @@ async def test_a_device_that_is_here_already_comes_in_for_nobody_else():
     bench = await passkey_bench()
     device = SoftPasskey(seed="alice")
     passkey = await enrolled(bench, "alice", device)
-    own = begin_own_enrolment(bench.walk, "bob")
+    own = begin_own_enrolment(bench.walk, "bob", session="s")
     with pytest.raises(Malformed) as raised:
-        await finish_enrolment(bench.walk, own.id, device.registration(own.challenge), label="mine")
+        await finish_enrolment(
+            bench.walk, own.id, device.registration(own.challenge), label="mine", session="s"
+        )
     assert raised.value.code == "passkey.duplicate"
     assert standing_passkey(bench.walk, passkey.name) == passkey
     bench.walk.passkeys = None
@@ -69,9 +71,9 @@ async def test_a_device_that_is_here_already_comes_in_for_nobody_else():
 
 async def test_another_device_of_a_session_is_on_record_as_let_in_by_its_person_and_comes_back():
     bench = await passkey_bench()
-    own = begin_own_enrolment(bench.walk, "bob")
+    own = begin_own_enrolment(bench.walk, "bob", session="s")
     made = SoftPasskey(seed="bob").registration(own.challenge)
-    passkey = await finish_enrolment(bench.walk, own.id, made, label="second")
+    passkey = await finish_enrolment(bench.walk, own.id, made, label="second", session="s")
     [leaf] = bench.entries(Tag.PASSKEY)
     assert (leaf["invitation"], leaf["by"] == leaf["person"]) == ("", True)
     desk = bench.walk.passkeys
@@ -130,8 +132,8 @@ class SaysWho:
     def __init__(self, subject: str) -> None:
         self._subject = subject
 
-    async def verify(self, _token: str, *, nonce: str) -> ShownPerson:
-        assert nonce == "n"
+    async def verify(self, _token: str, *, nonce: str, issuer: str = "") -> ShownPerson:
+        assert (nonce, issuer) == ("n", "https://login.example")
         return ShownPerson(issuer="https://login.example", subject=self._subject, logged_in_at=UnixMillis(7))
 
 
@@ -148,19 +150,19 @@ async def known_bench(*, status: str = "active") -> Bench:
 async def test_a_provider_says_who_somebody_is_and_the_registry_whether_they_come_in():
     bench = await known_bench()
     with pytest.raises(Refused) as raised:
-        await sign_in_by_provider(bench.walk, "t", nonce="n")
+        await sign_in_by_provider(bench.walk, "t", nonce="n", issuer="https://login.example")
     assert raised.value.code == "person.no_provider"
     bench.walk.people = SaysWho("c-1")
-    who = await sign_in_by_provider(bench.walk, "t", nonce="n")
+    who = await sign_in_by_provider(bench.walk, "t", nonce="n", issuer="https://login.example")
     assert (who.person, who.oidc, who.shown_at) == ("carol", ("https://login.example", "c-1"), 7)
     bench.walk.people = SaysWho("c-2")
     with pytest.raises(Refused) as raised:
-        await sign_in_by_provider(bench.walk, "t", nonce="n")
+        await sign_in_by_provider(bench.walk, "t", nonce="n", issuer="https://login.example")
     assert raised.value.code == "person.unknown"
     bench = await known_bench(status="disabled")
     bench.walk.people = SaysWho("c-1")
     with pytest.raises(Refused) as raised:
-        await sign_in_by_provider(bench.walk, "t", nonce="n")
+        await sign_in_by_provider(bench.walk, "t", nonce="n", issuer="https://login.example")
     assert raised.value.code in ("person.disabled", "person.unknown")
 
 

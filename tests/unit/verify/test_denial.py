@@ -16,6 +16,7 @@ from answerable.core.mandate.mandate import Grant
 from answerable.errors import Refused
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.verify.denial import explain
+from tests.tool_world import described, describing
 from tests.unit.verify.test_decision_replay import decisions
 
 if TYPE_CHECKING:
@@ -147,3 +148,48 @@ async def test_no_change_is_told_that_what_was_handed_on_does_not_allow():
     by_hop = structs.replace(entry, fields={**entry.fields, "question": json.dumps(question).encode()})
     hidden = explain(by_hop, policies=policies, mandate=mandate, hops=None)
     assert (hidden.changes, "handed on" in hidden.text) == ((), True)
+
+
+@pytest.mark.requirement("SAME-01")
+@pytest.mark.parametrize(
+    ("condition", "change"),
+    [
+        ('context.arguments.note == "thief"', "with argument `note` at another value than `thief`"),
+        ('["thief", "crook"].contains(context.arguments.note)', "at another value than `thief`"),
+        ('context.arguments.note like "*hie*"', "with argument `note` at another value than `thief`"),
+        ('context.arguments.note != "friend"', "with argument `note` at `friend`"),
+        ('context.arguments.tags.contains("urgent")', "without `urgent` in argument `tags`"),
+        ('!context.arguments.tags.contains("checked")', "with `checked` in argument `tags`"),
+        ('context.arguments.case == "4711"', "with argument `case` at another value than `4711`"),
+    ],
+)
+async def test_of_a_plain_forbid_on_an_argument_another_value_is_told_where_it_would_help(condition, change):
+    documents = bench_documents(
+        POLICIES
+        + f'@id("no") forbid (principal, action == Action::"crm.refund", resource) when {{ {condition} }};'
+    )
+    for document in documents:
+        match document:
+            case {"metadata": {"name": "crm.refund"}, "spec": {"arguments": list(arguments)}}:
+                arguments += [
+                    {"name": "note", "type": "string", "required": True},
+                    {"name": "tags", "type": "string_set", "required": True},
+                ]
+    texts: dict[str, JSONValue] = {"type": "array", "items": {"type": "string"}}
+    taken = {
+        "case": {"type": "string"},
+        "amount": {"type": "integer"},
+        "note": {"type": "string"},
+        "tags": texts,
+    }
+    bench = Bench()
+    schema: JSONValue = {"type": "object", "properties": {**taken}, "required": [*taken]}
+    describing(bench, refund=described("refund", inputSchema=schema)).takes_anything = True
+    await bench.registered(documents)
+    await bench.issue()
+    with suppress(Refused):
+        await bench.act("refund", {"case": "4711", "amount": 5, "note": "thief", "tags": ["urgent"]})
+    (entry,), statements = decisions(bench)
+    found = explain(entry, policies=statements.policy_set(entry.leaf), mandate=statements.mandate(entry.leaf))
+    assert found.effect == "deny"
+    assert any(change in one for one in found.changes), found

@@ -99,16 +99,32 @@ def test_what_came_with_the_bundle_is_not_taken_for_proof(log: ForgedLog) -> Non
 @pytest.mark.requirement("EVIDENCE-02")
 def test_a_checkpoint_that_the_policy_does_not_accept_is_refused(log: ForgedLog) -> None:
     encoded = bundle_of(log, [0]).encoded()
-    for trusted in (
-        policy("witness.example/other"),
-        policy("witness.example/w1", "witness.example/w2"),
-        policy(key=log_key("ledger.example/other")[0]),
-    ):
-        report = verify_evidence(encoded, policy=trusted)
-        assert wrong(report) == {"checkpoint.signature"}
-        assert report.as_lines()[-1].startswith("  error: checkpoint:")
+    report = verify_evidence(encoded, policy=policy(key=log_key("ledger.example/other")[0]))
+    assert (report.status, wrong(report)) == ("invalid", {"checkpoint.signature"})
+    assert report.as_lines()[-1].startswith("  error: checkpoint:")
     other = log_key("ledger.example/other")[0]
     assert wrong(verify_evidence(encoded, policy=policy(), key=other)) == {"checkpoint.signature"}
+
+
+@pytest.mark.requirement("EVIDENCE-02")
+@pytest.mark.requirement("SAME-04")
+def test_too_few_cosignatures_are_not_met_and_no_forgery_and_bad_ones_are_wrong(log: ForgedLog) -> None:
+    bundle = bundle_of(log, [0])
+    for trusted in (policy("witness.example/other"), policy("witness.example/w1", "witness.example/w2")):
+        report = verify_evidence(bundle.encoded(), policy=trusted)
+        assert (report.status, wrong(report), report.is_witnessed) == ("unmet", set(), False)
+        assert [(one.code, one.unmet) for one in report.caveats] == [("not_witnessed", True)]
+        assert any(line.startswith("NOT MET") for line in report.as_lines())
+        assert "is not met" in report.caveats[0].message
+    # Whoever asks for no quorum of his own is told all the same, and nothing that he asked for is missing.
+    theirs = dataclasses.replace(bundle, policy=policy("witness.example/other"))
+    assert verify_evidence(theirs.encoded()).status == "valid_but"
+    lines = bundle.checkpoint.split(b"\n")
+    at = next(number for number, line in enumerate(lines) if b"witness.example/w1" in line)
+    name, _, signature = lines[at].rpartition(b" ")
+    lines[at] = name + b" " + signature[:-8] + b"AAAA" + signature[-4:]
+    broken = dataclasses.replace(bundle, checkpoint=b"\n".join(lines))
+    assert verify_evidence(broken.encoded(), policy=policy()).status == "invalid"
 
 
 @pytest.mark.requirement("EVIDENCE-03")

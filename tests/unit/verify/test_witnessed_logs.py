@@ -15,7 +15,7 @@ from answerable.core.tlog.note import signed_note
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import ORIGIN, log_key
 from answerable.verify.ledger_history import CLOCK_SKEW_MS_MAX, verify_ledger
-from answerable.verify.report import LedgerReport
+from answerable.verify.report import LedgerReport, instant
 from tests.ledger_world import (
     KEY,
     STORY,
@@ -81,25 +81,60 @@ def test_a_log_signed_anew_with_the_stolen_key_is_not_valid(tmp_path: Path) -> N
     for name in ("cosigned", "cosigned.log"):
         (tmp_path / name).unlink()
     report = under(forged)
-    assert (report.status, "not_witnessed" in codes(report)) == ("valid_but", True)
+    assert (report.status, "not_witnessed" in codes(report)) == ("unmet", True)
     (tmp_path / "cosigned.log").write_bytes(log.cosigned_note(6) + b"\n")
     (tmp_path / "cosigned").write_bytes(log.cosigned_note(6))
     report = under(forged)
     assert (report.status, "unwitnessed_tail" in codes(report)) == ("valid_but", True)
 
 
+@pytest.mark.requirement("SAME-05")
+def test_a_fork_by_a_thief_of_the_logs_key_does_not_have_the_cosignature_that_is_asked_for(
+    tmp_path: Path,
+) -> None:
+    log = sealed_story(tmp_path, cosigned={6: START})
+    changed = [*log.entries[:-1], entry(Tag.REFUSAL, {"action": "x", "agent": "y"})]
+    forged = ForgedLog(directory=tmp_path, entries=changed, seals=(6, STORY))
+    forged.write_wal()
+    forged.write_checkpoints()
+    forged.write_tiles()
+    report = under(forged, witnessed_since=START + 1)
+    assert (report.status, codes(report)) == ("unmet", ["unwitnessed_tail", "newer_removed", "stale"])
+    assert [one.code for one in report.caveats if one.unmet] == ["stale"]
+    assert any(line.startswith("NOT MET") for line in report.as_lines())
+
+
+@pytest.mark.requirement("SAME-06")
+def test_an_older_copy_says_that_newer_entries_may_exist_unless_it_was_told_how_far_it_goes(
+    tmp_path: Path,
+) -> None:
+    log = sealed_story(tmp_path, cosigned={STORY: START})
+    report = under(log)
+    assert (report.status, report.newer_since) == ("valid", START)
+    (line,) = [line for line in report.as_lines() if line.startswith("valid")]
+    assert f"newer entries may exist since {instant(START)}" in line
+    assert "nothing is left open" not in line
+    assert report.as_value()["newer_since"] == START
+    for told in (
+        under(log, witnessed_since=START),
+        verify_ledger(tmp_path, policy=policy(), kept=log.note(STORY)),
+    ):
+        assert (told.status, told.newer_since) == ("valid", 0)
+        assert any("nothing is left open" in line for line in told.as_lines())
+
+
 @pytest.mark.requirement("LEDGER-30")
 def test_a_cosigner_that_the_policy_does_not_name_counts_for_nothing(tmp_path: Path) -> None:
     log = sealed_story(tmp_path, cosigned={STORY: START}, witnesses=("witness.example/mine",))
     report = under(log)
-    assert (report.status, report.standing.witnessed) == ("valid_but", 0)
+    assert (report.status, report.standing.witnessed) == ("unmet", 0)
 
 
 @pytest.mark.requirement("LEDGER-30")
 def test_too_few_cosigners_are_no_quorum(tmp_path: Path) -> None:
     names = ("witness.example/w1", "witness.example/w2", "witness.example/w3")
     log = sealed_story(tmp_path, cosigned={STORY: START}, witnesses=names[:1])
-    assert under(log, *names, quorum="2").status == "valid_but"
+    assert under(log, *names, quorum="2").status == "unmet"
     log = dataclasses.replace(log, witnesses=names[1:]).written()
     assert under(log, *names, quorum="2").status == "valid"
 
@@ -162,7 +197,7 @@ def test_a_rollback_of_everything_shows_by_age_or_by_what_was_kept(tmp_path: Pat
     old = under(log)
     assert (old.status, old.standing.witnessed_at) == ("valid", START), "it is an old copy, and says of when"
     stale = under(log, witnessed_since=START + 1)
-    assert (stale.status, codes(stale)) == ("valid_but", ["stale"])
+    assert (stale.status, codes(stale)) == ("unmet", ["stale"])
     assert rules(under(log, kept=kept)) == {"entries.missing"}
 
 

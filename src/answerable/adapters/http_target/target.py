@@ -12,7 +12,7 @@ import httpx2
 
 from answerable.adapters.http_target.answers import performed
 from answerable.adapters.http_target.leases import lease_behind
-from answerable.adapters.http_target.places import TlsPlace, quiet_wire
+from answerable.adapters.http_target.places import TlsPlace, quiet_wire, why_not_reached
 from answerable.adapters.http_target.requests import READING, sent_request
 from answerable.adapters.http_target.tools import request_tools
 from answerable.core.lease.echoes import Echoes
@@ -210,7 +210,7 @@ class HttpSession:
             ) from None
         except _NOT_SENT as error:
             raise self._unavailable(
-                f"it was not reached: {type(error).__name__}", code="target.unreachable"
+                f"it was not reached: {why_not_reached(error)}", code="target.unreachable"
             ) from None
         except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
             raise self._unavailable(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from answerable.apps.cli.control import Control, Offline
+    from answerable.verify.report import Status
     from answerable.wiring.setting_tree import Settings
 
     Run: TypeAlias = Callable[..., int | None]
@@ -30,6 +31,7 @@ USAGE: Final = 2
 DENIED: Final = 3
 PENDING: Final = 4
 CHECK_FAILED: Final = 5
+UNMET: Final = 6
 INTERRUPTED: Final = 130
 """As shells have it for SIGINT."""
 
@@ -38,8 +40,10 @@ EXIT_CODES: Final = {
     ERROR: "an error",
     USAGE: "the command line was not understood",
     DENIED: "somebody entitled to say no said no, or an identity did not check",
-    PENDING: "it waits for somebody",
+    PENDING: "it waits for somebody: a person, or witnesses",
     CHECK_FAILED: "a check found something",
+    UNMET: "what was checked is in order, and what was asked for beside that is not there: a quorum of witnesses, a "
+    "cosignature since a time",
     INTERRUPTED: "ended by Ctrl-C (SIGINT); what is in force stays so",
 }
 
@@ -156,6 +160,11 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OK
     return OK if code is None else code
+
+
+def code_of_status(status: Status) -> int | None:
+    """Which exit code the verdict of a verification has."""
+    return {"invalid": CHECK_FAILED, "unmet": UNMET}.get(status)
 
 
 def code_of(error: AnswerableError) -> int:

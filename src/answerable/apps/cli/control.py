@@ -39,8 +39,9 @@ _ORIGIN: Final = "http://answerable"
 class Control:
     """One conversation with the control API. Every method raises the error family as the server raised it."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    def __init__(self, exchange: Exchange, *, is_server: bool = True) -> None:
+        """is_server: whether a server answers, and not this very process."""
+        self._exchange, self.is_server = exchange, is_server
 
     def get(self, path: str, **query: str) -> Answer:
         """One thing."""
@@ -139,7 +140,7 @@ def _in_process(settings: Settings, offline: Offline) -> Iterator[Control]:
             return portal.call(partial(client.request, method, path, **given))
 
         try:
-            yield Control(exchange)
+            yield Control(exchange, is_server=False)
         finally:
             portal.call(client.aclose)
 

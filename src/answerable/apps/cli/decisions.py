@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from answerable.apps.cli.command import CHECK_FAILED, ERROR, Shell, command
+from answerable.apps.cli.evidence import assembled
 from answerable.apps.cli.ledger import milliseconds
 from answerable.errors import Malformed, shown
 
@@ -62,10 +63,13 @@ ResourceName = Annotated[
 At = Annotated[
     str,
     typer.Option(
-        "--at", help="When, with a time zone, as RFC 3339 has it.", metavar="TIME", show_default=False
+        "--at",
+        help="When, with a time zone, as RFC 3339 has it; now when not given.",
+        metavar="TIME",
+        show_default=False,
     ),
 ]
-Who = Annotated[bool, typer.Option("--who", help="Tell which agents can.")]
+Who = Annotated[bool, typer.Option("--who", help="Tell which agents can; that is what is told anyway.")]
 
 _SHOWN_MAX = 100
 _TOLD_MAX = 10_000
@@ -106,15 +110,16 @@ def replay(
     else:
         with shell.control() as control:
             evidence, erased = disclosed(control, name)
-    found = _replayed(evidence, erased)
+    found, report = _replayed(evidence, erased)
     if shell.terminal.as_json:
-        shell.terminal.json({"decisions": [one.as_value() for one in found]})
+        shell.terminal.json({"decisions": [one.as_value() for one in found], "grade": _grade(report)})
     else:
         for one in found:
             shell.terminal.line(f"entry {one.index}: {one.verdict}", "bold")
             shell.terminal.line(f"  {one.text}")
             if one.unchecked:
                 shell.terminal.line(f"  not asked again, for it is not shown: {', '.join(one.unchecked)}")
+        _tell_grade(shell, report)
     return CHECK_FAILED if any(one.verdict == "differs" for one in found) else None
 
 
@@ -132,7 +137,8 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
     from answerable.verify.bundle_replay import decisions_in
     from answerable.verify.denial import explain
 
-    entries, statements = decisions_in(checked(evidence)[0], erased=erased)
+    shown_in, report = checked(evidence)
+    entries, statements = decisions_in(shown_in, erased=erased)
     named = [
         one for one in entries if name in (str(one.index), one.leaf.get("action"), one.leaf.get("approval"))
     ]
@@ -148,7 +154,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
         for one in named
     ]
     if shell.terminal.as_json:
-        shell.terminal.json({"explained": [one.as_value() for one in found]})
+        shell.terminal.json({"explained": [one.as_value() for one in found], "grade": _grade(report)})
         return None
     said = {"deny": "denied", "defer": "deferred", "allow": "allowed"}
     for one in found:
@@ -159,27 +165,26 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
             shell.terminal.line(f"  {'or' if number else 'it would have been allowed'} {change}")
         if one.text:
             shell.terminal.line(f"  {one.text}")
+    _tell_grade(shell, report)
     return None
 
 
 def could(
     shell: Shell, agent: AgentName, action: ActionName, resource: ResourceName = "", at: At = ""
 ) -> int | None:
-    """What an agent was allowed to do at a time, and by what, from the ledger.
+    """What an agent may do, now or at a time, and by what.
 
-    By the documents, policies, mandates and ends of that time. What depends on the single action is told as conditions.
+    Of now it is what the gateway would decide, by the checks that it makes of each action. With --at it is told by the
+    documents, policies, mandates, budgets, holds and ends of that time, from the ledger. What depends on the single
+    action is told as conditions.
     """
-    if not at:
-        raise Malformed(
-            "say when with --at, as RFC 3339 has it, such as 2026-11-27T12:00:00Z", code="cli.time"
-        )
-    return _possible(shell, agent=agent, action=action, resource=resource, at=str(milliseconds(at)))
+    when = str(milliseconds(at)) if at else ""
+    return _possible(shell, agent=agent, action=action, resource=resource, at=when)
 
 
 def can(shell: Shell, action: ActionName, resource: ResourceName = "", who: Who = False) -> int | None:
-    """Who can do an action now: of all active agents, those with an open mandate and a policy for it."""
-    if not who:
-        raise Malformed("say what is asked: --who tells which agents can", code="cli.usage")
+    """Who can do an action now: of all active agents, those to which the gateway would not say no whatever they ask."""
+    del who
     return _possible(shell, action=action, resource=resource)
 
 
@@ -204,9 +209,12 @@ def _possible(shell: Shell, **query: str) -> int | None:
     if found["withheld"] or found["unfollowed"]:
         shell.terminal.warn(
             f"not looked at: {found['withheld']} statements that cannot be opened, {found['unfollowed']} revocations "
-            "of keys, manifests, tokens, hops and vendors"
+            "and holds of instances, manifests, tokens, hops and trust domains"
         )
-    shell.terminal.warn("what agents hand on to each other is not looked at")
+    told = "what agents hand on to each other, and what ends a single instance, is not looked at"
+    if asked.get("at"):
+        told += "; nor whether the tool was offered then, and what the agent was refused before"
+    shell.terminal.warn(told)
     return None
 
 
@@ -217,13 +225,7 @@ def disclosed(control: Control, name: str) -> tuple[bytes, frozenset[int]]:
         asked["entries"] = [int(name)]
     else:
         asked["about"] = {"action": name}
-    try:
-        found = control.post("/v1/evidence", asked)
-    except Malformed as fault:
-        if fault.code != "evidence.unsigned":
-            raise
-        control.post("/v1/ledger/seal")
-        found = control.post("/v1/evidence", asked)
+    found = assembled(control, asked)
     return b64decode(found["bundle"]), frozenset(found["withheld"])
 
 
@@ -239,14 +241,26 @@ def checked(evidence: bytes) -> tuple[Bundle, EvidenceReport]:
     return Bundle.parse(evidence), report
 
 
-def _replayed(evidence: bytes, erased: frozenset[int]) -> tuple[Replayed, ...]:
+def _grade(report: EvidenceReport) -> str:
+    return "witnessed" if report.is_witnessed else "signed"
+
+
+def _tell_grade(shell: Shell, report: EvidenceReport) -> None:
+    """What was signed a moment ago is an answer; that nobody beside the log has seen it yet is part of it."""
+    if not report.is_witnessed:
+        shell.terminal.warn(
+            "not yet witnessed: the log has signed these entries, and no quorum has seen them"
+        )
+
+
+def _replayed(evidence: bytes, erased: frozenset[int]) -> tuple[tuple[Replayed, ...], EvidenceReport]:
     from answerable.verify.bundle_replay import replay_bundle
 
-    bundle, _ = checked(evidence)
+    bundle, report = checked(evidence)
     found = replay_bundle(bundle, erased=erased)
     if not found:
         raise Malformed("no entry about that is a decision", code="decision.none")
-    return found
+    return found, report
 
 
 def _all(shell: Shell, first: int, end: int | None) -> int | None:

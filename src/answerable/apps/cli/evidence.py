@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
 from base64 import b64decode
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, ERROR, Shell, command
+from answerable.apps.cli.command import ERROR, PENDING, Shell, code_of_status, command
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
+    from answerable.apps.cli.control import Control
     from answerable.core.canonical import JSONValue
+
+POLL_SECONDS: Final = 0.5
 
 Entries = Annotated[
     list[int] | None,
@@ -42,6 +46,16 @@ Replay = Annotated[
         "--replay",
         help="Also show what it takes to ask the decisions among them again: what was asked and the action, "
         "and the policy set and the mandate they were made under.",
+    ),
+]
+Wait = Annotated[
+    int,
+    typer.Option(
+        "--wait",
+        help="How long to wait until witnesses have seen the entries; 0 for not at all.",
+        min=0,
+        max=600,
+        metavar="SECONDS",
     ),
 ]
 Out = Annotated[
@@ -84,27 +98,30 @@ def export(
     mandate: Mandate = None,
     reveal: Reveal = None,
     replay: Replay = False,
+    wait: Wait = 30,
 ) -> int | None:
     """Write a bundle of entries with proofs, and of their fields only those that you choose to reveal.
 
     What they refer to, and the first entry of the ledger, come along. Whoever gets the file checks it with `answerable
-    evidence verify`.
+    evidence verify`. What happened a moment ago witnesses have not seen yet: it waits for them; Ctrl-C ends the waiting
+    and writes what there is. Exit code 4 where they had not seen it: the file is written, and not yet what your own
+    policy asks for.
     """
     about: dict[str, JSONValue] = {}
     if action:
         about["action"] = action
     if mandate:
         about["mandate"] = mandate
+    asked: dict[str, JSONValue] = {
+        "about": about,
+        "entries": [*sorted(set(entry or ()))],
+        "reveal": [*(reveal or ())],
+        "replay": replay,
+    }
     with shell.control() as control:
-        found = control.post(
-            "/v1/evidence",
-            {
-                "about": about,
-                "entries": [*sorted(set(entry or ()))],
-                "reveal": [*(reveal or ())],
-                "replay": replay,
-            },
-        )
+        found = assembled(control, asked)
+        if not found["witnessed"] and _seen_by_witnesses(shell, control, max(found["entries"]), seconds=wait):
+            found = assembled(control, asked)
     try:
         # What is shown in it may be personal data.
         with open(out, "xb", opener=partial(os.open, mode=0o600)) as file:
@@ -112,9 +129,15 @@ def export(
     except OSError as error:
         shell.terminal.fault(f"cannot write {shown(out)}: {(error.strerror or 'unknown').lower()}")
         return ERROR
+    code = None if found["witnessed"] else PENDING
+    if code is not None:
+        shell.terminal.warn(
+            f"witnesses have not seen these entries yet, so {shown(out)} is not what a policy of witnesses asks for: "
+            "export them again later"
+        )
     if shell.terminal.as_json:
         shell.terminal.json({"file": str(out), **found})
-        return None
+        return code
     shell.terminal.record(
         [
             ("file", out),
@@ -126,13 +149,46 @@ def export(
     if found["withheld"]:
         indexes = ", ".join(str(index) for index in found["withheld"])
         shell.terminal.warn(f"the fields of entries {indexes} cannot be opened: their keys are gone")
-    return None
+    return code
+
+
+def assembled(control: Control, asked: dict[str, JSONValue]) -> Any:
+    """A bundle, under a checkpoint that is made now where none covers its entries yet. Raises as the control API."""
+    try:
+        return control.post("/v1/evidence", asked)
+    except Malformed as fault:
+        if fault.code != "evidence.unsigned":
+            raise
+    control.post("/v1/ledger/seal")
+    return control.post("/v1/evidence", asked)
+
+
+def _seen_by_witnesses(shell: Shell, control: Control, index: int, *, seconds: int) -> bool:
+    """Whether witnesses see an entry before so many seconds are over, or somebody has waited long enough. Only a server
+    asks them."""
+    if not control.is_server:
+        return False
+    asked: dict[str, JSONValue] = {"about": {}, "entries": [index], "reveal": [], "replay": False}
+    began = time.monotonic()
+    if seconds:
+        shell.terminal.say(f"waiting for witnesses to see entry {index}, for at most {seconds} seconds")
+    with shell.terminal.progress("waiting for witnesses") as progress:
+        try:
+            while (gone := time.monotonic() - began) < seconds:
+                progress(int(gone), seconds)
+                time.sleep(POLL_SECONDS)
+                if control.post("/v1/evidence", asked)["witnessed"]:
+                    return True
+        except KeyboardInterrupt:
+            shell.terminal.say("not waiting any longer")
+    return False
 
 
 def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key = None) -> int | None:
     """Check an evidence bundle, offline.
 
-    With nothing but the file and a policy of your own. Exit code 5 when something is wrong with it.
+    With nothing but the file and a policy of your own. Exit code 5 when something is wrong with it; 6 when nothing is,
+    and the cosignatures that --policy asks for are not there.
     """
     from answerable.core.evidence.archive import ARCHIVE_BYTES_MAX
     from answerable.core.tlog.note import VerifierKey
@@ -156,4 +212,4 @@ def verify(shell: Shell, bundle: BundleFile, policy: PolicyFile = None, key: Key
     else:
         for line in report.as_lines():
             shell.terminal.line(line)
-    return CHECK_FAILED if report.status == "invalid" else None
+    return code_of_status(report.status)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, ERROR, Shell, command
+from answerable.apps.cli.command import ERROR, Shell, code_of_status, command
 from answerable.errors import Malformed, shown
 
 Directory = Annotated[Path, typer.Argument(help="Ledger directory, or a copy of one.", metavar="DIR")]
@@ -118,7 +118,8 @@ def verify(
 ) -> int | None:
     """Check every byte of a ledger, offline.
 
-    With nothing but the directory or a copy of it. Exit code 5 when something is wrong, and it says which entry.
+    With nothing but the directory or a copy of it. Exit code 5 when something is wrong, and it says which entry; 6 when
+    nothing is, and what --policy or --since asks for is not there.
     """
     from answerable.core.tlog import note
     from answerable.core.tlog.policy import parse_policy
@@ -147,7 +148,7 @@ def verify(
     else:
         for line in report.as_lines():
             shell.terminal.line(line)
-    return CHECK_FAILED if report.status == "invalid" else None
+    return code_of_status(report.status)
 
 
 def milliseconds(text: str) -> int:

@@ -180,7 +180,7 @@ async def answer(asked: Asked) -> Response:
         assertion=assertion_in(body.get("assertion")),
     )
     # The device has just verified its person.
-    session.shown = asked.walk.clock.monotonic()
+    asked.has_shown()
     return answer_json({"state": after.state})
 
 

@@ -10,17 +10,20 @@ from urllib.parse import quote
 
 from starlette.responses import RedirectResponse, Response
 
+from answerable.apps.console.browser import browser_of
 from answerable.apps.console.guard import HEADERS, Attempts, check_request, form_of, json_of
 from answerable.apps.console.pages import NONCE_BYTES, page
 from answerable.apps.console.sessions import COOKIE, Sessions
 from answerable.core.base64url import to_base64url
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
+from answerable.flows.confirm_person import SessionSeen, record_refused_session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from starlette.requests import Request
 
+    from answerable.apps.console.browser import Browser
     from answerable.apps.console.needs import Needs
     from answerable.apps.console.sessions import Session
     from answerable.core.canonical import JSONValue
@@ -77,18 +80,31 @@ class Asked:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the person has just shown who they are."""
+        """Whether the person has just shown who they are, at the address that asks."""
         limits, now = self.console.needs.limits, self.walk.clock.monotonic()
-        return self.session is not None and self.session.is_fresh(now, limits.fresh_seconds)
+        address = browser_of(self.request).address
+        return self.session is not None and self.session.is_fresh(now, limits.fresh_seconds, address=address)
 
     def require_fresh(self) -> None:
         """Raises Unverified (`console.not_fresh`)."""
         if not self.is_fresh:
             seconds = self.console.needs.limits.fresh_seconds
             raise Unverified(
-                f"show once more who you are: that was more than {seconds} seconds ago", code="console.not_fresh",
+                f"show once more who you are: that was more than {seconds} seconds ago, or at another address",
+                code="console.not_fresh",
                 step="session",
-            )  # fmt: skip
+            )
+
+    def has_shown(self) -> None:
+        """A device of the person of this session has just verified them. Raises Unverified (`console.signed_out`)."""
+        session, _ = self.who
+        session.shown = self.walk.clock.monotonic()
+        session.shown_from = browser_of(self.request).address
+
+    def seen(self) -> SessionSeen:
+        """The session as this request shows it. Raises Unverified (`console.signed_out`)."""
+        session, person = self.who
+        return _seen(session, person, browser_of(self.request))
 
     async def form(self) -> dict[str, str]:
         """Fields of a form of this session's own pages. Raises Malformed, Refused (`console.csrf`), Unverified."""
@@ -133,9 +149,7 @@ def endpoint(
         )
         try:
             check_request(console.needs, request)
-            # A page that looks at us by itself, to be told of news, is nobody at work.
-            works = "hx-request" not in request.headers
-            found = console.sessions.find(request.cookies.get(COOKIE, ""), use=works)
+            found = await _session_of(console, request)
             if found is not None:
                 asked.session, asked.person = found
             elif not public:
@@ -145,6 +159,33 @@ def endpoint(
             return _failed(asked, error)
 
     return answered
+
+
+async def _session_of(console: Console, request: Request) -> tuple[Session, Principal] | None:
+    """Who is signed in there. A session that another browser shows than it began in ends, and that is on record.
+
+    Raises Unverified (`console.browser`), Unavailable.
+    """
+    secret, browser = request.cookies.get(COOKIE, ""), browser_of(request)
+    found = console.sessions.find(secret)
+    if found is None:
+        return None
+    session, person = found
+    if session.browser.mark != browser.mark:
+        console.sessions.end(secret)
+        await record_refused_session(console.walk, _seen(session, person, browser), "console.browser")
+        raise Unverified(
+            "this session began in another browser, and has ended by that: sign in again", code="console.browser",
+            step="session",
+        )  # fmt: skip
+    # A page that looks at us by itself, to be told of news, is nobody at work.
+    if "hx-request" not in request.headers:
+        console.sessions.use(session, browser)
+    return found
+
+
+def _seen(session: Session, person: Principal, browser: Browser) -> SessionSeen:
+    return SessionSeen(name=session.name, person=person.name, browser=browser.text, address=browser.address)
 
 
 def answer_json(value: dict[str, JSONValue], *, status: int = 200) -> Response:

@@ -83,7 +83,7 @@ async def open_one(asked: Asked) -> Response:
 async def give(asked: Asked) -> Response:
     """Record what a passkey has signed."""
     body = await asked.members(signed_in=True)
-    session, person = asked.who
+    _, person = asked.who
     claims = body.get("claims")
     if not isinstance(claims, dict):
         raise Malformed("`claims` is an object", code="request.body")
@@ -95,7 +95,7 @@ async def give(asked: Asked) -> Response:
         assertion=assertion_in(body.get("assertion")),
     )
     # The device has just verified its person.
-    session.shown = asked.walk.clock.monotonic()
+    asked.has_shown()
     return answer_json({"id": one.id, "until": one.until})
 
 

@@ -138,7 +138,7 @@ async def open_group(asked: Asked) -> Response:
 async def answer_group(asked: Asked) -> Response:
     """Record what a passkey has signed of many."""
     body = await asked.members(signed_in=True)
-    session, person = asked.who
+    _, person = asked.who
     verdict, ids = verdict_in(body), body.get("ids")
     if not isinstance(ids, list) or not all(isinstance(one, str) for one in ids):
         raise Malformed("`ids` is a list of approvals", code="request.body")
@@ -152,7 +152,7 @@ async def answer_group(asked: Asked) -> Response:
         assertion=assertion_in(body.get("assertion")),
     )
     # The device has just verified its person.
-    session.shown = asked.walk.clock.monotonic()
+    asked.has_shown()
     return answer_json({"answered": len(after.answered), "left_out": {**after.left_out}})
 
 

@@ -61,7 +61,7 @@ async def _news(asked: Asked) -> AsyncIterator[bytes]:
                 return
             # A session that ended, or whose person was stopped, learns nothing more.
             try:
-                if asked.console.sessions.find(secret, use=False) is None:
+                if asked.console.sessions.find(secret) is None:
                     yield b"event: ended\ndata:\n\n"
                     return
             except AnswerableError:

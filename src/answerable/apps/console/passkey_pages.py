@@ -13,14 +13,25 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from answerable.apps.console.desk import Asked
+    from answerable.apps.console.sessions import Session
 
 
 async def passkeys(asked: Asked) -> Response:
     """Which passkeys and which sessions are mine."""
     session, person = asked.who
     own = desk_of(asked.walk).register.of(person.name)
-    sessions = asked.console.sessions.of(person.name)
-    return asked.page("passkeys.html", passkeys=own, sessions=sessions, current=session.passkey)
+    labels = {one.id: f"passkey {one.label}" for one in own}
+
+    def opened_by(one: Session) -> str:
+        return one.oidc[0] if one.oidc is not None else labels.get(one.passkey, "a passkey that was removed")
+
+    return asked.page(
+        "passkeys.html",
+        passkeys=own,
+        sessions=asked.console.sessions.of(person.name),
+        current=session.passkey,
+        opened_by=opened_by,
+    )
 
 
 async def remove(asked: Asked) -> Response:

@@ -48,7 +48,7 @@ async def open_review(asked: Asked) -> Response:
 async def review(asked: Asked) -> Response:
     """Record what a passkey has signed."""
     body = await asked.members(signed_in=True)
-    session, person = asked.who
+    _, person = asked.who
     after = await review_by_passkey(
         asked.walk,
         asked.request.path_params["id"],
@@ -59,7 +59,7 @@ async def review(asked: Asked) -> Response:
         assertion=assertion_in(body.get("assertion")),
     )
     # The device has just verified its person.
-    session.shown = asked.walk.clock.monotonic()
+    asked.has_shown()
     return answer_json({"verdict": after.review.verdict if after.review else ""})
 
 

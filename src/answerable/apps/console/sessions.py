@@ -1,4 +1,5 @@
-"""Sessions of people, in memory: known by the hash of their secret, bound to what opened them, short.
+"""Sessions of people, in memory: known by the hash of their secret, bound to what opened them and to the browser they
+began in, short.
 
 A restart ends all of them: who approves what agents do can show who they are once more. What opened a session is asked
 again at every request, so that nothing has to remember to end it.
@@ -16,6 +17,7 @@ from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.people_signing_in import desk_of, person_standing
 
 if TYPE_CHECKING:
+    from answerable.apps.console.browser import Browser
     from answerable.apps.console.needs import ConsoleLimits
     from answerable.core.identity.principal import PrincipalId, UnixMillis
     from answerable.core.registry.documents import Principal
@@ -25,14 +27,17 @@ if TYPE_CHECKING:
 SECRET_BYTES: Final = 32
 COOKIE: Final = "__Host-answerable"
 """The prefix has browsers refuse it from another host, another path, or in the clear (RFC 6265bis, 4.1.3.2)."""
-BROWSER_CHARS_MAX: Final = 120
+REFUSED_MAX: Final = 5
+"""How often somebody in a session may fail to show that they are its person; then it ends."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Session:
     """name: by which its person sees it in a list; it opens nothing. csrf: what forms of its pages must carry. passkey:
     id of the one that opened it; else oidc: issuer and subject. opened, used, shown: monotonic seconds; shown: when the
-    person last showed who they are. since: the same as `opened`, Unix milliseconds. streams: live pages now."""
+    person last showed who they are, and shown_from: at which address. since, used_at: as `opened` and `used`, Unix
+    milliseconds. browser: in which it began, and address: from where it was last used. refused: how often somebody in
+    it failed to show who they are. streams: live pages now."""
 
     name: str
     person: PrincipalId
@@ -42,13 +47,17 @@ class Session:
     opened: float
     used: float
     shown: float
+    shown_from: str
     since: UnixMillis
-    browser: str
+    used_at: UnixMillis
+    browser: Browser
+    address: str
+    refused: int = 0
     streams: int = 0
 
-    def is_fresh(self, now: float, seconds: float) -> bool:
-        """Whether the person has shown who they are within this time."""
-        return now - self.shown < seconds
+    def is_fresh(self, now: float, seconds: float, *, address: str) -> bool:
+        """Whether the person has shown who they are within this time, at the address that now asks."""
+        return now - self.shown < seconds and self.shown_from == address
 
     def has_token(self, text: str) -> bool:
         """Whether a form carries the token of this session."""
@@ -63,7 +72,7 @@ class Sessions:
         self._limits = limits
         self._kept: dict[bytes, Session] = {}
 
-    def open(self, who: SignedIn, *, browser: str, shown_seconds_ago: float = 0.0) -> str:
+    def open(self, who: SignedIn, *, browser: Browser, shown_seconds_ago: float = 0.0) -> str:
         """The secret of a new session, for its cookie. Raises Unavailable (`console.sessions`)."""
         walk, now = self._walk, self._walk.clock.monotonic()
         self._drop_ended(now)
@@ -84,14 +93,16 @@ class Sessions:
             opened=now,
             used=now,
             shown=now - shown_seconds_ago,
+            shown_from=browser.address,
             since=walk.clock.now(),
-            browser=browser[:BROWSER_CHARS_MAX],
+            used_at=walk.clock.now(),
+            browser=browser,
+            address=browser.address,
         )
         return secret
 
-    def find(self, secret: str, *, use: bool = True) -> tuple[Session, Principal] | None:
-        """The session and its person, if both still stand; else it is ended by this. use: somebody did something, so
-        that it is not idle. Raises Unavailable."""
+    def find(self, secret: str) -> tuple[Session, Principal] | None:
+        """The session and its person, if both still stand; else it is ended by this. Raises Unavailable."""
         if from_base64url_32(secret) is None:
             return None
         key = _key(secret)
@@ -103,9 +114,12 @@ class Sessions:
         if person is None:
             self._kept.pop(key, None)
             return None
-        if use:
-            session.used = now
         return session, person
+
+    def use(self, session: Session, browser: Browser) -> None:
+        """Somebody did something in it, so that it is not idle."""
+        session.used, session.used_at = self._walk.clock.monotonic(), self._walk.clock.now()
+        session.address = browser.address
 
     def end(self, secret: str) -> None:
         """Sign out."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.apps.console.browser import browser_of
 from answerable.apps.console.ceremonies import creation_options, request_options
 from answerable.apps.console.desk import answer_json, see_other, set_cookie
 from answerable.apps.console.guard import next_page
-from answerable.apps.console.sessions import COOKIE
+from answerable.apps.console.sessions import COOKIE, REFUSED_MAX
 from answerable.core.identity.passkey import assertion_in
 from answerable.core.identity.passkey_registration import registration_in
-from answerable.errors import Malformed
+from answerable.errors import Malformed, Unverified
+from answerable.flows.confirm_person import begin_confirmation, finish_confirmation
 from answerable.flows.enrol_passkey import begin_enrolment, begin_own_enrolment, finish_enrolment
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.sign_in import SignedIn, begin_sign_in, finish_sign_in
@@ -37,7 +39,7 @@ async def begin(asked: Asked) -> Response:
     """A challenge for whoever holds a passkey."""
     _note_try(asked)
     await asked.members(signed_in=False)
-    begun = begin_sign_in(asked.walk)
+    begun = begin_sign_in(asked.walk, browser=browser_of(asked.request).mark)
     return answer_json(
         {"ceremony": begun.id, "options": request_options(desk_of(asked.walk), begun.challenge, ())}
     )
@@ -47,7 +49,12 @@ async def finish(asked: Asked) -> Response:
     """A session for whoever has answered it."""
     _note_try(asked)
     body = await asked.members(signed_in=False)
-    who = finish_sign_in(asked.walk, _text(body, "ceremony"), assertion_in(body.get("assertion")))
+    who = finish_sign_in(
+        asked.walk,
+        _text(body, "ceremony"),
+        assertion_in(body.get("assertion")),
+        browser=browser_of(asked.request).mark,
+    )
     response = answer_json({"next": next_page(_text(body, "next"))})
     open_session(asked, response, who)
     return response
@@ -57,18 +64,26 @@ async def begin_confirming(asked: Asked) -> Response:
     """A challenge for the person of this session alone."""
     await asked.members(signed_in=True)
     _, person = asked.who
-    begun = begin_sign_in(asked.walk, person=person.name)
+    begun = begin_confirmation(asked.walk, asked.seen())
     desk = desk_of(asked.walk)
     own = desk.register.of(person.name)
     return answer_json({"ceremony": begun.id, "options": request_options(desk, begun.challenge, own)})
 
 
 async def finish_confirming(asked: Asked) -> Response:
-    """The person has shown once more who they are."""
+    """The person has shown once more who they are; after a few who are not them the session ends."""
     body = await asked.members(signed_in=True)
     session, _ = asked.who
-    finish_sign_in(asked.walk, _text(body, "ceremony"), assertion_in(body.get("assertion")))
-    session.shown = asked.walk.clock.monotonic()
+    try:
+        await finish_confirmation(
+            asked.walk, asked.seen(), _text(body, "ceremony"), assertion_in(body.get("assertion"))
+        )
+    except Unverified:
+        session.refused += 1
+        if session.refused >= REFUSED_MAX:
+            asked.console.sessions.end(asked.request.cookies.get(COOKIE, ""))
+        raise
+    asked.has_shown()
     return answer_json({"confirmed": True})
 
 
@@ -79,14 +94,15 @@ async def enrol_page(asked: Asked) -> Response:
 
 async def begin_enrolling(asked: Asked) -> Response:
     """A challenge for the device of whom a code invites; without one, for another device of who is signed in."""
-    if asked.session is not None and "x-csrf-token" in asked.request.headers:
+    if _is_of_session(asked):
         await asked.members(signed_in=True)
         asked.require_fresh()
-        begun = begin_own_enrolment(asked.walk, asked.who[1].name)
+        session, own = asked.who
+        begun = begin_own_enrolment(asked.walk, own.name, session=session.name)
     else:
         _note_try(asked)
         body = await asked.members(signed_in=False)
-        begun = begin_enrolment(asked.walk, _text(body, "code"))
+        begun = begin_enrolment(asked.walk, _text(body, "code"), browser=browser_of(asked.request).mark)
     person = asked.walk.registry.current.principals[begun.person]
     options = creation_options(desk_of(asked.walk), begun, display_name=person.display_name)
     return answer_json({"ceremony": begun.id, "options": options, "person": person.display_name})
@@ -95,10 +111,16 @@ async def begin_enrolling(asked: Asked) -> Response:
 async def finish_enrolling(asked: Asked) -> Response:
     """The passkey is in the register, and its person is signed in."""
     _note_try(asked)
-    body = await asked.members(signed_in=False)
+    own = _is_of_session(asked)
+    body = await asked.members(signed_in=own)
     passkey = await finish_enrolment(
-        asked.walk, _text(body, "ceremony"), registration_in(body.get("registration")), label=_text(body, "label")
-    )  # fmt: skip
+        asked.walk,
+        _text(body, "ceremony"),
+        registration_in(body.get("registration")),
+        label=_text(body, "label"),
+        browser=browser_of(asked.request).mark,
+        session=asked.who[0].name if own else "",
+    )
     response = answer_json({"next": "/passkeys"})
     if asked.session is None or asked.session.person != passkey.person:
         open_session(asked, response, SignedIn(person=passkey.person, passkey=passkey))
@@ -119,14 +141,17 @@ def open_session(asked: Asked, response: Response, who: SignedIn, *, shown_secon
     """A new session in place of the one that was there, if any."""
     sessions = asked.console.sessions
     sessions.end(asked.request.cookies.get(COOKIE, ""))
-    browser = asked.request.headers.get("user-agent", "")
-    secret = sessions.open(who, browser=browser, shown_seconds_ago=shown_seconds_ago)
+    secret = sessions.open(who, browser=browser_of(asked.request), shown_seconds_ago=shown_seconds_ago)
     set_cookie(response, COOKIE, secret, seconds=asked.console.needs.limits.session_seconds)
 
 
+def _is_of_session(asked: Asked) -> bool:
+    """Whether a signed-in person's own page sent this, and not one for who is invited."""
+    return asked.session is not None and "x-csrf-token" in asked.request.headers
+
+
 def _note_try(asked: Asked) -> None:
-    client = asked.request.client
-    asked.console.attempts.note(client.host if client is not None else "")
+    asked.console.attempts.note(browser_of(asked.request).address)
 
 
 def _text(body: dict[str, JSONValue], name: str) -> str:

@@ -61,6 +61,7 @@ async def export_evidence(call: Call) -> Answer:
         "entries": list(evidence.entries),
         "shown": evidence.shown,
         "withheld": list(evidence.withheld),
+        "witnessed": evidence.witnessed,
     }
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from answerable.core.identity.principal import PrincipalId
+# Not for a type checker alone: registers read this type back by its annotations.
+from answerable.core.identity.principal import PrincipalId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

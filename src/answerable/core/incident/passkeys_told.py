@@ -23,6 +23,8 @@ def passkey_told(
         counts = counts if isinstance(counts, dict) else {}
         listed = ", ".join(f"{plain(count)} {plain(code)}" for code, count in counts.items())
         return f"Sign-ins of people were refused and only counted: {listed}.", ()
+    if change == "session_refused":
+        return _session_refused(leaf, payload)
     person, by = named("person", leaf, payload), named("by", leaf, payload)
     if change == "invited":
         expires = leaf.get("expires")
@@ -43,6 +45,20 @@ def passkey_told(
         details.insert(0, f"called {plain(credential.get('label'))}")
     by_what = f"an invitation of {by}" if leaf.get("invitation") else "a session of their own"
     return f"{person} brought in a passkey by {by_what}.", tuple(details)
+
+
+def _session_refused(
+    leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
+) -> tuple[str, tuple[str, ...]]:
+    person = named("person", leaf, payload)
+    details = [f"session {plain(leaf.get('session'))}"]
+    if payload.get("address"):
+        details.append(
+            f"from {plain(payload['address'])}, in {plain(payload.get('browser') or 'no named browser')}"
+        )
+    if payload.get("shown_by"):
+        details.append(f"the passkey that was shown is one of {plain(payload['shown_by'])}")
+    return f"Somebody in a session of {person} was refused: {plain(leaf.get('code'))}.", tuple(details)
 
 
 def passkey_removed_told(

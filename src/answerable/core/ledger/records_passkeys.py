@@ -1,5 +1,6 @@
 """What the entries about people's passkeys say: who was invited by whom, which passkey is whose since when, and until
-when; sign-ins that were refused, as counts, so that nobody unverified can fill the ledger.
+when; sign-ins that were refused, as counts, so that nobody unverified can fill the ledger; and in whose session
+somebody was not its person.
 
 Names are fields; so is the passkey with its public key, for it says which devices a person has. The leaf has its
 thumbprint, by which a stranger who was shown the fields finds which entries speak of the same one.
@@ -88,6 +89,35 @@ def sign_ins_refused(counts: Mapping[str, int], *, at: UnixMillis) -> Entry:
         "counts": {one: counts[one] for one in sorted(counts)},
     }
     return sealed_entry(Tag.PASSKEY, at=at, members=members)
+
+
+def session_refused(
+    code: str,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    person: str,
+    person_name: str,
+    session: str,
+    shown_by: str,
+    browser: str,
+    address: str,
+) -> Entry:
+    """Somebody in a session of a person did not show that they are this person. code: why it was refused. session: by
+    which its person sees it in their list. shown_by: whose passkey was shown; empty where none was."""
+    fields = [
+        (b"address", encode(address)),
+        (b"browser", encode(browser)),
+        (b"person_name", encode(person_name)),
+        (b"shown_by", encode(shown_by)),
+    ]
+    members: dict[str, JSONValue] = {
+        "change": "session_refused",
+        "code": code,
+        "person": person,
+        "session": session,
+    }
+    return sealed_entry(Tag.PASSKEY, at=at, members=members, fields=fields, sealing=sealing)
 
 
 def _about(passkey: Passkey, person: str) -> dict[str, JSONValue]:

@@ -36,6 +36,7 @@ def verify(log: ForgedLog, tmp_path: Path) -> Verify:
 
 def test_a_witnessed_ledger_is_plainly_valid_under_a_policy(verify: Verify, log: ForgedLog) -> None:
     assert "\nvalid: every entry is in order" in verify()
+    assert "newer entries may exist since" in verify()
     kept = log.directory.with_name("kept")
     kept.write_bytes(log.cosigned_note(STORY))
     assert json.loads(verify("--kept", str(kept), "--json"))["status"] == "valid"
@@ -44,7 +45,7 @@ def test_a_witnessed_ledger_is_plainly_valid_under_a_policy(verify: Verify, log:
 
 
 def test_a_cosignature_can_be_asked_for_that_is_not_older(verify: Verify) -> None:
-    stale = json.loads(verify("--since", "2099-01-01T00:00:00Z", "--json"))
+    stale = json.loads(verify("--since", "2099-01-01T00:00:00Z", "--json", code=6))
     assert [one["code"] for one in stale["caveats"]] == ["stale"]
     for wrong in ("yesterday", "2026-11-24T18:00:00"):
         verify("--since", wrong, code=1)

@@ -67,6 +67,22 @@ def test_in_pieces_it_is_hidden_as_in_one(before, after, cuts):
     assert told == echoes.hidden_text(whole)
 
 
+@pytest.mark.requirement("SAME-09")
+@pytest.mark.parametrize("secret", ["canary-8d1f0c7e", SECRET])
+def test_the_longest_spelling_of_a_secret_is_hidden_wherever_a_stream_is_cut(secret):
+    echoes = Echoes([secret])
+    longest = max(spelled(secret), key=len).decode()
+    assert len(longest.encode()) == echoes.bytes_max
+    for cut in range(len(longest) + 1):
+        stream = EchoStream(echoes)
+        told = [
+            stream.pass_on(f"before {longest[:cut]}"),
+            stream.pass_on(f"{longest[cut:]} after"),
+            stream.rest(),
+        ]
+        assert "".join(told) == f"before {HIDDEN.decode()} after", cut
+
+
 def test_a_stream_without_secrets_passes_everything_at_once():
     stream = EchoStream(Echoes([]))
     assert stream.pass_on("näher") == "näher"

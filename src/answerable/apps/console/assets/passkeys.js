@@ -55,7 +55,7 @@
       attestation: text(made.response.attestationObject),
       transports: made.response.getTransports ? made.response.getTransports() : [],
     };
-    return post("/enrol/finish", { ceremony: begun.ceremony, registration, label });
+    return post("/enrol/finish", { ceremony: begun.ceremony, registration, label }, code === null);
   }
 
   const told = (error) =>

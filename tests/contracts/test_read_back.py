@@ -1,0 +1,92 @@
+"""What one process wrote into the registers another one reads, with nothing imported but what reads it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+import answerable
+from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteStore
+from answerable.core.approval.approval import answered
+from answerable.core.approval.in_place_of import InPlaceOf
+from answerable.core.identity.principal import PrincipalId
+from answerable.testing.contracts.approval_register import approved
+from answerable.testing.samples import approval
+from tests.read_back_types import sites, trees
+
+SOURCE = Path(answerable.__file__).parent
+PLANTED = """
+from __future__ import annotations
+from typing import TYPE_CHECKING
+import msgspec
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+class Row(msgspec.Struct):
+    amount: Decimal
+"""
+
+READING = """
+import sys
+from pathlib import Path
+from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteStore
+
+register = SqliteApprovalRegister(SqliteStore.open(Path(sys.argv[1])))
+(found,) = register.all(pending_only=False, now=0)
+print(repr(found.answers))
+"""
+
+
+@pytest.mark.requirement("READBACK-01")
+def test_an_answer_by_a_deputy_is_read_back_by_another_process(tmp_path):
+    file = tmp_path / "registers.db"
+    register = SqliteApprovalRegister(SqliteStore.open(file))
+    waiting = approval()
+    register.add(waiting)
+    place = InPlaceOf(of=PrincipalId("chen"), group="approvers", delegation="d-1", entry=3, leaf="00" * 32)
+    by_deputy = answered(waiting, replace(approved(waiting).answers[0], in_place_of=place))
+    assert register.replace(by_deputy, was=waiting)
+    done = subprocess.run(
+        [sys.executable, "-c", READING, str(file)], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, repr(by_deputy.answers)), done.stderr
+
+
+def unreadable(source: Path, package: str) -> str:
+    """What a fresh interpreter says of the types that this source reads back."""
+    line = [sys.executable, "-m", "tests.read_back_types", str(source), package]
+    return subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
+
+
+@pytest.mark.requirement("READBACK-02")
+def test_every_type_that_is_read_back_can_be_built_in_a_fresh_interpreter():
+    found = [site for module, tree in trees(SOURCE, "answerable").items() for site in sites(module, tree)]
+    assert {"InPlaceOf", "End", "Proposal", "kind"} <= {
+        site.kind.id for site in found if hasattr(site.kind, "id")
+    }
+    assert unreadable(SOURCE, "answerable") == "none"
+
+
+@pytest.mark.parametrize(
+    "reading",
+    [
+        "def row(text): return msgspec.json.decode(text, type=Row)",
+        "def row(text): return msgspec.convert(text, Row, strict=True)",
+        "def row(text): return msgspec.msgpack.Decoder(list[Row])",
+        "def row(text): return read(text, Row)\ndef read(text, kind): return msgspec.json.decode(text, type=kind)",
+        "def row(text): return read(text, kind=Row)\ndef read(text, *, kind): return msgspec.convert(text, kind)",
+        "from msgspec import convert\ndef row(text): return convert(text, Row)",
+        "def row(kind): return msgspec.json.Decoder(kind)",
+    ],
+)
+@pytest.mark.requirement("READBACK-02")
+def test_a_type_that_only_a_type_checker_knows_is_found_however_it_is_read(tmp_path, reading):
+    folder = tmp_path / "planted_rows"
+    folder.mkdir()
+    (folder / "__init__.py").write_text("")
+    (folder / "rows.py").write_text(f"{PLANTED}\n{reading}\n")
+    assert unreadable(folder, "planted_rows").startswith("planted_rows.rows:")

@@ -1,0 +1,156 @@
+"""Every type that msgspec is asked to read something back as, found in the source, and built where nothing else was
+imported before. Run as a program it prints the faults, one a line."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+READERS = ("decode", "convert", "Decoder")
+MODULES = ("msgspec", "msgspec.json", "msgspec.msgpack", "msgspec.toml", "msgspec.yaml")
+
+
+@dataclass(frozen=True)
+class Site:
+    """One place that reads something back. kind: the type as it is written there. names: parameters of the functions
+    around it, by name, with the function and the position."""
+
+    module: str
+    line: int
+    kind: ast.expr
+    names: dict[str, tuple[str, int]]
+
+    def __str__(self) -> str:
+        return f"{self.module}:{self.line} {ast.unparse(self.kind)}"
+
+
+def trees(root: Path, package: str) -> dict[str, ast.Module]:
+    """Every module below a folder, by name."""
+    found = {}
+    for path in sorted(root.rglob("*.py")):
+        inner = path.relative_to(root).with_suffix("").parts
+        parts = (package, *(inner[:-1] if inner[-1] == "__init__" else inner))
+        found[".".join(parts)] = ast.parse(path.read_text(encoding="utf-8"))
+    return found
+
+
+def sites(module: str, tree: ast.Module) -> Iterator[Site]:
+    """Those inside functions; what stands at the top of a module is built when that is imported."""
+    yield from _sites(module, tree, {}, inside=False)
+
+
+def _sites(module: str, node: ast.AST, names: dict[str, tuple[str, int]], *, inside: bool) -> Iterator[Site]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            arguments = [*child.args.posonlyargs, *child.args.args]
+            known = {one.arg: (child.name, place) for place, one in enumerate(arguments)}
+            known |= {one.arg: (child.name, -1) for one in child.args.kwonlyargs}
+            yield from _sites(module, child, names | known, inside=True)
+            continue
+        if inside and isinstance(child, ast.Call) and (kind := _kind_of(child)) is not None:
+            yield Site(module, child.lineno, kind, names)
+        yield from _sites(module, child, names, inside=inside)
+
+
+def _kind_of(call: ast.Call) -> ast.expr | None:
+    """The type that a call reads as; None for one that reads anything, or is no such call."""
+    function = call.func
+    if not isinstance(function, ast.Attribute) or function.attr not in READERS:
+        return None
+    if ast.unparse(function.value) not in MODULES:
+        return None
+    place = 0 if function.attr == "Decoder" else 1
+    positional = call.args[place] if len(call.args) > place else None
+    return next((one.value for one in call.keywords if one.arg == "type"), positional)
+
+
+def kinds_of(site: Site, all_trees: dict[str, ast.Module]) -> Iterator[tuple[str, Any]]:
+    """What it can be, with where that is written: a name that callers give is followed to each of them.
+
+    Raises NameError for what cannot be found out.
+    """
+    if isinstance(site.kind, ast.Name) and site.kind.id in site.names:
+        function, place = site.names[site.kind.id]
+        # What is called `_so` is called in its own module alone.
+        own = {site.module: all_trees[site.module]} if function.startswith("_") else all_trees
+        given = list(_given(function, site.kind.id, place, own))
+        if not given:
+            raise NameError(f"nobody is seen to give it: {site}")
+        for one in given:
+            yield from kinds_of(one, all_trees)
+        return
+    scope = vars(importlib.import_module(site.module))
+    yield str(site), eval(compile(ast.Expression(site.kind), site.module, "eval"), dict(scope))  # noqa: S307
+
+
+def _given(function: str, name: str, place: int, all_trees: dict[str, ast.Module]) -> Iterator[Site]:
+    """What the calls of a function of that name give for that parameter. Of a method `self` is not counted."""
+    for module, tree in all_trees.items():
+        for call, names in _calls(module, tree, {}):
+            called = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+            if called != function:
+                continue
+            at = place - isinstance(call.func, ast.Attribute)
+            positional = call.args[at] if 0 <= at < len(call.args) else None
+            kind = next((one.value for one in call.keywords if one.arg == name), positional)
+            if kind is not None:
+                yield Site(module, call.lineno, kind, names)
+
+
+def _calls(
+    module: str, node: ast.AST, names: dict[str, tuple[str, int]]
+) -> Iterator[tuple[ast.Call, dict[str, tuple[str, int]]]]:
+    for child in ast.iter_child_nodes(node):
+        known = names
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+            arguments = [*child.args.posonlyargs, *child.args.args]
+            known = names | {one.arg: (child.name, place) for place, one in enumerate(arguments)}
+        if isinstance(child, ast.Call):
+            yield child, known
+        yield from _calls(module, child, known)
+
+
+def faults(root: Path, package: str) -> Iterator[str]:
+    """Of each type that cannot be built, one line; of each module with such a place that cannot be imported, too."""
+    all_trees = trees(root, package)
+    for module, tree in all_trees.items():
+        if "msgspec" not in ast.dump(tree):
+            continue
+        yield from _by_name(module, tree)
+        try:
+            importlib.import_module(module)
+            for site in sites(module, tree):
+                for where, kind in kinds_of(site, all_trees):
+                    try:
+                        msgspec.json.Decoder(kind)
+                    except Exception as fault:
+                        yield f"{where}: {fault}"
+        except Exception as fault:
+            yield f"{module}: {type(fault).__name__} {fault}"
+
+
+def _by_name(module: str, tree: ast.Module) -> Iterator[str]:
+    """A reader that is imported by its name would not be found."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("msgspec"):
+            names = {one.name for one in node.names} & {*READERS, "json", "msgpack", "toml", "yaml"}
+            if names:
+                yield f"{module}:{node.lineno} imports {', '.join(sorted(names))} by name: write msgspec.…"
+
+
+def main() -> None:
+    root, package = Path(sys.argv[1]), sys.argv[2]
+    sys.path.insert(0, str(root.parent))
+    found = list(faults(root, package))
+    print("\n".join(found) or "none")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+"""The columns of the grid, and the one table of cells that do not hold yet, each with what completes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+COLUMNS: Final[Mapping[str, str]] = {
+    "restart": "an orderly stop, the command line alone, and a start again: each row is read back and means the same",
+}
+LATER: Final[Mapping[tuple[str, str], str]] = {}
+"""By column and row: what issue 11 completes."""
+WAITING: Final[Mapping[tuple[str, str], str]] = {}
+"""By column and row: what a finding of this issue still owes. Empty at its end."""

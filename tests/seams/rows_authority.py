@@ -1,0 +1,214 @@
+"""Rows of what gives authority, passes it on and uses it up."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.delegability import Delegability
+from answerable.core.mandate.delegation_chain import split_chain
+from answerable.core.mandate.hop_token import read_hop
+from answerable.sdk.delegation import Narrowing, Receiver, exchange_part, hand_on, token_for
+from answerable.sdk.gateway_address import open_client
+from tests.seams.feature import Answers, Feature, Kept, names
+
+if TYPE_CHECKING:
+    from tests.seams.life import Life
+
+SHORT_MS = 1_000
+
+
+class Mandates(Feature):
+    name = "mandate"
+    claim = (
+        "A mandate that is open lets its agent act; one that was closed, or has run out, never does again."
+    )
+    asked = ("mandate show {closed}", "closed")
+    holds = Answers(
+        {
+            "open": "ok",
+            "closed": "mandate.closed",
+            "run out": "mandate.expired",
+            "listed": "open closed expired",
+        }
+    )
+    tags = frozenset({Tag.MANDATE_ISSUED, Tag.MANDATE_CLOSED, Tag.CITED})
+    tables = names("mandates mandates_issued citations citations_kept")
+    nouns = names("mandate")
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        kept |= {"open": life.mandate(), "closed": life.mandate(), "run out": life.mandate(ms=SHORT_MS)}
+        kept["until"] = time.monotonic() + SHORT_MS / 1000
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        life.told(f"/v1/mandates/{kept['closed']}/close", {})
+        life.until(lambda: time.monotonic() > kept["until"], "the end of the short one")
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        mandates = [kept[name] for name in ("open", "closed", "run out")]
+        states = [life.told(f"/v1/mandates/{one}")["state"] for one in mandates]
+        said = (life.reads("worker", one) for one in mandates)
+        return dict(zip(self.holds, (*said, " ".join(states)), strict=True))
+
+
+class Hops(Feature):
+    name = "delegation hop"
+    claim = "What was handed on lets its receiver act, and one hop that was revoked lets nobody."
+    asked = ("revoke --list", "{hop}")
+    holds = Answers(
+        {"handed on": "ok", "revoked": "revoked.token", "without the chain": "mandate.other_agent"}
+    )
+    tables = names("receivers tokens token_names status_lists")
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        kept["mandate"] = life.mandate(
+            delegability=Delegability(depth_max=2, width_max=3, to=("agent:helper",))
+        )
+        kept["chains"] = [asyncio.run(self.handed(life, kept["mandate"])) for _ in range(2)]
+
+    @staticmethod
+    async def handed(life: Life, mandate: str) -> str:
+        client, base = open_client(f"unix:{life.home.data / 'gateway.sock'}")
+        async with client:
+            root = await token_for(client, base, mandate=mandate, auth=life.key("worker"))
+            receiver = Receiver(agent="helper", key=life.key("helper").public)
+            part = hand_on(root, receiver, Narrowing(scopes=("bank.read",)), key=life.key("worker"))
+            return await exchange_part(client, base, chain=part, auth=life.key("helper"))
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        kept["hop"] = read_hop(split_chain(kept["chains"][1])[-1]).jti
+        life.told("/v1/revocations", {"kind": "token", "name": kept["hop"], "reason": "no longer needed"})
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        good, revoked = kept["chains"]
+        return {
+            "handed on": life.reads("helper", kept["mandate"], chain=good),
+            "revoked": life.reads("helper", kept["mandate"], chain=revoked),
+            "without the chain": life.reads("helper", kept["mandate"]),
+        }
+
+
+class Budgets(Feature):
+    name = "budget"
+    claim = "What was spent of a budget stays spent, and what costs nothing still runs."
+    asked = ("mandate show {mandate}", "600 of 1000")
+    holds = Answers(
+        {"600 of the 400 that are left": "mandate.budget_spent", "nothing of it": "ok", "paid": "1"}
+    )
+    tables = names("budgets_used calls_used calls_counted")
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        kept["mandate"] = life.mandate("spender", budgets=(("money:EUR", 1000),))
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        assert life.pays("spender", kept["mandate"], "spent", 600).code == "ok"
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        return {
+            "600 of the 400 that are left": life.pays("spender", kept["mandate"], "too much", 600).code,
+            "nothing of it": life.reads("spender", kept["mandate"]),
+            "paid": str(life.done("pay", account="A1", amount=600, to="spent")),
+        }
+
+
+class Prepared(Feature):
+    name = "prepared object"
+    claim = "What was prepared and shown runs once, byte for byte, and what waits goes on waiting."
+    asked = ("approval show {approval of second} --json", '"state": "pending"')
+    holds = Answers({"again": "prepared.used", "waits": "pending", "paid": "1"})
+    tables = names("prepared")
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        kept["mandate"] = life.mandate()
+        for name in ("first", "second"):
+            said = life.call("worker", kept["mandate"], "prepare", to=name)
+            kept[name] = said.found["answerable/prepared"]["digest"]
+            asked = life.call("worker", kept["mandate"], "execute", run=kept[name])
+            assert asked.code == "pending", asked
+            kept[f"approval of {name}"] = asked.approval
+        life.answer("approve", kept["approval of first"], "chen")
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        assert life.call("worker", kept["mandate"], "execute", run=kept["first"]).code == "ok"
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        executed = [one for one in life.lines() if one["tool"] == "execute" and "run-first" in one["run"]]
+        return {
+            "again": life.call("worker", kept["mandate"], "execute", run=kept["first"]).code,
+            "waits": life.told(f"/v1/approvals/{kept['approval of second']}")["state"],
+            "paid": str(len(executed)),
+        }
+
+
+class Leases(Feature):
+    name = "lease"
+    claim = "The credential of a task that goes on is good, and that of a task that ended is taken back at its target."
+    asked = ("timeline {ended}", "was revoked")
+    holds = Answers({"goes on": "ok", "ended": "mandate.closed", "listed": "issued", "taken back": "True"})
+    tags = frozenset({Tag.LEASE})
+    tables = names("leases warrants acknowledged inventory agent_uses use_days uses_read")
+    nouns = names("lease secret credential broker")
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        kept |= {"goes on": life.mandate(), "ended": life.mandate()}
+        before = frozenset(life.login.live)
+        assert self.case(life, kept["ended"]) == "ok"
+        (kept["token"],) = life.login.live - before
+        assert self.case(life, kept["goes on"]) == "ok"
+
+    @staticmethod
+    def case(life: Life, mandate: str) -> str:
+        return life.call("worker", mandate, "read", server="cases", path="/cases/7/x").code
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        life.told(f"/v1/mandates/{kept['ended']}/close", {})
+        life.until(lambda: kept["token"] in life.login.ended, "the credential to be taken back")
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        said = [self.case(life, kept[name]) for name in ("goes on", "ended")]
+        listed = [one["state"] for one in life.items("/v1/leases") if one["mandate"] == kept["goes on"]]
+        return dict(
+            zip(self.holds, (*said, " ".join(listed), str(kept["token"] in life.login.ended)), strict=True)
+        )
+
+
+class Instances(Feature):
+    name = "instance and manifest"
+    claim = (
+        "What was attested acts under the name that it was given, and an instance that was ended never again."
+    )
+    asked = ("agent manifest show papered", "claude")
+    holds = Answers({"attested": "ok", "ended": "proof.key", "manifest": "claude"})
+    tags = frozenset(
+        {
+            Tag.WORKLOAD_ENROLLED,
+            Tag.WORKLOAD_ENDED,
+            Tag.SVID_ISSUED,
+            Tag.AUTHORITY_CHANGED,
+            Tag.MANIFEST_REGISTERED,
+        }
+    )
+    tables = names("instances join_tokens manifests trust_domain authorities federated sightings")
+    nouns = names("agent trust")
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        kept["mandate"] = life.mandate("scout")
+        life.enrolled("scout")
+        kept["below"] = life.enrolled("scout-2", parent="scout")
+        assert life.reads("scout-2", kept["mandate"]) == "ok"
+        life.registered_manifest("papered", "claude")
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        life.told("/v1/instances/end", {"instance": kept["below"]})
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        return {
+            "attested": life.reads("scout", kept["mandate"]),
+            "ended": life.reads("scout-2", kept["mandate"]),
+            "manifest": life.told("/v1/agents/papered/manifest")["manifest"]["model_name"],
+        }
+
+
+ROWS = (Mandates(), Hops(), Budgets(), Prepared(), Leases(), Instances())

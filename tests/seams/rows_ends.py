@@ -1,0 +1,159 @@
+"""Rows of what ends authority, and of what tells of it all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.ledger.tags import Tag
+from tests.seams.documents import TRAP
+from tests.seams.feature import Answers, Feature, Kept, names
+
+if TYPE_CHECKING:
+    from tests.seams.life import Life
+
+
+class Holds(Feature):
+    name = "hold and lift"
+    claim = "What is held does not act, and what two people let go on does."
+    asked = ("hold show {held} --json", '"state": "in_force"')
+    holds = Answers({"held": "held.agent", "lifted": "ok", "listed": "in_force lifted"})
+    tags = frozenset({Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT})
+    tables = names("holds event_streams events_read")
+    nouns = names("stop panic hold streams")
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        for name in ("held", "lifted"):
+            kept[f"mandate of {name}"] = life.mandate(name)
+        kept["lifted"] = life.held("lifted")
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        kept["held"] = life.held("held")
+        life.lift(kept["lifted"])
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        found = {name: life.reads(name, kept[f"mandate of {name}"]) for name in ("held", "lifted")}
+        states = [life.told(f"/v1/holds/{kept[name]}")["state"] for name in ("held", "lifted")]
+        return found | {"listed": " ".join(states)}
+
+
+class Revocations(Feature):
+    name = "revocation"
+    claim = "What was revoked has ended for good."
+    asked = ("revoke --list", "gone")
+    holds = Answers({"agent": "revoked.agent", "mandate": "revoked.mandate", "listed": "2"})
+    tags = frozenset({Tag.REVOKED})
+    tables = names("revocations")
+    nouns = names("revoke")
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        kept |= {"of agent": life.mandate("gone"), "mandate": life.mandate()}
+        assert life.reads("gone", kept["of agent"]) == "ok"
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        for kind, name in (("agent", "gone"), ("mandate", kept["mandate"])):
+            life.told("/v1/revocations", {"kind": kind, "name": name, "reason": "stolen"})
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        listed = [one["name"] for one in life.items("/v1/revocations")]
+        return {
+            "agent": life.reads("gone", kept["of agent"]),
+            "mandate": life.reads("worker", kept["mandate"]),
+            "listed": str(sum(name in listed for name in ("gone", kept["mandate"]))),
+        }
+
+
+class Rules(Feature):
+    name = "stop rule and quota"
+    claim = "Who did what a rule calls too much stands still until people let it go on."
+    asked = ("hold list", "rule:trap")
+    holds = Answers({"held by rule": "held.agent", "touched": "0", "listed": "in_force"})
+    tags = frozenset({Tag.RULE_FIRED, Tag.REFUSALS_COUNTED})
+    nouns = names("stop-rule")
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        kept["mandate"] = life.mandate("loud")
+        assert life.reads("loud", kept["mandate"]) == "ok"
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        life.call("loud", kept["mandate"], "note", account="A1", text=TRAP)
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        holds = [one for one in life.items("/v1/holds") if one["name"] == "loud"]
+        return {
+            "held by rule": life.reads("loud", kept["mandate"]),
+            "touched": str(life.done("note", account="A1", text=TRAP)),
+            "listed": " ".join(one["state"] for one in holds),
+        }
+
+
+class Refusals(Feature):
+    name = "refusal"
+    claim = "Who was refused, what and why is an entry, and a stranger gets nothing."
+    asked = ("timeline {mandate}", "nobody has approved tool")
+    holds = Answers({"entry": "tool.not_pinned", "stranger": "proof.key", "told": "refused"})
+    tags = frozenset({Tag.REFUSAL, Tag.DOOR_REFUSAL})
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        kept["mandate"] = life.mandate()
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        said = life.call("worker", kept["mandate"], "wipe", account="A2")
+        kept["entry"] = said.found["entry"]
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        entry = life.told(f"/v1/ledger/entries/{kept['entry']}")
+        story = life.told(f"/v1/timeline/{kept['mandate']}")
+        return {
+            "entry": entry["leaf"]["code"],
+            "stranger": life.reads("stranger", kept["mandate"]),
+            "told": "refused" if any(one["kind"] == "refusal" for one in story["lines"]) else str(story),
+        }
+
+
+class Stories(Feature):
+    name = "search and story"
+    claim = "What an action was, for whom, and how it ended can be told of every id that belongs to it."
+    asked = ("timeline {action}", "worker")
+    holds = Answers({"of the action": "intent outcome", "of the mandate": "True", "of the agent": "True"})
+    tags = frozenset({Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.GENESIS, Tag.ERASED, Tag.KEY_CHANGE})
+    tables = names("history history_kept subject_keys")
+    nouns = names("timeline why could can stats")
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        kept["mandate"] = life.mandate()
+
+    def finish(self, life: Life, kept: Kept) -> None:
+        found = life.pays("worker", kept["mandate"], "story", 10).found
+        kept |= {"action": found["answerable/action"], "intent": found["answerable/intent"]}
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        lines = life.told(f"/v1/timeline/{kept['action']}")["lines"]
+        kinds = [one["kind"] for one in lines if one["kind"] in ("intent", "outcome")]
+        others = (life.told(f"/v1/timeline/{name}")["lines"] for name in (kept["mandate"], "worker"))
+        of_mandate, of_agent = (any(one["index"] == kept["intent"] for one in found) for found in others)
+        return dict(zip(self.holds, (" ".join(kinds), str(of_mandate), str(of_agent)), strict=True))
+
+
+class Checks(Feature):
+    name = "check and review"
+    claim = "What a check finds is what is so, and the ledger that is verified is the one that was written."
+    asked = ("drill list", "passed")
+    holds = Answers({"registry": "paused", "verified": "valid", "drilled": "1"})
+    tags = frozenset({Tag.DRILL, Tag.RECOVERY, Tag.GAP, Tag.SHARD_HEAD})
+    tables = names("drills figures figures_kept")
+    nouns = names("status check-config doctor drill ledger evidence witness up")
+
+    def begin(self, life: Life, kept: Kept) -> None:
+        life.told("/v1/drills", {"drill": "stop", "kind": "agent", "name": "helper"})
+
+    def look(self, life: Life, kept: Kept) -> dict[str, str]:
+        found = life.told("/v1/registry/check")
+        verified = life.command("ledger", "verify", str(life.home.data / "ledger"))
+        return {
+            "registry": " ".join(one["name"] for one in found["inactive"]),
+            "verified": "valid" if "valid" in verified else verified,
+            "drilled": str(len(life.items("/v1/drills"))),
+        }
+
+
+ROWS = (Holds(), Revocations(), Rules(), Refusals(), Stories(), Checks())
