@@ -13,7 +13,7 @@ from answerable.core.containment.drill import document_of
 from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.ledger import records_statements
 from answerable.core.ledger.subject import operator_subject, principal_subject
-from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
+from answerable.core.registry.active import Inactive, faults_of, faults_of_new, inactive, snapshot_of
 from answerable.core.registry.documents import WORKFLOW
 from answerable.core.registry.parse import document_key
 from answerable.core.registry.parts_form import form_of_parts
@@ -195,7 +195,7 @@ def planned(
     Raises Malformed, Refused (`agent.retired`, `drill.missing`, `registry.reserved_name`), and Unavailable.
     """
     old = walk.registry.documents()
-    own_faults = faults_of(documents)
+    own_faults = faults_of_new(documents)
     _check_reserved(documents)
     shape = [fault for fault in own_faults if fault.kind == "shape"]
     given = {} if shape else {document_key(one): _given(one, old) for one in documents}
