@@ -39,7 +39,8 @@ class HoldPlacedLeaf(Leaf):
 
 
 class HoldLiftedLeaf(Leaf):
-    """Tag 17. agreed: how many have said so, of the wanted. lifted_at: 0 while that is not enough."""
+    """Tag 17. agreed: how many have said so, of the wanted. lifted_at: 0 while that is not enough. rule, rule_owner: of
+    a hold that a rule placed and that is lifted, of whom that rule counts from nothing again."""
 
     hold: Annotated[str, Meta(pattern=r"^hold_[A-Za-z0-9_-]{22}\Z")]
     kind: str
@@ -49,6 +50,8 @@ class HoldLiftedLeaf(Leaf):
     agreed: Count
     wanted: Count
     lifted_at: Count
+    rule: str | UnsetType = UNSET
+    rule_owner: str | UnsetType = UNSET
     keys_ref: Reference | UnsetType = UNSET
 
 
