@@ -152,6 +152,10 @@ class Product:
         """How each witness of the log is, and of the log of logs if it is kept here."""
         return (*self.cosigning.states(), *(self.heads.witness_states() if self.heads else ()))
 
+    def registers_told(self) -> tuple[str, ...]:
+        """What in the registers was not as the ledger says, at the start or since; a sentence each."""
+        return self.kept.told()
+
     def unreadable_rows(self) -> tuple[tuple[str, str, str], ...]:
         """What stands in the registers and cannot be read."""
         return self.registers.unreadable.all()
