@@ -123,6 +123,7 @@ class Product:
     events: EventDesk
     published: PublishedFiles
     settled_policy: Callable[[], str]
+    registers_told: Callable[[], tuple[str, ...]]
     identity: Identity
     workloads: Workloads
     authorities: AuthorityChanges
@@ -156,10 +157,6 @@ class Product:
     def witness_states(self) -> tuple[WitnessState, ...]:
         """How each witness of the log is, and of the log of logs if it is kept here."""
         return (*self.cosigning.states(), *(self.heads.witness_states() if self.heads else ()))
-
-    def registers_told(self) -> tuple[str, ...]:
-        """What in the registers was not as the ledger says, at the start or since; a sentence each."""
-        return self.kept.told()
 
     def unreadable_rows(self) -> tuple[tuple[str, str, str], ...]:
         """What stands in the registers and cannot be read."""
@@ -245,7 +242,7 @@ async def assembled(
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
-                identity=identity, workloads=workloads, authorities=changes, kept=kept,
+                identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
                 share=LoopShare(share=settings.gateway.loop_share_percent / 100),
                 doors=DoorDesk(walk=walk, known=verifier.known, program_of=identity.observer.program),
             )  # fmt: skip

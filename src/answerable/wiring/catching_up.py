@@ -29,7 +29,10 @@ OTHERS_WRITE_MS: Final = 60_000
 BEHIND_ROUNDS_MAX: Final = 20
 """Rounds in which a register may be behind before the reader waits for the next start."""
 
-BEHIND: Final = "the registers are not as the ledger says, as they could not be written for a while: the next start brings them up"
+BEHIND: Final = (
+    "the registers are not as the ledger says, since they could not be written for a while: the next start brings them "
+    "up"
+)
 
 _log: Final = logging.getLogger(__name__)
 

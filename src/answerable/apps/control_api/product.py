@@ -51,7 +51,8 @@ class Product(Protocol):
         """What stands in the registers and cannot be read, and is out of use: its kind, its name, and why."""
         ...
 
-    def registers_told(self) -> Sequence[str]:
+    @property
+    def registers_told(self) -> Callable[[], Sequence[str]]:
         """What in the registers was not as the ledger says, at the start or since; a sentence each."""
         ...
 
