@@ -334,7 +334,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "entry_index": nullable(COUNT),
             "port": TEXT,
             "effect": choice("none", "unknown"),
+            "retry": FLAG,
         },
-        "required": ["type", "title", "status", "detail", "code", "branch"],
+        "required": ["type", "title", "status", "detail", "code", "branch", "reasons", "effect", "retry"],
     },
 }
