@@ -123,6 +123,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "undrilled": sequence(
                 record({"kind": TEXT, "name": TEXT, "from": COUNT, "to": COUNT, "commands": TEXTS})
             ),
+            "void": TEXTS,
         }
     ),
     "RegistryCheck": record(
