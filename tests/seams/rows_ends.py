@@ -91,7 +91,7 @@ class Refusals(Feature):
     claim = "Who was refused, what and why is an entry, and a stranger gets nothing."
     asked = ("timeline {mandate}", "nobody has approved tool")
     holds = Answers({"entry": "tool.not_pinned", "stranger": "proof.key", "told": "refused"})
-    tags = frozenset({Tag.REFUSAL})
+    tags = frozenset({Tag.REFUSAL, Tag.DOOR_REFUSAL})
 
     def begin(self, life: Life, kept: Kept) -> None:
         kept["mandate"] = life.mandate()

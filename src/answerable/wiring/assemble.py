@@ -30,6 +30,7 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
+from answerable.flows.door_desk import DoorDesk
 from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.end_leases import follow_leases
 from answerable.flows.figures_desk import FiguresDesk
@@ -38,7 +39,6 @@ from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.settle_open_intents import (
-    record_counted_refusals,
     recover_from_ledger,
     settle_open_intents,
 )
@@ -47,8 +47,9 @@ from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.announcing import event_desk, kept_announcing
+from answerable.wiring.catching_up import brought_up
 from answerable.wiring.console import passkey_desk
-from answerable.wiring.counts import counting_figures, keep_counts, reading_histories
+from answerable.wiring.counts import counting_figures, reading_histories
 from answerable.wiring.drills import drill_desk
 from answerable.wiring.following import (
     following_documents,
@@ -63,7 +64,7 @@ from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.reaching import kept_reaching, reach_desk
 from answerable.wiring.second_key import second_key
-from answerable.wiring.settling import settling, when_there_is_room
+from answerable.wiring.settling import counted_at_last, settling, telling_refused, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
 from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from answerable.flows.verify_caller import CallerVerifier
     from answerable.flows.workloads import Workloads
     from answerable.ports.replay_store import ReplayStore
+    from answerable.wiring.catching_up import KeptRegisters
     from answerable.wiring.identity import Identity
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
@@ -120,6 +122,8 @@ class Product:
     identity: Identity
     workloads: Workloads
     authorities: AuthorityChanges
+    kept: KeptRegisters
+    doors: DoorDesk
     heads: LogOfLogs | None = None
     shard_door: SocketShardDoor | None = None
 
@@ -188,6 +192,7 @@ async def assembled(
             closing(opened_replay_store(settings, entropy, clock)) as proofs,
             closing(opened_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
+            kept = await brought_up(settings, store, ledger, subject_keys.find, clock)
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
@@ -211,7 +216,6 @@ async def assembled(
                 revocations=revocations, holds=SqliteHoldRegister(store, revocations),
                 sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
-                strangers=verifier.counts,
                 link=shard_link(settings, own),
                 policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
                 drills=drill_desk(settings, store), leases=lease_side(settings), prepared=SqlitePreparedRegister(store),
@@ -226,23 +230,22 @@ async def assembled(
                 ledger=ledger,
                 log_key=own.log_key.formatted(), cosigning=rounds,
                 registers=store,
-                proofs=proofs,
-                tokens=tokens, events=event_desk(settings, store, tokens),
+                proofs=proofs, tokens=tokens, events=event_desk(settings, store, tokens),
                 published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
                 identity=identity,
                 workloads=workloads,
-                authorities=changes,
+                authorities=changes, kept=kept,
+                doors=DoorDesk(walk=walk, known=verifier.known, program_of=identity.observer.program),
             )  # fmt: skip
-            await _closed(identity, walk, settings)
+            await _closed(identity, walk, settings, kept)
 
 
-async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
-    with when_there_is_room():
-        await record_counted_refusals(walk)
-    await keep_counts(walk)
+async def _closed(identity: Identity, walk: Walk, settings: Settings, kept: KeptRegisters) -> None:
+    await counted_at_last(walk)
+    await kept.confirm()
     await noted_at_last(identity, walk, settings)
 
 
@@ -312,7 +315,9 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(following_questions, product.walk)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)
+        tasks.start_soon(telling_refused, product.walk)
         tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
+        tasks.start_soon(product.kept.confirm_always, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
             tasks.start_soon(following_registers, product.walk, product.registers.refresh)

@@ -1,8 +1,8 @@
 """Facts about a process from `/proc`, each of one and the same program in one and the same process.
 
-What this cannot see: a process that hands its connection to a child and then becomes another program is measured as
-that program, if it does so before it is met; and a program that runs what others write (an interpreter) is measured as
-the interpreter. Selectors of a path or a digest therefore go together with one of a user.
+What this cannot see: what a program runs that others write (an interpreter), or have put into it when they started
+it (a debugger, a preloaded library). It is measured as that program; so a path or a digest without a user tells nobody
+from anybody.
 """
 
 from __future__ import annotations
@@ -84,6 +84,16 @@ class LinuxProcessObserver:
                 return process.life()[1]
         except (OSError, ValueError, IndexError):
             raise _gone() from None
+
+    def program(self, pid: int, started: int) -> str:
+        """The path of the program that a process runs, as it names it itself, empty where that cannot be had for sure.
+        Says who somebody was, and proves nothing. Never raises."""
+        try:
+            with ProcDirectory(self._proc, pid) as process:
+                link = process.link("exe")
+                return link if process.life()[1] == started else ""
+        except (OSError, ValueError, IndexError):
+            return ""
 
     def is_alive(self, process: str) -> bool:
         """As the port says."""
