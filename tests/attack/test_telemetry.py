@@ -392,25 +392,3 @@ async def test_a_collector_that_fails_is_told_of_once_and_gets_everything_when_i
     last = ExportMetricsServiceRequest.FromString(collector.heard[-1][1])
     names = {one.name for one in last.resource_metrics[0].scope_metrics[0].metrics}
     assert "answerable_actions" in names
-
-
-@pytest.mark.requirement("STAT-10")
-@pytest.mark.requirement("SAME-15")
-async def test_without_a_collector_nothing_is_sent(tmp_path, monkeypatch):
-    bench, made = await ready(), []
-
-    class Noted(OtlpExporter):
-        def __init__(self, **given):
-            made.append(given["endpoint"])
-            super().__init__(**given)
-
-    monkeypatch.setattr("answerable.adapters.otlp.OtlpExporter", Noted)
-    # It comes back by itself, at once, though it is told to send all the time.
-    often = replace(Settings(data=tmp_path).telemetry, otlp_seconds=0.001)
-    with anyio.fail_after(10):
-        await telemetry.sending_metrics(bench.walk, replace(Settings(data=tmp_path), telemetry=often))
-    assert made == []
-    # With one it goes on until it is cancelled, to that one.
-    with anyio.move_on_after(0.05) as watched:
-        await telemetry.sending_metrics(bench.walk, sending(tmp_path, "http://127.0.0.1:9/"))
-    assert (made, watched.cancelled_caught) == (["http://127.0.0.1:9/"], True)
