@@ -11,6 +11,7 @@ from answerable.errors import Broken, Malformed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from answerable.apps.mcp_gateway.admission import Aside
     from answerable.apps.mcp_gateway.sessions import Session
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
@@ -32,6 +33,7 @@ class Arrival:
 
     mandate_id, chain: from the fields `Answerable-Mandate` and `Answerable-Delegation`, which the proof covers.
     session: of the session-based era.
+    aside: does one thing beside the event loop; None where the message is not large enough for that.
     reached: has the method in it once the gate has the message, which then notes refusals itself. scope: of the
     HTTP request, for who sent it.
     """
@@ -41,6 +43,7 @@ class Arrival:
     mandate_id: str
     chain: str = ""
     session: Session | None = None
+    aside: Aside | None = None
     reached: list[str] = field(default_factory=list)
     scope: Mapping[str, Any] = field(default_factory=dict)
 

@@ -7,6 +7,7 @@ bytes that the proof covers, never from what the SDK parsed. Nothing that runs h
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp.shared.exceptions import MCPError
@@ -135,7 +136,9 @@ class Gate:
         progress: Progress | None = None,
         declared: Any = None,
     ) -> dict[str, Any]:
-        request = request_of(arrival, self._server, method)
+        frozen = partial(request_of, arrival, self._server, method)
+        # Freezing costs as much as parsing.
+        request = frozen() if arrival.aside is None else await arrival.aside(frozen)
         repeats = repeats_question(arrival, lambda state: self._needs.asked(arrival.caller.agent, state))
         answer = await self._needs.govern(request, arrival.caller, progress=progress)
         approval = answer.approval
