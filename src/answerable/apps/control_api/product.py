@@ -51,6 +51,11 @@ class Product(Protocol):
         """What stands in the registers and cannot be read, and is out of use: its kind, its name, and why."""
         ...
 
+    @property
+    def registers_told(self) -> Callable[[], Sequence[str]]:
+        """What in the registers was not as the ledger says, at the start or since; a sentence each."""
+        ...
+
     def shard_states(self) -> Sequence[ShardState]:
         """How each shard stands in the log of logs; empty where the ledger is one log."""
         ...
