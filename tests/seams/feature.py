@@ -41,6 +41,19 @@ class Feature:
     def finish(self, life: Life, kept: Kept) -> None:
         """Use what is used up, and end what ends."""
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        """Once more, under another number: what tells that it was acknowledged. Raises whatever comes of a server that
+        ends meanwhile."""
+        raise NotImplementedError
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        """Whether what was written under this number is there, the same in every place that holds it.
+
+        said: what `write` returned; None where it was not acknowledged, and any part of it may be missing. Raises
+        AssertionError where it is there by half.
+        """
+        raise NotImplementedError
+
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
         """What the doors answer now. It changes nothing that another look would see."""
         raise NotImplementedError

@@ -7,8 +7,10 @@ from typing import Final
 
 COLUMNS: Final[Mapping[str, str]] = {
     "restart": "an orderly stop, the command line alone, and a start again: each row is read back and means the same",
+    "kill −9": "killed while every row is written: what was acknowledged is there, what was not is there or not",
 }
 LATER: Final[Mapping[tuple[str, str], str]] = {}
 """By column and row: what issue 11 completes."""
-WAITING: Final[Mapping[tuple[str, str], str]] = {}
+WAITING: Final[Mapping[tuple[str, str], str]] = {
+}
 """By column and row: what a finding of this issue still owes. Empty at its end."""

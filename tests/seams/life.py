@@ -29,7 +29,7 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import challenge_of, registration_members
 from tests.gateway_world import modern, modern_headers
-from tests.seams.documents import AGENTS, PEOPLE, RULES, company, policy_set
+from tests.seams.documents import AGENTS, PEOPLE, RULES, SPARE_TOOLS, company, policy_set
 from tests.seams.login import SECRET, Login
 from tests.up_world import House
 
@@ -40,22 +40,17 @@ approval_wait_seconds = 0
 [ledger]
 seal_seconds = 1
 [walk]
-refusals_recorded_max = 40
+refusals_recorded_max = 1000
+approvals_pending_per_agent_max = 200
 [policy]
 publishers = "leads"
 [tokens]
 issuer = "https://tokens.seams.test"
 """
 GRANTS = (
-    "bank.read",
-    "bank.pay",
-    "bank.note",
-    "bank.tell",
-    "bank.wipe",
-    "bank.prepare",
-    "bank.execute",
-    "cases.read",
-)
+    "bank.read", "bank.pay", "bank.note", "bank.tell", "bank.wipe", "bank.prepare", "bank.execute", "cases.read",
+    *(f"bank.spare{number}" for number in range(SPARE_TOOLS)),
+)  # fmt: skip
 HOUR_MS = 3_600_000
 WAIT_SECONDS_MAX = 60
 """It bounds a test that hangs, and is no claim."""
@@ -162,10 +157,12 @@ class Life:
             who, "approval", verb, approval, *more, *(("--typed", typed) if typed else ()), key=key, code=code
         )
 
-    def propose(self, *documents: Any) -> None:
+    def propose(self, *documents: Any, comment: str = "") -> None:
         """Ada proposes policy sets."""
         (self.root / "policies.yaml").write_text("---\n".join(json.dumps(one) + "\n" for one in documents))
-        self.as_person("ada", "policy", "propose", str(self.root / "policies.yaml"), code=4)
+        self.as_person(
+            "ada", "policy", "propose", str(self.root / "policies.yaml"), "--comment", comment, code=4
+        )
 
     def publish(self, *documents: Any) -> None:
         """Bela puts into force what Ada proposed."""
@@ -258,12 +255,18 @@ class Life:
         return str(self.told("/v1/ledger")["origin"])
 
     def mandate(
-        self, agent: str = "worker", *, ms: int = 2 * HOUR_MS, grants: tuple[str, ...] = GRANTS, **terms: Any
+        self,
+        agent: str = "worker",
+        *,
+        ms: int = 2 * HOUR_MS,
+        grants: tuple[str, ...] = GRANTS,
+        name: str = "",
+        **terms: Any,
     ) -> str:
         """Ada lets an agent do this for a while."""
         now = time.time_ns() // 1_000_000
         made = MandateTerms(
-            id=MandateId(uuid.uuid4().hex), principal=PrincipalId("ada"), agent=AgentId(agent), use_case="desk",
+            id=MandateId(name or uuid.uuid4().hex), principal=PrincipalId("ada"), agent=AgentId(agent), use_case="desk",
             purpose="Help a customer", grants=tuple(Grant(capability=name) for name in grants), caveats=(),
             calls_max=100_000, not_before=UnixMillis(now), expires_at=UnixMillis(now + ms), **terms,
         )  # fmt: skip

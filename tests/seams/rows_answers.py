@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from answerable.core.ledger.tags import Tag
+from answerable.testing.samples import document
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.seams.documents import LOUD, agent, person, policy_set
+from tests.seams.documents import LOUD, OWNERSHIP, SPARE_TOOLS, agent, person, policy_set
 from tests.seams.feature import Answers, Feature, Kept, names
 
 if TYPE_CHECKING:
@@ -67,6 +68,19 @@ class Approvals(Feature):
             "paid of the rest": str(sum(paid(life, to) for to in ("waits", "ready", "denied", "void"))),
         }
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        return asked(life, kept, f"written {number}")
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        # The same call again finds the question that there is, and asks none beside it.
+        again = asked(life, kept, f"written {number}")
+        listed = life.items("/v1/approvals?state=pending")
+        alike = [one for one in listed if f'"to":"written {number}"' in one["action"]]
+        assert said is None or again == said
+        assert paid(life, f"written {number}") == 0
+        assert len(alike) <= 1, alike
+        return state(life, again) == "pending"
+
 
 class Duties(Feature):
     name = "duty and deputy"
@@ -93,12 +107,22 @@ class Duties(Feature):
         assert life.pays("worker", kept["mandate"], "deputy", LARGE).code == "ok"
 
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
-        counting = [one for one in life.items("/v1/duty-delegations") if one["counts"]]
+        counting = [one for one in life.items("/v1/duty-delegations") if one["counts"] and one["of"] != "fay"]
         return {
             "answered by the deputy": state(life, kept["approval"]),
             "paid": str(paid(life, "deputy")),
             "stands in": " ".join(f"{one['of']}→{one['to']}" for one in counting),
         }
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        more = ("finance", "--to", "emil", "--until", "2h", "--reason", f"written {number}")
+        life.as_person("fay", "duty", "delegate", *more, key="fay-new")
+        return True
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        found = [one for one in life.items("/v1/duty-delegations") if one["reason"] == f"written {number}"]
+        assert len(found) <= 1
+        return bool(found)
 
 
 class Glasses(Feature):
@@ -130,6 +154,21 @@ class Glasses(Feature):
 
         return {name: told(name) for name in self.holds}
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        approval = asked(life, kept, f"glass written {number}")
+        kept[f"written {number}"] = approval
+        life.as_person("olga", "approval", "break-glass", approval, "--reason", REASON)
+        return approval
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        if f"written {number}" not in kept:
+            return False
+        there = state(life, kept[f"written {number}"]) == "approved"
+        code = life.pays("worker", kept["mandate"], f"glass written {number}", LARGE).code
+        assert code == ("ok" if there else "pending")
+        assert paid(life, f"glass written {number}") == there
+        return there
+
 
 class Pins(Feature):
     name = "tool pin"
@@ -152,6 +191,18 @@ class Pins(Feature):
             "not approved": life.call("worker", kept["mandate"], "wipe", account="A1").code,
             "wiped": str(life.done("wipe", account="A1")),
         }
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        if number < SPARE_TOOLS:
+            life.approve_tool(f"spare{number}")
+        return number
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        if number >= SPARE_TOOLS:
+            return True
+        code = life.call("worker", kept["mandate"], f"spare{number}", account="A1").code
+        assert code in ("ok", "tool.not_pinned")
+        return code == "ok"
 
 
 class Policies(Feature):
@@ -176,10 +227,24 @@ class Policies(Feature):
 
         return {
             "forbidden": noted("LOUD"),
-            "proposed": str(len(life.items("/v1/policy/proposals"))),
+            "proposed": str(len([one for one in life.items("/v1/policy/proposals") if not one["comment"]])),
             "let": noted("soft"),
             "shouted": str(life.done("note", account="A1", text="LOUD")),
         }
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        life.propose(
+            policy_set(f"written-{number}", LOUD.replace("never-loud", f"never-{number}")),
+            comment=f"written {number}",
+        )
+        return number
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        found = [one for one in life.items("/v1/policy/proposals") if one["comment"] == f"written {number}"]
+        assert len(found) <= 1
+        for one in found:
+            life.told(f"/v1/policy/proposals/{one['id']}")
+        return bool(found)
 
 
 class Registry(Feature):
@@ -209,6 +274,13 @@ class Registry(Feature):
             "inactive": next(one["status"] for one in life.items("/v1/agents") if one["name"] == "paused"),
         }
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        life.apply(document("UseCase", f"written-{number}", {"purpose": "Be there", "ownership": OWNERSHIP}))
+        return number
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        return life.asked("GET", f"/v1/registry/UseCase/written-{number}")[0] == 200
+
 
 class Keys(Feature):
     name = "passkey and key change"
@@ -236,8 +308,17 @@ class Keys(Feature):
             "stands": str(life.signs_in(device(life, "bela"))),
             "removed": str(life.signs_in(device(life, "ada"))),
             "old key": "key" if "key" in said else said,
-            "listed": " ".join(one["label"] for one in life.items("/v1/passkeys")),
+            "listed": " ".join(
+                one["label"] for one in life.items("/v1/passkeys") if one["person"] in ("ada", "bela")
+            ),
         }
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        life.brought_in("olga", device(life, f"written {number}"))
+        return number
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        return life.signs_in(device(life, f"written {number}")) == 200
 
 
 def device(life: Life, name: str) -> SoftPasskey:

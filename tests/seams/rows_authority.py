@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 from answerable.core.ledger.tags import Tag
@@ -12,12 +14,15 @@ from answerable.core.mandate.delegation_chain import split_chain
 from answerable.core.mandate.hop_token import read_hop
 from answerable.sdk.delegation import Narrowing, Receiver, exchange_part, hand_on, token_for
 from answerable.sdk.gateway_address import open_client
+from answerable.sdk.keyfile import create_key
 from tests.seams.feature import Answers, Feature, Kept, names
 
 if TYPE_CHECKING:
     from tests.seams.life import Life
 
 SHORT_MS = 1_000
+KILLED_MAX = 5
+"""Actions that a server may have had in flight when it was killed."""
 
 
 class Mandates(Feature):
@@ -51,6 +56,15 @@ class Mandates(Feature):
         states = [life.told(f"/v1/mandates/{one}")["state"] for one in mandates]
         said = (life.reads("worker", one) for one in mandates)
         return dict(zip(self.holds, (*said, " ".join(states)), strict=True))
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        return life.mandate(name=kept.setdefault(f"written {number}", uuid.uuid4().hex))
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        name = kept[f"written {number}"]
+        there = life.asked("GET", f"/v1/mandates/{name}")[0] == 200
+        assert life.reads("worker", name) == ("ok" if there else "mandate.unknown")
+        return there
 
 
 class Hops(Feature):
@@ -89,6 +103,13 @@ class Hops(Feature):
             "without the chain": life.reads("helper", kept["mandate"]),
         }
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        return asyncio.run(self.handed(life, kept["mandate"]))
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        # Of a chain that nobody got there is nothing to be found.
+        return said is not None and life.reads("helper", kept["mandate"], chain=str(said)) == "ok"
+
 
 class Budgets(Feature):
     name = "budget"
@@ -101,6 +122,7 @@ class Budgets(Feature):
 
     def begin(self, life: Life, kept: Kept) -> None:
         kept["mandate"] = life.mandate("spender", budgets=(("money:EUR", 1000),))
+        kept["large"] = life.mandate("spender", budgets=(("money:EUR", 1_000_000),))
 
     def finish(self, life: Life, kept: Kept) -> None:
         assert life.pays("spender", kept["mandate"], "spent", 600).code == "ok"
@@ -111,6 +133,20 @@ class Budgets(Feature):
             "nothing of it": life.reads("spender", kept["mandate"]),
             "paid": str(life.done("pay", account="A1", amount=600, to="spent")),
         }
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        said = life.pays("spender", kept["large"], f"budget {number}", 10)
+        assert said.code == "ok", said
+        return said.found["answerable/action"]
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        done = life.done("pay", account="A1", amount=10, to=f"budget {number}")
+        assert done <= 1
+        # What is not known to have failed stays reserved, so that never less is used than was paid.
+        used = life.told(f"/v1/mandates/{kept['large']}")["budgets"]["money:EUR"]["used"]
+        paid = sum(one["amount"] for one in life.lines() if str(one.get("to", "")).startswith("budget "))
+        assert paid <= used <= paid + 10 * KILLED_MAX, (paid, used)
+        return done == 1
 
 
 class Prepared(Feature):
@@ -140,6 +176,16 @@ class Prepared(Feature):
             "waits": life.told(f"/v1/approvals/{kept['approval of second']}")["state"],
             "paid": str(len(executed)),
         }
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        said = life.call("worker", kept["mandate"], "prepare", to=f"written {number}")
+        assert said.code == "ok", said
+        return said.found["answerable/prepared"]["digest"]
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        return (
+            said is not None and life.call("worker", kept["mandate"], "execute", run=said).code == "pending"
+        )
 
 
 class Leases(Feature):
@@ -172,6 +218,21 @@ class Leases(Feature):
         return dict(
             zip(self.holds, (*said, " ".join(listed), str(kept["token"] in life.login.ended)), strict=True)
         )
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        code = self.case(life, mandate := life.mandate())
+        assert code == "ok", code
+        return mandate
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        """What a killed broker had given is taken back, and given anew to whoever goes on."""
+        if said is None:
+            return False
+        life.until(
+            lambda: len(life.login.live) <= len(life.items("/v1/leases")),
+            "what nobody holds to be taken back",
+        )
+        return self.case(life, str(said)) == "ok"
 
 
 class Instances(Feature):
@@ -209,6 +270,16 @@ class Instances(Feature):
             "ended": life.reads("scout-2", kept["mandate"]),
             "manifest": life.told("/v1/agents/papered/manifest")["manifest"]["model_name"],
         }
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        create_key(life.root / f"written-{number}.jwk", seed=os.urandom(32))
+        return life.enrolled(f"written-{number}", parent="scout")
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        there = life.reads(f"written-{number}", kept["mandate"]) == "ok"
+        listed = [one["id"] for one in life.items("/v1/instances")]
+        assert said is None or (said in listed) == there
+        return there
 
 
 ROWS = (Mandates(), Hops(), Budgets(), Prepared(), Leases(), Instances())
