@@ -10,6 +10,7 @@ import signal
 import time
 import uuid
 from collections.abc import Iterator
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -31,6 +32,7 @@ from tests.console_client import challenge_of, registration_members
 from tests.gateway_world import modern, modern_headers
 from tests.seams.documents import AGENTS, PEOPLE, RULES, SPARE_TOOLS, company, policy_set
 from tests.seams.login import SECRET, Login
+from tests.small_disk import on_a_small_disk
 from tests.up_world import House
 
 SETTINGS = """\
@@ -82,12 +84,34 @@ class Said:
         return str(self.found["approvalId"])
 
 
+@dataclass
+class Home(House):
+    """A data directory, or another process on one. shard: of this process, empty where there is but one."""
+
+    shard: str = ""
+
+    def __post_init__(self) -> None:
+        self.data = self.root / "house"
+        name = f"{self.shard}.toml" if self.shard else "answerable.toml"
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        sharded = self.settings.replace("[ledger]", f'[ledger]\nshard = "{self.shard}"')
+        (self.data / name).write_text(on_a_small_disk(sharded if self.shard else self.settings))
+
+    def line(self, *arguments: str) -> list[str]:
+        of_shard = ("--config", str(self.data / f"{self.shard}.toml")) if self.shard else ()
+        return super().line(*of_shard, *arguments)
+
+    def socket(self, name: str) -> str:
+        """Where its control API or its gateway is."""
+        return str(self.data / (f"{name}-{self.shard}.sock" if self.shard else f"{name}.sock"))
+
+
 class Life:
     """root: everything of it. kept: what a row has to remember. faults: what went wrong with it. Both by its name."""
 
-    def __init__(self, root: Path, login: Login, settings: str = SETTINGS) -> None:
+    def __init__(self, root: Path, login: Login, settings: str = SETTINGS, *, shard: str = "") -> None:
         self.root, self.login = root, login
-        self.home = House(root, settings)
+        self.home = Home(root, settings, shard=shard)
         self.journal = root / "journal"
         self.kept: dict[str, dict[str, Any]] = {}
         self.faults: dict[str, Exception] = {}
@@ -100,6 +124,15 @@ class Life:
         for name, text in (("cases.toml", TARGET.format(url=login.url, tokens=tokens)), ("secret", SECRET)):
             (targets / name).touch(mode=0o600)
             (targets / name).write_text(text)
+
+    def beside(self, shard: str) -> Life:
+        """The same life at another process on its data directory."""
+        other = copy(self)
+        for name in ("control", "gateway"):
+            other.__dict__.pop(name, None)
+        # Its output has names of its own.
+        other.home = Home(self.root, self.home.settings, starts=100, shard=shard)
+        return other
 
     # --- its server ---
 
@@ -124,7 +157,7 @@ class Life:
 
     @cached_property
     def control(self) -> httpx2.Client:
-        transport = httpx2.HTTPTransport(uds=str(self.home.data / "control.sock"), trust_env=False, retries=1)
+        transport = httpx2.HTTPTransport(uds=self.home.socket("control"), trust_env=False, retries=1)
         return httpx2.Client(transport=transport, base_url="http://localhost", timeout=WAIT_SECONDS_MAX)
 
     def asked(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -275,7 +308,7 @@ class Life:
 
     @cached_property
     def gateway(self) -> httpx2.Client:
-        transport = httpx2.HTTPTransport(uds=str(self.home.data / "gateway.sock"), trust_env=False, retries=1)
+        transport = httpx2.HTTPTransport(uds=self.home.socket("gateway"), trust_env=False, retries=1)
         return httpx2.Client(transport=transport, base_url="http://localhost", timeout=WAIT_SECONDS_MAX)
 
     def call(
@@ -308,7 +341,7 @@ class Life:
         """This process, attested by the kernel, or a sub-agent of one that was. The instance's name."""
 
         async def enrol() -> str:
-            http, base = open_client(f"unix:{self.home.data / 'gateway.sock'}")
+            http, base = open_client(f"unix:{self.home.socket('gateway')}")
             async with http:
                 client = EnrolmentClient(http, base)
                 challenge = await client.challenge()
@@ -356,11 +389,11 @@ def read_answer(answer: httpx2.Response) -> Said:
 
 
 @contextlib.contextmanager
-def life(settings: str = SETTINGS) -> Iterator[Life]:
+def life(settings: str = SETTINGS, *, shard: str = "") -> Iterator[Life]:
     """Founded, started, with its company registered and its tools approved, all but `wipe`."""
     login = Login()
-    with TemporaryDirectory(prefix="seams-") as folder:
-        one = Life(Path(folder), login, settings)
+    with TemporaryDirectory(prefix="seams-", ignore_cleanup_errors=True) as folder:
+        one = Life(Path(folder), login, settings, shard=shard)
         try:
             one.start()
             found(one)

@@ -295,7 +295,7 @@ class Keys(Feature):
         for name in ("bela", "ada"):
             life.brought_in(name, device(life, name))
         kept["mandate"] = life.mandate()
-        kept["approval"] = asked(life, kept, "old key")
+        kept |= {"at": life, "approval": asked(life, kept, "old key")}
 
     def finish(self, life: Life, kept: Kept) -> None:
         (passkey,) = [one["id"] for one in life.items("/v1/passkeys") if one["person"] == "ada"]
@@ -303,7 +303,8 @@ class Keys(Feature):
         life.apply(person("fay", life.public("fay-new"), ("finance",)))
 
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
-        said = life.answer("approve", kept["approval"], "fay", code=3)
+        # An approval is answered in the process that asked.
+        said = kept["at"].answer("approve", kept["approval"], "fay", code=3)
         return {
             "stands": str(life.signs_in(device(life, "bela"))),
             "removed": str(life.signs_in(device(life, "ada"))),

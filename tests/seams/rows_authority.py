@@ -84,7 +84,7 @@ class Hops(Feature):
 
     @staticmethod
     async def handed(life: Life, mandate: str) -> str:
-        client, base = open_client(f"unix:{life.home.data / 'gateway.sock'}")
+        client, base = open_client(f"unix:{life.home.socket('gateway')}")
         async with client:
             root = await token_for(client, base, mandate=mandate, auth=life.key("worker"))
             receiver = Receiver(agent="helper", key=life.key("helper").public)

@@ -127,14 +127,15 @@ class Refusals(Feature):
     tags = frozenset({Tag.REFUSAL})
 
     def begin(self, life: Life, kept: Kept) -> None:
-        kept |= {"mandate": life.mandate(), "other": life.mandate("asker")}
+        kept |= {"at": life, "mandate": life.mandate(), "other": life.mandate("asker")}
 
     def finish(self, life: Life, kept: Kept) -> None:
         said = life.call("worker", kept["mandate"], "wipe", account="A2")
         kept["entry"] = said.found["entry"]
 
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
-        entry = life.told(f"/v1/ledger/entries/{kept['entry']}")
+        # A number is that of an entry in the log of the process that wrote it.
+        entry = kept["at"].told(f"/v1/ledger/entries/{kept['entry']}")
         story = life.told(f"/v1/timeline/{kept['mandate']}")
         return {
             "entry": entry["leaf"]["code"],
