@@ -57,7 +57,6 @@ from answerable.core.identity.principal import AgentId
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.apply_registry import policy_text
 from answerable.flows.change_authorities import AuthorityChanges
-from answerable.flows.cover_shards import ShardState
 from answerable.flows.follow_bundles import BundleFollowing
 from answerable.flows.gather_cosignatures import WitnessState
 from answerable.flows.govern_action import Answer, govern_action
@@ -217,6 +216,8 @@ class Product:
     identity: Any = None
     authorities: Any = None
     events: Any = None
+    unreadable_rows: Any = tuple
+    shard_states: Any = tuple
     witnesses: tuple[WitnessState, ...] = (
         WitnessState(name="local", state="ok", size=3, cosigned_at=1_795_000_000_000),
         WitnessState(name="new.example/w"),
@@ -233,9 +234,6 @@ class Product:
 
     def witness_states(self) -> tuple[WitnessState, ...]:
         return self.witnesses
-
-    def shard_states(self) -> tuple[ShardState, ...]:
-        return ()
 
 
 @asynccontextmanager

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from answerable.apps.console.provider_pages import BEGUN_SECONDS_MAX, COOKIE
+from answerable.apps.console.provider_pages import BEGUN_SECONDS_MAX, COOKIE, callback_of
 from answerable.errors import Unverified
 from tests.console_client import Client, House, console_house
 
@@ -21,8 +21,12 @@ class TakesNoCode:
 
     issuer = ISSUER
 
-    def __init__(self) -> None:
+    def __init__(self, *, says_who: bool = False) -> None:
         self.asked: list[str] = []
+        self.says_who = says_who
+
+    async def names_itself(self) -> bool:
+        return self.says_who
 
     async def address(self, *, state: str, nonce: str, verifier: str, redirect: str) -> str:
         assert len({state, nonce, verifier}) == 3
@@ -42,14 +46,14 @@ async def sent(house: House, *, target: str = "/agents") -> tuple[str, str]:
     assert found is not None
     assert {"secure", "httponly", "samesite=lax"} <= {part.strip().lower() for part in given.split(";")}
     query = parse_qs(urlsplit(answer.headers["location"]).query)
-    assert query["redirect_uri"] == ["http://localhost:8768/sign-in/callback"]
+    assert query["redirect_uri"] == [f"http://localhost:8768{callback_of(ISSUER)}"]
     return query["state"][0], found[1]
 
 
-async def back(house: House, query: str, cookie: str = "") -> str:
+async def back(house: House, query: str, cookie: str = "", *, path: str = callback_of(ISSUER)) -> str:
     """The code of what the browser is told that comes back so."""
     headers = {"cookie": f"{COOKIE}={cookie}"} if cookie else {}
-    answer = await Client(house.app).page(f"/sign-in/callback?{query}", headers=headers)
+    answer = await Client(house.app).page(f"{path}?{query}", headers=headers)
     assert "__Host-answerable=" not in str(answer.headers)
     found = re.search(r"code <code>([a-z_.]+)</code>", answer.text)
     assert found is not None, answer.text
@@ -78,6 +82,26 @@ async def test_only_the_way_that_was_begun_leads_to_the_provider_once_and_in_tim
     house.wait(BEGUN_SECONDS_MAX)
     assert await back(house, f"state={state}&code=c", cookie) == "sign_in.state"
     assert provider.asked == ["c"]
+
+
+@pytest.mark.requirement("CEREMONY-07")
+async def test_a_provider_that_says_who_answers_must_say_it_and_only_its_own_way_back_is_one():
+    provider = TakesNoCode(says_who=True)
+    house = await console_house(providers=(provider,))
+    for query, path in (
+        ("code=c", callback_of(ISSUER)),
+        ("code=c&iss=", callback_of(ISSUER)),
+        (f"code=c&iss={ISSUER}/", callback_of(ISSUER)),
+        (f"code=c&iss={ISSUER}", callback_of("https://evil.example")),
+    ):
+        state, cookie = await sent(house)
+        assert await back(house, f"state={state}&{query}", cookie, path=path) == "sign_in.issuer"
+    state, cookie = await sent(house)
+    twice = f"state={state}&code=c&iss={ISSUER}&iss=https://evil.example"
+    assert await back(house, twice, cookie) == "sign_in.state"
+    assert provider.asked == []
+    assert await back(house, f"state={state}&code=c&iss={ISSUER}", cookie) == "sign_in.code"
+    assert house.bench.walk.passkeys.refused["sign_in.issuer"] == 4
 
 
 async def test_nobody_is_sent_to_a_provider_that_is_not_listed():

@@ -73,7 +73,7 @@ async def test_who_is_sent_another_ones_way_back_is_not_signed_in_by_it(tmp_path
                 begun = await attacker.get(f"{box.origin}/sign-in/provider", params={"issuer": url})
                 let_in = await attacker.post(begun.headers["location"], data={"sub": SUBJECT})
             address = let_in.headers["location"]
-            assert address.startswith(f"{box.origin}/sign-in/callback?")
+            assert address.startswith(f"{box.origin}/sign-in/callback/")
             await victim.page.goto(address)
             await expect(victim.page.get_by_text("begun in another browser")).to_be_visible()
             await victim.go("/agents")

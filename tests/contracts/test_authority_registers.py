@@ -67,14 +67,3 @@ def test_the_table_itself_holds_at_most_one_active_authority(tmp_path: Path) -> 
     found = register.read()
     assert found is not None
     assert [a.state for a in found.authorities] == ["active", "old"]
-
-
-def test_a_foreign_domain_whose_name_is_none_makes_the_register_unavailable(tmp_path: Path) -> None:
-    register = register_in(tmp_path)
-    connection = sqlite3.connect(tmp_path / "registers.db")
-    with connection:
-        connection.execute("INSERT INTO federated (domain, document) VALUES ('Not A Domain', x'7b7d')")
-    connection.close()
-    with pytest.raises(Unavailable) as told:
-        register.federated()
-    assert told.value.code == "register.corrupt"

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-
 import pytest
 
 from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
 from answerable.adapters.sqlite import SqliteDeliveryRegister, SqliteStore
-from answerable.errors import Unavailable
 from answerable.testing.contracts.delivery_register import (
     DELIVERIES_MAX,
     DeliveryRegisterContract,
@@ -41,15 +38,3 @@ def test_what_another_process_told_is_seen_at_the_next_call(tmp_path):
     assert not here.claim("email", now=0, until=10)
     there.keep([sample_delivery()])
     assert here.of("a-1") == (sample_delivery(),)
-
-
-def test_a_row_that_cannot_be_read_makes_the_register_unavailable(tmp_path):
-    register = register_in(tmp_path)
-    register.keep([sample_delivery()])
-    connection = sqlite3.connect(tmp_path / "state" / "registers.db")
-    connection.execute("UPDATE deliveries SET told = 'sung'")
-    connection.commit()
-    connection.close()
-    with pytest.raises(Unavailable) as raised:
-        register.of("a-1")
-    assert raised.value.code == "register.corrupt"

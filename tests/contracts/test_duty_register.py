@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -50,20 +49,6 @@ def test_what_another_process_did_counts_here_at_once_or_at_the_next_refresh(tmp
     assert second.end(sample_delegation().id, START)
     assert not first.end(sample_delegation().id, START)
     assert first.delegations() == ()
-
-
-@pytest.mark.parametrize("spoil", ["body = x'7b7d'", "body = x'00'", "body = x'5b5d'"])
-def test_a_row_that_cannot_be_read_makes_the_register_unavailable(spoil, tmp_path):
-    store = store_in(tmp_path)
-    SqliteDutyRegister(store).delegate(sample_delegation())
-    store.close()
-    connection = sqlite3.connect(tmp_path / "state" / "registers.db")
-    connection.execute(f"UPDATE duty_delegations SET {spoil}")
-    connection.commit()
-    connection.close()
-    with pytest.raises(Unavailable) as raised:
-        SqliteDutyRegister(store_in(tmp_path))
-    assert raised.value.code == "register.corrupt"
 
 
 def test_a_closed_file_takes_and_grants_nothing(tmp_path):

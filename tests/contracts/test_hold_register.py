@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
@@ -61,22 +60,6 @@ def test_a_failing_file_is_unavailable_and_never_an_answer(tmp_path):
     ):
         with pytest.raises(Unavailable):
             ask()
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    ["kind = 'nothing'", "name = 'no such name'", "reason = char(10)", "source = 'x'", "agreed = x'5b315d'",
-     "agreed = x'7b7d'", "agreed = x'00'", "id = 'hold_1'", "expires_at = 1"],
-)  # fmt: skip
-def test_a_row_that_cannot_be_read_makes_the_register_unavailable(tmp_path, spoil):
-    opened(tmp_path)[1].place(sample_hold())
-    connection = sqlite3.connect(tmp_path / "registers.db")
-    connection.execute(f"UPDATE holds SET {spoil}")
-    connection.commit()
-    connection.close()
-    with pytest.raises(Unavailable) as raised:
-        opened(tmp_path)
-    assert raised.value.code == "register.corrupt"
 
 
 def test_ten_thousand_standing_holds_are_found_each_by_its_name_after_a_restart(tmp_path):

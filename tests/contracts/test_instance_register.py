@@ -12,7 +12,6 @@ import pytest
 from answerable.adapters.memory.instances import MemoryInstanceRegister
 from answerable.adapters.sqlite import SqliteInstanceRegister, SqliteStore
 from answerable.core.identity.principal import UnixMillis
-from answerable.errors import Unavailable
 from answerable.testing.contracts.instance_register import (
     DurableInstanceRegisterContract,
     InstanceRegisterContract,
@@ -174,29 +173,3 @@ def test_ending_many_is_one_commit(tmp_path: Path) -> None:
     assert len(register.unrecorded()) == 300
     register.recorded(one.id for one in ones)
     assert commits == ["COMMIT"] * 2
-
-
-@pytest.mark.requirement("IDENT-03")
-def test_many_end_wholly_or_not_at_all(tmp_path: Path) -> None:
-    store = store_in(tmp_path)
-    register = SqliteInstanceRegister(store)
-    for number in range(3):
-        register.add(instance(f"m{number}"))
-    with store.write() as connection:
-        connection.execute("UPDATE instances SET body = x'7b7d' WHERE number = 3")
-    with pytest.raises(Unavailable):
-        register.end_many([instance(f"m{number}").id for number in range(3)], because="retired")
-    assert len(tuple(register.live())) == 3
-    assert store.rows("SELECT count(*) FROM instances WHERE state = 'live'") == [(3,)]
-
-
-@pytest.mark.requirement("IDENT-03")
-def test_a_row_that_cannot_be_read_makes_the_register_unavailable(tmp_path: Path) -> None:
-    store = store_in(tmp_path)
-    SqliteInstanceRegister(store).add(instance())
-    with store.write() as connection:
-        connection.execute("UPDATE instances SET body = x'7b7d', change = 9")
-    store.close()
-    with pytest.raises(Unavailable) as told:
-        SqliteInstanceRegister(store_in(tmp_path))
-    assert told.value.code == "register.corrupt"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -113,24 +112,6 @@ def test_the_file_holds_no_token(tmp_path: Path) -> None:
     content = b"".join(file.read_bytes() for file in (tmp_path / "state").iterdir())
     assert sample(0).digest in content
     assert text.encode() not in content
-
-
-@pytest.mark.parametrize(
-    "column", ["selectors = x'7b7d'", "selectors = x'00'", "agent = 'A B'", "digest = x''"]
-)
-def test_a_row_that_cannot_be_read_makes_the_register_unavailable(column: str, tmp_path: Path) -> None:
-    tokens = tokens_in(tmp_path)
-    tokens.add(sample(0))
-    connection = sqlite3.connect(tmp_path / "state" / "registers.db")
-    connection.execute(f"UPDATE join_tokens SET {column}")
-    connection.commit()
-    connection.close()
-    if column.startswith("digest"):
-        assert tokens.consume(sample(0).digest, now=START) is None
-        return
-    with pytest.raises(Unavailable) as told:
-        tokens.consume(sample(0).digest, now=START)
-    assert told.value.code == "register.corrupt"
 
 
 def test_when_the_file_is_closed_nothing_is_granted(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -15,10 +14,8 @@ from answerable.testing.contracts.manifest_register import (
     SCOUT,
     DurableManifestRegisterContract,
     ManifestRegisterContract,
-    sample_manifest,
     sample_signed,
 )
-from answerable.testing.samples import mandate
 
 pytestmark = pytest.mark.requirement("MANIFEST-06")
 
@@ -54,31 +51,6 @@ def test_the_file_and_not_the_mirror_decides_which_of_two_processes_has_the_late
     with pytest.raises(Malformed) as raised:
         second.put(sample_signed(at=1))
     assert raised.value.code == "manifest.older"
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        "UPDATE manifests SET token = 'not a token'",
-        "UPDATE manifests SET agent = 'rover'",
-        "UPDATE manifests SET digest = 'ab'",
-        "UPDATE manifests SET signed_at = signed_at + 1",
-        f"UPDATE manifests SET token = '{mandate().token}'",
-        f"UPDATE manifests SET token = '{sample_signed(sample_manifest(model='gpt-5')).token}'",
-    ],
-    ids=["garbage", "agent", "digest", "time", "token of another kind", "another manifest"],
-)
-def test_a_row_that_is_not_what_it_says_makes_the_register_unavailable(tmp_path, spoil):
-    store = store_in(tmp_path)
-    SqliteManifestRegister(store).put(sample_signed())
-    store.close()
-    connection = sqlite3.connect(tmp_path / "state" / "registers.db")
-    connection.execute(spoil)
-    connection.commit()
-    connection.close()
-    with pytest.raises(Unavailable) as raised:
-        SqliteManifestRegister(store_in(tmp_path))
-    assert raised.value.code == "register.corrupt"
 
 
 def test_a_failing_file_is_unavailable_and_what_is_in_force_stays(tmp_path):

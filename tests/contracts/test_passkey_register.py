@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -65,20 +64,6 @@ def test_the_file_holds_no_code(tmp_path):
     content = b"".join(file.read_bytes() for file in (tmp_path / "state").iterdir())
     assert sample_invitation().digest in content
     assert invitation_code(bytes(16)).encode() not in content
-
-
-@pytest.mark.parametrize("spoil", ["body = x'7b7d'", "body = x'00'", "id = x'00'", "body = x'5b5d'"])
-def test_a_row_that_cannot_be_read_makes_the_register_unavailable(spoil, tmp_path):
-    store = store_in(tmp_path)
-    register_in(store).add(sample_passkey())
-    store.close()
-    connection = sqlite3.connect(tmp_path / "state" / "registers.db")
-    connection.execute(f"UPDATE passkeys SET {spoil}")
-    connection.commit()
-    connection.close()
-    with pytest.raises(Unavailable) as raised:
-        register_in(store_in(tmp_path))
-    assert raised.value.code == "register.corrupt"
 
 
 def test_a_closed_file_takes_and_grants_nothing(tmp_path):

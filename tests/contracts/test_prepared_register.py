@@ -9,7 +9,6 @@ import pytest
 
 from answerable.adapters.memory.prepared import MemoryPreparedRegister
 from answerable.adapters.sqlite import SqlitePreparedRegister, SqliteStore
-from answerable.errors import Unavailable
 from answerable.testing.clock import START
 from answerable.testing.contracts.prepared_register import (
     DurablePreparedRegisterContract,
@@ -50,31 +49,3 @@ def test_of_what_was_used_the_file_has_no_bytes(tmp_path):
     connection = sqlite3.connect(tmp_path / "state" / "registers.db")
     assert connection.execute("SELECT content FROM prepared").fetchall() == [(b"",)]
     connection.close()
-
-
-SPOILT = {
-    "other bytes": "content = x'7b7d'",
-    "bytes that are no text": "content = x'ff'",
-    "used, with its bytes": "used_by = 'a-1'",
-    "another digest": 'body = CAST(replace(CAST(body AS TEXT), \'"digest":"\', \'"digest":"0\') AS BLOB)',
-    "no object": "body = x'5b5d'",
-    "no JSON": "body = x'00'",
-    "a member too many": "body = CAST(replace(CAST(body AS TEXT), '{', '{\"x\":1,') AS BLOB)",
-    "another id": "id = 'other'",
-}
-
-
-@pytest.mark.parametrize("how", SPOILT)
-def test_a_row_that_is_not_what_was_kept_makes_the_register_unavailable(how, tmp_path):
-    store = store_in(tmp_path)
-    one = sample_prepared()
-    SqlitePreparedRegister(store).add(one, waiting_max=9)
-    store.close()
-    connection = sqlite3.connect(tmp_path / "state" / "registers.db")
-    connection.execute(f"UPDATE prepared SET {SPOILT[how]}")
-    connection.commit()
-    connection.close()
-    register = SqlitePreparedRegister(store_in(tmp_path))
-    with pytest.raises(Unavailable) as raised:
-        register.named(one.agent, one.digest)
-    assert raised.value.code == "register.corrupt"

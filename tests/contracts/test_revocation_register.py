@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sqlite3
 import stat
 from pathlib import Path
 
@@ -151,16 +150,3 @@ def test_a_failing_file_is_unavailable_and_never_an_answer(tmp_path):
         here.register.add(sample_revocation())
     with pytest.raises(Unavailable):
         here.register.epoch()
-
-
-@pytest.mark.parametrize("spoil", ["kind = 'everything'", "name = 'no such name'", "reason = char(10)"])
-def test_a_row_that_cannot_be_read_makes_the_register_unavailable(tmp_path, spoil):
-    here = Opened(tmp_path)
-    here.register.add(sample_revocation())
-    connection = sqlite3.connect(tmp_path / "registers.db")
-    connection.execute(f"UPDATE revocations SET {spoil}")
-    connection.commit()
-    connection.close()
-    with pytest.raises(Unavailable) as raised:
-        Opened(tmp_path)
-    assert raised.value.code == "register.corrupt"

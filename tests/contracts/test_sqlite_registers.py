@@ -190,13 +190,11 @@ def test_a_failing_file_is_unavailable_and_what_is_known_stays(tmp_path, fault):
         (lambda file: file.write_bytes(b"not a database at all" * 100), "register.unavailable"),
         (lambda file: _execute(file, "PRAGMA application_id = 7"), "register.foreign"),
         (lambda file: _execute(file, "INSERT INTO migrations VALUES (99)"), "register.schema_newer"),
-        (lambda file: _execute(file, "UPDATE mandates SET claims = x'7b7d'"), "register.corrupt"),
-        (lambda file: _execute(file, "UPDATE approvals SET body = x'7b7d'"), "register.corrupt"),
         (lambda file: _execute(file, "UPDATE documents SET body = x'7b7d'"), "register.corrupt"),
         (lambda file: (file.unlink(), file.mkdir()), "register.unavailable"),
         (lambda file: (file.unlink(), file.symlink_to(file.parent / "other")), "register.unavailable"),
     ],
-    ids=["garbage", "foreign", "newer", "mandate", "approval", "documents", "directory", "link"],
+    ids=["garbage", "foreign", "newer", "documents", "directory", "link"],
 )
 def test_a_spoilt_file_is_never_read_as_a_smaller_one(tmp_path, spoil, code):
     store = store_in(tmp_path)

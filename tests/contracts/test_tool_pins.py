@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from pathlib import Path
 
 import pytest
@@ -49,27 +48,6 @@ def test_who_was_not_quick_enough_sees_the_other_processes_pin_at_once(tmp_path)
         second.put(sample_pin("Sends a case", at=1), over="")
     assert raised.value.code == "tool.pin_outdated"
     assert second.current("crm", "get_case") == sample_pin()
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        "UPDATE tool_pins SET text = x'7b7d'",
-        "UPDATE tool_pins SET definition = 'ab'",
-        "UPDATE tool_pins SET signed_by = 'Not A Name'",
-    ],
-)
-def test_a_row_that_is_not_what_it_says_makes_the_register_unavailable(tmp_path, spoil):
-    store = store_in(tmp_path)
-    SqliteToolPinRegister(store).put(sample_pin(), over="")
-    store.close()
-    connection = sqlite3.connect(tmp_path / "state" / "registers.db")
-    connection.execute(spoil)
-    connection.commit()
-    connection.close()
-    with pytest.raises(Unavailable) as raised:
-        SqliteToolPinRegister(store_in(tmp_path))
-    assert raised.value.code == "register.corrupt"
 
 
 def test_a_failing_file_is_unavailable_and_what_is_in_force_stays(tmp_path):

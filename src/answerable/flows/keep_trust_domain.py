@@ -7,6 +7,7 @@ the look-ups are not.
 
 from __future__ import annotations
 
+import logging
 import threading
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
 
+_log: Final = logging.getLogger(__name__)
 FEDERATED_MAX: Final = 256
 """Foreign trust domains."""
 RACES_MAX: Final = 8
@@ -358,7 +360,7 @@ class TrustDomainDesk:
     # --- what others see ----------------------------------------------------------------------------
 
     def _take_foreign(self) -> None:
-        """The foreign bundles as the register has them now. Raises Unavailable (`register.corrupt`)."""
+        """The foreign bundles as the register has them now, but for those that cannot be read. Raises Unavailable."""
         believed: dict[TrustDomain, tuple[bytes, TrustBundle]] = {}
         for domain, document in self._register.federated().items():
             if domain == self.domain:
@@ -370,8 +372,10 @@ class TrustDomainDesk:
             try:
                 believed[domain] = document, parse_bundle(document, domain=domain)
             except Malformed as error:
-                message = f"the bundle of {shown(domain)} in the register cannot be read: {error.message}"
-                raise Unavailable(message, code="register.corrupt", port=PORT) from None
+                # Nobody of that domain is believed until its bundle is brought again; our own goes on.
+                _log.error(
+                    "the bundle of %s in the register cannot be read: %s", shown(domain), error.message
+                )
         self._foreign = believed
 
     def _show(self, current: AuthoritySet) -> None:

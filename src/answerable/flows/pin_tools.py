@@ -66,10 +66,11 @@ async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> None:
     capability, definition = verified.resolved.capability, verified.definition
     if not walk.limits.pin_tools_at_first_sight or not is_pinned(capability) or capability.definition:
         return
-    if walk.pins.current(capability.server, capability.target) is not None:
+    place = capability.server, capability.target
+    if walk.pins.current(*place) is not None or walk.pins.is_unreadable(*place):
         return
     async with walk.under_way.applying:
-        if walk.pins.current(capability.server, capability.target) is None:
+        if walk.pins.current(*place) is None:
             now = walk.clock.now()
             pin = ToolPin(
                 server=capability.server,
@@ -198,6 +199,12 @@ def _unlike_pinned(walk: Walk, capability: Capability, digest: str) -> Refused |
         )
     pin = walk.pins.current(server, tool)
     if pin is None:
+        if walk.pins.is_unreadable(server, tool):
+            return Refused(
+                f"what was approved of tool {shown(tool)} of server {shown(server)} cannot be read in the registers: "
+                "it is blocked until its owner approves it anew, and `answerable doctor` says more",
+                code="tool.unreadable",
+            )
         if walk.limits.pin_tools_at_first_sight:
             return None
         return Refused(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.ledger.records_identity import manifest_registered
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.registry.manifest_token import standing_fault, verified_manifest
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.name_keys import key_file
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revoke_authority import take_away_from_agents
@@ -67,6 +67,12 @@ def standing_manifest(walk: Walk, agent: AgentId) -> SignedManifest | None:
     """
     signed = walk.manifests.current(agent)
     if signed is None:
+        if walk.manifests.is_unreadable(agent):
+            raise Refused(
+                f"the manifest of agent {shown(agent)} cannot be read in the registers: its owner signs one anew, and "
+                "`answerable doctor` says more",
+                code="manifest.unreadable",
+            )
         return None
     fault = standing_fault(signed, walk.registry.current)
     if fault is not None:

@@ -80,8 +80,8 @@ def check_passkey(walk: Walk, assertion: PasskeyAssertion, *, challenge: bytes) 
     return passkey
 
 
-async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str) -> SignedIn:
-    """Check an ID token that was made for this nonce, and find whose it is.
+async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str, issuer: str) -> SignedIn:
+    """Check an ID token that this issuer was asked for and made for this nonce, and find whose it is.
 
     Raises Malformed and Unverified (`oidc.*`, `person.*`), Refused (`passkey.off`, `person.*`, `revoked.*`, `held.*`),
     Unavailable.
@@ -90,7 +90,7 @@ async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str) -> SignedIn
     try:
         if walk.people is None:
             raise Refused("no OpenID provider is configured for people", code="person.no_provider")
-        seen = await walk.people.verify(token, nonce=nonce)
+        seen = await walk.people.verify(token, nonce=nonce, issuer=issuer)
         pair = (seen.issuer, seen.subject)
         found = [one for one in walk.registry.current.principals.values() if one.oidc == pair]
         if len(found) != 1:
@@ -104,6 +104,12 @@ async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str) -> SignedIn
         desk.refused[fault.code] += 1
         raise
     return SignedIn(person=person.name, oidc=pair, shown_at=seen.logged_in_at)
+
+
+def count_refused_sign_in(walk: Walk, code: str) -> None:
+    """Somebody came back from a provider, and not as they were sent: one more for the counts. Raises Refused
+    (`passkey.off`)."""
+    desk_of(walk).refused[code] += 1
 
 
 async def record_refused_sign_ins(walk: Walk) -> None:

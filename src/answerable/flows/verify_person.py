@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.identity.oidc_claims import token_hint
-from answerable.core.identity.oidc_person import ShownPerson, unknown_issuer, verified_person
+from answerable.core.identity.oidc_person import ShownPerson, other_issuer, unknown_issuer, verified_person
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,12 +23,15 @@ class PersonVerifier:
         self._keys = keys
         self._issuers = {one.issuer: one for one in issuers}
 
-    async def verify(self, token: str, *, nonce: str) -> ShownPerson:
-        """nonce: what the token must carry, the digest of what its person consents to.
+    async def verify(self, token: str, *, nonce: str, issuer: str = "") -> ShownPerson:
+        """nonce: what the token must carry, the digest of what its person consents to. issuer: who was asked for it,
+        and alone may have made it (OpenID Connect Core, section 3.1.3.7); empty for one that an application brings.
 
         Raises Malformed (`oidc.malformed`), Unverified (`oidc.*`, `person.*`) and Unavailable (`issuer.*`).
         """
         hint = token_hint(token)
+        if issuer and hint.issuer != issuer:
+            raise other_issuer(hint.issuer, asked=issuer)
         terms = self._issuers.get(hint.issuer)
         if terms is None:
             raise unknown_issuer(hint.issuer)

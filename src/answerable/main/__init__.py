@@ -68,6 +68,8 @@ def up(
     Opens the gateway for agents on loopback and on a Unix socket, and the control socket for people. Needs no other
     server. Stops gracefully on Ctrl-C or SIGTERM.
     """
+    from answerable.apps.console.provider_pages import callback_of
+    from answerable.wiring.identity_settings import person_issuers
     from answerable.wiring.serving import Doors, run, serve_product
     from answerable.wiring.shard_settings import with_shard
 
@@ -94,6 +96,9 @@ def up(
         desk = product.walk.passkeys
         if desk is not None and desk.origins:
             say(f"console   {desk.origins[0]}")
+            for provider in person_issuers(settings.identity):
+                back = desk.origins[0] + callback_of(provider.issuer)
+                say(f"          sign-in at {provider.issuer} comes back to {back}")
             if not desk.register.all() and product.walk.registry.current.principals:
                 say("          nobody can sign in yet: `answerable person invite NAME`")
         say(

@@ -29,7 +29,12 @@ class ManifestRegister(Protocol):
         ...
 
     def current(self, agent: AgentId) -> SignedManifest | None:
-        """The one that was put last, or None."""
+        """The one that was put last, or None; also where that one cannot be read."""
+        ...
+
+    def is_unreadable(self, agent: AgentId) -> bool:
+        """Whether the one that was put last cannot be read: this agent is not one without a manifest. Without
+        I/O."""
         ...
 
     def changes(self) -> int:

@@ -21,5 +21,6 @@ class SubjectKeys(Protocol):
         ...
 
     def find(self, key_id: bytes) -> SubjectKey | None:
-        """The key of this id, as attachments name it, or None when there is none or it was destroyed."""
+        """The key of this id, as attachments name it, or None when there is none, it was destroyed, or it
+        cannot be read."""
         ...

@@ -28,7 +28,12 @@ class ToolPinRegister(Protocol):
         ...
 
     def current(self, server: str, tool: str) -> ToolPin | None:
-        """The one that was put last, or None."""
+        """The one that was put last, or None; also where that one cannot be read."""
+        ...
+
+    def is_unreadable(self, server: str, tool: str) -> bool:
+        """Whether the one that was put last cannot be read: this tool is not one that nobody looked at yet. Without
+        I/O."""
         ...
 
     def all(self) -> Sequence[ToolPin]:

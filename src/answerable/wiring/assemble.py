@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.adapters.cedar import compiled
-from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteDutyRegister,
@@ -24,7 +23,6 @@ from answerable.adapters.sqlite import (
     SqliteRegistryStore,
     SqliteRevocationRegister,
     SqliteStore,
-    SqliteSubjectKeys,
     SqliteToolPinRegister,
 )
 from answerable.adapters.system import SystemClock, SystemEntropy
@@ -38,7 +36,6 @@ from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
-from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.settle_open_intents import (
     record_counted_refusals,
@@ -70,6 +67,7 @@ from answerable.wiring.settling import settling, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
 from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
+from answerable.wiring.subject_keys import opened_subject_keys
 from answerable.wiring.telemetry import sending_metrics
 from answerable.wiring.tokens import forgetting_tokens, token_desk
 from answerable.wiring.witnesses import cosigning
@@ -90,8 +88,6 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
 
-ROOT_BYTES: Final = 32
-"""Of the key under which subject keys are wrapped."""
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
 LOCK_RETRY_SECONDS: Final = 0.05
 NAMELESS_SAID_MAX: Final = 10
@@ -152,6 +148,10 @@ class Product:
         """How each witness of the log is, and of the log of logs if it is kept here."""
         return (*self.cosigning.states(), *(self.heads.witness_states() if self.heads else ()))
 
+    def unreadable_rows(self) -> tuple[tuple[str, str, str], ...]:
+        """What stands in the registers and cannot be read."""
+        return self.registers.unreadable.all()
+
     def shard_states(self) -> tuple[ShardState, ...]:
         """How each shard stands in the log of logs; none without shards."""
         return self.heads.states() if self.heads else ()
@@ -186,7 +186,7 @@ async def assembled(
         with (
             closing(SqliteStore.open(settings.registers.database)) as store,
             closing(opened_replay_store(settings, entropy, clock)) as proofs,
-            closing(_subject_keys(settings, entropy, ledger)) as subject_keys,
+            closing(opened_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
@@ -218,7 +218,7 @@ async def assembled(
                 duties=DutyDesk(register=SqliteDutyRegister(store)), limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
-            workloads, changes = await _recovered(walk, identity, settings)
+            workloads, changes = await _recovered(walk, identity, settings, store)
             yield Product(
                 walk=walk,
                 verifier=verifier,
@@ -247,12 +247,14 @@ async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
 
 
 async def _recovered(
-    walk: Walk, identity: Identity, settings: Settings
+    walk: Walk, identity: Identity, settings: Settings, store: SqliteStore
 ) -> tuple[Workloads, AuthorityChanges]:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
+    unreadable = await anyio.to_thread.run_sync(store.unreadable.looked_up)
     workloads = identity.workloads(walk, settings)
     changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
-    counted = walk.mandates.used_up_to(walk.ledger.origin)
+    # What cannot be read counts as lost, however long ago it was written.
+    counted = 0 if unreadable else walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
     recalled = await recall_ends(workloads, changes, since=counted, others=other_shards(settings))
     if recalled.ends or recalled.revocations:
@@ -364,25 +366,6 @@ async def _once_free(opening: Callable[[], TlogFilesLedger], wait_seconds_max: f
             if error.code != "ledger.locked" or anyio.current_time() >= give_up_at:
                 raise
         await anyio.sleep(LOCK_RETRY_SECONDS)
-
-
-def _subject_keys(settings: Settings, entropy: SystemEntropy, ledger: TlogFilesLedger) -> SqliteSubjectKeys:
-    place, database = settings.data / "keys" / "subjects.key", settings.registers.subject_keys
-    # Looked at in this order: whoever starts at the same time makes the root key first.
-    if database.exists() and not place.exists():
-        raise Unavailable(
-            f"the root key `{place.name}` is gone, without which `{database.name}` cannot be opened: restore it",
-            code="subject_keys.corrupt",
-            port="subject_keys",
-        )
-    root = open_or_create_secret(place, count=ROOT_BYTES, entropy=entropy)
-    keys = SqliteSubjectKeys.open(database, root=root, entropy=entropy)
-    try:
-        require_subject_keys(ledger, keys)
-    except BaseException:
-        keys.close()
-        raise
-    return keys
 
 
 def _heads(

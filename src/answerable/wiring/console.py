@@ -14,6 +14,7 @@ from answerable.errors import Malformed, Unavailable
 from answerable.flows.passkey_desk import PasskeyDesk
 from answerable.wiring.console_settings import PORT_DEFAULT, name_of_origin
 from answerable.wiring.identity_settings import person_issuers
+from answerable.wiring.provider_settings import provider_secrets
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
@@ -87,14 +88,17 @@ def open_console(settings: Settings, walk: Walk) -> ConsoleDoor | None:
 
 
 def providers_of(settings: Settings, walk: Walk) -> tuple[OidcCodeFlow, ...]:
-    """Where people sign in with an account that they have. Raises Malformed (`issuer.url`), and as `secret`."""
-    given = settings.console.oidc_secret
-    client_secret = secret(given, data=settings.data).decode().strip() if given else ""
+    """Where people sign in with an account that they have, each as the client that it alone knows the secret of. Raises
+    Malformed (`issuer.url`, `settings.oidc_secrets`), and as `secret`."""
+    secrets = {
+        issuer: secret(one, data=settings.data).decode().strip()
+        for issuer, one in provider_secrets(settings).items()
+    }
     return tuple(
         OidcCodeFlow(
             one.issuer,
             client_id=one.audience,
-            client_secret=client_secret,
+            client_secret=secrets.get(one.issuer, ""),
             clock=walk.clock,
             login_seconds_max=one.login_seconds_max,
         )

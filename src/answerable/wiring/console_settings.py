@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
 from answerable.errors import shown
-from answerable.wiring.setting_fields import flag, number, reference, text, texts
+from answerable.wiring.setting_fields import flag, number, reference, references, text, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,11 @@ class ConsoleSettings:
         "certificates of makers of security keys, PEM: a passkey for which one of them vouches counts as attested"
     )
     oidc_secret: str = reference(
-        "client secret of the console at the OpenID providers of `identity.person_issuers`; empty for a public client"
+        "client secret of the console where `identity.person_issuers` lists one provider; empty for a public client"
+    )
+    oidc_secrets: tuple[str, ...] = references(
+        "client secrets of the console where there are several, each `URL REFERENCE`; a provider without one is asked "
+        "as by a public client"
     )
     session_idle_seconds: int = number(
         900, "time after which an unused session ends", unit="seconds", minimum=60, maximum=86_400

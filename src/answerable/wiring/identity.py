@@ -137,7 +137,8 @@ class StandingDigests:
         """Without I/O. Never raises."""
         signed = self._manifests.current(agent)
         if signed is None:
-            return ""
+            # Nothing that runs is what cannot be read.
+            return "unreadable" if self._manifests.is_unreadable(agent) else ""
         current = self._registry.current
         if current is not self._judged:
             self._judged, self._digests = current, {}

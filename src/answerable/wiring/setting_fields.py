@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import field
+from typing import Final
+
+REFERENCES: Final = "list of NAME and secret reference"
 
 
 def about(says: str, *, unit: str) -> dict[str, object]:
@@ -37,6 +40,18 @@ def reference(says: str) -> str:
     return text("", says, unit="secret reference")
 
 
+def references(says: str) -> tuple[str, ...]:
+    """For each of several where its secret is, `NAME REFERENCE`; none by default."""
+    return field(default=(), metadata=about(says, unit=REFERENCES))
+
+
 def texts(default: tuple[str, ...], says: str) -> tuple[str, ...]:
     """A list."""
     return field(default=default, metadata=about(says, unit="list of texts"))
+
+
+def references_in(value: object, unit: str | None) -> tuple[str, ...]:
+    """Where the secrets of a setting of this unit are; none for a setting of another kind."""
+    if unit == REFERENCES and isinstance(value, tuple):
+        return tuple(line.partition(" ")[2] for line in value)
+    return (value,) if unit == "secret reference" and value and isinstance(value, str) else ()

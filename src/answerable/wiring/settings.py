@@ -23,6 +23,8 @@ from answerable.wiring.click_settings import click_faults
 from answerable.wiring.console_settings import console_faults
 from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
+from answerable.wiring.provider_settings import provider_faults
+from answerable.wiring.setting_fields import references_in
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
 from answerable.wiring.shard_settings import shard_faults, with_shard
 from answerable.wiring.telemetry_settings import telemetry_faults
@@ -191,6 +193,7 @@ class _Reader:
             *channel_faults(settings.channels),
             *walk_faults(settings.walk),
             *click_faults(settings),
+            *provider_faults(settings),
         ):
             self._fault(key, message)
         if settings.ledger.shard and not self.found:
@@ -317,8 +320,7 @@ def _unreadable_secrets(settings: Settings) -> Iterator[SettingFault]:
             continue
         name = next(key for key, kind in SECTIONS.items() if isinstance(section, kind))
         for one in fields(section):
-            reference = getattr(section, one.name)
-            if one.metadata.get("unit") == "secret reference" and reference:
+            for reference in references_in(getattr(section, one.name), one.metadata.get("unit")):
                 try:
                     secret(reference, data=settings.data)
                 except (Malformed, Unavailable) as error:

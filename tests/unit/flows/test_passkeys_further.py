@@ -132,8 +132,8 @@ class SaysWho:
     def __init__(self, subject: str) -> None:
         self._subject = subject
 
-    async def verify(self, _token: str, *, nonce: str) -> ShownPerson:
-        assert nonce == "n"
+    async def verify(self, _token: str, *, nonce: str, issuer: str = "") -> ShownPerson:
+        assert (nonce, issuer) == ("n", "https://login.example")
         return ShownPerson(issuer="https://login.example", subject=self._subject, logged_in_at=UnixMillis(7))
 
 
@@ -150,19 +150,19 @@ async def known_bench(*, status: str = "active") -> Bench:
 async def test_a_provider_says_who_somebody_is_and_the_registry_whether_they_come_in():
     bench = await known_bench()
     with pytest.raises(Refused) as raised:
-        await sign_in_by_provider(bench.walk, "t", nonce="n")
+        await sign_in_by_provider(bench.walk, "t", nonce="n", issuer="https://login.example")
     assert raised.value.code == "person.no_provider"
     bench.walk.people = SaysWho("c-1")
-    who = await sign_in_by_provider(bench.walk, "t", nonce="n")
+    who = await sign_in_by_provider(bench.walk, "t", nonce="n", issuer="https://login.example")
     assert (who.person, who.oidc, who.shown_at) == ("carol", ("https://login.example", "c-1"), 7)
     bench.walk.people = SaysWho("c-2")
     with pytest.raises(Refused) as raised:
-        await sign_in_by_provider(bench.walk, "t", nonce="n")
+        await sign_in_by_provider(bench.walk, "t", nonce="n", issuer="https://login.example")
     assert raised.value.code == "person.unknown"
     bench = await known_bench(status="disabled")
     bench.walk.people = SaysWho("c-1")
     with pytest.raises(Refused) as raised:
-        await sign_in_by_provider(bench.walk, "t", nonce="n")
+        await sign_in_by_provider(bench.walk, "t", nonce="n", issuer="https://login.example")
     assert raised.value.code in ("person.disabled", "person.unknown")
 
 

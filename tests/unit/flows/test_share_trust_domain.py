@@ -95,13 +95,15 @@ def test_foreign_domains_are_bounded(monkeypatch):
     assert told.value.code == "federation.too_many"
 
 
-def test_a_foreign_bundle_that_cannot_be_read_back_is_not_left_out_silently():
+def test_a_foreign_bundle_that_cannot_be_read_back_is_believed_by_nobody_and_takes_no_other_with_it(caplog):
     world = TrustWorld()
     desk = world.desk()
+    other = TrustDomain("other.example")
+    desk.set_federated(TrustBundle(trust_domain=other))
     world.register.keep_federated(FOREIGN, b"not a bundle")
-    with pytest.raises(Unavailable) as told:
-        desk.refresh()
-    assert told.value.code == "register.corrupt"
+    desk.refresh()
+    assert set(desk.bundles()) - {desk.domain} == {other}
+    assert f"the bundle of `{FOREIGN}` in the register cannot be read" in caplog.text
 
 
 # --- several processes --------------------------------------------------------------------------------

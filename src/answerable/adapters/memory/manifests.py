@@ -42,6 +42,10 @@ class MemoryManifestRegister:
         kept = self._by_agent.get(agent, ())
         return kept[0] if kept else None
 
+    def is_unreadable(self, agent: AgentId) -> bool:
+        """As the port says: nothing is written here that could not be read."""
+        return False
+
     def changes(self) -> int:
         """As the port says."""
         return self._changes

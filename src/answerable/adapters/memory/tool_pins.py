@@ -35,6 +35,10 @@ class MemoryToolPinRegister:
         kept = self._pins.get((server, tool))
         return kept[0] if kept else None
 
+    def is_unreadable(self, server: str, tool: str) -> bool:
+        """As the port says: nothing is written here that could not be read."""
+        return False
+
     def all(self) -> Sequence[ToolPin]:
         """As the port says."""
         return tuple(self._pins[place][0] for place in sorted(self._pins))

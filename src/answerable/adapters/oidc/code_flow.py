@@ -45,6 +45,10 @@ class OidcCodeFlow:
         self._found: dict[str, JSONValue] = {}
         self._found_until = float("-inf")
 
+    async def names_itself(self) -> bool:
+        """Whether its answers to the browser carry `iss` (RFC 9207, section 3). Raises Unavailable (`issuer.*`)."""
+        return (await self._discovered()).get("authorization_response_iss_parameter_supported") is True
+
     async def address(self, *, state: str, nonce: str, verifier: str, redirect: str) -> str:
         """Where to send the browser. Raises Unavailable (`issuer.unreachable`, `issuer.answer`)."""
         endpoint = self._endpoint(await self._discovered(), "authorization_endpoint")

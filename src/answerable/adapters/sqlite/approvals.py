@@ -8,7 +8,8 @@ from dataclasses import replace as changed
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.approval_rows import body_of, from_body
-from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.adapters.sqlite.columns import octets, text, whole
+from answerable.adapters.sqlite.unreadable import named
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.mandate.mandate import MandateId
 
+_WHAT: Final = "approval"
 _Place = tuple[str, str, bytes]
 # Each write takes the next number of change, by which other processes find it.
 _ADD: Final = (
@@ -36,7 +38,10 @@ _USE: Final = (
 
 
 class SqliteApprovalRegister:
-    """Port ApprovalRegister. Changes compare with the file, not with the mirror, so that processes race fairly."""
+    """Port ApprovalRegister. Changes compare with the file, not with the mirror, so that processes race fairly.
+
+    A row that cannot be read is known to nobody: it is not answered, and nothing runs by it.
+    """
 
     def __init__(self, store: SqliteStore) -> None:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
@@ -57,16 +62,16 @@ class SqliteApprovalRegister:
     def matching(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
         """As the port says."""
         for identity in self._by_place.get((agent, mandate, digest), ()):
-            approval = self._approvals[identity]
-            if approval.state_at(now) in ("pending", "approved"):
+            approval = self._approvals.get(identity)
+            if approval is not None and approval.state_at(now) in ("pending", "approved"):
                 return approval
         return None
 
     def denied(self, agent: AgentId, mandate: MandateId, digest: bytes, now: UnixMillis) -> Approval | None:
         """As the port says."""
         for identity in self._by_place.get((agent, mandate, digest), ()):
-            approval = self._approvals[identity]
-            if approval.state not in ("void", "expired"):
+            approval = self._approvals.get(identity)
+            if approval is not None and approval.state not in ("void", "expired"):
                 return approval if approval.is_denied_by_people(now) else None
         return None
 
@@ -114,6 +119,8 @@ class SqliteApprovalRegister:
         """As the port says."""
         if (known := self._approvals.get(approval)) is not None and known.canary is not None:
             return False
+        if self._store.unreadable.has(_WHAT, approval):
+            return False
         with self._store.write() as connection:
             used = connection.execute(
                 _USE,
@@ -137,8 +144,19 @@ class SqliteApprovalRegister:
     def _keep_as_it_is(self, name: str) -> None:
         """What another process put there: whoever tries again finds it."""
         for row in self._store.rows("SELECT state, body FROM approvals WHERE id = ?", (name,)):
-            with read("approval", name):
-                self._keep(from_body(octets(row[1]), state=text(row[0])))
+            found = self._made(name, row)
+            if found is not None:
+                self._keep(found)
+            else:
+                with self._changing:
+                    self._drop(name)
+
+    def _made(self, name: str, row: tuple[object, ...]) -> Approval | None:
+        return self._store.unreadable.made(_WHAT, name, lambda: from_body(octets(row[1]), state=text(row[0])))
+
+    def _drop(self, name: str) -> None:
+        self._approvals.pop(name, None)
+        self._pending = None
 
     def _keep(self, approval: Approval) -> None:
         with self._changing:
@@ -182,10 +200,13 @@ class SqliteApprovalRegister:
         known, new = dict(self._approvals), {}
         read_before = self._read
         for row in rows:
-            identity = text(row[1])
-            with read("approval", identity):
-                approval = from_body(octets(row[3]), state=text(row[2]))
+            identity = named(row[1])
+            approval = self._made(identity, row[2:4])
             self._read_change = max(self._read_change, whole(row[4]))
+            if approval is None:
+                known.pop(identity, None)
+                self._read = max(self._read, whole(row[0]))
+                continue
             if whole(row[0]) > read_before:
                 # What was added here meanwhile stands among them, in the order of all.
                 known.pop(identity, None)

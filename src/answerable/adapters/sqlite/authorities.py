@@ -27,6 +27,7 @@ class SqliteAuthorityRegister:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
+        store.unreadable.look_at(self.federated)
 
     def read(self) -> AuthoritySet | None:
         """As the port says. Raises Unavailable (`register.corrupt`) for what cannot be understood."""
@@ -64,11 +65,8 @@ class SqliteAuthorityRegister:
 
     def federated(self) -> Mapping[TrustDomain, bytes]:
         """As the port says. Raises Unavailable (`register.corrupt`)."""
-        found: dict[TrustDomain, bytes] = {}
-        for name, document in self._store.rows("SELECT domain, document FROM federated ORDER BY domain"):
-            with read("the trust domain", text(name)):
-                found[trust_domain(text(name))] = octets(document)
-        return found
+        rows = self._store.rows("SELECT domain, document FROM federated ORDER BY domain")
+        return dict(self._store.unreadable.each("bundle of", rows, _federated))
 
     def keep_federated(self, domain: TrustDomain, document: bytes) -> None:
         """As the port says."""
@@ -83,6 +81,10 @@ class SqliteAuthorityRegister:
         """As the port says."""
         with self._store.write() as connection:
             return connection.execute("DELETE FROM federated WHERE domain = ?", (domain,)).rowcount > 0
+
+
+def _federated(row: tuple[object, ...]) -> tuple[TrustDomain, bytes]:
+    return trust_domain(text(row[0])), octets(row[1])
 
 
 def _insert(connection: sqlite3.Connection, number: int, authority: Authority) -> None:

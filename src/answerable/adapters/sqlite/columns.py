@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gc
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from answerable.adapters.sqlite.store import PORT
 from answerable.errors import Malformed, Unavailable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -21,6 +23,16 @@ def read(what: str, identity: str) -> Iterator[None]:
     except Malformed as error:
         message = f"{what} {shown(identity)} in the register file cannot be read: {error.message}"
         raise Unavailable(message, code="register.corrupt", port=PORT) from None
+
+
+def given(what: str, identity: str, made: T | None) -> T:
+    """What somebody asked for by its name. Raises Unavailable (`register.corrupt`) where its row cannot be read."""
+    if made is None:
+        message = (
+            f"{what} {shown(identity)} in the register file cannot be read: `answerable doctor` says why"
+        )
+        raise Unavailable(message, code="register.corrupt", port=PORT)
+    return made
 
 
 @contextmanager
@@ -38,9 +50,14 @@ def collector_at_rest() -> Iterator[None]:
 
 def text(value: object) -> str:
     """A text column. Raises Unavailable (`register.corrupt`)."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or not (value.isascii() or _is_text(value)):
         raise Unavailable("a text in the register file is not text", code="register.corrupt", port=PORT)
     return value
+
+
+def _is_text(value: str) -> bool:
+    """Whether its bytes were UTF-8: the store gives others as surrogates, so that they spoil one row and no list."""
+    return not any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def whole(value: object) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, cast, get_args
 
-from answerable.adapters.sqlite.columns import read, text, whole
+from answerable.adapters.sqlite.columns import text, whole
 from answerable.core.approval.delivery import Delivery, Told
 from answerable.errors import Malformed
 from answerable.ports.delivery_register import ChannelState
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from answerable.adapters.sqlite.store import SqliteStore
 
 DELIVERIES_MAX: Final = 100_000
+_WHAT: Final = "message about"
 _TOLD: Final = get_args(Told)
 _COLUMNS: Final = (
     "about, channel, receiver, made_at, told, at, attempts, next_at, handle, missed, error, body"
@@ -61,16 +62,15 @@ class SqliteDeliveryRegister:
 
     def of(self, about: str) -> tuple[Delivery, ...]:
         """As the port says."""
-        return tuple(
-            _delivery(row) for row in self._store.rows(f"{_FIND} WHERE about = ? ORDER BY number", (about,))
-        )
+        rows = self._store.rows(f"{_FIND} WHERE about = ? ORDER BY number", (about,))
+        return tuple(self._store.unreadable.each(_WHAT, rows, _delivery, 0, 1, 2))
 
     def on(self, channel: str, *, since: int) -> tuple[Delivery, ...]:
         """As the port says."""
         rows = self._store.rows(
             f"{_FIND} WHERE channel = ? AND max(made_at, at) >= ? ORDER BY number", (channel, since)
         )
-        return tuple(_delivery(row) for row in rows)
+        return tuple(self._store.unreadable.each(_WHAT, rows, _delivery, 0, 1, 2))
 
     def keep(self, deliveries: Sequence[Delivery]) -> None:
         """As the port says."""
@@ -124,20 +124,19 @@ def _state(one: Delivery) -> tuple[object, ...]:
 
 def _delivery(row: tuple[object, ...]) -> Delivery:
     about, channel, to, made_at, told, at, attempts, next_at, handle, missed, error, body = row
-    with read("delivery", text(about)):
-        if told not in _TOLD:
-            raise Malformed(f"{text(told)} is nothing that is told", code="delivery.told")
-        return Delivery(
-            about=text(about),
-            channel=text(channel),
-            to=text(to),
-            made_at=whole(made_at),
-            told=cast("Told", told),
-            at=whole(at),
-            attempts=whole(attempts),
-            next_at=whole(next_at),
-            handle=text(handle),
-            missed=whole(missed) == 1,
-            error=text(error),
-            body=text(body),
-        )
+    if told not in _TOLD:
+        raise Malformed(f"{text(told)} is nothing that is told", code="delivery.told")
+    return Delivery(
+        about=text(about),
+        channel=text(channel),
+        to=text(to),
+        made_at=whole(made_at),
+        told=cast("Told", told),
+        at=whole(at),
+        attempts=whole(attempts),
+        next_at=whole(next_at),
+        handle=text(handle),
+        missed=whole(missed) == 1,
+        error=text(error),
+        body=text(body),
+    )

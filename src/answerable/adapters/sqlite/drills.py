@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.core.canonical import encode, parse
 from answerable.core.containment.drill import Drill, DrillId, Milestone, drill_kind, drilled
 from answerable.core.identity.principal import UnixMillis
@@ -25,6 +25,7 @@ class SqliteDrillRegister:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
+        store.unreadable.look_at(self.all)
 
     def put(self, drills: Collection[Drill]) -> int:
         """As the port says."""
@@ -51,12 +52,12 @@ class SqliteDrillRegister:
     def of(self, what: Drilled) -> Sequence[Drill]:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM drills WHERE what = ? AND name = ? ORDER BY number DESC"  # noqa: S608
-        return tuple(_drill(row) for row in self._store.rows(query, tuple(what)))
+        return tuple(self._store.unreadable.each("drill", self._store.rows(query, tuple(what)), _drill))
 
     def all(self) -> Sequence[Drill]:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM drills ORDER BY number DESC"  # noqa: S608
-        return tuple(_drill(row) for row in self._store.rows(query))
+        return tuple(self._store.unreadable.each("drill", self._store.rows(query), _drill))
 
 
 def _body(one: Drill) -> bytes:
@@ -65,21 +66,19 @@ def _body(one: Drill) -> bytes:
 
 
 def _drill(row: tuple[object, ...]) -> Drill:
-    name = text(row[0])
-    with read("drill", name):
-        faults, took = _came_of_it(octets(row[9]))
-        return Drill(
-            id=DrillId(name),
-            kind=drill_kind(text(row[1])),
-            what=drilled(text(row[2]), text(row[3])),
-            definition=text(row[4]),
-            shadow=text(row[5]),
-            at=UnixMillis(whole(row[6])),
-            by=text(row[7]),
-            actions=whole(row[8]),
-            faults=faults,
-            took=took,
-        )
+    faults, took = _came_of_it(octets(row[9]))
+    return Drill(
+        id=DrillId(text(row[0])),
+        kind=drill_kind(text(row[1])),
+        what=drilled(text(row[2]), text(row[3])),
+        definition=text(row[4]),
+        shadow=text(row[5]),
+        at=UnixMillis(whole(row[6])),
+        by=text(row[7]),
+        actions=whole(row[8]),
+        faults=faults,
+        took=took,
+    )
 
 
 def _came_of_it(body: bytes) -> tuple[tuple[str, ...], tuple[Milestone, ...]]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.core.approval.duty_marks import (
     DELEGATIONS_MAX,
     delegation_in,
@@ -15,6 +15,7 @@ from answerable.core.approval.duty_marks import (
 )
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.principal import UnixMillis
+from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import ApprovalId
     from answerable.core.approval.duty_delegation import DutyDelegation
     from answerable.core.identity.principal import PrincipalId
+
+
+_WHAT: Final = "delegation of duty"
 
 
 class SqliteDutyRegister:
@@ -60,10 +64,11 @@ class SqliteDutyRegister:
         """As the port says."""
         with self._store.write() as connection:
             known = connection.execute(
-                "SELECT 1 FROM duty_delegations WHERE id = ?", (delegation.id,)
+                "SELECT ended_at FROM duty_delegations WHERE id = ?", (delegation.id,)
             ).fetchone()
-            if known is not None:
+            if known is not None and (known[0] or not self._store.unreadable.has(_WHAT, delegation.id)):
                 raise duplicate_delegation()
+            connection.execute("DELETE FROM duty_delegations WHERE id = ?", (delegation.id,))
             kept = connection.execute(
                 "SELECT count(*) FROM duty_delegations WHERE body <> x'' AND ended_at = 0"
             ).fetchone()[0]
@@ -130,12 +135,7 @@ class SqliteDutyRegister:
         rows = self._store.rows(
             "SELECT id, body, ended_at FROM duty_delegations WHERE body <> x'' ORDER BY number"
         )
-        found: dict[str, DutyDelegation] = {}
-        for row in rows:
-            name = text(row[0])
-            with read("delegation of duty", name):
-                found[name] = delegation_in(parse(octets(row[1])), ended_at=whole(row[2]))
-        self._delegations = found
+        self._delegations = {one.id: one for one in self._store.unreadable.each(_WHAT, rows, _delegation)}
 
     def _reload_marks(self) -> None:
         with self._reading:
@@ -151,3 +151,10 @@ class SqliteDutyRegister:
                     known = self._told.get(approval, frozenset())
                     self._told[approval] = known | {(text(row[3]), whole(row[4]))}
                 self._read = whole(row[0])
+
+
+def _delegation(row: tuple[object, ...]) -> DutyDelegation:
+    found = delegation_in(parse(octets(row[1])), ended_at=whole(row[2]))
+    if found.id != text(row[0]):
+        raise Malformed("it is of another id", code="duty.malformed")
+    return found

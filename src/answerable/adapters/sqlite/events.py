@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.adapters.sqlite.columns import given, octets, text, whole
 from answerable.core.incident.stream_form import encoded_stream, stream_in
 from answerable.ports.event_register import QueueState, Waiting
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.incident.event_stream import EventStream
 
+_WHAT = "stream of events"
 _STREAM = "SELECT id, body, revision FROM event_streams"
 
 
@@ -23,14 +24,19 @@ class SqliteEventRegister:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
+        store.unreadable.look_at(self.streams)
 
     def streams(self) -> tuple[EventStream, ...]:
         """As the port says."""
-        return tuple(_stream(row) for row in self._store.rows(f"{_STREAM} ORDER BY number"))
+        rows = self._store.rows(f"{_STREAM} ORDER BY number")
+        return tuple(self._store.unreadable.each(_WHAT, rows, _stream))
 
     def find(self, stream: str) -> EventStream | None:
         """As the port says."""
-        return next((_stream(row) for row in self._store.rows(f"{_STREAM} WHERE id = ?", (stream,))), None)
+        rows = self._store.rows(f"{_STREAM} WHERE id = ?", (stream,))
+        if not rows:
+            return None
+        return given(_WHAT, stream, self._store.unreadable.made(_WHAT, stream, lambda: _stream(rows[0])))
 
     def put(self, stream: EventStream) -> bool:
         """As the port says."""
@@ -149,6 +155,4 @@ def _add(connection: sqlite3.Connection, one: Waiting, waiting_max: int) -> None
 
 
 def _stream(row: tuple[object, ...]) -> EventStream:
-    identity = text(row[0])
-    with read("stream of events", identity):
-        return stream_in(octets(row[1]), identity=identity, revision=whole(row[2]))
+    return stream_in(octets(row[1]), identity=text(row[0]), revision=whole(row[2]))

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.adapters.sqlite.columns import octets, text, whole
+from answerable.adapters.sqlite.unreadable import named
 from answerable.core.canonical import encode, parse
 from answerable.core.containment.hold import (
+    EVERYTHING,
     HOLD_SOURCES,
+    ID_BYTES,
     Agreement,
     Hold,
     HoldId,
     among,
     first_in_force,
+    hold_id,
     holdable,
+    is_hold_id,
 )
 from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.errors import Malformed
+from answerable.errors import AnswerableError, Malformed
 from answerable.ports.hold_register import UNRECORDED_MAX
 
 if TYPE_CHECKING:
@@ -30,11 +36,18 @@ if TYPE_CHECKING:
 _COLUMNS: Final = (
     "number, id, kind, name, at, made_by, reason, expires_at, source, rule, agreed, lifted_at, change"
 )
+_WHAT: Final = "hold"
+_NOBODY: Final = "register:unreadable"
+_WHY: Final = "its row cannot be read: a start writes it anew from the ledger"
 _AGREED: Final = ("by", "key", "reason", "token")
 
 
 class SqliteHoldRegister:
-    """Port HoldRegister. News of holds travels with that of revocations: one number, one look, one interval."""
+    """Port HoldRegister. News of holds travels with that of revocations: one number, one look, one interval.
+
+    A hold that cannot be read holds: what it names, or everything where that cannot be read, either. It is nobody's to
+    lift but a start's, which writes it anew from the ledger.
+    """
 
     def __init__(self, store: SqliteStore, revocations: SqliteRevocationRegister) -> None:
         """revocations: of the same store. Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
@@ -65,17 +78,15 @@ class SqliteHoldRegister:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM holds WHERE id = ?"  # noqa: S608
         rows = self._store.rows(query, (hold,))
-        return _hold(rows[0]) if rows else None
+        return self._made(rows[0]) if rows else None
 
     def place(self, hold: Hold) -> Hold:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM holds WHERE lifted_at = 0 AND kind = ? AND name = ? ORDER BY number"  # noqa: S608
         with self._store.write() as connection:
-            standing = (_hold(row) for row in connection.execute(query, tuple(hold.what)))
-            found = next(
-                (one for one in standing if one.stands_for(hold)),
-                None,
-            )
+            rows = connection.execute(query, tuple(hold.what)).fetchall()
+            standing = self._store.unreadable.each(_WHAT, rows, _hold, 1)
+            found = next((one for one in standing if one.stands_for(hold)), None)
             if found is None:
                 _insert(connection, [hold], recorded=False)
         # Also for one that is there already: whoever put it there may have ended before it told anybody.
@@ -95,20 +106,22 @@ class SqliteHoldRegister:
 
     def put_back(self, holds: Collection[Hold]) -> int:
         """As the port says."""
+        unreadable = [(one.id,) for one in holds if self._store.unreadable.has(_WHAT, one.id)]
         with self._store.write() as connection:
-            added = _insert(connection, holds, recorded=True)
+            added = _insert(connection, holds, recorded=True, anew=unreadable)
         self._revocations.tell()
         return added
 
     def all(self) -> Iterable[Hold]:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM holds ORDER BY number DESC"  # noqa: S608
-        return tuple(_hold(row) for row in self._store.rows(query))
+        return tuple(self._made(row) or _stand_in(row) for row in self._store.rows(query))
 
     def unrecorded(self) -> Sequence[Hold]:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM holds WHERE recorded = 0 ORDER BY number LIMIT ?"  # noqa: S608
-        return tuple(_hold(row) for row in self._store.rows(query, (UNRECORDED_MAX,)))
+        rows = self._store.rows(query, (UNRECORDED_MAX,))
+        return tuple(self._store.unreadable.each(_WHAT, rows, _hold, 1))
 
     def is_recorded(self, hold: HoldId) -> bool:
         """As the port says."""
@@ -122,7 +135,8 @@ class SqliteHoldRegister:
     def unreported(self) -> Sequence[Hold]:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM holds WHERE recorded = 1 AND reported = 0 ORDER BY number LIMIT ?"  # noqa: S608
-        return tuple(_hold(row) for row in self._store.rows(query, (UNRECORDED_MAX,)))
+        rows = self._store.rows(query, (UNRECORDED_MAX,))
+        return tuple(self._store.unreadable.each(_WHAT, rows, _hold, 1))
 
     def reported(self, holds: Iterable[HoldId]) -> None:
         """As the port says."""
@@ -139,7 +153,8 @@ class SqliteHoldRegister:
         if not rows:
             return False
         by_name = dict(self._by_name)
-        for hold in map(_hold, rows):
+        by_name = {what: stood for what, holds in by_name.items() if (stood := _without(holds, rows))}
+        for hold in (self._made(row) or _stand_in(row) for row in rows):
             by_name[hold.what] = among(by_name.get(hold.what, ()), hold)
             if not by_name[hold.what]:
                 del by_name[hold.what]
@@ -148,9 +163,26 @@ class SqliteHoldRegister:
         self._read = whole(rows[-1][-1])
         return True
 
+    def _made(self, row: tuple[object, ...]) -> Hold | None:
+        return self._store.unreadable.made(_WHAT, named(row[1]), lambda: _hold(row))
 
-def _insert(connection: sqlite3.Connection, holds: Collection[Hold], *, recorded: bool) -> int:
+
+def _without(holds: tuple[Hold, ...], rows: Sequence[tuple[object, ...]]) -> tuple[Hold, ...]:
+    """Those of which these rows say nothing new: one that stood for a row that could not be read is let go of."""
+    names = {row[1] for row in rows}
+    return tuple(one for one in holds if one.id not in names)
+
+
+def _insert(
+    connection: sqlite3.Connection,
+    holds: Collection[Hold],
+    *,
+    recorded: bool,
+    anew: Sequence[tuple[HoldId]] = (),
+) -> int:
+    """anew: ids of those whose rows cannot be read and are replaced."""
     change = whole(connection.execute("SELECT coalesce(max(change), 0) + 1 FROM holds").fetchone()[0])
+    connection.executemany("DELETE FROM holds WHERE id = ?", anew)
     return connection.executemany(
         "INSERT INTO holds (id, kind, name, at, made_by, reason, expires_at, source, rule, agreed, lifted_at, change, "
         "recorded) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING",
@@ -174,20 +206,36 @@ def _agreed(hold: Hold) -> bytes:
 
 
 def _hold(row: tuple[object, ...]) -> Hold:
-    name = text(row[1])
-    with read("hold", name):
-        return Hold(
-            id=HoldId(name),
-            what=holdable(text(row[2]), text(row[3])),
-            at=UnixMillis(whole(row[4])),
-            by=text(row[5]),
-            reason=text(row[6]),
-            expires_at=whole(row[7]),
-            source=_source(text(row[8])),
-            rule=text(row[9]),
-            agreed=_agreements(octets(row[10])),
-            lifted_at=whole(row[11]),
-        )
+    return Hold(
+        id=HoldId(text(row[1])),
+        what=holdable(text(row[2]), text(row[3])),
+        at=UnixMillis(whole(row[4])),
+        by=text(row[5]),
+        reason=text(row[6]),
+        expires_at=whole(row[7]),
+        source=_source(text(row[8])),
+        rule=text(row[9]),
+        agreed=_agreements(octets(row[10])),
+        lifted_at=whole(row[11]),
+    )
+
+
+def _stand_in(row: tuple[object, ...]) -> Hold:
+    """What holds in place of a row that cannot be read, without an end unless it was lifted."""
+    name = named(row[1])
+    try:
+        what = holdable(text(row[2]), text(row[3]))
+    except AnswerableError:
+        what = EVERYTHING
+    other = hold_id(sha256(name.encode("utf-8", "surrogatepass")).digest()[:ID_BYTES])
+    return Hold(
+        id=HoldId(name) if is_hold_id(name) else other,
+        what=what,
+        at=UnixMillis(0),
+        by=_NOBODY,
+        reason=_WHY,
+        lifted_at=whole(row[11]),
+    )
 
 
 def _source(name: str) -> HoldSource:

@@ -8,8 +8,9 @@ import threading
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.adapters.sqlite.instance_rows import body_of, from_body
+from answerable.adapters.sqlite.unreadable import named
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.errors import Malformed, shown
 from answerable.ports.instance_register import FORGOTTEN, UNRECORDED_MAX
@@ -63,6 +64,7 @@ _UNRECORDED: Final = (
 # The index of parents ends with the row's number, so that the last one is found without a look at the others.
 _LAST_SUB: Final = "SELECT id FROM instances WHERE parent = ? AND parent <> '' ORDER BY number DESC LIMIT 1"
 # Of the ledger they are known already, and nothing is left of them but what must not come again.
+_WHAT: Final = "instance"
 _LOST: Final = (
     "INSERT OR IGNORE INTO instances (id, key, process, parent, state, because, expires_at, body, recorded, told, "
     "change) VALUES (?, ?, NULL, '', 'ended', ?, 0, NULL, 1, '', (SELECT coalesce(max(change), 0) + 1 FROM instances))"
@@ -72,7 +74,10 @@ WITH_PARENT: Final = "parent.ended"
 
 
 class SqliteInstanceRegister:
-    """Port InstanceRegister. Changes compare with the file, not with the mirror, so that processes race fairly."""
+    """Port InstanceRegister. Changes compare with the file, not with the mirror, so that processes race fairly.
+
+    An instance whose row cannot be read is not found, and can be ended.
+    """
 
     def __init__(self, store: SqliteStore) -> None:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
@@ -120,11 +125,8 @@ class SqliteInstanceRegister:
 
     def unrecorded(self) -> tuple[tuple[Instance, str], ...]:
         """As the port says; read from the file, so that what other processes ended is among it."""
-        found: list[tuple[Instance, str]] = []
-        for identity, because, told, body in self._store.rows(_UNRECORDED, (UNRECORDED_MAX,)):
-            with read("instance", text(identity)):
-                found.append((from_body(octets(body), state="ended", because=text(because)), text(told)))
-        return tuple(found)
+        rows = self._store.rows(_UNRECORDED, (UNRECORDED_MAX,))
+        return tuple(self._store.unreadable.each(_WHAT, rows, _ended))
 
     def last_sub_agent(self, parent: SpiffeId) -> SpiffeId | None:
         """As the port says; read from the file."""
@@ -163,9 +165,8 @@ class SqliteInstanceRegister:
             ).fetchone()
             if row is None:
                 return False
-            with read("instance", identity):
-                known = from_body(octets(row[0]), state="live", because="")
-            if _fixed(known) != _fixed(instance):
+            known = self._made(identity, row[0], "live", "")
+            if known is None or _fixed(known) != _fixed(instance):
                 return False
             connection.execute(
                 _UPDATE,
@@ -177,10 +178,12 @@ class SqliteInstanceRegister:
         ended: list[tuple[int, Instance]] = []
         with self._store.write() as connection:
             for number, identity, body, depth in connection.execute(_FAMILY, (names,)).fetchall():
-                with read("instance", text(identity)):
-                    known = from_body(octets(body), state="live", because="")
-                gone = changed(known, state="ended", ended_because=because, ended_by=by)
+                known = self._made(text(identity), body, "live", "")
                 told = WITH_PARENT if depth else because
+                if known is None:
+                    connection.execute(_END, (because, told, body, number))
+                    continue
+                gone = changed(known, state="ended", ended_because=because, ended_by=by)
                 connection.execute(_END, (because, told, body_of(gone), number))
                 ended.append((whole(number), gone))
         return ended
@@ -233,6 +236,11 @@ class SqliteInstanceRegister:
             self._drop(text(row[0]))
         return len(rows)
 
+    def _made(self, name: str, body: object, state: object, because: object) -> Instance | None:
+        return self._store.unreadable.made(
+            _WHAT, name, lambda: from_body(octets(body), state=text(state), because=text(because))
+        )
+
     def _keep(self, instance: Instance) -> None:
         identity = str(instance.id)
         known = self._instances.get(identity)
@@ -270,15 +278,20 @@ class SqliteInstanceRegister:
             (self._read,),
         )
         for change, number, identity, state, because, ended, body in rows:
-            name = text(identity)
+            name = named(identity)
             if ended is not None:
                 self._note_end(whole(number), text(ended), text(because))
-            if body is None:
+            made = None if body is None else self._made(name, body, state, because)
+            if made is None:
                 self._drop(name)
             else:
-                with read("instance", name):
-                    self._keep(from_body(octets(body), state=text(state), because=text(because)))
+                self._keep(made)
             self._read = whole(change)
+
+
+def _ended(row: tuple[object, ...]) -> tuple[Instance, str]:
+    _, because, told, body = row
+    return from_body(octets(body), state="ended", because=text(because)), text(told)
 
 
 def _fixed(instance: Instance) -> tuple[object, ...]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.adapters.sqlite.columns import given, octets, text, whole
+from answerable.adapters.sqlite.unreadable import named
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.join_token import TOKENS_MAX, JoinToken
 from answerable.core.identity.principal import UnixMillis, agent_id
@@ -19,11 +20,15 @@ if TYPE_CHECKING:
 _COLUMNS = "digest, name, agent, selectors, created_at, expires_at, used_at"
 
 
+_WHAT: Final = "join token"
+
+
 class SqliteJoinTokens:
     """Port JoinTokens. Read from the file each time: tokens are used seldom, and by whichever process comes first."""
 
     def __init__(self, store: SqliteStore, *, tokens_max: int = TOKENS_MAX) -> None:
         self._store = store
+        store.unreadable.look_at(self.all)
         self._tokens_max = tokens_max
 
     def add(self, token: JoinToken) -> None:
@@ -60,13 +65,17 @@ class SqliteJoinTokens:
                 f"RETURNING {_COLUMNS}",
                 (now, digest, now),
             ).fetchone()
-        found = None if row is None else _token(row)
+        found = None if row is None else self._made(row)
         return None if found is None or now >= found.expires_at else found
 
     def all(self) -> Iterable[JoinToken]:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM join_tokens ORDER BY number DESC"  # noqa: S608 - our own columns
-        return tuple(_token(row) for row in self._store.rows(query))
+        return tuple(self._store.unreadable.each(_WHAT, self._store.rows(query), _token, 1, 0))
+
+    def _made(self, row: tuple[object, ...]) -> JoinToken:
+        made = next(self._store.unreadable.each(_WHAT, (row,), _token, 1, 0), None)
+        return given(_WHAT, named(row[1]), made)
 
     def withdraw(self, digest: bytes) -> bool:
         """As the port says."""
@@ -85,17 +94,15 @@ class SqliteJoinTokens:
 
 
 def _token(row: tuple[object, ...]) -> JoinToken:
-    name = text(row[1])
-    with read("join token", name):
-        selectors = parse(octets(row[3]))
-        if not isinstance(selectors, list):
-            raise Malformed("its selectors are no list", code="json.type")
-        return JoinToken(
-            digest=octets(row[0]),
-            name=name,
-            agent=agent_id(text(row[2])),
-            selectors=tuple(text(one) for one in selectors),
-            created_at=UnixMillis(whole(row[4])),
-            expires_at=UnixMillis(whole(row[5])),
-            used_at=None if row[6] is None else UnixMillis(whole(row[6])),
-        )
+    selectors = parse(octets(row[3]))
+    if not isinstance(selectors, list):
+        raise Malformed("its selectors are no list", code="json.type")
+    return JoinToken(
+        digest=octets(row[0]),
+        name=text(row[1]),
+        agent=agent_id(text(row[2])),
+        selectors=tuple(text(one) for one in selectors),
+        created_at=UnixMillis(whole(row[4])),
+        expires_at=UnixMillis(whole(row[5])),
+        used_at=None if row[6] is None else UnixMillis(whole(row[6])),
+    )

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from answerable.adapters.sqlite.columns import octets, whole
+from answerable.adapters.sqlite.columns import given, octets, whole
 from answerable.adapters.sqlite.store import PORT, SqliteStore
 from answerable.core.canonical import INTEGER_MAX
 from answerable.core.lease.lease import Lease
-from answerable.errors import Unavailable
+from answerable.errors import Malformed, Unavailable
 from answerable.ports.lease_register import CHANGES_MAX, LeaseChange
 
 if TYPE_CHECKING:
@@ -103,42 +103,48 @@ class SqliteLeaseRegister:
     def get(self, name: LeaseName) -> Lease | None:
         """As the port says."""
         rows = self._store.rows("SELECT body FROM leases WHERE name = ?", (name,))
-        return _lease(rows[0][0]) if rows else None
+        if not rows:
+            return None
+        return given("lease", name, self._store.unreadable.made("lease", name, lambda: _lease(rows[0])))
 
     def open_leases(self) -> Iterator[Lease]:
         """As the port says."""
         after = 0
         while True:
             rows = self._store.rows(
-                "SELECT change, body FROM leases WHERE open = 1 AND change > ? ORDER BY change LIMIT ?",
+                "SELECT body, name, change FROM leases WHERE open = 1 AND change > ? ORDER BY change LIMIT ?",
                 (after, ROWS_AT_ONCE),
             )
-            for row in rows:
-                yield _lease(row[1])
+            yield from self._each(rows)
             if len(rows) < ROWS_AT_ONCE:
                 return
-            after = whole(rows[-1][0])
+            after = whole(rows[-1][2])
 
     def ended(self, limit: int) -> Sequence[Lease]:
         """As the port says."""
-        query = "SELECT body FROM leases WHERE open = 0 ORDER BY ended_at DESC, change DESC LIMIT ?"
-        return [_lease(row[0]) for row in self._store.rows(query, (limit,))]
+        query = "SELECT body, name FROM leases WHERE open = 0 ORDER BY ended_at DESC, change DESC LIMIT ?"
+        return [*self._each(self._store.rows(query, (limit,)))]
 
     def left(self, at: UnixMillis, limit: int, *, after: str = "") -> Sequence[Lease]:
         """As the port says."""
         query = (
-            "SELECT body FROM leases WHERE open = 0 AND live_until > ? AND live_until > 0 AND live_until < ? "
+            "SELECT body, name FROM leases WHERE open = 0 AND live_until > ? AND live_until > 0 AND live_until < ? "
             "AND name > ? ORDER BY name LIMIT ?"
         )
-        return [_lease(row[0]) for row in self._store.rows(query, (at, INTEGER_MAX, after, limit))]
+        return [*self._each(self._store.rows(query, (at, INTEGER_MAX, after, limit)))]
 
     def changes(self, log: str, after: int, limit: int = CHANGES_MAX) -> Sequence[LeaseChange]:
         """As the port says."""
         rows = self._store.rows(
-            "SELECT change, body FROM leases WHERE log = ? AND change > ? ORDER BY change LIMIT ?",
+            "SELECT body, name, change FROM leases WHERE log = ? AND change > ? ORDER BY change LIMIT ?",
             (log, after, min(limit, CHANGES_MAX)),
         )
-        return [LeaseChange(whole(row[0]), _lease(row[1])) for row in rows]
+        made = self._store.unreadable.each("lease", rows, lambda row: (whole(row[2]), _lease(row)), 1)
+        return [LeaseChange(number, lease) for number, lease in made]
+
+    def _each(self, rows: Sequence[tuple[object, ...]]) -> Iterator[Lease]:
+        """One that cannot be read is named, and its credential ends when its own time is over."""
+        return self._store.unreadable.each("lease", rows, _lease, 1)
 
     def acknowledged(self, log: str) -> int | None:
         """As the port says."""
@@ -215,9 +221,8 @@ def _row(lease: Lease, number: int) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _lease(body: object) -> Lease:
+def _lease(row: tuple[object, ...]) -> Lease:
     try:
-        return _decoder.decode(octets(body))
+        return _decoder.decode(octets(row[0]))
     except msgspec.DecodeError as fault:
-        message = f"a lease in the register file cannot be read: {fault}"
-        raise Unavailable(message, code="register.corrupt", port=PORT) from None
+        raise Malformed(f"it is not what was written: {fault}".lower(), code="register.corrupt") from None

@@ -6,7 +6,7 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import collector_at_rest, read, text, whole
+from answerable.adapters.sqlite.columns import collector_at_rest, octets, text, whole
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger.leaves import Reference
 from answerable.core.mandate.budget import Spending
@@ -32,7 +32,11 @@ _CLOSED: Final = "FROM mandates WHERE state = 'closed'"
 
 
 class SqliteMandateRegister:
-    """Port MandateRegister. Budgets live in this process: one process reserves under one mandate."""
+    """Port MandateRegister. Budgets live in this process: one process reserves under one mandate.
+
+    A mandate that cannot be read is known to nobody, which refuses it. Where what was used cannot be read, nothing
+    counts as kept, so that all of it is counted from the ledger again.
+    """
 
     def __init__(self, store: SqliteStore) -> None:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
@@ -112,18 +116,25 @@ class SqliteMandateRegister:
 
     def kept_used(self, origin: str) -> Mapping[str, Amounts]:
         """As the port says."""
-        rows = self._store.rows(
-            "SELECT account, budget, amount FROM budgets_used WHERE origin = ?", (origin,)
-        )
-        found: dict[str, dict[str, int]] = {}
-        for account, budget, amount in rows:
-            found.setdefault(text(account), {})[text(budget)] = whole(amount)
-        return found
+        return self._kept(origin) or {}
 
     def used_up_to(self, origin: str) -> int:
         """As the port says."""
         rows = self._store.rows("SELECT entries FROM calls_counted WHERE origin = ?", (origin,))
-        return whole(rows[0][0]) if rows else 0
+        return whole(rows[0][0]) if rows and self._kept(origin) is not None else 0
+
+    def _kept(self, origin: str) -> Mapping[str, Amounts] | None:
+        """None where a part of it cannot be read."""
+        rows = self._store.rows(
+            "SELECT account, budget, amount, origin FROM budgets_used WHERE origin = ?", (origin,)
+        )
+        read = [*self._store.unreadable.each("budget of", rows, _used, 0, 1, 3)]
+        if len(read) < len(rows):
+            return None
+        found: dict[str, dict[str, int]] = {}
+        for account, budget, amount in read:
+            found.setdefault(account, {})[budget] = amount
+        return found
 
     def add(self, mandate: Mandate, *, issued: Reference | None = None) -> None:
         """As the port says. Raises Malformed for terms that could not be read back, too."""
@@ -184,9 +195,7 @@ class SqliteMandateRegister:
         last = self._read
         with collector_at_rest():
             while rows := self._store.rows(_NEWER, (last, ROWS_AT_A_TIME)):
-                for row in rows:
-                    identity = MandateId(text(row[1]))
-                    fresh[identity] = _mandate(identity, row)
+                fresh |= {one.id: one for one in self._store.unreadable.each("mandate", rows, _mandate, 1)}
                 last = whole(rows[-1][0])
         if fresh:
             # What was added here meanwhile stands among them, in the order of all.
@@ -194,7 +203,7 @@ class SqliteMandateRegister:
                 **{key: one for key, one in self._mandates.items() if key not in fresh},
                 **fresh,
             }
-            self._read = last
+        self._read = last
         # Nothing that is closed is opened again: as many as were read before are the same ones.
         if whole(self._store.rows(f"SELECT count(*) {_CLOSED}")[0][0]) != self._closed_read:
             closed = self._store.rows(f"SELECT id {_CLOSED}")
@@ -202,7 +211,15 @@ class SqliteMandateRegister:
             self._closed_read = len(closed)
 
 
-def _mandate(identity: MandateId, row: tuple[object, ...]) -> Mandate:
-    with read("mandate", identity):
-        claims = parse(row[2] if isinstance(row[2], bytes) else b"")
-        return signed(terms_of(claims if isinstance(claims, dict) else {}), text(row[3]))
+def _mandate(row: tuple[object, ...]) -> Mandate:
+    claims = parse(octets(row[2]))
+    mandate = signed(terms_of(claims if isinstance(claims, dict) else {}), text(row[3]))
+    if mandate.id != text(row[1]):
+        raise Malformed("it is of another id", code="mandate.malformed")
+    return mandate
+
+
+def _used(row: tuple[object, ...]) -> tuple[str, str, int]:
+    if whole(row[2]) < 0:
+        raise Malformed("less than nothing of it was used", code="budget.amount")
+    return text(row[0]), text(row[1]), whole(row[2])

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import read, text, whole
-from answerable.adapters.sqlite.store import PORT
+from answerable.adapters.sqlite.columns import text, whole
+from answerable.adapters.sqlite.unreadable import named
 from answerable.core.identity.principal import AgentId
 from answerable.core.registry.manifest_token import stored_manifest
-from answerable.errors import Malformed, Unavailable, Unverified, shown
+from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.registry.manifest_token import SignedManifest
+
+
+_WHAT: Final = "manifest of"
 
 
 class SqliteManifestRegister:
@@ -25,6 +27,7 @@ class SqliteManifestRegister:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
         self._store = store
         self._current: dict[AgentId, SignedManifest] = {}
+        self._out_of_use: set[str] = set()
         self._read = 0
         self._changes = 0
         store.mirror(self._reload)
@@ -54,10 +57,15 @@ class SqliteManifestRegister:
         if kept is None or kept.signed_at < signed.signed_at:
             self._current[agent] = signed
             self._changes += 1
+        self._out_of_use.discard(agent)
 
     def current(self, agent: AgentId) -> SignedManifest | None:
         """As the port says."""
         return self._current.get(agent)
+
+    def is_unreadable(self, agent: AgentId) -> bool:
+        """As the port says."""
+        return agent in self._out_of_use
 
     def changes(self) -> int:
         """As the port says. Two threads that count at once may count one, which is another number all the same."""
@@ -66,7 +74,11 @@ class SqliteManifestRegister:
     def history(self, agent: AgentId) -> Sequence[SignedManifest]:
         """As the port says."""
         query = "SELECT agent, digest, signed_at, token FROM manifests WHERE agent = ? ORDER BY number DESC"
-        return tuple(_signed(row) for row in self._store.rows(query, (agent,)))
+        return tuple(
+            self._store.unreadable.each(
+                "former manifest of", self._store.rows(query, (agent,)), _signed, 0, 2
+            )
+        )
 
     def _reload(self) -> None:
         """Rows never change once they are there, so only new ones are read."""
@@ -74,29 +86,23 @@ class SqliteManifestRegister:
             "SELECT agent, digest, signed_at, token, number FROM manifests WHERE number > ? ORDER BY number"
         )
         for row in self._store.rows(query, (self._read,)):
-            signed = _signed(row)
-            self._current[signed.manifest.agent] = signed
+            self._take(AgentId(named(row[0])), row)
             self._changes += 1
             self._read = whole(row[4])
 
+    def _take(self, agent: AgentId, row: tuple[object, ...]) -> None:
+        """An agent whose newest one cannot be read has none, and no older one, either."""
+        signed = self._store.unreadable.made(_WHAT, agent, lambda: _signed(row))
+        if signed is not None:
+            self._current[agent] = signed
+            self._out_of_use.discard(agent)
+        else:
+            self._current.pop(agent, None)
+            self._out_of_use.add(agent)
+
 
 def _signed(row: tuple[object, ...]) -> SignedManifest:
-    agent = text(row[0])
-    with _understood(agent):
-        signed = stored_manifest(text(row[3]))
-    if (signed.manifest.agent, signed.digest, signed.signed_at) != (agent, row[1], row[2]):
-        raise Unavailable(
-            f"manifest of {shown(agent)} in the register file is not the one its row names",
-            code="register.corrupt",
-            port=PORT,
-        )
+    signed = stored_manifest(text(row[3]))
+    if (signed.manifest.agent, signed.digest, signed.signed_at) != (text(row[0]), row[1], row[2]):
+        raise Malformed("it is not the one that its row names", code="register.corrupt")
     return signed
-
-
-@contextmanager
-def _understood(agent: str) -> Iterator[None]:
-    with read("manifest", agent):
-        try:
-            yield
-        except Unverified as error:
-            raise Malformed(error.message, code=error.code) from None

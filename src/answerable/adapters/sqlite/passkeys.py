@@ -6,7 +6,8 @@ import sqlite3
 from dataclasses import replace as changed
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.adapters.sqlite.columns import given, octets, text, whole
+from answerable.adapters.sqlite.unreadable import named
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.invitation import INVITATIONS_MAX, Invitation
 from answerable.core.identity.passkey import PASSKEYS_MAX, check_room
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.passkey import Passkey
     from answerable.core.identity.principal import PrincipalId
 
+_WHAT: Final = "passkey"
 _INVITED: Final = "digest, person, made_by, created_at, expires_at, used_at"
 
 
@@ -49,8 +51,9 @@ class SqlitePasskeyRegister:
                 (passkey.person,),
             ).fetchone()
             known = connection.execute("SELECT 1 FROM passkeys WHERE id = ?", (passkey.id,)).fetchone()
-            if known is not None:
+            if known is not None and not self._store.unreadable.has(_WHAT, passkey.id.hex()):
                 raise Malformed("this passkey is, or was, registered already", code="passkey.duplicate")
+            connection.execute("DELETE FROM passkeys WHERE id = ?", (passkey.id,))
             check_room(passkey.person, held=held, all_held=all_held, all_max=self._passkeys_max)
             connection.execute(
                 "INSERT INTO passkeys (id, person, body, sign_count, removed_at) VALUES (?, ?, ?, ?, 0)",
@@ -122,7 +125,7 @@ class SqlitePasskeyRegister:
     def invitation(self, digest: bytes) -> Invitation | None:
         """As the port says."""
         rows = self._store.rows(f"SELECT {_INVITED} FROM invitations WHERE digest = ?", (digest,))  # noqa: S608
-        return _invitation(rows[0]) if rows else None
+        return self._invitation(rows[0]) if rows else None
 
     def use_invitation(self, digest: bytes, *, now: UnixMillis) -> Invitation | None:
         """As the port says: one statement both asks and marks, inside a transaction that is durable on return."""
@@ -132,7 +135,7 @@ class SqlitePasskeyRegister:
                 f"RETURNING {_INVITED}",
                 (now, digest, now),
             ).fetchone()
-        found = None if row is None else _invitation(row)
+        found = None if row is None else self._invitation(row)
         return None if found is None or now >= found.expires_at else found
 
     def forget_invitations(self, *, before: UnixMillis) -> int:
@@ -144,25 +147,26 @@ class SqlitePasskeyRegister:
         rows = self._store.rows(
             "SELECT id, body, sign_count FROM passkeys WHERE removed_at = 0 ORDER BY number"
         )
-        standing: dict[bytes, Passkey] = {}
-        for row in rows:
-            name = octets(row[0])
-            with read("passkey", name.hex()):
-                passkey = passkey_in(parse(octets(row[1])))
-                if passkey.id != name:
-                    raise Malformed("it is of another id", code="passkey.malformed")
-                standing[name] = changed(passkey, sign_count=whole(row[2]))
-        self._standing = standing
+        self._standing = {one.id: one for one in self._store.unreadable.each(_WHAT, rows, _passkey)}
+
+    def _invitation(self, row: tuple[object, ...]) -> Invitation:
+        made = next(self._store.unreadable.each("invitation of", (row,), _invitation, 1, 0), None)
+        return given("invitation of", named(row[1]), made)
+
+
+def _passkey(row: tuple[object, ...]) -> Passkey:
+    passkey = passkey_in(parse(octets(row[1])))
+    if passkey.id != octets(row[0]):
+        raise Malformed("it is of another id", code="passkey.malformed")
+    return changed(passkey, sign_count=whole(row[2]))
 
 
 def _invitation(row: tuple[object, ...]) -> Invitation:
-    person = text(row[1])
-    with read("invitation of", person):
-        return Invitation(
-            digest=octets(row[0]),
-            person=principal_id(person),
-            by=text(row[2]),
-            created_at=UnixMillis(whole(row[3])),
-            expires_at=UnixMillis(whole(row[4])),
-            used_at=None if row[5] is None else UnixMillis(whole(row[5])),
-        )
+    return Invitation(
+        digest=octets(row[0]),
+        person=principal_id(text(row[1])),
+        by=text(row[2]),
+        created_at=UnixMillis(whole(row[3])),
+        expires_at=UnixMillis(whole(row[4])),
+        used_at=None if row[5] is None else UnixMillis(whole(row[5])),
+    )

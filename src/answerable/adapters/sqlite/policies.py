@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import octets, text, whole
-from answerable.adapters.sqlite.store import PORT
-from answerable.core.registry.policy_record import RECORD_KINDS, PolicyRecord
-from answerable.errors import Unavailable, shown
+import msgspec
+
+from answerable.adapters.sqlite.columns import given, octets, text, whole
+from answerable.core.decision.compared import ShadowSeen, ShadowSet
+from answerable.core.registry.policy_record import RECORD_KINDS, KeptSets, PolicyRecord, Proposal
+from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.registry.policy_record import RecordKind
+
+
+_WHAT: Final = "record of policies"
+_PROPOSAL: Final = msgspec.json.Decoder(Proposal)
+_KEPT: Final = msgspec.json.Decoder(KeptSets)
+_SHADOW: Final = msgspec.json.Decoder(ShadowSet)
+_SEEN: Final = msgspec.json.Decoder(ShadowSeen)
 
 
 class SqlitePolicyRegister:
@@ -19,6 +29,8 @@ class SqlitePolicyRegister:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
+        for kind in RECORD_KINDS:
+            store.unreadable.look_at(partial(self.all, kind))
 
     def put(self, record: PolicyRecord) -> None:
         """As the port says."""
@@ -34,12 +46,16 @@ class SqlitePolicyRegister:
     def find(self, kind: RecordKind, name: str) -> PolicyRecord | None:
         """As the port says."""
         query = "SELECT kind, id, at, body FROM policy_records WHERE kind = ? AND id = ?"
-        return next((_record(row) for row in self._store.rows(query, (kind, name))), None)
+        rows = self._store.rows(query, (kind, name))
+        if not rows:
+            return None
+        made = next(self._store.unreadable.each(_WHAT, rows, _record, 0, 1), None)
+        return given(_WHAT, f"{kind} {name}", made)
 
     def all(self, kind: RecordKind) -> tuple[PolicyRecord, ...]:
         """As the port says."""
         query = "SELECT kind, id, at, body FROM policy_records WHERE kind = ? ORDER BY number DESC"
-        return tuple(_record(row) for row in self._store.rows(query, (kind,)))
+        return tuple(self._store.unreadable.each(_WHAT, self._store.rows(query, (kind,)), _record, 0, 1))
 
     def remove(self, kind: RecordKind, name: str) -> None:
         """As the port says."""
@@ -50,9 +66,27 @@ class SqlitePolicyRegister:
 def _record(row: tuple[object, ...]) -> PolicyRecord:
     kind = text(row[0])
     if kind not in RECORD_KINDS:
-        raise Unavailable(
-            f"the register file has a record of policies of kind {shown(kind)}",
-            code="register.corrupt",
-            port=PORT,
-        )
-    return PolicyRecord(kind=kind, id=text(row[1]), at=whole(row[2]), body=octets(row[3]))
+        raise Malformed(f"kind {shown(kind)} is not known", code="register.corrupt")
+    record = PolicyRecord(kind=kind, id=text(row[1]), at=whole(row[2]), body=octets(row[3]))
+    _check_form(record)
+    return record
+
+
+def _check_form(record: PolicyRecord) -> None:
+    try:
+        if record.kind == "proposal":
+            _PROPOSAL.decode(record.body)
+        elif record.kind == "kept":
+            _KEPT.decode(record.body)
+        else:
+            _check_shadow(record.body)
+    except msgspec.MsgspecError as error:
+        raise Malformed(f"it is not what was written: {error}".lower(), code="register.corrupt") from None
+
+
+def _check_shadow(body: bytes) -> None:
+    """The set itself, or how far one log was compared with it."""
+    try:
+        _SHADOW.decode(body)
+    except msgspec.ValidationError:
+        _SEEN.decode(body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.adapters.sqlite.columns import given, octets, text, whole
 from answerable.core.action.prepared import KEPT_MS
 from answerable.core.action.prepared_form import prepared_body, prepared_in
 from answerable.errors import Malformed
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from answerable.core.action.prepared import Prepared
     from answerable.core.identity.principal import AgentId, UnixMillis
 
+_WHAT: Final = "prepared object"
 _COLUMNS: Final = "id, body, content, used_by"
 _WAITS: Final = "agent = ? AND used_by = '' AND expires_at > ?"
 
@@ -54,7 +55,10 @@ class SqlitePreparedRegister:
     def get(self, identity: str) -> Prepared | None:
         """As the port says."""
         rows = self._store.rows(f"SELECT {_COLUMNS} FROM prepared WHERE id = ?", (identity,))  # noqa: S608
-        return _prepared(rows[0]) if rows else None
+        if not rows:
+            return None
+        made = self._store.unreadable.made(_WHAT, identity, lambda: _prepared(rows[0]))
+        return given(_WHAT, identity, made)
 
     def named(self, agent: AgentId, digest: str) -> Sequence[Prepared]:
         """As the port says."""
@@ -62,7 +66,7 @@ class SqlitePreparedRegister:
             f"SELECT {_COLUMNS} FROM prepared WHERE agent = ? AND digest = ? ORDER BY number DESC",  # noqa: S608
             (agent, digest),
         )
-        return [_prepared(row) for row in rows]
+        return [*self._store.unreadable.each(_WHAT, rows, _prepared)]
 
     def waiting(self, agent: AgentId, now: UnixMillis) -> int:
         """As the port says."""
@@ -82,8 +86,7 @@ class SqlitePreparedRegister:
 
 def _prepared(row: tuple[object, ...]) -> Prepared:
     identity, used_by = text(row[0]), text(row[3])
-    with read("prepared object", identity):
-        found = prepared_in(octets(row[1]), octets(row[2]), used_by=used_by)
-        if found.id != identity:
-            raise Malformed("it is of another id", code="prepared.malformed")
-        return found
+    found = prepared_in(octets(row[1]), octets(row[2]), used_by=used_by)
+    if found.id != identity:
+        raise Malformed("it is of another id", code="prepared.malformed")
+    return found

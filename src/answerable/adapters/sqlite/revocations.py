@@ -6,14 +6,14 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import read, text, whole
+from answerable.adapters.sqlite.columns import text, whole
 from answerable.core.identity.principal import UnixMillis
-from answerable.core.mandate.revocation import Revocable, Revocation, revocable
-from answerable.errors import Unavailable
+from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable, Revocation, revocable
+from answerable.errors import AnswerableError, Unavailable
 from answerable.ports.revocation_register import UNRECORDED_MAX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.ports.clock import Clock
@@ -23,7 +23,10 @@ CHECK_SECONDS: Final = 0.001
 MARGIN_SECONDS: Final = 0.0005
 """By how much longer than that `add` waits: a process that asks at this very moment has read its clock before."""
 
-_COLUMNS: Final = "number, kind, name, at, made_by, reason"
+_WHAT: Final = "revocation of"
+_NOBODY: Final = "register:unreadable"
+_NAMELESS: Final = Revocation(what=Revocable("trust_domain", "unreadable"), at=UnixMillis(0), by=_NOBODY)
+_COLUMNS: Final = "number, kind, name, at, made_by, reason, recorded"
 
 
 class SqliteRevocationRegister:
@@ -32,6 +35,10 @@ class SqliteRevocationRegister:
     A process looks at the shared number with each call, and asks the database at its first call after CHECK_SECONDS.
     `add` returns so much later than its write is durable: whatever became of the shared number, each process then
     either saw it or asks.
+
+    Of a row that cannot be read, whatever it may name is ended: its name as every kind of name, where it can be one.
+    What is on record in the ledger is brought back from there at a start; where a row says nothing that can be ended
+    and is not on record, nobody can be told from whom it ended, and everybody is refused.
     """
 
     def __init__(self, store: SqliteStore, *, clock: Clock) -> None:
@@ -43,6 +50,7 @@ class SqliteRevocationRegister:
         self._reader = store.reader()
         self._turn = threading.RLock()
         self._by_name: dict[Revocable, Revocation] = {}
+        self._nameless: Revocation | None = None
         self._read = 0
         self._epoch = 0
         self._followers: list[Callable[[], bool]] = []
@@ -78,6 +86,8 @@ class SqliteRevocationRegister:
         """As the port says."""
         self.epoch()
         known = self._by_name
+        if self._nameless is not None and names:
+            return self._nameless
         if not known:
             return None
         return next((known[one] for one in names if one in known), None)
@@ -106,7 +116,8 @@ class SqliteRevocationRegister:
     def unrecorded(self) -> Sequence[Revocation]:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM revocations WHERE recorded = 0 ORDER BY number LIMIT ?"  # noqa: S608
-        return tuple(_revocation(row) for row in self._store.rows(query, (UNRECORDED_MAX,)))
+        rows = self._store.rows(query, (UNRECORDED_MAX,))
+        return tuple(self._store.unreadable.each(_WHAT, rows, _revocation, 1, 2))
 
     def recorded(self, names: Iterable[Revocable]) -> None:
         """As the port says."""
@@ -145,7 +156,13 @@ class SqliteRevocationRegister:
         rows = self._reader.rows(query, (self._read,))
         if not rows:
             return False
-        fresh = {one.what: one for one in map(_revocation, rows)}
+        fresh: dict[Revocable, Revocation] = {}
+        for row in rows:
+            made = next(self._store.unreadable.each(_WHAT, (row,), _revocation, 1, 2), None)
+            stand_ins = [made] if made is not None else [*_stand_ins(row)]
+            fresh |= {one.what: one for one in stand_ins}
+            if not stand_ins and not row[6]:
+                self._nameless = _NAMELESS
         # Swapped whole, so that other threads see all of it or nothing.
         self._by_name = {**self._by_name, **fresh}
         self._read = whole(rows[-1][0])
@@ -153,11 +170,17 @@ class SqliteRevocationRegister:
 
 
 def _revocation(row: tuple[object, ...]) -> Revocation:
-    name = text(row[2])
-    with read("revocation", name):
-        return Revocation(
-            what=revocable(text(row[1]), name),
-            at=UnixMillis(whole(row[3])),
-            by=text(row[4]),
-            reason=text(row[5]),
-        )
+    return Revocation(
+        what=revocable(text(row[1]), text(row[2])),
+        at=UnixMillis(whole(row[3])),
+        by=text(row[4]),
+        reason=text(row[5]),
+    )
+
+
+def _stand_ins(row: tuple[object, ...]) -> Iterator[Revocation]:
+    """Whatever a row that cannot be read may have ended."""
+    for kind in REVOCATION_KINDS:
+        with suppress(AnswerableError):
+            what = revocable(kind, text(row[2]))
+            yield Revocation(what=what, at=UnixMillis(whole(row[3])), by=_NOBODY)

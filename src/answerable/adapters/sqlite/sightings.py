@@ -46,6 +46,7 @@ class SqliteSightings:
 
     def __init__(self, store: SqliteStore) -> None:
         self._store = store
+        store.unreadable.look_at(self.all)
 
     def keep(self, seen: Iterable[Sighting], *, gone: Iterable[tuple[SightingKind, str]] = ()) -> None:
         """As the port says."""
@@ -63,7 +64,7 @@ class SqliteSightings:
     def all(self) -> Iterable[Sighting]:
         """As the port says."""
         rows = self._store.rows(f"SELECT {_COLUMNS} FROM inventory ORDER BY last DESC, rowid DESC")  # noqa: S608 - our own columns
-        return tuple(_sighting(row) for row in rows)
+        return tuple(self._store.unreadable.each("sighting of", rows, _sighting, 0, 1, 2))
 
     def forget_source(self, source: str) -> None:
         """As the port says."""

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.migrations import MIGRATIONS
 from answerable.adapters.sqlite.shared_epoch import SharedEpoch
+from answerable.adapters.sqlite.unreadable import UnreadableRows, fetched
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -41,7 +42,10 @@ MODE: Final = 0o600
 
 
 class SqliteStore:
-    """An open database. Made by `open`; shared by the registers of one process, from any of its threads."""
+    """An open database. Made by `open`; shared by the registers of one process, from any of its threads.
+
+    unreadable: rows that a register left out.
+    """
 
     def __init__(
         self, connection: sqlite3.Connection, path: Path, migrations: Migrations, application_id: int
@@ -56,6 +60,7 @@ class SqliteStore:
         self._readers: list[SqliteReader] = []
         self._epoch: SharedEpoch | None = None
         self._pause = threading.Event()
+        self.unreadable = UnreadableRows()
         self._seen = 0
         self._unread_since: float | None = None
 
@@ -196,7 +201,7 @@ class SqliteStore:
     def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
         with self._lock, _faults("cannot read the register file"):
-            return self._connection.execute(query, values).fetchall()
+            return fetched(self._connection, query, values)
 
     def _read_news(self) -> bool:
         """In one transaction: all mirrors show the same state, and once begun nothing of it finds the file busy."""
@@ -343,7 +348,7 @@ class SqliteReader:
     def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
         with self._lock, _faults("cannot read the register file"):
-            return self._connection.execute(query, values).fetchall()
+            return fetched(self._connection, query, values)
 
     def close(self) -> None:
         """Whatever is read later raises Unavailable. Idempotent."""

@@ -30,6 +30,9 @@ Name = TypeVar("Name")
 
 PORT: Final = "subject_keys"
 ROOT_BYTES: Final = 32
+ROWS_TRIED: Final = 64
+"""When it is asked whether keys were made under this root: rows may be damaged."""
+_WHAT: Final = "subject key"
 CACHED_MAX: Final = 8192
 """Keys that are kept in memory, the least used one goes first."""
 APPLICATION_ID: Final = 0x616E736B
@@ -65,9 +68,9 @@ class SqliteSubjectKeys:
         store = SqliteStore.open(path, migrations=MIGRATIONS, application_id=APPLICATION_ID)
         keys = cls(store, root=root, entropy=entropy)
         try:
-            first = store.rows("SELECT id, subject, wrapped FROM subject_keys LIMIT 1")
-            if first:
-                keys._unwrapped(*first[0])
+            keys._check_root(
+                store.rows("SELECT id, subject, wrapped FROM subject_keys LIMIT ?", (ROWS_TRIED,))
+            )
         except Unavailable:
             store.close()
             raise
@@ -90,13 +93,27 @@ class SqliteSubjectKeys:
     def find(self, key_id: bytes) -> SubjectKey | None:
         """As the port says."""
         with self._lock:
-            found = self._by_id.get(key_id) or self._read("id", key_id)
+            found = self._by_id.get(key_id) or self._readable(key_id)
             return _kept(self._by_id, key_id, found) if found is not None else None
 
+    def _readable(self, key_id: bytes) -> SubjectKey | None:
+        """As if it were destroyed where its row cannot be read: what it sealed can be opened by nobody."""
+        found = self._rows("id", key_id)
+        return next(self._store.unreadable.each(_WHAT, found, lambda row: self._unwrapped(*row)), None)
+
+    def _check_root(self, first: list[tuple[object, ...]]) -> None:
+        """One of them opens, or all do not because they were made under another root key: one damaged row is no reason
+        to believe that."""
+        if first and not any(self._store.unreadable.each(_WHAT, first, lambda row: self._unwrapped(*row))):
+            raise _corrupt()
+
     def _read(self, column: str, value: bytes) -> SubjectKey | None:
-        query = f"SELECT id, subject, wrapped FROM subject_keys WHERE {column} = ?"  # noqa: S608 - our own two names
-        rows = self._store.rows(query, (value,))
+        rows = self._rows(column, value)
         return self._unwrapped(*rows[0]) if rows else None
+
+    def _rows(self, column: str, value: bytes) -> list[tuple[object, ...]]:
+        query = f"SELECT id, subject, wrapped FROM subject_keys WHERE {column} = ?"  # noqa: S608 - our own two names
+        return self._store.rows(query, (value,))
 
     def _made(self, name: bytes) -> SubjectKey:
         """A new key, durable on return; of two processes that race, both get the same one."""

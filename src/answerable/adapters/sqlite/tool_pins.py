@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.adapters.sqlite.columns import octets, text, whole
+from answerable.adapters.sqlite.unreadable import named
 from answerable.core.identity.principal import UnixMillis, principal_id
 from answerable.core.registry.tool_pin import ToolPin, check_order
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 _COLUMNS = "server, tool, definition, text, at, signed_by, key, token, number"
 
 
+_WHAT: Final = "definition of tool"
+
+
 class SqliteToolPinRegister:
     """Port ToolPinRegister. Rows are only ever added; the newest of a tool, by number, is in force."""
 
@@ -23,6 +27,7 @@ class SqliteToolPinRegister:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`)."""
         self._store = store
         self._current: dict[tuple[str, str], tuple[int, ToolPin]] = {}
+        self._out_of_use: set[tuple[str, str]] = set()
         self._read = 0
         store.mirror(self._reload)
 
@@ -34,7 +39,7 @@ class SqliteToolPinRegister:
                 f"SELECT {_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number DESC LIMIT 1",  # noqa: S608
                 (pin.server, pin.tool),
             ).fetchone()
-            number, kept = _pin(row) if row is not None else (0, None)
+            number, kept = whole(row[8]) if row is not None else 0, self._made(row)
             if kept is not None:
                 self._hold(number, kept)
             if kept != pin:
@@ -53,6 +58,10 @@ class SqliteToolPinRegister:
         kept = self._current.get((server, tool))
         return kept[1] if kept is not None else None
 
+    def is_unreadable(self, server: str, tool: str) -> bool:
+        """As the port says."""
+        return (server, tool) in self._out_of_use
+
     def all(self) -> Sequence[ToolPin]:
         """As the port says."""
         return tuple(self._current[place][1] for place in sorted(self._current))
@@ -60,35 +69,46 @@ class SqliteToolPinRegister:
     def history(self, server: str, tool: str) -> Sequence[ToolPin]:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number DESC"  # noqa: S608
-        return tuple(_pin(row)[1] for row in self._store.rows(query, (server, tool)))
+        rows = self._store.rows(query, (server, tool))
+        return tuple(self._store.unreadable.each("former definition of tool", rows, _pin, 0, 1, 8))
 
     def _reload(self) -> None:
         """Rows never change once they are there, so only new ones are read."""
         query = f"SELECT {_COLUMNS} FROM tool_pins WHERE number > ? ORDER BY number"  # noqa: S608
         for row in self._store.rows(query, (self._read,)):
-            number, pin = _pin(row)
-            self._hold(number, pin)
+            pin, number = self._made(row), whole(row[8])
+            if pin is not None:
+                self._hold(number, pin)
+            else:
+                # Nor does an older one hold again.
+                place = named(row[0]), named(row[1])
+                self._current.pop(place, None)
+                self._out_of_use.add(place)
             self._read = number
+
+    def _made(self, row: tuple[object, ...] | None) -> ToolPin | None:
+        if row is None:
+            return None
+        name = f"{named(row[0])}/{named(row[1])}"
+        return self._store.unreadable.made(_WHAT, name, lambda: _pin(row))
 
     def _hold(self, number: int, pin: ToolPin) -> None:
         """A refresh in another thread may have seen a still later one meanwhile."""
         kept = self._current.get((pin.server, pin.tool))
         if kept is None or kept[0] < number:
             self._current[pin.server, pin.tool] = (number, pin)
+            self._out_of_use.discard((pin.server, pin.tool))
 
 
-def _pin(row: tuple[object, ...]) -> tuple[int, ToolPin]:
-    server, tool = text(row[0]), text(row[1])
-    with read("definition of tool", f"{server}/{tool}"):
-        signed_by = text(row[5])
-        pin = ToolPin(
-            server=server,
-            tool=tool,
-            definition=text(row[2]),
-            text=octets(row[3]),
-            at=UnixMillis(whole(row[4])),
-            signed_by=principal_id(signed_by) if signed_by else "",
-            key=text(row[6]),
-            token=text(row[7]),
-        )
-    return whole(row[8]), pin
+def _pin(row: tuple[object, ...]) -> ToolPin:
+    signed_by = text(row[5])
+    return ToolPin(
+        server=text(row[0]),
+        tool=text(row[1]),
+        definition=text(row[2]),
+        text=octets(row[3]),
+        at=UnixMillis(whole(row[4])),
+        signed_by=principal_id(signed_by) if signed_by else "",
+        key=text(row[6]),
+        token=text(row[7]),
+    )

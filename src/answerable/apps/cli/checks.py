@@ -188,6 +188,10 @@ def _secrets(control: Control) -> Iterator[Finding]:
 def _product(control: Control) -> Iterator[Finding]:
     status = control.get("/v1/status")
     yield Finding(name="ledger", state="ok", says=f"{status['origin']}, {status['entries']} entries")
+    for one in status["unreadable"]:
+        says = f"{one['what']} {one['name']} cannot be read and is out of use: {one['why']}"
+        advice = "restart, which brings back what the ledger says; else put a copy of the registers back"
+        yield Finding(name="registers", state="fault", says=says, advice=advice)
     if status["reviews_owed"]:
         late = bool(status["reviews_overdue"])
         advice = "another person: answerable approval list --reviews, answerable approval review ID"

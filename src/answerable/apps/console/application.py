@@ -98,7 +98,7 @@ def console_app(needs: Needs) -> Starlette:
         "/sign-in": sign_in_pages.sign_in_page,
         "/enrol": sign_in_pages.enrol_page,
         "/sign-in/provider": providers.begin,
-        provider_pages.CALLBACK: providers.end,
+        provider_pages.CALLBACK + "{provider}": providers.end,
         "/assets/{digest}/{name}": _asset,
         "/worker.js": device_pages.worker,
         "/manifest.webmanifest": device_pages.manifest,

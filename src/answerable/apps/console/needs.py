@@ -20,6 +20,10 @@ class CodeFlow(Protocol):
         """Its identifier, exactly."""
         ...
 
+    async def names_itself(self) -> bool:
+        """Whether it says in each answer to the browser who answers (RFC 9207). Raises Unavailable (`issuer.*`)."""
+        ...
+
     async def address(self, *, state: str, nonce: str, verifier: str, redirect: str) -> str:
         """Where to send the browser. Raises Unavailable (`issuer.*`)."""
         ...

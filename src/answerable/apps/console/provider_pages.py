@@ -1,4 +1,8 @@
-"""Signing in at an OpenID provider: authorization code, PKCE, state and nonce, each good once and for minutes."""
+"""Signing in at an OpenID provider: authorization code, PKCE, state and nonce, each good once and for minutes.
+
+One provider that turns hostile speaks for its own people alone (RFC 9700, section 4.4): each has a way back of its own,
+its answer says who answers where it can (RFC 9207), and the ID token is of the one that was asked.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ from answerable.apps.console.guard import HEADERS, next_page
 from answerable.apps.console.sign_in_pages import open_session
 from answerable.core.base64url import to_base64url
 from answerable.errors import Refused, Unavailable, Unverified, shown
-from answerable.flows.sign_in import sign_in_by_provider
+from answerable.flows.sign_in import count_refused_sign_in, sign_in_by_provider
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -24,7 +28,7 @@ if TYPE_CHECKING:
     from answerable.apps.console.needs import CodeFlow
 
 COOKIE: Final = "__Host-answerable-provider"
-CALLBACK: Final = "/sign-in/callback"
+CALLBACK: Final = "/sign-in/callback/"
 BEGUN_SECONDS_MAX: Final = 300
 BEGUN_MAX: Final = 1_000
 SECRET_BYTES: Final = 32
@@ -33,9 +37,11 @@ CODE_CHARS_MAX: Final = 2_048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """What waits for somebody who was sent to a provider. browser: hash of the cookie that only theirs has."""
+    """What waits for somebody who was sent to a provider. names_itself: whether it says who answers. browser: hash of
+    the cookie that only theirs has."""
 
     provider: CodeFlow
+    names_itself: bool
     nonce: str
     verifier: str
     browser: bytes
@@ -62,10 +68,11 @@ class ProviderDesk:
             raise Unavailable("too many people sign in at this moment", code="passkey.busy", port="console")
         state, nonce, verifier, browser = (to_base64url(random(SECRET_BYTES)) for _ in range(4))
         address = await provider.address(
-            state=state, nonce=nonce, verifier=verifier, redirect=_redirect(asked)
+            state=state, nonce=nonce, verifier=verifier, redirect=_redirect(asked, provider)
         )
         self._begun[state] = Begun(
             provider=provider,
+            names_itself=await provider.names_itself(),
             nonce=nonce,
             verifier=verifier,
             browser=sha256(browser.encode()).digest(),
@@ -78,9 +85,29 @@ class ProviderDesk:
         return response
 
     async def end(self, asked: Asked) -> Response:
-        """The browser comes back: a session, if the provider says who it is."""
+        """The browser comes back: a session, if the provider says who it is. Who does not come back as they were sent
+        is counted, and the ledger has the counts."""
+        try:
+            begun, code = self._returned(asked)
+        except Unverified as fault:
+            count_refused_sign_in(asked.walk, fault.code)
+            raise
+        provider = begun.provider
+        token = await provider.id_token(code, verifier=begun.verifier, redirect=_redirect(asked, provider))
+        who = await sign_in_by_provider(asked.walk, token, nonce=begun.nonce, issuer=provider.issuer)
+        # A page of ours goes on from here: after a way over another site the browser keeps a strict cookie back.
+        response = asked.page("bounce.html", target=begun.target)
+        since = max(0.0, (asked.walk.clock.now() - who.shown_at) / 1000)
+        open_session(asked, response, who, shown_seconds_ago=since)
+        set_cookie(response, COOKIE, "", seconds=0, strict=False)
+        return response
+
+    def _returned(self, asked: Asked) -> tuple[Begun, str]:
+        """What was begun and is over by this, and the code. Raises Unverified (`sign_in.*`)."""
         query = asked.request.query_params
-        begun = self._begun.pop(query.get("state", ""), None)
+        # A parameter twice would mean one thing here and another where it was made (RFC 6749, section 3.1).
+        twice = any(len(query.getlist(name)) > 1 for name in ("state", "iss", "code"))
+        begun = self._begun.pop("" if twice else query.get("state", ""), None)
         browser = sha256(asked.request.cookies.get(COOKIE, "").encode("utf-8", "replace")).digest()
         if begun is None or asked.walk.clock.monotonic() >= begun.until:
             raise Unverified(
@@ -92,21 +119,20 @@ class ProviderDesk:
             raise Unverified(
                 "this sign-in was begun in another browser", code="sign_in.browser", step="sign_in"
             )
-        # RFC 9207: where the provider says who answers, it must be the one that was asked.
-        if query.get("iss", begun.provider.issuer) != begun.provider.issuer:
+        issuer = begun.provider.issuer
+        says = query.get("iss", "" if begun.names_itself else issuer)
+        if says != issuer or asked.request.url.path != callback_of(issuer):
             raise Unverified("another provider answers than was asked", code="sign_in.issuer", step="sign_in")
         code = query.get("code", "")
         if not 0 < len(code) <= CODE_CHARS_MAX:
             raise Unverified("the provider did not let you in", code="sign_in.denied", step="sign_in")
-        token = await begun.provider.id_token(code, verifier=begun.verifier, redirect=_redirect(asked))
-        who = await sign_in_by_provider(asked.walk, token, nonce=begun.nonce)
-        # A page of ours goes on from here: after a way over another site the browser keeps a strict cookie back.
-        response = asked.page("bounce.html", target=begun.target)
-        since = max(0.0, (asked.walk.clock.now() - who.shown_at) / 1000)
-        open_session(asked, response, who, shown_seconds_ago=since)
-        set_cookie(response, COOKIE, "", seconds=0, strict=False)
-        return response
+        return begun, code
 
 
-def _redirect(asked: Asked) -> str:
-    return asked.console.needs.origin + CALLBACK
+def callback_of(issuer: str) -> str:
+    """The path at which one provider sends browsers back, and no other does."""
+    return CALLBACK + sha256(issuer.encode()).hexdigest()[:16]
+
+
+def _redirect(asked: Asked, provider: CodeFlow) -> str:
+    return asked.console.needs.origin + callback_of(provider.issuer)

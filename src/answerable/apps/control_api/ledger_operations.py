@@ -51,6 +51,9 @@ async def show_status(call: Call) -> Answer:
             {"origin": one.origin, "state": one.state, "covered": one.size, "reason": one.reason}
             for one in call.product.shard_states()
         ],
+        "unreadable": [
+            {"what": what, "name": name, "why": why} for what, name, why in call.product.unreadable_rows()
+        ],
     }
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Product(Protocol):
-    """Made by wiring. Everything the door answers comes from the ports of `walk`, and from these seven."""
+    """Made by wiring. Everything the door answers comes from the ports of `walk`, and from these eight."""
 
     @property
     def walk(self) -> Walk:
@@ -45,6 +45,10 @@ class Product(Protocol):
 
     def witness_states(self) -> Sequence[WitnessState]:
         """How each witness of the ledger is; empty when there is none."""
+        ...
+
+    def unreadable_rows(self) -> Sequence[tuple[str, str, str]]:
+        """What stands in the registers and cannot be read, and is out of use: its kind, its name, and why."""
         ...
 
     def shard_states(self) -> Sequence[ShardState]:

@@ -94,6 +94,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "servers": mapping(TEXT),
             "witnesses": sequence(reference("Witness")),
             "shards": sequence(reference("Shard")),
+            "unreadable": sequence(record({"what": TEXT, "name": TEXT, "why": TEXT})),
         }
     ),
     "Shard": record(

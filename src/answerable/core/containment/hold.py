@@ -132,7 +132,7 @@ class Hold:
     lifted_at: int = 0
 
     def __post_init__(self) -> None:
-        if not _ID.fullmatch(self.id):
+        if not is_hold_id(self.id):
             raise Malformed(f"{shown(self.id)} is not the id of a hold", code="hold.id")
         if len(self.reason) > REASON_CHARS_MAX or (self.reason and not self.reason.isprintable()):
             raise Malformed(
@@ -240,6 +240,11 @@ class Hold:
                 return Refused(said, code="held.tenant")
             case "everything":
                 return Refused(said, code="held.everything")
+
+
+def is_hold_id(name: str) -> bool:
+    """Whether a hold can be called so."""
+    return _ID.fullmatch(name) is not None
 
 
 def hold_id(octets: bytes) -> HoldId:

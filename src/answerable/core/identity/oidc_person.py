@@ -99,5 +99,10 @@ def unknown_issuer(issuer: str) -> Unverified:
     return _unverified(f"people of issuer {shown(issuer)} are not believed here", "issuer")
 
 
+def other_issuer(issuer: str, *, asked: str) -> Unverified:
+    """What to raise for a token of one issuer where another one was asked for it."""
+    return _unverified(f"{shown(asked)} was asked, and the ID token is one of {shown(issuer)}", "issuer")
+
+
 def _unverified(message: str, word: str) -> Unverified:
     return Unverified(message, code=f"person.{word}", step=STEP)

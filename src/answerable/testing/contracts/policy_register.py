@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.registry.policy_record import PolicyRecord
+import msgspec
+
+from answerable.core.registry.policy_record import KeptSets, PolicyRecord, Proposal
 from answerable.testing.contracts.claims import claim
 
 if TYPE_CHECKING:
@@ -12,9 +14,31 @@ if TYPE_CHECKING:
 
     from answerable.ports.policy_register import PolicyRegister
 
-_FIRST = PolicyRecord(kind="proposal", id="one", at=1, body=b'{"a":1}')
-_SECOND = PolicyRecord(kind="proposal", id="two", at=2, body=b"{}")
-_KEPT = PolicyRecord(kind="kept", id="one", at=3, body=b"[]")
+
+def sample_proposal(name: str = "one", *, at: int = 1) -> PolicyRecord:
+    """One that waits."""
+    proposal = Proposal(
+        id=name,
+        by="alice",
+        key="k",
+        at=at,
+        before="a" * 64,
+        after="b" * 64,
+        comment="",
+        token="",
+        attached="{}",
+        documents={},
+    )
+    return PolicyRecord(kind="proposal", id=name, at=at, body=msgspec.json.encode(proposal))
+
+
+def sample_kept(name: str = "one") -> PolicyRecord:
+    """Sets that were in force."""
+    body = msgspec.json.encode(KeptSets(digest=name, policy_set="c" * 64, documents={}))
+    return PolicyRecord(kind="kept", id=name, at=3, body=body)
+
+
+_FIRST, _SECOND, _KEPT = sample_proposal(), sample_proposal("two", at=2), sample_kept()
 
 
 class PolicyRegisterContract:
@@ -38,7 +62,7 @@ class PolicyRegisterContract:
         register.put(_FIRST)
         register.put(_SECOND)
         claim(register.all("proposal") == (_SECOND, _FIRST), "newest first")
-        later = PolicyRecord(kind="proposal", id="one", at=9, body=b"[1]")
+        later = sample_proposal(at=9)
         register.put(later)
         claim(
             register.all("proposal") == (later, _SECOND),

@@ -1,0 +1,40 @@
+"""The keys under which what the ledger says of people is sealed, opened with the root key beside them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.local_keys import open_or_create_secret
+from answerable.adapters.sqlite import SqliteSubjectKeys
+from answerable.errors import Unavailable
+from answerable.flows.require_subject_keys import require_subject_keys
+
+if TYPE_CHECKING:
+    from answerable.adapters.system import SystemEntropy
+    from answerable.adapters.tlog_files import TlogFilesLedger
+    from answerable.wiring.setting_tree import Settings
+
+ROOT_BYTES: Final = 32
+"""Of the key under which subject keys are wrapped."""
+
+
+def opened_subject_keys(
+    settings: Settings, entropy: SystemEntropy, ledger: TlogFilesLedger
+) -> SqliteSubjectKeys:
+    """Raises Unavailable (`subject_keys.corrupt`) where the root key is gone, or they are not those of the ledger."""
+    place, database = settings.data / "keys" / "subjects.key", settings.registers.subject_keys
+    # Looked at in this order: whoever starts at the same time makes the root key first.
+    if database.exists() and not place.exists():
+        raise Unavailable(
+            f"the root key `{place.name}` is gone, without which `{database.name}` cannot be opened: restore it",
+            code="subject_keys.corrupt",
+            port="subject_keys",
+        )
+    root = open_or_create_secret(place, count=ROOT_BYTES, entropy=entropy)
+    keys = SqliteSubjectKeys.open(database, root=root, entropy=entropy)
+    try:
+        require_subject_keys(ledger, keys)
+    except BaseException:
+        keys.close()
+        raise
+    return keys
