@@ -27,7 +27,19 @@ PEOPLE: Mapping[str, tuple[str, ...]] = {
 }
 SPARE_TOOLS = 6
 """Tools that nobody has approved yet, as `bank.py` has them."""
-AGENTS = ("worker", "helper", "spender", "held", "lifted", "loud", "gone", "paused", "papered", "asker")
+AGENTS = (
+    "worker",
+    "helper",
+    "spender",
+    "held",
+    "lifted",
+    "loud",
+    "gone",
+    "paused",
+    "papered",
+    "asker",
+    "hostile",
+)
 """With keys of their own; `scout` is attested besides."""
 COMMON: dict[str, Any] = {
     "environment": "production", "tier": 1, "sensitivity": "confidential", "unhinted": "accepted",

@@ -22,8 +22,9 @@ class Feature:
 
     name: of the row. claim: in one sentence. holds: each question, and how all doors answer it. tags, tables, nouns:
     the ledger entries, tables of registers and nouns of the command line that are part of it. asked: what a person asks
-    the command line about it, with what the row keeps in braces, and a text of the answer. cannot: for a column that
-    cannot apply, why, in one sentence.
+    the command line about it, with what the row keeps in braces, and a text of the answer. doors: a command and a path
+    of the control API that answer one question, and the command's exit code. cannot: for a column that cannot apply,
+    why, in one sentence.
     """
 
     name: ClassVar[str]
@@ -33,6 +34,7 @@ class Feature:
     tables: ClassVar[frozenset[str]] = frozenset()
     nouns: ClassVar[frozenset[str]] = frozenset()
     asked: ClassVar[tuple[str, str]]
+    doors: ClassVar[tuple[str, str, int]]
     cannot: ClassVar[Mapping[str, str]] = {}
 
     def begin(self, life: Life, kept: Kept) -> None:

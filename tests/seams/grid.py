@@ -8,13 +8,18 @@ from typing import Final
 COLUMNS: Final[Mapping[str, str]] = {
     "restart": "an orderly stop, the command line alone, and a start again: each row is read back and means the same",
     "kill −9": "killed while every row is written: what was acknowledged is there, what was not is there or not",
-    "second process": "two processes on one data directory, one of them asleep while things end; both at once",
+    "second process": "two processes on one data directory, one of them asleep while things end",
+    "older copy": "the registers are put back to a copy from before anything was used or ended",
+    "full disk": "not a byte is left while agents act and people stop them; then there is room again, and a restart",
+    "unreadable row": "one row of every table is spoilt while the server is down",
+    "clock": "an hour back and a day ahead, while the server runs and while it is down",
+    "two doors": "the command line, the control API and a stranger with a copy are asked the same",
+    "reader during load": "64 readers and a hostile agent beside everything that is prepared, used and ended",
 }
+_OTHER_LOG: Final = "issue 11: each process tells the stories of its own log, until one index covers all."
 LATER: Final[Mapping[tuple[str, str], str]] = {
-    (
-        "second process",
-        "search and story",
-    ): "issue 11: each process tells the stories of its own log, until an index covers all.",
+    ("second process", "refusal"): _OTHER_LOG,
+    ("second process", "search and story"): _OTHER_LOG,
 }
 """By column and row: what issue 11 completes."""
 WAITING: Final[Mapping[tuple[str, str], str]] = {}

@@ -7,9 +7,11 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -31,24 +33,11 @@ from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import challenge_of, registration_members
 from tests.gateway_world import modern, modern_headers
 from tests.seams.documents import AGENTS, PEOPLE, RULES, SPARE_TOOLS, company, policy_set
+from tests.seams.home import SETTINGS, TARGET, Home, mounted
 from tests.seams.login import SECRET, Login
-from tests.small_disk import on_a_small_disk
-from tests.up_world import House
+from tests.up_world import environment
+from tests.wall_clock import Wall
 
-SETTINGS = """\
-[gateway]
-port = 0
-approval_wait_seconds = 0
-[ledger]
-seal_seconds = 1
-[walk]
-refusals_recorded_max = 1000
-approvals_pending_per_agent_max = 200
-[policy]
-publishers = "leads"
-[tokens]
-issuer = "https://tokens.seams.test"
-"""
 GRANTS = (
     "bank.read", "bank.pay", "bank.note", "bank.tell", "bank.wipe", "bank.prepare", "bank.execute", "cases.read",
     *(f"bank.spare{number}" for number in range(SPARE_TOOLS)),
@@ -56,18 +45,6 @@ GRANTS = (
 HOUR_MS = 3_600_000
 WAIT_SECONDS_MAX = 60
 """It bounds a test that hangs, and is no claim."""
-TARGET = """\
-kind = "http"
-base_url = "{url}"
-auth = "client_credentials"
-token_url = "{url}/token"
-revocation_url = "{url}/revoke"
-introspection_url = "{url}/introspect"
-is_introspected = true
-client_id = "broker"
-secret = "file:secret"
-tokens_file = "{tokens}"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +61,6 @@ class Said:
         return str(self.found["approvalId"])
 
 
-@dataclass
-class Home(House):
-    """A data directory, or another process on one. shard: of this process, empty where there is but one."""
-
-    shard: str = ""
-
-    def __post_init__(self) -> None:
-        self.data = self.root / "house"
-        name = f"{self.shard}.toml" if self.shard else "answerable.toml"
-        self.data.mkdir(mode=0o700, exist_ok=True)
-        sharded = self.settings.replace("[ledger]", f'[ledger]\nshard = "{self.shard}"')
-        (self.data / name).write_text(on_a_small_disk(sharded if self.shard else self.settings))
-
-    def line(self, *arguments: str) -> list[str]:
-        of_shard = ("--config", str(self.data / f"{self.shard}.toml")) if self.shard else ()
-        return super().line(*of_shard, *arguments)
-
-    def socket(self, name: str) -> str:
-        """Where its control API or its gateway is."""
-        return str(self.data / (f"{name}-{self.shard}.sock" if self.shard else f"{name}.sock"))
-
-
 class Life:
     """root: everything of it. kept: what a row has to remember. faults: what went wrong with it. Both by its name."""
 
@@ -113,6 +68,7 @@ class Life:
         self.root, self.login = root, login
         self.home = Home(root, settings, shard=shard)
         self.journal = root / "journal"
+        self.wall: Wall | None = None
         self.kept: dict[str, dict[str, Any]] = {}
         self.faults: dict[str, Exception] = {}
         for name in (*PEOPLE, *AGENTS, "fay-new", "scout", "scout-2", "stranger"):
@@ -177,6 +133,15 @@ class Life:
     def command(self, *words: str, code: int = 0) -> str:
         """What the command line prints: its results, or its errors where it fails."""
         return self.home.command(*words, code=code)
+
+    def printed(self, *words: str, code: int = 0) -> str:
+        """Its standard output, whatever it exits with."""
+        done = subprocess.run(
+            self.home.line(*words), capture_output=True, text=True, env=environment(), stdin=subprocess.DEVNULL,
+            timeout=WAIT_SECONDS_MAX, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
 
     def as_person(self, name: str, *words: str, key: str = "", code: int = 0) -> str:
         """A command that somebody signs."""
@@ -389,11 +354,16 @@ def read_answer(answer: httpx2.Response) -> Said:
 
 
 @contextlib.contextmanager
-def life(settings: str = SETTINGS, *, shard: str = "") -> Iterator[Life]:
-    """Founded, started, with its company registered and its tools approved, all but `wipe`."""
+def life(settings: str = SETTINGS, *, shard: str = "", clock: bool = False, disk: str = "") -> Iterator[Life]:
+    """clock: its wall clock can be set. disk: size of a disk of its own. It is up, its company is registered, and
+    its tools are approved, all but `wipe` and a few to spare."""
     login = Login()
-    with TemporaryDirectory(prefix="seams-", ignore_cleanup_errors=True) as folder:
+    with TemporaryDirectory(prefix="seams-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        stack.enter_context(mounted(Path(folder) / "house", disk))
         one = Life(Path(folder), login, settings, shard=shard)
+        if clock:
+            one.wall = Wall(one.root / "clock")
+            one.home.more = one.wall.environment
         try:
             one.start()
             found(one)

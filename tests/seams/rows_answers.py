@@ -35,6 +35,7 @@ def state(life: Life, approval: str) -> str:
 class Approvals(Feature):
     name = "approval"
     claim = "A yes lets one action run once; what was used, denied or is void lets none, and what waits still waits."
+    doors = ("approval show {used}", "/v1/approvals/{used}", 0)
     asked = ("approval show {used} --json", '"state": "used"')
     holds = Answers({
         "waits": "pending", "ready": "approved", "used": "used", "denied": "denied", "void": "denied",
@@ -87,6 +88,7 @@ class Duties(Feature):
     claim = (
         "Who stands in for another answers in their place while that lasts, and what they answered counts."
     )
+    doors = ("duty list", "/v1/duty-delegations", 0)
     asked = ("duty list", "emil")
     holds = Answers({"answered by the deputy": "used", "paid": "1", "stands in": "chen→emil"})
     tags = frozenset({Tag.DUTY, Tag.APPROVAL_ESCALATED})
@@ -130,6 +132,7 @@ class Glasses(Feature):
     claim = (
         "A broken glass lets its action run once, and the review that it owes is owed until somebody gave it."
     )
+    doors = ("approval list --reviews", "/v1/approvals?review=owed", 0)
     asked = ("approval list --reviews", "{owed}")
     holds = Answers({"owed": "owed used 1", "reviewed": "justified used 1"})
     tags = frozenset({Tag.GLASS_REVIEWED})
@@ -173,6 +176,7 @@ class Glasses(Feature):
 class Pins(Feature):
     name = "tool pin"
     claim = "A tool runs as its owner approved it, and one that nobody approved does not run."
+    doors = ("tool list bank", "/v1/servers/bank/tools", 5)
     asked = ("tool list bank --json", '"name": "tell"')
     holds = Answers({"approved": "ok", "not approved": "tool.not_pinned", "wiped": "0"})
     tags = frozenset({Tag.TOOL_PINNED})
@@ -208,6 +212,7 @@ class Pins(Feature):
 class Policies(Feature):
     name = "policy publication"
     claim = "A policy that two people published decides from then on, and what one person proposed does not."
+    doors = ("policy proposals", "/v1/policy/proposals", 0)
     asked = ("policy proposals", "ada")
     holds = Answers({"forbidden": "never-loud", "proposed": "1", "let": "ok", "shouted": "0"})
     tags = frozenset({Tag.POLICY_PROPOSED, Tag.POLICY_CHANGE})
@@ -250,6 +255,7 @@ class Policies(Feature):
 class Registry(Feature):
     name = "registry change"
     claim = "An agent that was suspended does not act, and who left a group is not in it."
+    doors = ("registry show Principal finn", "/v1/registry/Principal/finn", 0)
     asked = ("registry show Principal finn", "groups: []")
     holds = Answers({"suspended": "proof.key", "groups": "", "inactive": "suspended"})
     tags = frozenset({Tag.REGISTRY_CHANGE})
@@ -285,6 +291,7 @@ class Registry(Feature):
 class Keys(Feature):
     name = "passkey and key change"
     claim = "A passkey that stands signs in and one that was removed does not; a person signs with the key of today."
+    doors = ("person passkeys", "/v1/passkeys", 0)
     asked = ("person passkeys", "bela's phone")
     holds = Answers({"stands": "200", "removed": "401", "old key": "key", "listed": "bela's phone"})
     tags = frozenset({Tag.PASSKEY, Tag.PASSKEY_REMOVED, Tag.PEOPLES_KEYS})

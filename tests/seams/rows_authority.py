@@ -30,6 +30,7 @@ class Mandates(Feature):
     claim = (
         "A mandate that is open lets its agent act; one that was closed, or has run out, never does again."
     )
+    doors = ("mandate show {closed}", "/v1/mandates/{closed}", 0)
     asked = ("mandate show {closed}", "closed")
     holds = Answers(
         {
@@ -70,6 +71,7 @@ class Mandates(Feature):
 class Hops(Feature):
     name = "delegation hop"
     claim = "What was handed on lets its receiver act, and one hop that was revoked lets nobody."
+    doors = ("revoke --list", "/v1/revocations", 0)
     asked = ("revoke --list", "{hop}")
     holds = Answers(
         {"handed on": "ok", "revoked": "revoked.token", "without the chain": "mandate.other_agent"}
@@ -114,6 +116,7 @@ class Hops(Feature):
 class Budgets(Feature):
     name = "budget"
     claim = "What was spent of a budget stays spent, and what costs nothing still runs."
+    doors = ("mandate show {mandate}", "/v1/mandates/{mandate}", 0)
     asked = ("mandate show {mandate}", "600 of 1000")
     holds = Answers(
         {"600 of the 400 that are left": "mandate.budget_spent", "nothing of it": "ok", "paid": "1"}
@@ -152,6 +155,7 @@ class Budgets(Feature):
 class Prepared(Feature):
     name = "prepared object"
     claim = "What was prepared and shown runs once, byte for byte, and what waits goes on waiting."
+    doors = ("approval show {approval of second}", "/v1/approvals/{approval of second}", 0)
     asked = ("approval show {approval of second} --json", '"state": "pending"')
     holds = Answers({"again": "prepared.used", "waits": "pending", "paid": "1"})
     tables = names("prepared")
@@ -191,6 +195,7 @@ class Prepared(Feature):
 class Leases(Feature):
     name = "lease"
     claim = "The credential of a task that goes on is good, and that of a task that ended is taken back at its target."
+    doors = ("lease list", "/v1/leases", 0)
     asked = ("timeline {ended}", "was revoked")
     holds = Answers({"goes on": "ok", "ended": "mandate.closed", "listed": "issued", "taken back": "True"})
     tags = frozenset({Tag.LEASE})
@@ -240,6 +245,7 @@ class Instances(Feature):
     claim = (
         "What was attested acts under the name that it was given, and an instance that was ended never again."
     )
+    doors = ("agent manifest show papered", "/v1/agents/papered/manifest", 0)
     asked = ("agent manifest show papered", "claude")
     holds = Answers({"attested": "ok", "ended": "proof.key", "manifest": "claude"})
     tags = frozenset(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class Holds(Feature):
     name = "hold and lift"
     claim = "What is held does not act, and what two people let go on does."
+    doors = ("hold show {held}", "/v1/holds/{held}", 0)
     asked = ("hold show {held} --json", '"state": "in_force"')
     holds = Answers({"held": "held.agent", "lifted": "ok", "listed": "in_force lifted"})
     tags = frozenset({Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT})
@@ -48,6 +49,7 @@ class Holds(Feature):
 class Revocations(Feature):
     name = "revocation"
     claim = "What was revoked has ended for good."
+    doors = ("revoke --list", "/v1/revocations", 0)
     asked = ("revoke --list", "gone")
     holds = Answers({"agent": "revoked.agent", "mandate": "revoked.mandate", "listed": "2"})
     tags = frozenset({Tag.REVOKED})
@@ -85,6 +87,7 @@ class Revocations(Feature):
 class Rules(Feature):
     name = "stop rule and quota"
     claim = "Who did what a rule calls too much stands still until people let it go on."
+    doors = ("hold list", "/v1/holds", 0)
     asked = ("hold list", "rule:trap")
     holds = Answers({"held by rule": "held.mandate", "touched": "0", "listed": "in_force"})
     tags = frozenset({Tag.RULE_FIRED, Tag.REFUSALS_COUNTED})
@@ -122,6 +125,7 @@ class Rules(Feature):
 class Refusals(Feature):
     name = "refusal"
     claim = "Who was refused, what and why is an entry, and a stranger gets nothing."
+    doors = ("timeline {mandate}", "/v1/timeline/{mandate}", 0)
     asked = ("timeline {mandate}", "nobody has approved tool")
     holds = Answers({"entry": "tool.not_pinned", "stranger": "proof.key", "told": "refused"})
     tags = frozenset({Tag.REFUSAL})
@@ -155,6 +159,7 @@ class Refusals(Feature):
 class Stories(Feature):
     name = "search and story"
     claim = "What an action was, for whom, and how it ended can be told of every id that belongs to it."
+    doors = ("timeline {action}", "/v1/timeline/{action}", 0)
     asked = ("timeline {action}", "worker")
     holds = Answers({"of the action": "intent outcome", "of the mandate": "True", "of the agent": "True"})
     tags = frozenset({Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.GENESIS, Tag.ERASED, Tag.KEY_CHANGE})
@@ -191,6 +196,7 @@ class Stories(Feature):
 class Checks(Feature):
     name = "check and review"
     claim = "What a check finds is what is so, and the ledger that is verified is the one that was written."
+    doors = ("drill list", "/v1/drills", 0)
     asked = ("drill list", "passed")
     holds = Answers({"registry": "paused", "verified": "valid", "drilled": "1"})
     tags = frozenset({Tag.DRILL, Tag.RECOVERY, Tag.GAP, Tag.SHARD_HEAD})
