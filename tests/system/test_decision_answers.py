@@ -88,5 +88,28 @@ def test_what_an_agent_could_do_and_who_can_is_told_from_the_ledger(
     later = json.loads(command("could", agent, actions[0], "--at", "2199-01-01T00:00:00Z", "--json").stdout)
     assert later["agents"][0]["effect"] == "deny", "by then the mandate has ended"
     assert "active agents cannot" in command("can", "--who", actions[0]).stdout
-    command("can", actions[0], code=1)
-    command("could", agent, actions[0], code=1)
+    assert command("can", actions[0]).stdout == command("can", "--who", actions[0]).stdout
+    assert json.loads(command("could", agent, actions[0], "--json").stdout)["agents"][0]["effect"] != "deny"
+
+
+@pytest.mark.requirement("SAME-10")
+@pytest.mark.requirement("SAME-11")
+def test_what_agent_and_person_are_registered_for_is_told_as_the_gateway_has_it(
+    world: World, running: Running, command: Command, mandate: str
+) -> None:
+    document = world.registry / "registry.yaml"
+    whole = document.read_text()
+    narrowed = {
+        "mandate.beyond_giver": ("displayName: Ada,", "displayName: Ada, capabilities: [crm.delete],"),
+        "capability.ceiling": ("  unixUids: [0]\n", "  unixUids: [0]\n  capabilities: [crm.delete]\n"),
+    }
+    for code, change in narrowed.items():
+        document.write_text(whole.replace(*change))
+        command("apply", "-f", str(world.registry))
+        with pytest.raises(Refused) as refused:
+            running.call(asked, "case_read", "4711", mandate)
+        assert refused.value.code == code
+        for line in (("could", "support-agent", "crm.read", "4711"), ("can", "crm.read")):
+            (told,) = json.loads(command(*line, "--json").stdout)["agents"]
+            assert (told["effect"], told["by"]) == ("deny", [code])
+            assert code in command(*line[:3]).stdout or line[0] == "can"

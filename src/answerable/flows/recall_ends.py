@@ -95,14 +95,14 @@ async def recall_ends(
         elif stored.tag in (Tag.APPROVAL_ESCALATED, Tag.DUTY):
             duties.note(stored)
         elif stored.tag == Tag.REVOKED:
-            one = revocation_in(workloads.walk, stored)
+            one = revocation_in(workloads.walk.subject_keys.find, stored)
             if one is None:
                 nameless.append(stored.index)
             else:
                 revoked.setdefault(one.what, one)
     for stored in await told_elsewhere(workloads.walk, others):
         if stored.tag == Tag.REVOKED:
-            one = revocation_in(workloads.walk, stored)
+            one = revocation_in(workloads.walk.subject_keys.find, stored)
             if one is not None:
                 revoked.setdefault(one.what, one)
         else:

@@ -55,7 +55,7 @@ class RecalledHolds:
             return
         fields = payload_of(stored, leaf, self.walk.subject_keys.find) or {}
         if stored.tag == Tag.HOLD_PLACED:
-            hold = _hold(name, leaf, fields)
+            hold = hold_in(name, leaf, fields)
             if hold is None:
                 # Of those in another log its own process tells.
                 self.nameless += [stored.index] if own else []
@@ -93,7 +93,8 @@ class RecalledHolds:
         return replace(hold, agreed=tuple(self.agreed[hold.id]) if at else (), lifted_at=at)
 
 
-def _hold(name: HoldId, leaf: dict[str, JSONValue], fields: dict[str, JSONValue]) -> Hold | None:
+def hold_in(name: HoldId, leaf: dict[str, JSONValue], fields: dict[str, JSONValue]) -> Hold | None:
+    """The hold that an entry with tag `hold_placed` is about; None when it cannot be said on whom."""
     kind, since, expires = str(leaf.get("kind")), leaf.get("since"), leaf.get("expires_at")
     source = next((one for one in HOLD_SOURCES if one == leaf.get("source")), None)
     # The leaf has a person's pseudonym, under which nobody would ever be held.

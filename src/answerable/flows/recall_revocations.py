@@ -20,17 +20,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.opened import FindKey
     from answerable.flows.walk import Walk
 
 
-def revocation_in(walk: Walk, stored: StoredEntry) -> Revocation | None:
+def revocation_in(find: FindKey, stored: StoredEntry) -> Revocation | None:
     """The revocation that an entry with tag `revoked` is about; None when it cannot be said of what.
 
     Where only who did it cannot be opened, their pseudonym stands in, and the reason is empty. Raises Broken
     (`ledger.leaf_malformed`).
     """
     leaf = leaf_of(stored)
-    fields = payload_of(stored, leaf, walk.subject_keys.find) or {}
+    fields = payload_of(stored, leaf, find) or {}
     kind, since = str(leaf.get("kind")), leaf.get("since")
     # The leaf has a person's pseudonym, under which nobody would ever be refused.
     name = fields.get("person") if kind == "owner" else leaf.get("name")

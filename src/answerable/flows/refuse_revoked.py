@@ -8,7 +8,7 @@ the clock says at each question which of these are in force.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from answerable.core.containment.hold import Holdable
 from answerable.core.containment.reach import Judged, reach_of
@@ -28,10 +28,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Set
 
     from answerable.core.action.request import VerifiedRequest
+    from answerable.core.containment.hold import Hold
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
+    from answerable.core.mandate.revocation import Revocation
     from answerable.core.registry.capability import Capability
+    from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.errors import Refused
     from answerable.flows.walk import Walk
@@ -41,6 +44,67 @@ JUDGED_MAX: Final = 10_000
 
 _OF_AGENTS: Final = frozenset({"key", "manifest", "owner", "vendor"})
 """Kinds of names that agents come under by the registry and their manifests, and not by what they are called."""
+
+
+class CurrentRegistry(Protocol):
+    """One registry."""
+
+    @property
+    def current(self) -> RegistrySnapshot:
+        """Everything that is active in it."""
+        ...
+
+
+class CurrentManifests(Protocol):
+    """Manifests in force."""
+
+    def current(self, agent: AgentId) -> SignedManifest | None:
+        """The one of an agent, or None."""
+        ...
+
+
+class Revoked(Protocol):
+    """What was ended for good."""
+
+    def find(self, names: Collection[Revocable]) -> Revocation | None:
+        """The first revocation of any of these names, in the order of the names."""
+        ...
+
+
+class Held(Protocol):
+    """What stands still."""
+
+    def standing(self, names: Collection[Holdable]) -> tuple[Hold, ...]:
+        """The holds on these names that are not lifted, run out or not."""
+        ...
+
+
+class InForce(Protocol):
+    """What names follow from: of the walk as it is, or of an earlier moment as a ledger tells it."""
+
+    @property
+    def registry(self) -> CurrentRegistry:
+        """Documents."""
+        ...
+
+    @property
+    def manifests(self) -> CurrentManifests:
+        """Of agents."""
+        ...
+
+
+class Ends(InForce, Protocol):
+    """The same, and what was ended or held of it."""
+
+    @property
+    def revocations(self) -> Revoked:
+        """For good."""
+        ...
+
+    @property
+    def holds(self) -> Held:
+        """For a while."""
+        ...
 
 
 def judged_now(walk: Walk, verified: VerifiedRequest) -> Judged:
@@ -63,15 +127,19 @@ def judged_now(walk: Walk, verified: VerifiedRequest) -> Judged:
     if judged is None:
         if len(walk.judged) >= JUDGED_MAX:
             walk.judged = {}
-        names = revocable_names(walk, verified)
-        reach = reach_of(names, current, capability=verified.resolved.capability)
-        judged = walk.judged[key] = Judged(
-            names=names,
-            revocation=walk.revocations.find(names),
-            reach=reach,
-            holds=walk.holds.standing(reach),
+        judged = walk.judged[key] = judged_under(
+            walk, revocable_names(walk, verified), verified.resolved.capability
         )
     return judged
+
+
+def judged_under(ends: Ends, names: tuple[Revocable, ...], capability: Capability) -> Judged:
+    """What of these names, the nearest first, has been revoked or stands still for who would use a capability under
+    them. Raises Unavailable when that cannot be said."""
+    reach = reach_of(names, ends.registry.current, capability=capability)
+    return Judged(
+        names=names, revocation=ends.revocations.find(names), reach=reach, holds=ends.holds.standing(reach)
+    )
 
 
 def present(walk: Walk) -> tuple[int, int, RegistrySnapshot]:
@@ -133,7 +201,7 @@ def task_names(
     return tuple(dict.fromkeys(one for one in names if one.name))
 
 
-def mandate_names(walk: Walk, mandate: Mandate) -> tuple[Revocable, ...]:
+def mandate_names(walk: InForce, mandate: Mandate) -> tuple[Revocable, ...]:
     """The names that everything under a mandate acts under: itself, who gave it with which key, who answers for the
     schedule or the application that did, and its agent's."""
     current = walk.registry.current
@@ -148,7 +216,7 @@ def mandate_names(walk: Walk, mandate: Mandate) -> tuple[Revocable, ...]:
     return tuple(dict.fromkeys(one for one in names if one.name))
 
 
-def agent_names(walk: Walk, agent: AgentId) -> tuple[Revocable, ...]:
+def agent_names(walk: InForce, agent: AgentId) -> tuple[Revocable, ...]:
     """The names that everything an agent does is under: itself, its manifest with who signed it, owners, vendors."""
     current = walk.registry.current
     names: list[Revocable] = [Revocable("agent", agent)]

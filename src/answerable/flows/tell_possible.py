@@ -1,60 +1,52 @@
-"""What agents could do at a moment, by what the ledger says was in force then: documents, policies, mandates, ends.
+"""What agents could do at a moment, now or earlier: by the checks of the walk, asked without the single request.
 
-Laws: what the ledger does not say is not known, and said so; what depends on facts of the single action is told as
-conditions; nothing here decides anything.
+Laws: what the walk refuses whatever is asked is told as a no, by the walk's own code for it; what depends on facts of
+the single action is told as conditions; nothing here decides anything.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from dataclasses import dataclass, field
-from hashlib import sha256
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.core.canonical import encode
-from answerable.core.containment.hold import HOLD_KINDS, Holdable
-from answerable.core.containment.reach import reach_of
-from answerable.core.decision.policy_context import TIER_UNSAID, capability_facts, members_of
+from answerable.core.base64url import to_base64url
+from answerable.core.decision.budget_left import budget_left
+from answerable.core.decision.destination_class import classed
+from answerable.core.decision.policy_context import TIER_UNSAID, members_of
 from answerable.core.decision.time_windows import windows_at
 from answerable.core.identity.principal import AgentId
-from answerable.core.ledger.opened import leaf_of, payload_of
-from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, Attempt, DestinationIn, ResourceIn
-from answerable.core.mandate.revocation import Revocable, owner_names, vendor_names
-from answerable.core.mandate.token import mandate_in
-from answerable.core.registry.active import snapshot_of
-from answerable.core.registry.policy_statement import PolicyStatement
-from answerable.core.registry.tool_hints import UNHINTED_TIER, raised
-from answerable.core.registry.tool_pin import is_pinned
-from answerable.errors import AnswerableError, Malformed, shown
-from answerable.flows.apply_registry import policy_text
+from answerable.core.mandate.mandate import account_of, ended
+from answerable.core.mandate.revocation import Revocable
+from answerable.core.mandate.session_claims import session_account, session_of
+from answerable.core.registry.budget_name import CALLS
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.mandate_standing import shard_fault, standing_fault
+from answerable.flows.may_act import given_fault
+from answerable.flows.refuse_revoked import capability_names, judged_under, mandate_names
 from answerable.verify.partial_asking import Possible, ask_partly, unknown
 from answerable.verify.policy_asking import Named, PolicyAsking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterator
 
-    from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
-    from answerable.core.ledger.entry import StoredEntry
-    from answerable.core.ledger.opened import FindKey
+    from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.caveat import Caveat
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.capability import Capability
     from answerable.core.registry.documents import Agent
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.moment import Moment
 
 MANDATES_TOLD_MAX: Final = 100
-_FOLLOWED: Final = frozenset({"agent", "mandate", "owner"})
-_UNREACHED: Final = frozenset({"instance", "hop", "key", "manifest", "trust_domain", "credential"})
-"""Kinds of holds that depend on who exactly acts, which is not told here."""
-_OPENED: Final = (Tag.REGISTRY_CHANGE, Tag.MANDATE_ISSUED, Tag.CITED, Tag.REVOKED, Tag.HOLD_PLACED)
+"""Of one agent, for which the policies are asked."""
+_ORDER: Final = ("allow", "depends", "deny")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """One agent. mandates: under which it could. by, conditions: as in `Possible`, those of its mandates among them."""
+    """One agent. mandates: under which it could. by, conditions: as in `Possible`, those of its mandates among them;
+    of a no, what the walk would refuse with, of the mandate that comes nearest to a yes."""
 
     agent: str
     effect: str
@@ -73,205 +65,227 @@ class Told:
         }
 
 
-@dataclass(slots=True)
-class Then:
-    """What was in force at a moment. Entries are taken in order, until the first that is later.
-
-    tools: definitions in force, by server and name, where the ledger lets them be read. held: holds that were not
-    lifted, by id, with their ends; 0 for none. withheld: statements that could not be opened. unfollowed: revocations
-    and holds of kinds that are not looked at here.
-    """
-
-    at: UnixMillis
-    documents: dict[str, JSONValue] = field(default_factory=dict)
-    registry: str = ""
-    mandates: dict[str, Mandate] = field(default_factory=dict)
-    used: Counter[str] = field(default_factory=Counter)
-    tools: dict[tuple[str, str], JSONValue] = field(default_factory=dict)
-    ended: set[tuple[str, str]] = field(default_factory=set)
-    held: dict[str, tuple[Holdable, int]] = field(default_factory=dict)
-    withheld: int = 0
-    unfollowed: int = 0
-
-    def take(self, stored: StoredEntry, find: FindKey) -> bool:
-        """Look at the next entry; False once it is of later."""
-        leaf = leaf_of(stored)
-        at = leaf.get("at")
-        if type(at) is int and at > self.at and stored.tag != Tag.GENESIS:
-            return False
-        if stored.tag == Tag.INTENT:
-            self.used[str(leaf.get("mandate"))] += 1
-        elif stored.tag == Tag.MANDATE_CLOSED:
-            self.ended.add(("mandate", str(leaf.get("mandate"))))
-        elif stored.tag == Tag.TOOL_PINNED:
-            text = (payload_of(stored, leaf, find) or {}).get("text")
-            self.tools[str(leaf.get("server")), str(leaf.get("tool"))] = text
-        elif stored.tag == Tag.HOLD_LIFTED and leaf.get("lifted_at"):
-            self.held.pop(str(leaf.get("hold")), None)
-        elif stored.tag in _OPENED:
-            self._opened(stored, leaf, payload_of(stored, leaf, find))
-        return True
-
-    def _opened(
-        self, stored: StoredEntry, leaf: dict[str, JSONValue], fields: dict[str, JSONValue] | None
-    ) -> None:
-        if stored.tag == Tag.REVOKED:
-            kind = str(leaf.get("kind"))
-            name = str((fields or {}).get("person") if kind == "owner" else leaf.get("name"))
-            self.ended.add((kind, name))
-            self.unfollowed += kind not in _FOLLOWED
-        elif stored.tag == Tag.HOLD_PLACED:
-            kind, ends = str(leaf.get("kind")), leaf.get("expires_at")
-            name = str((fields or {}).get("person") if kind == "owner" else leaf.get("name"))
-            for known in HOLD_KINDS:
-                if known == kind:
-                    what = Holdable(known, name)
-                    self.held[str(leaf.get("hold"))] = what, ends if isinstance(ends, int) else 0
-            self.unfollowed += kind in _UNREACHED
-        elif stored.tag == Tag.REGISTRY_CHANGE:
-            self.registry = str(leaf.get("after"))
-            changes = (fields or {}).get("changes")
-            if not isinstance(changes, dict):
-                self.withheld += 1
-                return
-            for key, document in changes.items():
-                if document is None:
-                    self.documents.pop(key, None)
-                else:
-                    self.documents[key] = document
-        elif stored.tag == Tag.MANDATE_ISSUED or leaf.get("kind") == "mandate":
-            token = (fields or {}).get("token")
-            try:
-                mandate = mandate_in(token) if isinstance(token, str) else None
-            except AnswerableError:
-                mandate = None
-            if mandate is None:
-                self.withheld += 1
-            else:
-                self.mandates.setdefault(mandate.id, mandate)
-
-    def hold_on(self, reach: Iterable[Holdable]) -> str:
-        """The id of a hold on one of these names that had not run out; empty for none."""
-        names = frozenset(reach)
-        found = (
-            name for name, (what, ends) in self.held.items() if what in names and not 0 < ends <= self.at
-        )
-        return next(found, "")
-
-    def snapshot(self) -> RegistrySnapshot:
-        """The registry. Raises Malformed (`answers.registry_unknown`) where the ledger does not say all of it."""
-        found = snapshot_of([*self.documents.values()])
-        if not self.registry or found.digest != self.registry:
-            raise Malformed(
-                "the ledger does not say all of the registry that was in force then, so nothing can be told",
-                code="answers.registry_unknown",
-            )
-        return found
-
-
-def possible(then: Then, *, agents: tuple[str, ...], action: str, resource: str) -> list[Told]:
+def possible(moment: Moment, *, agents: tuple[str, ...], resource: str) -> list[Told]:
     """Each of these agents, or all that were active where none is named. resource: empty for any.
 
-    Raises Malformed: `answers.unknown_name` for a name that nothing active had, `answers.registry_unknown`,
-    `policy.unreadable`.
+    Raises Malformed: `answers.unknown_name` for a name that nothing active had, `policy.unreadable`; Unavailable where
+    what is revoked or held cannot be said.
     """
-    snapshot = then.snapshot()
-    capability = snapshot.capabilities.get(action)
-    if capability is None:
-        raise Malformed(f"no active capability was called {shown(action)} then", code="answers.unknown_name")
-    wanted = [snapshot.agents.get(AgentId(name)) for name in agents or sorted(snapshot.agents)]
+    known = moment.registry.current.agents
+    wanted = [known.get(AgentId(name)) for name in agents or sorted(known)]
     if None in wanted:
         raise Malformed(f"no active agent was called {shown(agents[0])} then", code="answers.unknown_name")
-    statement = PolicyStatement(policies=policy_text(snapshot), parts=snapshot.parts, schema_digest="")
-    policies = PolicyAsking(statement, digest="")
-    return [_told(then, snapshot, policies, agent, capability, resource) for agent in wanted if agent]
+    asking = _Asking(moment, PolicyAsking(moment.statement, digest=""), resource)
+    return [asking.told(agent) for agent in wanted if agent]
 
 
-def _told(
-    then: Then,
-    snapshot: RegistrySnapshot,
-    policies: PolicyAsking,
-    agent: Agent,
-    capability: Capability,
-    resource: str,
-) -> Told:
-    if ("agent", agent.name) in then.ended:
-        return Told(agent=agent.name, effect="deny", by=("revoked.agent",))
-    own = (
-        Revocable("agent", agent.name),
-        *owner_names([agent.ownership.owner]),
-        *vendor_names(agent.vendors),
-    )
-    hold = then.hold_on(reach_of(own, snapshot, capability=capability))
-    if hold:
-        return Told(agent=agent.name, effect="deny", by=(f"held.{then.held[hold][0].kind}", hold))
-    open_ones = [
-        (mandate, conditions)
-        for mandate in then.mandates.values()
-        if _is_open(then, mandate, agent)
-        and (conditions := _covering(mandate, capability, resource)) is not None
-    ]
-    if not open_ones:
-        return Told(agent=agent.name, effect="deny", by=("mandate.none",))
-    named = Named(
-        agent=agent.name,
-        environment=agent.environment,
-        use_case=agent.use_case,
-        action=capability.name,
-        kind=capability.kind,
-    )
-    found: dict[Possible, list[tuple[str, tuple[str, ...]]]] = {}
-    for mandate, conditions in open_ones[:MANDATES_TOLD_MAX]:
-        context = _context(then, snapshot, agent, capability, mandate)
-        one = ask_partly(
-            policies, named, resource_type=capability.resource.type, resource_id=resource, context=context
+class _No(Exception):
+    """by: as the walk would refuse. stage: how far it came, of the checks in their order."""
+
+    def __init__(self, stage: int, *by: str) -> None:
+        super().__init__(*by)
+        self.stage, self.by = stage, by
+
+
+class _Asking:
+    def __init__(self, moment: Moment, policies: PolicyAsking, resource: str) -> None:
+        self._moment, self._policies = moment, policies
+        self._capability = moment.capability
+        mapping = moment.capability.resource
+        # What always touches the same thing does so whatever is asked about.
+        self._resource = resource if mapping.argument else mapping.fixed
+
+    def told(self, agent: Agent) -> Told:
+        fault = self._moment.agents.get(agent.name)
+        if fault is not None:
+            return Told(agent=agent.name, effect="deny", by=(fault.code,))
+        nearest = _No(0, "mandate.none")
+        found: dict[Possible, list[tuple[str, tuple[str, ...]]]] = {}
+        asked = 0
+        for mandate in self._moment.mandates.get(agent.name, ()):
+            try:
+                conditions = self._conditions(agent, mandate)
+            except _No as no:
+                nearest = max(nearest, no, key=lambda one: one.stage)
+                continue
+            if asked >= MANDATES_TOLD_MAX:
+                break
+            asked += 1
+            found.setdefault(self._by_policies(agent, mandate), []).append((mandate.id, conditions))
+        if not found:
+            return Told(agent=agent.name, effect="deny", by=nearest.by)
+        best = min(found, key=lambda one: _ORDER.index(one.effect))
+        under = found[best]
+        # Those under which it takes least, and no other under the same words.
+        alone = min((conditions for _, conditions in under), key=len)
+        return Told(
+            agent=agent.name,
+            effect="depends" if best.effect == "allow" and alone else best.effect,
+            by=best.by,
+            conditions=(*alone, *best.conditions) if best.effect != "deny" else (),
+            mandates=tuple(name for name, conditions in under if conditions == alone)
+            if best.effect != "deny"
+            else (),
         )
-        found.setdefault(one, []).append((mandate.id, conditions))
-    best = min(found, key=lambda one: ("allow", "depends", "deny").index(one.effect))
-    under = found[best]
-    alone = () if any(not conditions for _, conditions in under) else under[0][1]
-    effect = "depends" if best.effect == "allow" and alone else best.effect
-    return Told(
-        agent=agent.name,
-        effect=effect,
-        by=best.by,
-        conditions=(*alone, *best.conditions),
-        mandates=tuple(name for name, _ in under) if effect != "deny" else (),
-    )
+
+    def _conditions(self, agent: Agent, mandate: Mandate) -> tuple[str, ...]:
+        """What of a mandate depends on the single action, in the order in which the walk asks. Raises _No."""
+        moment, name = self._moment, self._capability.name
+        current = moment.registry.current
+        fault = shard_fault(mandate, moment.origin) or standing_fault(mandate, current)
+        _say_no(1, fault)
+        _say_no(2, given_fault(mandate, name, (agent.name,), current))
+        if isinstance(moment.tool, Refused):
+            _say_no(3, moment.tool)
+        try:
+            session = session_of(mandate) if mandate.id_token else ()
+        except Malformed as unread:
+            raise _No(3, unread.code) from None
+        proofs = self._proofs(agent, mandate)
+        if (
+            short := ended(
+                mandate,
+                state=moment.state(mandate.id),
+                calls_used=moment.used(mandate.id).get(CALLS, 0),
+                now=moment.at,
+            )
+        ) is not None:
+            raise _No(6, short.code)
+        covered = self._covering(mandate)
+        if any(not one.names(name) for one in session):
+            raise _No(8, "mandate.session")
+        accounts = (account_of(mandate), *session_account(mandate, session))
+        if moment.lack(accounts, ONE_CALL) is not None:
+            raise _No(9, "mandate.budget_spent")
+        return (*proofs, *covered, *self._left_to_the_request(mandate, session))
+
+    def _left_to_the_request(self, mandate: Mandate, session: tuple[Authority, ...]) -> Iterator[str]:
+        if any(one.constraints for one in session):
+            yield "as far as the login that the mandate was given by allows it"
+        if mandate.budgets:
+            named = ", ".join(shown(name) for name, _ in mandate.budgets)
+            yield f"if what it takes is left of the budgets of {named} (mandate)"
+        if self._capability.executes is not None:
+            yield f"if it was prepared before, with {shown(self._capability.executes.prepared_by)}"
+
+    def _proofs(self, agent: Agent, mandate: Mandate) -> tuple[str, ...]:
+        """How the agent may prove itself, of what is revoked or held of that. Raises _No where every way is."""
+        moment = self._moment
+        task = mandate_names(moment, mandate)
+        target = tuple(capability_names(moment.registry.current, self._capability))
+        keys = [
+            *(key.thumbprint for key in agent.keys),
+            *(to_base64url(bytes.fromhex(one)) for one in agent.certificates),
+        ]
+        ways = [(*task, Revocable("key", key), *target) for key in keys]
+        if agent.unix_uids or agent.attestation or not keys:
+            ways.append((*task, *target))
+        judged = [judged_under(moment, names, self._capability) for names in ways]
+        stopped = [one.revocation is not None or one.hold(moment.at) is not None for one in judged]
+        if not all(stopped):
+            _say_no(5, moment.nobody)
+            gone = [shown(key) for key, is_stopped in zip(keys, stopped, strict=False) if is_stopped]
+            return (f"if it proves itself otherwise than by key {', '.join(gone)}",) if gone else ()
+        first = judged[0]
+        if first.revocation is not None:
+            raise _No(4, first.revocation.refusal().code)
+        _say_no(5, moment.nobody)
+        hold = first.hold(moment.at)
+        assert hold is not None  # noqa: S101 - stopped, and not revoked
+        raise _No(5, hold.fact().rule, hold.id)
+
+    def _covering(self, mandate: Mandate) -> tuple[str, ...]:
+        """Conditions under which a mandate covers the capability. Raises _No where it does not."""
+        capability = self._capability
+        attempt = Attempt(
+            capability=capability.name,
+            environment=capability.environment,
+            resource_type=capability.resource.type,
+            resource_id=self._resource,
+            arguments={},
+            kind=capability.kind,
+            server=capability.server,
+            sensitivity=capability.sensitivity,
+            destination_type=capability.destination.type,
+        )
+        common = [_asked_of(caveat, attempt) for caveat in mandate.caveats]
+        if None in common:
+            raise _No(7, "mandate.caveat")
+        found: list[tuple[str, ...]] = []
+        named = [grant for grant in mandate.grants if grant.capability == capability.name]
+        for grant in named:
+            told = [*common, *(_asked_of(caveat, attempt) for caveat in grant.caveats)]
+            if None not in told:
+                found.append(tuple(one for one in told if one))
+        if not found:
+            raise _No(7, "mandate.caveat" if named else "mandate.capability_outside")
+        return min(found, key=len)
+
+    def _by_policies(self, agent: Agent, mandate: Mandate) -> Possible:
+        named = Named(
+            agent=agent.name,
+            environment=agent.environment,
+            use_case=agent.use_case,
+            action=self._capability.name,
+            kind=self._capability.kind,
+        )
+        return ask_partly(
+            self._policies,
+            named,
+            resource_type=self._capability.resource.type,
+            resource_id=self._resource,
+            context=self._context(agent, mandate),
+        )
+
+    def _context(self, agent: Agent, mandate: Mandate) -> dict[str, Any]:
+        """What is known of the context, and what is not. A member in which something may be missing is not known at
+        all."""
+        moment, capability = self._moment, self._capability
+        parts = moment.registry.current.parts
+        members = members_of(capability, parts)
+        context: dict[str, Any] = {name: unknown(name) for name in members}
+        known = {
+            "agent": {
+                "environment": agent.environment,
+                "owner": agent.ownership.owner,
+                "tier": TIER_UNSAID if agent.tier is None else agent.tier,
+            },
+            "task": {
+                "calls_max": mandate.calls_max,
+                "calls_used": moment.used(mandate.id).get(CALLS, 0),
+                "expires_at": mandate.expires_at,
+                "mandate": mandate.id,
+                "principal": mandate.principal,
+                "purpose": mandate.purpose,
+                "use_case": mandate.use_case,
+            },
+            # Under its own mandate; what is handed on is not looked at.
+            "chain": {
+                "agents": [agent.name],
+                "depth": 0,
+                "person": mandate.principal,
+                "root": agent.name,
+            },
+        }
+        for member, values in known.items():
+            context[member] = {
+                name: values.get(name, unknown(f"{member}.{name}")) for name in members[member]
+            }
+        context["budget"] = budget_left([account_of(mandate)], moment.used, capability)
+        if not capability.destination.type:
+            found = classed(parts.destinations, capability, ())
+            context["destination"] = {
+                "class": found.worst, "classes": [*found.classes], "names": [], "type": ""
+            }  # fmt: skip
+        context["capability"] = {**moment.tool} if not isinstance(moment.tool, Refused) else {}
+        context["now"] = moment.at
+        context["windows"] = dict(windows_at(parts.windows, moment.at))
+        return context
 
 
-def _is_open(then: Then, mandate: Mandate, agent: Agent) -> bool:
-    return (
-        mandate.agent == agent.name
-        and mandate.not_before <= then.at < mandate.expires_at
-        and ("mandate", mandate.id) not in then.ended
-        and ("owner", mandate.principal) not in then.ended
-        and not then.hold_on((Holdable("mandate", mandate.id), Holdable("owner", mandate.principal)))
-        and then.used[mandate.id] < mandate.calls_max
-    )
-
-
-def _covering(mandate: Mandate, capability: Capability, resource: str) -> tuple[str, ...] | None:
-    """Conditions under which a mandate covers a capability; None where it does not."""
-    attempt = Attempt(
-        capability=capability.name,
-        environment=capability.environment,
-        resource_type=capability.resource.type,
-        resource_id=resource,
-        arguments={},
-        kind=capability.kind,
-        server=capability.server,
-        sensitivity=capability.sensitivity,
-        destination_type=capability.destination.type,
-    )
-    found: list[tuple[str, ...]] = []
-    for grant in mandate.grants:
-        if grant.capability != capability.name:
-            continue
-        told = [_asked_of(caveat, attempt) for caveat in (*mandate.caveats, *grant.caveats)]
-        if None not in told:
-            found.append(tuple(one for one in told if one))
-    return min(found, key=len, default=None)
+def _say_no(stage: int, fault: Refused | None) -> None:
+    if fault is not None:
+        raise _No(stage, fault.code)
 
 
 def _asked_of(caveat: Caveat, attempt: Attempt) -> str | None:
@@ -281,49 +295,8 @@ def _asked_of(caveat: Caveat, attempt: Attempt) -> str | None:
             return f"if argument {shown(caveat.name)} is {json.dumps(caveat.value)} (mandate)"
         case ArgumentAtMost():
             return f"if argument {shown(caveat.name)} is at most {caveat.maximum} (mandate)"
-        case DestinationIn():
+        case DestinationIn() if caveat.type == attempt.destination_type:
             return f"if it goes to {', '.join(caveat.allowed)} (mandate)"
         case ResourceIn() if not attempt.resource_id:
             return f"on {attempt.resource_type} {', '.join(caveat.ids)} (mandate)"
     return "" if caveat.failure(attempt) is None else None
-
-
-def _context(
-    then: Then, snapshot: RegistrySnapshot, agent: Agent, capability: Capability, mandate: Mandate
-) -> dict[str, Any]:
-    """What is known of the context, and what is not. A member in which something may be missing is not known at all."""
-    parts = snapshot.parts
-    context: dict[str, Any] = {name: unknown(name) for name in members_of(capability, parts)}
-    known = {
-        "agent": {
-            "environment": agent.environment,
-            "owner": agent.ownership.owner,
-            "tier": TIER_UNSAID if agent.tier is None else agent.tier,
-        },
-        "task": {
-            "calls_max": mandate.calls_max,
-            "expires_at": mandate.expires_at,
-            "mandate": mandate.id,
-            "principal": mandate.principal,
-            "purpose": mandate.purpose,
-            "use_case": mandate.use_case,
-        },
-    }
-    for member, values in known.items():
-        names = members_of(capability, parts)[member]
-        context[member] = {name: values.get(name, unknown(f"{member}.{name}")) for name in names}
-    context["capability"] = _capability_facts(then, capability)
-    context["now"] = then.at
-    context["windows"] = dict(windows_at(parts.windows, then.at))
-    return context
-
-
-def _capability_facts(then: Then, capability: Capability) -> dict[str, Any]:
-    """At the tier that the hints of its tool came to then; a tier that the ledger does not say is not known."""
-    if not is_pinned(capability) or capability.tier >= UNHINTED_TIER:
-        return capability_facts(capability)
-    tool = then.tools.get((capability.server, capability.target))
-    digest = sha256(encode(tool)).hexdigest() if tool is not None else ""
-    if tool is None or capability.definition not in ("", digest):
-        return {**capability_facts(capability), "tier": unknown("capability.tier")}
-    return capability_facts(raised(capability, tool))

@@ -9,23 +9,22 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import structs
 
 from answerable.core.action.request import VerifiedRequest
-from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.mandate.token_life import check_age
 from answerable.core.registry.destination import destinations_of
 from answerable.core.registry.pointing import named_arguments
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.find_prepared import with_prepared
-from answerable.flows.mandate_standing import giver_fault, known_session, schedule_owner
+from answerable.flows.mandate_standing import known_session, schedule_owner
+from answerable.flows.may_act import active_agent, check_quota, check_tools, given_fault, offered_definition
 from answerable.flows.note_unregistered import note_unregistered
 from answerable.flows.observe_tools import tools_fault, with_tools
-from answerable.flows.pin_tools import at_hinted_tier, pin_fault
+from answerable.flows.pin_tools import at_hinted_tier
 from answerable.flows.register_manifest import standing_manifest
 from answerable.flows.verify_lineage import verify_lineage
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from answerable.core.action.request import ActionRequest
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
@@ -49,16 +48,10 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
-    agent = walk.registry.current.agents.get(caller.agent)
-    if agent is None or agent.status != "active":
-        raise Refused(f"agent {shown(caller.agent)} is not active", code="agent.inactive")
-    if agent.drift == "refuse":
+    if active_agent(walk, caller.agent).drift == "refuse":
         _check_drift(walk, caller)
     caller = _with_tools_seen(walk, caller)
-    if walk.quota.is_held(caller.agent, caller.at):
-        raise Refused(
-            f"agent {shown(caller.agent)} is held: it was refused too often in this window", code="agent.held"
-        )
+    check_quota(walk, caller.agent, caller.at)
     resolved = walk.registry.index.resolve(request.server, request.method, request.target)
     if resolved is None:
         note_unregistered(walk, caller, request.server, request.target)
@@ -76,9 +69,10 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     )
     mandate = lineage.mandate
     check_age(lineage.hops, tier=resolved.capability.tier, limits=walk.acting, now=walk.clock.now())
-    if (fault := giver_fault(mandate, [resolved.capability.name], walk.registry.current)) is not None:
+    agents = (caller.agent, *(hop.agent for hop in lineage.hops))
+    fault = given_fault(mandate, resolved.capability.name, agents, walk.registry.current)
+    if fault is not None:
         raise fault
-    _check_ceilings(walk, resolved.capability.name, (caller.agent, *(hop.agent for hop in lineage.hops)))
     # From here on only what was frozen counts, whatever became of the caller's own object.
     request, prepared = with_prepared(walk, request, caller, resolved.capability, lineage)
     arguments = request.arguments
@@ -119,17 +113,6 @@ def _session(walk: Walk, mandate: Mandate) -> tuple[Authority, ...]:
         raise Refused(fault.message, code=fault.code) from None
 
 
-def _check_ceilings(walk: Walk, capability: str, agents: Sequence[str]) -> None:
-    """Nobody reaches past what is registered for it, whatever a mandate says, and no more do those it hands on to."""
-    for name in agents:
-        agent = walk.registry.current.agents.get(AgentId(name))
-        if agent is None or not agent.reaches(capability):
-            raise Refused(
-                f"{shown(capability)} is beyond what agent {shown(name)} is registered for",
-                code="capability.ceiling",
-            )
-
-
 def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
     """Raises Refused: `agent.drifted`, also where another manifest came into force since the proof, and where the tools
     offered are others than the manifest says, whoever calls; and `manifest.*` for one that nobody answers for any more.
@@ -142,10 +125,7 @@ def _check_drift(walk: Walk, caller: VerifiedCaller) -> None:
             f"agent {shown(caller.agent)} differs from its manifest: its owner signs what runs, or what is signed runs",
             code="agent.drifted",
         )
-    if fault := tools_fault(walk, caller.agent):
-        raise Refused(
-            f"{fault}: its owner signs what is offered, or what is signed is offered", code="agent.drifted"
-        )
+    check_tools(walk, caller.agent)
 
 
 def _with_tools_seen(walk: Walk, caller: VerifiedCaller) -> VerifiedCaller:
@@ -165,15 +145,7 @@ def _with_tools_seen(walk: Walk, caller: VerifiedCaller) -> VerifiedCaller:
 
 
 def _checked_definition(walk: Walk, arguments: dict[str, JSONValue], resolved: Resolved) -> ToolDefinition:
-    capability = resolved.capability
-    definition = walk.upstream.definition(capability)
-    if definition is None:
-        raise Refused(
-            f"server {shown(capability.server)} does not offer {shown(capability.target)} right now",
-            code="upstream.unknown",
-        )
-    if (fault := pin_fault(walk, capability, definition)) is not None:
-        raise fault
+    definition = offered_definition(walk, resolved.capability)
     violations = definition.violations(arguments)
     if violations:
         raise Refused(

@@ -76,7 +76,8 @@ def _weighed(policies: PolicyAsking, left: Mapping[str, object]) -> Possible:
     if final:
         return Possible(effect="deny", by=final)
     if not permits:
-        return Possible(effect="deny", by=("policy.default_deny",))
+        met = tuple(sorted(name for name, one in forbids.items() if one is True))
+        return Possible(effect="deny", by=met or ("policy.default_deny",))
     certain = tuple(sorted(name for name, one in permits.items() if one is True))
     if certain and not forbids:
         return Possible(effect="allow", by=certain)

@@ -16,14 +16,17 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, DestinationIn, ResourceIn
 from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.core.mandate.revocation import Revocable, Revocation
+from answerable.core.registry.active import snapshot_of
 from answerable.errors import Malformed, Refused
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.close_mandate import close_mandate
+from answerable.flows.moment_then import Then
 from answerable.flows.pin_tools import approve_tool
 from answerable.flows.place_hold import place_hold
 from answerable.flows.record_entry import sealing_for
-from answerable.flows.tell_possible import Then, possible
+from answerable.flows.tell_possible import possible
 from answerable.testing.builders import POLICIES, Bench, bench_documents
+from answerable.testing.samples import AUDIENCE, signing_key
 from tests.hold_world import lift
 from tests.tool_world import approval, described, describing
 
@@ -42,7 +45,7 @@ def then(bench: Bench, at: int | None = None) -> Then:
 
 
 def scout(found: Then, action: str = "crm.read", resource: str = "") -> Told:
-    (one,) = possible(found, agents=("scout",), action=action, resource=resource)
+    (one,) = possible(found.moment(action, origin=AUDIENCE), agents=("scout",), resource=resource)
     return one
 
 
@@ -77,8 +80,8 @@ async def test_it_is_told_of_the_moment_and_not_of_now():
     assert scout(then(bench, before)).by == ("mandate.none",)
     assert scout(then(bench, during)).effect == "allow"
     assert (scout(then(bench, changed)).effect, scout(then(bench, changed)).by) == ("deny", ("read",))
-    assert scout(then(bench)).by == ("mandate.none",)
-    assert scout(then(bench, during + 200_000)).by == ("mandate.none",)
+    assert scout(then(bench)).by == ("mandate.closed",)
+    assert scout(then(bench, during + 200_000)).by == ("mandate.closed",)
 
 
 async def test_bounds_of_mandates_are_conditions_and_other_resources_are_outside():
@@ -87,16 +90,16 @@ async def test_bounds_of_mandates_are_conditions_and_other_resources_are_outside
     await bench.issue(grants=(Grant(capability="crm.refund", caveats=caveats),))
     one = scout(then(bench), "crm.refund", "4711")
     assert "if argument `amount` is at most 300 (mandate)" in one.conditions
-    assert scout(then(bench), "crm.refund", "4712").by == ("mandate.none",)
+    assert scout(then(bench), "crm.refund", "4712").by == ("mandate.caveat",)
     assert any("4711" in told for told in scout(then(bench), "crm.refund").conditions)
-    assert scout(then(bench)).by == ("mandate.none",)
+    assert scout(then(bench)).by == ("mandate.capability_outside",)
 
 
 async def test_a_mandate_whose_calls_are_used_up_is_no_leave():
     bench = await Bench().registered()
     await bench.issue(calls_max=1)
     await bench.act()
-    assert scout(then(bench)).by == ("mandate.none",)
+    assert scout(then(bench)).by == ("mandate.budget_spent",)
 
 
 async def test_what_the_ledger_does_not_say_is_refused():
@@ -116,7 +119,7 @@ async def test_what_the_ledger_does_not_say_is_refused():
     assert told.value.code == "answers.registry_unknown"
     for agent, action in (("nobody", "crm.read"), ("scout", "crm.nothing")):
         with pytest.raises(Malformed) as told:
-            possible(then(bench), agents=(agent,), action=action, resource="")
+            possible(then(bench).moment(action, origin=AUDIENCE), agents=(agent,), resource="")
         assert told.value.code == "answers.unknown_name"
 
 
@@ -124,7 +127,7 @@ async def test_what_the_ledger_does_not_say_is_refused():
 async def test_who_can_is_told_of_every_active_agent():
     bench = await Bench().registered()
     await bench.issue()
-    found = possible(then(bench), agents=(), action="crm.read", resource="4711")
+    found = possible(then(bench).moment("crm.read", origin=AUDIENCE), agents=(), resource="4711")
     assert {one.agent: one.effect for one in found} == {"rover": "deny", "scout": "allow"}
 
 
@@ -144,21 +147,19 @@ async def test_what_is_told_is_never_more_than_what_is_decided(amount):
 async def test_a_revoked_agent_can_nothing_and_revocations_that_are_not_looked_at_are_counted():
     bench = await Bench().registered()
     await bench.issue()
-    found = then(bench)
-    found.ended.add(("agent", "scout"))
-    assert scout(found).by == ("revoked.agent",)
-    found = then(bench)
-    found.ended.add(("owner", "alice"))
-    assert scout(found).by == ("mandate.none",)
     sealing = sealing_for(bench.walk, LOG_SUBJECT)
     about = {"sealing": sealing, "by": "0" * 64, "person": "0" * 64, "in_flight": []}
-    for kind, name in (("mandate", "m-1"), ("key", "k-1"), ("owner", "alice")):
+    scouts = signing_key("scout").public.thumbprint
+    for kind, name, unfollowed in (
+        ("token", "t-1", 1), ("key", scouts, 1), ("agent", "scout", 1), ("mandate", "m-1", 1), ("owner", "alice", 1),
+    ):  # fmt: skip
         revocation = Revocation(what=Revocable(kind, name), at=bench.clock.now(), by="x", reason="y")
         entry = revoked(revocation, at=bench.clock.now(), **about)
         await bench.walk.ledger.submit(entry).durable()
-    found = then(bench)
-    assert {("mandate", "m-1"), ("key", "k-1"), ("owner", "alice")} <= found.ended
-    assert found.unfollowed == 1
+        found = then(bench)
+        assert (Revocable(kind, name) in found.revoked, found.unfollowed) == (True, unfollowed)
+        nearest = {"token": ("read",), "key": ("revoked.key",), "agent": ("revoked.agent",)}
+        assert scout(found).by == nearest.get(kind, ("revoked.mandate",)), kind
 
 
 async def test_a_document_that_was_taken_out_is_not_in_force_and_a_token_that_is_none_is_counted():
@@ -167,7 +168,8 @@ async def test_a_document_that_was_taken_out_is_not_in_force_and_a_token_that_is
     await apply_registry(bench.walk, documents, by="operator", prune=True)
     found = then(bench)
     assert "Agent/rover" not in str(sorted(found.documents))
-    assert [one.agent for one in possible(found, agents=(), action="crm.read", resource="")] == ["scout"]
+    told = possible(found.moment("crm.read", origin=AUDIENCE), agents=(), resource="")
+    assert [one.agent for one in told] == ["scout"]
 
 
 async def test_every_bound_of_a_mandate_on_the_single_action_is_a_condition():
@@ -177,7 +179,15 @@ async def test_every_bound_of_a_mandate_on_the_single_action_is_a_condition():
         DestinationIn(type="host", allowed=("crm.example",)),
     )
     await bench.issue(grants=(Grant(capability="crm.refund", caveats=caveats),))
-    told = scout(then(bench), "crm.refund").as_value()
+    # A tool of which nobody says where it sends to goes nowhere by such a mandate.
+    assert scout(then(bench), "crm.refund").by == ("mandate.caveat",)
+    found = then(bench)
+    document = found.documents["Capability/crm.refund"]
+    assert isinstance(document, dict)
+    assert isinstance(document["spec"], dict)
+    document["spec"]["destination"] = {"type": "host", "arguments": ["case"]}
+    found.registry = snapshot_of([*found.documents.values()]).digest
+    told = scout(found, "crm.refund").as_value()
     assert told["effect"] == "depends"
     assert told["conditions"][:2] == [
         'if argument `currency` is "EUR" (mandate)',
@@ -191,8 +201,9 @@ async def test_a_token_that_is_none_is_counted_as_withheld():
     found = Then(at=bench.clock.now())
     issued = next(one for one in bench.walk.ledger.replay() if one.tag == Tag.MANDATE_ISSUED)
     leaf, fields = bench.opened(issued.index)
-    found._opened(issued, leaf, {**fields, "token": "nothing"})
-    found._opened(issued, leaf, None)
+    del leaf
+    found._give({**fields, "token": "nothing"})
+    found._give({})
     assert (found.withheld, found.mandates) == (2, {})
 
 
@@ -277,12 +288,12 @@ async def test_what_was_held_then_was_not_possible_and_is_told_with_the_hold():
         await lift(bench, hold, "bob")
         assert scout(then(bench)).effect == "allow"
     mandate = (await place_hold(bench.walk, holdable("mandate", "m-1"), by="dan")).hold
-    assert scout(then(bench)).by == ("mandate.none",)
+    assert scout(then(bench)).by == ("held.mandate", mandate.id)
     await lift(bench, mandate, "bob")
     await place_hold(bench.walk, EVERYTHING, by="dan", expires_at=bench.clock.now() + 1_000)
     assert scout(then(bench)).effect == "deny"
     bench.clock.advance(2)
     assert scout(then(bench)).effect == "allow"
-    await place_hold(bench.walk, holdable("key", "k" * 43), by="dan")
+    await place_hold(bench.walk, holdable("hop", "k" * 43), by="dan")
     found = then(bench)
     assert (scout(found).effect, found.unfollowed) == ("allow", 1)

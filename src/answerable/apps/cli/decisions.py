@@ -63,10 +63,13 @@ ResourceName = Annotated[
 At = Annotated[
     str,
     typer.Option(
-        "--at", help="When, with a time zone, as RFC 3339 has it.", metavar="TIME", show_default=False
+        "--at",
+        help="When, with a time zone, as RFC 3339 has it; now when not given.",
+        metavar="TIME",
+        show_default=False,
     ),
 ]
-Who = Annotated[bool, typer.Option("--who", help="Tell which agents can.")]
+Who = Annotated[bool, typer.Option("--who", help="Tell which agents can; that is what is told anyway.")]
 
 _SHOWN_MAX = 100
 _TOLD_MAX = 10_000
@@ -169,21 +172,19 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
 def could(
     shell: Shell, agent: AgentName, action: ActionName, resource: ResourceName = "", at: At = ""
 ) -> int | None:
-    """What an agent was allowed to do at a time, and by what, from the ledger.
+    """What an agent may do, now or at a time, and by what.
 
-    By the documents, policies, mandates and ends of that time. What depends on the single action is told as conditions.
+    Of now it is what the gateway would decide, by the checks that it makes of each action. With --at it is told by the
+    documents, policies, mandates, budgets, holds and ends of that time, from the ledger. What depends on the single
+    action is told as conditions.
     """
-    if not at:
-        raise Malformed(
-            "say when with --at, as RFC 3339 has it, such as 2026-11-27T12:00:00Z", code="cli.time"
-        )
-    return _possible(shell, agent=agent, action=action, resource=resource, at=str(milliseconds(at)))
+    when = str(milliseconds(at)) if at else ""
+    return _possible(shell, agent=agent, action=action, resource=resource, at=when)
 
 
 def can(shell: Shell, action: ActionName, resource: ResourceName = "", who: Who = False) -> int | None:
-    """Who can do an action now: of all active agents, those with an open mandate and a policy for it."""
-    if not who:
-        raise Malformed("say what is asked: --who tells which agents can", code="cli.usage")
+    """Who can do an action now: of all active agents, those to which the gateway would not say no whatever they ask."""
+    del who
     return _possible(shell, action=action, resource=resource)
 
 
@@ -208,9 +209,12 @@ def _possible(shell: Shell, **query: str) -> int | None:
     if found["withheld"] or found["unfollowed"]:
         shell.terminal.warn(
             f"not looked at: {found['withheld']} statements that cannot be opened, {found['unfollowed']} revocations "
-            "of keys, manifests, tokens, hops and vendors"
+            "and holds of instances, manifests, tokens, hops and trust domains"
         )
-    shell.terminal.warn("what agents hand on to each other is not looked at")
+    told = "what agents hand on to each other, and what ends a single instance, is not looked at"
+    if asked.get("at"):
+        told += "; nor whether the tool was offered then, and what the agent was refused before"
+    shell.terminal.warn(told)
     return None
 
 

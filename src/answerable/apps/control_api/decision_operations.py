@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio.lowlevel
@@ -11,8 +12,10 @@ from answerable.apps.control_api.call import Operation, instant
 from answerable.apps.control_api.schemas import COUNT, TEXT
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Malformed, shown
+from answerable.flows.moment import moment_now
+from answerable.flows.moment_then import Then
 from answerable.flows.replay_decisions import ENTRIES_MAX, replay_decisions
-from answerable.flows.tell_possible import Then, possible
+from answerable.flows.tell_possible import possible
 from answerable.verify.replayed import VERDICTS
 
 if TYPE_CHECKING:
@@ -46,28 +49,35 @@ async def replay_stretch(call: Call) -> Answer:
 
 
 async def tell_possible(call: Call) -> Answer:
-    """What one agent could do at a time, or who could: by the ledger, as of `at`, or of now."""
-    text = call.query.get("at", "")
-    at = UnixMillis(_number(text)) if text else call.walk.clock.now()
+    """What one agent could do at a time, or who could: of now by what the gateway asks, as of `at` by the ledger."""
+    text, action = call.query.get("at", ""), call.query.get("action", "")
     agent, resource = call.query.get("agent", ""), call.query.get("resource", "")
     if len(resource) > RESOURCE_CHARS_MAX:
         raise Malformed("the name of the resource is too long", code="request.query")
+    then = await _then(call, UnixMillis(_number(text))) if text else None
+    if then is None:
+        moment = await moment_now(call.walk, action)
+    else:
+        moment = await to_thread.run_sync(partial(then.moment, action, origin=call.walk.ledger.origin))
+    agents = (agent,) if agent else ()
+    found = await to_thread.run_sync(partial(possible, moment, agents=agents, resource=resource))
+    return {
+        "at": instant(moment.at),
+        "registry": moment.registry.current.digest,
+        "withheld": then.withheld if then is not None else 0,
+        "unfollowed": then.unfollowed if then is not None else 0,
+        "agents": [one.as_value() for one in found],
+    }
+
+
+async def _then(call: Call, at: UnixMillis) -> Then:
     then, find = Then(at=at), call.walk.subject_keys.find
     for stored in call.walk.ledger.replay():
         if not then.take(stored, find):
             break
         if stored.index % _AT_ONCE == 0:
             await anyio.lowlevel.checkpoint()
-    agents = (agent,) if agent else ()
-    action = call.query.get("action", "")
-    found = await to_thread.run_sync(lambda: possible(then, agents=agents, action=action, resource=resource))
-    return {
-        "at": instant(at),
-        "registry": then.registry,
-        "withheld": then.withheld,
-        "unfollowed": then.unfollowed,
-        "agents": [one.as_value() for one in found],
-    }
+    return then
 
 
 def _index(text: str) -> int:

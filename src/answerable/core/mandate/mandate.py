@@ -107,6 +107,17 @@ def shortfall(
     mandate: Mandate, *, attempt: Attempt, state: MandateState, calls_used: int, now: UnixMillis
 ) -> Shortfall | None:
     """None when the mandate covers the attempt at `now`; otherwise the first reason that it does not."""
+    short = ended(mandate, state=state, calls_used=calls_used, now=now)
+    if short is not None:
+        return short
+    for caveat in mandate.caveats:
+        if (why := caveat.failure(attempt)) is not None:
+            return Shortfall(code="mandate.caveat", text=f"the mandate {why}")
+    return _grants_shortfall(mandate, attempt)
+
+
+def ended(mandate: Mandate, *, state: MandateState, calls_used: int, now: UnixMillis) -> Shortfall | None:
+    """Why the mandate covers nothing at all at `now`; None when it covers something."""
     if state != "open":
         return Shortfall(code="mandate.closed", text="the mandate for this task has been closed")
     if now < mandate.not_before:
@@ -117,10 +128,7 @@ def shortfall(
         return Shortfall(
             code="mandate.budget_spent", text=f"the mandate's budget of {mandate.calls_max} calls is spent"
         )
-    for caveat in mandate.caveats:
-        if (why := caveat.failure(attempt)) is not None:
-            return Shortfall(code="mandate.caveat", text=f"the mandate {why}")
-    return _grants_shortfall(mandate, attempt)
+    return None
 
 
 def _grants_shortfall(mandate: Mandate, attempt: Attempt) -> Shortfall | None:
