@@ -43,11 +43,15 @@ class Malformed(AnswerableError):
 
 
 class Unverified(AnswerableError):
-    """Identity, mandate or proof did not check. Carries the failed `step`, and to strangers no more than that."""
+    """Identity, mandate or proof did not check. Carries the failed `step`, and to strangers no more than that.
 
-    def __init__(self, message: str, *, code: str, step: str) -> None:
+    key: RFC 7638 thumbprint of the key that the proof named, once it was read; empty where it named none.
+    """
+
+    def __init__(self, message: str, *, code: str, step: str, key: str = "") -> None:
         super().__init__(message, code=code)
         self.step = step
+        self.key = key
 
 
 class Refused(AnswerableError):

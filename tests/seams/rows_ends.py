@@ -128,7 +128,7 @@ class Refusals(Feature):
     doors = ("timeline {mandate}", "/v1/timeline/{mandate}", 0)
     asked = ("timeline {mandate}", "nobody has approved tool")
     holds = Answers({"entry": "tool.not_pinned", "stranger": "proof.key", "told": "refused"})
-    tags = frozenset({Tag.REFUSAL})
+    tags = frozenset({Tag.REFUSAL, Tag.DOOR_REFUSAL})
 
     def begin(self, life: Life, kept: Kept) -> None:
         kept |= {"at": life, "mandate": life.mandate(), "other": life.mandate("asker")}

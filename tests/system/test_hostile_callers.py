@@ -13,10 +13,12 @@ from anyio import CancelScope
 
 from answerable.core.action.request import ActionRequest, action_request
 from answerable.core.canonical import JSONValue, encode, parse
+from answerable.core.identity.door_refusal import Sender
 from answerable.core.identity.http_signature import SignedRequest, sign_request
 from answerable.core.identity.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Refused, Unverified
+from answerable.flows.door_desk import DoorDesk, record_door_refusals
 from answerable.flows.govern_action import Answer, govern_action
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
@@ -59,7 +61,12 @@ class House:
 
     async def receive(self, message: SignedRequest, *, body: bytes | None = None) -> Answer:
         """What a door does: prove the caller, parse the very bytes, walk. body: what a broken door would parse."""
-        caller = self.door.verify(message)
+        try:
+            caller = self.door.verify(message)
+        except Unverified as error:
+            desk = DoorDesk(walk=self.bench.walk, known=self.door.known)
+            desk.refused("mcp", error, Sender(address="198.51.100.7", port=4711))
+            raise
         return await govern_action(self.bench.walk, parsed(body or message.body), caller)
 
     def recorded(self, tag: Tag) -> list[bytes]:
@@ -103,7 +110,6 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
     door = CallerVerifier(
         registry=bench.walk.registry, clock=bench.clock, entropy=bench.walk.entropy, limits=limits
     )
-    bench.walk.strangers = door.counts
     yield House(bench=bench, door=door)
     bench.clock.advance(200)
     await settle_open_intents(bench.walk)
@@ -175,8 +181,10 @@ async def test_proofs_that_do_not_fit_get_no_further_than_the_door_and_are_count
             await house.receive(message)
         assert told.value.step == step
     assert house.bench.walk.ledger.size == size, "nobody unverified can fill the ledger"
-    await record_counted_refusals(house.bench.walk)
-    assert house.bench.entries(Tag.REFUSALS_COUNTED)[0]["strangers"] == dict.fromkeys(hostile, 1)
+    await record_door_refusals(house.bench.walk)
+    written = house.bench.entries(Tag.DOOR_REFUSAL)
+    assert [one["code"] for one in written] == [f"proof.{step}" for step in hostile]
+    assert len({one.get("key") for one in written}) == 2, "by scout's key, and by mallory's own"
     assert len(house.bench.upstream.effects) == 1
 
 

@@ -147,7 +147,7 @@ class ClientAuthenticator:
         said = verified_assertion(token, issuer=self._issuer(), key_of=key_of, now=now)
         known = self._known.by_key(said.thumbprint, now)
         if said.client not in (known.agent.name, known.identity.instance):
-            raise _unverified(f"the key is not that of {shown(said.client)}", "subject")
+            raise _unverified(f"the key is not that of {shown(said.client)}", "subject", key=said.thumbprint)
         at = self._clock.monotonic()
         # Nobody knows what was accepted before the store began. On the wire are whole seconds, cut.
         if now - (at - self._replay.since) * 1000 >= said.issued_at + 1000:
@@ -162,7 +162,7 @@ class ClientAuthenticator:
             at=at,
         )
         if answer != "new":
-            raise _unverified("the assertion was used before: sign a new one", "replay")
+            raise _unverified("the assertion was used before: sign a new one", "replay", key=said.thumbprint)
         return TokenClient(
             agent=known.agent.name,
             identity=known.identity,
@@ -171,5 +171,5 @@ class ClientAuthenticator:
         )
 
 
-def _unverified(message: str, code: str) -> Unverified:
-    return Unverified(message, code=f"{STEP}.{code}", step=STEP)
+def _unverified(message: str, code: str, *, key: str = "") -> Unverified:
+    return Unverified(message, code=f"{STEP}.{code}", step=STEP, key=key)

@@ -39,6 +39,10 @@ if TYPE_CHECKING:
     from answerable.ports.trust_source import TrustSource
 
 SVIDS_REMEMBERED_MAX: Final = 4_096
+REGISTER_KEY: Final = (
+    "if it is an agent of yours, add its public key to its Agent's `keys` and run `answerable apply`"
+)
+"""What to do next about a key that nobody has."""
 
 _parsed_id = lru_cache(maxsize=4_096)(spiffe_id)
 
@@ -93,9 +97,17 @@ class KnownCallers:
             return KnownKey(agent, key, self.registered(agent.name), enrolled=False)
         instance = self._instances.by_key(thumbprint) if self._instances is not None else None
         if instance is None or instance.key is None:
-            raise unverified("key", "the key is not registered")
+            raise unverified("key", f"no agent has key {thumbprint}: {REGISTER_KEY}", key=thumbprint)
         agent = self._standing(instance, now)
         return KnownKey(agent, instance.key, self._identity_of(instance), enrolled=True)
+
+    def holder_of(self, thumbprint: str) -> str:
+        """The agent that a key is registered for, or was enrolled with, whether it stands or not; empty for nobody."""
+        found = self.directory().by_key.get(thumbprint)
+        if found is not None:
+            return found[0].name
+        instance = self._instances.by_key(thumbprint) if self._instances is not None and thumbprint else None
+        return instance.agent if instance is not None else ""
 
     def by_name(self, name: SpiffeId, now: UnixMillis) -> tuple[Agent, CallerIdentity]:
         """Whom a SPIFFE ID names that was proved: an instance of ours, or what is registered of others.

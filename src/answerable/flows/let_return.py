@@ -47,4 +47,4 @@ def unknown_key(workloads: Workloads, message: SignedRequest, error: Unverified)
     if workloads.instances.by_key(parse_signature(message).keyid) is not None:
         return None
     text = "no instance is known by the key that signed this: enrol anew, with a new key"
-    return Unverified(text, code="instance.key_unknown", step="key")
+    return Unverified(text, code="instance.key_unknown", step="key", key=error.key)

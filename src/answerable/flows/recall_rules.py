@@ -16,6 +16,7 @@ from answerable.core.containment.happening import (
     Happening,
     events_of,
     instances_of,
+    turned_away,
 )
 from answerable.core.containment.hold import HoldId
 from answerable.core.decision.counter import resource_key
@@ -102,6 +103,9 @@ class RuleReader:
             return self._attempted(stored, leaf, "started")
         if stored.tag == Tag.REFUSAL:
             return None if self._is_known(leaf) else self._attempted(stored, leaf, "denied")
+        if stored.tag == Tag.DOOR_REFUSAL and leaf.get("agent"):
+            times, at = whole(leaf, "count"), whole(leaf, "last")
+            return turned_away(str(leaf["agent"]), str(leaf.get("code")), at=at, times=times)
         if stored.tag == Tag.OUTCOME and leaf.get("overrun"):
             return self._overrun(leaf)
         if stored.tag == Tag.APPROVAL_ANSWER and leaf.get("verdict") == "deny":

@@ -83,20 +83,15 @@ async def record_counted_refusals(walk: Walk) -> None:
     """
     await record_refused_sign_ins(walk)
     while True:
-        failures = walk.strangers()
-        strangers = {
-            step: new for step, n in failures.items() if (new := n - walk.strangers_recorded.get(step, 0)) > 0
-        }
         by_agent = walk.quota.drain_counted(AGENTS_PER_ENTRY_MAX)
-        if not by_agent and not strangers:
+        if not by_agent:
             return
-        entry = records.refusals_counted(at=walk.clock.now(), by_agent=by_agent, strangers=strangers)
+        entry = records.refusals_counted(at=walk.clock.now(), by_agent=by_agent)
         try:
             _, left = await record_entry(walk, entry)
         except Unavailable:
             walk.quota.restore_counted(by_agent)
             raise
-        walk.strangers_recorded.update(failures)
         if left is not None:
             raise left
 

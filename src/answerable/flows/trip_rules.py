@@ -100,6 +100,13 @@ def count(walk: Walk, happening: Happening, *, index: int | None) -> None:
     look(walk, happening)
 
 
+def name_entry(walk: Walk, happening: Happening, index: int) -> None:
+    """What was counted before it had an entry has this one now."""
+    for rule, _ in rules_now(walk):
+        for event in events_of(rule, happening):
+            _name_entry(walk.stop_rules, rule.name, event.agent, index)
+
+
 def noted(walk: Walk, index: int | None) -> None:
     """An entry of which nothing is counted, or all is, has its place in the log."""
     if index is not None:

@@ -153,17 +153,17 @@ class CallerVerifier:
         """The proved caller of one message. Raises Unverified with the step that failed, and counts it."""
         if not message.signature_input and channel is not None:
             return self.verify_channel(channel, sha256(message.body).digest())
+        keyid = ""
         try:
             if not message.signature_input:
                 raise unverified("proof", "the message carries no proof of possession")
             signature = parse_signature(message)
-            return (
-                self._verify_signature(message, signature, self._known_key(signature))
-                if signature.epoch
-                else self._verify_mac(message, signature)
-            )
+            if not signature.epoch:
+                return self._verify_mac(message, signature)
+            keyid = signature.keyid
+            return self._verify_signature(message, signature, self._known_key(signature))
         except Unverified as error:
-            raise self._counted(error) from None
+            raise self._counted(error, keyid) from None
 
     def verify_channel(self, channel: Channel, digest: bytes) -> VerifiedCaller:
         """The caller that the connection proves, if any. digest: SHA-256 of the message. Raises Unverified."""
@@ -195,16 +195,18 @@ class CallerVerifier:
 
     def open_session(self, message: SignedRequest) -> OpenedSession:
         """Answer a signed handshake. Raises Unverified, and Malformed (`session.malformed`, `json.*`)."""
+        keyid = ""
         try:
             if message.method != b"POST" or message.target != SESSION_TARGET:
                 raise unverified("session", "a session is opened by POST to its own path")
             signature = parse_signature(message)
             if not signature.epoch:
                 raise unverified("session", "a session is opened by a signature, not by another session")
+            keyid = signature.keyid
             known = self._known_key(signature)
             caller = self._verify_signature(message, signature, known)
         except Unverified as error:
-            raise self._counted(error) from None
+            raise self._counted(error, keyid) from None
         offered = parse_offer(message.body)
         private = self._entropy.bytes(EPHEMERAL_BYTES)
         name = self._entropy.token()
@@ -361,7 +363,8 @@ class CallerVerifier:
         for name in own[: max(0, len(own) + 1 - room)]:
             del self._sessions[name]
 
-    def _counted(self, error: Unverified) -> Unverified:
+    def _counted(self, error: Unverified, key: str = "") -> Unverified:
+        error.key = error.key or key
         # Asking for the epoch is how every client begins. By then key and agent are known to the registry.
         if error.step == "epoch":
             return error

@@ -169,9 +169,11 @@ class DpopVerifier(Generic[Token]):
 
         Raises Unverified (step `dpop`, and what `token_of` and `signed_by` raise) and Unavailable (`replay.*`).
         """
+        proof: DpopProof | None = None
         try:
             token = _token(headers)
-            proof, until, now = self._for_this(method, target, _only_proof(headers), token)
+            proof = read_proof(_only_proof(headers))
+            until, now = self._for_this(proof, method, target, token)
             signed = any(name == _SIGNATURE_FIELD for name, _ in headers) and self._signed_by is not None
             digest = check_message(proof, body, needed=bool(body) and not signed)
             bound = self._token_of(token)
@@ -181,7 +183,7 @@ class DpopVerifier(Generic[Token]):
                     raise _unverified("binding", "proof and signature of the message are by different keys")
             self._first_use(proof, bound.key, until)
         except Unverified as error:
-            raise self._counted(error) from None
+            raise self._counted(error, proof) from None
         return ProvedHolder(
             token=token,
             key=proof.key.thumbprint,
@@ -200,19 +202,20 @@ class DpopVerifier(Generic[Token]):
         What the proof says of the body must fit; it need not say anything, for OAuth clients do not. Raises Unverified
         (step `dpop`) and Unavailable (`replay.*`).
         """
+        proof: DpopProof | None = None
         try:
-            proof, until, _ = self._for_this(method, target, _only_proof(headers), None)
+            proof = read_proof(_only_proof(headers))
+            until, _ = self._for_this(proof, method, target, None)
             check_message(proof, body, needed=False)
             self._first_use(proof, None, until)
         except Unverified as error:
-            raise self._counted(error) from None
+            raise self._counted(error, proof) from None
         return proof.key.thumbprint
 
     def _for_this(
-        self, method: str, target: bytes, text: str, token: str | None
-    ) -> tuple[DpopProof, float, UnixMillis]:
-        """The proof, when it is for this request, until when its nonce is good, and the time. All that is cheap."""
-        proof = read_proof(text)
+        self, proof: DpopProof, method: str, target: bytes, token: str | None
+    ) -> tuple[float, UnixMillis]:
+        """Where the proof is for this request: until when its nonce is good, and the time. All that is cheap."""
         until = self._nonces.until(proof.nonce, self._clock.monotonic())
         if until is None:
             raise _unverified(
@@ -227,7 +230,7 @@ class DpopVerifier(Generic[Token]):
             skew_seconds_max=self._limits.skew_seconds_max,
             token=token,
         )
-        return proof, until, now
+        return until, now
 
     def _first_use(self, proof: DpopProof, key: str | None, until: float) -> None:
         """Last of all, so that what is forged or stolen uses nothing up."""
@@ -251,7 +254,9 @@ class DpopVerifier(Generic[Token]):
             "url", "the target has a query, or is not in the one spelling that a proof can cover"
         )
 
-    def _counted(self, error: Unverified) -> Unverified:
+    def _counted(self, error: Unverified, proof: DpopProof | None) -> Unverified:
+        if proof is not None:
+            error.key = proof.key.thumbprint
         if error.code != "dpop.nonce":
             with self._lock:
                 self._counts[error.code] = self._counts.get(error.code, 0) + 1

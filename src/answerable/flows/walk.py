@@ -10,6 +10,7 @@ from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.decision.history import History
+from answerable.core.identity.door_refusals import DoorRefusals
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
@@ -187,9 +188,9 @@ class Walk:
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so. witness: for actions that others
     must have seen before they are done; None where no witness is set up for this log.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
-    strangers: failed proofs so far, by step. strangers_recorded: what of them is in the ledger.
     tokens: those that were issued here; None where none are. acting: how long each of them acts.
     sightings: what was seen and is not registered, since it was last written down.
+    door_refusals: who was refused before there was an action.
     delegations: chains of hops that callers name.
     tools_seen: what the gateway measured of the tools of agents, as long as nothing is another.
     policies: who publishes policy sets, and what is kept of them. figures: what is counted of all this. drills: what
@@ -233,7 +234,6 @@ class Walk:
     tokens: TokenRegister | None = None
     unwitnessed: Callable[[], Refused | None] = lambda: None
     witness: IntentWitness | None = None
-    strangers: Callable[[], dict[str, int]] = dict
     stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True
     limits: WalkLimits = field(default_factory=WalkLimits)
     acting: ActingLimits = field(default_factory=ActingLimits)
@@ -255,8 +255,8 @@ class Walk:
     streams: set[Stream] = field(default_factory=set)
     cuts: dict[HoldId, int] = field(default_factory=dict)
     scans: dict[HoldId, object] = field(default_factory=dict)
-    strangers_recorded: dict[str, int] = field(default_factory=dict)
     sightings: SightingBatch = field(default_factory=SightingBatch)
+    door_refusals: DoorRefusals = field(default_factory=DoorRefusals)
     under_way: UnderWay = field(default_factory=UnderWay)
     tools_seen: ToolsSeen = field(default_factory=ToolsSeen)
     policies: PolicyDesk = field(default_factory=PolicyDesk)

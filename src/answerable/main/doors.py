@@ -12,7 +12,6 @@ if TYPE_CHECKING:
 
     import anyio
 
-    from answerable.core.identity.principal import AgentId
     from answerable.flows.cosign_checkpoint import WitnessDesk
     from answerable.wiring.assemble import Product
     from answerable.wiring.broker import Broker
@@ -44,7 +43,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         approval_page=partial(approval_page, product.walk),
         waits=partial(still_waits, product.walk),
         asked=partial(was_asked_by, product.walk),
-        noted=partial(_noted, product),
+        refused=product.doors.at("mcp"),
         unregistered=partial(note_unregistered, product.walk),
     )
     gateway = settings.gateway
@@ -66,7 +65,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
             workloads=product.workloads,
             prover=product.verifier,
             hosts=frozenset(gateway.allowed_hosts),
-            noted=partial(_noted, product),
+            refused=product.doors.at("enrolment"),
         )
     )
     tokens = _token_door(settings, product)
@@ -82,7 +81,11 @@ def _with_workflows(settings: Settings, product: Product, otherwise: Any) -> Any
     from answerable.wiring.serving import by_path
 
     hosts = frozenset(settings.gateway.allowed_hosts)
-    return by_path(PREFIX, workflow_app(Needs(workloads=product.workloads, hosts=hosts)), otherwise)
+    return by_path(
+        PREFIX,
+        workflow_app(Needs(workloads=product.workloads, refused=product.doors.at("workflows"), hosts=hosts)),
+        otherwise,
+    )
 
 
 def _with_events(settings: Settings, product: Product, otherwise: Any) -> Any:
@@ -102,7 +105,7 @@ def _with_events(settings: Settings, product: Product, otherwise: Any) -> Any:
             authenticate=client_authenticator(product).authenticate,
             challenge=product.verifier.challenge,
             hosts=frozenset(settings.gateway.allowed_hosts),
-            noted=partial(_noted, product),
+            refused=product.doors.at("events"),
         )
     )
     return by_path(PREFIX, events, by_path(METADATA, events, otherwise))
@@ -135,21 +138,9 @@ def _token_door(settings: Settings, product: Product) -> Any:
             challenge=product.verifier.challenge,
             nonce=lambda: holders.nonce_field()[1].decode("ascii"),
             hosts=frozenset(settings.gateway.allowed_hosts),
-            noted=partial(_noted, product),
+            refused=product.doors.at("tokens"),
         )
     )
-
-
-# What honest clients meet too: a restart of the server, a burst, a probe for what the SDK offers.
-_EVERYDAY = frozenset(
-    {"session.unknown", "session.missing", "http.too_many", "http.bodies_full", "rpc.refused"}
-)
-
-
-def _noted(product: Product, agent: AgentId, code: str) -> None:
-    """Count a refusal that came before there was an action to record, so that it is told in an aggregate entry."""
-    if code not in _EVERYDAY:
-        product.walk.quota.note(agent, product.walk.clock.now())
 
 
 async def serve_workloads(
@@ -168,7 +159,9 @@ async def serve_workloads(
     wanted = settings.identity
     doors = Doors(wit=wanted.wit, broker=wanted.broker, sds=wanted.sds)
     brokers = broker_grants(wanted.brokers, own=product.identity.desk.domain)
-    needs = WorkloadNeeds(product.identity, product.workloads, brokers=brokers)
+    needs = WorkloadNeeds(
+        product.identity, product.workloads, brokers=brokers, refused=product.doors.at("workload_api")
+    )
     await serve(needs, listener, stop=stop, doors=doors, started=started)
 
 
@@ -247,7 +240,9 @@ def control_door(settings: Settings, product: Product) -> Any:
     """The door for people and their tools, over one product."""
     from answerable.apps.control_api.application import control_app
 
-    return control_app(product, body_bytes_max=settings.control.body_bytes_max)
+    return control_app(
+        product, body_bytes_max=settings.control.body_bytes_max, refused=product.doors.at("control")
+    )
 
 
 def witness_door(settings: Settings, desk: WitnessDesk) -> Any:

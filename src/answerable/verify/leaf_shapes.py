@@ -13,6 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from answerable.core.ledger.tags import Tag
 from answerable.verify.answer_shapes import AnswerLeaf, ApprovalVoidLeaf, GlassReviewedLeaf
 from answerable.verify.canary_shapes import CanaryToldLeaf
+from answerable.verify.door_shapes import DoorRefusalLeaf
 from answerable.verify.drill_shapes import DrillLeaf
 from answerable.verify.duty_shapes import DutyLeaf, EscalatedLeaf
 from answerable.verify.key_shapes import NamedPeople, PeoplesKeysLeaf
@@ -358,6 +359,7 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.INDETERMINATE: EndLeaf,
     Tag.REFUSAL: RefusalLeaf,
     Tag.REFUSALS_COUNTED: RefusalsCountedLeaf,
+    Tag.DOOR_REFUSAL: DoorRefusalLeaf,
     Tag.APPROVAL_ASKED: ApprovalLeaf,
     Tag.APPROVAL_ANSWER: AnswerLeaf,
     Tag.MANDATE_ISSUED: MandateLeaf,

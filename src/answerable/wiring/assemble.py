@@ -30,6 +30,7 @@ from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, Tlog
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
+from answerable.flows.door_desk import DoorDesk
 from answerable.flows.duty_desk import DutyDesk
 from answerable.flows.end_leases import follow_leases
 from answerable.flows.figures_desk import FiguresDesk
@@ -38,7 +39,6 @@ from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.settle_open_intents import (
-    record_counted_refusals,
     recover_from_ledger,
     settle_open_intents,
 )
@@ -48,7 +48,7 @@ from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.announcing import event_desk, kept_announcing
 from answerable.wiring.console import passkey_desk
-from answerable.wiring.counts import counting_figures, keep_counts, reading_histories
+from answerable.wiring.counts import counting_figures, reading_histories
 from answerable.wiring.drills import drill_desk
 from answerable.wiring.following import (
     following_documents,
@@ -63,7 +63,7 @@ from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.reaching import kept_reaching, reach_desk
 from answerable.wiring.second_key import second_key
-from answerable.wiring.settling import settling, when_there_is_room
+from answerable.wiring.settling import counted_at_last, settling, telling_refused, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
 from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
@@ -120,6 +120,7 @@ class Product:
     identity: Identity
     workloads: Workloads
     authorities: AuthorityChanges
+    doors: DoorDesk
     heads: LogOfLogs | None = None
     shard_door: SocketShardDoor | None = None
 
@@ -211,7 +212,6 @@ async def assembled(
                 revocations=revocations, holds=SqliteHoldRegister(store, revocations),
                 sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
-                strangers=verifier.counts,
                 link=shard_link(settings, own),
                 policies=policy_desk(settings, store), figures=FiguresDesk(register=SqliteFiguresRegister(store)),
                 drills=drill_desk(settings, store), leases=lease_side(settings), prepared=SqlitePreparedRegister(store),
@@ -235,14 +235,13 @@ async def assembled(
                 identity=identity,
                 workloads=workloads,
                 authorities=changes,
+                doors=DoorDesk(walk=walk, known=verifier.known, program_of=identity.observer.program),
             )  # fmt: skip
             await _closed(identity, walk, settings)
 
 
 async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
-    with when_there_is_room():
-        await record_counted_refusals(walk)
-    await keep_counts(walk)
+    await counted_at_last(walk)
     await noted_at_last(identity, walk, settings)
 
 
@@ -312,6 +311,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(following_questions, product.walk)
         tasks.start_soon(counting_figures, product.walk)
         tasks.start_soon(sending_metrics, product.walk, settings)
+        tasks.start_soon(telling_refused, product.walk)
         tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.errors import Unavailable
+from answerable.flows.door_desk import record_door_refusals
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.revoke_authority import record_revocations
 from answerable.flows.seed_canary import seed_canary
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
     from answerable.flows.workloads import Workloads
 
+
+REFUSED_SECONDS: Final = 1.0
 
 _log: Final = logging.getLogger(__name__)
 
@@ -37,6 +40,29 @@ async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> N
             await record_counted_refusals(walk)
         await keep_canaries(walk)
         await keep_counts(walk)
+
+
+async def counted_at_last(walk: Walk) -> None:
+    """Before this process ends: what was only counted so far."""
+    with when_there_is_room():
+        await record_counted_refusals(walk)
+        await record_door_refusals(walk, closing=True)
+    await keep_counts(walk)
+
+
+async def telling_refused(walk: Walk) -> None:
+    """For ever, once a second: who was refused at a door, in the ledger and in the log of the server. Nothing depends
+    on it: what cannot be written now is due again."""
+    failing = ""
+    while True:
+        await anyio.sleep(REFUSED_SECONDS)
+        try:
+            await record_door_refusals(walk)
+            failing = ""
+        except Unavailable as failed:
+            if failed.code != failing:
+                _log.warning("who is refused at doors is only counted for now: %s", failed.message)
+            failing = failed.code
 
 
 async def keep_canaries(walk: Walk) -> None:

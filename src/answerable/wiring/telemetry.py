@@ -20,6 +20,9 @@ from answerable.wiring.settings import secret
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from prometheus_client import Metric
+
+    from answerable.core.ledger.figures_told import FiguresTold
     from answerable.flows.walk import Walk
     from answerable.wiring.setting_tree import Settings
 
@@ -46,14 +49,13 @@ class MetricsText:
 
     async def text(self) -> bytes:
         """Raises Unavailable, Broken (`ledger.*`)."""
-        from answerable.adapters.prometheus import channel_families, exposition, families_of
+        from answerable.adapters.prometheus import exposition
 
         async with self._made:
             now = self._walk.clock.monotonic()
             if now >= self._until:
                 found = await tell_figures(self._walk, others=False, seconds_max=READ_SECONDS_MAX)
-                channels = channel_families(await channel_states(self._walk))
-                self._text = exposition([*families_of(found, counted_reviews(self._walk)), *channels])
+                self._text = exposition(await _families(self._walk, found))
                 self._until = now + KEPT_SECONDS
             return self._text
 
@@ -78,7 +80,6 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
     if not endpoint:
         return
     from answerable.adapters.otlp import OtlpExporter, request_of
-    from answerable.adapters.prometheus import channel_families, families_of
 
     begun = walk.clock.now()
     resource = {
@@ -94,10 +95,7 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
                 found = await tell_figures(walk, others=False, seconds_max=READ_SECONDS_MAX)
                 await exporter.send(
                     request_of(
-                        [
-                            *families_of(found, counted_reviews(walk)),
-                            *channel_families(await channel_states(walk)),
-                        ],
+                        await _families(walk, found),
                         resource=resource,
                         begun_ns=begun * 1_000_000,
                         now_ns=found.at * 1_000_000,
@@ -111,6 +109,18 @@ async def sending_metrics(walk: Walk, settings: Settings) -> None:
             if failing:
                 _log.warning("metrics are sent again")
             failing = ""
+
+
+async def _families(walk: Walk, found: FiguresTold) -> list[Metric]:
+    """Raises Unavailable."""
+    from answerable.adapters.prometheus import channel_families, door_families, families_of
+
+    channels = channel_families(await channel_states(walk))
+    return [
+        *families_of(found, counted_reviews(walk)),
+        *channels,
+        *door_families(walk.door_refusals.totals),
+    ]
 
 
 def _header(settings: Settings) -> tuple[str, str] | None:

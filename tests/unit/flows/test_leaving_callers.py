@@ -11,6 +11,7 @@ from anyio import CancelScope
 
 from answerable.adapters.tlog_files.ledger import TlogFilesLedger
 from answerable.adapters.tlog_files.settings import TlogFilesSettings
+from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.close_mandate import close_mandate
@@ -212,10 +213,11 @@ async def test_who_leaves_while_a_proposal_is_written_down_has_proposed():
 
 async def test_who_leaves_while_refusals_are_counted_has_them_counted_once():
     bench = await slow_bench()
-    bench.walk.strangers = lambda: {"proof": 3}
+    bench.walk.quota.take(AgentId("scout"), bench.walk.clock.now())
+    bench.walk.quota.lost(AgentId("scout"))
     await leave_after(1, lambda: record_counted_refusals(bench.walk), natively=True)
     await record_counted_refusals(bench.walk)
-    assert [entry["strangers"] for entry in bench.entries(Tag.REFUSALS_COUNTED)] == [{"proof": 3}]
+    assert [entry["agents"] for entry in bench.entries(Tag.REFUSALS_COUNTED)] == [{"scout": 1}]
 
 
 @pytest.mark.requirement("WALK-07", "WALK-12")

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import encode
+from answerable.core.identity.door_refusal import Sender
 from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.incident.timeline import Line
 from answerable.core.ledger.disclosure import Sealing, sealed_fields
@@ -18,9 +19,10 @@ from answerable.core.ledger.entry import Entry, StoredEntry, sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Refused
 from answerable.flows.close_mandate import close_mandate
+from answerable.flows.door_desk import DoorDesk, record_door_refusals
 from answerable.flows.govern_action import govern_action
+from answerable.flows.known_callers import KnownCallers
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
-from answerable.flows.settle_open_intents import record_counted_refusals
 from answerable.testing.builders import Bench
 from answerable.testing.entropy import SeededEntropy
 from tests.walk_world import fields_of
@@ -133,8 +135,10 @@ async def test_what_others_wrote_can_neither_break_a_line_nor_colour_it():
     assert asked is not None
     await bench.answer(asked, comment=evil)
     await close_mandate(bench.walk, "m-1", by=evil)
-    bench.walk.strangers = lambda: {evil: 1}
-    await record_counted_refusals(bench.walk)
+    doors = DoorDesk(walk=bench.walk, known=KnownCallers(registry=bench.walk.registry))
+    headers = [(b"answerable-mandate", evil.encode()), (b"authorization", b"Bearer " + evil.encode())]
+    doors.refused("mcp", evil, Sender(address=evil, headers=headers), agent=evil, key=evil)
+    await record_door_refusals(bench.walk)
     lines = [line for index in range(bench.walk.ledger.size) for line in story_of(bench, str(index))]
     for line in lines:
         for part in (line.text, *line.details):

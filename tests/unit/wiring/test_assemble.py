@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import create_task_group, move_on_after
 
+from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import apply_registry
@@ -41,7 +42,8 @@ class FullRegister:
 
 async def beside_a_log_that_is(fault: Fault) -> Bench:
     bench = await Bench().registered()
-    bench.walk.strangers = lambda: {"time": 1}
+    bench.walk.quota.take(AgentId("scout"), bench.walk.clock.now())
+    bench.walk.quota.lost(AgentId("scout"))
     raw, left = bench.walk.ledger, iter([fault, fault])
     bench.walk.ledger = TroubledLedger(
         raw, Trouble(lambda _n, method: next(left, None) if "submit" in method else None)
@@ -53,7 +55,7 @@ async def beside_a_log_that_is(fault: Fault) -> Bench:
 
 async def test_a_full_log_delays_what_is_to_be_written_and_ends_nothing():
     bench = await beside_a_log_that_is("full")
-    assert [entry["strangers"] for entry in bench.entries(Tag.REFUSALS_COUNTED)] == [{"time": 1}]
+    assert [entry["agents"] for entry in bench.entries(Tag.REFUSALS_COUNTED)] == [{"scout": 1}]
 
 
 async def test_a_log_that_failed_ends_what_runs_beside_it():

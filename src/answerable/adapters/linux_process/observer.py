@@ -85,6 +85,16 @@ class LinuxProcessObserver:
         except (OSError, ValueError, IndexError):
             raise _gone() from None
 
+    def program(self, pid: int, started: int) -> str:
+        """The path of the program that a process runs, as it names it itself, empty where that cannot be had for sure.
+        Says who somebody was, and proves nothing. Never raises."""
+        try:
+            with ProcDirectory(self._proc, pid) as process:
+                link = process.link("exe")
+                return link if process.life()[1] == started else ""
+        except (OSError, ValueError, IndexError):
+            return ""
+
     def is_alive(self, process: str) -> bool:
         """As the port says."""
         boot, _, rest = process.partition(":")

@@ -15,7 +15,7 @@ from answerable.adapters.tlog_files.directory import NO_ROOM
 from answerable.adapters.tlog_files.group_commit import GroupCommit, GroupSubmitted
 from answerable.adapters.tlog_files.history import Signed
 from answerable.adapters.tlog_files.opening import opened, port_errors
-from answerable.adapters.tlog_files.proving import checked_in_tree, proof_of_consistency, proof_of_inclusion
+from answerable.adapters.tlog_files.proving import CheckedLeaves, proof_of_consistency, proof_of_inclusion
 from answerable.adapters.tlog_files.publishing import Publisher
 from answerable.adapters.tlog_files.replaying import Replay
 from answerable.adapters.tlog_files.sealing import LogSigner, Sealed, Sealing, SecondKey
@@ -59,6 +59,7 @@ class TlogFilesLedger:
         self._commit = GroupCommit(opening, signer, settings)
         self._publisher = Publisher(directory, opening.tiles, signer.keys, opening.stored)
         self._replay = Replay(self._places)
+        self._leaves = CheckedLeaves(opening.tiles)
         self._sealing: asyncio.Task[None] | None = None
         self._seal_again_at = 0.0
 
@@ -250,7 +251,7 @@ class TlogFilesLedger:
             if not self._publisher.tiled:
                 # The tiles are not there yet: no head was believed, and the log has been read whole.
                 return tuple(entries)
-            return checked_in_tree(self._tiles, entries, size=sealed.extent.size, root=sealed.root)
+            return self._leaves.checked(entries, size=sealed.extent.size, root=sealed.root)
 
     def _newest(self) -> Signed:
         sealed = self._publisher.sealed

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from answerable.adapters.tlog_files.reading import passed_frames
@@ -20,18 +22,20 @@ MARK_ENTRIES: Final = 1024
 class Place:
     """A segment file. end: how far its entries reach, 0 where nobody looked yet.
 
-    marks: (entry, offset) every so often, in order, to find entries quickly.
+    marks: every so often an entry, in order, with the offsets of it and of those after it as far as somebody asked for
+    them: 8 bytes for each. looking: held by whoever adds offsets.
     """
 
     path: Path
     first_index: int
     end: int = 0
-    marks: list[tuple[int, int]] = field(default_factory=list)
+    marks: list[tuple[int, array[int]]] = field(default_factory=list)
+    looking: Lock = field(default_factory=Lock)
 
     def mark(self, index: int, offset: int) -> None:
         """Remember where an entry starts, if the last mark is far enough behind."""
         if index - (self.marks[-1][0] if self.marks else self.first_index) >= MARK_ENTRIES:
-            self.marks.append((index, offset))
+            self.marks.append((index, array("Q", (offset,))))
 
 
 class Extent(NamedTuple):
@@ -53,10 +57,15 @@ def segment_of(places: Sequence[Place], index: int) -> int:
 
 
 def offset_of(place: Place, index: int) -> int:
-    """Offset of an entry of this segment, which it must have. Raises Broken (`ledger.corrupt`); OSError passes."""
-    position = bisect_right(place.marks, index, key=lambda mark: mark[0])
-    at, offset = place.marks[position - 1] if position else (place.first_index, SEGMENT_HEADER_BYTES)
-    for end in passed_frames(place.path, offset, index - at):
-        at, offset = at + 1, end
-        place.mark(at, offset)
-    return offset
+    """Offset of an entry of this segment, which it must have; each header is passed once, by whoever asks first.
+
+    From any thread. Raises Broken (`ledger.corrupt`); OSError passes.
+    """
+    with place.looking:
+        position = bisect_right(place.marks, index, key=lambda mark: mark[0])
+        if position == 0:
+            place.marks.insert(0, (place.first_index, array("Q", (SEGMENT_HEADER_BYTES,))))
+        begin, offsets = place.marks[max(position - 1, 0)]
+        missing = index - begin - len(offsets) + 1
+        offsets.extend(passed_frames(place.path, offsets[-1], missing))
+        return offsets[index - begin]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections import OrderedDict
+from threading import Lock
+from typing import TYPE_CHECKING, Final
 
-from answerable.core.tlog.merkle import consistency_proof, inclusion_proof
+from answerable.core.tlog.merkle import HASH_BYTES, consistency_proof, inclusion_proof
 from answerable.core.tlog.proof import TlogProof
-from answerable.core.tlog.tile import verified_hash_reader
+from answerable.core.tlog.tile import TILE_WIDTH, verified_hash_reader
 from answerable.errors import Broken, Malformed, Unverified
 
 if TYPE_CHECKING:
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from answerable.adapters.tlog_files.history import Signed
     from answerable.adapters.tlog_files.tiles import TileFiles
     from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.tlog.merkle import HashReader
+
+LEAF_TILES_KEPT: Final = 1024
+"""8 MiB: the leaf hashes of the 262,144 entries that were asked for last."""
 
 
 def proof_of_inclusion(tiles: TileFiles, index: int, *, under: Signed) -> TlogProof:
@@ -55,24 +61,49 @@ def proof_of_consistency(
         raise _damaged(error) from None
 
 
-def checked_in_tree(
-    tiles: TileFiles, entries: Iterable[StoredEntry], *, size: int, root: bytes
-) -> tuple[StoredEntry, ...]:
-    """The entries, once each was found at its place in this tree; those that it does not cover are let pass.
+class CheckedLeaves:
+    """Leaf hashes that were found at their places under a signed root: of full tiles they stay true for ever.
 
-    Raises Broken (`ledger.corrupt`); OSError.
+    Keeps those of LEAF_TILES_KEPT full tiles, and the reader under the newest root. From any thread.
     """
-    checked = tuple(entries)
-    try:
-        hash_at = verified_hash_reader(size, root, tiles.read)
-        for entry in checked:
-            if entry.index < size and hash_at(0, entry.index) != entry.leaf_hash:
-                raise Broken(
-                    f"entry {entry.index} is not the one that was signed over", code="ledger.corrupt"
-                )
-    except Unverified as error:
-        raise _damaged(error) from None
-    return checked
+
+    def __init__(self, tiles: TileFiles) -> None:
+        self._tiles = tiles
+        self._turn = Lock()
+        self._full: OrderedDict[int, bytes] = OrderedDict()
+        self._root = b""
+        self._hash_at: HashReader | None = None
+
+    def checked(self, entries: Iterable[StoredEntry], *, size: int, root: bytes) -> tuple[StoredEntry, ...]:
+        """The entries, once each was found at its place in this tree; those that it does not cover are let pass.
+
+        Raises Broken (`ledger.corrupt`); OSError.
+        """
+        checked = tuple(entries)
+        try:
+            with self._turn:
+                for entry in checked:
+                    if entry.index < size and self._hash(entry.index, size, root) != entry.leaf_hash:
+                        raise Broken(
+                            f"entry {entry.index} is not the one that was signed over", code="ledger.corrupt"
+                        )
+        except Unverified as error:
+            raise _damaged(error) from None
+        return checked
+
+    def _hash(self, index: int, size: int, root: bytes) -> bytes:
+        tile, place = divmod(index, TILE_WIDTH)
+        known = self._full.get(tile)
+        if known is None:
+            if self._hash_at is None or self._root != root:
+                self._hash_at, self._root = verified_hash_reader(size, root, self._tiles.read), root
+            if (tile + 1) * TILE_WIDTH > size:
+                return self._hash_at(0, index)
+            first = tile * TILE_WIDTH
+            known = self._full[tile] = b"".join(self._hash_at(0, first + one) for one in range(TILE_WIDTH))
+            if len(self._full) > LEAF_TILES_KEPT:
+                self._full.popitem(last=False)
+        return known[place * HASH_BYTES : (place + 1) * HASH_BYTES]
 
 
 def _damaged(error: Unverified) -> Broken:

@@ -12,30 +12,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _WINDOW_BYTES: Final = 1_048_576
+ONE_WINDOW_BYTES: Final = 16_384
+"""What is read at once where one entry is wanted: most are smaller."""
 
 _Found = TypeVar("_Found", Frame, Passed)
 
 
-def stored_frames(path: Path, start: int, count: int) -> Iterator[tuple[int, Frame]]:
-    """So many frames of a segment from an offset on, each with the offset after it.
+def stored_frames(
+    path: Path, start: int, count: int, *, window: int = _WINDOW_BYTES
+) -> Iterator[tuple[int, Frame]]:
+    """So many frames of a segment from an offset on, each with the offset after it. window: bytes to read at once.
 
     Raises Broken (`ledger.corrupt`) where one of them is missing or damaged; OSError passes through.
     """
-    return _windows(path, start, count, decode_frame)
+    return _windows(path, start, count, decode_frame, window)
 
 
 def passed_frames(path: Path, start: int, count: int) -> Iterator[int]:
     """Offsets after so many frames of a segment, looked at by their headers alone. Raises as `stored_frames`."""
-    return (end for end, _ in _windows(path, start, count, frame_passed))
+    return (end for end, _ in _windows(path, start, count, frame_passed, _WINDOW_BYTES))
 
 
 def _windows(
-    path: Path, start: int, count: int, read: Callable[[bytes, int], _Found | None]
+    path: Path, start: int, count: int, read: Callable[[bytes, int], _Found | None], window: int
 ) -> Iterator[tuple[int, _Found]]:
     """What `read` finds at one offset after another; None from it, or a frame cut off, asks for more bytes."""
     if count <= 0:
         return
-    with path.open("rb") as opened:
+    with path.open("rb", buffering=0) as opened:
         opened.seek(start)
         base, at, held = start, 0, b""
         while True:
@@ -55,7 +59,7 @@ def _windows(
                 if count == 0:
                     return
                 continue
-            more = opened.read(_WINDOW_BYTES)
+            more = opened.read(window)
             if not more:
                 raise corrupt(path, base + at, fault)
             base, at, held = base + at, 0, held[at:] + more

@@ -157,11 +157,11 @@ def end(shell: Shell, instance: InstanceId) -> int | None:
 
 
 def seen(shell: Shell, project: Project = None, agent: OfProject = "") -> int | None:
-    """What was seen and is not registered.
+    """What was seen and is not registered, and who was refused at a door.
 
-    What servers offer, what agents asked for, who wanted an identity. With --project and --agent, the servers that MCP
-    client configurations of the project name are told first: that is a claim, and what a client reaches past the
-    gateway is blocked here alone.
+    What servers offer, what agents asked for, who wanted an identity, whose message was refused. With --project and
+    --agent, the servers that MCP client configurations of the project name are told first: that is a claim, and what a
+    client reaches past the gateway is blocked here alone.
     """
     if (project is None) != (not agent):
         raise Malformed("--project and --agent come together", code="cli.project")

@@ -17,7 +17,7 @@ LOOKED_AT_MAX: Final = 400
 
 KINDS: Final = {
     "actions": frozenset({Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.REFUSAL}),
-    "refused": frozenset({Tag.REFUSAL, Tag.REFUSALS_COUNTED}),
+    "refused": frozenset({Tag.REFUSAL, Tag.REFUSALS_COUNTED, Tag.DOOR_REFUSAL}),
     "approvals": frozenset({Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER, Tag.APPROVAL_VOID, Tag.CANARY_TOLD}),
     "stops": frozenset(
         {Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT, Tag.REVOKED, Tag.RULE_FIRED}

@@ -14,9 +14,10 @@ from starlette.routing import Match, Route
 from answerable.apps.control_api.call import Call
 from answerable.apps.control_api.openapi import openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
-from answerable.apps.control_api.peer import caller_of
+from answerable.apps.control_api.peer import NOT_LET_IN, caller_of
 from answerable.apps.control_api.problems import problem_of
 from answerable.core.canonical import Limits, parse
+from answerable.core.identity.door_refusal import sender_of, untold
 from answerable.errors import AnswerableError, Broken, Malformed, shown
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.call import Operation
     from answerable.apps.control_api.product import Product
     from answerable.core.canonical import JSONValue
+    from answerable.core.identity.door_refusal import TellRefused
 
 BODY_BYTES_MAX: Final = 4_194_304
 """Longest body unless the settings say otherwise."""
@@ -35,12 +37,20 @@ BODY_BYTES_MAX: Final = 4_194_304
 _log: Final = logging.getLogger("answerable.control")
 
 
-def control_app(product: Product, *, body_bytes_max: int = BODY_BYTES_MAX) -> Starlette:
-    """Every operation of the route table over one product. Each request is answered; none raises out of here."""
+def control_app(
+    product: Product, *, body_bytes_max: int = BODY_BYTES_MAX, refused: TellRefused = untold
+) -> Starlette:
+    """Every operation of the route table over one product. Each request is answered; none raises out of here. refused:
+    hears of whoever may not call."""
     limits = Limits(size_bytes_max=body_bytes_max)
     return Starlette(
         routes=[
-            Route(_matched(row.path), _endpoint(row, product, limits), methods=[row.method], name=row.id)
+            Route(
+                _matched(row.path),
+                _endpoint(row, product, limits, refused),
+                methods=[row.method],
+                name=row.id,
+            )
             for row in OPERATIONS
         ]
         + [Route("/v1/openapi.json", _described, methods=["GET"])],
@@ -54,7 +64,7 @@ def _matched(path: str) -> str:
 
 
 def _endpoint(
-    operation: Operation, product: Product, limits: Limits
+    operation: Operation, product: Product, limits: Limits, refused: TellRefused
 ) -> Callable[[Request], Awaitable[Response]]:
     allowed = {name for name, _, _ in operation.query} | ({"limit", "cursor"} if operation.page else set())
 
@@ -75,6 +85,8 @@ def _endpoint(
         except AnswerableError as error:
             if isinstance(error, Broken):
                 _log.error("%s: %s", error.code, error.message)
+            if error.code == NOT_LET_IN:
+                refused(error, sender_of(request.scope))
             return _problem(error)
         except Exception:
             # The caller learns that it failed, the operator learns why.

@@ -11,6 +11,7 @@ from answerable.errors import Unverified
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+NOT_LET_IN: Final = "control.peer"
 _ROOT: Final = 0
 
 
@@ -22,11 +23,11 @@ def caller_of(scope: Mapping[str, Any]) -> str:
     channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
     peer = channel.peer if isinstance(channel, Channel) else None
     if peer is None:
-        raise Unverified("this connection does not say who is calling", code="control.peer", step="peer")
+        raise Unverified("this connection does not say who is calling", code=NOT_LET_IN, step="peer")
     if peer.uid not in (os.geteuid(), _ROOT):
         raise Unverified(
             f"user {peer.uid} may not call the control API: use the account that runs the server, or root",
-            code="control.peer",
+            code=NOT_LET_IN,
             step="peer",
         )
     return f"uid:{peer.uid}"

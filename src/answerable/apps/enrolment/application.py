@@ -14,9 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route
 
-from answerable.apps.enrolment.desk import Asked, EnrolmentDesk
+from answerable.apps.enrolment.desk import Asked, EnrolmentDesk, Known
 from answerable.apps.enrolment.needs import PREFIX
 from answerable.apps.enrolment.problems import problem_of
+from answerable.core.identity.door_refusal import sender_of
 from answerable.core.identity.trust_bundle import encoded_bundle
 from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, Unverified, shown
 from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
@@ -58,6 +59,7 @@ def _endpoint(
     needs: Needs, act: Callable[[Asked], Awaitable[dict[str, JSONValue]]]
 ) -> Callable[[HttpRequest], Awaitable[Response]]:
     async def endpoint(request: HttpRequest) -> Response:
+        known = Known()
         try:
             check_host(request, needs.hosts)
             body = await _body(needs, request)
@@ -67,9 +69,12 @@ def _endpoint(
                 headers=tuple(request.scope["headers"]),
                 body=body,
                 channel=channel_of(request),
+                known=known,
             )
             return _answered(200, await act(asked))
         except Exception as error:
+            if isinstance(error, AnswerableError):
+                needs.refused(error, sender_of(request.scope), agent=known.agent, key=known.key)
             return _failed(needs, error)
 
     return endpoint

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from base64 import b64encode
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,7 +23,7 @@ from answerable.core.registry.unregistered import stranger_name
 from answerable.errors import Malformed, Refused, Unavailable, Unverified, shown
 from answerable.flows.compare_manifest import drift_now
 from answerable.flows.end_instance import end_instance
-from answerable.flows.enrol_workload import enrol, live_instance, renew
+from answerable.flows.enrol_workload import agent_of, enrol, live_instance, renew
 from answerable.flows.hand_out_svid import x509_svid
 from answerable.flows.let_return import require_may_return, unknown_key
 from answerable.flows.note_unregistered import note_stranger
@@ -48,15 +49,25 @@ PROGRAM: Final = "executable_digest"
 _log: Final = logging.getLogger("answerable.enrolment")
 
 
+@dataclass(slots=True)
+class Known:
+    """Whom a request is of, as far as that was shown by now: the agent, and the thumbprint of the key."""
+
+    agent: str = ""
+    key: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """One HTTP request, as far as proofs cover it. channel: what its connection proves."""
+    """One HTTP request, as far as proofs cover it. channel: what its connection proves. known: filled in as it is read,
+    so that a refusal has a who."""
 
     method: str
     target: bytes
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
     channel: Channel | None
+    known: Known = field(default_factory=Known)
 
 
 class _Shown(NamedTuple):
@@ -90,7 +101,7 @@ class EnrolmentDesk:
     async def enrol(self, asked: Asked) -> dict[str, JSONValue]:
         """A first enrolment, of a stranger."""
         request = self._read(asked, documents.ENROL_MEMBERS)
-        key = self._proved_key(request, asked.channel)
+        key = self._proved_key(request, asked)
         if request.attestation is None:
             raise Malformed("the body lacks `attestation`", code="enrolment.malformed")
         if "former" in request.members:
@@ -117,6 +128,8 @@ class EnrolmentDesk:
         except Refused as refused:
             if refused.code == "attestation.unknown":
                 note_stranger(self._workloads.walk, shown_by.evidence)
+            with suppress(Refused):
+                asked.known.agent = agent_of(self._workloads, shown_by.evidence).name
             raise
         self._workloads.walk.sightings.leave("agent", stranger_name(shown_by.evidence))
         return await self._answer(instance, request.csr)
@@ -124,39 +137,31 @@ class EnrolmentDesk:
     async def renew(self, asked: Asked) -> dict[str, JSONValue]:
         """By the key of the instance."""
         found = self._caller(asked)
-        try:
-            request = self._read(asked, documents.RENEW_MEMBERS)
-            shown_by = await self._measured_again(found, request, asked.channel)
-            renewed = await renew(
-                self._workloads,
-                found.id,
-                evidence=shown_by.evidence if shown_by is not None else None,
-                agent_up=shown_by is not None and shown_by.agent_up,
-                measured=request.measured,
-                program=await self._program(request, asked.channel, found),
-            )
-            return await self._answer(renewed, request.csr)
-        except (Refused, Malformed) as error:
-            self._needs.noted(found.agent, error.code)
-            raise
+        request = self._read(asked, documents.RENEW_MEMBERS)
+        shown_by = await self._measured_again(found, request, asked.channel)
+        renewed = await renew(
+            self._workloads,
+            found.id,
+            evidence=shown_by.evidence if shown_by is not None else None,
+            agent_up=shown_by is not None and shown_by.agent_up,
+            measured=request.measured,
+            program=await self._program(request, asked.channel, found),
+        )
+        return await self._answer(renewed, request.csr)
 
     async def enrol_sub_agent(self, asked: Asked) -> dict[str, JSONValue]:
         """By the key of the parent, over a key of the sub-agent's own."""
         parent = self._caller(asked)
-        try:
-            request = self._read(asked, documents.SUB_AGENT_MEMBERS)
-            key = self._proved_key(request, asked.channel)
-            instance = await enrol(
-                self._workloads,
-                evidence=parent.evidence,
-                key=key,
-                measured=request.measured,
-                parent=parent.id,
-            )
-            return await self._answer(instance, request.csr)
-        except (Refused, Malformed) as error:
-            self._needs.noted(parent.agent, error.code)
-            raise
+        request = self._read(asked, documents.SUB_AGENT_MEMBERS)
+        key = self._proved_key(request, asked)
+        instance = await enrol(
+            self._workloads,
+            evidence=parent.evidence,
+            key=key,
+            measured=request.measured,
+            parent=parent.id,
+        )
+        return await self._answer(instance, request.csr)
 
     async def end(self, asked: Asked) -> dict[str, JSONValue]:
         """By the key of the instance: itself, or a sub-agent of its own."""
@@ -167,7 +172,6 @@ class EnrolmentDesk:
             target = spiffe_id(documents.text_in(request.members, "instance"))
             named = self._workloads.instances.find(target)
             if target != found.id and (named is None or named.parent != str(found.id)):
-                self._needs.noted(found.agent, "instance.unknown")
                 raise Refused(f"{shown(target)} is no sub-agent of yours", code="instance.unknown")
         ended = await end_instance(self._workloads, target, because="asked")
         return {"ended": [str(one.id) for one in ended]}
@@ -185,15 +189,16 @@ class EnrolmentDesk:
     def _read(self, asked: Asked, known: frozenset[str]) -> Request:
         return documents.request_in(asked.body, known, bytes_max=self._needs.body_bytes_max)
 
-    def _proved_key(self, request: Request, channel: Channel | None) -> PublicKey:
+    def _proved_key(self, request: Request, asked: Asked) -> PublicKey:
         """The key in the request, whose owner signed this request over a challenge of ours, now used up."""
         key = request.key
         if key is None:
             raise Malformed("the body lacks `key`", code="enrolment.malformed")
+        asked.known.key = asked.known.key or key.thumbprint
         challenge = verified_enrolment_proof(
             request.proof, request.members, key=key, domain=self._workloads.trust.domain
         )
-        self._workloads.take_challenge(challenge, local=_is_local(channel))
+        self._workloads.take_challenge(challenge, local=_is_local(asked.channel))
         return key
 
     def _caller(self, asked: Asked) -> Instance:
@@ -207,12 +212,9 @@ class EnrolmentDesk:
         if not caller.identity.instance:
             message_text = "this is asked by the key of an instance, not by a registered one"
             raise Unverified(message_text, code="instance.no_instance", step=STEP)
+        asked.known.agent, asked.known.key = str(caller.agent), caller.key
         found = live_instance(self._workloads, spiffe_id(caller.identity.instance))
-        try:
-            self._pace.count(found.id, at=self._workloads.walk.clock.monotonic())
-        except Refused as error:
-            self._needs.noted(found.agent, error.code)
-            raise
+        self._pace.count(found.id, at=self._workloads.walk.clock.monotonic())
         return found
 
     async def _measured_again(

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from answerable.core.identity.door_refusal import untold
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.channel import Channel
+    from answerable.core.identity.door_refusal import TellRefused
     from answerable.core.identity.http_signature import SignedRequest
-    from answerable.core.identity.principal import AgentId
     from answerable.flows.workloads import Workloads
 
 PREFIX: Final = "/identity/v1/"
@@ -44,14 +46,10 @@ class Prover(Protocol):
         ...
 
 
-def _unnoted(agent: AgentId, code: str) -> None:
-    return
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """hosts: names beside those of loopback that the Host field may hold. noted: told what a proved instance was
-    refused, so that it can be counted."""
+    """hosts: names beside those of loopback that the Host field may hold. refused: hears of everything that was
+    refused."""
 
     workloads: Workloads
     prover: Prover
@@ -60,4 +58,4 @@ class Needs:
     body_seconds_max: float = BODY_SECONDS_MAX
     attesting_max: int = ATTESTING_MAX
     requests_per_minute_max: int = REQUESTS_PER_MINUTE_MAX
-    noted: Callable[[AgentId, str], None] = _unnoted
+    refused: TellRefused = untold

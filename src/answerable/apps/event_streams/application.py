@@ -19,6 +19,7 @@ from answerable.apps.event_streams import metadata
 from answerable.apps.event_streams.problems import problem_of
 from answerable.core.canonical import Limits, parse
 from answerable.core.identity.compact_jws import read_compact
+from answerable.core.identity.door_refusal import sender_of
 from answerable.core.identity.spiffe_id import SCHEME
 from answerable.core.mandate.oauth_terms import CLIENT_JWT_BEARER, CLIENT_JWT_SPIFFE
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unverified, shown
@@ -90,7 +91,7 @@ class _Door:
                 sent = _members(asked.body) if request.method not in ("GET", "DELETE") else {}
                 return await act(str(client.agent), sent, _stream_id(request))
             except Exception as error:
-                return self._failed(error, client)
+                return self._failed(request, error, client)
 
         return endpoint
 
@@ -102,7 +103,7 @@ class _Door:
                 check_host(request, self._needs.hosts)
                 return _json(200, tell(), kept=True)
             except Exception as error:
-                return self._failed(error, None)
+                return self._failed(request, error, None)
 
         return endpoint
 
@@ -166,14 +167,14 @@ class _Door:
             channel=channel_of(request),
         )
 
-    def _failed(self, error: Exception, client: TokenClient | None) -> Response:
+    def _failed(self, request: HttpRequest, error: Exception, client: TokenClient | None) -> Response:
         if not isinstance(error, AnswerableError):
             _log.error("a request failed", exc_info=error)
             error = Broken("something of ours failed: the server's log says what", code="event_stream.failed")
         elif isinstance(error, Broken):
             _log.error("%s: %s", error.code, error.message)
-        if client is not None and isinstance(error, Malformed | Refused | Unverified):
-            self._needs.noted(client.agent, error.code)
+        known = {"agent": client.agent, "key": client.key} if client is not None else {}
+        self._needs.refused(error, sender_of(request.scope), **known)
         status, body = problem_of(error)
         response = _json(status, body)
         if status == 401:

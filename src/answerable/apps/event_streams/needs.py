@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.door_refusal import TellRefused
     from answerable.flows.authenticate_client import Asked, TokenClient
     from answerable.flows.event_desk import EventDesk
 
@@ -26,13 +26,13 @@ class Authenticate(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """challenge: by step, what a client whose proof failed needs to try again; empty for nothing. noted: told what a
-    known client was refused, so that it can be counted."""
+    """challenge: by step, what a client whose proof failed needs to try again; empty for nothing. refused: hears of
+    everything that was refused."""
 
     desk: EventDesk
     authenticate: Authenticate
     challenge: Callable[[str], str]
-    noted: Callable[[AgentId, str], None]
+    refused: TellRefused
     hosts: frozenset[str] = frozenset()
     body_bytes_max: int = BODY_BYTES_MAX
     body_seconds_max: float = BODY_SECONDS_MAX

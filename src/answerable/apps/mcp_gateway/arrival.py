@@ -18,13 +18,22 @@ if TYPE_CHECKING:
 SCOPE_KEY: Final = "answerable.arrival"
 
 
+@dataclass(slots=True)
+class Read:
+    """What is known of a message by now. agent: whose it was proved to be."""
+
+    id: JSONValue = None
+    agent: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
     """message: parsed strictly from the bytes that the proof covers; empty for GET and DELETE.
 
     mandate_id, chain: from the fields `Answerable-Mandate` and `Answerable-Delegation`, which the proof covers.
     session: of the session-based era.
-    reached: has the method in it once the gate has the message, which then notes refusals itself.
+    reached: has the method in it once the gate has the message, which then notes refusals itself. scope: of the
+    HTTP request, for who sent it.
     """
 
     message: dict[str, JSONValue]
@@ -33,6 +42,7 @@ class Arrival:
     chain: str = ""
     session: Session | None = None
     reached: list[str] = field(default_factory=list)
+    scope: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def params(self) -> dict[str, JSONValue]:

@@ -20,7 +20,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR
 from mcp_types.version import HANDSHAKE_PROTOCOL_VERSIONS
 
 from answerable.apps.mcp_gateway import translate
-from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival
+from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival, Read
 from answerable.apps.mcp_gateway.plain import plain_answer, plain_version
 from answerable.apps.mcp_gateway.wire import (
     BodyBudget,
@@ -34,7 +34,7 @@ from answerable.apps.mcp_gateway.wire import (
     single_headers,
 )
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+from answerable.core.identity.door_refusal import sender_of
 from answerable.core.identity.session import SESSION_TARGET
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unverified, shown
 
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from answerable.apps.mcp_gateway.tally import Tally
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.channel import Channel
     from answerable.core.identity.http_signature import SignedRequest
 
 PROOF_FIELDS: Final = frozenset({b"signature-input", b"authorization", b"dpop"})
@@ -82,7 +83,7 @@ class Front:
         door: Callable[[str], Awaitable[Door | None]],
     ) -> None:
         self._prover = needs.prover
-        self._noted, self._unregistered = needs.noted, needs.unregistered
+        self._refused, self._unregistered = needs.refused, needs.unregistered
         self._limits = limits
         self._tally = tally
         self._door = door
@@ -108,31 +109,35 @@ class Front:
             started = True
             await send(message)
 
-        request_id: list[JSONValue] = [None]
+        read = Read()
+        said: AnswerableError | str | None = None
         try:
-            await self._served(scope, receive, watched, request_id)
+            await self._served(scope, receive, watched, read)
         except TooLargeError:
-            text = f"a message has at most {self._limits.body_bytes_max} bytes"
-            await self._stop(watched, 413, INVALID_REQUEST, text, "http.too_large")
+            text, said = f"a message has at most {self._limits.body_bytes_max} bytes", "http.too_large"
+            await self._stop(watched, 413, INVALID_REQUEST, text, said)
         except _StoppedError as stop:
-            await self._stop(watched, stop.status, stop.code, stop.message, stop.reason, request_id[0])
+            said = stop.reason
+            await self._stop(watched, stop.status, stop.code, stop.message, said, read.id)
         except AnswerableError as error:
-            await self._refuse(watched, error, request_id[0], scope["path"])
+            said = error
+            await self._refuse(watched, error, read.id, scope["path"])
         except Exception:
             _log.exception("a request failed at the front")
             if not started:
-                await self._stop(
-                    watched, 500, INTERNAL_ERROR, "internal error", "gateway.failed", request_id[0]
-                )
+                await self._stop(watched, 500, INTERNAL_ERROR, "internal error", "gateway.failed", read.id)
+        finally:
+            if said is not None:
+                self._refused(said, sender_of(scope), agent=read.agent)
 
-    async def _served(self, scope: Scope, receive: Receive, send: Send, request_id: list[JSONValue]) -> None:
+    async def _served(self, scope: Scope, receive: Receive, send: Send, read: Read) -> None:
         headers = single_headers(scope)
         check_host(headers, self._limits)
         method: str = scope["method"]
         if method not in _METHODS:
             raise _StoppedError(405, INVALID_REQUEST, "only POST, GET and DELETE are served", "http.method")
         target = _target(scope)
-        channel = _channel(scope)
+        channel = sender_of(scope).channel
         if not _may_be_proved(scope, channel):
             # It fails whatever its body is, so no byte of that is waited for.
             self._prover.verify(self._prover.receive(method, target, scope["headers"], b""))
@@ -148,14 +153,8 @@ class Front:
             raise Broken(
                 "the proof is over other bytes than those that came in", code="gateway.other_message"
             )
-        try:
-            await self._proved(scope, headers, receive, send, body, caller, message, request_id)
-        except _StoppedError as stop:
-            self._noted(caller.agent, stop.reason)
-            raise
-        except Malformed as fault:
-            self._noted(caller.agent, fault.code)
-            raise
+        read.agent = str(caller.agent)
+        await self._proved(scope, headers, receive, send, body, caller, message, read)
 
     async def _proved(
         self,
@@ -166,7 +165,7 @@ class Front:
         body: bytes,
         caller: VerifiedCaller,
         signed: SignedRequest,
-        request_id: list[JSONValue],
+        read: Read,
     ) -> None:
         """Parse what a proved agent sent, and pass it on within the agent's bounds."""
         path = _PATH.fullmatch(scope["path"])
@@ -175,7 +174,7 @@ class Front:
         value: dict[str, JSONValue] = {}
         if scope["method"] == "POST":
             value = self._parsed(headers, body)
-            request_id[0] = value.get("id")
+            read.id = value.get("id")
         door = await self._door(path[1])
         if door is None:
             self._unregistered(caller, path[1])
@@ -228,7 +227,9 @@ class Front:
             self._tally.note(str(value["method"]))
             await answer_bytes(send, 202, b"")
             return
-        arrival = Arrival(message=value, caller=caller, mandate_id=signed.mandate_id, chain=signed.chain)
+        arrival = Arrival(
+            message=value, caller=caller, mandate_id=signed.mandate_id, chain=signed.chain, scope=scope
+        )
         if version is not None and version not in _HANDSHAKE:
             plain = plain_version(headers, scope["headers"], value)
             if plain is not None:
@@ -300,7 +301,7 @@ class Front:
         async def noting(message: Message) -> None:
             unheard = message["type"] == "http.response.start" and not arrival.reached
             if unheard and 400 <= message["status"] < 500:
-                self._noted(arrival.caller.agent, "rpc.refused")
+                self._refused("rpc.refused", sender_of(arrival.scope), agent=arrival.caller.agent)
             await send(message)
 
         return noting
@@ -375,12 +376,6 @@ def _wants_stream(value: dict[str, JSONValue]) -> bool:
     params = value.get("params")
     meta = params.get("_meta") if isinstance(params, dict) else None
     return isinstance(meta, dict) and "progressToken" in meta
-
-
-def _channel(scope: Scope) -> Channel | None:
-    """What the connection says about its other end."""
-    channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
-    return channel if isinstance(channel, Channel) else None
 
 
 def _may_be_proved(scope: Scope, channel: Channel | None) -> bool:

@@ -19,6 +19,7 @@ from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival, arrival_of
 from answerable.apps.mcp_gateway.holding import opens_addresses, question, repeats_question, until_answered
 from answerable.apps.mcp_gateway.requests import checked_params, request_of
 from answerable.apps.mcp_gateway.visible import LISTS, filtered
+from answerable.core.identity.door_refusal import sender_of
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, shown
 
 if TYPE_CHECKING:
@@ -80,15 +81,19 @@ class Gate:
             return await answering
         except MCPError as error:
             if error.code in _NOTED:
-                self._needs.noted(arrival.caller.agent, _NOTED[error.code])
+                self._refused(_NOTED[error.code], arrival)
             raise
         except AnswerableError as error:
             # Refusals of the walk are recorded there; those of this door's own bounds are not.
             if isinstance(error, Malformed) or (
-                isinstance(error, Refused) and error.code.startswith("gateway.")
+                isinstance(error, Refused)
+                and (error.code.startswith("gateway.") or arrival.message.get("method") not in _GOVERNED)
             ):
-                self._needs.noted(arrival.caller.agent, error.code)
+                self._refused(error, arrival)
             raise
+
+    def _refused(self, said: AnswerableError | str, arrival: Arrival) -> None:
+        self._needs.refused(said, sender_of(arrival.scope), agent=arrival.caller.agent)
 
     async def _answered(self, ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         method = ctx.method

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from answerable.core.identity.door_refusal import untold
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.channel import Channel
+    from answerable.core.identity.door_refusal import TellRefused
     from answerable.core.identity.http_signature import SignedRequest
     from answerable.core.identity.principal import AgentId
     from answerable.core.ledger.answer import Answer
@@ -144,7 +147,7 @@ class Needs:
 
     approval_page: where people answer this approval, an address; empty where there is no such page. waits: whether an
     approval that was asked for here is still open. asked: whether an approval of this id was asked for by this agent.
-    noted: hears of each message of a proved agent that was refused before there was an action, with the error's code.
+    refused: hears of each message that was refused before there was an action.
     unregistered: hears of each server that a proved agent asked for and nobody registered.
     """
 
@@ -157,7 +160,7 @@ class Needs:
     approval_page: Callable[[str], str] = lambda _approval: ""
     waits: Callable[[str], bool] = lambda _approval: True
     asked: Callable[[AgentId, str], bool] = lambda _agent, _approval: False
-    noted: Callable[[AgentId, str], None] = lambda _agent, _code: None
+    refused: TellRefused = untold
     unregistered: Callable[[VerifiedCaller, str], None] = lambda _caller, _server: None
 
 

@@ -61,7 +61,11 @@ def error_of(error: AnswerableError) -> tuple[int, str, dict[str, JSONValue]]:
         case Malformed():
             return INVALID_PARAMS, error.message, {"code": error.code}
         case Unverified():
-            return UNVERIFIED, f"the proof of possession failed at step `{error.step}`", {"code": error.code}
+            text = f"the proof of possession failed at step `{error.step}`"
+            if error.step == "key":
+                # The sender's own thumbprint, and what to do about it.
+                text += f": {error.message}"
+            return UNVERIFIED, text, {"code": error.code}
         case Refused():
             return DENIED, error.message, _refusal(error)
         case Unavailable():

@@ -18,8 +18,9 @@ from starlette.routing import Route
 from answerable.apps.token_service import metadata
 from answerable.apps.token_service.form import form_of
 from answerable.apps.token_service.problems import problem_of
+from answerable.core.identity.door_refusal import sender_of
 from answerable.core.mandate import oauth_terms as terms
-from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, Unverified, shown
 from answerable.flows.authenticate_client import Asked
 from answerable.flows.find_parent import Exchange
 from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
@@ -83,7 +84,7 @@ class _Door:
                 client = self._needs.authenticate(asked)
                 response = await act(client, form, asked)
             except Exception as error:
-                return self._failed(error, client)
+                return self._failed(request, error, client)
             response.headers[NONCE_FIELD] = self._needs.nonce()
             return response
 
@@ -97,7 +98,7 @@ class _Door:
                 check_host(request, self._needs.hosts)
                 return tell(request)
             except Exception as error:
-                return self._failed(error, None)
+                return self._failed(request, error, None)
 
         return endpoint
 
@@ -200,14 +201,14 @@ class _Door:
             channel=channel_of(request),
         )
 
-    def _failed(self, error: Exception, client: TokenClient | None) -> Response:
+    def _failed(self, request: HttpRequest, error: Exception, client: TokenClient | None) -> Response:
         if not isinstance(error, AnswerableError):
             _log.error("a request failed", exc_info=error)
             error = Broken("something of ours failed: the server's log says what", code="oauth.failed")
         elif isinstance(error, Broken):
             _log.error("%s: %s", error.code, error.message)
-        if client is not None and isinstance(error, Malformed | Refused | Unverified):
-            self._needs.noted(client.agent, error.code)
+        known = {"agent": client.agent, "key": client.key} if client is not None else {}
+        self._needs.refused(error, sender_of(request.scope), **known)
         status, body = problem_of(error)
         response = _json(status, body)
         if status == 401:

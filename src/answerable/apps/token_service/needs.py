@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
+from answerable.core.identity.door_refusal import untold
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.door_refusal import TellRefused
     from answerable.flows.authenticate_client import Asked, TokenClient
     from answerable.flows.exchange_token import Granted
     from answerable.flows.find_parent import Exchange
@@ -34,10 +36,6 @@ class ExchangeToken(Protocol):
         ...
 
 
-def _unnoted(agent: AgentId, code: str) -> None:
-    return
-
-
 def _unchallenged(step: str) -> str:
     return ""
 
@@ -51,7 +49,7 @@ class Needs:
     introspection as evidence (RFC 9701). revoke: end a token of the client's. status_list: the signed list
     of that number, None when there is none. nonce: a fresh one for proofs. challenge: by step, what a client whose
     proof failed needs to try again; empty for nothing.
-    noted: told what a known client was refused, so that it can be counted.
+    refused: hears of everything that was refused.
     """
 
     issuer: Callable[[], str]
@@ -70,4 +68,4 @@ class Needs:
     hosts: frozenset[str] = frozenset()
     body_bytes_max: int = BODY_BYTES_MAX
     body_seconds_max: float = BODY_SECONDS_MAX
-    noted: Callable[[AgentId, str], None] = _unnoted
+    refused: TellRefused = untold

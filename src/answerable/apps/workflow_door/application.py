@@ -18,6 +18,7 @@ from starlette.routing import Route
 from answerable.apps.workflow_door.needs import ITEMS_MAX, PREFIX
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import parse
+from answerable.core.identity.door_refusal import sender_of
 from answerable.core.identity.pace import Pace
 from answerable.errors import AnswerableError, Broken, Malformed, Refused
 from answerable.flows.answer_as_workflow import answer_as_workflow, open_to_workflow, waiting_for_workflow
@@ -80,6 +81,8 @@ class _Door:
                     raise Refused(message, code="workflow.pace")
                 return _answered(200, await act(workflow, request))
             except Exception as error:
+                if isinstance(error, AnswerableError):
+                    self._needs.refused(error, sender_of(request.scope))
                 return _failed(error)
 
         return answered

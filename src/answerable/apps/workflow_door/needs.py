@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.identity.door_refusal import untold
+
 if TYPE_CHECKING:
+    from answerable.core.identity.door_refusal import TellRefused
     from answerable.flows.workloads import Workloads
 
 PREFIX: Final = "/workflow/v1/"
@@ -20,9 +23,11 @@ ITEMS_MAX: Final = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """hosts: names beside those of loopback that the Host field may hold."""
+    """hosts: names beside those of loopback that the Host field may hold. refused: hears of everything that was
+    refused."""
 
     workloads: Workloads
+    refused: TellRefused = untold
     hosts: frozenset[str] = frozenset()
     body_bytes_max: int = BODY_BYTES_MAX
     body_seconds_max: float = BODY_SECONDS_MAX

@@ -11,6 +11,8 @@ from answerable.apps.workload_api.needs import IssuedWit
 from answerable.apps.workload_api.seen_strangers import SeenStrangers
 from answerable.core.identity.attestation import STEP
 from answerable.core.identity.broker_grant import names_of, within_reach
+from answerable.core.identity.channel import Channel, PeerCredentials
+from answerable.core.identity.door_refusal import Sender, untold
 from answerable.core.identity.jwt_svid import verified_jwt_svid
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.identity.svid_keys import jwk_text
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
     from answerable.apps.workload_api.peer import PeerProcess
     from answerable.core.identity.broker_grant import BrokerGrant
+    from answerable.core.identity.door_refusal import TellRefused
+    from answerable.core.identity.evidence import Evidence
     from answerable.core.identity.jwt_svid import JwtSvid
     from answerable.core.identity.principal import AgentId
     from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
@@ -42,12 +46,19 @@ class WorkloadNeeds:
     """Implements apps.workload_api.needs.Needs. Belongs to the event loop's thread."""
 
     def __init__(
-        self, identity: Identity, workloads: Workloads, *, brokers: tuple[BrokerGrant, ...] = ()
+        self,
+        identity: Identity,
+        workloads: Workloads,
+        *,
+        brokers: tuple[BrokerGrant, ...] = (),
+        refused: TellRefused = untold,
     ) -> None:
-        """brokers: who may fetch for whom, beside being registered as a broker; nobody unless said here."""
+        """brokers: who may fetch for whom, beside being registered as a broker; nobody unless said here. refused: hears
+        of every process that gets no identity."""
         self._identity = identity
         self._workloads = workloads
         self._brokers = brokers
+        self._refused = refused
         self._strangers = SeenStrangers(identity.seen, workloads.walk.clock)
         self._processes: dict[tuple[int, int], str] = {}
 
@@ -99,11 +110,20 @@ class WorkloadNeeds:
         except Refused as refused:
             if refused.code.startswith("attestation."):
                 self._strangers.note(facts)
+            self._tell(refused, peer, evidence)
             raise
         self._strangers.enrolled(facts)
         self._remember(peer, facts.process)
         renewed = await renew(self._workloads, instance.id, evidence=evidence)
         return Name(id=renewed.id, hint=renewed.agent)
+
+    def _tell(self, refused: Refused, peer: PeerProcess, evidence: Evidence) -> None:
+        agent = ""
+        with suppress(Refused):
+            agent = agent_of(self._workloads, evidence).name
+        process = PeerCredentials(pid=peer.pid, uid=peer.uid, gid=peer.gid, started=peer.started)
+        channel = Channel(connection=0, sequence=0, peer=process)
+        self._refused(refused, Sender(channel=channel), agent=agent)
 
     async def x509_svid(
         self, identity: SpiffeId, public_key: EllipticCurvePublicKey, *, broker: SpiffeId | None = None

@@ -43,10 +43,8 @@ class RefusalQuota:
         return True
 
     def note(self, agent: AgentId, now: UnixMillis) -> None:
-        """Count a refusal that never gets an entry of its own; it uses up the quota like one that does."""
-        window = self._window(agent, now)
-        window.used += 1
-        window.counted += 1
+        """A refusal that is told elsewhere; it uses up the quota like one that has its entry here."""
+        self._window(agent, now).used += 1
 
     def lost(self, agent: AgentId) -> None:
         """A refusal that was to have an entry of its own did not get it: count it instead."""

@@ -24,9 +24,10 @@ if TYPE_CHECKING:
     from answerable.core.registry.capability import Capability
     from answerable.core.registry.stop_rule import Canary, StopRule
 
-HappeningKind = Literal["started", "denied", "overrun", "handed_on", "flooded", "said_no"]
+HappeningKind = Literal["started", "denied", "overrun", "handed_on", "flooded", "said_no", "turned_away"]
 """`overrun`: an action took more than was reserved for it. `handed_on`: a hop or a sub-agent came to be. `flooded`: a
-refusal past the quota of its agent. `said_no`: people said no to what was asked after they last had."""
+refusal past the quota of its agent. `said_no`: people said no to what was asked after they last had. `turned_away`: a
+message of an agent that a door knew was refused before there was an action."""
 
 BUDGET_CODES: Final = frozenset({"mandate.budget_spent"})
 DRIFT_CODES: Final = frozenset({"agent.drifted", "manifest.drifted"})
@@ -38,6 +39,8 @@ NO_KEY: Final = "-"
 """Where a rule counts one number for its owner; of a mandate, with the agent behind it that would be held for it."""
 CANARY_SECONDS: Final = 24 * 3600
 """How long a touched canary is known, should a crash come between the touch and the hold."""
+TURNED_AWAY_TIMES_MAX: Final = 1_000
+"""Of one entry, as far as they are counted again from it."""
 DEPTH_MAX: Final = 64
 """Of arguments that are searched for the values of canaries; what is deeper is none that a gateway takes in."""
 
@@ -50,7 +53,7 @@ class Happening:
     """agents: of the chain, the acting one first. instances: its own, and the one it is a sub-agent of. actions: what
     stands for the action in entries. resource, arguments: what canaries are looked for in; empty where nobody can read
     them. is_aimed: whether its tool, server and capability were the agent's to ask for, or are what is wrong: whoever
-    has no right to a system does not stop it for others by asking."""
+    has no right to a system does not stop it for others by asking. times: how often."""
 
     kind: HappeningKind
     at: int
@@ -67,6 +70,7 @@ class Happening:
     resource_key: str = ""
     arguments: Mapping[str, JSONValue] = field(default_factory=dict)
     is_aimed: bool = True
+    times: int = 1
 
 
 def tracker_of(rule: StopRule) -> Tracker | None:
@@ -111,6 +115,7 @@ def events_of(rule: StopRule, happening: Happening) -> tuple[Event, ...]:
         )
         for owner in owners_of(rule, happening)
         for key in keys_of(rule, happening)
+        for _ in range(happening.times)
     )
 
 
@@ -137,6 +142,8 @@ def counts(rule: StopRule, happening: Happening) -> bool:
             return (kind == "denied" and code in DRIFT_CODES) or (kind == "started" and happening.drifted)
         case "tool_changed":
             return kind == "denied" and code in TOOL_CODES
+        case "refused_at_door":
+            return kind == "turned_away"
         case "refusal_flood":
             return kind == "flooded"
         case "tracker":
@@ -210,6 +217,13 @@ def restored(rule: StopRule, owner: str, key: str, *, agent: str, at: int) -> Ha
         server=server,
         tool=tool,
         capability=named if rule.holds == "capability" else "",
+    )
+
+
+def turned_away(agent: str, code: str, *, at: int, times: int = 1) -> Happening:
+    """So many messages of an agent that a door knew were refused there."""
+    return Happening(
+        kind="turned_away", at=at, agents=(agent,), code=code, times=min(times, TURNED_AWAY_TIMES_MAX)
     )
 
 

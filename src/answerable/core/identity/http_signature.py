@@ -134,9 +134,10 @@ class Signature(NamedTuple):
     value: bytes
 
 
-def unverified(step: Step, message: str) -> Unverified:
+def unverified(step: Step, message: str, *, key: str = "") -> Unverified:
     """The error for a failed step: its code is `proof.malformed` for step `proof`, else `proof.` and the step."""
-    return Unverified(message, code="proof.malformed" if step == "proof" else f"proof.{step}", step=step)
+    code = "proof.malformed" if step == "proof" else f"proof.{step}"
+    return Unverified(message, code=code, step=step, key=key)
 
 
 def request_from_http(

@@ -15,6 +15,7 @@ from answerable.core.identity.principal import schedule_of
 from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
 from answerable.core.incident.answers_told import answer_told, canary_told, glass_reviewed_told, void_told
 from answerable.core.incident.circumstances import circumstances, set_aside
+from answerable.core.incident.doors_told import door_refusal_told
 from answerable.core.incident.drills_told import drill_told
 from answerable.core.incident.duties_told import DUTIES_TOLD
 from answerable.core.incident.handed_on import (
@@ -104,6 +105,8 @@ KEYS: Final = (
     "authority",
     "hop",
     "lease",
+    "agent_named",
+    "mandate_named",
 )
 OVER: Final = ("instance", "parent")
 """Members whose value has what belongs to it below: a name stands for its sub-agents, too."""
@@ -331,6 +334,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.INDETERMINATE: _end,
     Tag.REFUSAL: _refusal,
     Tag.REFUSALS_COUNTED: _counted,
+    Tag.DOOR_REFUSAL: door_refusal_told,
     Tag.APPROVAL_ASKED: _asked,
     Tag.APPROVAL_ANSWER: answer_told,
     Tag.APPROVAL_VOID: void_told,

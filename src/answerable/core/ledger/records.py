@@ -255,15 +255,16 @@ def refusal(
     return sealed_entry(Tag.REFUSAL, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 
-def refusals_counted(*, at: UnixMillis, by_agent: dict[str, int], strangers: dict[str, int]) -> Entry:
-    """Refusals that were only counted: past an agent's quota, and of callers who could not be verified, by step.
+def refusals_counted(*, at: UnixMillis, by_agent: dict[str, int]) -> Entry:
+    """Refusals that were only counted: past an agent's quota. Those of strangers, by step, were here before they had
+    entries of their own (`records_doors`).
 
     Raises Broken (`ledger.leaf_too_large`) for more agents than fit.
     """
     return sealed_entry(
         Tag.REFUSALS_COUNTED,
         at=at,
-        members={"agents": {**by_agent}, "strangers": {**strangers}},
+        members={"agents": {**by_agent}, "strangers": {}},
     )
 
 

@@ -10,6 +10,9 @@ ID_CHARS_MAX: Final = 256
 LOG_SUBJECT: Final = "log:own"
 """Of what is nobody's personal data: policy sets and tool definitions."""
 
+DOORS_SUBJECT: Final = "log:doors"
+"""Of who was refused at a door: addresses, and what strangers claimed. One key for all of them, which may go as one."""
+
 _DIGEST: Final = "sha256:"
 
 

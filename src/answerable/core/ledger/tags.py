@@ -7,7 +7,7 @@
 | 3   | 2026-11-24 | outcome         | how an intent ended, told by the walk itself or corrected later          |
 | 4   | 2026-11-24 | indeterminate   | an intent whose end is not known; written by settling                    |
 | 5   | 2026-11-24 | refusal         | an action of a verified principal that was not allowed, with reasons     |
-| 6   | 2026-11-24 | refusals_counted| refusals past an agent's quota, and those of strangers, as counts        |
+| 6   | 2026-11-24 | refusals_counted| refusals past an agent's quota, as counts; until tag 45 of strangers, too |
 | 7   | 2026-11-24 | approval_asked  | an action was deferred and people were asked                             |
 | 8   | 2026-11-24 | approval_answer | a person answered, signed                                                |
 | 9   | 2026-11-24 | mandate_issued  | a signed mandate was registered                                          |
@@ -42,6 +42,7 @@
 | 39  | 2026-11-28 | duty            | a delegation of duty was given, signed, or ended before its time          |
 | 41  | 2026-11-28 | peoples_keys    | which keys people sign with from here on, beside what a change names itself |
 | 42  | 2026-11-28 | canary_told     | a question to people was a test: what was wrong with it, and who saw it  |
+| 45  | 2026-11-30 | door_refusal    | who was refused at a door before there was an action, and why; how often |
 """
 
 from __future__ import annotations
@@ -93,6 +94,7 @@ class Tag(IntEnum):
     DUTY = 39
     PEOPLES_KEYS = 41
     CANARY_TOLD = 42
+    DOOR_REFUSAL = 45
 
 
 OWED: Final = frozenset(

@@ -63,6 +63,12 @@ def stop_rule_in(spec: Fields, name: str) -> StopRule:
     if watches in BY_PEOPLE and (over == "instance" or holds != over):
         message = f"`{watches}` is counted by agent or by mandate, and holds what it is counted by"
         spec.fault(message, "holds" if over != "instance" else "over", code=_CODE)
+    if watches == "refused_at_door" and (over != "agent" or holds != "agent"):
+        spec.fault(
+            "`refused_at_door` is counted by agent and holds the agent: a door knows no more",
+            "over",
+            code=_CODE,
+        )
     if watches in ("fan_out", "refusal_flood") and holds in TARGETS:
         spec.fault(f"`{watches}` is of no {holds}: hold who does it", "holds", code=_CODE)
     counted = watches not in UNCOUNTED

@@ -19,6 +19,7 @@ Watched = Literal[
     "fan_out",
     "drifted",
     "tool_changed",
+    "refused_at_door",
     "refusal_flood",
     "tracker",
 ]

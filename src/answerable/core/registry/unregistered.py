@@ -40,6 +40,11 @@ def stranger_name(evidence: Evidence) -> str:
     return JOINED.join(evidence.selectors)
 
 
+def key_name(thumbprint: str) -> str:
+    """What somebody is called of whom nothing is known but a key, by its RFC 7638 thumbprint."""
+    return f"key:{thumbprint}"
+
+
 def configured_name(server: str, reached: str) -> str:
     """What a server is called that a client's configuration names: whoever calls his own by a registered name is not
     taken for that one while it is reached by another program, or at another host."""
@@ -67,6 +72,7 @@ class Registered:
         agents = {one.name: one for one in nouns if isinstance(one, Agent)} or dict(snapshot.agents)
         for agent in agents.values():
             self._sets += [frozenset(one) for one in agent.attestation]
+            self._sets += [frozenset([key_name(one.thumbprint)]) for one in agent.keys]
             self._sets += [frozenset([f"unix:uid:{uid}"]) for uid in agent.unix_uids]
             self._sets += [frozenset([f"mtls:sha256:{one}"]) for one in agent.certificates]
 

@@ -57,7 +57,7 @@ def test_what_could_not_be_written_down_is_counted_and_what_was_drained_can_be_p
     assert one.drain_counted(9) == {"scout": 2, "rover": 1}
 
 
-def test_refusals_without_an_entry_are_counted_and_hold_the_agent():
+def test_refusals_that_are_told_elsewhere_hold_the_agent_too():
     one = quota()
     one.note(SCOUT, UnixMillis(0))
     assert not one.is_held(SCOUT, UnixMillis(0))
@@ -65,7 +65,7 @@ def test_refusals_without_an_entry_are_counted_and_hold_the_agent():
     assert one.is_held(SCOUT, UnixMillis(1)), "recorded and noted ones together use up the quota"
     assert takes(one, 2) == [False]
     one.note(SCOUT, UnixMillis(3))
-    assert one.drain_counted(9) == {"scout": 3}
+    assert one.drain_counted(9) == {"scout": 1}, "what is noted is told elsewhere"
     assert one.drain_counted(9) == {}
     assert not one.is_held(SCOUT, UnixMillis(1000))
     assert takes(one, 1000) == [True]

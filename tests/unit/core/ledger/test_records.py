@@ -216,7 +216,6 @@ LARGEST = {
     Tag.REFUSALS_COUNTED: lambda: records.refusals_counted(
         at=AT,
         by_agent={f"{'n' * 60}{number:03d}": INTEGER_MAX for number in range(AGENTS_PER_ENTRY_MAX)},
-        strangers={f"{'s' * 10}{number}": INTEGER_MAX for number in range(20)},
     ),
     Tag.APPROVAL_ASKED: lambda: records.approval_asked(
         VERIFIED, DECISION, APPROVAL, at=AT, sealing=SEALING, run=RUN, principal=PSEUDONYM

@@ -1,0 +1,44 @@
+"""What the entry about a refusal at a door says: which door, why, by whose key, how often; where it came from and what
+it claimed are fields, for an address may be a person's, and a claim is a stranger's text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.canonical import encode
+from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.tags import Tag
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.door_refusal import DoorRefusal
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.disclosure import Sealing
+    from answerable.core.ledger.entry import Entry
+
+
+def door_refusal(refusal: DoorRefusal, *, at: UnixMillis, sealing: Sealing) -> Entry:
+    """One refusal before there was an action, or several that are alike."""
+    members: dict[str, JSONValue] = {
+        "code": refusal.code,
+        "count": refusal.count,
+        "door": refusal.door,
+        "first": refusal.first,
+        "last": refusal.last,
+    }
+    if refusal.agent:
+        members["agent"] = refusal.agent
+    if refusal.key:
+        members["key"] = refusal.key
+    if not refusal.source:
+        members["others"] = True
+    told = {
+        "agent_named": refusal.agent_named,
+        "mandate_named": refusal.mandate_named,
+        "peer": refusal.peer,
+        "source": refusal.source,
+    }
+    fields = [(name.encode(), encode(text)) for name, text in told.items() if text]
+    return sealed_entry(
+        Tag.DOOR_REFUSAL, at=at, members=members, fields=fields, sealing=sealing if fields else None
+    )

@@ -1,0 +1,22 @@
+"""Shape of the leaf about refusals at doors."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import UNSET, Meta, UnsetType
+
+from answerable.verify.leaf_types import Count, Leaf
+
+
+class DoorRefusalLeaf(Leaf):
+    """Tag 45. agent: whom the door knew for sure. others: of many senders that were not told apart."""
+
+    code: str
+    count: Count
+    door: str
+    first: Count
+    last: Count
+    agent: str | UnsetType = UNSET
+    key: Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")] | UnsetType = UNSET
+    others: bool | UnsetType = UNSET
