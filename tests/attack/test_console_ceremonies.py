@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from answerable.adapters.sqlite import SqlitePasskeyRegister, SqliteStore
 from answerable.apps.console.sessions import REFUSED_MAX
 from answerable.core.ledger.tags import Tag
 from answerable.flows.invite_person import invite_person
+from answerable.flows.recall_passkeys import RecalledPasskeys
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import Client, House, challenge_of, console_house, registration_members
 from tests.passkey_world import ADMIN, enrolled
@@ -173,3 +175,33 @@ async def test_a_person_sees_where_and_when_their_sessions_began_and_were_last_u
         "opened by passkey alice&#39;s phone",
     ):
         assert piece in text, piece
+
+
+@pytest.mark.requirement("CEREMONY-08")
+async def test_a_second_invitation_ends_the_first_in_a_restored_register_too(tmp_path):
+    store = SqliteStore.open(tmp_path / "registers.db")
+    house = await console_house(register=SqlitePasskeyRegister(store))
+    walk = house.bench.walk
+    first = await invite_person(walk, "bob", by=ADMIN)
+    begun = (await Client(house.app).script("/enrol/begin", {"code": first.code})).json()
+    copy = SqliteStore.open(tmp_path / "copy.db")
+    older = SqlitePasskeyRegister(copy)
+    older.invite(first.invitation)
+    second = await invite_person(walk, "bob", by=ADMIN)
+    thief = Client(house.app)
+    answer = await thief.script("/enrol/begin", {"code": first.code})
+    assert (answer.status_code, answer.json()["code"]) == (401, "invitation.refused")
+    made = registration_members(SoftPasskey(seed="thief").registration(challenge_of(begun)))
+    sent = {"ceremony": begun["ceremony"], "registration": made, "label": "mine"}
+    assert (await thief.script("/enrol/finish", sent)).json()["code"] == "invitation.refused"
+    recalled = RecalledPasskeys(walk=walk)
+    for stored in walk.ledger.replay():
+        if stored.tag == Tag.PASSKEY:
+            recalled.note(stored)
+    walk.passkeys.register = older
+    await recalled.restored()
+    assert (await thief.script("/enrol/begin", {"code": first.code})).json()["code"] == "invitation.refused"
+    walk.passkeys.register = SqlitePasskeyRegister(store)
+    assert (await Client(house.app).script("/enrol/begin", {"code": second.code})).status_code == 200
+    for one in (store, copy):
+        one.close()

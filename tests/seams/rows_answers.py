@@ -215,7 +215,7 @@ class Policies(Feature):
     doors = ("policy proposals", "/v1/policy/proposals", 0)
     asked = ("policy proposals", "ada")
     holds = Answers({"forbidden": "never-loud", "proposed": "1", "let": "ok", "shouted": "0"})
-    tags = frozenset({Tag.POLICY_PROPOSED, Tag.POLICY_CHANGE})
+    tags = frozenset({Tag.POLICY_PROPOSED, Tag.POLICY_WITHDRAWN, Tag.POLICY_CHANGE})
     tables = names("policy_records")
     nouns = names("policy decision")
 

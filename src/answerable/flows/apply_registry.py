@@ -13,7 +13,7 @@ from answerable.core.containment.drill import document_of
 from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.ledger import records_statements
 from answerable.core.ledger.subject import operator_subject, principal_subject
-from answerable.core.registry.active import Inactive, faults_of, inactive, snapshot_of
+from answerable.core.registry.active import Inactive, faults_of, faults_of_new, inactive, snapshot_of
 from answerable.core.registry.documents import WORKFLOW
 from answerable.core.registry.parse import document_key
 from answerable.core.registry.parts_form import form_of_parts
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.drill import Undrilled
+    from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.records_statements import Published
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.keep_history import HistoryReading
@@ -120,13 +121,15 @@ async def put_into_force(
     Raises Unavailable.
     """
     if plan.applied.changes:
-        # 1. What was in force until now is kept, so that it can come back. A crash after this line changes nothing.
-        keep_policies(walk, policy_documents(plan.documents))
-        # 2. What new trackers look at is read, so that they know it before anything is decided with them.
+        # 1. What new trackers look at is read, so that they know it before anything is decided with them.
         with reading_back(walk, plan.snapshot) as reading:
             await reading.read()
-            # 3. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
-            left = await _record(walk, plan, by=by, because=because, published=published)
+            # 2. The ledger says what changes before it counts. A crash after this line: the next start puts it into
+            #    force.
+            now = walk.clock.now()
+            left = await _record(walk, plan, by=by, because=because, published=published, now=now)
+            # 3. What was in force until now is kept, so that it can come back.
+            keep_policies(walk, policy_documents(plan.documents), at=now)
             # What was on its way into the log when it was begun to be read stands before that.
             await reading.read()
             # 4. Documents on disk, then all swapped with no await between: no action sees one without the others.
@@ -192,7 +195,7 @@ def planned(
     Raises Malformed, Refused (`agent.retired`, `drill.missing`, `registry.reserved_name`), and Unavailable.
     """
     old = walk.registry.documents()
-    own_faults = faults_of(documents)
+    own_faults = faults_of_new(documents)
     _check_reserved(documents)
     shape = [fault for fault in own_faults if fault.kind == "shape"]
     given = {} if shape else {document_key(one): _given(one, old) for one in documents}
@@ -256,11 +259,10 @@ def policy_text(snapshot: RegistrySnapshot) -> str:
 
 
 async def _record(
-    walk: Walk, plan: Plan, *, by: str, because: str, published: Published
+    walk: Walk, plan: Plan, *, by: str, because: str, published: Published, now: UnixMillis
 ) -> BaseException | None:
     """What changes, in the ledger; and whether the caller left meanwhile."""
     people = await signers_changed(walk, plan.snapshot)
-    now = walk.clock.now()
     subject = principal_subject(by) if published.step else operator_subject(by)
     sealing, pseudonym = sealing_for(walk, subject), pseudonym_of(walk, by)
     changed: dict[str, JSONValue] = {
@@ -277,6 +279,7 @@ async def _record(
         after=plan.applied.after,
         changes=encode(changed),
         because=because,
+        policy_set=walk.decision_point.policy_set,
         workflows=[name.removeprefix(WORKFLOW) for name in sorted(changed) if name.startswith(WORKFLOW)],
         undrilled=[document_of(one.what) for one in plan.applied.undrilled],
         people=first,

@@ -18,8 +18,6 @@ from typing import TYPE_CHECKING
 from anyio import get_cancelled_exc_class
 
 from answerable.core.action.outcome import Outcome
-from answerable.core.approval.batch_answer import statement_in
-from answerable.core.approval.chat_click import is_click
 from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.facts import Facts
 from answerable.core.identity.principal import AgentId, UnixMillis
@@ -30,8 +28,8 @@ from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.registry.budget_name import WALL_MS
 from answerable.errors import AnswerableError, Refused, Unavailable
+from answerable.flows.answers_standing import groups_now
 from answerable.flows.cite_statement import cite_statements, found_references
-from answerable.flows.click_standing import groups_of_click
 from answerable.flows.count_history import Starting, history_of
 from answerable.flows.cut_held import perform_warrant
 from answerable.flows.decide_action import decide_action, duties_in_force
@@ -40,26 +38,20 @@ from answerable.flows.hold_to_shown import stale_approval, void
 from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.keep_prepared import log_prepared
 from answerable.flows.lease_terms import UNNAMED, name_action
-from answerable.flows.mandate_standing import is_signed_by
-from answerable.flows.people_signing_in import standing_passkey
 from answerable.flows.pin_tools import pin_first_seen, pin_outdated
 from answerable.flows.preview_effect import Governing, preview_effect
 from answerable.flows.record_entry import pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_action import no_from, no_of, refuse_action
-from answerable.flows.refuse_revoked import judged_now, signer_fault, signing_key_of
+from answerable.flows.refuse_revoked import judged_now
 from answerable.flows.request_approval import request_approval
 from answerable.flows.spend_budget import accounts_of, require_left, reserve, spend_on, unreserve, with_rest
-from answerable.flows.stand_in import groups_still
 from answerable.flows.verify_lineage import admit_receivers
 from answerable.flows.verify_request import verify_request
 from answerable.flows.walk import OpenIntent
 from answerable.flows.watch_rules import watched
-from answerable.flows.workflows_standing import groups_of_workflow
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
-    from answerable.core.approval.approval import Answer as PersonsAnswer
-    from answerable.core.approval.approval import Approval
     from answerable.core.decision.decision import Decision
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.ledger.entry import Entry, Receipt
@@ -181,31 +173,13 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
         registry_digest=walk.registry.current.digest,
         mandate_state=walk.mandates.state(mandate.id),
         mandate_calls_used=walk.mandates.calls_used(mandate.id),
-        approval=waiting.fact(partial(_groups_now, walk, waiting))
+        approval=waiting.fact(partial(groups_now, walk, waiting))
         if waiting is not None and approved
         else None,
         budget=budget_left(accounts_of(walk, verified), walk.mandates.used, verified.resolved.capability),
         history=history_of(walk, verified, now),
         hold=hold.fact() if hold is not None else None,
     )
-
-
-def _groups_now(walk: Walk, approval: Approval, answer: PersonsAnswer) -> tuple[str, ...]:
-    """The groups in which this answer still counts: none once the person or the key that signed it is gone or held."""
-    if answer.workflow:
-        return groups_of_workflow(walk, approval, answer)
-    person = walk.registry.current.principals.get(answer.by)
-    if person is None:
-        return ()
-    if is_click(answer.token):
-        return groups_of_click(walk, approval, answer, person)
-    if answer.credential:
-        passkey = standing_passkey(walk, answer.credential)
-        key = passkey.key if passkey is not None and passkey.person == answer.by else ""
-    else:
-        token = statement_in(answer.token)
-        key = signing_key_of(token) if is_signed_by(token, person.keys) else ""
-    return groups_still(walk, answer, person) if key and signer_fault(walk, answer.by, key) is None else ()
 
 
 async def log_intent(

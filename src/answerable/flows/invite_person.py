@@ -35,7 +35,8 @@ class Invited:
 
 
 async def invite_person(walk: Walk, name: str, *, by: str, seconds: int = LIFETIME_SECONDS) -> Invited:
-    """Make an invitation for a registered person. by: who does so, as the door knows them.
+    """Make an invitation for a registered person, which ends the earlier ones of theirs. by: who does so, as the door
+    knows them.
 
     Raises Refused (`passkey.off`, `person.*`, `revoked.*`, `held.*`), Malformed (`invitation.lifetime`,
     `invitation.full`), Unavailable.

@@ -162,12 +162,16 @@ async def carry_out(
         # 3. Nobody is asked any more about what is held, for good: a lift brings no approval back.
         approvals = await anyio.to_thread.run_sync(deny_approvals, walk, hold)
         # 4. On record. 5. What is open in this process is cut. 6. Instances end.
-        cut, instances, recorded = await _settled(walk, hold, in_flight, workloads)
+        cut, instances, recorded = await _settled(walk, hold, in_flight, workloads, approvals)
     return CarriedOut(approvals=approvals, cut=cut, instances=instances, recorded=recorded)
 
 
 async def _settled(
-    walk: Walk, hold: Hold, in_flight: Sequence[InFlight], workloads: Workloads | None
+    walk: Walk,
+    hold: Hold,
+    in_flight: Sequence[InFlight],
+    workloads: Workloads | None,
+    approvals: Sequence[ApprovalId],
 ) -> tuple[int, tuple[SpiffeId, ...], bool]:
     """What was cut, which instances ended, and whether all of it is on record: where the ledger takes nothing, whatever
     is open ends all the same."""
@@ -178,7 +182,7 @@ async def _settled(
     try:
         # Of one that is on record already, nothing is written again.
         if waits:
-            left = await _record(walk, hold, in_flight)
+            left = await _record(walk, hold, in_flight, approvals)
     except Unavailable as failed:
         unrecorded = failed
     # The other processes do so when they see it (`follow_holds`).
@@ -209,13 +213,13 @@ async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdu
     waiting = await anyio.to_thread.run_sync(walk.holds.unrecorded)
     due = [one for one in waiting if not overdue_only or abs(now - one.at) >= GRACE_MILLIS]
     for one in due:
-        in_flight = in_flight_under(walk, one.what)
+        in_flight, approvals = in_flight_under(walk, one.what), denied_by(walk, one)
         if one.is_in_force(now):
             # Whoever put it into force may have ended before anything was denied.
-            await anyio.to_thread.run_sync(deny_approvals, walk, one)
+            approvals += await anyio.to_thread.run_sync(deny_approvals, walk, one)
             if workloads is not None:
                 await _end_instances(workloads, one)
-        left = await _record(walk, one, in_flight)
+        left = await _record(walk, one, in_flight, approvals)
         # Last: until then, the next start or round does all of it again.
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(walk.holds.recorded, [one.id])
@@ -224,7 +228,9 @@ async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdu
     return len(due)
 
 
-async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> BaseException | None:
+async def _record(
+    walk: Walk, hold: Hold, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
+) -> BaseException | None:
     """On disk, whether the caller stays or leaves: then that is returned, to be raised again."""
     kind, name = hold.what
     about_person = kind == "owner"
@@ -235,9 +241,16 @@ async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> Base
         by=pseudonym_of(walk, hold.by),
         person=pseudonym_of(walk, name) if about_person else "",
         in_flight=[one.index for one in in_flight],
+        approvals=approvals,
     )
     _, left = await record_entry(walk, entry)
     return left
+
+
+def denied_by(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
+    """The questions that this hold has denied. Raises Unavailable."""
+    known = walk.approvals.all(pending_only=False, now=hold.at)
+    return tuple(one.id for one in known if one.ended_by == hold.id)
 
 
 def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:

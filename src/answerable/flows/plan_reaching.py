@@ -108,15 +108,16 @@ def address_of(walk: Walk, desk: ReachDesk, delivery: Delivery) -> tuple[str, ..
     """Where a receiver is reached on the channel by now; empty for somebody who is not there or may not be told."""
     if not delivery.person:
         return (delivery.to.removeprefix(PLACE),)
+    # Who was disabled since it was planned is not in force, and not among them.
     person = walk.registry.current.principals.get(PrincipalId(delivery.person))
-    if person is None or person.status != "active":
+    if person is None:
         return ()
     return desk.addresses[delivery.channel](person.name)
 
 
 def _members(walk: Walk, groups: set[str]) -> Iterator[str]:
     for person in walk.registry.current.principals.values():
-        if person.status == "active" and groups.intersection(person.groups):
+        if groups.intersection(person.groups):
             yield person.name
 
 

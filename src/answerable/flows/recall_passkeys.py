@@ -1,6 +1,7 @@
 """A register of passkeys that is older than the ledger: what came in and what was removed since is so again.
 
-Laws: a passkey that was removed on record does not stand again; an invitation that was used on record is used; what
+Laws: a passkey that was removed on record does not stand again; an invitation that was used on record, or that another
+one of its person came after, is used; what
 cannot be opened any more, because its person was erased, does not come back.
 """
 
@@ -25,12 +26,14 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, kw_only=True)
 class RecalledPasskeys:
-    """What entries say of passkeys, noted one by one. removed: SHA-256 of credential ids, hex."""
+    """What entries say of passkeys, noted one by one. removed: SHA-256 of credential ids, hex. invitations: digests of
+    those that are over; invited: of the last one, by the pseudonym of its person."""
 
     walk: Walk
     added: list[Passkey] = field(default_factory=list)
     removed: set[str] = field(default_factory=set)
     invitations: set[bytes] = field(default_factory=set)
+    invited: dict[str, bytes] = field(default_factory=dict)
 
     def note(self, stored: StoredEntry) -> None:
         """Of an entry with tag `passkey` or `passkey_removed`. Raises Broken (`ledger.leaf_malformed`)."""
@@ -38,9 +41,14 @@ class RecalledPasskeys:
         if stored.tag == Tag.PASSKEY_REMOVED:
             self.removed.add(str(leaf.get("passkey")))
             return
+        used = leaf.get("invitation")
+        if leaf.get("change") == "invited" and isinstance(used, str):
+            person = str(leaf.get("person"))
+            if (earlier := self.invited.get(person)) is not None:
+                self.invitations.add(earlier)
+            self.invited[person] = bytes.fromhex(used)
         if leaf.get("change") != "added":
             return
-        used = leaf.get("invitation")
         if isinstance(used, str) and used:
             self.invitations.add(bytes.fromhex(used))
         fields = payload_of(stored, leaf, self.walk.subject_keys.find) or {}

@@ -18,6 +18,7 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.mandate.spend import money_moved
 from answerable.errors import Refused
+from answerable.flows.answers_standing import lost_its_yes
 from answerable.flows.asking_budget import too_many
 from answerable.flows.cite_statement import decided_under
 from answerable.flows.hold_to_shown import unlike_shown, void
@@ -43,7 +44,8 @@ async def request_approval(
     """The approval this action waits for: the one asked for by the same agent, mandate and digest, or a new one.
 
     One that asks for other people than policy does by now, about another subject, or that showed another action object
-    than there would be now, is void, and people are asked anew. Raises Refused, recorded: `approval.denied` while a no
+    than there would be now, is void, as is one to which those who said yes to it count no more, and people are asked
+    anew. Raises Refused, recorded: `approval.denied` while a no
     of people to this very question holds, `approval.too_many` when people are asked too much, `preview.deferred`
     for what was asked for a card; and Unavailable. preview: what the card says beside, asked for each new question.
     """
@@ -61,6 +63,9 @@ async def request_approval(
     waiting = walk.approvals.matching(*key, at)
     if waiting is not None:
         other = unlike_shown(waiting, verified, decision)
+        if not other and lost_its_yes(walk, waiting, at):
+            # Whoever said yes left, or was stood in for by nobody any more: others are asked.
+            other = ("whose yes counts",)
         if not other:
             return waiting
         stale = (waiting, other)

@@ -116,7 +116,7 @@ async def revoke_authority(
         #    this line: recorded at the next start.
         taken = await take_away(walk, (what,))
         # 4. On record. A crash after this line may record it a second time.
-        await _record_one(walk, what, in_flight)
+        await _record_one(walk, what, in_flight, taken.approvals)
         # 5. Instances end, and with them their documents here.
         instances = await _end_instances(workloads, what) if workloads is not None else ()
     # 6. Only read: a crash after this line has nothing left to leave behind.
@@ -187,19 +187,23 @@ async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:
     for one in due:
         in_flight = in_flight_under(walk, one.what)
         # Whoever put it into force may have ended before anything was taken away.
-        await take_away(walk, (one.what,))
-        await _record(walk, one, in_flight)
+        taken = await take_away(walk, (one.what,))
+        await _record(walk, one, in_flight, taken.approvals)
     return len(due)
 
 
-async def _record_one(walk: Walk, what: Revocable, in_flight: Sequence[InFlight]) -> None:
+async def _record_one(
+    walk: Walk, what: Revocable, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
+) -> None:
     waiting = await anyio.to_thread.run_sync(walk.revocations.unrecorded)
     for one in waiting:
         if one.what == what:
-            await _record(walk, one, in_flight)
+            await _record(walk, one, in_flight, approvals)
 
 
-async def _record(walk: Walk, revocation: Revocation, in_flight: Sequence[InFlight]) -> None:
+async def _record(
+    walk: Walk, revocation: Revocation, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
+) -> None:
     kind, name = revocation.what
     about_person = kind == "owner"
     entry = records_revocation.revoked(
@@ -209,6 +213,7 @@ async def _record(walk: Walk, revocation: Revocation, in_flight: Sequence[InFlig
         by=pseudonym_of(walk, revocation.by),
         person=pseudonym_of(walk, name) if about_person else "",
         in_flight=[one.index for one in in_flight],
+        approvals=approvals,
     )
     _, left = await record_entry(walk, entry)
     await anyio.to_thread.run_sync(walk.revocations.recorded, [revocation.what])

@@ -48,7 +48,7 @@ class PasskeyRegister(Protocol):
         ...
 
     def invite(self, invitation: Invitation) -> None:
-        """Keep an invitation that was not used yet."""
+        """Keep an invitation that was not used yet; every earlier one of its person is over by that, in one step."""
         ...
 
     def invitation(self, digest: bytes) -> Invitation | None:

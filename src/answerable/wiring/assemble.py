@@ -47,6 +47,7 @@ from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.announcing import event_desk, kept_announcing
+from answerable.wiring.catching_up import brought_up
 from answerable.wiring.console import passkey_desk
 from answerable.wiring.counts import counting_figures, reading_histories
 from answerable.wiring.drills import drill_desk
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from answerable.flows.verify_caller import CallerVerifier
     from answerable.flows.workloads import Workloads
     from answerable.ports.replay_store import ReplayStore
+    from answerable.wiring.catching_up import KeptRegisters
     from answerable.wiring.identity import Identity
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
@@ -120,6 +122,7 @@ class Product:
     identity: Identity
     workloads: Workloads
     authorities: AuthorityChanges
+    kept: KeptRegisters
     doors: DoorDesk
     heads: LogOfLogs | None = None
     shard_door: SocketShardDoor | None = None
@@ -189,6 +192,7 @@ async def assembled(
             closing(opened_replay_store(settings, entropy, clock)) as proofs,
             closing(opened_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
+            kept = await brought_up(settings, store, ledger, subject_keys.find, clock)
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
@@ -226,22 +230,22 @@ async def assembled(
                 ledger=ledger,
                 log_key=own.log_key.formatted(), cosigning=rounds,
                 registers=store,
-                proofs=proofs,
-                tokens=tokens, events=event_desk(settings, store, tokens),
+                proofs=proofs, tokens=tokens, events=event_desk(settings, store, tokens),
                 published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
                 identity=identity,
                 workloads=workloads,
-                authorities=changes,
+                authorities=changes, kept=kept,
                 doors=DoorDesk(walk=walk, known=verifier.known, program_of=identity.observer.program),
             )  # fmt: skip
-            await _closed(identity, walk, settings)
+            await _closed(identity, walk, settings, kept)
 
 
-async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
+async def _closed(identity: Identity, walk: Walk, settings: Settings, kept: KeptRegisters) -> None:
     await counted_at_last(walk)
+    await kept.confirm()
     await noted_at_last(identity, walk, settings)
 
 
@@ -313,6 +317,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(sending_metrics, product.walk, settings)
         tasks.start_soon(telling_refused, product.walk)
         tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
+        tasks.start_soon(product.kept.confirm_always, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
             tasks.start_soon(following_registers, product.walk, product.registers.refresh)

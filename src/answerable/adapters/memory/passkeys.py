@@ -73,6 +73,9 @@ class MemoryPasskeyRegister:
             if len(self._invitations) >= self._invitations_max:
                 message = f"there are {self._invitations_max} invitations, the most there can be: wait a day"
                 raise Malformed(message, code="invitation.full")
+            for digest, one in self._invitations.items():
+                if one.person == invitation.person and one.used_at is None:
+                    self._invitations[digest] = changed(one, used_at=invitation.created_at)
             self._invitations[invitation.digest] = invitation
 
     def invitation(self, digest: bytes) -> Invitation | None:

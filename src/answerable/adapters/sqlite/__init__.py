@@ -21,6 +21,7 @@ from answerable.adapters.sqlite.openings import SqliteOpeningRegister
 from answerable.adapters.sqlite.passkeys import SqlitePasskeyRegister
 from answerable.adapters.sqlite.policies import SqlitePolicyRegister
 from answerable.adapters.sqlite.prepared import SqlitePreparedRegister
+from answerable.adapters.sqlite.projections import SqliteProjections
 from answerable.adapters.sqlite.pushes import SqlitePushRegister
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
@@ -50,6 +51,7 @@ __all__ = [
     "SqlitePasskeyRegister",
     "SqlitePolicyRegister",
     "SqlitePreparedRegister",
+    "SqliteProjections",
     "SqlitePushRegister",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",

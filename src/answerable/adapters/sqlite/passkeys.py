@@ -109,6 +109,10 @@ class SqlitePasskeyRegister:
             if kept >= self._invitations_max:
                 message = f"there are {self._invitations_max} invitations, the most there can be: wait a day"
                 raise Malformed(message, code="invitation.full")
+            connection.execute(
+                "UPDATE invitations SET used_at = ? WHERE person = ? AND used_at IS NULL",
+                (invitation.created_at, invitation.person),
+            )
             row = (
                 invitation.digest, invitation.person, invitation.by, invitation.created_at, invitation.expires_at,
             )  # fmt: skip

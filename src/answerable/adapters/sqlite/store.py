@@ -63,6 +63,8 @@ class SqliteStore:
         self.unreadable = UnreadableRows()
         self._seen = 0
         self._unread_since: float | None = None
+        # Only of the registers, and once their schema is there.
+        self._notes = False
 
     @classmethod
     def open(
@@ -86,6 +88,7 @@ class SqliteStore:
             with _faults(f"cannot open register file `{path.name}`"):
                 store._configure()
                 store._migrate()
+                store._notes = migrations is MIGRATIONS
                 store._seen = store._version_seen()
         except Unavailable:
             connection.close()
@@ -183,7 +186,10 @@ class SqliteStore:
         try:
             try:
                 with _faults("cannot write the register file"):
+                    others = self._noted()
                     yield self._connection
+                    if self._notes and not others:
+                        self._connection.execute("UPDATE touched SET by_others = 0 WHERE by_others = 1")
             except BaseException:
                 self._roll_back()
                 raise
@@ -202,6 +208,11 @@ class SqliteStore:
         """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
         with self._lock, _faults("cannot read the register file"):
             return fetched(self._connection, query, values)
+
+    def _noted(self) -> bool:
+        """Whether others than us have written rows of a projection (`migrations._TOUCHED`): their note stays."""
+        query = "SELECT 1 FROM touched WHERE by_others = 1 LIMIT 1"
+        return self._notes and self._connection.execute(query).fetchone() is not None
 
     def _read_news(self) -> bool:
         """In one transaction: all mirrors show the same state, and once begun nothing of it finds the file busy."""

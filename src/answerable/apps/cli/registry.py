@@ -281,10 +281,11 @@ def _stored(control: Control) -> dict[str, JSONValue]:
 
 def _faults(reading: Reading, stored: dict[str, JSONValue], *, prune: bool) -> tuple[str, ...]:
     """Everything wrong with the files, seen together with what stays registered, each with file and line."""
-    from answerable.core.registry.active import faults_of
-    from answerable.core.registry.parse import document_key, shapes_of
+    from answerable.core.registry.active import faults_of, faults_of_new
+    from answerable.core.registry.parse import document_key
 
-    own = (*reading.faults, *(reading.located(fault) for fault in shapes_of(reading.documents).faults))
+    shapes = (fault for fault in faults_of_new(reading.documents) if fault.kind == "shape")
+    own = (*reading.faults, *map(reading.located, shapes))
     if own:
         return own
     given = {document_key(document) for document in reading.documents}

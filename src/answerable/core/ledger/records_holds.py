@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.canonical import encode
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.records_keys import key_file_fields, key_file_members
-from answerable.core.ledger.records_revocation import IN_FLIGHT_NAMED_MAX, NAME_TOLD_TWICE_CHARS_MAX
+from answerable.core.ledger.records_revocation import (
+    IN_FLIGHT_NAMED_MAX,
+    NAME_TOLD_TWICE_CHARS_MAX,
+    denied_members,
+)
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
@@ -39,11 +43,19 @@ _MEMBERS: Final = {
 
 
 def hold_placed(
-    hold: Hold, *, at: UnixMillis, sealing: Sealing, by: str, person: str, in_flight: Sequence[int]
+    hold: Hold,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    by: str,
+    person: str,
+    in_flight: Sequence[int],
+    approvals: Sequence[str] = (),
 ) -> Entry:
     """A hold came into force. by: pseudonym of who placed it. person: pseudonym of whom it is about, for an `owner`.
 
-    in_flight: ledger indexes of the intents within its reach that had been started and had no end by then.
+    in_flight: ledger indexes of the intents within its reach that had been started and had no end by then. approvals:
+    ids of the questions that were denied by it.
     """
     members: dict[str, JSONValue] = {
         **_about(hold, person),
@@ -54,6 +66,7 @@ def hold_placed(
         "rule": hold.rule,
         "since": hold.at,
         "source": hold.source,
+        **denied_members(approvals),
     }
     fields: list[Field] = [(b"by_name", encode(hold.by))]
     if hold.what.kind == "owner":

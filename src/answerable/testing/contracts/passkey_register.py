@@ -49,7 +49,7 @@ def sample_passkey(seed: str = "phone", *, person: str = "alice", count: int = 0
 def sample_invitation(number: int = 0, *, seconds: int = 900) -> Invitation:
     """One of many."""
     code = invitation_code(number.to_bytes(16))
-    return invitation(code, person=PrincipalId("alice"), by="operator", now=START, seconds=seconds)
+    return invitation(code, person=PrincipalId(f"guest-{number}"), by="operator", now=START, seconds=seconds)
 
 
 class PasskeyRegisterContract:
@@ -104,6 +104,18 @@ class PasskeyRegisterContract:
         claim(not register.count_up(counting, 10), "a removed one counts no more")
         claim(not register.count_up(b"nobody's", 10), "nor does an unknown one")
 
+    def test_an_invitation_ends_the_earlier_ones_of_its_person_and_nobody_elses(self, tmp_path: Path) -> None:
+        register = self.opened(tmp_path)
+        first, his = sample_invitation(1), sample_invitation(3)
+        second = replace(sample_invitation(2), person=first.person)
+        for one in (first, his, second):
+            register.invite(one)
+        kept = register.invitation(first.digest)
+        claim(kept is not None and not kept.is_good(START), "it is good no longer")
+        claim(register.use_invitation(first.digest, now=START) is None, "and brings nobody in")
+        claim(register.use_invitation(his.digest, now=START) is not None, "somebody else's is as it was")
+        claim(register.use_invitation(second.digest, now=START) is not None, "the last one is good")
+
     def test_the_number_of_passkeys_is_bounded_for_each_and_for_all(self, tmp_path: Path) -> None:
         register = self.opened(tmp_path)
         for number in range(PASSKEYS_OF_ONE_MAX):
@@ -124,7 +136,7 @@ class PasskeyRegisterContract:
         register.invite(one)
         claim(register.invitation(one.digest) == one, "it is there to be looked at")
         used = register.use_invitation(one.digest, now=START)
-        claim(used is not None and (used.person, used.used_at) == ("alice", START), "the first use counts")
+        claim(used is not None and (used.person, used.used_at) == (one.person, START), "the first use counts")
         claim(register.use_invitation(one.digest, now=START) is None, "the second does not")
         claim(register.use_invitation(bytes(32), now=START) is None, "nor does an unknown one")
         with raises(Malformed, "invitation.duplicate", "a used one cannot be had anew"):
