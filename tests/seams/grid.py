@@ -20,6 +20,10 @@ _OTHER_LOG: Final = "issue 11: each process tells the stories of its own log, un
 LATER: Final[Mapping[tuple[str, str], str]] = {
     ("second process", "refusal"): _OTHER_LOG,
     ("second process", "search and story"): _OTHER_LOG,
+    (
+        "older copy",
+        "prepared object",
+    ): "issue 11: what was prepared is read back with the other registers; it never runs twice.",
 }
 """By column and row: what issue 11 completes."""
 WAITING: Final[Mapping[tuple[str, str], str]] = {}

@@ -87,7 +87,7 @@ class Revocations(Feature):
 class Rules(Feature):
     name = "stop rule and quota"
     claim = "Who did what a rule calls too much stands still until people let it go on."
-    doors = ("hold list", "/v1/holds", 0)
+    doors = ("hold list --all", "/v1/holds", 0)
     asked = ("hold list", "rule:trap")
     holds = Answers({"held by rule": "held.mandate", "touched": "0", "listed": "in_force"})
     tags = frozenset({Tag.RULE_FIRED, Tag.REFUSALS_COUNTED})

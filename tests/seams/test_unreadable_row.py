@@ -48,7 +48,7 @@ def keys_in(registers: Path) -> dict[str, set[tuple[object, ...]]]:
 def columns(database: sqlite3.Connection, table: str) -> tuple[list[str], list[tuple[str, str]]]:
     """Those of its key, and those that hold text or bytes besides, with their types."""
     found = database.execute(f"PRAGMA table_info({table})").fetchall()
-    key = [name for _, name, _, _, _, place in found if place]
+    key = [name for _, name, _, _, _, place in found if place] or ["rowid"]
     return key, [
         (name, kind) for _, name, kind, _, _, place in found if not place and kind in ("TEXT", "BLOB")
     ]
