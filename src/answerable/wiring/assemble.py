@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from answerable.adapters.sqlite import (
     SqliteMandateRegister,
     SqliteOpeningRegister,
     SqlitePreparedRegister,
+    SqliteRegisterRoom,
     SqliteRegistryStore,
     SqliteRevocationRegister,
     SqliteStore,
@@ -37,6 +39,7 @@ from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
+from answerable.flows.record_entry import pseudonym_of
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.settle_open_intents import (
     recover_from_ledger,
@@ -60,6 +63,7 @@ from answerable.wiring.following import (
 )
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.leases import lease_side, warrant_signer
+from answerable.wiring.loop_share import LoopShare
 from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.reaching import kept_reaching, reach_desk
@@ -104,7 +108,7 @@ class Product:
 
     log_key: verifier key of the log (C2SP signed-note). published: the log as strangers read it. settled_policy: its
     tlog-policy, empty while that cannot be told. heads, shard_door: None without shards. proofs: of those who hold
-    tokens.
+    tokens. share: of the event loop's time, at all doors.
     """
 
     walk: Walk
@@ -122,6 +126,7 @@ class Product:
     identity: Identity
     workloads: Workloads
     authorities: AuthorityChanges
+    share: LoopShare
     kept: KeptRegisters
     doors: DoorDesk
     heads: LogOfLogs | None = None
@@ -203,7 +208,7 @@ async def assembled(
                 clock=clock, entropy=entropy,
                 ledger=ledger,
                 registry=registry,
-                mandates=SqliteMandateRegister(store),
+                mandates=(mandates := SqliteMandateRegister(store)),
                 approvals=SqliteApprovalRegister(store), openings=SqliteOpeningRegister(store),
                 history_register=SqliteHistoryRegister(store),
                 channel=(reach := reach_desk(settings, store, registry, own.origin)), reach=reach,
@@ -213,7 +218,8 @@ async def assembled(
                 subject_keys=subject_keys,
                 manifests=identity.manifests, pins=SqliteToolPinRegister(store),
                 people=identity.people, passkeys=passkey_desk(settings, store),
-                revocations=revocations, holds=SqliteHoldRegister(store, revocations),
+                revocations=revocations, holds=(holds := SqliteHoldRegister(store, revocations)),
+                room=SqliteRegisterRoom(store, holds=holds, revocations=revocations, mandates=mandates),
                 sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
                 link=shard_link(settings, own),
@@ -235,9 +241,8 @@ async def assembled(
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
-                identity=identity,
-                workloads=workloads,
-                authorities=changes, kept=kept,
+                identity=identity, workloads=workloads, authorities=changes, kept=kept,
+                share=LoopShare(share=settings.gateway.loop_share_percent / 100),
                 doors=DoorDesk(walk=walk, known=verifier.known, program_of=identity.observer.program),
             )  # fmt: skip
             await _closed(identity, walk, settings, kept)
@@ -254,6 +259,10 @@ async def _recovered(
 ) -> tuple[Workloads, AuthorityChanges]:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
     unreadable = await anyio.to_thread.run_sync(store.unreadable.looked_up)
+    await anyio.to_thread.run_sync(store.look_for_room)
+    with suppress(Unavailable):
+        # Made now: once the disk is full, nobody could be named who stops something.
+        pseudonym_of(walk, f"uid:{os.geteuid()}")
     workloads = identity.workloads(walk, settings)
     changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
     # What cannot be read counts as lost, however long ago it was written.

@@ -123,6 +123,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "undrilled": sequence(
                 record({"kind": TEXT, "name": TEXT, "from": COUNT, "to": COUNT, "commands": TEXTS})
             ),
+            "void": TEXTS,
         }
     ),
     "RegistryCheck": record(
@@ -215,7 +216,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "agent": TEXT,
             "use_case": TEXT,
             "purpose": TEXT,
-            "state": choice("open", "closed", "revoked", "expired", "not_yet", "spent"),
+            "state": choice("open", "held", "closed", "revoked", "expired", "not_yet", "spent"),
             "calls_used": COUNT,
             "calls_max": COUNT,
             "budgets": mapping(record({"used": COUNT, "limit": COUNT})),
@@ -334,7 +335,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "entry_index": nullable(COUNT),
             "port": TEXT,
             "effect": choice("none", "unknown"),
+            "retry": FLAG,
         },
-        "required": ["type", "title", "status", "detail", "code", "branch"],
+        "required": ["type", "title", "status", "detail", "code", "branch", "reasons", "effect", "retry"],
     },
 }
