@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
-from tests.loud_skips import not_proven
 from tests.small_disk import on_a_small_disk
 from tests.up_world import House
 
@@ -60,21 +55,3 @@ class Home(House):
     def socket(self, name: str) -> str:
         """Where its control API or its gateway is."""
         return str(self.data / (f"{name}-{self.shard}.sock" if self.shard else f"{name}.sock"))
-
-
-@contextlib.contextmanager
-def mounted(place: Path, size: str) -> Iterator[None]:
-    """A file system of this size there, if any is wanted; a loud skip where none can be mounted."""
-    if not size:
-        yield
-        return
-    place.mkdir(mode=0o700)
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size},mode=0700", "tmpfs", str(place)],
-        capture_output=True,
-        check=False,
-    )
-    if made.returncode:
-        not_proven("no file system can be mounted here: a full disk is NOT PROVEN")
-    yield
-    subprocess.run(["umount", "-l", str(place)], check=True)

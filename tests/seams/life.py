@@ -31,9 +31,10 @@ from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import challenge_of, registration_members
+from tests.full_disk import small_disk
 from tests.gateway_world import modern, modern_headers
 from tests.seams.documents import AGENTS, PEOPLE, RULES, SPARE_TOOLS, company, policy_set
-from tests.seams.home import SETTINGS, TARGET, Home, mounted
+from tests.seams.home import SETTINGS, TARGET, Home
 from tests.seams.login import SECRET, Login
 from tests.up_world import environment
 from tests.wall_clock import Wall
@@ -354,12 +355,15 @@ def read_answer(answer: httpx2.Response) -> Said:
 
 
 @contextlib.contextmanager
-def life(settings: str = SETTINGS, *, shard: str = "", clock: bool = False, disk: str = "") -> Iterator[Life]:
-    """clock: its wall clock can be set. disk: size of a disk of its own. It is up, its company is registered, and
+def life(
+    settings: str = SETTINGS, *, shard: str = "", clock: bool = False, disk: bool = False
+) -> Iterator[Life]:
+    """clock: its wall clock can be set. disk: of its own, and small. It is up, its company is registered, and
     its tools are approved, all but `wipe` and a few to spare."""
     login = Login()
     with TemporaryDirectory(prefix="seams-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
-        stack.enter_context(mounted(Path(folder) / "house", disk))
+        if disk:
+            stack.enter_context(small_disk(Path(folder) / "house"))
         one = Life(Path(folder), login, settings, shard=shard)
         if clock:
             one.wall = Wall(one.root / "clock")

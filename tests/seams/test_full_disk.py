@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator
-from contextlib import suppress
 
 import pytest
 
+from tests.full_disk import fill, make_room
 from tests.seams.feature import Feature
 from tests.seams.features import FEATURES, column, look, prepare, still
 from tests.seams.life import Life, life
 
-DISK = "80m"
 ENDS = ("stop", "close", "revoke")
 
 
@@ -20,11 +19,13 @@ ENDS = ("stop", "close", "revoke")
 def lived() -> Iterator[Life]:
     """full: what a row was answered on the full disk. said, with room, restarted: what came of each end of authority
     there, when there was room again, and after a restart."""
-    with life(disk=DISK) as one:
+    with life(disk=True) as one:
         prepare(one)
-        one.kept["ends"] = {"stop": one.mandate("spender"), "close": one.mandate(), "revoke": one.mandate()}
+        one.kept["ends"] = {"stop": one.mandate("asker"), "close": one.mandate(), "revoke": one.mandate()}
+        work = one.kept["mandate"]["open"]
+        fill(one.home.data)
+        one.until(lambda: one.reads("worker", work) == "register.no_room", "word of the full disk")
         told = len(one.lines())
-        ballast = filled(one)
         for row in FEATURES:
             if row.name not in one.faults:
                 one.kept[row.name]["full"] = seen(one, row)
@@ -32,7 +33,7 @@ def lived() -> Iterator[Life]:
         ended = one.kept["ends"]
         said = {
             "stop": one.asked(
-                "POST", "/v1/holds", {"kind": "agent", "name": "spender", "reason": "odd", "seconds": 0}
+                "POST", "/v1/holds", {"kind": "agent", "name": "asker", "reason": "odd", "seconds": 0}
             ),
             "close": one.asked("POST", f"/v1/mandates/{ended['close']}/close", {}),
             "revoke": one.asked(
@@ -40,7 +41,8 @@ def lived() -> Iterator[Life]:
             ),
         }
         one.kept["said"] = said
-        ballast()
+        make_room(one.home.data)
+        one.until(lambda: one.reads("worker", work) == "ok", "word of the room")
         one.kept["with room"] = {name: reads(one, name) for name in ENDS}
         one.stop(signal.SIGKILL)
         one.start()
@@ -48,19 +50,8 @@ def lived() -> Iterator[Life]:
         yield one
 
 
-def filled(one: Life):
-    """Not a byte is left. Returns what makes room."""
-    ballast = one.home.data / "ballast"
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while file.write(bytes(65_536)):
-            pass
-        while file.write(b"x"):
-            pass
-    return ballast.unlink
-
-
 def reads(one: Life, name: str) -> str:
-    return one.reads("spender" if name == "stop" else "worker", one.kept["ends"][name])
+    return one.reads("asker" if name == "stop" else "worker", one.kept["ends"][name])
 
 
 def seen(one: Life, row: Feature) -> dict[str, str]:

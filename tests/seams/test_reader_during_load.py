@@ -25,7 +25,7 @@ PATHS = (
     "/v1/leases",
 )
 HOSTILE_BYTES = 200_000
-TURN_SECONDS = 0.5
+TURN_SECONDS = 2.0
 """Between two pages of one reader, as a console asks."""
 
 
