@@ -20,7 +20,6 @@ from answerable.core.ledger.head import Head
 from answerable.core.ledger.tags import Tag
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import ORIGIN, log_key
-from answerable.verify import log_signatures
 from answerable.verify.ledger_history import Progress, verify_ledger
 from tests.ledger_world import (
     BEGIN,
@@ -50,29 +49,6 @@ def test_a_sound_log_is_valid_but_for_what_a_copy_cannot_show(tmp_path: Path) ->
     assert [one.code for one in report.caveats] == ["newer_removed"]
     assert (report.size, report.signed, report.checkpoints, report.origin) == (STORY, STORY, 2, ORIGIN)
     assert report.entries_by_tag == {1: 1, 2: 2, 3: 2, 4: 1, 5: 1, 14: 3}
-
-
-def test_a_log_that_gets_a_checkpoint_while_it_is_read_is_not_called_wrong(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = sealed_story(tmp_path)
-    notes = [log.note(6), log.note(STORY)]
-
-    def publish(count: int) -> None:
-        (tmp_path / "checkpoints.log").write_bytes(b"\n".join(notes[:count]) + b"\n")
-        (tmp_path / "checkpoint").write_bytes(notes[count - 1])
-
-    publish(1)
-    taken = log_signatures.notes_in
-
-    def meanwhile(content: bytes) -> tuple[list[bytes], int]:
-        publish(2)
-        return taken(content)
-
-    monkeypatch.setattr(log_signatures, "notes_in", meanwhile)
-    report = verify_ledger(tmp_path)
-    # Tiles of the first checkpoint are none of this log's.
-    assert {one.rule for one in report.findings} == {"tile.missing"}
 
 
 def test_with_a_checkpoint_kept_elsewhere_nothing_is_left_open(tmp_path: Path) -> None:
