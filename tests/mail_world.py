@@ -39,7 +39,7 @@ META = {
 
 def documents(place: Path) -> str:
     """A mailbox, two people with keys, and an agent that is known by the program that it runs."""
-    known = registry(scout=[[f"unix:path:{os.path.realpath(sys.executable)}"]])
+    known = registry(scout=[[f"unix:uid:{os.getuid()}", f"unix:path:{os.path.realpath(sys.executable)}"]])
     for person, name in (("Ada", "ada"), ("Bela", "bela")):
         known = known.replace(
             f"{{displayName: {person}, groups: [leads]}}",

@@ -126,7 +126,13 @@ class House:
 
     def command(self, *arguments: str, code: int = 0) -> str:
         """Its standard output; standard error, where it is to fail."""
-        done = subprocess.run(
+        done = self.finished(*arguments)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stderr if code else done.stdout
+
+    def finished(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A command that has ended, however it did."""
+        return subprocess.run(
             self.line(*arguments),
             capture_output=True,
             text=True,
@@ -135,8 +141,6 @@ class House:
             timeout=WAIT_SECONDS_MAX,
             check=False,
         )
-        assert done.returncode == code, done.stdout + done.stderr
-        return done.stderr if code else done.stdout
 
     def apply(self, documents: str) -> None:
         (self.root / "registry.yaml").write_text(documents)

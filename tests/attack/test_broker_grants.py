@@ -51,7 +51,7 @@ OURS = f"unix:path:{os.path.realpath('/proc/self/exe')}"
 
 
 def documents(place: Path, *, broker: bool = True) -> list[dict[str, Any]]:
-    found = attested_documents({"scout": [[f"unix:path:{place / 'scout'}"]], "rover": [[OURS]]})
+    found = attested_documents({"scout": [[f"unix:path:{place / 'scout'}", UID]], "rover": [[OURS, UID]]})
     for one in found:
         if one["kind"] == "Agent" and one["metadata"]["name"] == "rover":
             one["spec"]["broker"] = broker

@@ -179,10 +179,10 @@ async def door(observer: SlowKernel) -> tuple[Bench, WorkloadNeeds, SightingBatc
     return bench, WorkloadNeeds(cast("Any", SimpleNamespace(seen=seen)), workloads), seen
 
 
-def this_process() -> PeerProcess:
+def this_process(kernel: SlowKernel) -> PeerProcess:
     found = referenced_process(os.getpid())
     assert found is not None
-    return found
+    return replace(found, uid=kernel.uid, gid=7)
 
 
 @linux
@@ -190,7 +190,7 @@ def this_process() -> PeerProcess:
 async def test_a_stranger_that_asks_a_thousand_times_is_told_to_come_again_and_keeps_nothing_open():
     slow = SlowKernel()
     _, needs, _ = await door(slow)
-    peer, codes = this_process(), []
+    peer, codes = this_process(slow), []
     before = len(os.listdir("/proc/self/fd"))
 
     async def ask() -> None:
@@ -219,7 +219,7 @@ async def test_a_stranger_that_asks_a_thousand_times_is_told_to_come_again_and_k
 async def test_who_hangs_up_before_its_turn_leaves_nothing_open():
     slow = SlowKernel()
     _, needs, _ = await door(slow)
-    peer = this_process()
+    peer = this_process(slow)
     async with anyio.create_task_group() as tasks:
 
         async def first() -> None:
@@ -246,7 +246,7 @@ async def test_enrolled_processes_that_all_ask_again_at_once_are_all_answered():
     kernel = SlowKernel(uid=2000)
     kernel.go.set()
     _, needs, _ = await door(kernel)
-    peer = this_process()
+    peer = this_process(kernel)
     [name] = await needs.identify(peer)
     kernel.go.clear()
     answers: list[Any] = []
@@ -277,7 +277,7 @@ async def test_a_stranger_chooses_neither_names_nor_number_of_its_sightings():
     slow = SlowKernel()
     slow.go.set()
     bench, needs, seen = await door(slow)
-    peer = this_process()
+    peer = this_process(slow)
     for _ in range(60):
         with pytest.raises(Refused):
             await needs.identify(peer)

@@ -218,7 +218,7 @@ async def test_whoever_asks_to_be_enrolled_and_is_nobody_is_listed_refused_and_l
         assert status != 200
         assert batch.take() == ()
         # Registered and enrolled, it leaves, though by its name nobody can tell what its path is.
-        ours = {**nobody, "scout": [[THIS_PROGRAM]]}
+        ours = {**nobody, "scout": [[THIS_PROGRAM, f"unix:uid:{os.getuid()}"]]}
         await apply_registry(world.walk, served_documents(tmp_path, ours, "refuse"), by="operator")
         async with world.client(uds=True) as client:
             await client.enrol(await client.challenge(), key=key, attestation=UNIX)

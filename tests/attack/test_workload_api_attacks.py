@@ -136,22 +136,35 @@ def test_a_claimed_pid_changes_nothing(tmp_path, loop):
 
 @pytest.mark.requirement("WAPI-08")
 @pytest.mark.parametrize("loop", LOOPS)
-def test_a_connection_passed_on_speaks_for_its_maker_and_dies_with_it(tmp_path, loop):
+def test_a_connection_passed_on_is_hung_up_on_when_another_speaks(tmp_path, loop):
+    async def scenario():
+        world = World()
+        async with serving(world, tmp_path / "api") as front:
+            _, connected, leash = await asyncio.to_thread(connector, tmp_path / "api", stays=True)
+            async with Given(connected) as client, opened(client, X509) as stream:
+                await stream.send_message(schema().message("X509SVIDRequest")(), end=True)
+                with pytest.raises((StreamTerminatedError, GRPCError)):
+                    await stream.recv_message()
+            await until(lambda: front.places.taken == 0)
+            assert world.asked == []
+            leash.close()
+
+    in_loop(scenario, loop)
+
+
+@pytest.mark.requirement("WAPI-08")
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_connection_that_is_kept_by_another_dies_with_its_maker(tmp_path, loop):
     async def scenario():
         world = World()
         async with serving(world, tmp_path / "api") as front:
             process, connected, leash = await asyncio.to_thread(connector, tmp_path / "api", stays=True)
-            async with Given(connected) as client, opened(client, X509) as stream:
-                await stream.send_message(schema().message("X509SVIDRequest")(), end=True)
-                svid = (await answer_of(stream)).svids[0]
-                assert svid.spiffe_id == f"spiffe://ours.example/agent/tester/{process.pid}"
-                leash.close()
-                await asyncio.to_thread(process.wait)
-                # Nobody tells the door of a change: the kernel tells it of the end.
-                with pytest.raises((StreamTerminatedError, GRPCError)):
-                    await stream.recv_message()
+            await until(lambda: front.places.taken == 1)
+            leash.close()
+            await asyncio.to_thread(process.wait)
+            # Nobody tells the door of a change: the kernel tells it of the end.
             await until(lambda: front.places.taken == 0)
-            assert {peer.pid for peer in world.asked} == {process.pid}
+            connected.close()
 
     in_loop(scenario, loop)
 

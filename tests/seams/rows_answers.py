@@ -159,7 +159,7 @@ class Policies(Feature):
     claim = "A policy that two people published decides from then on, and what one person proposed does not."
     asked = ("policy proposals", "ada")
     holds = Answers({"forbidden": "never-loud", "proposed": "1", "let": "ok", "shouted": "0"})
-    tags = frozenset({Tag.POLICY_PROPOSED, Tag.POLICY_CHANGE})
+    tags = frozenset({Tag.POLICY_PROPOSED, Tag.POLICY_WITHDRAWN, Tag.POLICY_CHANGE})
     tables = names("policy_records")
     nouns = names("policy decision")
 

@@ -39,7 +39,7 @@ JWS = re.compile(r"eyJ[A-Za-z0-9_-]{10,}\.")
 def documents(place: Path, *, tier: int = 1, giver: str = "scout", taker: str = "writer") -> str:
     """A CRM, a person with a key, an agent that is attested, and one with a key to which may be handed on."""
     crm = json.dumps([str(ROOT / "examples/servers/crm.py"), "--database", str(place / "crm.db")])
-    known = registry(scout=[[f"unix:path:{os.path.realpath(sys.executable)}"]])
+    known = registry(scout=[[f"unix:uid:{os.getuid()}", f"unix:path:{os.path.realpath(sys.executable)}"]])
     known = known.replace(
         "{displayName: Ada, groups: [leads]}", "{displayName: Ada, groups: [leads], keyFile: ada.pub.jwk}"
     )

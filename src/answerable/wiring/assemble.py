@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from answerable.adapters.sqlite import (
     SqliteMandateRegister,
     SqliteOpeningRegister,
     SqlitePreparedRegister,
+    SqliteRegisterRoom,
     SqliteRegistryStore,
     SqliteRevocationRegister,
     SqliteStore,
@@ -37,6 +39,7 @@ from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
+from answerable.flows.record_entry import pseudonym_of
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.settle_open_intents import (
     recover_from_ledger,
@@ -47,6 +50,7 @@ from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.announcing import event_desk, kept_announcing
+from answerable.wiring.catching_up import brought_up
 from answerable.wiring.console import passkey_desk
 from answerable.wiring.counts import counting_figures, reading_histories
 from answerable.wiring.drills import drill_desk
@@ -59,6 +63,7 @@ from answerable.wiring.following import (
 )
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.leases import lease_side, warrant_signer
+from answerable.wiring.loop_share import LoopShare
 from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.reaching import kept_reaching, reach_desk
@@ -84,6 +89,7 @@ if TYPE_CHECKING:
     from answerable.flows.verify_caller import CallerVerifier
     from answerable.flows.workloads import Workloads
     from answerable.ports.replay_store import ReplayStore
+    from answerable.wiring.catching_up import KeptRegisters
     from answerable.wiring.identity import Identity
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
@@ -102,7 +108,7 @@ class Product:
 
     log_key: verifier key of the log (C2SP signed-note). published: the log as strangers read it. settled_policy: its
     tlog-policy, empty while that cannot be told. heads, shard_door: None without shards. proofs: of those who hold
-    tokens.
+    tokens. share: of the event loop's time, at all doors.
     """
 
     walk: Walk
@@ -117,9 +123,12 @@ class Product:
     events: EventDesk
     published: PublishedFiles
     settled_policy: Callable[[], str]
+    registers_told: Callable[[], tuple[str, ...]]
     identity: Identity
     workloads: Workloads
     authorities: AuthorityChanges
+    share: LoopShare
+    kept: KeptRegisters
     doors: DoorDesk
     heads: LogOfLogs | None = None
     shard_door: SocketShardDoor | None = None
@@ -189,6 +198,7 @@ async def assembled(
             closing(opened_replay_store(settings, entropy, clock)) as proofs,
             closing(opened_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
+            kept = await brought_up(settings, store, ledger, subject_keys.find, clock)
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
@@ -199,7 +209,7 @@ async def assembled(
                 clock=clock, entropy=entropy,
                 ledger=ledger,
                 registry=registry,
-                mandates=SqliteMandateRegister(store),
+                mandates=(mandates := SqliteMandateRegister(store)),
                 approvals=SqliteApprovalRegister(store), openings=SqliteOpeningRegister(store),
                 history_register=SqliteHistoryRegister(store),
                 channel=(reach := reach_desk(settings, store, registry, own.origin)), reach=reach,
@@ -209,7 +219,8 @@ async def assembled(
                 subject_keys=subject_keys,
                 manifests=identity.manifests, pins=SqliteToolPinRegister(store),
                 people=identity.people, passkeys=passkey_desk(settings, store),
-                revocations=revocations, holds=SqliteHoldRegister(store, revocations),
+                revocations=revocations, holds=(holds := SqliteHoldRegister(store, revocations)),
+                room=SqliteRegisterRoom(store, holds=holds, revocations=revocations, mandates=mandates),
                 sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
                 link=shard_link(settings, own),
@@ -226,22 +237,21 @@ async def assembled(
                 ledger=ledger,
                 log_key=own.log_key.formatted(), cosigning=rounds,
                 registers=store,
-                proofs=proofs,
-                tokens=tokens, events=event_desk(settings, store, tokens),
+                proofs=proofs, tokens=tokens, events=event_desk(settings, store, tokens),
                 published=PublishedFiles(settings.ledger.place),
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
-                identity=identity,
-                workloads=workloads,
-                authorities=changes,
+                identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
+                share=LoopShare(share=settings.gateway.loop_share_percent / 100),
                 doors=DoorDesk(walk=walk, known=verifier.known, program_of=identity.observer.program),
             )  # fmt: skip
-            await _closed(identity, walk, settings)
+            await _closed(identity, walk, settings, kept)
 
 
-async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
+async def _closed(identity: Identity, walk: Walk, settings: Settings, kept: KeptRegisters) -> None:
     await counted_at_last(walk)
+    await kept.confirm()
     await noted_at_last(identity, walk, settings)
 
 
@@ -250,6 +260,10 @@ async def _recovered(
 ) -> tuple[Workloads, AuthorityChanges]:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
     unreadable = await anyio.to_thread.run_sync(store.unreadable.looked_up)
+    await anyio.to_thread.run_sync(store.look_for_room)
+    with suppress(Unavailable):
+        # Made now: once the disk is full, nobody could be named who stops something.
+        pseudonym_of(walk, f"uid:{os.geteuid()}")
     workloads = identity.workloads(walk, settings)
     changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
     # What cannot be read counts as lost, however long ago it was written.
@@ -313,6 +327,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(sending_metrics, product.walk, settings)
         tasks.start_soon(telling_refused, product.walk)
         tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
+        tasks.start_soon(product.kept.confirm_always, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
             tasks.start_soon(following_registers, product.walk, product.registers.refresh)

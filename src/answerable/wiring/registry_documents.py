@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.cedar import compiled
 from answerable.adapters.registry_files import Change, Reading, diff, read_paths, read_text
-from answerable.core.registry.active import faults_of, inactive, snapshot_of
+from answerable.core.registry.active import faults_of_new, inactive, snapshot_of
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def read_documents(sources: Sequence[str], *, standard_input: str) -> Reading:
 
 def faults_in(reading: Reading) -> tuple[str, ...]:
     """Everything wrong with documents that stand alone: texts, shapes, references, then the policies."""
-    found = (*reading.faults, *(reading.located(fault) for fault in faults_of(reading.documents)))
+    found = (*reading.faults, *(reading.located(fault) for fault in faults_of_new(reading.documents)))
     if found:
         return found
     try:

@@ -1,8 +1,8 @@
 """Facts about a process from `/proc`, each of one and the same program in one and the same process.
 
-What this cannot see: a process that hands its connection to a child and then becomes another program is measured as
-that program, if it does so before it is met; and a program that runs what others write (an interpreter) is measured as
-the interpreter. Selectors of a path or a digest therefore go together with one of a user.
+What this cannot see: what a program runs that others write (an interpreter), or have put into it when they started
+it (a debugger, a preloaded library). It is measured as that program; so a path or a digest without a user tells nobody
+from anybody.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
 def check(shell: Shell, directory: Directory, registry: Documents = None) -> int | None:
     """Everything that is wrong with a policy set.
 
-    More than publication must refuse: rules that can never match or change nothing, names that nothing has, groups
+    What publication refuses, and more: rules that can never match or change nothing, names that nothing has, groups
     that cannot answer, what is declared and not read. Each with its file and line; exit code 5 when there is one.
     """
     from answerable.wiring.policy_directory import check_set
@@ -168,12 +168,14 @@ def _registered(shell: Shell, sources: list[str] | None) -> tuple[list[JSONValue
             if error.code == "control.no_data":
                 shell.terminal.say("without a product, name registry documents with --registry")
             raise
+    from answerable.core.registry.active import faults_of_new
     from answerable.wiring.registry_documents import read_documents
 
     reading = read_documents(sources, standard_input="")
-    if reading.faults:
-        more = f" (and {len(reading.faults) - 1} more)" if len(reading.faults) > 1 else ""
-        raise Malformed(f"{reading.faults[0]}{more}", code="registry.faults")
+    faults = reading.faults or tuple(map(reading.located, faults_of_new(reading.documents)))
+    if faults:
+        more = f" (and {len(faults) - 1} more)" if len(faults) > 1 else ""
+        raise Malformed(f"{faults[0]}{more}", code="registry.faults")
     return list(reading.documents), NOTHING_KNOWN
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from answerable.apps.workload_api.connection import ConnectionLimits
 from answerable.apps.workload_api.front import Doors, WorkloadFront, serve
 from answerable.apps.workload_api.needs import Identity, IssuedWit, Needs
 from answerable.apps.workload_api.peer import PeerProcess
+from answerable.apps.workload_api.places import ConnectionLimits
 from answerable.apps.workload_api.socket_file import SOCKET_MODE, check_socket
 
 __all__ = [

@@ -25,9 +25,19 @@ if TYPE_CHECKING:
 class WorkloadApi:
     """What one process may ask for itself."""
 
-    def __init__(self, needs: Needs, peer: PeerProcess, *, wit: bool, recheck_seconds: float) -> None:
+    def __init__(
+        self,
+        needs: Needs,
+        peer: PeerProcess,
+        speaks: Callable[[], Awaitable[None]],
+        *,
+        wit: bool,
+        recheck_seconds: float,
+    ) -> None:
+        """speaks: returns once the process has answered, as `PeerConnection.speaks`."""
         self._needs = needs
         self._peer = peer
+        self._speaks = speaks
         self._wit = wit
         self._recheck_seconds = recheck_seconds
 
@@ -116,7 +126,7 @@ class WorkloadApi:
         await call.send(answer)
 
     async def _identities(self) -> tuple[Identity, ...]:
-        return await streams.identities_of(self._needs, self._peer)
+        return await streams.identities_of(self._needs, self._peer, self._speaks)
 
     async def _keep_sending(
         self,

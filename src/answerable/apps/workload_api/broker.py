@@ -43,9 +43,19 @@ if TYPE_CHECKING:
 class BrokerApi:
     """What one process may ask for others."""
 
-    def __init__(self, needs: Needs, peer: PeerProcess, *, recheck_seconds: float, proc: Path = PROC) -> None:
+    def __init__(
+        self,
+        needs: Needs,
+        peer: PeerProcess,
+        speaks: Callable[[], Awaitable[None]],
+        *,
+        recheck_seconds: float,
+        proc: Path = PROC,
+    ) -> None:
+        """speaks: returns once the process has answered, as `PeerConnection.speaks`."""
         self._needs = needs
         self._peer = peer
+        self._speaks = speaks
         self._recheck_seconds = recheck_seconds
         self._proc = proc
 
@@ -98,7 +108,9 @@ class BrokerApi:
     async def _request(self, call: Call) -> Any:
         """The request of one who may broker for somebody. Raises GRPCError (PERMISSION_DENIED) for others."""
         request = await call.request()
-        if not self._peer.is_alive() or not await self._needs.may_broker(self._peer):
+        await self._speaks()
+        # What was asked about it may have taken a while, and been answered about another with its number.
+        if not await self._needs.may_broker(self._peer) or not self._peer.is_alive():
             raise denied("workload_api.no_broker")
         return request
 
@@ -114,12 +126,11 @@ class BrokerApi:
 
     async def _identities(self, workload: PeerProcess) -> tuple[SpiffeId, tuple[Identity, ...]]:
         """Who asks, and who the workload is. Raises GRPCError (NOT_FOUND, PERMISSION_DENIED)."""
+        await self._speaks()
         if not workload.is_alive():
             raise _not_found()
-        found = None
-        if self._peer.is_alive():
-            found = await self._needs.identify_for(self._peer, workload)
-        # What was asked about them may have taken a while, and been answered about others with their numbers.
+        found = await self._needs.identify_for(self._peer, workload)
+        # As above, of both.
         if found is None or not self._peer.is_alive():
             raise denied("workload_api.no_broker", reason=WORKLOAD_NOT_ENTITLED)
         broker, identities = found
@@ -150,11 +161,18 @@ class BrokerApi:
         fill: Callable[[Any, Sight], Awaitable[UnixMillis | None]],
         answer: str,
     ) -> None:
+        async def filled(message: Any, sight: Sight) -> UnixMillis | None:
+            renew_at = await fill(message, sight)
+            # Issuing may have taken a while, too.
+            if not workload.is_alive():
+                raise _not_found()
+            return renew_at
+
         await streams.keep_sending(
             call,
             self._needs,
             look=look,
-            fill=fill,
+            fill=filled,
             answer=schema().message(f"{BROKER_PACKAGE}.{answer}"),
             recheck_seconds=self._recheck_seconds,
             hear=lambda changed: _hear_end(workload, changed),

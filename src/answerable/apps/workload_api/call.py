@@ -56,7 +56,14 @@ class Call:
         return message
 
     async def send(self, message: Any) -> None:
-        """Give the client one message; whoever does not take it within the limit is hung up on."""
+        """Give the client one message; whoever does not take it within the limit is hung up on.
+
+        Raises GRPCError (PERMISSION_DENIED) where the process has ended or become another program since it was asked
+        about.
+        """
+        peer = self._connection.peer
+        if peer is None or not peer.is_alive():
+            raise denied()
         try:
             async with asyncio.timeout(self._connection.limits.send_seconds):
                 await self._stream.send_message(message)

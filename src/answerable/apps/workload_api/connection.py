@@ -1,7 +1,9 @@
 """One connection: bound to the process that made it, ended with it, and bounded in all that it can make us hold.
 
-Laws: a connection whose process is gone gets nothing; what a client may make us keep has a bound for the connection,
-for its process, for its user and for all; whoever does not read is not read from, and is hung up on in the end.
+Laws: a connection whose process is gone gets nothing; it speaks with the voice of that one process, so that whatever
+another one sends ends it, and before each answer the process has to say what it could not know before; what a client
+may make us keep has a bound for the connection, for its process, for its user and for all; whoever does not read is not
+read from, and is hung up on in the end.
 
 grpclib (pinned to one minor release) and h2 are told so in a few places by attributes that they do not document.
 """
@@ -10,9 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+import os
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 from grpclib.config import Configuration
@@ -25,11 +26,13 @@ from grpclib.protocol import EventsProcessor, H2Protocol
 from grpclib.server import Handler
 from h2.config import H2Configuration
 from h2.errors import ErrorCodes
-from h2.events import DataReceived
+from h2.events import DataReceived, PingAckReceived
+from h2.exceptions import H2Error
 from h2.settings import SettingCodes
 
 from answerable.apps.workload_api.error_details import DetailedStatus, WireCodec
 from answerable.apps.workload_api.peer import PROC, PeerProcess, connected_process
+from answerable.apps.workload_api.places import ConnectionLimits, Places
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,66 +44,10 @@ if TYPE_CHECKING:
 
 RESETS_SECONDS: Final = 60.0
 HEADER_LIST_BYTES_MAX: Final = 16_384
+PING_BYTES: Final = 8
+"""RFC 9113, section 6.7."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConnectionLimits:
-    """connections_max: at a time, of all, of one user, of one process; more are hung up on. streams_max: RPCs under way
-    on a connection. request_bytes_max: of one RPC, all that the client sends. first_byte_seconds: from connecting.
-    idle_seconds: without an RPC. receive_seconds: for the request of an RPC. send_seconds: for taking one message, or
-    for reading on when too much waits to be sent. resets_max: RPCs called off in a minute. recheck_seconds: after which
-    an open stream looks again who its process is, changes or not.
-    """
-
-    connections_max: int = 1024
-    connections_per_user_max: int = 256
-    connections_per_process_max: int = 32
-    streams_max: int = 64
-    request_bytes_max: int = 131_072
-    first_byte_seconds: float = 10.0
-    idle_seconds: float = 600.0
-    receive_seconds: float = 15.0
-    send_seconds: float = 30.0
-    resets_max: int = 600
-    recheck_seconds: float = 60.0
-
-
-class Places:
-    """Counts who is connected."""
-
-    def __init__(self, limits: ConnectionLimits) -> None:
-        self._limits = limits
-        self._users: Counter[int] = Counter()
-        self._processes: Counter[tuple[int, int]] = Counter()
-        self.taken = 0
-
-    def take(self, peer: PeerProcess) -> bool:
-        """Whether there was a place; give it back with `leave`."""
-        limits, process = self._limits, (peer.pid, peer.started)
-        if (
-            self.taken >= limits.connections_max
-            or self._users[peer.uid] >= limits.connections_per_user_max
-            or self._processes[process] >= limits.connections_per_process_max
-        ):
-            return False
-        self.taken += 1
-        self._users[peer.uid] += 1
-        self._processes[process] += 1
-        return True
-
-    def leave(self, peer: PeerProcess) -> None:
-        """Give back what `take` gave."""
-        self.taken -= 1
-        self._users[peer.uid] -= 1
-        process = (peer.pid, peer.started)
-        self._processes[process] -= 1
-        # A count of zero would stay, and processes come and go.
-        if not self._processes[process]:
-            del self._processes[process]
-        if not self._users[peer.uid]:
-            del self._users[peer.uid]
 
 
 class Host(Protocol):
@@ -132,6 +79,7 @@ class BoundedEvents(EventsProcessor):
         self._resets = 0
         self._resets_since = 0.0
         self.processors[DataReceived] = self._receive
+        self.processors[PingAckReceived] = self._answered
 
     def process(self, event: H2Event) -> None:
         # RFC 9113, section 4.1: frames of an unknown type are ignored; grpclib raises.
@@ -146,6 +94,9 @@ class BoundedEvents(EventsProcessor):
             _reset(stream, ErrorCodes.ENHANCE_YOUR_CALM)
             stream.__terminated__("the request is too large")
             self.handler.cancel(stream)
+
+    def _answered(self, event: PingAckReceived) -> None:
+        self._owner.answered(event.ping_data)
 
     def process_stream_reset(self, event: StreamReset) -> None:
         super().process_stream_reset(event)
@@ -246,6 +197,7 @@ class PeerConnection(H2Protocol):
         self._waiting: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._heard = False
+        self._asked: dict[bytes, asyncio.Future[None]] = {}
         self._loop = asyncio.get_running_loop()
         h2_config = H2Configuration(
             client_side=False,
@@ -287,6 +239,41 @@ class PeerConnection(H2Protocol):
         # Readable when the process has ended: what it left with others ends with it.
         self._loop.add_reader(peer.pidfd, self.abort)
         self._waiting = self._loop.call_later(self.limits.first_byte_seconds, self.abort)
+
+    def heard(self, data: bytes, sender: int) -> None:
+        """What was read, and which process sent it."""
+        if self.peer is None:
+            return
+        if sender != self.peer.pid:
+            _log.debug("hung up on process %d: process %d spoke for it", self.peer.pid, sender)
+            self.abort()
+            return
+        self.data_received(data)
+
+    async def speaks(self) -> None:
+        """Returns once the process has answered a question that was put to it now.
+
+        Its program may have changed since it connected, and the connection may be in other hands. What was measured
+        before this, and is so still after it, is true of whoever answered. Raises GRPCError (UNAVAILABLE).
+        """
+        question = os.urandom(PING_BYTES)
+        answer = self._asked[question] = self._loop.create_future()
+        try:
+            self.connection._connection.ping(question)
+            self.connection.flush()
+            async with asyncio.timeout(self.limits.receive_seconds):
+                await answer
+        except (TimeoutError, H2Error):
+            self.abort()
+            raise GRPCError(Status.UNAVAILABLE, "the process did not answer a PING") from None
+        finally:
+            del self._asked[question]
+
+    def answered(self, question: bytes) -> None:
+        """A PING came back."""
+        waiting = self._asked.get(question)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(None)
 
     def data_received(self, data: bytes) -> None:
         if self.peer is None:

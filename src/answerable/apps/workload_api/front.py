@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from grpclib.const import Handler as GRPCMethod
 from answerable.apps.workload_api.api import WorkloadApi
 from answerable.apps.workload_api.broker import BrokerApi
 from answerable.apps.workload_api.call import answering
-from answerable.apps.workload_api.connection import ConnectionLimits, PeerConnection, Places
+from answerable.apps.workload_api.connection import PeerConnection
 from answerable.apps.workload_api.messages import schema
 from answerable.apps.workload_api.peer import PROC
+from answerable.apps.workload_api.places import ConnectionLimits, Places
 from answerable.apps.workload_api.sds import secret_methods
 from answerable.apps.workload_api.socket_file import SOCKET_MODE, check_socket
+from answerable.apps.workload_api.transport import SenderTransport, tell_senders
 from answerable.core.identity.spiffe_terms import BROKER_API, BROKER_HEADER, WORKLOAD_API, WORKLOAD_HEADER
 from answerable.errors import Broken
 
@@ -32,8 +35,14 @@ if TYPE_CHECKING:
     from answerable.apps.workload_api.needs import Needs
 
 BACKLOG: Final = 256
+ACCEPTED_MAX: Final = 32
+"""In one round of the event loop."""
+REST_SECONDS: Final = 1.0
+"""After a connection could not be accepted."""
 GRACE_SECONDS: Final = 5.0
 """What RPCs get to end when the server stops."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +78,8 @@ class WorkloadFront:
         self._reflection = _reflection(self._doors)
         self._connections: set[PeerConnection] = set()
         self._ending: set[asyncio.Task[None]] = set()
-        self._server: asyncio.AbstractServer | None = None
+        self._resting: asyncio.TimerHandle | None = None
+        self._listener: socket.socket | None = None
 
     async def start(self, listener: socket.socket, *, mode: int = SOCKET_MODE) -> None:
         """Answer on a bound Unix socket whose file has this mode.
@@ -77,14 +87,19 @@ class WorkloadFront:
         Raises Unavailable: `workload_api.socket_permissions`, `workload_api.not_unix`.
         """
         check_socket(listener, mode=mode)
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(self._connected, sock=listener, backlog=BACKLOG)
+        # Before anybody can connect: what is sent before it is accepted has a sender too.
+        tell_senders(listener)
+        listener.listen(BACKLOG)
+        listener.setblocking(False)
+        self._listener = listener
+        self._take_more()
 
     async def close(self) -> None:
-        """Take no more connections and end those that are there. The socket's file is left to whoever made it
-        (and by asyncio itself, from Python 3.13 on, removed)."""
-        if self._server is not None:
-            self._server.close()
+        """Take no more connections and end those that are there. The socket's file is left to whoever made it."""
+        if self._listener is not None:
+            self._take_none()
+            self._listener.close()
+            self._listener = None
         for connection in tuple(self._connections):
             connection.hang_up()
         await asyncio.sleep(0)
@@ -104,12 +119,14 @@ class WorkloadFront:
             raise Broken("a connection without a process was let in", code="workload_api.no_peer")
         found = dict(self._reflection)
         if self._doors.workload:
-            workload = WorkloadApi(self._needs, peer, wit=self._doors.wit, recheck_seconds=recheck)
+            workload = WorkloadApi(
+                self._needs, peer, connection.speaks, wit=self._doors.wit, recheck_seconds=recheck
+            )
             found |= _bound(connection, WORKLOAD_HEADER, workload.methods())
         if self._doors.sds:
             found |= secret_methods(connection, self._needs, peer, recheck_seconds=recheck)
         if self._doors.broker:
-            broker = BrokerApi(self._needs, peer, recheck_seconds=recheck, proc=self._proc)
+            broker = BrokerApi(self._needs, peer, connection.speaks, recheck_seconds=recheck, proc=self._proc)
             found |= _bound(connection, BROKER_HEADER, broker.methods())
         return found
 
@@ -123,8 +140,35 @@ class WorkloadFront:
         self._ending.add(ending)
         ending.add_done_callback(self._ending.discard)
 
-    def _connected(self) -> PeerConnection:
-        return PeerConnection(self, proc=self._proc)
+    def _take_more(self) -> None:
+        self._resting = None
+        if self._listener is not None:
+            asyncio.get_running_loop().add_reader(self._listener.fileno(), self._accept)
+
+    def _take_none(self) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+            self._resting = None
+        if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener.fileno())
+
+    def _accept(self) -> None:
+        """Those who wait, a few at a time: others of this loop have their turn."""
+        for _ in range(ACCEPTED_MAX):
+            if self._listener is None:
+                return
+            try:
+                connected, _ = self._listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # No descriptor is free, as a rule: without a rest the loop would do nothing but try again.
+                _log.warning("cannot accept at the Workload API: %s", error.strerror)
+                self._take_none()
+                self._resting = asyncio.get_running_loop().call_later(REST_SECONDS, self._take_more)
+                return
+            connected.setblocking(False)
+            SenderTransport(connected, PeerConnection(self, proc=self._proc))
 
 
 async def serve(

@@ -1,6 +1,7 @@
 """Which process is at the other end, held by a pidfd, so that its number cannot come to mean another one.
 
-Laws: what the kernel says of a connection counts, never what the client writes. A pidfd that is not readable belongs
+Laws: what the kernel says of a connection counts, never what the client writes. What became another program since it
+was met is not what it was. A pidfd that is not readable belongs
 to a process that has not ended, and while it has not ended nobody else has its pid; so what was read from `/proc`
 before a look at the pidfd was read of that process.
 """
@@ -32,7 +33,8 @@ _DEAD: Final = (b"Z", b"X", b"x")
 class PeerProcess:
     """One process. started: in clock ticks since boot, with the pid its name for as long as the machine runs.
 
-    uid, gid: as the kernel recorded them when it connected. pidfd: -1 once closed.
+    uid, gid: as the kernel recorded them when it connected. pidfd: -1 once closed. program: device and inode of what
+    it ran when it was met; None where we may not look.
     """
 
     pid: int
@@ -41,12 +43,14 @@ class PeerProcess:
     started: int
     pidfd: int
     proc: Path = PROC
+    program: tuple[int, int] | None = None
 
     def is_alive(self) -> bool:
-        """Whether it is still the process that it was; False for good once it has ended or `close` was called."""
+        """Whether it is still the process that it was, and runs what it ran when it was met; False for good once it has
+        ended or `close` was called."""
         if self.pidfd < 0 or _started(self.pid, self.proc) != self.started:
             return False
-        return not _has_ended(self.pidfd)
+        return _program(self.pid, self.proc) == self.program and not _has_ended(self.pidfd)
 
     def close(self) -> None:
         """Let go of the pidfd. Idempotent."""
@@ -98,6 +102,7 @@ def _opened(pid: int, proc: Path, expected: tuple[int, int] | None = None) -> Pe
 
 def _held(process: PeerProcess) -> PeerProcess | None:
     """The process, if it is there still; its pidfd is closed otherwise."""
+    process.program = _program(process.pid, process.proc)
     if process.started > 0 and process.is_alive():
         return process
     process.close()
@@ -118,6 +123,13 @@ def _started(pid: int, proc: Path) -> int:
             fields = file.read(STATUS_BYTES_MAX).rpartition(b")")[2].split()
         return 0 if fields[_STATE_FIELD] in _DEAD else int(fields[_STARTED_FIELD])
     return 0
+
+
+def _program(pid: int, proc: Path) -> tuple[int, int] | None:
+    with suppress(OSError):
+        found = os.stat(f"{proc}/{pid}/exe")
+        return found.st_dev, found.st_ino
+    return None
 
 
 def _owner(pid: int, proc: Path) -> tuple[int, int] | None:

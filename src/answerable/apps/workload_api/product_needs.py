@@ -189,11 +189,16 @@ class WorkloadNeeds:
                     os.close(pidfd)
 
             try:
-                return await measuring.in_thread(observe)
+                facts = await measuring.in_thread(observe)
             finally:
                 # Nobody took it where the caller left before there was a thread.
                 for pidfd in held:
                     os.close(pidfd)
+        if (facts.uid, facts.gid) != (peer.uid, peer.gid):
+            # Any user may start a program with the setuid bit, and leave the connection to another.
+            message = "the process runs as another user or group than the one that connected"
+            raise Unverified(message, code="process.changed", step=STEP)
+        return facts
 
     def _is_enrolled(self, peer: PeerProcess) -> bool:
         process = self._processes.get((peer.pid, peer.started))

@@ -150,7 +150,7 @@ class SecretDiscovery:
         return call
 
     async def _look(self, names: tuple[str, ...]) -> SecretSight:
-        identities = await identities_of(self._needs, self._peer)
+        identities = await identities_of(self._needs, self._peer, self._connection.speaks)
         by_name = {DEFAULT_NAME: identities[0]} | {str(one.id): one for one in identities}
         contexts = _contexts(self._needs)
         wanted = names or (*(str(one.id) for one in identities), *contexts)

@@ -17,14 +17,18 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import UnixMillis
 
 
-async def identities_of(needs: Needs, process: PeerProcess, *, reason: str = "") -> tuple[Identity, ...]:
-    """Who a process is. Raises GRPCError (PERMISSION_DENIED) for nobody, and for a process that has ended."""
+async def identities_of(
+    needs: Needs, process: PeerProcess, speaks: Callable[[], Awaitable[None]]
+) -> tuple[Identity, ...]:
+    """Who a process is that has just spoken. Raises GRPCError (PERMISSION_DENIED) for nobody, and for a process that
+    has ended or runs another program than when it connected."""
     if not process.is_alive():
-        raise denied(reason=reason)
+        raise denied()
+    await speaks()
     found = await needs.identify(process)
     # What was asked about it may have taken a while, and been answered about another with its number.
     if not found or not process.is_alive():
-        raise denied(reason=reason)
+        raise denied()
     return with_unique_hints(found)
 
 

@@ -2,7 +2,7 @@
 
 Laws: an entry matches when all of its selectors were measured, and an empty one never does; the most specific entry
 wins, and where two agents could be meant nobody is; what cannot be written as a selector exactly is left out, never
-cut; a token that was made for one agent makes no other.
+cut; a token that was made for one agent makes no other; a program that no user is named with makes nobody anything.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ DOMAIN_TAG: Final = "answerable-enrol"
 SHOWN_AGAIN: Final[frozenset[Source]] = frozenset({"spiffe", "mtls"})
 """Evidence that an instance shows anew whenever it renews: who vouches for it can take that back at any time."""
 
+_PROGRAM: Final = ("unix:path:", "unix:sha256:")
+_USER: Final = "unix:uid:"
 _BOUND_AGENT: Final = "join_token:agent:"
 _SPIFFE_ID: Final = "spiffe:id:"
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,59}")
@@ -163,10 +165,20 @@ def checked_evidence(source: Source, grade: Grade, selectors: Iterable[str]) -> 
     return Evidence(source=source, grade=grade, selectors=tuple(found))
 
 
+def fits_every_user(selectors: Iterable[str]) -> bool:
+    """Whether these name a program and not who runs it. Any user of the machine may start any program, and have it do
+    what they like (a debugger, a preloaded library), so that a program alone tells nobody from anybody."""
+    listed = tuple(selectors)
+    return any(one.startswith(_PROGRAM) for one in listed) and not any(
+        one.startswith(_USER) for one in listed
+    )
+
+
 def matching_agent(entries: Iterable[RegistrationEntry], selectors: Collection[str]) -> AgentId | None:
     """The agent whose entry says most of what was measured, or None when no entry matches.
 
-    The winner's set holds every matching set of any other agent, and more. Raises Refused (`attestation.ambiguous`)
+    The winner's set holds every matching set of any other agent, and more. A set that fits every user matches nothing,
+    however it came to be registered. Raises Refused (`attestation.ambiguous`)
     where no entry does.
     """
     measured = frozenset(selectors)
@@ -174,7 +186,10 @@ def matching_agent(entries: Iterable[RegistrationEntry], selectors: Collection[s
     matching = [
         entry
         for entry in entries
-        if entry.selectors and entry.selectors <= measured and (not bound or bound == {entry.agent})
+        if entry.selectors
+        and entry.selectors <= measured
+        and (not bound or bound == {entry.agent})
+        and not fits_every_user(entry.selectors)
     ]
     agents = {entry.agent for entry in matching}
     if len(agents) <= 1:

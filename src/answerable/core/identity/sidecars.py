@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from answerable.core.identity.attestation import checked_selector
+from answerable.core.identity.attestation import checked_selector, fits_every_user
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -78,4 +78,7 @@ def _selectors(text: str, words: list[str]) -> frozenset[str]:
             " `unix:uid:990 unix:path:/opt/answerable/bin/python3` with blanks between them",
             code="attestation.sidecar",
         )
+    if fits_every_user(found):
+        message = f"{shown(text)} names a program that any user may start: add its user, `unix:uid:N`"
+        raise Malformed(message, code="attestation.sidecar")
     return found

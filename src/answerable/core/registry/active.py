@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from answerable.core.canonical import encode, parse
+from answerable.core.identity.attestation import fits_every_user
 from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.registry.capability import Capability
 from answerable.core.registry.documents import (
@@ -29,6 +30,7 @@ from answerable.core.registry.documents import (
 )
 from answerable.core.registry.duty import Duty
 from answerable.core.registry.duty_references import duty_notes
+from answerable.core.registry.fields import Fault
 from answerable.core.registry.parse import document_key, shapes_of
 from answerable.core.registry.references import reference_faults
 from answerable.core.registry.snapshot import RegistrySnapshot
@@ -39,12 +41,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.fields import Fault
     from answerable.core.registry.ownership import Ownership
     from answerable.core.registry.parse import Kind, Registered, Shapes
 
 APPROVERS_MIN: Final = 2
 """Members of an approver group below which one absent person stops all approvals (check REG-02)."""
+
+_EVERY_USER: Final = (
+    "this names a program that any user may start: add the user that it runs as, `unix:uid:N`"
+)
 
 N = TypeVar(
     "N",
@@ -90,6 +95,28 @@ def faults_of(documents: Sequence[JSONValue]) -> tuple[Fault, ...]:
     """
     shapes = shapes_of(documents)
     return tuple(sorted((*shapes.faults, *reference_faults(shapes)), key=lambda fault: fault.document))
+
+
+def faults_of_new(documents: Sequence[JSONValue]) -> tuple[Fault, ...]:
+    """As `faults_of`, for documents that are not registered yet: with what an earlier release let in and this one does
+    not. What is registered with such a fault is left where it is, or nothing else could be applied, and counts for
+    nothing (see `findings`). Never raises."""
+    found = [
+        Fault(
+            document=one.document,
+            path=f"/spec/attestation/{index}",
+            code="attestation.every_user",
+            message=_EVERY_USER,
+        )
+        for one in shapes_of(documents).nouns
+        for index in _sets_for_every_user(one)
+    ]
+    return tuple(sorted((*faults_of(documents), *found), key=lambda fault: fault.document))
+
+
+def _sets_for_every_user(found: Registered) -> list[int]:
+    sets = found.noun.attestation if isinstance(found.noun, Agent) else ()
+    return [index for index, chosen in enumerate(sets) if fits_every_user(chosen)]
 
 
 def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
@@ -192,6 +219,9 @@ def _notes(found: Registered, members: Mapping[str, int], today: str) -> list[tu
     if isinstance(noun, Agent) and not (noun.keys or noun.unix_uids or noun.certificates or noun.attestation):
         message = "has no key, Unix user id, certificate or attestation, so it can prove itself nowhere"
         notes.append(("registry.agent_without_proof", message))
+    for index in _sets_for_every_user(found):
+        counts = f"is known to nobody by set {index} of its attestation"
+        notes.append(("registry.attestation_every_user", f"{counts}: {_EVERY_USER}"))
     if isinstance(noun, Application | Schedule) and not noun.keys:
         notes.append(("registry.issuer_without_key", "has no key, so it can sign no mandate"))
     if isinstance(noun, Workflow) and not (noun.keys and noun.attestation):

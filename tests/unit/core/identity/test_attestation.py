@@ -8,6 +8,7 @@ from answerable.core.identity.attestation import (
     RegistrationEntry,
     checked_evidence,
     checked_selector,
+    fits_every_user,
     matching_agent,
     possession_message,
     selector,
@@ -56,7 +57,7 @@ def entry(agent: str, *selectors: str) -> RegistrationEntry:
     return RegistrationEntry(agent=AgentId(agent), selectors=frozenset(selectors))
 
 
-U, P, G = "unix:uid:1", "unix:path:/a", "unix:gid:1"
+U, P, G = "unix:uid:1", "unix:cgroup:/a", "unix:gid:1"
 
 
 @pytest.mark.parametrize(
@@ -124,3 +125,14 @@ def test_no_two_pairs_are_one_message(parts):
     with pytest.raises(Malformed) as told:
         possession_message(*parts)
     assert told.value.code == "attestation.message"
+
+
+@pytest.mark.parametrize("program", [("unix:path:/a",), (f"unix:sha256:{'a' * 64}",), ("unix:path:/a", G)])
+def test_a_program_without_a_user_makes_nobody_anything(program):
+    measured = (*program, U, G)
+    assert fits_every_user(program)
+    assert not fits_every_user((*program, U))
+    assert matching_agent((entry("a", *program),), measured) is None
+    assert matching_agent((entry("a", *program, U),), measured) == "a"
+    # Nor does such a set stand in another agent's way.
+    assert matching_agent((entry("a", *program), entry("b", U)), measured) == "b"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from answerable.apps.workload_api import ConnectionLimits, PeerProcess
-from answerable.apps.workload_api.connection import Places
+from answerable.apps.workload_api.places import Places
 
 
 def peer(pid: int, uid: int, started: int = 1) -> PeerProcess:
