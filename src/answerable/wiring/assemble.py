@@ -123,6 +123,7 @@ class Product:
     events: EventDesk
     published: PublishedFiles
     settled_policy: Callable[[], str]
+    registers_told: Callable[[], tuple[str, ...]]
     identity: Identity
     workloads: Workloads
     authorities: AuthorityChanges
@@ -241,7 +242,7 @@ async def assembled(
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
-                identity=identity, workloads=workloads, authorities=changes, kept=kept,
+                identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
                 share=LoopShare(share=settings.gateway.loop_share_percent / 100),
                 doors=DoorDesk(walk=walk, known=verifier.known, program_of=identity.observer.program),
             )  # fmt: skip

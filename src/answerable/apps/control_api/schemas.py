@@ -95,6 +95,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "witnesses": sequence(reference("Witness")),
             "shards": sequence(reference("Shard")),
             "unreadable": sequence(record({"what": TEXT, "name": TEXT, "why": TEXT})),
+            "registers": sequence(TEXT),
         }
     ),
     "Shard": record(
