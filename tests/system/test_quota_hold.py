@@ -12,8 +12,14 @@ from tests.system.test_approval_faults import has_run
 pytestmark = pytest.mark.slow
 
 
+def serving(house: House) -> None:
+    """Each refusal while the upstream is not there yet would count."""
+    until(lambda: " up" in house.command("a", "server", "list").stdout, "the upstream")
+
+
 def spent(house: House, a: Shard) -> str:
     """A mandate whose calls are used up, and refused until its agent is past the quota."""
+    serving(house)
     mandate = house.issue("a")
     until(lambda: "budget" in str(a.call(mandate)), "the end of the budget")
     until(lambda: "agent.held" in str(a.call(mandate)), "the end of the quota")
@@ -37,8 +43,7 @@ def test_a_loop_on_a_spent_budget_holds_that_mandate_where_people_look_also_afte
             [hold] = json.loads(house.command("a", "hold", "list", "--json").stdout)
             a.killed()
         with house.up("a") as a:
-            # Each refusal while it is not there yet would count.
-            until(lambda: " up" in house.command("a", "server", "list").stdout, "the upstream")
+            serving(house)
             assert has_run(a.call(other))
             assert "held.mandate" in str(a.call(mandate))
             assert json.loads(house.command("a", "hold", "list", "--json").stdout) == [hold]

@@ -262,8 +262,9 @@ async def _recovered(
     unreadable = await anyio.to_thread.run_sync(store.unreadable.looked_up)
     await anyio.to_thread.run_sync(store.look_for_room)
     with suppress(Unavailable):
-        # Made now: once the disk is full, nobody could be named who stops something.
-        pseudonym_of(walk, f"uid:{os.geteuid()}")
+        pseudonym_of(
+            walk, f"uid:{os.geteuid()}"
+        )  # on a full disk nobody new could be named who stops something
     workloads = identity.workloads(walk, settings)
     changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
     # What cannot be read counts as lost, however long ago it was written.
