@@ -66,16 +66,10 @@ from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.reaching import kept_reaching, reach_desk
 from answerable.wiring.second_key import second_key
-from answerable.wiring.settling import (
-    counted_at_last,
-    ready_for_a_full_disk,
-    settling,
-    telling_refused,
-    when_there_is_room,
-)
+from answerable.wiring.settling import counted_at_last, settling, telling_refused, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
-from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
+from answerable.wiring.stops import following_stops, hold_if_pressed, ready_for_a_full_disk, recover_rules
 from answerable.wiring.subject_keys import opened_subject_keys
 from answerable.wiring.telemetry import sending_metrics
 from answerable.wiring.tokens import forgetting_tokens, token_desk

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import anyio
-import anyio.to_thread
 
 from answerable.errors import Unavailable
 from answerable.flows.door_desk import record_door_refusals
 from answerable.flows.place_hold import resume_holds
-from answerable.flows.record_entry import pseudonym_of
 from answerable.flows.revoke_authority import record_revocations
 from answerable.flows.seed_canary import seed_canary
 from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
@@ -23,7 +20,6 @@ from answerable.wiring.counts import keep_counts
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from answerable.adapters.sqlite import SqliteStore
     from answerable.flows.walk import Walk
     from answerable.flows.workloads import Workloads
 
@@ -44,14 +40,6 @@ async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> N
             await record_counted_refusals(walk)
         await keep_canaries(walk)
         await keep_counts(walk)
-
-
-async def ready_for_a_full_disk(walk: Walk, store: SqliteStore) -> None:
-    """Before any door opens: whether the registers can be written is known, and who may stop something can be named,
-    which takes a key of theirs."""
-    await anyio.to_thread.run_sync(store.look_for_room)
-    with suppress(Unavailable):
-        pseudonym_of(walk, f"uid:{os.geteuid()}")
 
 
 async def counted_at_last(walk: Walk) -> None:
