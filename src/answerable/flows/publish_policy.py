@@ -22,7 +22,7 @@ from answerable.core.registry.publication import (
     verified_step,
 )
 from answerable.errors import Malformed, Refused, Unverified, shown
-from answerable.flows.apply_registry import planned_aside, put_into_force
+from answerable.flows.apply_registry import planned_aside, put_into_force, require_protection
 from answerable.flows.keep_policies import kept_set, records_of
 from answerable.flows.name_keys import key_file
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
@@ -58,6 +58,7 @@ async def propose_policy(
             raise Malformed("what is attached is not what was signed", code="publication.malformed")
         said = encode(parse(attached.encode(), limits=ATTACHED_LIMITS)) if attached else b"{}"
         plan = await _planned(walk, documents, removed)
+        require_protection(plan.applied)
         proposal = _proposal(walk, signed, plan, attached=said)
         _forget_stale(walk)
         waiting = records.all("proposal")
@@ -111,6 +112,8 @@ async def publish_policy(walk: Walk, name: str, token: str) -> Applied:
         if fault is not None:
             raise fault
         plan = await _planned_whole(walk, proposal.documents, before=proposal.before)
+        # What it speaks of may have gone since it was proposed.
+        require_protection(plan.applied)
         published = Published(
             how="two_people",
             author=pseudonym_of(walk, proposal.by),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from answerable.adapters.sqlite import (
     SqliteMandateRegister,
     SqliteOpeningRegister,
     SqlitePreparedRegister,
+    SqliteRegisterRoom,
     SqliteRegistryStore,
     SqliteRevocationRegister,
     SqliteStore,
@@ -37,6 +39,7 @@ from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
+from answerable.flows.record_entry import pseudonym_of
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.settle_open_intents import (
     recover_from_ledger,
@@ -92,7 +95,7 @@ if TYPE_CHECKING:
     from answerable.wiring.shards import LogIdentity
 
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
-LOCK_RETRY_SECONDS: Final = 0.05
+LOCK_RETRY_SECONDS, LOCK_SAID_SECONDS = 0.05, 2.0
 NAMELESS_SAID_MAX: Final = 10
 """Entries that a warning names; the rest are counted."""
 
@@ -120,6 +123,7 @@ class Product:
     events: EventDesk
     published: PublishedFiles
     settled_policy: Callable[[], str]
+    registers_told: Callable[[], tuple[str, ...]]
     identity: Identity
     workloads: Workloads
     authorities: AuthorityChanges
@@ -205,7 +209,7 @@ async def assembled(
                 clock=clock, entropy=entropy,
                 ledger=ledger,
                 registry=registry,
-                mandates=SqliteMandateRegister(store),
+                mandates=(mandates := SqliteMandateRegister(store)),
                 approvals=SqliteApprovalRegister(store), openings=SqliteOpeningRegister(store),
                 history_register=SqliteHistoryRegister(store),
                 channel=(reach := reach_desk(settings, store, registry, own.origin)), reach=reach,
@@ -215,7 +219,8 @@ async def assembled(
                 subject_keys=subject_keys,
                 manifests=identity.manifests, pins=SqliteToolPinRegister(store),
                 people=identity.people, passkeys=passkey_desk(settings, store),
-                revocations=revocations, holds=SqliteHoldRegister(store, revocations),
+                revocations=revocations, holds=(holds := SqliteHoldRegister(store, revocations)),
+                room=SqliteRegisterRoom(store, holds=holds, revocations=revocations, mandates=mandates),
                 sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
                 link=shard_link(settings, own),
@@ -237,7 +242,7 @@ async def assembled(
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
-                identity=identity, workloads=workloads, authorities=changes, kept=kept,
+                identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
                 share=LoopShare(share=settings.gateway.loop_share_percent / 100),
                 doors=DoorDesk(walk=walk, known=verifier.known, program_of=identity.observer.program),
             )  # fmt: skip
@@ -255,6 +260,10 @@ async def _recovered(
 ) -> tuple[Workloads, AuthorityChanges]:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
     unreadable = await anyio.to_thread.run_sync(store.unreadable.looked_up)
+    await anyio.to_thread.run_sync(store.look_for_room)
+    with suppress(Unavailable):
+        # Made now: once the disk is full, nobody could be named who stops something.
+        pseudonym_of(walk, f"uid:{os.geteuid()}")
     workloads = identity.workloads(walk, settings)
     changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
     # What cannot be read counts as lost, however long ago it was written.
@@ -364,13 +373,16 @@ def _opened_ledger(
 
 async def _once_free(opening: Callable[[], TlogFilesLedger], wait_seconds_max: float) -> TlogFilesLedger:
     """Try again while another process has the log: a command that works without a server is soon done."""
-    give_up_at = anyio.current_time() + wait_seconds_max
+    say_at, give_up_at = anyio.current_time() + LOCK_SAID_SECONDS, anyio.current_time() + wait_seconds_max
     while True:
         try:
             return opening()
         except Unavailable as error:
             if error.code != "ledger.locked" or anyio.current_time() >= give_up_at:
                 raise
+            if anyio.current_time() >= say_at:
+                say_at = give_up_at
+                _log.warning("%s: waiting until it has ended", error.message)
         await anyio.sleep(LOCK_RETRY_SECONDS)
 
 

@@ -23,6 +23,7 @@ from answerable.adapters.sqlite.policies import SqlitePolicyRegister
 from answerable.adapters.sqlite.prepared import SqlitePreparedRegister
 from answerable.adapters.sqlite.projections import SqliteProjections
 from answerable.adapters.sqlite.pushes import SqlitePushRegister
+from answerable.adapters.sqlite.register_room import SqliteRegisterRoom
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
@@ -53,6 +54,7 @@ __all__ = [
     "SqlitePreparedRegister",
     "SqliteProjections",
     "SqlitePushRegister",
+    "SqliteRegisterRoom",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",
     "SqliteSightings",
