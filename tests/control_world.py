@@ -217,6 +217,7 @@ class Product:
     authorities: Any = None
     events: Any = None
     unreadable_rows: Any = tuple
+    registers_told: Any = tuple
     shard_states: Any = tuple
     witnesses: tuple[WitnessState, ...] = (
         WitnessState(name="local", state="ok", size=3, cosigned_at=1_795_000_000_000),

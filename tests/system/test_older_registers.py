@@ -134,6 +134,7 @@ async def test_what_was_written_by_hand_is_as_the_ledger_says_again_and_told(tmp
         await home.start()
         assert BY_HAND in home.said
         assert waiting in home.said
+        assert BY_HAND in home.command("doctor")
         assert rows(home) == live
         await home.serving()
         assert "has been closed" in await noted(home, "once")

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 ENTRIES_AT_ONCE: Final = 5_000
 """Applied in one transaction; so many are in memory at most."""
+OLDER_MS: Final = 60_000
+"""Between the first and the last entry that registers do not know; positions move on much more often."""
 WORLDS_AT_ONCE: Final = 200
 """Changes of documents or passkeys among them, each of which keeps a table of all documents."""
 NAMED_MAX: Final = 10
@@ -90,7 +92,9 @@ def _project(registers: Projections, logs: Sequence[Log], find: FindKey, done: C
 
 
 def _flush(registers: Projections, batch: list[Told], reading: _Reading, done: CaughtUp) -> None:
-    flushed = registers.flush(batch, reading.reached)
+    # After a crash the registers are behind by the last moments only: an older copy was put in place.
+    is_older = bool(batch) and not reading.is_whole and batch[-1].at - batch[0].at > OLDER_MS
+    flushed = registers.flush(batch, reading.reached, is_older=is_older)
     done.rows.update(flushed.rows)
     done.left_out += flushed.left_out
     reading.worlds = 0
@@ -108,15 +112,15 @@ class _Wanted(NamedTuple):
 
 
 class _Reading:
-    """The entries that somebody wants, of all logs in the order of their time. reached: of each log, up to where it was
-    read; worlds: changes of keys among what was read since it was last set to 0."""
+    """The entries that somebody wants, of all logs in the order of their time. is_whole: everything is read. reached:
+    of each log, up to where it was read; worlds: changes of keys among what was read since it was last set to 0."""
 
     def __init__(self, registers: Projections, logs: Sequence[Log], find: FindKey) -> None:
         self._registers, self._logs, self._find = registers, logs, find
         self._places = {log.origin: registers.positions(log.origin) for log in logs}
         # Where not all are true of one moment, the keys of then are only known by reading everything.
-        self._is_whole = any(len({one.entries for one in p.values()}) != 1 for p in self._places.values())
-        self._world = World({}, {}) if self._is_whole else registers.world()
+        self.is_whole = any(len({one.entries for one in p.values()}) != 1 for p in self._places.values())
+        self._world = World({}, {}) if self.is_whole else registers.world()
         self.reached: dict[str, Position] = {}
         self.worlds = 0
 
@@ -142,7 +146,7 @@ class _Reading:
     def _wanted(self, log: Log) -> Iterator[_Wanted]:
         places = self._places[log.origin]
         fences = {one.entries: (name, one.leaf) for name, one in places.items() if one.entries}
-        start = 0 if self._is_whole else next(iter(places.values())).entries
+        start = 0 if self.is_whole else next(iter(places.values())).entries
         last, is_young = None, False
         for stored in log.entries(max(start - 1, 0)):
             _check_fence(log, fences.pop(stored.index + 1, None), stored)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import socket
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from answerable.wiring.assemble import Product
     from answerable.wiring.broker import Broker
     from answerable.wiring.setting_tree import Settings
+
+COMMAND_WAIT_SECONDS_MAX: Final = 10.0
+"""How long a command that works without a server waits for another one that does."""
 
 
 def gateway_app(settings: Settings, product: Product) -> Any:
@@ -292,5 +295,5 @@ async def offline_control(settings: Settings) -> AsyncIterator[Any]:
     """The control application on a data directory, in this process, with no other door open."""
     from answerable.wiring.assemble import assembled
 
-    async with assembled(settings) as product:
+    async with assembled(settings, wait_seconds_max=COMMAND_WAIT_SECONDS_MAX) as product:
         yield control_door(settings, product)

@@ -61,8 +61,11 @@ class Projections(Protocol):
         """Whether the entry says anything that is kept here, as far as can be said without reading it."""
         ...
 
-    def flush(self, told: Sequence[Told], reached: Mapping[str, Position]) -> Flushed:
-        """Write what the entries change and where each log was read to, in one transaction."""
+    def flush(
+        self, told: Sequence[Told], reached: Mapping[str, Position], *, is_older: bool = False
+    ) -> Flushed:
+        """Write what the entries change and where each log was read to, in one transaction. Where a row changes, or
+        is_older, what no entry speaks of goes with it: nonces, unused join tokens, devices."""
         ...
 
     def confirm(self, told: Sequence[Told], reached: Mapping[str, Position]) -> bool:

@@ -292,6 +292,7 @@ class EnrolledLeaf(Leaf):
     expires: Count
     manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
+    join_token: Digest | UnsetType = UNSET
 
 
 class EndedLeaf(Leaf):
@@ -315,12 +316,18 @@ class SvidLeaf(Leaf):
 
 
 class AuthorityLeaf(Leaf):
-    """Tag 26."""
+    """Tag 26. certificate: DER, base64url. jwt_key, wit_key: public JWKs. Entries from before these were told have
+    none."""
 
     domain: str
     authority: str
     state: str
     sequence: Count
+    certificate: str | UnsetType = UNSET
+    jwt_key: str | UnsetType = UNSET
+    not_after: Count | UnsetType = UNSET
+    not_before: Count | UnsetType = UNSET
+    wit_key: str | UnsetType = UNSET
 
 
 SHAPES: Final[dict[int, type[Leaf]]] = {

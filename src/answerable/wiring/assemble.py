@@ -95,7 +95,7 @@ if TYPE_CHECKING:
     from answerable.wiring.shards import LogIdentity
 
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
-LOCK_RETRY_SECONDS: Final = 0.05
+LOCK_RETRY_SECONDS, LOCK_SAID_SECONDS = 0.05, 2.0
 NAMELESS_SAID_MAX: Final = 10
 """Entries that a warning names; the rest are counted."""
 
@@ -123,6 +123,7 @@ class Product:
     events: EventDesk
     published: PublishedFiles
     settled_policy: Callable[[], str]
+    registers_told: Callable[[], tuple[str, ...]]
     identity: Identity
     workloads: Workloads
     authorities: AuthorityChanges
@@ -241,7 +242,7 @@ async def assembled(
                 settled_policy=partial(_policy, settings),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
-                identity=identity, workloads=workloads, authorities=changes, kept=kept,
+                identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
                 share=LoopShare(share=settings.gateway.loop_share_percent / 100),
                 doors=DoorDesk(walk=walk, known=verifier.known, program_of=identity.observer.program),
             )  # fmt: skip
@@ -372,13 +373,16 @@ def _opened_ledger(
 
 async def _once_free(opening: Callable[[], TlogFilesLedger], wait_seconds_max: float) -> TlogFilesLedger:
     """Try again while another process has the log: a command that works without a server is soon done."""
-    give_up_at = anyio.current_time() + wait_seconds_max
+    say_at, give_up_at = anyio.current_time() + LOCK_SAID_SECONDS, anyio.current_time() + wait_seconds_max
     while True:
         try:
             return opening()
         except Unavailable as error:
             if error.code != "ledger.locked" or anyio.current_time() >= give_up_at:
                 raise
+            if anyio.current_time() >= say_at:
+                say_at = give_up_at
+                _log.warning("%s: waiting until it has ended", error.message)
         await anyio.sleep(LOCK_RETRY_SECONDS)
 
 

@@ -29,6 +29,11 @@ OTHERS_WRITE_MS: Final = 60_000
 BEHIND_ROUNDS_MAX: Final = 20
 """Rounds in which a register may be behind before the reader waits for the next start."""
 
+BEHIND: Final = (
+    "the registers are not as the ledger says, since they could not be written for a while: the next start brings them "
+    "up"
+)
+
 _log: Final = logging.getLogger(__name__)
 
 
@@ -56,6 +61,10 @@ class KeptRegisters:
     def is_behind(self) -> bool:
         """Whether a register is not as the ledger says, so that the next start brings it up."""
         return self._behind >= BEHIND_ROUNDS_MAX
+
+    def told(self) -> tuple[str, ...]:
+        """What was not as the ledger says, at the start or since."""
+        return (*told(self.caught_up), *((BEHIND,) if self.is_behind() else ()))
 
     def bring_up(self, clock: Clock) -> None:
         """As above."""
@@ -90,10 +99,7 @@ class KeptRegisters:
             return
         self._behind += 1
         if self.is_behind():
-            _log.warning(
-                "the registers are not as the ledger says, as they could not be written for a while: the next start "
-                "brings them up"
-            )
+            _log.warning("%s", BEHIND)
 
 
 def told(done: CaughtUp) -> list[str]:

@@ -28,6 +28,7 @@ from answerable.core.ledger.projected_documents import (
 )
 from answerable.core.ledger.projected_mandates import MANDATE_TAGS, MandateRow, mandate_after
 from answerable.core.ledger.projected_pins import MANIFEST_TAGS, PIN_TAGS, manifests_after, pins_after
+from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.token import claims_of, signed, terms_of
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval
     from answerable.core.ledger.projected import Told
-    from answerable.core.ledger.tags import Tag
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.policy_record import PolicyRecord
     from answerable.core.registry.tool_pin import ToolPin
@@ -328,6 +328,41 @@ class ApprovalTable:
         return replace(told, state=more_ended(live.state, told.state))
 
 
+class JoinTokenTable:
+    """Of join tokens only that they were used: what they are good for is in no entry, so that a lost one is void. A
+    row is when it was used, 0 before that; None for no such token."""
+
+    name: Final = "join_tokens"
+    tags: Final = frozenset({Tag.WORKLOAD_ENROLLED})
+
+    def keys(self, told: Told) -> Iterable[str]:
+        """As above."""
+        digest = told.leaf.get("join_token")
+        return (digest,) if isinstance(digest, str) else ()
+
+    def after(self, key: str, row: int | None, told: Told) -> int | None:
+        """As above."""
+        return told.whole("at") if row == 0 else row
+
+    def load(self, connection: sqlite3.Connection, key: str) -> int | None:
+        """As above."""
+        query = "SELECT used_at FROM join_tokens WHERE digest = ?"
+        row = connection.execute(query, (bytes.fromhex(key),)).fetchone()
+        return None if row is None else whole(row[0] or 0)
+
+    def save(self, connection: sqlite3.Connection, key: str, row: int | None) -> None:
+        """As above."""
+        connection.execute("UPDATE join_tokens SET used_at = ? WHERE digest = ?", (row, bytes.fromhex(key)))
+
+    def all(self, connection: sqlite3.Connection) -> Iterator[str]:
+        """As above: nothing that could be made from entries."""
+        yield from ()
+
+    def mended(self, live: int | None, told: int | None) -> int | None:
+        """As above."""
+        return live
+
+
 PROJECTED: Final[tuple[ProjectedTable, ...]] = (
     DocumentTable(),
     PolicyTable(),
@@ -335,6 +370,7 @@ PROJECTED: Final[tuple[ProjectedTable, ...]] = (
     ToolPinTable(),
     MandateTable(),
     ApprovalTable(),
+    JoinTokenTable(),
 )
 """In the order in which one entry is applied: keys first, then what is signed with them."""
 

@@ -61,11 +61,15 @@ class SqliteProjections:
             return _UNAPPROVED not in stored.leaf
         return stored.tag in _WANTED
 
-    def flush(self, told: Sequence[Told], reached: Mapping[str, Position]) -> Flushed:
+    def flush(
+        self, told: Sequence[Told], reached: Mapping[str, Position], *, is_older: bool = False
+    ) -> Flushed:
         """As the port says."""
         with self._store.write() as connection:
             batch = _Batch(connection, told)
             rows = batch.saved()
+            if rows or is_older:
+                _forget(connection)
             _move_on(connection, batch.last, reached)
         return Flushed(rows=rows, left_out=tuple(batch.left_out))
 
@@ -123,6 +127,8 @@ class SqliteRebuilding(SqliteProjections):
                 row = _mended(table, live, made, one.row)
                 if row is not None:
                     table.save(live, one.row, row)
+            if differences:
+                _forget(live)
             live.execute("UPDATE touched SET by_others = 0")
 
 
@@ -189,6 +195,14 @@ def _mended(table: ProjectedTable, live: sqlite3.Connection, made: sqlite3.Conne
         return told
     mended = table.mended(row, told)
     return None if mended == row else mended
+
+
+def _forget(connection: sqlite3.Connection) -> None:
+    """Of a file that did not know what the ledger does: what no entry could say of it. People open their questions anew
+    and register their devices again; join tokens that were not used are made anew."""
+    for table in ("nonces", "looks", "push_devices"):
+        connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+    connection.execute("DELETE FROM join_tokens WHERE used_at IS NULL")
 
 
 def _position_rows(connection: sqlite3.Connection, log: str) -> Mapping[str, Position]:

@@ -95,6 +95,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "witnesses": sequence(reference("Witness")),
             "shards": sequence(reference("Shard")),
             "unreadable": sequence(record({"what": TEXT, "name": TEXT, "why": TEXT})),
+            "registers": sequence(TEXT),
         }
     ),
     "Shard": record(
@@ -335,7 +336,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "entry_index": nullable(COUNT),
             "port": TEXT,
             "effect": choice("none", "unknown"),
+            "retry": FLAG,
         },
-        "required": ["type", "title", "status", "detail", "code", "branch"],
+        "required": ["type", "title", "status", "detail", "code", "branch", "reasons", "effect", "retry"],
     },
 }

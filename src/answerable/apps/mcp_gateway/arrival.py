@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.mandate.carriage_terms import MEMBER, MEMBER_CHARS_MAX
 from answerable.errors import Broken, Malformed
+from answerable.sdk.gateway_address import SHIM_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,11 @@ class Arrival:
         """The request's parameters; absent ones are empty."""
         params = self.message.get("params", {})
         return params if isinstance(params, dict) else {}
+
+    @property
+    def on_stdio(self) -> bool:
+        """Whether it says that it comes through a shim: good for words alone."""
+        return (b"user-agent", SHIM_AGENT.encode()) in self.scope.get("headers", ())
 
     @property
     def task(self) -> tuple[VerifiedCaller, str, str]:

@@ -34,6 +34,7 @@ from answerable.apps.mcp_gateway.wire import (
     rpc_error,
     single_headers,
 )
+from answerable.core.action.told import told
 from answerable.core.identity.door_refusal import sender_of
 from answerable.core.identity.session import SESSION_TARGET
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unverified, shown
@@ -326,9 +327,8 @@ class Front:
         headers: tuple[tuple[bytes, bytes], ...] = (
             ((b"allow", b"POST, GET, DELETE"),) if status == 405 else ()
         )
-        await answer_json(
-            send, status, rpc_error(request_id, code, message, {"code": reason}), headers=headers
-        )
+        data = {"code": reason, **told(message, retry=status == 429)}
+        await answer_json(send, status, rpc_error(request_id, code, message, data), headers=headers)
 
 
 def _closing(headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:

@@ -81,6 +81,11 @@ class Told:
     fields: Members | None
     world: World
 
+    @property
+    def at(self) -> int:
+        """When it was written, Unix milliseconds."""
+        return self.whole("at")
+
     def text(self, name: str) -> str:
         """A field that is text; empty where it is not there or cannot be opened."""
         value = (self.fields or {}).get(name)

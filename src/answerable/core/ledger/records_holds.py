@@ -85,9 +85,11 @@ def hold_lifted(
     by: str,
     person: str,
     key_file: KeyFile | None = None,
+    rule_owner: str = "",
 ) -> Entry:
     """A person signed that a hold be lifted, which lifted it if enough have. hold: as it is by then. by: their
-    pseudonym. person: as for `hold_placed`. key_file: what they signed with."""
+    pseudonym. person: as for `hold_placed`. key_file: what they signed with. rule_owner: of a hold that a rule placed
+    and that is lifted, by whom it was too much: of them the rule counts from nothing again."""
     members: dict[str, JSONValue] = {
         **_about(hold, person),
         "agreed": len(hold.agreed),
@@ -95,6 +97,7 @@ def hold_lifted(
         "key": agreement.key,
         "lifted_at": hold.lifted_at,
         "wanted": hold.persons_to_lift,
+        **({"rule": hold.rule, "rule_owner": rule_owner} if rule_owner else {}),
         **key_file_members(key_file),
     }
     fields: list[Field] = [(b"by_name", encode(agreement.by))]
