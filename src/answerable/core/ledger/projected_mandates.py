@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.identity.principal import schedule_of
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.tags import Tag
-from answerable.core.mandate.token import verify_mandate
+from answerable.core.mandate.token import mandate_in, verify_mandate
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
@@ -41,6 +42,10 @@ def mandate_after(known: MandateRow | None, told: Told) -> MandateRow | None:
         )
     if (known is not None and known.mandate is not None) or not told.text("token"):
         return known
+    place = Reference(entry=told.index, leaf=told.leaf_hash, log=told.log)
+    if is_shadow_name(str(told.leaf.get("mandate"))):
+        # The keys of a drill stand in no document. Read back, its task is over: nobody acts under it again.
+        return MandateRow(mandate_in(told.text("token")), closed=True, issued=place)
     registry = told.world.registry
     mandate = verify_mandate(
         told.text("token"),
@@ -52,7 +57,6 @@ def mandate_after(known: MandateRow | None, told: Told) -> MandateRow | None:
     )
     if mandate.id != told.leaf.get("mandate"):
         raise Malformed("its token is of another mandate than its entry names", code="mandate.malformed")
-    place = Reference(entry=told.index, leaf=told.leaf_hash, log=told.log)
     return MandateRow(mandate, closed=known is not None and known.closed, issued=place)
 
 
