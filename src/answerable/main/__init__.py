@@ -74,6 +74,7 @@ def up(
     from answerable.wiring.shard_settings import with_shard
 
     settings = with_shard(shell.settings(), shard) if shard else shell.settings()
+    _guard_memory(shell, "server: its keys are")
     doors = Doors(
         gateway=partial(gateway_app, settings),
         control=partial(control_door, settings),
@@ -131,6 +132,15 @@ def broker_command(shell: Shell) -> tuple[str, ...]:
     return (*_ourselves(shell), "broker", "--quiet", "--until-eof")
 
 
+def _guard_memory(shell: Shell, what: str) -> None:
+    """Before any secret is read: what this process holds is in no core file, and no neighbour of its user looks in."""
+    from answerable.wiring import guarding
+
+    if not guarding.without_core_dumps() or not guarding.without_tracing():
+        who, _, held = what.partition(": ")
+        shell.terminal.say(f"other processes of this user can look into the {who}: {held} not kept from them")
+
+
 def _ourselves(shell: Shell) -> tuple[str, ...]:
     config = ("--config", str(shell.config.absolute())) if shell.config is not None else ()
     return (sys.executable, "-P", "-m", "answerable.main", "--data", str(shell.data), *config)
@@ -146,14 +156,10 @@ def serve_broker(
 
     Its targets are files in `broker.targets`. `answerable up` runs one by itself once there is such a file.
     """
-    from answerable.wiring import broker, guarding
+    from answerable.wiring import broker
 
     settings = shell.settings()
-    # Before any secret is read: what this process holds is in no core file, and no neighbour of its user looks in.
-    if not guarding.without_core_dumps() or not guarding.without_tracing():
-        shell.terminal.say(
-            "other processes of this user can look into the broker: its secrets are not kept from them"
-        )
+    _guard_memory(shell, "broker: its secrets are")
 
     def started(listeners: Listeners, opened: Broker, left: int) -> None:
         say = shell.terminal.say
@@ -189,6 +195,7 @@ def serve_witness(
     from answerable.wiring import local_witness
 
     settings = shell.settings()
+    _guard_memory(shell, "witness: its key is")
 
     def started(listeners: Listeners, desk: WitnessDesk) -> None:
         say = shell.terminal.say
