@@ -86,15 +86,17 @@ def environment() -> dict[str, str]:
 
 def python_for_others() -> str:
     """A Python that every user may run, and that runs us with the packages of this one; skips loudly without."""
-    found = shutil.which(
-        f"python{sys.version_info[0]}.{sys.version_info[1]}", path="/usr/local/bin:/usr/bin:/bin"
-    )
-    if os.geteuid() == 0 and found is not None:
-        line = [found, "-c", "import answerable.main, h2"]
-        tried = subprocess.run(line, env=for_others(), capture_output=True, user=NOBODY, cwd="/", check=False)
-        if tried.returncode == 0:
-            return os.path.realpath(found)
-    not_proven("only root becomes another user, with a Python that others may run: NOT PROVEN here")
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    found = shutil.which(name, path="/usr/local/bin:/usr/bin:/bin")
+    if found is None or os.geteuid() != 0 or _fails_for_others(found):
+        not_proven("only root becomes another user, with a Python that others may run: NOT PROVEN here")
+    return os.path.realpath(found)
+
+
+def _fails_for_others(python: str) -> bool:
+    line = [python, "-c", "import answerable.main, h2"]
+    tried = subprocess.run(line, env=for_others(), capture_output=True, user=NOBODY, cwd="/", check=False)
+    return tried.returncode != 0
 
 
 def for_others() -> dict[str, str]:
