@@ -70,11 +70,13 @@ def up(
     """
     from answerable.apps.console.provider_pages import callback_of
     from answerable.wiring.identity_settings import person_issuers
+    from answerable.wiring.own_files import require_own, server_faults
     from answerable.wiring.serving import Doors, run, serve_product
     from answerable.wiring.shard_settings import with_shard
 
     settings = with_shard(shell.settings(), shard) if shard else shell.settings()
     _guard_memory(shell, "server: its keys are")
+    require_own(server_faults(settings, shell.config))
     doors = Doors(
         gateway=partial(gateway_app, settings),
         control=partial(control_door, settings),

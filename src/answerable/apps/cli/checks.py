@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
     from answerable.apps.cli.control import Control
 
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
+"""Rights to the data folder that others do not need; who may only pass through it comes to the sockets in it."""
 
 
 def register(app: typer.Typer) -> None:
@@ -144,6 +145,7 @@ def _findings(shell: Shell) -> Iterator[Finding]:
     yield _directory(shell)
     if problems or not shell.data.is_dir():
         return
+    yield from _own_files(shell)
     try:
         with shell.control() as control:
             yield from _product(control)
@@ -161,9 +163,24 @@ def _directory(shell: Shell) -> Finding:
         says = f"{shell.data} belongs to user {status.st_uid}"
         return Finding(name="data directory", state="fault", says=says, advice="run this as that user")
     if stat.S_IMODE(status.st_mode) & _OTHERS:
-        says = f"{shell.data} has mode {stat.S_IMODE(status.st_mode):04o}: others may read keys and payloads"
+        says = f"{shell.data} has mode {stat.S_IMODE(status.st_mode):04o}: others may see what is in it"
         return Finding(name="data directory", state="fault", says=says, advice=f"chmod 700 {shell.data}")
     return Finding(name="data directory", state="ok", says=str(shell.data))
+
+
+def _own_files(shell: Shell) -> Iterator[Finding]:
+    """What the server, its broker or its witness would not start on."""
+    from answerable.wiring.own_files import broker_faults, server_faults, witness_faults
+
+    settings = shell.settings()
+    found = [*server_faults(settings, shell.config), *witness_faults(settings)]
+    # Under an account of its own the broker has files that are nobody's of ours.
+    found += [] if settings.broker.user else broker_faults(settings)
+    for fault in found:
+        says, _, advice = fault.rpartition(": ")
+        yield Finding(name="files", state="fault", says=says, advice=advice)
+    if not found:
+        yield Finding(name="files", state="ok", says="keys, registers and the log have no rights for others")
 
 
 def _due_secrets(control: Control) -> list[dict[str, Any]] | None:
