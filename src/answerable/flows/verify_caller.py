@@ -103,11 +103,15 @@ class CallerVerifier:
         trust: TrustSource | None = None,
         manifest_of: Callable[[AgentId], str] | None = None,
         sightings: SightingBatch | None = None,
+        account: int | None = None,
     ) -> None:
-        """manifest_of: digest of an agent's manifest in force, asked for callers that are no instance."""
+        """manifest_of: digest of an agent's manifest in force, asked for callers that are no instance. account: user id
+        of this process; agents that come from it are noted in `beside`."""
         self.known: Final = KnownCallers(
             registry=registry, instances=instances, trust=trust, manifest_of=manifest_of, sightings=sightings
         )
+        self.beside: frozenset[AgentId] = frozenset()
+        self._account = account
         self._clock = clock
         self._entropy = entropy
         self._limits = limits
@@ -151,6 +155,13 @@ class CallerVerifier:
 
     def verify(self, message: SignedRequest, channel: Channel | None = None) -> VerifiedCaller:
         """The proved caller of one message. Raises Unverified with the step that failed, and counts it."""
+        caller = self._verified(message, channel)
+        peer = channel.peer if channel is not None else None
+        if peer is not None and peer.uid == self._account and caller.agent not in self.beside:
+            self.beside |= {caller.agent}
+        return caller
+
+    def _verified(self, message: SignedRequest, channel: Channel | None) -> VerifiedCaller:
         if not message.signature_input and channel is not None:
             return self.verify_channel(channel, sha256(message.body).digest())
         keyid = ""

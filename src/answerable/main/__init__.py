@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from answerable.wiring.assemble import Product
     from answerable.wiring.broker import Broker
     from answerable.wiring.serving import Listeners
+    from answerable.wiring.setting_tree import Settings
 
 
 def application() -> typer.Typer:
@@ -117,6 +118,7 @@ def up(
         for witness in product.witness_states():
             if witness.state == "alarm":
                 shell.terminal.warn(f"witness   {witness.name} does not cosign: {witness.reason}")
+        _say_accounts(shell, settings, product)
         if not product.walk.registry.current.capabilities:
             say("nothing is registered yet: `answerable apply -f FILE`, then issue a mandate")
 
@@ -132,6 +134,17 @@ def witness_command(shell: Shell) -> tuple[str, ...]:
 def broker_command(shell: Shell) -> tuple[str, ...]:
     """How this command line starts the broker, in a process that ends with ours."""
     return (*_ourselves(shell), "broker", "--quiet", "--until-eof")
+
+
+def _say_accounts(shell: Shell, settings: Settings, product: Product) -> None:
+    from answerable.wiring.accounts import stdio_fault, stdio_note
+
+    if fault := stdio_fault(settings):
+        shell.terminal.warn(f"servers   {fault}")
+    elif any(one.command for one in product.walk.registry.current.servers.values()) and (
+        note := stdio_note(settings)
+    ):
+        shell.terminal.warn(f"servers   that this one starts {note}")
 
 
 def _guard_memory(shell: Shell, what: str) -> None:

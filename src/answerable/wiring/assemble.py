@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -27,6 +28,7 @@ from answerable.adapters.sqlite import (
 )
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, TlogFilesSettings
+from answerable.core.registry.directory import registered_under
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
@@ -144,6 +146,10 @@ class Product:
     def server_states(self) -> Mapping[str, str]:
         """Each upstream by name with one word on how it is."""
         return {state.name: state.state for state in self.upstream.states()}
+
+    def beside(self) -> frozenset[str]:
+        """Agents that are known to run under our account: that came from it, or are registered under it."""
+        return self.verifier.beside | registered_under(self.walk.registry.current, os.geteuid())
 
     def witness_states(self) -> tuple[WitnessState, ...]:
         """How each witness of the log is, and of the log of logs if it is kept here."""

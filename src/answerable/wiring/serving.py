@@ -104,7 +104,11 @@ async def _serve_product(
     tls = _tls(settings)
     control_sockets = listen(uds=settings.control.socket)
     try:
-        sockets = listen(tcp=(settings.gateway.host, settings.gateway.port), uds=settings.gateway.socket)
+        sockets = listen(
+            tcp=(settings.gateway.host, settings.gateway.port),
+            uds=settings.gateway.socket,
+            uds_group=settings.gateway.socket_group,
+        )
     except BaseException:
         control_sockets.close()
         raise

@@ -40,6 +40,12 @@ class GatewaySettings:
             "Unix socket for callers on this machine, who are known by their user id", unit="path"
         ),
     )
+    socket_group: str = text(
+        "",
+        "group of this machine, by name or number, whose members may connect to `socket` too, so that agents run under "
+        "accounts of their own; empty for nobody but the account of the server. They must be able to pass through "
+        "the folder that it is in",
+    )
     allowed_hosts: tuple[str, ...] = texts(
         ("127.0.0.1", "localhost", "[::1]"), "values of the `Host` header that are answered, without port"
     )
@@ -145,6 +151,11 @@ class ProofSettings:
 class UpstreamsSettings:
     """Connections to upstream MCP servers."""
 
+    user: str = text(
+        "",
+        "account of this machine that servers run under which `answerable up` starts (stdio), when it is started by "
+        "root; empty for the same, where whatever runs in them can read its keys and answer in people's names",
+    )
     result_bytes_max: int = number(
         4_194_304, "longest answer, as canonical JSON", unit="bytes", minimum=1_024, maximum=67_108_864
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
 from answerable.apps.cli.policy_publishing import ALONE
+from answerable.apps.cli.registry import BESIDE
 from answerable.errors import AnswerableError
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import typer
 
     from answerable.apps.cli.control import Control
+    from answerable.wiring.setting_tree import Settings
 
 _OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
 """Rights to the data folder that others do not need; who may only pass through it comes to the sockets in it."""
@@ -148,7 +150,7 @@ def _findings(shell: Shell) -> Iterator[Finding]:
     yield from _own_files(shell)
     try:
         with shell.control() as control:
-            yield from _product(control)
+            yield from _product(control, shell.settings())
     except AnswerableError as error:
         advice = "the message says what to do"
         yield Finding(name="product", state="fault", says=error.message, advice=advice)
@@ -202,7 +204,21 @@ def _secrets(control: Control) -> Iterator[Finding]:
         yield Finding(name=f"secret {one['name']}", state="fault", says=one["why"], advice=advice)
 
 
-def _product(control: Control) -> Iterator[Finding]:
+def _account(settings: Settings) -> Finding:
+    """Under which account the servers run that `up` starts."""
+    from answerable.wiring.accounts import stdio_fault, stdio_note
+
+    name = "servers over stdio"
+    if fault := stdio_fault(settings):
+        return Finding(
+            name=name, state="fault", says=fault, advice="start the server as root, or empty the setting"
+        )
+    if note := stdio_note(settings):
+        return Finding(name=name, state="look at", says=note)
+    return Finding(name=name, state="ok", says=f"run under the account {settings.upstreams.user}")
+
+
+def _product(control: Control, settings: Settings) -> Iterator[Finding]:
     status = control.get("/v1/status")
     yield Finding(name="ledger", state="ok", says=f"{status['origin']}, {status['entries']} entries")
     for one in status["unreadable"]:
@@ -227,8 +243,14 @@ def _product(control: Control) -> Iterator[Finding]:
         yield Finding(name="registry", state="look at", says=f"{one['kind']} {one['name']} {one['message']}")
     if not check["inactive"]:
         yield Finding(name="registry", state="ok", says="everything that is registered is active")
-    for server in control.every("/v1/servers"):
+    for agent in control.every("/v1/agents"):
+        if agent["shares_account"]:
+            yield Finding(name=f"agent {agent['name']}", state="look at", says=f"its account is {BESIDE}")
+    servers = list(control.every("/v1/servers"))
+    for server in servers:
         yield _server(server)
+    if any(server["transport"] == "stdio" for server in servers):
+        yield _account(settings)
     yield from _secrets(control)
     for shard in status["shards"]:
         alarmed = shard["state"] == "alarm"
