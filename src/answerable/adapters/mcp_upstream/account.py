@@ -12,8 +12,9 @@ from answerable.errors import Unavailable, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+# `warnings` is what `execvp` imports by itself, from a place that the account may not be able to read.
 _BECOMES: Final = """
-import os, sys
+import os, sys, warnings
 user, group, *command = sys.argv[1:]
 os.setgroups([])
 os.setgid(int(group))
