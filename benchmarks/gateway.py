@@ -22,7 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -155,14 +155,17 @@ def upstream_spec(upstream: str, url: str) -> dict[str, JSONValue]:
     return {"command": ECHO[0], "args": [ECHO[1], "stdio"]}
 
 
-async def founded(data: Path, spec: dict[str, JSONValue]) -> None:
-    """The registry of the benchmark and one mandate, in a data directory."""
+async def founded(
+    data: Path, spec: dict[str, JSONValue], more: Callable[[Path], list[JSONValue]] = lambda _: []
+) -> None:
+    """The registry of the benchmark and one mandate, in a data directory. more: documents beside those."""
     key = open_or_create_key(data / "agent.jwk", entropy=SystemEntropy())
     ada = open_or_create_key(data / "ada.jwk", entropy=SystemEntropy())
     named: list[JSONValue] = []
     for document in documents(key, ada):
         assert isinstance(document, dict)
         named.append({**document, "spec": spec} if document["kind"] == "Server" else document)
+    named += more(data)
     async with assembled(load_settings(data)) as product:
         product.walk.registry.put(stored_form(named))
         now = product.walk.clock.now()
@@ -182,12 +185,19 @@ async def founded(data: Path, spec: dict[str, JSONValue]) -> None:
         product.walk.mandates.add(signed(terms, token))
 
 
-def answerable(stack: ExitStack, directory: Path, upstream: str, url: str) -> Peer:
-    """`answerable up` on a fresh data directory, ready when its upstream is."""
+def answerable(
+    stack: ExitStack,
+    directory: Path,
+    upstream: str,
+    url: str,
+    *,
+    more: Callable[[Path], list[JSONValue]] = lambda _: [],
+) -> Peer:
+    """`answerable up` on a fresh data directory, ready when its upstream is. more: documents to register beside."""
     data = directory / upstream
     data.mkdir(mode=0o700)
     (data / "answerable.toml").write_text("[gateway]\nport = 0\n[walk]\npin_tools_at_first_sight = true\n")
-    asyncio.run(founded(data, upstream_spec(upstream, url)))
+    asyncio.run(founded(data, upstream_spec(upstream, url), more))
     log = directory / f"answerable-{upstream}.log"
     command = [sys.executable, "-m", "answerable.main", "up", "--data", str(data)]
     started = stack.enter_context(process(command, log))

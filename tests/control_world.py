@@ -217,6 +217,8 @@ class Product:
     authorities: Any = None
     events: Any = None
     unreadable_rows: Any = tuple
+    registers_told: Any = tuple
+    beside: Any = frozenset
     shard_states: Any = tuple
     witnesses: tuple[WitnessState, ...] = (
         WitnessState(name="local", state="ok", size=3, cosigned_at=1_795_000_000_000),
@@ -231,8 +233,6 @@ class Product:
 
     def server_states(self) -> Mapping[str, str]:
         return {"crm": "running"}
-
-    beside = staticmethod(lambda: frozenset({"scout"}))
 
     def witness_states(self) -> tuple[WitnessState, ...]:
         return self.witnesses

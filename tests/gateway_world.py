@@ -36,7 +36,7 @@ from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import Listeners, serve
 from answerable.apps.mcp_gateway.gateway import Gateway
-from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
+from answerable.apps.mcp_gateway.needs import GatewayLimits, Head, Needs
 from answerable.core.action.request import ActionRequest
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import JSONValue, encode, parse
@@ -48,9 +48,11 @@ from answerable.core.mandate.token import signed
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.answer_approval import still_waits, was_asked_by
 from answerable.flows.apply_registry import policy_text
+from answerable.flows.door_desk import DoorDesk
 from answerable.flows.govern_action import Answer, govern_action
 from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.proof_limits import ProofLimits
+from answerable.flows.refuse_at_door import standing_of_caller
 from answerable.flows.refuse_held import open_stream, refuse_held
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.walk import Walk
@@ -60,6 +62,7 @@ from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
 
 if TYPE_CHECKING:
+    from answerable.errors import Refused
     from answerable.ports.upstream import Progress
 
 HERE = Path(__file__).parent
@@ -329,11 +332,15 @@ def needs_of(
         calls.append(request)
         return await govern_action(walk, request, caller, progress=progress)
 
+    def standing(head: Head) -> Refused | None:
+        return standing_of_caller(walk, head.agent, head.identity, head.key, head.certificate)
+
     return Needs(
         prover=prover, govern=govern, visible=partial(list_capabilities, walk), offers=upstream,
         refuse_held=partial(refuse_held, walk), open_stream=partial(open_stream, walk),
         approval_page=lambda approval: f"{page}/approvals/{approval}" if page else "",
-        waits=partial(still_waits, walk), asked=partial(was_asked_by, walk),
+        waits=partial(still_waits, walk), asked=partial(was_asked_by, walk), standing=standing,
+        refused=DoorDesk(walk=walk, known=prover.known).at("mcp"),
     )  # fmt: skip
 
 

@@ -30,7 +30,16 @@ def shown(text: object, limit: int = TEXT_CHARS_MAX) -> str:
 
 
 class AnswerableError(Exception):
-    """Root of the family; never raised itself."""
+    """Root of the family; never raised itself.
+
+    effect: whether something may have been done. retry: whether the very same may be asked again and end otherwise.
+    """
+
+    effect: Effect = "none"
+
+    @property
+    def retry(self) -> bool:
+        return False
 
     def __init__(self, message: str, *, code: str) -> None:
         super().__init__(message)
@@ -86,6 +95,12 @@ class Unavailable(AnswerableError):
         self.port = port
         self.effect = effect
 
+    @property
+    def retry(self) -> bool:
+        return self.effect == "none"
+
 
 class Broken(AnswerableError):
     """An invariant of ours fell: stop, do not continue."""
+
+    effect: Effect = "unknown"

@@ -71,7 +71,7 @@ async def test_the_inbox_says_whose_turn_it_is_and_puts_it_first():
     assert "your turn" in (await carol.page("/approvals")).text
 
 
-async def test_what_is_mine_stands_before_what_is_riskier_and_others():
+async def test_of_one_risk_what_is_mine_stands_before_what_is_others():
     house, browsers = await on_duty("carol", escalation=[{"afterSeconds": 60, "ask": "second"}])
     older = await waiting(house.bench, 6000)
     house.wait(61)

@@ -118,6 +118,19 @@ def test_sessions_of_an_instance_push_out_its_own_and_nobody_elses(world: Instan
     world.verifier.verify(beside.proved(1))
 
 
+@pytest.mark.requirement("IDENT-02", "NEIGHBOUR-09")
+def test_an_agent_that_opens_sessions_without_end_ends_none_of_its_instances(world: InstanceWorld) -> None:
+    enrolled = [world.session(key=world.instance_key), world.session(key=world.sub_key)]
+    own = [world.session()]
+    for _ in range(2 * world.limits.sessions_per_agent_max):
+        world.later(1)
+        own.append(world.session())
+    assert refused(world.verifier, own[0].proved(1)) == "session"
+    world.verifier.verify(own[-1].proved(1))
+    for session in enrolled:
+        world.verifier.verify(session.proved(1))
+
+
 @pytest.mark.requirement("IDENT-02")
 def test_without_a_register_nobody_is_an_instance(world: InstanceWorld) -> None:
     verifier = CallerVerifier(

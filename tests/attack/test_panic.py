@@ -64,6 +64,29 @@ async def test_a_running_server_sees_it_without_being_asked(tmp_path):
         tasks.cancel_scope.cancel()
 
 
+@pytest.mark.requirement("STOP-07", "FULLDISK-05")
+async def test_a_second_press_by_file_on_a_running_server_stops_again_after_the_first_was_lifted(tmp_path):
+    bench = await bench_to_hold()
+
+    def held() -> bool:
+        return bench.walk.holds.find((EVERYTHING,), bench.clock.now()) is not None
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(following_panic, bench.walk, tmp_path, None)
+        first = pressed_now(tmp_path)
+        await until(held, seconds=60)
+        [hold] = bench.walk.holds.all()
+        assert (await lift(bench, await lift(bench, hold, "bob"), "carol")).lifted_at
+        assert not held()
+        (tmp_path / FILE).unlink()
+        assert pressed_now(tmp_path).id != first.id
+        await until(held, seconds=60)
+        tasks.cancel_scope.cancel()
+    with pytest.raises(Refused) as raised:
+        await act_as_instance(bench)
+    assert raised.value.code == "held.everything"
+
+
 @pytest.mark.requirement("STOP-07")
 async def test_removing_the_file_lifts_nothing_and_what_was_lifted_does_not_hold_again(tmp_path):
     bench = await bench_to_hold()

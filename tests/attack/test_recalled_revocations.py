@@ -13,8 +13,10 @@ import pytest
 from answerable.core.identity.keys import public_key
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.hop_token import read_hop
+from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.status_list import VALID, reference_of, verified_status_list
+from answerable.flows.close_mandate import close_mandate
 from answerable.flows.revoke_authority import revoke_authority
 from tests.token_world import TokenWorld, narrow, succeeded, token_world, why_not
 
@@ -194,16 +196,17 @@ async def test_over_an_older_copy_the_status_list_knows_tokens_that_were_issued_
 
 
 @pytest.mark.requirement("REVOKE-19")
-async def test_where_the_registers_are_lost_no_token_of_a_mandate_that_nobody_knows_any_more_is_shown_as_valid(
+async def test_where_the_registers_are_lost_mandates_are_known_again_and_only_tokens_of_open_ones_are_valid(
     tmp_path: Path,
 ) -> None:
     async with token_world(tmp_path) as world:
         port = int(world.url.rpartition(":")[2])
         await world.mandate()
         tokens = await issued(world)
-        assert [await listed(world, one) for one in tokens] == [True, True, True]
+        await world.mandate(identity="m-2")
+        closed = await world.root("m-2")
+        await close_mandate(world.walk, MandateId("m-2"), by="operator")
+        assert [await listed(world, one) for one in (*tokens, closed)] == [True, True, True, False]
     taken_away(tmp_path / "house")
     async with token_world(tmp_path, port=port) as world:
-        assert [await listed(world, one) for one in tokens] == [False, False, False]
-        await world.mandate(identity="m-2")
-        assert await listed(world, await world.root("m-2"))
+        assert [await listed(world, one) for one in (*tokens, closed)] == [True, True, True, False]

@@ -392,8 +392,3 @@ async def test_a_collector_that_fails_is_told_of_once_and_gets_everything_when_i
     last = ExportMetricsServiceRequest.FromString(collector.heard[-1][1])
     names = {one.name for one in last.resource_metrics[0].scope_metrics[0].metrics}
     assert "answerable_actions" in names
-
-
-@pytest.mark.requirement("STAT-10")
-async def test_without_a_collector_nothing_is_sent(tmp_path):
-    await telemetry.sending_metrics((await ready()).walk, Settings(data=tmp_path))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from answerable.adapters.cedar.set_checks import registered_in
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
 from answerable.core.registry.active import snapshot_of
@@ -19,7 +20,6 @@ from answerable.flows.answer_as_workflow import (
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.testing.samples import signing_key
-from answerable.wiring.policy_directory import registered_in
 from tests.duty_world import delegate, duty_document
 from tests.hold_world import stop
 from tests.mandate_world import changed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from hashlib import sha256
 from pathlib import Path
 from typing import get_args
 
@@ -37,7 +38,7 @@ def test_the_worked_example_verifies() -> None:
         skew_seconds_max=60,
         token=fields["Authorization"].removeprefix("DPoP "),
     )
-    check_message(proof, body.encode(), needed=True)
+    check_message(proof, sha256(body.encode()).digest(), needed=True)
     key = public_key(JSON[0])
     assert f"`{key.thumbprint}`" in PAGE
     check_signature(proof, thumbprint=key.thumbprint)

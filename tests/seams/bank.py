@@ -18,8 +18,9 @@ TOOLS = {
     "execute": {"run": TEXT, "digest": TEXT},
     "tell": {"account": TEXT},
     "wipe": {"account": TEXT},
+    **{f"spare{number}": {"account": TEXT} for number in range(6)},
 }
-READS = ("read", "tell", "prepare")
+READS = ("read", "tell", "prepare", *(f"spare{number}" for number in range(6)))
 
 
 def offered(name):

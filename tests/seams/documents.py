@@ -25,7 +25,21 @@ PEOPLE: Mapping[str, tuple[str, ...]] = {
     "fay": ("finance",),
     "finn": ("finance",),
 }
-AGENTS = ("worker", "helper", "spender", "held", "lifted", "loud", "gone", "paused", "papered")
+SPARE_TOOLS = 6
+"""Tools that nobody has approved yet, as `bank.py` has them."""
+AGENTS = (
+    "worker",
+    "helper",
+    "spender",
+    "held",
+    "lifted",
+    "loud",
+    "gone",
+    "paused",
+    "papered",
+    "asker",
+    "hostile",
+)
 """With keys of their own; `scout` is attested besides."""
 COMMON: dict[str, Any] = {
     "environment": "production", "tier": 1, "sensitivity": "confidential", "unhinted": "accepted",
@@ -86,6 +100,10 @@ def capabilities() -> list[Any]:
         ),
         _capability("bank.note", "write", "note", arguments=[ACCOUNT, text], amount={"fixed": 0}),
         _capability("bank.tell", "read", "tell", arguments=[ACCOUNT], amount={"fixed": 0}),
+        *(
+            _capability(f"bank.spare{n}", "read", f"spare{n}", arguments=[ACCOUNT], amount={"fixed": 0})
+            for n in range(SPARE_TOOLS)
+        ),
         _capability("bank.wipe", "delete", "wipe", arguments=[ACCOUNT], amount={"fixed": 0}),
         _capability(
             "bank.prepare", "read", "prepare", arguments=[to], amount={"fixed": 0},
@@ -127,7 +145,7 @@ def agent(name: str, key: str, **more: Any) -> Any:
 def company(keys: Mapping[str, str], journal: Path) -> list[Any]:
     """All of it. keys: public ones by name. journal: what the bank writes down."""
     attested = {"attestation": [[f"unix:uid:{os.geteuid()}"]], "useCase": "desk", "environment": "production"}
-    rule = {"watches": "canary", "canary": {"values": [TRAP]}, "ownership": OWNERSHIP}
+    rule = {"watches": "canary", "canary": {"values": [TRAP]}, "over": "mandate", "ownership": OWNERSHIP}
     shifts = [{"people": ["chen", "dora"]}]
     return [
         *(person(name, keys[name]) for name in PEOPLE),

@@ -22,8 +22,9 @@ class Feature:
 
     name: of the row. claim: in one sentence. holds: each question, and how all doors answer it. tags, tables, nouns:
     the ledger entries, tables of registers and nouns of the command line that are part of it. asked: what a person asks
-    the command line about it, with what the row keeps in braces, and a text of the answer. cannot: for a column that
-    cannot apply, why, in one sentence.
+    the command line about it, with what the row keeps in braces, and a text of the answer. doors: a command and a path
+    of the control API that answer one question, and the command's exit code. cannot: for a column that cannot apply,
+    why, in one sentence.
     """
 
     name: ClassVar[str]
@@ -33,6 +34,7 @@ class Feature:
     tables: ClassVar[frozenset[str]] = frozenset()
     nouns: ClassVar[frozenset[str]] = frozenset()
     asked: ClassVar[tuple[str, str]]
+    doors: ClassVar[tuple[str, str, int]]
     cannot: ClassVar[Mapping[str, str]] = {}
 
     def begin(self, life: Life, kept: Kept) -> None:
@@ -40,6 +42,19 @@ class Feature:
 
     def finish(self, life: Life, kept: Kept) -> None:
         """Use what is used up, and end what ends."""
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        """Once more, under another number: what tells that it was acknowledged. Raises whatever comes of a server that
+        ends meanwhile."""
+        raise NotImplementedError
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        """Whether what was written under this number is there, the same in every place that holds it.
+
+        said: what `write` returned; None where it was not acknowledged, and any part of it may be missing. Raises
+        AssertionError where it is there by half.
+        """
+        raise NotImplementedError
 
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
         """What the doors answer now. It changes nothing that another look would see."""

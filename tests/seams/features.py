@@ -63,4 +63,10 @@ def look(life: Life, row: Feature) -> dict[str, str]:
 
 def still(life: Life, row: Feature) -> None:
     """The claim of a row, at every question."""
-    assert look(life, row) == row.holds, row.claim
+    said = look(life, row)
+    other = {
+        name: f"{said.get(name)} and not {holds}"
+        for name, holds in row.holds.items()
+        if said.get(name) != holds
+    }
+    assert not other, f"{row.claim} But: {other}"

@@ -7,8 +7,23 @@ from typing import Final
 
 COLUMNS: Final[Mapping[str, str]] = {
     "restart": "an orderly stop, the command line alone, and a start again: each row is read back and means the same",
+    "kill −9": "killed while every row is written: what was acknowledged is there, what was not is there or not",
+    "second process": "two processes on one data directory, one of them asleep while things end",
+    "older copy": "the registers are put back to a copy from before anything was used or ended",
+    "full disk": "not a byte is left while agents act and people stop them; then there is room again, and a restart",
+    "unreadable row": "one row of every table is spoilt while the server is down",
+    "two doors": "the command line, the control API and a stranger with a copy are asked the same",
+    "reader during load": "64 readers and a hostile agent beside everything that is prepared, used and ended",
 }
-LATER: Final[Mapping[tuple[str, str], str]] = {}
+_OTHER_LOG: Final = "issue 11: each process tells the stories of its own log, until one index covers all."
+LATER: Final[Mapping[tuple[str, str], str]] = {
+    ("second process", "refusal"): _OTHER_LOG,
+    ("second process", "search and story"): _OTHER_LOG,
+    (
+        "older copy",
+        "prepared object",
+    ): "issue 11: what was prepared is read back with the other registers; it never runs twice.",
+}
 """By column and row: what issue 11 completes."""
 WAITING: Final[Mapping[tuple[str, str], str]] = {}
 """By column and row: what a finding of this issue still owes. Empty at its end."""

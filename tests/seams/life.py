@@ -7,9 +7,12 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -28,49 +31,21 @@ from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import challenge_of, registration_members
+from tests.full_disk import small_disk
 from tests.gateway_world import modern, modern_headers
-from tests.seams.documents import AGENTS, PEOPLE, RULES, company, policy_set
+from tests.seams.documents import AGENTS, PEOPLE, RULES, SPARE_TOOLS, company, policy_set
+from tests.seams.home import SETTINGS, TARGET, Home
 from tests.seams.login import SECRET, Login
-from tests.up_world import House
+from tests.up_world import environment
+from tests.wall_clock import Wall
 
-SETTINGS = """\
-[gateway]
-port = 0
-approval_wait_seconds = 0
-[ledger]
-seal_seconds = 1
-[walk]
-refusals_recorded_max = 40
-[policy]
-publishers = "leads"
-[tokens]
-issuer = "https://tokens.seams.test"
-"""
 GRANTS = (
-    "bank.read",
-    "bank.pay",
-    "bank.note",
-    "bank.tell",
-    "bank.wipe",
-    "bank.prepare",
-    "bank.execute",
-    "cases.read",
-)
+    "bank.read", "bank.pay", "bank.note", "bank.tell", "bank.wipe", "bank.prepare", "bank.execute", "cases.read",
+    *(f"bank.spare{number}" for number in range(SPARE_TOOLS)),
+)  # fmt: skip
 HOUR_MS = 3_600_000
 WAIT_SECONDS_MAX = 60
 """It bounds a test that hangs, and is no claim."""
-TARGET = """\
-kind = "http"
-base_url = "{url}"
-auth = "client_credentials"
-token_url = "{url}/token"
-revocation_url = "{url}/revoke"
-introspection_url = "{url}/introspect"
-is_introspected = true
-client_id = "broker"
-secret = "file:secret"
-tokens_file = "{tokens}"
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +65,11 @@ class Said:
 class Life:
     """root: everything of it. kept: what a row has to remember. faults: what went wrong with it. Both by its name."""
 
-    def __init__(self, root: Path, login: Login, settings: str = SETTINGS) -> None:
+    def __init__(self, root: Path, login: Login, settings: str = SETTINGS, *, shard: str = "") -> None:
         self.root, self.login = root, login
-        self.home = House(root, settings)
+        self.home = Home(root, settings, shard=shard)
         self.journal = root / "journal"
+        self.wall: Wall | None = None
         self.kept: dict[str, dict[str, Any]] = {}
         self.faults: dict[str, Exception] = {}
         for name in (*PEOPLE, *AGENTS, "fay-new", "scout", "scout-2", "stranger"):
@@ -105,6 +81,15 @@ class Life:
         for name, text in (("cases.toml", TARGET.format(url=login.url, tokens=tokens)), ("secret", SECRET)):
             (targets / name).touch(mode=0o600)
             (targets / name).write_text(text)
+
+    def beside(self, shard: str) -> Life:
+        """The same life at another process on its data directory."""
+        other = copy(self)
+        for name in ("control", "gateway"):
+            other.__dict__.pop(name, None)
+        # Its output has names of its own.
+        other.home = Home(self.root, self.home.settings, starts=100, shard=shard)
+        return other
 
     # --- its server ---
 
@@ -129,7 +114,7 @@ class Life:
 
     @cached_property
     def control(self) -> httpx2.Client:
-        transport = httpx2.HTTPTransport(uds=str(self.home.data / "control.sock"), trust_env=False, retries=1)
+        transport = httpx2.HTTPTransport(uds=self.home.socket("control"), trust_env=False, retries=1)
         return httpx2.Client(transport=transport, base_url="http://localhost", timeout=WAIT_SECONDS_MAX)
 
     def asked(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -150,6 +135,15 @@ class Life:
         """What the command line prints: its results, or its errors where it fails."""
         return self.home.command(*words, code=code)
 
+    def printed(self, *words: str, code: int = 0) -> str:
+        """Its standard output, whatever it exits with."""
+        done = subprocess.run(
+            self.home.line(*words), capture_output=True, text=True, env=environment(), stdin=subprocess.DEVNULL,
+            timeout=WAIT_SECONDS_MAX, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
     def as_person(self, name: str, *words: str, key: str = "", code: int = 0) -> str:
         """A command that somebody signs."""
         file = str(self.root / f"{key or name}.jwk")
@@ -162,10 +156,12 @@ class Life:
             who, "approval", verb, approval, *more, *(("--typed", typed) if typed else ()), key=key, code=code
         )
 
-    def propose(self, *documents: Any) -> None:
+    def propose(self, *documents: Any, comment: str = "") -> None:
         """Ada proposes policy sets."""
         (self.root / "policies.yaml").write_text("---\n".join(json.dumps(one) + "\n" for one in documents))
-        self.as_person("ada", "policy", "propose", str(self.root / "policies.yaml"), code=4)
+        self.as_person(
+            "ada", "policy", "propose", str(self.root / "policies.yaml"), "--comment", comment, code=4
+        )
 
     def publish(self, *documents: Any) -> None:
         """Bela puts into force what Ada proposed."""
@@ -258,12 +254,18 @@ class Life:
         return str(self.told("/v1/ledger")["origin"])
 
     def mandate(
-        self, agent: str = "worker", *, ms: int = 2 * HOUR_MS, grants: tuple[str, ...] = GRANTS, **terms: Any
+        self,
+        agent: str = "worker",
+        *,
+        ms: int = 2 * HOUR_MS,
+        grants: tuple[str, ...] = GRANTS,
+        name: str = "",
+        **terms: Any,
     ) -> str:
         """Ada lets an agent do this for a while."""
         now = time.time_ns() // 1_000_000
         made = MandateTerms(
-            id=MandateId(uuid.uuid4().hex), principal=PrincipalId("ada"), agent=AgentId(agent), use_case="desk",
+            id=MandateId(name or uuid.uuid4().hex), principal=PrincipalId("ada"), agent=AgentId(agent), use_case="desk",
             purpose="Help a customer", grants=tuple(Grant(capability=name) for name in grants), caveats=(),
             calls_max=100_000, not_before=UnixMillis(now), expires_at=UnixMillis(now + ms), **terms,
         )  # fmt: skip
@@ -272,7 +274,7 @@ class Life:
 
     @cached_property
     def gateway(self) -> httpx2.Client:
-        transport = httpx2.HTTPTransport(uds=str(self.home.data / "gateway.sock"), trust_env=False, retries=1)
+        transport = httpx2.HTTPTransport(uds=self.home.socket("gateway"), trust_env=False, retries=1)
         return httpx2.Client(transport=transport, base_url="http://localhost", timeout=WAIT_SECONDS_MAX)
 
     def call(
@@ -305,7 +307,7 @@ class Life:
         """This process, attested by the kernel, or a sub-agent of one that was. The instance's name."""
 
         async def enrol() -> str:
-            http, base = open_client(f"unix:{self.home.data / 'gateway.sock'}")
+            http, base = open_client(f"unix:{self.home.socket('gateway')}")
             async with http:
                 client = EnrolmentClient(http, base)
                 challenge = await client.challenge()
@@ -353,11 +355,19 @@ def read_answer(answer: httpx2.Response) -> Said:
 
 
 @contextlib.contextmanager
-def life(settings: str = SETTINGS) -> Iterator[Life]:
-    """Founded, started, with its company registered and its tools approved, all but `wipe`."""
+def life(
+    settings: str = SETTINGS, *, shard: str = "", clock: bool = False, disk: bool = False
+) -> Iterator[Life]:
+    """clock: its wall clock can be set. disk: of its own, and small. It is up, its company is registered, and
+    its tools are approved, all but `wipe` and a few to spare."""
     login = Login()
-    with TemporaryDirectory(prefix="seams-") as folder:
-        one = Life(Path(folder), login, settings)
+    with TemporaryDirectory(prefix="seams-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
+        if disk:
+            stack.enter_context(small_disk(Path(folder) / "house"))
+        one = Life(Path(folder), login, settings, shard=shard)
+        if clock:
+            one.wall = Wall(one.root / "clock")
+            one.home.more = one.wall.environment
         try:
             one.start()
             found(one)

@@ -13,8 +13,14 @@ def cell(column: str, row: str, cannot: dict[str, str]) -> str:
 
 
 def drawn() -> str:
-    """The table, and below it why cells are not tested and which do not hold yet."""
-    lines = [f"| feature | {' | '.join(COLUMNS)} |", f"|---{'|---' * len(COLUMNS)}|"]
+    """The columns, the grid, and below it why cells are not tested and which do not hold yet."""
+    lines = [
+        "| column | what is done |",
+        "|---|---|",
+        *(f"| {name} | {done} |" for name, done in COLUMNS.items()),
+        "",
+    ]
+    lines += [f"| feature | {' | '.join(COLUMNS)} |", f"|---{'|---' * len(COLUMNS)}|"]
     for row in FEATURES:
         cells = (cell(column, row.name, dict(row.cannot)) for column in COLUMNS)
         lines.append(f"| {row.name} | {' | '.join(cells)} |")

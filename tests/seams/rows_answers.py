@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from answerable.core.ledger.tags import Tag
+from answerable.testing.samples import document
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.seams.documents import LOUD, agent, person, policy_set
+from tests.seams.documents import LOUD, OWNERSHIP, SPARE_TOOLS, agent, person, policy_set
 from tests.seams.feature import Answers, Feature, Kept, names
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def state(life: Life, approval: str) -> str:
 class Approvals(Feature):
     name = "approval"
     claim = "A yes lets one action run once; what was used, denied or is void lets none, and what waits still waits."
+    doors = ("approval show {used}", "/v1/approvals/{used}", 0)
     asked = ("approval show {used} --json", '"state": "used"')
     holds = Answers({
         "waits": "pending", "ready": "approved", "used": "used", "denied": "denied", "void": "denied",
@@ -67,12 +69,26 @@ class Approvals(Feature):
             "paid of the rest": str(sum(paid(life, to) for to in ("waits", "ready", "denied", "void"))),
         }
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        return asked(life, kept, f"written {number}")
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        # The same call again finds the question that there is, and asks none beside it.
+        again = asked(life, kept, f"written {number}")
+        listed = life.items("/v1/approvals?state=pending")
+        alike = [one for one in listed if f'"to":"written {number}"' in one["action"]]
+        assert said is None or again == said
+        assert paid(life, f"written {number}") == 0
+        assert len(alike) <= 1, alike
+        return state(life, again) == "pending"
+
 
 class Duties(Feature):
     name = "duty and deputy"
     claim = (
         "Who stands in for another answers in their place while that lasts, and what they answered counts."
     )
+    doors = ("duty list", "/v1/duty-delegations", 0)
     asked = ("duty list", "emil")
     holds = Answers({"answered by the deputy": "used", "paid": "1", "stands in": "chen→emil"})
     tags = frozenset({Tag.DUTY, Tag.APPROVAL_ESCALATED})
@@ -93,12 +109,22 @@ class Duties(Feature):
         assert life.pays("worker", kept["mandate"], "deputy", LARGE).code == "ok"
 
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
-        counting = [one for one in life.items("/v1/duty-delegations") if one["counts"]]
+        counting = [one for one in life.items("/v1/duty-delegations") if one["counts"] and one["of"] != "fay"]
         return {
             "answered by the deputy": state(life, kept["approval"]),
             "paid": str(paid(life, "deputy")),
             "stands in": " ".join(f"{one['of']}→{one['to']}" for one in counting),
         }
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        more = ("finance", "--to", "emil", "--until", "2h", "--reason", f"written {number}")
+        life.as_person("fay", "duty", "delegate", *more, key="fay-new")
+        return True
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        found = [one for one in life.items("/v1/duty-delegations") if one["reason"] == f"written {number}"]
+        assert len(found) <= 1
+        return bool(found)
 
 
 class Glasses(Feature):
@@ -106,6 +132,7 @@ class Glasses(Feature):
     claim = (
         "A broken glass lets its action run once, and the review that it owes is owed until somebody gave it."
     )
+    doors = ("approval list --reviews", "/v1/approvals?review=owed", 0)
     asked = ("approval list --reviews", "{owed}")
     holds = Answers({"owed": "owed used 1", "reviewed": "justified used 1"})
     tags = frozenset({Tag.GLASS_REVIEWED})
@@ -130,10 +157,26 @@ class Glasses(Feature):
 
         return {name: told(name) for name in self.holds}
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        approval = asked(life, kept, f"glass written {number}")
+        kept[f"written {number}"] = approval
+        life.as_person("olga", "approval", "break-glass", approval, "--reason", REASON)
+        return approval
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        if f"written {number}" not in kept:
+            return False
+        there = state(life, kept[f"written {number}"]) == "approved"
+        code = life.pays("worker", kept["mandate"], f"glass written {number}", LARGE).code
+        assert code == ("ok" if there else "pending")
+        assert paid(life, f"glass written {number}") == there
+        return there
+
 
 class Pins(Feature):
     name = "tool pin"
     claim = "A tool runs as its owner approved it, and one that nobody approved does not run."
+    doors = ("tool list bank", "/v1/servers/bank/tools", 5)
     asked = ("tool list bank --json", '"name": "tell"')
     holds = Answers({"approved": "ok", "not approved": "tool.not_pinned", "wiped": "0"})
     tags = frozenset({Tag.TOOL_PINNED})
@@ -153,13 +196,26 @@ class Pins(Feature):
             "wiped": str(life.done("wipe", account="A1")),
         }
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        if number < SPARE_TOOLS:
+            life.approve_tool(f"spare{number}")
+        return number
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        if number >= SPARE_TOOLS:
+            return True
+        code = life.call("worker", kept["mandate"], f"spare{number}", account="A1").code
+        assert code in ("ok", "tool.not_pinned")
+        return code == "ok"
+
 
 class Policies(Feature):
     name = "policy publication"
     claim = "A policy that two people published decides from then on, and what one person proposed does not."
+    doors = ("policy proposals", "/v1/policy/proposals", 0)
     asked = ("policy proposals", "ada")
     holds = Answers({"forbidden": "never-loud", "proposed": "1", "let": "ok", "shouted": "0"})
-    tags = frozenset({Tag.POLICY_PROPOSED, Tag.POLICY_CHANGE})
+    tags = frozenset({Tag.POLICY_PROPOSED, Tag.POLICY_WITHDRAWN, Tag.POLICY_CHANGE})
     tables = names("policy_records")
     nouns = names("policy decision")
 
@@ -176,15 +232,30 @@ class Policies(Feature):
 
         return {
             "forbidden": noted("LOUD"),
-            "proposed": str(len(life.items("/v1/policy/proposals"))),
+            "proposed": str(len([one for one in life.items("/v1/policy/proposals") if not one["comment"]])),
             "let": noted("soft"),
             "shouted": str(life.done("note", account="A1", text="LOUD")),
         }
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        life.propose(
+            policy_set(f"written-{number}", LOUD.replace("never-loud", f"never-{number}")),
+            comment=f"written {number}",
+        )
+        return number
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        found = [one for one in life.items("/v1/policy/proposals") if one["comment"] == f"written {number}"]
+        assert len(found) <= 1
+        for one in found:
+            life.told(f"/v1/policy/proposals/{one['id']}")
+        return bool(found)
 
 
 class Registry(Feature):
     name = "registry change"
     claim = "An agent that was suspended does not act, and who left a group is not in it."
+    doors = ("registry show Principal finn", "/v1/registry/Principal/finn", 0)
     asked = ("registry show Principal finn", "groups: []")
     holds = Answers({"suspended": "proof.key", "groups": "", "inactive": "suspended"})
     tags = frozenset({Tag.REGISTRY_CHANGE})
@@ -209,10 +280,18 @@ class Registry(Feature):
             "inactive": next(one["status"] for one in life.items("/v1/agents") if one["name"] == "paused"),
         }
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        life.apply(document("UseCase", f"written-{number}", {"purpose": "Be there", "ownership": OWNERSHIP}))
+        return number
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        return life.asked("GET", f"/v1/registry/UseCase/written-{number}")[0] == 200
+
 
 class Keys(Feature):
     name = "passkey and key change"
     claim = "A passkey that stands signs in and one that was removed does not; a person signs with the key of today."
+    doors = ("person passkeys", "/v1/passkeys", 0)
     asked = ("person passkeys", "bela's phone")
     holds = Answers({"stands": "200", "removed": "401", "old key": "key", "listed": "bela's phone"})
     tags = frozenset({Tag.PASSKEY, Tag.PASSKEY_REMOVED, Tag.PEOPLES_KEYS})
@@ -223,7 +302,7 @@ class Keys(Feature):
         for name in ("bela", "ada"):
             life.brought_in(name, device(life, name))
         kept["mandate"] = life.mandate()
-        kept["approval"] = asked(life, kept, "old key")
+        kept |= {"at": life, "approval": asked(life, kept, "old key")}
 
     def finish(self, life: Life, kept: Kept) -> None:
         (passkey,) = [one["id"] for one in life.items("/v1/passkeys") if one["person"] == "ada"]
@@ -231,13 +310,23 @@ class Keys(Feature):
         life.apply(person("fay", life.public("fay-new"), ("finance",)))
 
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
-        said = life.answer("approve", kept["approval"], "fay", code=3)
+        # An approval is answered in the process that asked.
+        said = kept["at"].answer("approve", kept["approval"], "fay", code=3)
         return {
             "stands": str(life.signs_in(device(life, "bela"))),
             "removed": str(life.signs_in(device(life, "ada"))),
             "old key": "key" if "key" in said else said,
-            "listed": " ".join(one["label"] for one in life.items("/v1/passkeys")),
+            "listed": " ".join(
+                one["label"] for one in life.items("/v1/passkeys") if one["person"] in ("ada", "bela")
+            ),
         }
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        life.brought_in("olga", device(life, f"written {number}"))
+        return number
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        return life.signs_in(device(life, f"written {number}")) == 200
 
 
 def device(life: Life, name: str) -> SoftPasskey:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import time
+import uuid
 from typing import TYPE_CHECKING
 
 from answerable.core.ledger.tags import Tag
@@ -12,12 +14,15 @@ from answerable.core.mandate.delegation_chain import split_chain
 from answerable.core.mandate.hop_token import read_hop
 from answerable.sdk.delegation import Narrowing, Receiver, exchange_part, hand_on, token_for
 from answerable.sdk.gateway_address import open_client
+from answerable.sdk.keyfile import create_key
 from tests.seams.feature import Answers, Feature, Kept, names
 
 if TYPE_CHECKING:
     from tests.seams.life import Life
 
 SHORT_MS = 1_000
+KILLED_MAX = 5
+"""Actions that a server may have had in flight when it was killed."""
 
 
 class Mandates(Feature):
@@ -25,6 +30,7 @@ class Mandates(Feature):
     claim = (
         "A mandate that is open lets its agent act; one that was closed, or has run out, never does again."
     )
+    doors = ("mandate show {closed}", "/v1/mandates/{closed}", 0)
     asked = ("mandate show {closed}", "closed")
     holds = Answers(
         {
@@ -52,10 +58,20 @@ class Mandates(Feature):
         said = (life.reads("worker", one) for one in mandates)
         return dict(zip(self.holds, (*said, " ".join(states)), strict=True))
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        return life.mandate(name=kept.setdefault(f"written {number}", uuid.uuid4().hex))
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        name = kept[f"written {number}"]
+        there = life.asked("GET", f"/v1/mandates/{name}")[0] == 200
+        assert life.reads("worker", name) == ("ok" if there else "mandate.unknown")
+        return there
+
 
 class Hops(Feature):
     name = "delegation hop"
     claim = "What was handed on lets its receiver act, and one hop that was revoked lets nobody."
+    doors = ("revoke --list", "/v1/revocations", 0)
     asked = ("revoke --list", "{hop}")
     holds = Answers(
         {"handed on": "ok", "revoked": "revoked.token", "without the chain": "mandate.other_agent"}
@@ -70,7 +86,7 @@ class Hops(Feature):
 
     @staticmethod
     async def handed(life: Life, mandate: str) -> str:
-        client, base = open_client(f"unix:{life.home.data / 'gateway.sock'}")
+        client, base = open_client(f"unix:{life.home.socket('gateway')}")
         async with client:
             root = await token_for(client, base, mandate=mandate, auth=life.key("worker"))
             receiver = Receiver(agent="helper", key=life.key("helper").public)
@@ -89,10 +105,18 @@ class Hops(Feature):
             "without the chain": life.reads("helper", kept["mandate"]),
         }
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        return asyncio.run(self.handed(life, kept["mandate"]))
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        # Of a chain that nobody got there is nothing to be found.
+        return said is not None and life.reads("helper", kept["mandate"], chain=str(said)) == "ok"
+
 
 class Budgets(Feature):
     name = "budget"
     claim = "What was spent of a budget stays spent, and what costs nothing still runs."
+    doors = ("mandate show {mandate}", "/v1/mandates/{mandate}", 0)
     asked = ("mandate show {mandate}", "600 of 1000")
     holds = Answers(
         {"600 of the 400 that are left": "mandate.budget_spent", "nothing of it": "ok", "paid": "1"}
@@ -101,6 +125,7 @@ class Budgets(Feature):
 
     def begin(self, life: Life, kept: Kept) -> None:
         kept["mandate"] = life.mandate("spender", budgets=(("money:EUR", 1000),))
+        kept["large"] = life.mandate("spender", budgets=(("money:EUR", 1_000_000),))
 
     def finish(self, life: Life, kept: Kept) -> None:
         assert life.pays("spender", kept["mandate"], "spent", 600).code == "ok"
@@ -112,10 +137,25 @@ class Budgets(Feature):
             "paid": str(life.done("pay", account="A1", amount=600, to="spent")),
         }
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        said = life.pays("spender", kept["large"], f"budget {number}", 10)
+        assert said.code == "ok", said
+        return said.found["answerable/action"]
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        done = life.done("pay", account="A1", amount=10, to=f"budget {number}")
+        assert done <= 1
+        # What is not known to have failed stays reserved, so that never less is used than was paid.
+        used = life.told(f"/v1/mandates/{kept['large']}")["budgets"]["money:EUR"]["used"]
+        paid = sum(one["amount"] for one in life.lines() if str(one.get("to", "")).startswith("budget "))
+        assert paid <= used <= paid + 10 * KILLED_MAX, (paid, used)
+        return done == 1
+
 
 class Prepared(Feature):
     name = "prepared object"
     claim = "What was prepared and shown runs once, byte for byte, and what waits goes on waiting."
+    doors = ("approval show {approval of second}", "/v1/approvals/{approval of second}", 0)
     asked = ("approval show {approval of second} --json", '"state": "pending"')
     holds = Answers({"again": "prepared.used", "waits": "pending", "paid": "1"})
     tables = names("prepared")
@@ -141,10 +181,21 @@ class Prepared(Feature):
             "paid": str(len(executed)),
         }
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        said = life.call("worker", kept["mandate"], "prepare", to=f"written {number}")
+        assert said.code == "ok", said
+        return said.found["answerable/prepared"]["digest"]
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        return (
+            said is not None and life.call("worker", kept["mandate"], "execute", run=said).code == "pending"
+        )
+
 
 class Leases(Feature):
     name = "lease"
     claim = "The credential of a task that goes on is good, and that of a task that ended is taken back at its target."
+    doors = ("lease list", "/v1/leases", 0)
     asked = ("timeline {ended}", "was revoked")
     holds = Answers({"goes on": "ok", "ended": "mandate.closed", "listed": "issued", "taken back": "True"})
     tags = frozenset({Tag.LEASE})
@@ -173,12 +224,28 @@ class Leases(Feature):
             zip(self.holds, (*said, " ".join(listed), str(kept["token"] in life.login.ended)), strict=True)
         )
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        code = self.case(life, mandate := life.mandate())
+        assert code == "ok", code
+        return mandate
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        """What a killed broker had given is taken back, and given anew to whoever goes on."""
+        if said is None:
+            return False
+        life.until(
+            lambda: len(life.login.live) <= len(life.items("/v1/leases")),
+            "what nobody holds to be taken back",
+        )
+        return self.case(life, str(said)) == "ok"
+
 
 class Instances(Feature):
     name = "instance and manifest"
     claim = (
         "What was attested acts under the name that it was given, and an instance that was ended never again."
     )
+    doors = ("agent manifest show papered", "/v1/agents/papered/manifest", 0)
     asked = ("agent manifest show papered", "claude")
     holds = Answers({"attested": "ok", "ended": "proof.key", "manifest": "claude"})
     tags = frozenset(
@@ -209,6 +276,16 @@ class Instances(Feature):
             "ended": life.reads("scout-2", kept["mandate"]),
             "manifest": life.told("/v1/agents/papered/manifest")["manifest"]["model_name"],
         }
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        create_key(life.root / f"written-{number}.jwk", seed=os.urandom(32))
+        return life.enrolled(f"written-{number}", parent="scout")
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        there = life.reads(f"written-{number}", kept["mandate"]) == "ok"
+        listed = [one["id"] for one in life.items("/v1/instances")]
+        assert said is None or (said in listed) == there
+        return there
 
 
 ROWS = (Mandates(), Hops(), Budgets(), Prepared(), Leases(), Instances())

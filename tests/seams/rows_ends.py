@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 class Holds(Feature):
     name = "hold and lift"
     claim = "What is held does not act, and what two people let go on does."
+    doors = ("hold show {held}", "/v1/holds/{held}", 0)
     asked = ("hold show {held} --json", '"state": "in_force"')
     holds = Answers({"held": "held.agent", "lifted": "ok", "listed": "in_force lifted"})
     tags = frozenset({Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT})
@@ -35,10 +36,20 @@ class Holds(Feature):
         states = [life.told(f"/v1/holds/{kept[name]}")["state"] for name in ("held", "lifted")]
         return found | {"listed": " ".join(states)}
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        return life.held(f"written-{number}")
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        found = [one for one in life.items("/v1/holds") if one["name"] == f"written-{number}"]
+        assert said is None or [one["id"] for one in found] == [said]
+        assert all(one["state"] == "in_force" for one in found)
+        return bool(found)
+
 
 class Revocations(Feature):
     name = "revocation"
     claim = "What was revoked has ended for good."
+    doors = ("revoke --list", "/v1/revocations", 0)
     asked = ("revoke --list", "gone")
     holds = Answers({"agent": "revoked.agent", "mandate": "revoked.mandate", "listed": "2"})
     tags = frozenset({Tag.REVOKED})
@@ -61,12 +72,24 @@ class Revocations(Feature):
             "listed": str(sum(name in listed for name in ("gone", kept["mandate"]))),
         }
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        kept[f"written {number}"] = life.mandate()
+        name = {"kind": "mandate", "name": kept[f"written {number}"], "reason": "stolen"}
+        return life.told("/v1/revocations", name)
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        name = kept.get(f"written {number}", "")
+        there = name in [one["name"] for one in life.items("/v1/revocations")]
+        assert not name or (life.reads("worker", name) == "revoked.mandate") == there
+        return there
+
 
 class Rules(Feature):
     name = "stop rule and quota"
     claim = "Who did what a rule calls too much stands still until people let it go on."
+    doors = ("hold list --all", "/v1/holds", 0)
     asked = ("hold list", "rule:trap")
-    holds = Answers({"held by rule": "held.agent", "touched": "0", "listed": "in_force"})
+    holds = Answers({"held by rule": "held.mandate", "touched": "0", "listed": "in_force"})
     tags = frozenset({Tag.RULE_FIRED, Tag.REFUSALS_COUNTED})
     nouns = names("stop-rule")
 
@@ -78,30 +101,45 @@ class Rules(Feature):
         life.call("loud", kept["mandate"], "note", account="A1", text=TRAP)
 
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
-        holds = [one for one in life.items("/v1/holds") if one["name"] == "loud"]
+        holds = [one for one in life.items("/v1/holds") if one["name"] == kept["mandate"]]
         return {
             "held by rule": life.reads("loud", kept["mandate"]),
             "touched": str(life.done("note", account="A1", text=TRAP)),
             "listed": " ".join(one["state"] for one in holds),
         }
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        kept[f"written {number}"] = life.mandate("loud")
+        said = life.call("loud", kept[f"written {number}"], "note", account="A1", text=TRAP)
+        assert said.code != "ok", said
+        return said.code
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        name = kept.get(f"written {number}", "")
+        there = name in [one["name"] for one in life.items("/v1/holds")]
+        assert not name or (life.reads("loud", name) == "held.mandate") == there
+        assert not life.done("note", account="A1", text=TRAP)
+        return there
+
 
 class Refusals(Feature):
     name = "refusal"
     claim = "Who was refused, what and why is an entry, and a stranger gets nothing."
+    doors = ("timeline {mandate}", "/v1/timeline/{mandate}", 0)
     asked = ("timeline {mandate}", "nobody has approved tool")
     holds = Answers({"entry": "tool.not_pinned", "stranger": "proof.key", "told": "refused"})
     tags = frozenset({Tag.REFUSAL, Tag.DOOR_REFUSAL})
 
     def begin(self, life: Life, kept: Kept) -> None:
-        kept["mandate"] = life.mandate()
+        kept |= {"at": life, "mandate": life.mandate(), "other": life.mandate("asker")}
 
     def finish(self, life: Life, kept: Kept) -> None:
         said = life.call("worker", kept["mandate"], "wipe", account="A2")
         kept["entry"] = said.found["entry"]
 
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
-        entry = life.told(f"/v1/ledger/entries/{kept['entry']}")
+        # A number is that of an entry in the log of the process that wrote it.
+        entry = kept["at"].told(f"/v1/ledger/entries/{kept['entry']}")
         story = life.told(f"/v1/timeline/{kept['mandate']}")
         return {
             "entry": entry["leaf"]["code"],
@@ -109,10 +147,19 @@ class Refusals(Feature):
             "told": "refused" if any(one["kind"] == "refusal" for one in story["lines"]) else str(story),
         }
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        return life.call("asker", kept["other"], "wipe", account=f"written {number}").found["entry"]
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        return (
+            said is not None and life.told(f"/v1/ledger/entries/{said}")["leaf"]["code"] == "tool.not_pinned"
+        )
+
 
 class Stories(Feature):
     name = "search and story"
     claim = "What an action was, for whom, and how it ended can be told of every id that belongs to it."
+    doors = ("timeline {action}", "/v1/timeline/{action}", 0)
     asked = ("timeline {action}", "worker")
     holds = Answers({"of the action": "intent outcome", "of the mandate": "True", "of the agent": "True"})
     tags = frozenset({Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.GENESIS, Tag.ERASED, Tag.KEY_CHANGE})
@@ -133,10 +180,23 @@ class Stories(Feature):
         of_mandate, of_agent = (any(one["index"] == kept["intent"] for one in found) for found in others)
         return dict(zip(self.holds, (" ".join(kinds), str(of_mandate), str(of_agent)), strict=True))
 
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        return life.pays("worker", kept["mandate"], f"story written {number}", 10).found["answerable/action"]
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        done = life.done("pay", account="A1", amount=10, to=f"story written {number}")
+        assert done <= 1
+        if said is None:
+            return False
+        lines = life.told(f"/v1/timeline/{said}")["lines"]
+        assert {"intent", "outcome"} <= {one["kind"] for one in lines}
+        return done == 1
+
 
 class Checks(Feature):
     name = "check and review"
     claim = "What a check finds is what is so, and the ledger that is verified is the one that was written."
+    doors = ("drill list", "/v1/drills", 0)
     asked = ("drill list", "passed")
     holds = Answers({"registry": "paused", "verified": "valid", "drilled": "1"})
     tags = frozenset({Tag.DRILL, Tag.RECOVERY, Tag.GAP, Tag.SHARD_HEAD})
@@ -152,8 +212,14 @@ class Checks(Feature):
         return {
             "registry": " ".join(one["name"] for one in found["inactive"]),
             "verified": "valid" if "valid" in verified else verified,
-            "drilled": str(len(life.items("/v1/drills"))),
+            "drilled": str(len([one for one in life.items("/v1/drills") if one["name"] == "helper"])),
         }
+
+    def write(self, life: Life, kept: Kept, number: int) -> object:
+        return life.told("/v1/drills", {"drill": "stop", "kind": "agent", "name": "worker"})["id"]
+
+    def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
+        return said in [one["id"] for one in life.items("/v1/drills")]
 
 
 ROWS = (Holds(), Revocations(), Rules(), Refusals(), Stories(), Checks())

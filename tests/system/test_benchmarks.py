@@ -31,3 +31,22 @@ def test_the_gateway_benchmark_prints_one_json_object_with_every_figure():
         ("upstream, called directly", ""),
     }
     assert all(row["calls"] > 0 and row["cpu_us"] >= 0 for row in printed["rows"])
+
+
+@pytest.mark.slow
+@pytest.mark.requirement("NEIGHBOUR-08")
+def test_the_benchmark_of_neighbours_prints_one_json_object_with_every_ratio():
+    command = [sys.executable, "benchmarks/neighbours.py", "--seconds", "1", "--only", "key", "--json"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    printed = json.loads(done.stdout)
+    assert printed.keys() == {"bench", "machine", "rows", "figures"}
+    assert [(row["hostile"], row["connections"]) for row in printed["rows"]] == [
+        ("unknown key", 1),
+        ("unknown key", 64),
+    ]
+    figures = [
+        f"{name}_worst_c{count}" for name in ("p50_ratio", "p99_ratio", "stop_ms") for count in (1, 64)
+    ]
+    assert sorted(printed["figures"]) == sorted(figures)
+    assert all(value > 0 for value in printed["figures"].values())

@@ -7,7 +7,6 @@ import json
 import re
 import signal
 import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +14,9 @@ from cryptography import x509
 
 from answerable.core.ledger.tags import Tag
 from tests.interop.workload_clients import PYTHON_CLIENT
-from tests.loud_skips import skip_loudly
 from tests.system.test_identity_resilience import HELPER, is_written_down, sidecar
 from tests.up_world import SETTINGS, Attached, House, attached, house, until
+from tests.wall_clock import Wall
 
 pytestmark = [
     pytest.mark.anyio,
@@ -26,31 +25,6 @@ pytestmark = [
 HOUR = 3_600
 AHEAD_SECONDS = 30 * HOUR
 """More than a join token, an instance and a day's signing key live."""
-
-
-class Wall:
-    """The wall clock of one server, and of nobody else: the clock that never goes back stays as it is."""
-
-    def __init__(self, root: Path) -> None:
-        found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-        if not found:
-            skip_loudly("faketime", "apt-get install faketime", name="faketime")
-        self._place = root / "faketime"
-        self.set(0)
-        self.environment = {
-            "LD_PRELOAD": str(found[0]),
-            "FAKETIME_TIMESTAMP_FILE": str(self._place),
-            "FAKETIME_NO_CACHE": "1",
-            "FAKETIME_DISABLE_SHM": "1",
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-            "NO_FAKE_STAT": "1",
-        }
-
-    def set(self, seconds: int) -> None:
-        """To so many seconds from what it really is."""
-        fresh = self._place.with_suffix(".new")
-        fresh.write_text(f"{seconds:+d}\n")
-        fresh.replace(self._place)
 
 
 def leaf(told: dict[str, Any]) -> x509.Certificate:
@@ -67,7 +41,7 @@ async def said(home: House, text: str) -> None:
 
 @pytest.mark.requirement("TRUST-21", "TRUST-10", "TRUST-03")
 async def test_a_clock_that_is_set_back_while_the_server_runs_undoes_nothing(tmp_path):
-    wall = Wall(tmp_path)
+    wall = Wall(tmp_path / "faketime")
     async with house(tmp_path, SETTINGS) as home:
         home.more = wall.environment
         await home.start()
@@ -111,7 +85,7 @@ async def until_signed(workload: Attached) -> None:
 
 @pytest.mark.requirement("TRUST-21", "TRUST-10", "ENROL-06", "ATTEST-04")
 async def test_what_had_ended_before_the_clock_was_set_back_over_a_restart_stays_ended(tmp_path):
-    wall = Wall(tmp_path)
+    wall = Wall(tmp_path / "faketime")
     async with house(tmp_path, SETTINGS) as home:
         home.more = wall.environment
         await home.start()

@@ -113,3 +113,18 @@ def test_what_agent_and_person_are_registered_for_is_told_as_the_gateway_has_it(
             (told,) = json.loads(command(*line, "--json").stdout)["agents"]
             assert (told["effect"], told["by"]) == ("deny", [code])
             assert code in command(*line[:3]).stdout or line[0] == "can"
+
+
+@pytest.mark.requirement("SAME-14")
+def test_a_held_mandate_is_held_in_its_tree_and_in_the_list_of_mandates(
+    world: World, running: Running, command: Command, mandate: str
+) -> None:
+    assert f"mandate {mandate} · open until" in command("mandate", "tree", mandate).stdout
+    command("stop", mandate, "--no-wait")
+    hold = json.loads(command("hold", "list", "--json").stdout)[0]["id"]
+    told = command("mandate", "tree", mandate).stdout
+    assert f"mandate {mandate} · held (mandate `{mandate}`, hold {hold})" in told
+    assert "open until" not in told
+    (listed,) = json.loads(command("mandate", "list", "--json").stdout)
+    assert listed["state"] == "held"
+    assert json.loads(command("mandate", "list", "--state", "open", "--json").stdout) == []

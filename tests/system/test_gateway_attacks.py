@@ -13,12 +13,12 @@ import pytest
 from answerable.apps.mcp_gateway.needs import GatewayLimits
 from answerable.core.ledger.tags import Tag
 from tests.gateway_world import World, gateway_world, modern, modern_headers, until
+from tests.signed_head import signed_head
 
 pytestmark = pytest.mark.anyio
 CALL = {"name": "customer_read", "arguments": {"case_id": "4711"}}
 FIELDS = modern_headers("tools/call", "customer_read")
 BARE = b"POST /mcp/crm HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\n"
-CLAIMING = BARE + b"signature-input: made-up\r\nsignature: made-up\r\n"
 
 
 async def works(world: World) -> None:
@@ -159,13 +159,12 @@ async def test_a_body_that_comes_slowly_or_in_pieces_holds_up_nobody(tmp_path):
     async with gateway_world(tmp_path, "crm", limits=GatewayLimits(body_seconds_max=0.5)) as world:
         honest(world)
         address = httpx2.URL(world.url)
-        head = CLAIMING
         slow = await anyio.connect_tcp(address.host, address.port or 0)
-        await slow.send(head + b"content-length: 100\r\n\r\n{")
+        await slow.send(signed_head(world, b"", "content-length: 100") + b"{")
         silent = await anyio.connect_tcp(address.host, address.port or 0)
-        await silent.send(head + b"content-length: 100\r\n\r\n")
+        await silent.send(signed_head(world, b"", "content-length: 100"))
         gone = await anyio.connect_tcp(address.host, address.port or 0)
-        await gone.send(head + b"content-length: 100\r\n\r\n{")
+        await gone.send(signed_head(world, b"", "content-length: 100") + b"{")
         await gone.aclose()
         await works(world)
         assert b"http.slow_body" in await slow.receive()
@@ -174,7 +173,7 @@ async def test_a_body_that_comes_slowly_or_in_pieces_holds_up_nobody(tmp_path):
             assert b"http.slow_body" in await silent.receive()
         await silent.aclose()
         large = await anyio.connect_tcp(address.host, address.port or 0)
-        await large.send(head + b"transfer-encoding: chunked\r\n\r\n")
+        await large.send(signed_head(world, b"", "transfer-encoding: chunked"))
         with anyio.move_on_after(5):
             for _ in range(80):
                 await large.send(b"10000\r\n" + b"x" * 0x10000 + b"\r\n")
@@ -212,17 +211,16 @@ async def test_a_message_without_a_proof_is_refused_before_its_body_is_sent(tmp_
 
 @pytest.mark.requirement("GATE-08")
 async def test_bodies_that_come_in_at_a_time_are_bounded_together(tmp_path):
-    limits = GatewayLimits(bodies_bytes_max=300_000, body_seconds_max=20)
+    limits = GatewayLimits(bodies_bytes_max=200_000, body_seconds_max=20)
     async with gateway_world(tmp_path, "crm", limits=limits) as world:
         honest(world)
-        budget = world.gateway._front._budget
+        budget = world.gateway._front._admission._budget
         address = httpx2.URL(world.url)
-        head = CLAIMING + b"content-length: 400000\r\n\r\n"
         holder = await anyio.connect_tcp(address.host, address.port or 0)
-        await holder.send(head + b"x" * 250_000)
-        await until(lambda: budget.held == 250_000)
+        await holder.send(signed_head(world, b"", "content-length: 240000") + b"x" * 150_000)
+        await until(lambda: budget.held == 150_000)
         other = await anyio.connect_tcp(address.host, address.port or 0)
-        await other.send(head + b"x" * 60_000)
+        await other.send(signed_head(world, b"", "content-length: 240000", agent="rover") + b"x" * 60_000)
         answer = b""
         with anyio.fail_after(2):
             # It ends, so the connection was closed.
@@ -232,12 +230,12 @@ async def test_bodies_that_come_in_at_a_time_are_bounded_together(tmp_path):
         assert answer.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 1\r\n" in answer
         assert b"http.bodies_full" in answer
-        assert budget.held == 250_000
+        assert budget.held == 150_000
         await holder.aclose()
         await until(lambda: budget.held == 0)
         await works(world)
         async with world.http(mandate="m-1") as http:
-            large = modern("tools/call", {**CALL, "more": "x" * 200_000})
+            large = modern("tools/call", {**CALL, "more": "x" * 100_000})
             assert (await http.post(f"{world.url}/mcp/crm", content=large)).status_code != 503
         assert budget.held == 0
         assert world.gateway.tally.stopped["http.bodies_full"] == 1

@@ -24,9 +24,9 @@ SHIM = HERE / "system" / "shim_main.py"
 ERAS = pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
 
 
-def command(world: World, server: str, gateway: str = "") -> StdioServerParameters:
+def command(world: World, server: str, gateway: str = "", *, mandate: str = "m-1") -> StdioServerParameters:
     return StdioServerParameters(
-        command=sys.executable, args=[str(SHIM), server, gateway or world.url, "scout", "m-1"]
+        command=sys.executable, args=[str(SHIM), server, gateway or world.url, "scout", mandate]
     )
 
 
@@ -160,7 +160,8 @@ async def test_a_gateway_that_is_away_is_said_and_what_it_refuses_is_passed_on(t
     async with gateway_world(tmp_path, "crm") as world:
         (answer,) = await exchanged(world, modern("tools/list", identifier=5), gateway="http://127.0.0.1:9")
         assert answer["id"] == 5
-        assert answer["error"]["data"] == {"effect": "none", "retry": True}
+        data = answer["error"]["data"]
+        assert (data["effect"], data["retry"], data["message"]) == ("none", True, answer["error"]["message"])
         (unknown,) = await exchanged(world, modern("tools/list", identifier=6), server="nobody")
         assert unknown["id"] == 6
         assert "`nobody` is not registered" in unknown["error"]["message"]

@@ -122,7 +122,8 @@ def test_an_unknown_key_is_told_its_thumbprint_and_the_next_step_in_one_line(run
     made, shard = running
     stranger = key_of(3)
     said = sent(shard, SignatureAuth(stranger)).json()["error"]
-    assert said["data"] == {"code": "proof.key"}
+    assert (said["data"]["code"], said["data"]["effect"]) == ("proof.key", "none")
+    assert said["data"]["message"] == said["message"], "for clients that show the data alone"
     assert f"no agent has key {stranger.public.thumbprint}" in said["message"]
     assert "add its public key to its Agent's `keys` and run `answerable apply`" in said["message"]
     # A client on stdio gets the same, through the shim, and no traceback.

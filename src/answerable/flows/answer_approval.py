@@ -16,7 +16,7 @@ from answerable.core.approval.token import verify_answer
 from answerable.core.approval.words import words_of
 from answerable.core.containment.reach import reach_of
 from answerable.core.identity.passkey import unverified
-from answerable.core.ledger import records
+from answerable.core.ledger.records_approvals import approval_answer
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Refused, Unverified, shown
 from answerable.flows.answering_pace import check_look, counted
@@ -312,7 +312,7 @@ async def answer_on_record(
         )
     if approval.canary is not None:
         return await tell_canary(walk, approval, at=now, answer=answer, signer=signer, keys_ref=keys_ref)
-    # 1. The answer is in the ledger before it counts. A crash after this line: the person answers again.
+    # 1. The answer is in the ledger before it counts. A crash after this line: it counts from the next start on.
     sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
     asked = key_of(walk, approval.subject or principal_subject(approval.principal))
     digest = asked.pseudonym(b"action", approval.action.digest)
@@ -320,7 +320,7 @@ async def answer_on_record(
     registry = walk.registry.current.digest
 
     def entry(run: Run) -> Entry:
-        return records.approval_answer(
+        return approval_answer(
             after,
             answer,
             at=now,

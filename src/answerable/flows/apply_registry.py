@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from anyio import to_thread
 
@@ -34,7 +34,9 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.drill import Undrilled
+    from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.records_statements import Published
+    from answerable.core.registry.policy_fault import SetFault
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.keep_history import HistoryReading
     from answerable.flows.walk import Walk
@@ -45,6 +47,8 @@ INLINE_CHARS_MAX = 16_384
 """Of policies: some 20 ms of work. More are checked in another thread."""
 INLINE_DOCUMENTS_MAX = 500
 """That are in force and given, for the same reason."""
+_IN_GROUPS: Final = ("Principal/", "Workflow/")
+"""Kinds that are in groups."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,13 +62,15 @@ class Change:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
     """What changed, or would. before, after: registry digests. inactive: what is registered but not in force.
-    undrilled: what is of a higher tier than before without the drills for it, where the settings allow that."""
+    undrilled: what is of a higher tier than before without the drills for it, where the settings allow that. void:
+    policies that are not what their authors mean, in whatever set."""
 
     changes: tuple[Change, ...]
     inactive: tuple[Inactive, ...]
     before: str
     after: str
     undrilled: tuple[Undrilled, ...] = ()
+    void: tuple[SetFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,15 +96,18 @@ async def apply_registry(
     """Put documents into force beside those already there; with `prune`, instead of them.
 
     because: why, where a rule of ours does it. Raises Malformed (`registry.faults`, `registry.call_seconds`,
-    `policy.*`) with everything that is wrong, and then nothing has changed; Refused (`publication.two_people`) where
-    policy sets need a second person, and as `planned`; Unavailable. A dry run checks and says the
-    same, and changes nothing.
+    `policy.*`, also as `require_protection` says) with everything that is wrong, and then nothing has changed; Refused
+    (`publication.two_people`) where policy sets need a second person, and as `planned`; Unavailable. A dry run checks
+    and says the same, and changes nothing.
     """
     if dry_run:
-        return (await planned_aside(walk, documents, prune=prune)).applied
+        plan = await planned_aside(walk, documents, prune=prune)
+        require_protection(plan.applied)
+        return plan.applied
     # Who comes second plans on what the first has put into force.
     async with walk.under_way.applying:
         plan = await planned_aside(walk, documents, prune=prune)
+        require_protection(plan.applied)
         sets = [one.key for one in plan.applied.changes if one.key.startswith(POLICY_SET)]
         if sets and walk.policies.publishers:
             raise Refused(
@@ -120,13 +129,15 @@ async def put_into_force(
     Raises Unavailable.
     """
     if plan.applied.changes:
-        # 1. What was in force until now is kept, so that it can come back. A crash after this line changes nothing.
-        keep_policies(walk, policy_documents(plan.documents))
-        # 2. What new trackers look at is read, so that they know it before anything is decided with them.
+        # 1. What new trackers look at is read, so that they know it before anything is decided with them.
         with reading_back(walk, plan.snapshot) as reading:
             await reading.read()
-            # 3. The ledger says what changes before it counts. A crash after this line: the old ones stay in force.
-            left = await _record(walk, plan, by=by, because=because, published=published)
+            # 2. The ledger says what changes before it counts. A crash after this line: the next start puts it into
+            #    force.
+            now = walk.clock.now()
+            left = await _record(walk, plan, by=by, because=because, published=published, now=now)
+            # 3. What was in force until now is kept, so that it can come back.
+            keep_policies(walk, policy_documents(plan.documents), at=now)
             # What was on its way into the log when it was begun to be read stands before that.
             await reading.read()
             # 4. Documents on disk, then all swapped with no await between: no action sees one without the others.
@@ -206,19 +217,49 @@ def planned(
     snapshot = snapshot_of(merged)
     check_call_seconds(snapshot, upstream_ms_max=walk.limits.upstream_ms_max)
     policies = policy_text(snapshot)
+    decision_point, changes = walk.compile_policies(policies, snapshot), _changes(old, new)
     return Plan(
         applied=Applied(
-            changes=_changes(old, new),
+            changes=changes,
             inactive=tuple(inactive(merged)),
             before=walk.registry.current.digest,
             after=snapshot.digest,
             undrilled=undrilled_in(walk, old, new),
+            void=_void(walk, changes, merged, snapshot),
         ),
         documents=new,
         snapshot=snapshot,
         policies=policies,
-        decision_point=walk.compile_policies(policies, snapshot),
+        decision_point=decision_point,
     )
+
+
+def require_protection(applied: Applied) -> None:
+    """A forbid that names nobody, can never match or asks nobody protects nothing, and its author thinks that it does.
+
+    Of sets that are new or other; what becomes so by other documents is told. Raises Malformed
+    (`policy.protects_nothing`).
+    """
+    given = {one.key for one in applied.changes if one.how != "removed"}
+    found = [one.fault for one in applied.void if one.voids_forbid and one.fault.file in given]
+    if found:
+        told = "; ".join(map(str, found[:FAULTS_SHOWN_MAX]))
+        raise Malformed(
+            f"{told}: a forbid that protects nothing does not come into force; `answerable policy check` tells all",
+            code="policy.protects_nothing",
+        )
+
+
+def _void(
+    walk: Walk, changes: tuple[Change, ...], documents: Sequence[JSONValue], snapshot: RegistrySnapshot
+) -> tuple[SetFault, ...]:
+    """Looked for where sets change, or what they may name goes."""
+    check = walk.policies.check
+    concerns = any(
+        one.key.startswith(POLICY_SET) or one.key.startswith(_IN_GROUPS) or one.how == "removed"
+        for one in changes
+    )
+    return check(documents, snapshot) if check is not None and concerns else ()
 
 
 def _check_reserved(documents: Sequence[JSONValue]) -> None:
@@ -256,11 +297,10 @@ def policy_text(snapshot: RegistrySnapshot) -> str:
 
 
 async def _record(
-    walk: Walk, plan: Plan, *, by: str, because: str, published: Published
+    walk: Walk, plan: Plan, *, by: str, because: str, published: Published, now: UnixMillis
 ) -> BaseException | None:
     """What changes, in the ledger; and whether the caller left meanwhile."""
     people = await signers_changed(walk, plan.snapshot)
-    now = walk.clock.now()
     subject = principal_subject(by) if published.step else operator_subject(by)
     sealing, pseudonym = sealing_for(walk, subject), pseudonym_of(walk, by)
     changed: dict[str, JSONValue] = {
@@ -277,6 +317,7 @@ async def _record(
         after=plan.applied.after,
         changes=encode(changed),
         because=because,
+        policy_set=walk.decision_point.policy_set,
         workflows=[name.removeprefix(WORKFLOW) for name in sorted(changed) if name.startswith(WORKFLOW)],
         undrilled=[document_of(one.what) for one in plan.applied.undrilled],
         people=first,

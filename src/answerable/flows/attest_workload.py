@@ -7,7 +7,7 @@ Grade: `kernel` for what the kernel of this machine said, `gateway` for what we 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.serialization import load_der_public_key
@@ -129,11 +129,12 @@ class Attestor:
 
         Raises Unverified (`join_token.refused`) alike for one that is unknown, used or expired, and Unavailable.
         """
-        found = self._tokens.consume(join_token_digest(token), now=self._clock.now())
+        digest = join_token_digest(token)
+        found = self._tokens.consume(digest, now=self._clock.now())
         if found is None:
             message = "the join token is unknown, was used before, or has expired"
             raise Unverified(message, code="join_token.refused", step=STEP)
-        return checked_evidence("join_token", "gateway", found.selectors)
+        return replace(checked_evidence("join_token", "gateway", found.selectors), join_token=digest.hex())
 
     async def oidc(self, token: str, audience: str = "") -> Evidence:
         """Evidence from a token of a configured issuer. audience: expected instead of the one in its terms, if given.

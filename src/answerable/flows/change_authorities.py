@@ -77,7 +77,7 @@ class AuthorityChanges:
             if self._recorded.get(one.id) == one.state:
                 continue
             entry = records_workload.authority_changed(
-                self._desk.domain, one.id, at=now, state=one.state, sequence=sequence
+                self._desk.domain, one.id, at=now, state=one.state, sequence=sequence, public=one
             )
             _, left = await record_entry(self._walk, entry)
             self._recorded[one.id] = one.state

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.containment.reach import reach_of, server_reach
-from answerable.core.mandate.revocation import Revocable, instance_names
-from answerable.flows.refuse_revoked import agent_names, task_names
+from answerable.flows.refuse_revoked import agent_names, caller_names, task_names
 
 if TYPE_CHECKING:
     from answerable.core.containment.hold import Hold, Holdable
@@ -75,11 +74,8 @@ def _reach_of_stream(walk: Walk, stream: Stream) -> tuple[Holdable, ...]:
     if stream.lineage is not None:
         names = task_names(walk, caller, stream.lineage.mandate, stream.lineage.hops)
     else:
-        identity = caller.identity
         names = (
             *agent_names(walk, caller.agent),
-            *instance_names(identity.instance),
-            *(Revocable("key", one) for one in (caller.key, caller.certificate, identity.key)),
-            *(Revocable("manifest", one) for one in (identity.manifest, identity.measured)),
+            *caller_names(caller.identity, (caller.key, caller.certificate)),
         )
     return (*reach_of(names, current), *server_reach(stream.server, current))

@@ -39,10 +39,10 @@ if TYPE_CHECKING:
 EVERYDAY: Final = frozenset(
     {
         "proof.epoch", "dpop.nonce",
-        "session.unknown", "session.missing", "http.too_many", "http.bodies_full", "rpc.refused",
+        "session.unknown", "session.missing", "http.too_many", "http.bodies_full",
     }
 )  # fmt: skip
-"""What honest clients meet too: how each begins, a restart of the server, a burst, a probe for what the SDK offers."""
+"""What honest clients meet too: how each begins, a restart of the server, a burst."""
 CLAIM_CHARS_MAX: Final = 120
 UNKNOWN_KEY: Final = "proof.key"
 

@@ -33,6 +33,7 @@ from answerable.flows.cite_statement import cite_statements, found_references
 from answerable.flows.count_history import Starting, history_of
 from answerable.flows.cut_held import perform_warrant
 from answerable.flows.decide_action import decide_action, duties_in_force
+from answerable.flows.end_without_room import no_room
 from answerable.flows.hide_tokens import hidden_progress
 from answerable.flows.hold_to_shown import stale_approval, void
 from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
@@ -151,7 +152,8 @@ async def _asked_people(
 def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
     """Step 3: what is true now. Registers are read in memory; none of them takes a default for the unknown.
 
-    Raises Refused: `ledger.unwitnessed` when witnesses have not cosigned the ledger for longer than is allowed,
+    Raises Refused: `register.no_room` when the registers cannot be written, `ledger.unwitnessed` when witnesses have
+    not cosigned the ledger for longer than is allowed,
     `revoked.<kind>` when something that the request acts under has been revoked, `facts.unknown` when a fact that
     policy may ask for is not known.
     """
@@ -161,6 +163,8 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
     unwitnessed = walk.unwitnessed()
     if unwitnessed is not None:
         raise unwitnessed
+    if walk.room is not None and (unwritable := no_room(walk)) is not None:
+        raise unwritable
     now = walk.clock.now()
     hold = None if judged.free else judged.hold(now)
     mandate = verified.mandate

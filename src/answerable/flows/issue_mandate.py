@@ -9,6 +9,7 @@ from answerable.core.identity.oidc_person import person_in, unknown_issuer
 from answerable.core.identity.principal import schedule_of
 from answerable.core.ledger import records
 from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.projected_mandates import giver_keys
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.mission import terms_nonce
 from answerable.core.mandate.scheduled import RESERVED_IDS, is_due
@@ -21,8 +22,7 @@ from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_fo
 from answerable.flows.refuse_revoked import mandate_names, refuse_names, signing_key_of
 
 if TYPE_CHECKING:
-    from answerable.core.identity.keys import PublicKey
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.principal import UnixMillis
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.registry.snapshot import RegistrySnapshot
     from answerable.flows.walk import Walk
@@ -44,7 +44,7 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     mandate = verify_mandate(
         token,
         audience=walk.ledger.origin,
-        keys_of=lambda issuer: _keys(current, issuer),
+        keys_of=lambda issuer: giver_keys(current, issuer),
         application_keys=lambda name: current.applications[name].keys if name in current.applications else (),
     )
     # 0. Whose key signed, where that is not on record yet; all else is checked after that.
@@ -63,7 +63,7 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     try:
         if mandate.application:
             await _check_person(walk, mandate)
-        # 1. In the ledger first. A crash after this line: recorded, never in force; the principal signs again.
+        # 1. In the ledger first. A crash after this line: the next start puts it into force.
         entry = records.mandate_issued(
             mandate,
             at=now,
@@ -82,14 +82,6 @@ async def issue_mandate(walk: Walk, token: str) -> Mandate:
     if left is not None:
         raise left
     return mandate
-
-
-def _keys(current: RegistrySnapshot, issuer: PrincipalId) -> tuple[PublicKey, ...]:
-    """Of the schedule or the person."""
-    schedule = schedule_of(issuer)
-    if schedule is not None:
-        return current.schedules[schedule].keys if schedule in current.schedules else ()
-    return current.principals[issuer].keys if issuer in current.principals else ()
 
 
 def _check_schedule(mandate: Mandate, current: RegistrySnapshot, now: UnixMillis) -> None:

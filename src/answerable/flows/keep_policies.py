@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from answerable.core.registry.policy_record import KeptSets, PolicyRecord
+from answerable.core.ledger.projected_documents import kept_record
+from answerable.core.registry.policy_record import KEPT_MAX, KeptSets
 from answerable.core.registry.publication import documents_digest, policy_documents
 from answerable.errors import Refused, Unavailable, shown
 
 if TYPE_CHECKING:
+    from answerable.core.identity.principal import UnixMillis
     from answerable.flows.walk import Walk
     from answerable.ports.policy_register import PolicyRegister
 
-KEPT_MAX: Final = 50
-"""Sets that stay; the ones that were in force longest ago go. What they were stays in the ledger."""
 DIGEST_CHARS_MIN: Final = 8
 
 
@@ -30,19 +30,13 @@ def records_of(walk: Walk) -> PolicyRegister:
     return walk.policies.records
 
 
-def keep_policies(walk: Walk, after: dict[str, bytes]) -> None:
-    """Keep the policy sets in force where others are about to take their place. Raises Unavailable."""
+def keep_policies(walk: Walk, after: dict[str, bytes], *, at: UnixMillis) -> None:
+    """Keep the policy sets in force where others are about to take their place. at: of the entry that says so. Raises
+    Unavailable."""
     records, present = walk.policies.records, policy_documents(walk.registry.documents())
     if records is None or not present or present == after:
         return
-    digest = documents_digest(present)
-    kept = KeptSets(
-        digest=digest,
-        policy_set=walk.decision_point.policy_set,
-        documents={key: text.decode() for key, text in present.items()},
-    )
-    body = msgspec.json.encode(kept)
-    records.put(PolicyRecord(kind="kept", id=digest, at=walk.clock.now(), body=body))
+    records.put(kept_record(present, policy_set=walk.decision_point.policy_set, at=at))
     for old in records.all("kept")[KEPT_MAX:]:
         records.remove("kept", old.id)
 

@@ -5,7 +5,8 @@ What was denied meanwhile stays denied, and what was ended comes back only by at
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, Final
 
 import anyio
 import anyio.to_thread
@@ -13,17 +14,25 @@ import anyio.to_thread
 from answerable.core.containment.hold import HoldId
 from answerable.core.containment.lift import lifted, verified_lift
 from answerable.core.ledger import records_holds
+from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.subject import principal_subject
+from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, shown
 from answerable.flows.end_instance import written
 from answerable.flows.name_keys import key_file
+from answerable.flows.note_uses import first_entry_since
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import signer_fault
+from answerable.flows.trip_rules import forget_counted
 
 if TYPE_CHECKING:
     from answerable.core.containment.hold import Agreement, Hold
+    from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.records_keys import KeyFile
     from answerable.flows.walk import Walk
+
+ENTRIES_READ_MAX: Final = 100_000
+"""After a rule placed a hold, until the entry that says for whom it was too much: it is one of the next."""
 
 
 async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
@@ -64,6 +73,9 @@ async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
 
 async def _record(walk: Walk, hold: Hold, agreement: Agreement, signed_with: KeyFile) -> BaseException | None:
     about_person = hold.what.kind == "owner"
+    owner = ""
+    if hold.source == "rule" and hold.lifted_at:
+        owner = await anyio.to_thread.run_sync(_rule_owner, walk, hold)
     entry = records_holds.hold_lifted(
         hold,
         agreement,
@@ -72,9 +84,27 @@ async def _record(walk: Walk, hold: Hold, agreement: Agreement, signed_with: Key
         by=pseudonym_of(walk, agreement.by),
         person=pseudonym_of(walk, hold.what.name) if about_person else "",
         key_file=signed_with,
+        rule_owner=owner,
     )
-    _, left = await record_entry(walk, entry)
+
+    def forget(_: Receipt) -> None:
+        # In the turn in which it has its place: what comes after the entry counts, and nothing from before it.
+        if owner:
+            forget_counted(walk, hold.rule, owner)
+
+    _, left = await record_entry(walk, entry, then=forget)
     return left
+
+
+def _rule_owner(walk: Walk, hold: Hold) -> str:
+    """By whom it was too much, as the entry says that follows the hold; empty where none does."""
+    size = walk.ledger.size
+    for stored in islice(walk.ledger.replay(first_entry_since(walk, hold.at, size)), ENTRIES_READ_MAX):
+        if stored.tag == Tag.RULE_FIRED:
+            leaf = leaf_of(stored)
+            if leaf.get("hold") == hold.id:
+                return str(leaf.get("owner"))
+    return ""
 
 
 def _meanwhile() -> Refused:

@@ -11,6 +11,7 @@ from answerable.core.decision.policy_context import capability_facts
 from answerable.core.identity.principal import AgentId
 from answerable.core.registry.policy_statement import read_statement
 from answerable.errors import Malformed, Refused, shown
+from answerable.flows.end_without_room import no_room
 from answerable.flows.may_act import agent_fault, offered_definition
 from answerable.flows.pin_tools import at_hinted_tier
 
@@ -96,7 +97,7 @@ async def moment_now(walk: Walk, action: str) -> Moment:
         capability=capability,
         tool=_tool(walk, capability),
         agents=faults,
-        nobody=walk.unwitnessed(),
+        nobody=walk.unwitnessed() or no_room(walk),
     )
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import anyio.to_thread
 
-from answerable.core.containment.hold import ID_BYTES, Hold, hold_id
+from answerable.core.containment.hold import ID_BYTES, Hold, described, hold_id
 from answerable.core.containment.reach import reach_of
 from answerable.core.ledger import records_holds
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
@@ -22,6 +22,7 @@ from answerable.errors import Unavailable
 from answerable.flows.cut_held import cut_held
 from answerable.flows.end_instance import end_instances
 from answerable.flows.end_leases import end_leases
+from answerable.flows.end_without_room import is_in_force, told
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import mandate_names
 from answerable.flows.revoke_authority import denied_now, names_of_approval, names_of_instance
@@ -74,11 +75,13 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InForce:
-    """A hold that every process sees, and of which nothing is carried out yet. is_new, in_flight: as `Placed` says."""
+    """A hold that every process sees, and of which nothing is carried out yet. is_new, in_flight: as `Placed` says.
+    behind: why only this process sees it, if so."""
 
     hold: Hold
     is_new: bool
     in_flight: tuple[InFlight, ...]
+    behind: Unavailable | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,10 +125,15 @@ async def place_hold(
 
 
 async def put_in_force(walk: Walk, wanted: Hold, *, workloads: Workloads | None = None) -> Placed:
-    """As `place_hold`, of a hold that has its id already. Raises Unavailable."""
+    """As `place_hold`, of a hold that has its id already. Raises Unavailable; `register.behind` once everything is done
+    that can be done without the registers."""
     with anyio.CancelScope(shield=True):
         found = await hold_everywhere(walk, wanted)
         done = await carry_out(walk, found.hold, found.in_flight, workloads=workloads)
+    if found.behind is not None:
+        on_record = await anyio.to_thread.run_sync(walk.holds.is_recorded, found.hold.id)
+        what = described(found.hold.what)
+        raise told(f"{what} is held ({found.hold.id})", found.behind, on_record=on_record)
     mandates = await anyio.to_thread.run_sync(open_mandates, walk, found.hold)
     return Placed(
         hold=found.hold,
@@ -142,16 +150,26 @@ async def put_in_force(walk: Walk, wanted: Hold, *, workloads: Workloads | None 
 
 
 async def hold_everywhere(walk: Walk, wanted: Hold) -> InForce:
-    """Put a hold into force, and nothing else. Raises Unavailable."""
+    """Put a hold into force, and nothing else, also where it cannot be written. Raises Unavailable."""
     # 1. In force, in every process. A crash after this line: in force; all that follows is done at the next start.
     # Whoever sees the hold first cuts what is in flight, and may have ended it before this task goes on.
     opened = dict(walk.open_intents)
-    hold = await anyio.to_thread.run_sync(walk.holds.place, wanted)
+    hold, behind = await anyio.to_thread.run_sync(_placed, walk, wanted)
     if hold.id == wanted.id:
         walk.cuts.setdefault(hold.id, 0)
     # 2. What it came too late for, before anything else happens here.
     in_flight = in_flight_under(walk, hold.what, opened)
-    return InForce(hold=hold, is_new=hold.id == wanted.id, in_flight=in_flight)
+    return InForce(hold=hold, is_new=hold.id == wanted.id, in_flight=in_flight, behind=behind)
+
+
+def _placed(walk: Walk, wanted: Hold) -> tuple[Hold, Unavailable | None]:
+    """The hold in force, and why the registers do not have it, if so."""
+    try:
+        return walk.holds.place(wanted), None
+    except Unavailable as failed:
+        if not is_in_force(failed):
+            raise
+        return next((one for one in walk.holds.all() if one.stands_for(wanted)), wanted), failed
 
 
 async def carry_out(
@@ -160,14 +178,30 @@ async def carry_out(
     """What follows from a hold that is in force: done twice, it does what a crash left undone. Raises Unavailable."""
     with anyio.CancelScope(shield=True):
         # 3. Nobody is asked any more about what is held, for good: a lift brings no approval back.
-        approvals = await anyio.to_thread.run_sync(deny_approvals, walk, hold)
+        approvals = await _denied(walk, hold)
         # 4. On record. 5. What is open in this process is cut. 6. Instances end.
-        cut, instances, recorded = await _settled(walk, hold, in_flight, workloads)
+        cut, instances, recorded = await _settled(walk, hold, in_flight, workloads, approvals)
     return CarriedOut(approvals=approvals, cut=cut, instances=instances, recorded=recorded)
 
 
+async def _denied(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
+    try:
+        return await anyio.to_thread.run_sync(deny_approvals, walk, hold)
+    except Unavailable as failed:
+        if walk.room is None or all(one.id != hold.id for one in walk.room.behind().holds):
+            raise
+        _log.warning(
+            "approvals under hold %s are denied once that can be written: %s", hold.id, failed.message
+        )
+        return ()
+
+
 async def _settled(
-    walk: Walk, hold: Hold, in_flight: Sequence[InFlight], workloads: Workloads | None
+    walk: Walk,
+    hold: Hold,
+    in_flight: Sequence[InFlight],
+    workloads: Workloads | None,
+    approvals: Sequence[ApprovalId],
 ) -> tuple[int, tuple[SpiffeId, ...], bool]:
     """What was cut, which instances ended, and whether all of it is on record: where the ledger takes nothing, whatever
     is open ends all the same."""
@@ -178,7 +212,10 @@ async def _settled(
     try:
         # Of one that is on record already, nothing is written again.
         if waits:
-            left = await _record(walk, hold, in_flight)
+            left = await _record(walk, hold, in_flight, approvals)
+            if walk.room is not None and any(one.id == hold.id for one in walk.room.behind().holds):
+                # Kept in memory: the row is written with it, and the rest is done again then.
+                walk.holds.recorded([hold.id])
     except Unavailable as failed:
         unrecorded = failed
     # The other processes do so when they see it (`follow_holds`).
@@ -209,13 +246,13 @@ async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdu
     waiting = await anyio.to_thread.run_sync(walk.holds.unrecorded)
     due = [one for one in waiting if not overdue_only or abs(now - one.at) >= GRACE_MILLIS]
     for one in due:
-        in_flight = in_flight_under(walk, one.what)
+        in_flight, approvals = in_flight_under(walk, one.what), denied_by(walk, one)
         if one.is_in_force(now):
             # Whoever put it into force may have ended before anything was denied.
-            await anyio.to_thread.run_sync(deny_approvals, walk, one)
+            approvals += await anyio.to_thread.run_sync(deny_approvals, walk, one)
             if workloads is not None:
                 await _end_instances(workloads, one)
-        left = await _record(walk, one, in_flight)
+        left = await _record(walk, one, in_flight, approvals)
         # Last: until then, the next start or round does all of it again.
         with anyio.CancelScope(shield=True):
             await anyio.to_thread.run_sync(walk.holds.recorded, [one.id])
@@ -224,7 +261,9 @@ async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdu
     return len(due)
 
 
-async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> BaseException | None:
+async def _record(
+    walk: Walk, hold: Hold, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
+) -> BaseException | None:
     """On disk, whether the caller stays or leaves: then that is returned, to be raised again."""
     kind, name = hold.what
     about_person = kind == "owner"
@@ -235,9 +274,16 @@ async def _record(walk: Walk, hold: Hold, in_flight: Sequence[InFlight]) -> Base
         by=pseudonym_of(walk, hold.by),
         person=pseudonym_of(walk, name) if about_person else "",
         in_flight=[one.index for one in in_flight],
+        approvals=approvals,
     )
     _, left = await record_entry(walk, entry)
     return left
+
+
+def denied_by(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
+    """The questions that this hold has denied. Raises Unavailable."""
+    known = walk.approvals.all(pending_only=False, now=hold.at)
+    return tuple(one.id for one in known if one.ended_by == hold.id)
 
 
 def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:

@@ -12,6 +12,7 @@ from answerable.verify.stated_places import StatedPlaces
 if TYPE_CHECKING:
     from answerable.core.decision.compared import ShadowSeen
     from answerable.core.registry.policy_parts import PolicyParts
+    from answerable.ports.decision_point import PolicyChecker
     from answerable.ports.policy_asking import AskingCompiler, PolicyAsking
     from answerable.ports.policy_register import PolicyRegister
 
@@ -38,7 +39,8 @@ class AskedAgain:
 class PolicyDesk:
     """publishers: group whose members put proposals of others into force; empty where one person is enough, on record.
 
-    records: proposals and earlier sets; None where nothing is kept, and then nothing can be proposed.
+    records: proposals and earlier sets; None where nothing is kept, and then nothing can be proposed. check: what is
+    wrong with sets that could be published; None where nobody looks.
     compile_asking: makes candidates that can be asked; None where nothing can be simulated. candidate: the one that is
     being simulated, with the digest of its documents and of the registry. shadow: likewise, the one that follows what
     is decided. seen: how far, in this log; None until it was looked up. declared: of sets in force before. asked: of
@@ -47,6 +49,7 @@ class PolicyDesk:
 
     publishers: str = ""
     records: PolicyRegister | None = None
+    check: PolicyChecker | None = None
     compile_asking: AskingCompiler | None = None
     candidate: tuple[str, PolicyAsking] | None = None
     shadow: tuple[str, PolicyAsking] | None = None

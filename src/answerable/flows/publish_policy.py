@@ -9,8 +9,8 @@ import msgspec
 
 from answerable.core.canonical import Limits, encode, parse
 from answerable.core.identity.principal import PrincipalId
-from answerable.core.ledger.records_statements import Published, policy_proposed
-from answerable.core.ledger.subject import principal_subject
+from answerable.core.ledger.records_statements import Published, policy_proposed, policy_withdrawn
+from answerable.core.ledger.subject import operator_subject, principal_subject
 from answerable.core.registry.parse import document_key
 from answerable.core.registry.policy_record import PolicyRecord, Proposal
 from answerable.core.registry.publication import (
@@ -22,7 +22,7 @@ from answerable.core.registry.publication import (
     verified_step,
 )
 from answerable.errors import Malformed, Refused, Unverified, shown
-from answerable.flows.apply_registry import planned_aside, put_into_force
+from answerable.flows.apply_registry import planned_aside, put_into_force, require_protection
 from answerable.flows.keep_policies import kept_set, records_of
 from answerable.flows.name_keys import key_file
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
@@ -58,6 +58,7 @@ async def propose_policy(
             raise Malformed("what is attached is not what was signed", code="publication.malformed")
         said = encode(parse(attached.encode(), limits=ATTACHED_LIMITS)) if attached else b"{}"
         plan = await _planned(walk, documents, removed)
+        require_protection(plan.applied)
         proposal = _proposal(walk, signed, plan, attached=said)
         _forget_stale(walk)
         waiting = records.all("proposal")
@@ -68,7 +69,7 @@ async def propose_policy(
                 f"{len(waiting)} proposals wait, which is the limit: publish or withdraw some",
                 code="publication.too_many",
             )
-        # 1. In the ledger first. A crash after this line: it is on record and does not wait; it is proposed again.
+        # 1. In the ledger first. A crash after this line: it waits from the next start on.
         changes: dict[str, JSONValue] = {
             change.key: parse(plan.documents[change.key]) if change.key in plan.documents else None
             for change in plan.applied.changes
@@ -111,6 +112,8 @@ async def publish_policy(walk: Walk, name: str, token: str) -> Applied:
         if fault is not None:
             raise fault
         plan = await _planned_whole(walk, proposal.documents, before=proposal.before)
+        # What it speaks of may have gone since it was proposed.
+        require_protection(plan.applied)
         published = Published(
             how="two_people",
             author=pseudonym_of(walk, proposal.by),
@@ -143,15 +146,22 @@ async def rollback_policy(walk: Walk, name: str, token: str) -> Applied:
         return await put_into_force(walk, plan, by=signed.by, published=published)
 
 
-async def withdraw_proposal(walk: Walk, name: str) -> Proposal:
-    """Take a proposal back; that it was made stays in the ledger.
+async def withdraw_proposal(walk: Walk, name: str, *, by: str) -> Proposal:
+    """Take a proposal back; that it was made stays in the ledger. by: who does, as the door knows them.
 
     Raises Refused (`publication.unknown`), Unavailable.
     """
     async with walk.under_way.applying:
         proposal = found_proposal(walk, name)
+        # 1. In the ledger. A crash after this line: the next start takes it away.
+        sealing, pseudonym = sealing_for(walk, operator_subject(by)), pseudonym_of(walk, by)
+        entry = policy_withdrawn(proposal, at=walk.clock.now(), sealing=sealing, by=by, pseudonym=pseudonym)
+        _, left = await record_entry(walk, entry)
+        # 2. It does not wait any more.
         records_of(walk).remove("proposal", proposal.id)
-        return proposal
+    if left is not None:
+        raise left
+    return proposal
 
 
 def found_proposal(walk: Walk, name: str) -> Proposal:

@@ -1,8 +1,8 @@
 """What stop rules counted, as the log says it: at a start, from where what was kept ends.
 
-Laws: what fired and was placed counts no more; a refusal under a hold that no register knows is of the attempt that
-tripped a rule right before a crash, and counts; what no entry says, such as refusals past a quota, is not counted
-again.
+Laws: what fired and was placed counts no more, nor does anything from before the lift of what was placed; a refusal
+under a hold that no register knows is of the attempt that tripped a rule right before a crash, and counts; what no
+entry says, such as refusals past a quota, is not counted again.
 """
 
 from __future__ import annotations
@@ -90,6 +90,11 @@ class RuleReader:
                 counted = leaf.get("counted")
                 keys = [str(one) for one in counted] if isinstance(counted, list) else []
                 self._history.forget(str(leaf.get("rule")), str(leaf.get("owner")), keys)
+            return
+        if stored.tag == Tag.HOLD_LIFTED:
+            leaf = leaf_of(stored)
+            if leaf.get("rule_owner"):
+                self._history.forget_owner(str(leaf.get("rule")), str(leaf["rule_owner"]))
             return
         happening = self.told(stored)
         for rule in self._rules if happening is not None else ():

@@ -25,11 +25,12 @@ from answerable.errors import Malformed
 from answerable.flows.mandate_standing import schedule_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Set
+    from collections.abc import Callable, Collection, Iterable, Set
 
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.containment.hold import Hold
     from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.evidence import CallerIdentity
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.mandate.revocation import Revocation
@@ -112,28 +113,53 @@ def judged_now(walk: Walk, verified: VerifiedRequest) -> Judged:
 
     Without I/O while nothing was. Raises Unavailable when that cannot be said.
     """
-    # In this order: what is revoked after this line is another epoch, and asked for anew.
-    epoch, manifests, current = walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
-    then = walk.judged_in
-    if then is None or then[0] != epoch or then[1] != manifests or then[2] is not current:
-        walk.judged_in, walk.judged = (epoch, manifests, current), {}
     caller = verified.caller
     identity = caller.identity
     key = (
         verified.mandate.id, caller.key, caller.certificate, identity.instance, identity.manifest, identity.measured,
         verified.resolved.capability.name, verified.hops[-1].digest.hex() if verified.hops else "",
     )  # fmt: skip
+    capability = verified.resolved.capability
+    return _judged(walk, key, lambda: revocable_names(walk, verified), capability)
+
+
+def judged_caller(walk: Walk, agent: AgentId, identity: CallerIdentity, *shown: str) -> Judged:
+    """As `judged_now`, of a caller of whom it is not known yet what it asks for. shown: thumbprints of the key and the
+    certificate that it proved."""
+    key = ("", agent, identity.instance, identity.manifest, identity.measured, identity.key, *shown)
+    return _judged(walk, key, lambda: (*agent_names(walk, agent), *caller_names(identity, shown)), None)
+
+
+def _judged(
+    walk: Walk,
+    key: tuple[str, ...],
+    names_of: Callable[[], tuple[Revocable, ...]],
+    capability: Capability | None,
+) -> Judged:
+    # In this order: what is revoked after this line is another epoch, and asked for anew.
+    epoch, manifests, current = walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
+    then = walk.judged_in
+    if then is None or then[0] != epoch or then[1] != manifests or then[2] is not current:
+        walk.judged_in, walk.judged = (epoch, manifests, current), {}
     judged = walk.judged.get(key)
     if judged is None:
         if len(walk.judged) >= JUDGED_MAX:
             walk.judged = {}
-        judged = walk.judged[key] = judged_under(
-            walk, revocable_names(walk, verified), verified.resolved.capability
-        )
+        judged = walk.judged[key] = judged_under(walk, names_of(), capability)
     return judged
 
 
-def judged_under(ends: Ends, names: tuple[Revocable, ...], capability: Capability) -> Judged:
+def caller_names(identity: CallerIdentity, shown: Iterable[str]) -> tuple[Revocable, ...]:
+    """The names that a caller has of its own, whoever its agent is. shown: thumbprints of key and certificate."""
+    names = (
+        *instance_names(identity.instance),
+        *(Revocable("key", one) for one in (*shown, identity.key)),
+        *(Revocable("manifest", one) for one in (identity.manifest, identity.measured)),
+    )
+    return tuple(dict.fromkeys(one for one in names if one.name))
+
+
+def judged_under(ends: Ends, names: tuple[Revocable, ...], capability: Capability | None) -> Judged:
     """What of these names, the nearest first, has been revoked or stands still for who would use a capability under
     them. Raises Unavailable when that cannot be said."""
     reach = reach_of(names, ends.registry.current, capability=capability)
@@ -190,13 +216,10 @@ def task_names(
     walk: Walk, caller: VerifiedCaller, mandate: Mandate, hops: tuple[Hop, ...]
 ) -> tuple[Revocable, ...]:
     """The names that whatever this caller does for this task is under, the nearest first. Without I/O."""
-    identity = caller.identity
     names = (
         *(name for hop in hops for name in names_of_hop(walk, hop)),
         *mandate_names(walk, mandate),
-        *instance_names(identity.instance),
-        *(Revocable("key", one) for one in (caller.key, caller.certificate, identity.key)),
-        *(Revocable("manifest", one) for one in (identity.manifest, identity.measured)),
+        *caller_names(caller.identity, (caller.key, caller.certificate)),
     )
     return tuple(dict.fromkeys(one for one in names if one.name))
 

@@ -17,11 +17,12 @@ from answerable.core.canonical import parse
 from answerable.core.ledger import records_revocation
 from answerable.core.ledger.effects import ordered
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
-from answerable.core.mandate.revocation import Revocable, Revocation, instance_names
+from answerable.core.mandate.revocation import Revocable, Revocation, described, instance_names
 from answerable.core.registry.standing import retired_agents
 from answerable.errors import Unavailable, shown
 from answerable.flows.end_instance import end_instances
 from answerable.flows.end_leases import end_leases
+from answerable.flows.end_without_room import is_in_force, told
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names, agents_under, capability_names, mandate_names
 from answerable.flows.trace_effects import effects_elsewhere, effects_under, in_flight_under
@@ -104,19 +105,22 @@ async def revoke_authority(
     by: who does it, as the control door knows them. workloads: where there are instances to end. looks_back: whether
     ledgers are read for what was done, here and by the processes of other shards; an agent that gives tokens back must
     not make us read them. Raises Malformed
-    (`revocation.reason`), Unavailable: where the effect is `unknown`, it may be in force and not be recorded yet.
+    (`revocation.reason`), Unavailable: where the effect is `unknown`, it may be in force and not be recorded yet;
+    `register.behind` once everything is done that can be done without the registers.
     """
     revocation = Revocation(what=what, at=walk.clock.now(), by=by, reason=reason)
     with anyio.CancelScope(shield=True):
         # 1. In force, in every process. A crash after this line: in force, recorded at the next start.
-        is_new = await anyio.to_thread.run_sync(walk.revocations.add, revocation)
+        is_new, behind = await anyio.to_thread.run_sync(_added, walk, revocation)
         # 2. What it came too late for, before anything else happens here.
         in_flight = in_flight_under(walk, what)
+        if behind is not None:
+            raise await _without_room(walk, revocation, in_flight, behind)
         # 3. Nobody is asked any more about what cannot be done, and who goes by status lists is told. A crash after
         #    this line: recorded at the next start.
         taken = await take_away(walk, (what,))
         # 4. On record. A crash after this line may record it a second time.
-        await _record_one(walk, what, in_flight)
+        await _record_one(walk, what, in_flight, taken.approvals)
         # 5. Instances end, and with them their documents here.
         instances = await _end_instances(workloads, what) if workloads is not None else ()
     # 6. Only read: a crash after this line has nothing left to leave behind.
@@ -138,6 +142,30 @@ async def revoke_authority(
     )
 
 
+def _added(walk: Walk, revocation: Revocation) -> tuple[bool, Unavailable | None]:
+    """Whether it is new, and why the registers do not have it, if so."""
+    try:
+        return walk.revocations.add(revocation), None
+    except Unavailable as failed:
+        if not is_in_force(failed):
+            raise
+        return True, failed
+
+
+async def _without_room(
+    walk: Walk, revocation: Revocation, in_flight: Sequence[InFlight], behind: Unavailable
+) -> Unavailable:
+    """What is to be said once everything is done that can be done without the registers; the rest is done when they can
+    be written (`follow_room`)."""
+    await end_leases(walk, {revocation.what}, why="what it stands under was revoked")
+    said = f"{described(revocation.what)} is revoked"
+    try:
+        await _record_one(walk, revocation.what, in_flight, ())
+    except Unavailable:
+        return told(said, behind, on_record=False)
+    return told(said, behind, on_record=True)
+
+
 async def take_away(walk: Walk, what: Collection[Revocable]) -> TakenAway:
     """End what was issued and deny what waits under names that are revoked; asked again, it takes what was added since.
 
@@ -150,6 +178,14 @@ async def take_away(walk: Walk, what: Collection[Revocable]) -> TakenAway:
     approvals = await anyio.to_thread.run_sync(_drop_approvals, walk, ended)
     count, tokens = await anyio.to_thread.run_sync(_end_tokens, walk, ended)
     return TakenAway(mandates=mandates, approvals=approvals, tokens_count=count, tokens=tokens)
+
+
+async def revoked_wholly(walk: Walk, what: Revocable, workloads: Workloads | None) -> None:
+    """What follows from a revocation that is in force: done twice, it does what was left undone. Raises Unavailable."""
+    taken = await take_away(walk, (what,))
+    await _record_one(walk, what, in_flight_under(walk, what), taken.approvals)
+    if workloads is not None:
+        await _end_instances(workloads, what)
 
 
 async def take_away_from_agents(walk: Walk) -> None:
@@ -187,19 +223,23 @@ async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:
     for one in due:
         in_flight = in_flight_under(walk, one.what)
         # Whoever put it into force may have ended before anything was taken away.
-        await take_away(walk, (one.what,))
-        await _record(walk, one, in_flight)
+        taken = await take_away(walk, (one.what,))
+        await _record(walk, one, in_flight, taken.approvals)
     return len(due)
 
 
-async def _record_one(walk: Walk, what: Revocable, in_flight: Sequence[InFlight]) -> None:
+async def _record_one(
+    walk: Walk, what: Revocable, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
+) -> None:
     waiting = await anyio.to_thread.run_sync(walk.revocations.unrecorded)
     for one in waiting:
         if one.what == what:
-            await _record(walk, one, in_flight)
+            await _record(walk, one, in_flight, approvals)
 
 
-async def _record(walk: Walk, revocation: Revocation, in_flight: Sequence[InFlight]) -> None:
+async def _record(
+    walk: Walk, revocation: Revocation, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
+) -> None:
     kind, name = revocation.what
     about_person = kind == "owner"
     entry = records_revocation.revoked(
@@ -209,6 +249,7 @@ async def _record(walk: Walk, revocation: Revocation, in_flight: Sequence[InFlig
         by=pseudonym_of(walk, revocation.by),
         person=pseudonym_of(walk, name) if about_person else "",
         in_flight=[one.index for one in in_flight],
+        approvals=approvals,
     )
     _, left = await record_entry(walk, entry)
     await anyio.to_thread.run_sync(walk.revocations.recorded, [revocation.what])

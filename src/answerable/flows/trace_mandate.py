@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.containment.hold import described as hold_described
+from answerable.core.containment.reach import reach_of
 from answerable.core.identity.principal import AgentId
 from answerable.core.incident.mandate_tree import grown
 from answerable.core.mandate import delegation_terms
@@ -34,9 +36,9 @@ def trace_mandate(
 
 
 def hop_states(walk: Walk, branches: Sequence[Branch], now: UnixMillis) -> Mapping[str, tuple[str, str]]:
-    """By name of the hop: `open`, `revoked` or `expired`, and for the second what was revoked, in words.
+    """By name of the hop: `open`, `held`, `revoked` or `expired`, and what was held or revoked, in words.
 
-    branches: each after the one it hangs on: what ends a hop ends all below it. Raises Unavailable.
+    branches: each after the one it hangs on: what ends or holds a hop does so to all below it. Raises Unavailable.
     """
     states: dict[str, tuple[str, str]] = {}
     for branch in branches:
@@ -44,14 +46,25 @@ def hop_states(walk: Walk, branches: Sequence[Branch], now: UnixMillis) -> Mappi
         if above is not None and above[0] == "revoked":
             states[branch.hop.name] = above
             continue
-        revocation = walk.revocations.find(_names(walk, branch.hop))
+        names = _names(walk, branch.hop)
+        revocation = walk.revocations.find(names)
         if revocation is not None:
             states[branch.hop.name] = ("revoked", described(revocation.what))
         elif now >= branch.hop.expires_at or (above is not None and above[0] == "expired"):
             states[branch.hop.name] = ("expired", "")
+        elif above is not None and above[0] == "held":
+            states[branch.hop.name] = above
         else:
-            states[branch.hop.name] = ("open", "")
+            held = held_under(walk, names, now)
+            states[branch.hop.name] = ("held", held) if held else ("open", "")
     return states
+
+
+def held_under(walk: Walk, names: Iterable[Revocable], now: UnixMillis) -> str:
+    """What stands still of what acts under these names, in words with the hold's id; empty for nothing. Raises
+    Unavailable."""
+    hold = walk.holds.find(reach_of(names, walk.registry.current), now)
+    return f"{hold_described(hold.what)}, hold {hold.id}" if hold is not None else ""
 
 
 def _names(walk: Walk, hop: TracedHop) -> tuple[Revocable, ...]:

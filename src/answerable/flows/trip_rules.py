@@ -128,6 +128,16 @@ def withdraw(walk: Walk, begun: Sequence[Event]) -> None:
         walk.stop_rules.history.withdraw(event)
 
 
+def forget_counted(walk: Walk, rule: str, owner: str) -> None:
+    """What a rule placed was lifted: what it counted of this owner so far trips nothing any more."""
+    state = walk.stop_rules
+    state.history.forget_owner(rule, owner)
+    state.entries.pop((rule, owner), None)
+    state.passed = {place: one for place, one in state.passed.items() if place[:2] != (rule, owner)}
+    if any(one.name == rule and one.watches == "refusal_flood" for one, _ in rules_now(walk)):
+        walk.quota.forget(AgentId(owner))
+
+
 def sweep(walk: Walk) -> None:
     """Of limits that were passed: those that are still passed after their grace are held, others are done with."""
     state = walk.stop_rules

@@ -12,9 +12,12 @@ with it, whatever its connection could have proved.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from threading import Lock
 from typing import TYPE_CHECKING, Final
+
+import msgspec
 
 from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.http_signature import (
@@ -30,7 +33,6 @@ from answerable.core.identity.replay import ConnectionSequences, ReplayMemory
 from answerable.core.identity.session import (
     EPHEMERAL_BYTES,
     SESSION_TARGET,
-    SequenceWindow,
     SessionAnswer,
     SessionKey,
     derive_key,
@@ -40,15 +42,16 @@ from answerable.core.identity.session import (
 )
 from answerable.errors import Unverified
 from answerable.flows.known_callers import KnownCallers
+from answerable.flows.proof_sessions import ProofSession, ProofSessions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from answerable.core.identity.caller import ProofKind
     from answerable.core.identity.channel import Channel
     from answerable.core.identity.evidence import CallerIdentity
     from answerable.core.identity.http_signature import Signature
     from answerable.core.identity.principal import AgentId, UnixMillis
-    from answerable.core.registry.directory import AgentDirectory
     from answerable.core.registry.sighting import SightingBatch
     from answerable.flows.known_callers import KnownKey
     from answerable.flows.proof_limits import ProofLimits
@@ -59,7 +62,7 @@ if TYPE_CHECKING:
     from answerable.ports.trust_source import TrustSource
 
 
-SESSIONS_PER_INSTANCE_MAX: Final = 8
+_DIGEST_FIELD_BYTES: Final = len(digest_field(bytes(32)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,18 +74,33 @@ class OpenedSession:
     answer: bytes
 
 
-class _Session:
-    __slots__ = ("agent", "binding", "ends_at", "enrolled", "key", "thumbprint", "used_at", "window")
+class ProvedHead(msgspec.Struct, kw_only=True, gc=False):
+    """Who sent the head of a message, which is enough to say whether its body is to be read; nothing is used up yet.
 
-    def __init__(self, *, name: str, known: KnownKey, key: SessionKey, at: float, ends_at: float) -> None:
-        self.agent = known.agent.name
-        self.thumbprint = known.key.thumbprint
-        self.enrolled = known.enrolled
-        self.key = key
-        self.used_at = at
-        self.ends_at = ends_at
-        self.binding = f"session:{name}"
-        self.window = SequenceWindow()
+    signature: of the message itself; None where it is the connection that says who it is.
+    """
+
+    verifier: CallerVerifier
+    request: SignedRequest
+    agent: AgentId
+    proof: ProofKind
+    binding: str
+    identity: CallerIdentity
+    take: Callable[[], int]
+    key: str = ""
+    certificate: str = ""
+    process: str = ""
+    signature: Signature | None = None
+
+    def over(self, digest: bytes) -> VerifiedCaller:
+        """The caller of the message with this body, once. digest: SHA-256 of the body. Raises Unverified, counted:
+        step `digest` where the proof is over another body, `replay`, `quota`."""
+        return self.verifier._over(self, digest)
+
+    def use_up(self) -> None:
+        """Of a message that is refused unread: it was sent for the first time. Raises Unverified, counted: step
+        `replay` where somebody sent a copy of it, `quota`."""
+        self.verifier._used_up(self)
 
 
 class CallerVerifier:
@@ -116,10 +134,9 @@ class CallerVerifier:
         self._entropy = entropy
         self._limits = limits
         self._authorities = frozenset(name.encode("ascii") for name in limits.authorities)
-        self._directory = self.known.directory()
         self._lock = Lock()
         self._memories: dict[AgentId, ReplayMemory] = {}
-        self._sessions: dict[str, _Session] = {}
+        self._sessions = ProofSessions(self.known.directory(), per_agent_max=limits.sessions_per_agent_max)
         self._connections = ConnectionSequences(connections_max=limits.connections_max)
         self._counts: dict[str, int] = {}
         self.epoch: Final = entropy.token()
@@ -155,70 +172,84 @@ class CallerVerifier:
 
     def verify(self, message: SignedRequest, channel: Channel | None = None) -> VerifiedCaller:
         """The proved caller of one message. Raises Unverified with the step that failed, and counts it."""
-        caller = self._verified(message, channel)
-        peer = channel.peer if channel is not None else None
-        if peer is not None and peer.uid == self._account and caller.agent not in self.beside:
-            self.beside |= {caller.agent}
-        return caller
+        return self.prove(message, channel).over(sha256(message.body).digest())
 
-    def _verified(self, message: SignedRequest, channel: Channel | None) -> VerifiedCaller:
-        if not message.signature_input and channel is not None:
-            return self.verify_channel(channel, sha256(message.body).digest())
+    def head_of(
+        self,
+        method: str,
+        target: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        channel: Channel | None = None,
+    ) -> ProvedHead:
+        """Who sent this head, before a byte of its body is read. Raises Unverified, counted."""
+        return self.prove(self.receive(method, target, headers, b""), channel)
+
+    def prove(self, message: SignedRequest, channel: Channel | None = None) -> ProvedHead:
+        """Who sent this message, whatever its body is: all but digest and first use. Raises Unverified, counted."""
+        head = self._proved(message, channel)
+        peer = channel.peer if channel is not None else None
+        if peer is not None and peer.uid == self._account and head.agent not in self.beside:
+            self.beside |= {head.agent}
+        return head
+
+    def _proved(self, message: SignedRequest, channel: Channel | None) -> ProvedHead:
         keyid = ""
         try:
             if not message.signature_input:
+                if channel is not None:
+                    return self._prove_channel(message, channel)
                 raise unverified("proof", "the message carries no proof of possession")
             signature = parse_signature(message)
             if not signature.epoch:
-                return self._verify_mac(message, signature)
+                return self._prove_mac(message, signature)
             keyid = signature.keyid
-            return self._verify_signature(message, signature, self._known_key(signature))
+            return self._prove_signature(message, signature)
         except Unverified as error:
             raise self._counted(error, keyid) from None
 
-    def verify_channel(self, channel: Channel, digest: bytes) -> VerifiedCaller:
-        """The caller that the connection proves, if any. digest: SHA-256 of the message. Raises Unverified."""
-        now = self._clock.now()
-        try:
-            agent, proof, identity = self.known.by_channel(channel, now)
-            with self._lock:
-                fresh = self._connections.accept(channel.connection, channel.sequence)
-            if not fresh:
-                raise unverified("replay", "the connection delivered this message before")
-        except Unverified as error:
-            raise self._counted(error) from None
+    def _prove_channel(self, message: SignedRequest, channel: Channel) -> ProvedHead:
+        agent, proof, identity = self.known.by_channel(channel, self._clock.now())
         peer = channel.peer
         if peer is not None:
             bound = f"unix:uid={peer.uid},gid={peer.gid},pid={peer.pid},started={peer.started}"
         else:
             bound = f"{proof}:{channel.certificate}"
-        return VerifiedCaller(
+        return ProvedHead(
+            verifier=self,
+            request=message,
             agent=agent.name,
             proof=proof,
             binding=f"{bound},connection={channel.connection}",
-            sequence=channel.sequence,
-            message_digest=digest,
-            at=now,
             identity=identity,
             certificate=channel.certificate_thumbprint,
             process=channel.process,
+            take=partial(self._take_message, channel),
         )
+
+    def _take_message(self, channel: Channel) -> int:
+        with self._lock:
+            fresh = self._connections.accept(channel.connection, channel.sequence)
+        if not fresh:
+            raise unverified("replay", "the connection delivered this message before")
+        return channel.sequence
 
     def open_session(self, message: SignedRequest) -> OpenedSession:
         """Answer a signed handshake. Raises Unverified, and Malformed (`session.malformed`, `json.*`)."""
-        keyid = ""
+        return self.opened_by(self.prove(message), message.body)
+
+    def opened_by(self, head: ProvedHead, body: bytes) -> OpenedSession:
+        """Answer a handshake whose head was proved. Raises as `open_session`."""
+        message, signature = head.request, head.signature
         try:
             if message.method != b"POST" or message.target != SESSION_TARGET:
                 raise unverified("session", "a session is opened by POST to its own path")
-            signature = parse_signature(message)
-            if not signature.epoch:
+            if signature is None or not signature.epoch:
                 raise unverified("session", "a session is opened by a signature, not by another session")
-            keyid = signature.keyid
-            known = self._known_key(signature)
-            caller = self._verify_signature(message, signature, known)
         except Unverified as error:
-            raise self._counted(error, keyid) from None
-        offered = parse_offer(message.body)
+            raise self._counted(error, head.key) from None
+        caller = head.over(sha256(body).digest())
+        known = self._known_key(signature)
+        offered = parse_offer(body)
         private = self._entropy.bytes(EPHEMERAL_BYTES)
         name = self._entropy.token()
         answer = encode_answer(
@@ -233,34 +264,44 @@ class CallerVerifier:
             answer=answer,
         )
         at = self._clock.monotonic()
-        session = _Session(
+        session = ProofSession(
             name=name, known=known, key=SessionKey(key), at=at, ends_at=at + self._limits.session_seconds
         )
-        with self._lock:
-            self._make_room(session)
-            self._sessions[name] = session
+        self._sessions.add(name, session, at=at)
         return OpenedSession(caller=caller, session=name, answer=answer)
 
     def _known_key(self, signature: Signature) -> KnownKey:
-        self._current()
+        self._sessions.stand_by(self.known.directory())
         return self.known.by_key(signature.keyid, self._clock.now())
 
-    def _verify_signature(
-        self, message: SignedRequest, signature: Signature, known: KnownKey
-    ) -> VerifiedCaller:
+    def _prove_signature(self, message: SignedRequest, signature: Signature) -> ProvedHead:
+        known = self._known_key(signature)
         agent = known.agent
         key = verifying_key(known.key)
         if key.algorithm != signature.algorithm:
             raise unverified("key", "the key is of another algorithm")
         if signature.epoch != self.epoch:
             raise unverified("epoch", "the signature was made for another epoch of this server")
-        now = self._checked_time(signature)
-        digest = self._checked_message(message)
+        self._check_time(signature)
+        self._check_head(message)
         key.verify(signature_base(message, signature.parameters), signature.value)
+        return ProvedHead(
+            verifier=self,
+            request=message,
+            agent=agent.name,
+            proof="signature",
+            binding=signature.keyid,
+            identity=known.identity,
+            key=signature.keyid,
+            signature=signature,
+            take=partial(self._take_nonce, agent.name, signature),
+        )
+
+    def _take_nonce(self, agent: AgentId, signature: Signature) -> int:
         with self._lock:
-            memory = self._memories.get(agent.name)
+            memory = self._memories.get(agent)
             if memory is None:
-                memory = self._memories[agent.name] = ReplayMemory(
+                memory = self._memories[agent] = ReplayMemory(
                     nonces_max=self._limits.nonces_per_agent_max,
                     retention_seconds=2 * self._limits.skew_seconds_max + 1,
                 )
@@ -270,60 +311,47 @@ class CallerVerifier:
             raise unverified("quota", "too many signed messages at a time: open a session")
         if accepted != "new":
             raise unverified("replay", "the nonce was used before")
-        return VerifiedCaller(
-            agent=agent.name,
-            proof="signature",
-            binding=signature.keyid,
-            sequence=sequence,
-            message_digest=digest,
-            at=now,
-            identity=known.identity,
-            key=signature.keyid,
-        )
+        return sequence
 
-    def _verify_mac(self, message: SignedRequest, signature: Signature) -> VerifiedCaller:
+    def _prove_mac(self, message: SignedRequest, signature: Signature) -> ProvedHead:
         # A new registry snapshot ends the sessions of agents and keys that it no longer stands by.
-        self._current()
-        session = self._sessions.get(signature.keyid)
+        self._sessions.stand_by(self.known.directory())
+        session = self._sessions.find(signature.keyid, at=self._clock.monotonic())
         if session is None:
             raise unverified("session", "the session is not known or has ended")
-        at = self._clock.monotonic()
-        if at >= session.ends_at:
-            raise unverified("session", "the session is not known or has ended")
-        now = self._checked_time(signature)
+        now = self._check_time(signature)
         identity = self._session_identity(signature.keyid, session, now)
-        digest = self._checked_message(message)
+        self._check_head(message)
         if not session.key.accepts(signature_base(message, signature.parameters), signature.value):
             raise unverified("signature", "the MAC does not fit session and message")
-        sequence = int(signature.nonce)
-        with self._lock:
-            fresh = session.window.accept(sequence)
-        session.used_at = at
-        if not fresh:
-            raise unverified("replay", "the sequence number was used before or is too far behind")
-        return VerifiedCaller(
+        return ProvedHead(
+            verifier=self,
+            request=message,
             agent=session.agent,
             proof="session_mac",
             binding=session.binding,
-            sequence=sequence,
-            message_digest=digest,
-            at=now,
             identity=identity,
             key=session.thumbprint,
+            signature=signature,
+            take=partial(self._take_sequence, session, int(signature.nonce)),
         )
 
-    def _session_identity(self, name: str, session: _Session, now: UnixMillis) -> CallerIdentity:
+    def _take_sequence(self, session: ProofSession, sequence: int) -> int:
+        if not self._sessions.take(session, sequence, at=self._clock.monotonic()):
+            raise unverified("replay", "the sequence number was used before or is too far behind")
+        return sequence
+
+    def _session_identity(self, name: str, session: ProofSession, now: UnixMillis) -> CallerIdentity:
         """As things stand at this message; a session does not outlive the instance that opened it."""
         if not session.enrolled:
             return self.known.registered(session.agent)
         try:
             return self.known.by_key(session.thumbprint, now).identity
         except Unverified:
-            with self._lock:
-                self._sessions.pop(name, None)
+            self._sessions.end(name)
             raise
 
-    def _checked_time(self, signature: Signature) -> UnixMillis:
+    def _check_time(self, signature: Signature) -> UnixMillis:
         now = self._clock.now()
         if abs(signature.created * 1000 - now) > self._limits.skew_seconds_max * 1000:
             raise unverified(
@@ -331,48 +359,35 @@ class CallerVerifier:
             )
         return now
 
-    def _checked_message(self, message: SignedRequest) -> bytes:
+    def _check_head(self, message: SignedRequest) -> None:
         if message.authority not in self._authorities:
             raise unverified("authority", "the message was made for another server")
-        digest = sha256(message.body).digest()
-        if message.content_digest != digest_field(digest):
+        if len(message.content_digest) != _DIGEST_FIELD_BYTES:
             raise unverified("digest", "Content-Digest does not fit the body")
-        return digest
 
-    def _current(self) -> AgentDirectory:
-        directory = self.known.directory()
-        if directory is self._directory:
-            return directory
-        with self._lock:
-            self._directory = directory
-            # A session ends with the standing of its agent and key, and does not come back with it.
-            for name, session in list(self._sessions.items()):
-                if session.enrolled:
-                    agent = directory.snapshot.agents.get(session.agent)
-                else:
-                    found = directory.by_key.get(session.thumbprint)
-                    agent = found[0] if found is not None and found[0].name == session.agent else None
-                if agent is None or agent.status != "active":
-                    del self._sessions[name]
-        return directory
+    def _used_up(self, head: ProvedHead) -> int:
+        try:
+            return head.take()
+        except Unverified as error:
+            raise self._counted(error, head.key) from None
 
-    def _make_room(self, session: _Session) -> None:
-        now = self._clock.monotonic()
-        for name in [name for name, one in self._sessions.items() if one.ends_at <= now]:
-            del self._sessions[name]
-        if session.enrolled:
-            own = [name for name, one in self._sessions.items() if one.thumbprint == session.thumbprint]
-            room = SESSIONS_PER_INSTANCE_MAX
-        else:
-            own = [
-                name
-                for name, one in self._sessions.items()
-                if one.agent == session.agent and not one.enrolled
-            ]
-            room = self._limits.sessions_per_agent_max
-        own.sort(key=lambda name: self._sessions[name].used_at)
-        for name in own[: max(0, len(own) + 1 - room)]:
-            del self._sessions[name]
+    def _over(self, head: ProvedHead, digest: bytes) -> VerifiedCaller:
+        if head.signature is not None and head.request.content_digest != digest_field(digest):
+            raise self._counted(unverified("digest", "Content-Digest does not fit the body"), head.key)
+        # Last of all, so that what is forged uses nothing up.
+        sequence = self._used_up(head)
+        return VerifiedCaller(
+            agent=head.agent,
+            proof=head.proof,
+            binding=head.binding,
+            sequence=sequence,
+            message_digest=digest,
+            at=self._clock.now(),
+            identity=head.identity,
+            key=head.key,
+            certificate=head.certificate,
+            process=head.process,
+        )
 
     def _counted(self, error: Unverified, key: str = "") -> Unverified:
         error.key = error.key or key

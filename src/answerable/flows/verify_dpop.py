@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from hashlib import sha256
+from hmac import compare_digest
 from itertools import count
 from threading import Lock
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
@@ -33,11 +35,14 @@ if TYPE_CHECKING:
     from answerable.core.identity.dpop import DpopProof
     from answerable.core.identity.evidence import CallerIdentity
     from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.flows.verify_caller import ProvedHead
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
     from answerable.ports.replay_store import ReplayStore
 
 TOKEN_CHARS_MAX: Final = 16_384
+
+_OF_NOTHING: Final = sha256(b"").digest()
 
 _CREDENTIALS: Final = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]{1,32}) ([A-Za-z0-9._~+/-]+=*)")
 _SIGNATURE_FIELD: Final = b"signature-input"
@@ -114,12 +119,44 @@ class ProvedHolder(Generic[Token]):
         )
 
 
+class HolderHead(Generic[Token]):
+    """Who sent the head of a message that shows a token: enough to say whether its body is to be read."""
+
+    __slots__ = ("_judge", "at", "content", "proof", "signed", "token", "until")
+
+    def __init__(
+        self,
+        judge: DpopVerifier[Token],
+        proof: DpopProof,
+        *,
+        token: str,
+        content: Token,
+        until: float,
+        at: UnixMillis,
+        signed: ProvedHead | None,
+    ) -> None:
+        """until: when the nonce of the proof is no longer good. signed: by a signature over the message, too."""
+        self._judge = judge
+        self.proof, self.token, self.content = proof, token, content
+        self.until, self.at, self.signed = until, at, signed
+
+    def over(self, digest: bytes) -> ProvedHolder[Token]:
+        """The holder of the message with this body, once. digest: SHA-256 of the body. Raises Unverified (step `dpop`,
+        and those of the signature), counted, and Unavailable (`replay.*`)."""
+        return self._judge._over(self, digest)
+
+    def use_up(self) -> None:
+        """Of a message that is refused unread: its proof was used for the first time. Raises Unverified (step `dpop`),
+        counted, and Unavailable (`replay.*`)."""
+        self._judge._used_up(self)
+
+
 class DpopVerifier(Generic[Token]):
     """Synchronous, safe for several threads. What must not be forgotten is in the store; all processes share it, its
     epoch and so the nonces.
 
-    token_of: verifies an access token; raises the errors of the family. signed_by: verifies a message that carries a
-    signature of its own, `CallerVerifier` behind it, and returns who it is by; None where none is taken.
+    token_of: verifies an access token; raises the errors of the family. signed_by: verifies the head of a message that
+    carries a signature of its own, as `CallerVerifier.head_of`; None where none is taken.
     """
 
     def __init__(
@@ -130,7 +167,7 @@ class DpopVerifier(Generic[Token]):
         store: ReplayStore,
         limits: DpopLimits,
         token_of: Callable[[str], BoundToken[Token]],
-        signed_by: Callable[[str, bytes, list[tuple[bytes, bytes]], bytes], VerifiedCaller] | None = None,
+        signed_by: Callable[[str, bytes, list[tuple[bytes, bytes]]], ProvedHead] | None = None,
     ) -> None:
         self._clock = clock
         self._store = store
@@ -169,29 +206,52 @@ class DpopVerifier(Generic[Token]):
 
         Raises Unverified (step `dpop`, and what `token_of` and `signed_by` raise) and Unavailable (`replay.*`).
         """
+        return self.head_of(method, target, headers).over(sha256(body).digest())
+
+    def head_of(
+        self, method: str, target: bytes, headers: Sequence[tuple[bytes, bytes]]
+    ) -> HolderHead[Token]:
+        """Who sent this head, before a byte of its body is read. Raises as `verify`."""
         proof: DpopProof | None = None
         try:
             token = _token(headers)
             proof = read_proof(_only_proof(headers))
             until, now = self._for_this(proof, method, target, token)
-            signed = any(name == _SIGNATURE_FIELD for name, _ in headers) and self._signed_by is not None
-            digest = check_message(proof, body, needed=bool(body) and not signed)
             bound = self._token_of(token)
-            if signed and self._signed_by is not None:
+            signed: ProvedHead | None = None
+            if self._signed_by is not None and any(name == _SIGNATURE_FIELD for name, _ in headers):
                 rest = [field for field in headers if field[0] not in _OWN_FIELDS]
-                if not self._signed_by(method, target, rest, body).holds(key=proof.key.thumbprint):
+                signed = self._signed_by(method, target, rest)
+                if not compare_digest(signed.key, proof.key.thumbprint):
                     raise _unverified("binding", "proof and signature of the message are by different keys")
-            self._first_use(proof, bound.key, until)
+            check_signature(proof, thumbprint=bound.key)
         except Unverified as error:
             raise self._counted(error, proof) from None
+        return HolderHead(self, proof, token=token, content=bound.content, until=until, at=now, signed=signed)
+
+    def _used_up(self, head: HolderHead[Token]) -> None:
+        try:
+            self._first_use(head.proof, head.until)
+        except Unverified as error:
+            raise self._counted(error, head.proof) from None
+
+    def _over(self, head: HolderHead[Token], digest: bytes) -> ProvedHolder[Token]:
+        proof = head.proof
+        try:
+            check_message(proof, digest, needed=digest != _OF_NOTHING and head.signed is None)
+            if head.signed is not None:
+                head.signed.over(digest)
+        except Unverified as error:
+            raise self._counted(error, proof) from None
+        self._used_up(head)
         return ProvedHolder(
-            token=token,
+            token=head.token,
             key=proof.key.thumbprint,
-            content=bound.content,
+            content=head.content,
             message_digest=digest,
             binding=f"dpop:{proof.key.thumbprint},run={self._run}",
             sequence=next(self._numbers),
-            at=now,
+            at=head.at,
         )
 
     def prove_key(
@@ -206,8 +266,9 @@ class DpopVerifier(Generic[Token]):
         try:
             proof = read_proof(_only_proof(headers))
             until, _ = self._for_this(proof, method, target, None)
-            check_message(proof, body, needed=False)
-            self._first_use(proof, None, until)
+            check_message(proof, sha256(body).digest(), needed=False)
+            check_signature(proof, thumbprint=None)
+            self._first_use(proof, until)
         except Unverified as error:
             raise self._counted(error, proof) from None
         return proof.key.thumbprint
@@ -232,9 +293,8 @@ class DpopVerifier(Generic[Token]):
         )
         return until, now
 
-    def _first_use(self, proof: DpopProof, key: str | None, until: float) -> None:
+    def _first_use(self, proof: DpopProof, until: float) -> None:
         """Last of all, so that what is forged or stolen uses nothing up."""
-        check_signature(proof, thumbprint=key)
         partition, digest = use_of(proof)
         answer = self._store.accept(partition, digest, until=until, at=self._clock.monotonic())
         if answer == "seen":

@@ -5,11 +5,11 @@ Everything else goes to the prover behind it, which refuses any other `Authoriza
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from answerable.core.identity import dpop_terms
-from answerable.core.identity.http_signature import SignedRequest, request_from_http
+from answerable.core.identity.http_signature import SignedRequest, request_from_http, unverified
 from answerable.core.mandate.delegation_chain import SEPARATOR
 from answerable.core.mandate.hop_signature import DelegatorBound
 from answerable.core.mandate.hop_token import read_hop
@@ -21,11 +21,12 @@ if TYPE_CHECKING:
 
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.channel import Channel
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.evidence import CallerIdentity
+    from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.core.mandate.hop_signature import KeysOf
     from answerable.flows.known_callers import KnownCallers
-    from answerable.flows.verify_caller import CallerVerifier, OpenedSession
-    from answerable.flows.verify_dpop import DpopVerifier
+    from answerable.flows.verify_caller import CallerVerifier, OpenedSession, ProvedHead
+    from answerable.flows.verify_dpop import DpopVerifier, HolderHead
 
 _DPOP: bytes = dpop_terms.SCHEME.lower().encode() + b" "
 
@@ -33,10 +34,31 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldRequest(SignedRequest):
-    """A message whose caller was proved by a token that it holds. `delegation` ends with that token."""
+class TokenHead:
+    """As `ProvedHead`, of a message that shows a token. `request.delegation` ends with that token."""
 
-    caller: VerifiedCaller
+    request: SignedRequest
+    held: HolderHead[str]
+    agent: AgentId
+    identity: CallerIdentity
+
+    @property
+    def key(self) -> str:
+        """Thumbprint of the key that was proved."""
+        return self.held.proof.key.thumbprint
+
+    @property
+    def certificate(self) -> str:
+        """None was looked at."""
+        return ""
+
+    def over(self, digest: bytes) -> VerifiedCaller:
+        """As `ProvedHead.over`. Raises Unverified, Unavailable (`replay.*`)."""
+        return self.held.over(digest).caller(self.agent, self.identity)
+
+    def use_up(self) -> None:
+        """As `ProvedHead.use_up`. Raises Unverified, Unavailable (`replay.*`)."""
+        self.held.use_up()
 
 
 def bound_token(keys_of: KeysOf) -> Callable[[str], BoundToken[str]]:
@@ -79,39 +101,36 @@ class HolderProver:
         self._now = now
         self._metadata_of = metadata_of
 
-    def receive(
-        self, method: str, target: bytes, headers: Collection[tuple[bytes, bytes]], body: bytes
-    ) -> SignedRequest:
-        """Pick out what a proof covers; of a token's holder, judge it. Raises Unverified, Unavailable (`replay.*`)."""
+    def head_of(
+        self,
+        method: str,
+        target: bytes,
+        headers: Collection[tuple[bytes, bytes]],
+        channel: Channel | None = None,
+    ) -> ProvedHead | TokenHead:
+        """Who sent this head, before a byte of its body is read. Raises Unverified, Unavailable (`replay.*`)."""
         if not _shows_token(headers):
-            return self._verifier.receive(method, target, headers, body)
+            return self._verifier.head_of(method, target, headers, channel)
         fields = list(headers)
         rest = [(name, value) for name, value in fields if name not in _TOKEN_FIELDS]
-        plain = request_from_http(method, target, rest, body)
-        held = self._holders.verify(method, target, fields, body)
-        found = self._known.by_key(held.key, self._now())
+        plain = request_from_http(method, target, rest, b"")
+        held = self._holders.head_of(method, target, fields)
+        found = self._known.by_key(held.proof.key.thumbprint, self._now())
         above = plain.chain
         named = above == held.token or above.endswith(SEPARATOR + held.token)
         chain = above if named else SEPARATOR.join(filter(None, (above, held.token)))
-        return HeldRequest(
-            method=plain.method,
-            authority=plain.authority,
-            target=plain.target,
-            body=plain.body,
-            mandate=plain.mandate,
-            delegation=chain.encode("ascii"),
-            caller=held.caller(found.agent.name, found.identity),
+        return TokenHead(
+            request=replace(plain, delegation=chain.encode("ascii")),
+            held=held,
+            agent=found.agent.name,
+            identity=found.identity,
         )
 
-    def verify(self, message: SignedRequest, channel: Channel | None = None) -> VerifiedCaller:
-        """The proved caller. Raises Unverified."""
-        if isinstance(message, HeldRequest):
-            return message.caller
-        return self._verifier.verify(message, channel)
-
-    def open_session(self, message: SignedRequest) -> OpenedSession:
-        """Answer a signed handshake. Raises Unverified, Malformed."""
-        return self._verifier.open_session(message)
+    def opened_by(self, head: ProvedHead | TokenHead, body: bytes) -> OpenedSession:
+        """Answer a handshake whose head was proved. Raises Unverified, Malformed."""
+        if isinstance(head, TokenHead):
+            raise unverified("session", "a session is opened by a signature, and no token is shown with it")
+        return self._verifier.opened_by(head, body)
 
     def challenge(self, step: str) -> str:
         """As `CallerVerifier.challenge`."""

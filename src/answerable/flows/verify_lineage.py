@@ -115,8 +115,7 @@ def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "", *, anywhere: b
 def _own_mandate(walk: Walk, caller: VerifiedCaller, mandate_id: str) -> Mandate:
     if not mandate_id:
         raise Refused(
-            "the request names no mandate, and no chain of delegation came with it: every action needs one, in the "
-            "`Answerable-Mandate` header",
+            "the request names no mandate, and no chain of delegation came with it, and every action needs one",
             code="mandate.missing",
         )
     mandate = walk.mandates.find(MandateId(mandate_id))

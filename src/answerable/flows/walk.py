@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from answerable.ports.manifest_register import ManifestRegister
     from answerable.ports.opening_register import OpeningRegister
     from answerable.ports.prepared_register import PreparedRegister
+    from answerable.ports.register_room import RegisterRoom
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.shard_link import ShardLink
@@ -186,7 +187,8 @@ class Walk:
     reach: who is told on which channel; None where nobody ever is, as in a bench. clicks: for answers by a click in a
     chat; None where none counts.
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so. witness: for actions that others
-    must have seen before they are done; None where no witness is set up for this log.
+    must have seen before they are done; None where no witness is set up for this log. room: whether registers can be
+    written; None where they are in memory.
     stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
     tokens: those that were issued here; None where none are. acting: how long each of them acts.
     sightings: what was seen and is not registered, since it was last written down.
@@ -233,6 +235,7 @@ class Walk:
     holds: HoldRegister
     tokens: TokenRegister | None = None
     unwitnessed: Callable[[], Refused | None] = lambda: None
+    room: RegisterRoom | None = None
     witness: IntentWitness | None = None
     stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True
     limits: WalkLimits = field(default_factory=WalkLimits)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import socket
@@ -12,10 +13,15 @@ if TYPE_CHECKING:
 
     import anyio
 
+    from answerable.apps.mcp_gateway.needs import Head
+    from answerable.errors import Refused
     from answerable.flows.cosign_checkpoint import WitnessDesk
     from answerable.wiring.assemble import Product
     from answerable.wiring.broker import Broker
     from answerable.wiring.setting_tree import Settings
+
+COMMAND_WAIT_SECONDS_MAX: Final = 10.0
+"""How long a command that works without a server waits for another one that does."""
 
 
 def gateway_app(settings: Settings, product: Product) -> Any:
@@ -30,6 +36,7 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.flows.list_capabilities import list_capabilities
     from answerable.flows.note_unregistered import note_unregistered
     from answerable.flows.refuse_held import open_stream, refuse_held
+    from answerable.wiring.loop_share import shared
     from answerable.wiring.serving import by_path
     from answerable.wiring.token_doors import holder_prover
 
@@ -43,6 +50,8 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         approval_page=partial(approval_page, product.walk),
         waits=partial(still_waits, product.walk),
         asked=partial(was_asked_by, product.walk),
+        standing=partial(_standing, product),
+        share=product.share,
         refused=product.doors.at("mcp"),
         unregistered=partial(note_unregistered, product.walk),
     )
@@ -51,6 +60,9 @@ def gateway_app(settings: Settings, product: Product) -> Any:
         hosts=frozenset(gateway.allowed_hosts),
         origins=frozenset(gateway.allowed_origins),
         body_bytes_max=gateway.body_bytes_max,
+        members_max=gateway.members_max,
+        depth_max=gateway.depth_max,
+        body_bytes_per_second=gateway.body_bytes_per_second,
         body_seconds_max=gateway.body_seconds_max,
         requests_per_agent_max=gateway.requests_per_agent_max,
         sessions_per_agent_max=gateway.sessions_per_agent_max,
@@ -68,7 +80,8 @@ def gateway_app(settings: Settings, product: Product) -> Any:
             refused=product.doors.at("enrolment"),
         )
     )
-    tokens = _token_door(settings, product)
+    enrolment = shared(product.share, enrolment)
+    tokens = shared(product.share, _token_door(settings, product))
     served = _with_workflows(settings, product, by_path(PREFIX, enrolment, Gateway(needs, limits)))
     oauth = by_path("/oauth/", tokens, by_path("/.well-known/", tokens, served))
     return _with_events(settings, product, oauth)
@@ -78,14 +91,14 @@ def _with_workflows(settings: Settings, product: Product, otherwise: Any) -> Any
     """The door for workflows that answer approvals, on the gateway's own sockets."""
     from answerable.apps.workflow_door.application import workflow_app
     from answerable.apps.workflow_door.needs import PREFIX, Needs
+    from answerable.wiring.loop_share import shared
     from answerable.wiring.serving import by_path
 
     hosts = frozenset(settings.gateway.allowed_hosts)
-    return by_path(
-        PREFIX,
-        workflow_app(Needs(workloads=product.workloads, refused=product.doors.at("workflows"), hosts=hosts)),
-        otherwise,
+    workflows = workflow_app(
+        Needs(workloads=product.workloads, refused=product.doors.at("workflows"), hosts=hosts)
     )
+    return by_path(PREFIX, shared(product.share, workflows), otherwise)
 
 
 def _with_events(settings: Settings, product: Product, otherwise: Any) -> Any:
@@ -96,6 +109,7 @@ def _with_events(settings: Settings, product: Product, otherwise: Any) -> Any:
     from answerable.apps.event_streams.metadata import METADATA
     from answerable.apps.event_streams.needs import Needs
     from answerable.flows.manage_streams import PREFIX
+    from answerable.wiring.loop_share import shared
     from answerable.wiring.serving import by_path
     from answerable.wiring.token_doors import client_authenticator
 
@@ -108,6 +122,7 @@ def _with_events(settings: Settings, product: Product, otherwise: Any) -> Any:
             refused=product.doors.at("events"),
         )
     )
+    events = shared(product.share, events)
     return by_path(PREFIX, events, by_path(METADATA, events, otherwise))
 
 
@@ -141,6 +156,13 @@ def _token_door(settings: Settings, product: Product) -> Any:
             refused=product.doors.at("tokens"),
         )
     )
+
+
+def _standing(product: Product, head: Head) -> Refused | None:
+    """Why nothing of this caller is done now, whatever it sends."""
+    from answerable.flows.refuse_at_door import standing_of_caller
+
+    return standing_of_caller(product.walk, head.agent, head.identity, head.key, head.certificate)
 
 
 async def serve_workloads(
@@ -239,10 +261,12 @@ def _with_clicks(settings: Settings, product: Product, origin: str, otherwise: A
 def control_door(settings: Settings, product: Product) -> Any:
     """The door for people and their tools, over one product."""
     from answerable.apps.control_api.application import control_app
+    from answerable.wiring.loop_share import preferred
 
-    return control_app(
+    app = control_app(
         product, body_bytes_max=settings.control.body_bytes_max, refused=product.doors.at("control")
     )
+    return preferred(product.share, app, uids=frozenset({0, os.geteuid()}))
 
 
 def witness_door(settings: Settings, desk: WitnessDesk) -> Any:
@@ -271,5 +295,5 @@ async def offline_control(settings: Settings) -> AsyncIterator[Any]:
     """The control application on a data directory, in this process, with no other door open."""
     from answerable.wiring.assemble import assembled
 
-    async with assembled(settings) as product:
+    async with assembled(settings, wait_seconds_max=COMMAND_WAIT_SECONDS_MAX) as product:
         yield control_door(settings, product)

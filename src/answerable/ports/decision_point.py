@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.action.request import VerifiedRequest
+    from answerable.core.canonical import JSONValue
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.facts import Facts
+    from answerable.core.registry.policy_fault import SetFault
     from answerable.core.registry.snapshot import RegistrySnapshot
 
 
@@ -34,6 +38,15 @@ class DecisionPoint(Protocol):
 
     def may_list(self, agent: str, capability: str) -> bool:
         """Whether any policy could ever allow this agent this capability; errs on the side of True."""
+        ...
+
+
+class PolicyChecker(Protocol):
+    """What is wrong with policy sets that a compiler takes: names that nothing has, rules that can never match, groups
+    in which nobody is. Promises: it refuses nothing itself, and never raises. As slow as compiling."""
+
+    def __call__(self, documents: Sequence[JSONValue], snapshot: RegistrySnapshot) -> tuple[SetFault, ...]:
+        """Of every set among the documents. snapshot: of these."""
         ...
 
 

@@ -49,7 +49,8 @@ class HoldRegister(Protocol):
 
     def place(self, hold: Hold) -> Hold:
         """Put it into force. Where one of the same placer on the same name is in force and ends no earlier, that one
-        stands, and is returned. May wait."""
+        stands, and is returned. May wait. Where it cannot be written it is in force in this process all the same, and
+        stays so until it is (`register.behind`)."""
         ...
 
     def replace(self, hold: Hold, *, was: Hold) -> bool:

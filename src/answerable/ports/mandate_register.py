@@ -83,7 +83,8 @@ class MandateRegister(Protocol):
         ...
 
     def close(self, mandate: MandateId) -> None:
-        """Close it; idempotent."""
+        """Close it; idempotent. Where that cannot be written it is closed in this process all the same, and stays so
+        until it is (`register.behind`)."""
         ...
 
     def admit(self, mandate: MandateId, giver: AgentId, receiver: AgentId, *, width_max: int) -> bool:

@@ -36,7 +36,8 @@ class RevocationRegister(Protocol):
         ...
 
     def add(self, revocation: Revocation) -> bool:
-        """Put it into force. False when that name was revoked before: the first revocation stands. May wait."""
+        """Put it into force. False when that name was revoked before: the first revocation stands. May wait. Where it
+        cannot be written it is in force in this process all the same, and stays so until it is (`register.behind`)."""
         ...
 
     def add_all(self, revocations: Collection[Revocation]) -> int:

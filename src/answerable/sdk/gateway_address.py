@@ -14,6 +14,8 @@ CONNECT_SECONDS_MAX: Final = 10.0
 READ_SECONDS_MAX: Final = 3700.0
 """Longer than the longest call that a server may be registered with; pings keep longer streams alive."""
 UDS_PREFIX: Final = "unix:"
+SHIM_AGENT: Final = "answerable-mcp-shim"
+"""`User-Agent` of a shim, so that the gateway tells a client on stdio what that can do, which is to set no field."""
 
 
 def open_client(

@@ -14,9 +14,9 @@ Unsigned = Annotated[str, Meta(pattern=r"^chat\Z")]
 
 class AnswerLeaf(Leaf):
     """Tag 8. duty: for whom it was given, by a delegation of duty that stands at `duty_ref`. keys_ref: where the key
-    file that signed it is named as the person's. opened: when this person first had it before them, as the server says;
-    absent where it does not know. registry: digest of the documents by which a workflow answered. strength: of
-    an answer that nobody signed."""
+    file that signed it is named as the person's. opened: when this person first had it before them, as the server
+    says; absent where it does not know. runs_until: of a broken glass, until when it may run. registry: digest of
+    the documents by which a workflow answered. strength: of an answer that nobody signed."""
 
     approval: str
     person: str
@@ -31,6 +31,7 @@ class AnswerLeaf(Leaf):
     state: str | UnsetType = UNSET
     strength: Unsigned | UnsetType = UNSET
     workflow: str | UnsetType = UNSET
+    runs_until: Count | UnsetType = UNSET
 
 
 class GlassReviewedLeaf(Leaf):

@@ -27,15 +27,14 @@ from answerable.verify.key_shapes import PeoplesKeysLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import (
     ApprovalLeaf,
-    ChangeLeaf,
     CitedLeaf,
     IntentLeaf,
     MandateClosedLeaf,
     MandateLeaf,
     ManifestLeaf,
-    ProposedLeaf,
     RefusalLeaf,
 )
+from answerable.verify.policy_shapes import ChangeLeaf, ProposedLeaf
 from answerable.verify.report import Outside
 from answerable.verify.stop_shapes import HoldLiftedLeaf
 from answerable.verify.tool_shapes import ToolPinnedLeaf

@@ -16,7 +16,7 @@ from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.door_shapes import DoorRefusalLeaf
 from answerable.verify.drill_shapes import DrillLeaf
 from answerable.verify.duty_shapes import DutyLeaf, EscalatedLeaf
-from answerable.verify.key_shapes import NamedPeople, PeoplesKeysLeaf
+from answerable.verify.key_shapes import PeoplesKeysLeaf
 from answerable.verify.leaf_types import (
     Amounts,
     Compared,
@@ -27,6 +27,7 @@ from answerable.verify.leaf_types import (
 )
 from answerable.verify.lease_shapes import LeaseLeaf
 from answerable.verify.passkey_shapes import PasskeyLeaf, PasskeyRemovedLeaf
+from answerable.verify.policy_shapes import ChangeLeaf, ProposedLeaf, WithdrawnLeaf
 from answerable.verify.stop_shapes import (
     ContainmentReportLeaf,
     HoldLiftedLeaf,
@@ -215,36 +216,6 @@ class MandateClosedLeaf(Leaf):
     mandate_ref: Reference | UnsetType = UNSET
 
 
-class ChangeLeaf(Leaf):
-    """Tags 11 and 12. people: pseudonyms of those whose keys it changes, people_more: how many more
-    the entries after it name."""
-
-    before: str
-    after: str
-    by: str | UnsetType = UNSET
-    because: str | UnsetType = UNSET
-    undrilled: list[str] | UnsetType = UNSET
-    undrilled_count: Count | UnsetType = UNSET
-    workflows: list[str] | UnsetType = UNSET
-    people: NamedPeople | UnsetType = UNSET
-    people_more: Count | UnsetType = UNSET
-    documents: Digest | UnsetType = UNSET
-    how: Annotated[str, Meta(pattern=r"^(?:one_person|two_people|rollback|registry)\Z")] | UnsetType = UNSET
-    author: str | UnsetType = UNSET
-    proposal: str | UnsetType = UNSET
-    keys_ref: Reference | UnsetType = UNSET
-
-
-class ProposedLeaf(Leaf):
-    """Tag 29. before, after: digests of the documents. author: pseudonym."""
-
-    after: Digest
-    author: str
-    before: Digest
-    proposal: str
-    keys_ref: Reference | UnsetType = UNSET
-
-
 class RecoveryLeaf(Leaf):
     """Tag 13."""
 
@@ -321,6 +292,7 @@ class EnrolledLeaf(Leaf):
     expires: Count
     manifest_fields: dict[str, str] | UnsetType = UNSET
     manifest_grade: str | UnsetType = UNSET
+    join_token: Digest | UnsetType = UNSET
 
 
 class EndedLeaf(Leaf):
@@ -344,12 +316,18 @@ class SvidLeaf(Leaf):
 
 
 class AuthorityLeaf(Leaf):
-    """Tag 26."""
+    """Tag 26. certificate: DER, base64url. jwt_key, wit_key: public JWKs. Entries from before these were told have
+    none."""
 
     domain: str
     authority: str
     state: str
     sequence: Count
+    certificate: str | UnsetType = UNSET
+    jwt_key: str | UnsetType = UNSET
+    not_after: Count | UnsetType = UNSET
+    not_before: Count | UnsetType = UNSET
+    wit_key: str | UnsetType = UNSET
 
 
 SHAPES: Final[dict[int, type[Leaf]]] = {
@@ -382,6 +360,7 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.REVOKED: RevokedLeaf,
     Tag.TOOL_PINNED: ToolPinnedLeaf,
     Tag.POLICY_PROPOSED: ProposedLeaf,
+    Tag.POLICY_WITHDRAWN: WithdrawnLeaf,
     Tag.DRILL: DrillLeaf,
     Tag.LEASE: LeaseLeaf,
     Tag.PASSKEY: PasskeyLeaf,

@@ -21,10 +21,11 @@ from answerable.core.tlog.tile import TILE_WIDTH
 from answerable.errors import Malformed
 from answerable.verify.bundles import BundlesTask, scanned_bundles
 from answerable.verify.history import History
-from answerable.verify.log_signatures import content_of_small, read_signatures
+from answerable.verify.log_signatures import read_signatures
 from answerable.verify.parallel import in_order
 from answerable.verify.report import Finding, Findings
 from answerable.verify.segments import SegmentScanner, SegmentTask
+from answerable.verify.small_files import content_of_small
 from answerable.verify.stretch import Orders
 from answerable.verify.tiles import listed_tiles, missing_edge
 

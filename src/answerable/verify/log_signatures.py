@@ -18,6 +18,7 @@ from answerable.core.tlog.cosignature import verified_cosignatures
 from answerable.core.tlog.note import ED25519, ML_DSA_44_COSIGNATURE, Note, VerifierKey
 from answerable.errors import Malformed, Unverified, shown
 from answerable.verify.report import Finding
+from answerable.verify.small_files import content_of_small
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
 KEPT: Final = "kept"
 KEYS_MAX: Final = 8
 KEPT_BYTES_MAX: Final = 64 * 1_048_576
-SMALL_FILE_BYTES_MAX: Final = 1_048_576
 HISTORY_BYTES_MAX: Final = 2**31
 _BATCH_HEAD: Final = b"answerable batch head "
 _CONTROL: Final = re.compile(rb"[\x00-\x09\x0b-\x1f]")
@@ -187,6 +187,8 @@ class _Notes:
 
     def history(self, name: str, newest: str) -> None:
         """All checkpoints of one kind, and the file that holds the newest of them."""
+        # That file first, since the history is written first: a log that goes on meanwhile is not called wrong.
+        alone = self._alone(newest)
         path = self._directory / name
         if path.exists() and not (path.is_file() and path.stat().st_size <= HISTORY_BYTES_MAX):
             self._wrong("checkpoint.damaged", f"no file of at most {HISTORY_BYTES_MAX} bytes", name)
@@ -210,7 +212,7 @@ class _Notes:
             self._lacking(self._read.due - self._last, name, own[-1].start, own[-1].stop)
         self._read.history += own
         self._rest(content, used, name)
-        self._newest(newest, own, notes if path.exists() else None)
+        self._newest(newest, alone, own, notes if path.exists() else None)
 
     def kept(self, content: bytes) -> None:
         """What the caller kept, checkpoints and batch heads alike."""
@@ -326,20 +328,27 @@ class _Notes:
             )
         )
 
-    def _newest(self, name: str, own: list[Signed], history: list[bytes] | None) -> None:
-        """The newest checkpoint stands in a file of its own, too. history: None where there is none."""
+    def _alone(self, name: str) -> bytes | Malformed | None:
+        """What the file of the newest checkpoint says; None where there is none."""
         path = self._directory / name
-        if not path.exists():
+        try:
+            return content_of_small(path) if path.exists() else None
+        except Malformed as error:
+            return error
+
+    def _newest(
+        self, name: str, note: bytes | Malformed | None, own: list[Signed], history: list[bytes] | None
+    ) -> None:
+        """note: what stands in a file of its own. history: None where there is none."""
+        if note is None:
             if len(own) == 1:
                 self._behind(name)
             elif own:
                 self._wrong("checkpoint.missing", "the file of the newest checkpoint is missing", name)
             return
         self._read.lacks_history |= history is None
-        try:
-            note = content_of_small(path)
-        except Malformed as error:
-            self._wrong("checkpoint.damaged", error.message, name)
+        if isinstance(note, Malformed):
+            self._wrong("checkpoint.damaged", note.message, name)
             return
         signed = self._signed(note, name, 0, cosigned=name == "cosigned")
         if signed is None:
@@ -386,12 +395,3 @@ def _lacks_sectors(content: bytes, start: int) -> bool:
     pieces = [content[at:stop] for at, stop in zip([start, *stops], [*stops, len(content)], strict=True)]
     kept = [one.rstrip(b"\x00") for one in pieces if any(one)]
     return len(kept) < len(pieces) and not any(map(_CONTROL.search, kept))
-
-
-def content_of_small(path: Path, bytes_max: int = SMALL_FILE_BYTES_MAX) -> bytes:
-    """A file's bytes. Raises Malformed (`log.file_size`), OSError."""
-    with path.open("rb") as opened:
-        content = opened.read(bytes_max + 1)
-    if len(content) > bytes_max:
-        raise Malformed("the file is too large", code="log.file_size")
-    return content

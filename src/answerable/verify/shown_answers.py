@@ -42,7 +42,8 @@ from answerable.verify.canary_shapes import CanaryToldLeaf
 from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.key_shapes import PeoplesKeysLeaf
 from answerable.verify.leaf_rules import Fault
-from answerable.verify.leaf_shapes import ApprovalLeaf, ChangeLeaf, IntentLeaf
+from answerable.verify.leaf_shapes import ApprovalLeaf, IntentLeaf
+from answerable.verify.policy_shapes import ChangeLeaf
 from answerable.verify.shown_clicks import ShownClicks
 from answerable.verify.shown_duties import ShownDuties
 from answerable.verify.shown_keys import ShownKeys

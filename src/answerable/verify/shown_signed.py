@@ -24,7 +24,8 @@ from answerable.core.registry.manifest_token import MANIFEST_TYP
 from answerable.core.registry.publication import PUBLICATION_TYP
 from answerable.core.registry.tool_approval import TOOL_TYP
 from answerable.verify.leaf_rules import Fault
-from answerable.verify.leaf_shapes import ChangeLeaf, MandateLeaf, ManifestLeaf, ProposedLeaf
+from answerable.verify.leaf_shapes import MandateLeaf, ManifestLeaf
+from answerable.verify.policy_shapes import ChangeLeaf, ProposedLeaf
 from answerable.verify.stop_shapes import HoldLiftedLeaf
 from answerable.verify.tool_shapes import ToolPinnedLeaf
 

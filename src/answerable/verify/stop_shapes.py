@@ -8,6 +8,11 @@ from msgspec import UNSET, Meta, UnsetType
 
 from answerable.verify.leaf_types import Count, Leaf, Reference
 
+Denied = Annotated[
+    list[Annotated[str, Meta(min_length=1, max_length=64)]], Meta(min_length=1, max_length=200)
+]
+"""Ids of questions that a stop denied; all of them are counted."""
+
 
 class RevokedLeaf(Leaf):
     """Tag 27. name: of what was ended; of a person the pseudonym. since: when it came into force."""
@@ -20,6 +25,8 @@ class RevokedLeaf(Leaf):
     since: Count
     in_flight: list[Count]
     in_flight_count: Count
+    approvals: Denied | UnsetType = UNSET
+    approvals_count: Count | UnsetType = UNSET
 
 
 class HoldPlacedLeaf(Leaf):
@@ -36,10 +43,13 @@ class HoldPlacedLeaf(Leaf):
     expires_at: Count
     in_flight: list[Count]
     in_flight_count: Count
+    approvals: Denied | UnsetType = UNSET
+    approvals_count: Count | UnsetType = UNSET
 
 
 class HoldLiftedLeaf(Leaf):
-    """Tag 17. agreed: how many have said so, of the wanted. lifted_at: 0 while that is not enough."""
+    """Tag 17. agreed: how many have said so, of the wanted. lifted_at: 0 while that is not enough. rule, rule_owner: of
+    a hold that a rule placed and that is lifted, of whom that rule counts from nothing again."""
 
     hold: Annotated[str, Meta(pattern=r"^hold_[A-Za-z0-9_-]{22}\Z")]
     kind: str
@@ -49,6 +59,8 @@ class HoldLiftedLeaf(Leaf):
     agreed: Count
     wanted: Count
     lifted_at: Count
+    rule: str | UnsetType = UNSET
+    rule_owner: str | UnsetType = UNSET
     keys_ref: Reference | UnsetType = UNSET
 
 

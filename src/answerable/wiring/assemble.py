@@ -21,6 +21,7 @@ from answerable.adapters.sqlite import (
     SqliteMandateRegister,
     SqliteOpeningRegister,
     SqlitePreparedRegister,
+    SqliteRegisterRoom,
     SqliteRegistryStore,
     SqliteRevocationRegister,
     SqliteStore,
@@ -28,7 +29,6 @@ from answerable.adapters.sqlite import (
 )
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, TlogFilesSettings
-from answerable.core.registry.directory import registered_under
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
@@ -39,6 +39,7 @@ from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
+from answerable.flows.record_entry import pseudonym_of
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.settle_open_intents import (
     recover_from_ledger,
@@ -48,7 +49,9 @@ from answerable.flows.walk import Walk
 from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
+from answerable.wiring.accounts import agents_beside
 from answerable.wiring.announcing import event_desk, kept_announcing
+from answerable.wiring.catching_up import brought_up
 from answerable.wiring.console import passkey_desk
 from answerable.wiring.counts import counting_figures, reading_histories
 from answerable.wiring.drills import drill_desk
@@ -61,6 +64,7 @@ from answerable.wiring.following import (
 )
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.leases import lease_side, warrant_signer
+from answerable.wiring.loop_share import LoopShare
 from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.reaching import kept_reaching, reach_desk
@@ -86,12 +90,13 @@ if TYPE_CHECKING:
     from answerable.flows.verify_caller import CallerVerifier
     from answerable.flows.workloads import Workloads
     from answerable.ports.replay_store import ReplayStore
+    from answerable.wiring.catching_up import KeptRegisters
     from answerable.wiring.identity import Identity
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
 
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
-LOCK_RETRY_SECONDS: Final = 0.05
+LOCK_RETRY_SECONDS, LOCK_SAID_SECONDS = 0.05, 2.0
 NAMELESS_SAID_MAX: Final = 10
 """Entries that a warning names; the rest are counted."""
 
@@ -104,7 +109,7 @@ class Product:
 
     log_key: verifier key of the log (C2SP signed-note). published: the log as strangers read it. settled_policy: its
     tlog-policy, empty while that cannot be told. heads, shard_door: None without shards. proofs: of those who hold
-    tokens.
+    tokens. share: of the event loop's time, at all doors.
     """
 
     walk: Walk
@@ -119,9 +124,13 @@ class Product:
     events: EventDesk
     published: PublishedFiles
     settled_policy: Callable[[], str]
+    beside: Callable[[], frozenset[str]]
+    registers_told: Callable[[], tuple[str, ...]]
     identity: Identity
     workloads: Workloads
     authorities: AuthorityChanges
+    share: LoopShare
+    kept: KeptRegisters
     doors: DoorDesk
     heads: LogOfLogs | None = None
     shard_door: SocketShardDoor | None = None
@@ -146,10 +155,6 @@ class Product:
     def server_states(self) -> Mapping[str, str]:
         """Each upstream by name with one word on how it is."""
         return {state.name: state.state for state in self.upstream.states()}
-
-    def beside(self) -> frozenset[str]:
-        """Agents that are known to run under our account: that came from it, or are registered under it."""
-        return self.verifier.beside | registered_under(self.walk.registry.current, os.geteuid())
 
     def witness_states(self) -> tuple[WitnessState, ...]:
         """How each witness of the log is, and of the log of logs if it is kept here."""
@@ -195,6 +200,7 @@ async def assembled(
             closing(opened_replay_store(settings, entropy, clock)) as proofs,
             closing(opened_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
+            kept = await brought_up(settings, store, ledger, subject_keys.find, clock)
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
@@ -205,7 +211,7 @@ async def assembled(
                 clock=clock, entropy=entropy,
                 ledger=ledger,
                 registry=registry,
-                mandates=SqliteMandateRegister(store),
+                mandates=(mandates := SqliteMandateRegister(store)),
                 approvals=SqliteApprovalRegister(store), openings=SqliteOpeningRegister(store),
                 history_register=SqliteHistoryRegister(store),
                 channel=(reach := reach_desk(settings, store, registry, own.origin)), reach=reach,
@@ -215,7 +221,8 @@ async def assembled(
                 subject_keys=subject_keys,
                 manifests=identity.manifests, pins=SqliteToolPinRegister(store),
                 people=identity.people, passkeys=passkey_desk(settings, store),
-                revocations=revocations, holds=SqliteHoldRegister(store, revocations),
+                revocations=revocations, holds=(holds := SqliteHoldRegister(store, revocations)),
+                room=SqliteRegisterRoom(store, holds=holds, revocations=revocations, mandates=mandates),
                 sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),
                 link=shard_link(settings, own),
@@ -228,26 +235,22 @@ async def assembled(
             yield Product(
                 walk=walk,
                 verifier=verifier,
-                upstream=upstream,
-                ledger=ledger,
-                log_key=own.log_key.formatted(), cosigning=rounds,
-                registers=store,
-                proofs=proofs,
-                tokens=tokens, events=event_desk(settings, store, tokens),
-                published=PublishedFiles(settings.ledger.place),
-                settled_policy=partial(_policy, settings),
+                upstream=upstream, ledger=ledger, log_key=own.log_key.formatted(), cosigning=rounds,
+                registers=store, proofs=proofs, tokens=tokens, events=event_desk(settings, store, tokens),
+                published=PublishedFiles(settings.ledger.place), settled_policy=partial(_policy, settings),
+                beside=partial(agents_beside, verifier, registry),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
-                identity=identity,
-                workloads=workloads,
-                authorities=changes,
+                identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
+                share=LoopShare(share=settings.gateway.loop_share_percent / 100),
                 doors=DoorDesk(walk=walk, known=verifier.known, program_of=identity.observer.program),
             )  # fmt: skip
-            await _closed(identity, walk, settings)
+            await _closed(identity, walk, settings, kept)
 
 
-async def _closed(identity: Identity, walk: Walk, settings: Settings) -> None:
+async def _closed(identity: Identity, walk: Walk, settings: Settings, kept: KeptRegisters) -> None:
     await counted_at_last(walk)
+    await kept.confirm()
     await noted_at_last(identity, walk, settings)
 
 
@@ -256,6 +259,10 @@ async def _recovered(
 ) -> tuple[Workloads, AuthorityChanges]:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
     unreadable = await anyio.to_thread.run_sync(store.unreadable.looked_up)
+    await anyio.to_thread.run_sync(store.look_for_room)
+    with suppress(Unavailable):
+        # Made now: once the disk is full, nobody could be named who stops something.
+        pseudonym_of(walk, f"uid:{os.geteuid()}")
     workloads = identity.workloads(walk, settings)
     changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
     # What cannot be read counts as lost, however long ago it was written.
@@ -319,6 +326,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(sending_metrics, product.walk, settings)
         tasks.start_soon(telling_refused, product.walk)
         tasks.start_soon(settling, product.walk, product.workloads, settings.settle.every_seconds)
+        tasks.start_soon(product.kept.confirm_always, settings.settle.every_seconds)
         tasks.start_soon(kept_identity, product.identity, product.authorities, product.workloads, settings)
         if product.heads is not None:
             tasks.start_soon(following_registers, product.walk, product.registers.refresh)
@@ -364,13 +372,16 @@ def _opened_ledger(
 
 async def _once_free(opening: Callable[[], TlogFilesLedger], wait_seconds_max: float) -> TlogFilesLedger:
     """Try again while another process has the log: a command that works without a server is soon done."""
-    give_up_at = anyio.current_time() + wait_seconds_max
+    say_at, give_up_at = anyio.current_time() + LOCK_SAID_SECONDS, anyio.current_time() + wait_seconds_max
     while True:
         try:
             return opening()
         except Unavailable as error:
             if error.code != "ledger.locked" or anyio.current_time() >= give_up_at:
                 raise
+            if anyio.current_time() >= say_at:
+                say_at = give_up_at
+                _log.warning("%s: waiting until it has ended", error.message)
         await anyio.sleep(LOCK_RETRY_SECONDS)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.adapters.cedar.asking import compiled_asking
+from answerable.adapters.cedar.set_checks import check_sets
 from answerable.adapters.sqlite import SqlitePolicyRegister
 from answerable.errors import AnswerableError
 from answerable.flows.policy_desk import PolicyDesk
@@ -29,6 +30,7 @@ def policy_desk(settings: Settings, store: SqliteStore) -> PolicyDesk:
     return PolicyDesk(
         publishers=settings.policy.publishers,
         records=SqlitePolicyRegister(store),
+        check=check_sets,
         compile_asking=compiled_asking,
     )
 

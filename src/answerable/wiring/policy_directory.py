@@ -6,26 +6,20 @@ a set that could be published. Every fault of a stage is told at once.
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.cedar.answering import answering_of
-from answerable.adapters.cedar.name_checks import check_names
 from answerable.adapters.cedar.part_checks import Declared, check_groups, check_parts
-from answerable.adapters.cedar.registered import Registered
-from answerable.adapters.cedar.rule_checks import check_rules
 from answerable.adapters.cedar.rules import PolicySource, rules_of
 from answerable.adapters.cedar.schema_text import schema_fault, schema_text
+from answerable.adapters.cedar.set_checks import CheckedRules, check_policies, registered_in
 from answerable.adapters.registry_files.set_directory import SCHEMA_FILE, read_set
 from answerable.core.approval.strength import NOTHING_KNOWN, SignedWith
 from answerable.core.decision.policy_case import cases_in
 from answerable.core.decision.policy_trial import case_faults
-from answerable.core.identity.principal import SCHEDULE_PREFIX
 from answerable.core.registry.active import faults_of, snapshot_of
-from answerable.core.registry.capability import Capability
-from answerable.core.registry.documents import Agent, PolicySetDocument
-from answerable.core.registry.parse import document_key, shapes_of
+from answerable.core.registry.documents import PolicySetDocument
+from answerable.core.registry.parse import document_key
 from answerable.core.registry.policy_fault import PolicyFault
 from answerable.core.registry.set_head import compiled_document, head_in
 from answerable.errors import Malformed
@@ -34,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+    from answerable.adapters.cedar.registered import Registered
     from answerable.adapters.cedar.rules import Rule
     from answerable.adapters.registry_files.set_directory import SetDirectory, YAMLFile
     from answerable.core.canonical import JSONValue
@@ -123,12 +118,6 @@ def schema_for(registry: Sequence[JSONValue], directory: Path | None) -> str:
     return schema_text(snapshot_of(documents))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Checked:
-    faults: tuple[PolicyFault, ...]
-    untold: tuple[str, ...]
-
-
 def _first_stage(found: SetDirectory) -> tuple[SetHead, dict[str, JSONValue], list[PolicyFault]]:
     faults = list(found.faults)
     noted: list[Fault] = []
@@ -146,54 +135,20 @@ def _third_stage(
     rules: tuple[Rule, ...],
     registered: Registered,
     snapshot: RegistrySnapshot,
-) -> _Checked:
+) -> CheckedRules:
     parts = snapshot.policy_sets[head.name].parts
     declared = Declared(
         file=file.name, head=head, line_of=file.line_of, parts=parts, all_parts=snapshot.parts
     )
-    names = check_names(rules, registered)
-    # What is said of a name that stands for nothing is not said again of its rule.
-    misnamed = {(fault.file, fault.line) for fault in names}
-    checked = check_rules([rule for rule in rules if not _is_misnamed(rule, misnamed)], registered)
+    checked = check_policies(rules, registered)
     stale = schema_fault(SCHEMA_FILE, found.schema.text if found.schema else None, snapshot)
     faults = (
-        *names,
         *checked.faults,
         *check_groups(rules, registered, declared),
         *check_parts(rules, registered, declared),
         *((stale,) if stale else ()),
     )
-    return _Checked(faults=faults, untold=checked.untold)
-
-
-def registered_in(
-    documents: Sequence[JSONValue], snapshot: RegistrySnapshot, known: SignedWith = NOTHING_KNOWN
-) -> Registered:
-    """The names that policies can speak of, and who can answer for groups."""
-    shapes = shapes_of(documents)
-    names: dict[str, set[str]] = {}
-    for kind, name in shapes.declared:
-        names.setdefault(kind, set()).add(name)
-    people = snapshot.principals.values()
-    told = Counter(group for person in people for group in person.groups)
-    workflows = [one for one in snapshot.workflows.values() if one.keys and one.attestation]
-    nouns = [found.noun for found in shapes.nouns]
-    schedules = {f"{SCHEDULE_PREFIX}{name}" for name in names.get("Schedule", ())}
-    return Registered(
-        capabilities=tuple(noun for noun in nouns if isinstance(noun, Capability)),
-        agents={noun.name: noun for noun in nouns if isinstance(noun, Agent)},
-        use_cases=frozenset(names.get("UseCase", ())),
-        servers=frozenset(names.get("Server", ())),
-        people=frozenset(names.get("Principal", set()) | schedules),
-        answering=answering_of(people, workflows, known),
-        parts=snapshot.parts,
-        told=told,
-    )
-
-
-def _is_misnamed(rule: Rule, places: set[tuple[str, int]]) -> bool:
-    last = rule.line + rule.text.strip().count("\n")
-    return any(file == rule.source.file and rule.line <= line <= last for file, line in places)
+    return CheckedRules(faults=faults, untold=checked.untold)
 
 
 def _check_registry(documents: Sequence[JSONValue]) -> None:

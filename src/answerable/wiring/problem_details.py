@@ -45,6 +45,9 @@ def problem_details(error: AnswerableError, statuses: Mapping[str, int]) -> tupl
         "detail": error.message,
         "code": error.code,
         "branch": type(error).__name__.lower(),
+        "reasons": [error.message],
+        "effect": error.effect,
+        "retry": error.retry,
     }
     match error:
         case Unverified(step=step):
@@ -54,7 +57,6 @@ def problem_details(error: AnswerableError, statuses: Mapping[str, int]) -> tupl
             body["entry_index"] = entry_index
             if denial is not None:
                 body["denial"] = cast("JSONValue", {**denial})
-        case Unavailable(port=port, effect=effect):
+        case Unavailable(port=port):
             body["port"] = port
-            body["effect"] = effect
     return status, body

@@ -10,7 +10,6 @@ from answerable.flows.verify_dpop import DpopVerifier
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.identity.caller import VerifiedCaller
     from answerable.flows.verify_caller import CallerVerifier
     from answerable.flows.verify_dpop import BoundToken, DpopLimits
     from answerable.ports.clock import Clock
@@ -44,11 +43,11 @@ def token_holders(
     """Who judges `Authorization: DPoP`. A message may be covered by a signature that `verifier` knows, instead of by a
     claim of the proof."""
 
-    def signed_by(
-        method: str, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes
-    ) -> VerifiedCaller:
-        return verifier.verify(verifier.receive(method, target, headers, body))
-
     return DpopVerifier(
-        clock=clock, entropy=entropy, store=store, limits=limits, token_of=token_of, signed_by=signed_by
+        clock=clock,
+        entropy=entropy,
+        store=store,
+        limits=limits,
+        token_of=token_of,
+        signed_by=verifier.head_of,
     )

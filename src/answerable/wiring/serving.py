@@ -45,8 +45,9 @@ __all__ = ["Doors", "Listeners", "by_path", "run", "serve_product"]
 _log: Final = logging.getLogger(__name__)
 
 LAST_ROUND_SECONDS_MAX: Final = 1.0
-LOCK_WAIT_SECONDS_MAX: Final = 3.0
-"""How long a starting server waits for a command that works on its data directory just then."""
+LOCK_WAIT_SECONDS_MAX: Final = 60.0
+"""How long a starting server waits for a command that works on its data directory just then. Commands that come later
+find its control socket and wait for the server, so that it is for one of them alone."""
 
 
 class ServeWorkloads(Protocol):

@@ -17,8 +17,9 @@ from answerable.wiring.broker_settings import BrokerSettings
 from answerable.wiring.channel_settings import ChannelSettings
 from answerable.wiring.console_settings import ConsoleSettings
 from answerable.wiring.containment_settings import ContainmentSettings
+from answerable.wiring.gateway_settings import GatewaySettings as GatewaySettings
 from answerable.wiring.identity_settings import IdentitySettings
-from answerable.wiring.setting_fields import about, flag, number, reference, seconds, text, texts
+from answerable.wiring.setting_fields import about, flag, number, seconds, text
 from answerable.wiring.telemetry_settings import TelemetrySettings
 from answerable.wiring.token_settings import TokenSettings
 from answerable.wiring.walk_settings import WALK_BOUNDS
@@ -26,77 +27,6 @@ from answerable.wiring.witness_settings import LocalWitnessSettings, WitnessesSe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewaySettings:
-    """The door that agents come through."""
-
-    host: str = text("127.0.0.1", "address to listen on; any other than loopback needs TLS")
-    port: int = number(8765, "TCP port; 0 takes a free one", unit="port", minimum=0, maximum=65_535)
-    socket: Path = field(
-        default=Path("gateway.sock"),
-        metadata=about(
-            "Unix socket for callers on this machine, who are known by their user id", unit="path"
-        ),
-    )
-    socket_group: str = text(
-        "",
-        "group of this machine, by name or number, whose members may connect to `socket` too, so that agents run under "
-        "accounts of their own; empty for nobody but the account of the server. They must be able to pass through "
-        "the folder that it is in",
-    )
-    allowed_hosts: tuple[str, ...] = texts(
-        ("127.0.0.1", "localhost", "[::1]"), "values of the `Host` header that are answered, without port"
-    )
-    allowed_origins: tuple[str, ...] = texts(
-        (), "values of the `Origin` header that are answered; browsers send it"
-    )
-    body_bytes_max: int = number(
-        4_194_304, "longest request body", unit="bytes", minimum=1_024, maximum=67_108_864
-    )
-    body_seconds_max: float = seconds(30.0, "longest time a body may take to come", minimum=0.1, maximum=600)
-    requests_per_agent_max: int = number(
-        1_024,
-        "requests of one agent at a time, open streams included",
-        unit="requests",
-        minimum=1,
-        maximum=100_000,
-    )
-    sessions_per_agent_max: int = number(
-        64,
-        "sessions of one agent; past it the least recently used one ends",
-        unit="sessions",
-        minimum=1,
-        maximum=10_000,
-    )
-    session_idle_seconds: float = seconds(
-        1_800.0, "time after which an unused session ends", minimum=1, maximum=86_400
-    )
-    listens_per_agent_max: int = number(
-        16, "event streams of one agent", unit="streams", minimum=1, maximum=10_000
-    )
-    uris_per_listen_max: int = number(
-        64, "resources in one of them", unit="resources", minimum=1, maximum=10_000
-    )
-    events_waiting_max: int = number(
-        256,
-        "events that may wait in one stream; past it the stream ends",
-        unit="events",
-        minimum=1,
-        maximum=100_000,
-    )
-    approval_wait_seconds: int = number(
-        25,
-        "how long a call waits for people, when its client asks for progress or repeats it after it was told where "
-        "people answer; clients give up after 60 s or so",
-        unit="seconds",
-        minimum=0,
-        maximum=50,
-    )
-    tls_certificate: str = reference("certificate chain, PEM; empty serves plain HTTP on loopback")
-    tls_key: str = reference("private key of the certificate, PEM")
-    tls_client_ca: str = reference("authorities whose client certificates are asked for and accepted, PEM")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,11 +15,14 @@ from answerable.adapters import panic_file
 from answerable.adapters.system import SystemEntropy
 from answerable.core.containment.press import FILE
 from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.end_without_room import follow_room
 from answerable.flows.follow_holds import follow_holds
+from answerable.flows.place_hold import carry_out
 from answerable.flows.place_tripped import follow_rules
 from answerable.flows.press_panic import press_panic
 from answerable.flows.recall_rules import restore_rules
 from answerable.flows.report_containment import follow_reports
+from answerable.flows.revoke_authority import revoked_wholly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +78,14 @@ async def following_stops(walk: Walk, directory: Path, workloads: Workloads | No
         tasks.start_soon(follow_rules, walk, workloads)
         tasks.start_soon(following_panic, walk, directory, workloads)
         tasks.start_soon(partial(follow_reports, walk, workloads=workloads))
+        tasks.start_soon(
+            partial(
+                follow_room,
+                walk,
+                held=lambda hold: carry_out(walk, hold, (), workloads=workloads),
+                revoked=lambda what: revoked_wholly(walk, what, workloads),
+            )
+        )
 
 
 async def following_panic(walk: Walk, directory: Path, workloads: Workloads | None) -> None:

@@ -279,7 +279,7 @@ async def test_the_same_proposal_again_is_the_same_one_and_a_withdrawn_one_is_go
     assert (await propose(bench)).id == first.id
     assert len(bench.entries(Tag.POLICY_PROPOSED)) == 1
     assert found_proposal(bench.walk, first.id) == first
-    assert (await withdraw_proposal(bench.walk, first.id)).id == first.id
+    assert (await withdraw_proposal(bench.walk, first.id, by="ada")).id == first.id
     assert await refused_code(publish(bench, first)) == "publication.unknown"
 
 

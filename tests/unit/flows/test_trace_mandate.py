@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, HoldId
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.incident.mandate_tree import grown
 from answerable.core.mandate.hop_token import read_hop, signing_hash
@@ -15,9 +16,13 @@ from tests.unit.core.incident.test_handed_on import START, chains, cited
 pytestmark = pytest.mark.anyio
 
 
-async def states(what: Revocable | None = None, *, later: int = 0, open_: bool = True) -> list[str]:
+async def states(
+    what: Revocable | None = None, *, later: int = 0, open_: bool = True, held: Holdable | None = None
+) -> list[str]:
     """From the orchestrator to the writer."""
     bench = await Bench().registered()
+    if held is not None:
+        bench.walk.holds.place(Hold(id=HoldId("hold_" + "x" * 22), what=held, at=START, by="dan"))
     if what is not None:
         bench.walk.revocations.add(Revocation(what=what, at=START, by="ada"))
     moments = [cited(index, chain, open_=open_) for index, chain in enumerate(chains(), 10)]
@@ -49,6 +54,15 @@ async def test_a_hop_is_ended_by_its_key_and_by_the_name_its_children_have_for_i
     assert await states(Revocable("key", key)) == ["open", "open", "revoked"]
     name = signing_hash(second.tokens[-1])
     assert await states(Revocable("hop", name)) == ["open", "revoked", "revoked"]
+
+
+@pytest.mark.requirement("SAME-14")
+async def test_what_is_held_and_all_below_it_is_held_until_it_has_run_out_or_is_revoked():
+    assert await states(held=Holdable("agent", "researcher")) == ["open", "held", "held"]
+    assert await states(held=EVERYTHING) == ["held", "held", "held"]
+    assert await states(held=EVERYTHING, later=300_000) == ["expired", "expired", "expired"]
+    both = await states(Revocable("agent", "writer"), held=Holdable("agent", "orchestrator"))
+    assert both == ["held", "held", "revoked"]
 
 
 async def test_what_has_run_out_is_expired():

@@ -148,10 +148,7 @@ def test_a_signature_over_the_message_by_the_same_key_covers_it_too() -> None:
     proofs = ProofWorld()
     proofs.registry.swap(agent("crm", proofs.crm_key), agent("pay", proofs.pay_key))
 
-    def signed_by(method: str, target: bytes, headers: list[tuple[bytes, bytes]], body: bytes) -> Any:
-        return proofs.verifier.verify(proofs.verifier.receive(method, target, headers, body))
-
-    world = DpopWorld(holder=proofs.crm_key, clock=proofs.clock, signed_by=signed_by)
+    world = DpopWorld(holder=proofs.crm_key, clock=proofs.clock, signed_by=proofs.verifier.head_of)
     bare = world.headers(world.proof(message=None))[1:]
     assert world.refused(bare) == "dpop.message"
 

@@ -30,20 +30,34 @@ _WHAT: Final = {AGENT: "agent", USE_CASE: "use case"}
 
 
 def check_names(rules: Sequence[Rule], registered: Registered) -> tuple[PolicyFault, ...]:
-    """Every name that stands for nothing, and every pair of policy ids that is read alike."""
-    domains = {**DOMAINS, **registered.domains(), **registered.members_of_sets()}
+    """Every name that stands for nothing or is read like another one, and every pair of policy ids that is."""
     faults: list[PolicyFault] = []
-    for rule in rules:
-        if not rule.source.own:
-            continue
-        kind, name = rule.policy.head.principal
-        faults += _entity(rule, kind, name, registered)
-        found = [node for body, _ in rule.conditions for node in _nodes(body)]
-        for node in found:
-            faults += _in_node(rule, node, registered, domains)
+    for rule, unknown in _by_rule(rules, registered):
+        faults += unknown
         told = "\n".join(one.message for one in faults)
-        faults += _disguised(rule, found, told)
+        faults += _disguised(rule, _nodes_of(rule), told)
     return tuple(dict.fromkeys((*faults, *_ids_alike(rules))))
+
+
+def unknown_names(rules: Sequence[Rule], registered: Registered) -> tuple[PolicyFault, ...]:
+    """Every name that stands for nothing, whatever was meant."""
+    return tuple(dict.fromkeys(fault for _, unknown in _by_rule(rules, registered) for fault in unknown))
+
+
+def _by_rule(rules: Sequence[Rule], registered: Registered) -> Iterator[tuple[Rule, list[PolicyFault]]]:
+    """The rules of one's own, with the names in each that stand for nothing."""
+    domains = {**DOMAINS, **registered.domains(), **registered.members_of_sets()}
+    for rule in rules:
+        if rule.source.own:
+            kind, name = rule.policy.head.principal
+            found = [*_entity(rule, kind, name, registered)]
+            for node in _nodes_of(rule):
+                found += _in_node(rule, node, registered, domains)
+            yield rule, found
+
+
+def _nodes_of(rule: Rule) -> list[Node]:
+    return [node for body, _ in rule.conditions for node in _nodes(body)]
 
 
 def _in_node(

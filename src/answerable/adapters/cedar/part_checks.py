@@ -71,17 +71,12 @@ def check_groups(
                 faults.append(
                     _undeclared(rule, f"lets group {shown(one)} break the glass", one, one, declared)
                 )
-        have = registered.answering.count(need.groups)
         undeclared = [one for one in need.groups if one not in names]
         for one in undeclared:
             at = f"{need.group}:{need.count}"
             faults.append(_undeclared(rule, f"asks group {shown(one)}", one, at, declared))
-        if not undeclared and have < need.count:
-            message = (
-                f"asks {need.count} people of group {shown(need.group)}, in which {have} can answer: nobody could ever "
-                "approve it"
-            )
-            faults.append(rule.fault("group.too_few", message, at=f"{need.group}:{need.count}"))
+        if not undeclared and (few := nobody_to_ask(rule, need, registered)) is not None:
+            faults.append(few)
         elif not undeclared:
             faults += _too_weak(rule, need, registered)
     for index, group in enumerate(declared.head.groups):
@@ -102,6 +97,18 @@ def check_groups(
             message = f"group {shown(group.name)} has {have} {who}, expected at least {group.members_min}"
             faults.append(declared.fault(path, "group.too_few", message))
     return tuple(faults)
+
+
+def nobody_to_ask(rule: Rule, need: Requirement, registered: Registered) -> PolicyFault | None:
+    """That fewer people can answer than a rule asks; None where there are enough."""
+    have = registered.answering.count(need.groups)
+    if have >= need.count:
+        return None
+    message = (
+        f"asks {need.count} people of group {shown(need.group)}, in which {have} can answer: nobody could ever "
+        "approve it"
+    )
+    return rule.fault("group.too_few", message, at=f"{need.group}:{need.count}")
 
 
 def _too_weak(rule: Rule, need: Requirement, registered: Registered) -> Iterator[PolicyFault]:

@@ -21,7 +21,9 @@ from answerable.adapters.sqlite.openings import SqliteOpeningRegister
 from answerable.adapters.sqlite.passkeys import SqlitePasskeyRegister
 from answerable.adapters.sqlite.policies import SqlitePolicyRegister
 from answerable.adapters.sqlite.prepared import SqlitePreparedRegister
+from answerable.adapters.sqlite.projections import SqliteProjections
 from answerable.adapters.sqlite.pushes import SqlitePushRegister
+from answerable.adapters.sqlite.register_room import SqliteRegisterRoom
 from answerable.adapters.sqlite.registry import SqliteRegistryStore
 from answerable.adapters.sqlite.revocations import SqliteRevocationRegister
 from answerable.adapters.sqlite.sightings import SqliteSightings
@@ -50,7 +52,9 @@ __all__ = [
     "SqlitePasskeyRegister",
     "SqlitePolicyRegister",
     "SqlitePreparedRegister",
+    "SqliteProjections",
     "SqlitePushRegister",
+    "SqliteRegisterRoom",
     "SqliteRegistryStore",
     "SqliteRevocationRegister",
     "SqliteSightings",

@@ -35,6 +35,12 @@ def given(what: str, identity: str, made: T | None) -> T:
     return made
 
 
+def behind(failed: Unavailable) -> Unavailable:
+    """What whoever ended something is told where it is in force in this process and could not be written."""
+    message = f"it is in force in this process, and the registers do not have it: {failed.message}"
+    return Unavailable(message, code="register.behind", port=PORT)
+
+
 @contextmanager
 def collector_at_rest() -> Iterator[None]:
     """For making very many objects that all stay: the garbage collector would go through them again and again, and

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import octets, text, whole
+from answerable.adapters.sqlite.columns import behind, octets, text, whole
 from answerable.adapters.sqlite.unreadable import named
 from answerable.core.canonical import encode, parse
 from answerable.core.containment.hold import (
@@ -22,7 +22,7 @@ from answerable.core.containment.hold import (
     is_hold_id,
 )
 from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.errors import AnswerableError, Malformed
+from answerable.errors import AnswerableError, Malformed, Unavailable
 from answerable.ports.hold_register import UNRECORDED_MAX
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class SqliteHoldRegister:
         # A connection of its own: looking must not wait for a write of this process that is on its way to the disk.
         self._reader = store.reader()
         self._by_name: dict[Holdable, tuple[Hold, ...]] = {}
+        # In force here and not in the file, with whether they are on record.
+        self._behind: dict[HoldId, tuple[Hold, bool]] = {}
         self._read = 0
         revocations.follow(self._reload)
 
@@ -76,12 +78,40 @@ class SqliteHoldRegister:
 
     def get(self, hold: HoldId) -> Hold | None:
         """As the port says."""
+        if (found := self._behind.get(hold)) is not None:
+            return found[0]
         query = f"SELECT {_COLUMNS} FROM holds WHERE id = ?"  # noqa: S608
         rows = self._store.rows(query, (hold,))
         return self._made(rows[0]) if rows else None
 
     def place(self, hold: Hold) -> Hold:
         """As the port says."""
+        try:
+            return self._placed(hold)
+        except Unavailable as failed:
+            self._hold_here(hold)
+            raise behind(failed) from failed
+
+    def behind(self) -> Sequence[Hold]:
+        """In force here and not in the file. Without I/O."""
+        return tuple(hold for hold, _ in self._behind.values())
+
+    def catch_up(self) -> None:
+        """Write what is not in the file yet. Raises Unavailable."""
+        for name, (hold, recorded) in tuple(self._behind.items()):
+            with self._store.write() as connection:
+                _insert(connection, [hold], recorded=recorded)
+            self._revocations.tell()
+            del self._behind[name]
+
+    def _hold_here(self, hold: Hold) -> None:
+        standing = self._by_name.get(hold.what, ())
+        if not any(one.stands_for(hold) for one in standing):
+            self._behind[hold.id] = hold, False
+            self._by_name = {**self._by_name, hold.what: among(standing, hold)}
+        self._revocations.tell_here()
+
+    def _placed(self, hold: Hold) -> Hold:
         query = f"SELECT {_COLUMNS} FROM holds WHERE lifted_at = 0 AND kind = ? AND name = ? ORDER BY number"  # noqa: S608
         with self._store.write() as connection:
             rows = connection.execute(query, tuple(hold.what)).fetchall()
@@ -115,22 +145,30 @@ class SqliteHoldRegister:
     def all(self) -> Iterable[Hold]:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM holds ORDER BY number DESC"  # noqa: S608
-        return tuple(self._made(row) or _stand_in(row) for row in self._store.rows(query))
+        unwritten = tuple(reversed(self.behind()))
+        return unwritten + tuple(self._made(row) or _stand_in(row) for row in self._store.rows(query))
 
     def unrecorded(self) -> Sequence[Hold]:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM holds WHERE recorded = 0 ORDER BY number LIMIT ?"  # noqa: S608
         rows = self._store.rows(query, (UNRECORDED_MAX,))
-        return tuple(self._store.unreadable.each(_WHAT, rows, _hold, 1))
+        unwritten = tuple(one for one, recorded in self._behind.values() if not recorded)
+        return unwritten + tuple(self._store.unreadable.each(_WHAT, rows, _hold, 1))
 
     def is_recorded(self, hold: HoldId) -> bool:
         """As the port says."""
+        if (found := self._behind.get(hold)) is not None:
+            return found[1]
         return bool(self._store.rows("SELECT 1 FROM holds WHERE id = ? AND recorded = 1", (hold,)))
 
     def recorded(self, holds: Iterable[HoldId]) -> None:
         """As the port says."""
-        with self._store.write() as connection:
-            connection.executemany("UPDATE holds SET recorded = 1 WHERE id = ?", [(one,) for one in holds])
+        named = [*holds]
+        written = [(one,) for one in named if one not in self._behind]
+        self._behind |= {one: (self._behind[one][0], True) for one in named if one in self._behind}
+        if written:
+            with self._store.write() as connection:
+                connection.executemany("UPDATE holds SET recorded = 1 WHERE id = ?", written)
 
     def unreported(self) -> Sequence[Hold]:
         """As the port says."""

@@ -6,13 +6,13 @@ import sqlite3
 import threading
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import collector_at_rest, octets, text, whole
+from answerable.adapters.sqlite.columns import behind, collector_at_rest, octets, text, whole
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger.leaves import Reference
 from answerable.core.mandate.budget import Spending
 from answerable.core.mandate.mandate import Mandate, MandateId
 from answerable.core.mandate.token import claims_of, signed, terms_of
-from answerable.errors import Malformed, shown
+from answerable.errors import Malformed, Unavailable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -44,6 +44,8 @@ class SqliteMandateRegister:
         self._budgets = threading.Lock()
         self._mandates: dict[MandateId, Mandate] = {}
         self._closed: frozenset[MandateId] = frozenset()
+        # Closed here, and not in the file.
+        self._behind: frozenset[MandateId] = frozenset()
         # How many the file said were closed when they were read, whatever was closed here since.
         self._closed_read = 0
         self._spending = Spending()
@@ -167,9 +169,28 @@ class SqliteMandateRegister:
 
     def close(self, mandate: MandateId) -> None:
         """As the port says."""
+        # First of all, whatever becomes of the file.
+        self._closed |= {mandate}
+        try:
+            self._close(mandate)
+        except Unavailable as failed:
+            self._behind |= {mandate}
+            self._store.tell_ended()
+            raise behind(failed) from failed
+
+    def behind(self) -> Sequence[MandateId]:
+        """In force here and not in the file. Without I/O."""
+        return tuple(self._behind)
+
+    def catch_up(self) -> None:
+        """Write what is not in the file yet. Raises Unavailable."""
+        for mandate in self._behind:
+            self._close(mandate)
+            self._behind -= {mandate}
+
+    def _close(self, mandate: MandateId) -> None:
         with self._store.write() as connection:
             connection.execute("UPDATE mandates SET state = 'closed' WHERE id = ?", (mandate,))
-        self._closed |= {mandate}
         self._store.tell_ended()
 
     def admit(self, mandate: MandateId, giver: AgentId, receiver: AgentId, *, width_max: int) -> bool:
@@ -207,7 +228,7 @@ class SqliteMandateRegister:
         # Nothing that is closed is opened again: as many as were read before are the same ones.
         if whole(self._store.rows(f"SELECT count(*) {_CLOSED}")[0][0]) != self._closed_read:
             closed = self._store.rows(f"SELECT id {_CLOSED}")
-            self._closed = frozenset(MandateId(text(row[0])) for row in closed)
+            self._closed = self._behind.union(MandateId(text(row[0])) for row in closed)
             self._closed_read = len(closed)
 
 

@@ -76,7 +76,7 @@ class SqliteManifestRegister:
         query = "SELECT agent, digest, signed_at, token FROM manifests WHERE agent = ? ORDER BY number DESC"
         return tuple(
             self._store.unreadable.each(
-                "former manifest of", self._store.rows(query, (agent,)), _signed, 0, 2
+                "former manifest of", self._store.rows(query, (agent,)), signed_in_row, 0, 2
             )
         )
 
@@ -92,7 +92,7 @@ class SqliteManifestRegister:
 
     def _take(self, agent: AgentId, row: tuple[object, ...]) -> None:
         """An agent whose newest one cannot be read has none, and no older one, either."""
-        signed = self._store.unreadable.made(_WHAT, agent, lambda: _signed(row))
+        signed = self._store.unreadable.made(_WHAT, agent, lambda: signed_in_row(row))
         if signed is not None:
             self._current[agent] = signed
             self._out_of_use.discard(agent)
@@ -101,7 +101,7 @@ class SqliteManifestRegister:
             self._out_of_use.add(agent)
 
 
-def _signed(row: tuple[object, ...]) -> SignedManifest:
+def signed_in_row(row: tuple[object, ...]) -> SignedManifest:
     signed = stored_manifest(text(row[3]))
     if (signed.manifest.agent, signed.digest, signed.signed_at) != (text(row[0]), row[1], row[2]):
         raise Malformed("it is not the one that its row names", code="register.corrupt")

@@ -6,6 +6,29 @@ from typing import Final, TypeAlias
 
 Migrations: TypeAlias = "tuple[tuple[str, ...], ...]"
 
+_PROJECTED: Final = {
+    "approvals": "approvals",
+    "documents": "documents",
+    "mandates": "mandates",
+    "mandates_issued": "mandates",
+    "manifests": "manifests",
+    "policy_records": "policies",
+    "projections": "positions",
+    "tool_pins": "tool_pins",
+}
+"""Register by table."""
+_TOUCHED: Final = (
+    *(f"INSERT INTO touched VALUES ('{name}', 0)" for name in sorted({*_PROJECTED.values()})),  # noqa: S608 - ours
+    *(
+        f"CREATE TRIGGER {table}_{what.lower()} AFTER {what} ON {table} BEGIN "  # noqa: S608 - names of ours
+        f"UPDATE touched SET by_others = 1 WHERE name = '{name}' AND by_others = 0; END"
+        for table, name in _PROJECTED.items()
+        for what in ("INSERT", "UPDATE", "DELETE")
+    ),
+)
+"""Of one schema version, and never edited. A note for each write, which `SqliteStore.write` takes away in its own
+transaction: one that stays is of others."""
+
 MIGRATIONS: Final[Migrations] = (
     (
         "CREATE TABLE documents (key TEXT PRIMARY KEY, body BLOB NOT NULL) STRICT",
@@ -306,6 +329,15 @@ MIGRATIONS: Final[Migrations] = (
     (
         # Of one person there are so many nonces and no more: they are counted at each that is given.
         "CREATE INDEX nonces_who ON nonces (who, number)",
+    ),
+    (
+        # Up to which entry of which log a register is true, by the ledger; and whose rows others than us have written.
+        """CREATE TABLE projections (
+            name TEXT NOT NULL, log TEXT NOT NULL, entries INTEGER NOT NULL, leaf TEXT NOT NULL, last INTEGER NOT NULL,
+            PRIMARY KEY (name, log)
+        ) STRICT, WITHOUT ROWID""",
+        "CREATE TABLE touched (name TEXT PRIMARY KEY, by_others INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+        *_TOUCHED,
     ),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

@@ -49,13 +49,15 @@ class SqlitePolicyRegister:
         rows = self._store.rows(query, (kind, name))
         if not rows:
             return None
-        made = next(self._store.unreadable.each(_WHAT, rows, _record, 0, 1), None)
+        made = next(self._store.unreadable.each(_WHAT, rows, record_in_row, 0, 1), None)
         return given(_WHAT, f"{kind} {name}", made)
 
     def all(self, kind: RecordKind) -> tuple[PolicyRecord, ...]:
         """As the port says."""
         query = "SELECT kind, id, at, body FROM policy_records WHERE kind = ? ORDER BY number DESC"
-        return tuple(self._store.unreadable.each(_WHAT, self._store.rows(query, (kind,)), _record, 0, 1))
+        return tuple(
+            self._store.unreadable.each(_WHAT, self._store.rows(query, (kind,)), record_in_row, 0, 1)
+        )
 
     def remove(self, kind: RecordKind, name: str) -> None:
         """As the port says."""
@@ -63,7 +65,7 @@ class SqlitePolicyRegister:
             connection.execute("DELETE FROM policy_records WHERE kind = ? AND id = ?", (kind, name))
 
 
-def _record(row: tuple[object, ...]) -> PolicyRecord:
+def record_in_row(row: tuple[object, ...]) -> PolicyRecord:
     kind = text(row[0])
     if kind not in RECORD_KINDS:
         raise Malformed(f"kind {shown(kind)} is not known", code="register.corrupt")

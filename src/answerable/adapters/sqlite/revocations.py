@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from answerable.adapters.sqlite.columns import text, whole
+from answerable.adapters.sqlite.columns import behind, text, whole
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable, Revocation, revocable
 from answerable.errors import AnswerableError, Unavailable
@@ -51,6 +51,8 @@ class SqliteRevocationRegister:
         self._turn = threading.RLock()
         self._by_name: dict[Revocable, Revocation] = {}
         self._nameless: Revocation | None = None
+        # In force here and not in the file, with whether they are on record.
+        self._behind: dict[Revocable, tuple[Revocation, bool]] = {}
         self._read = 0
         self._epoch = 0
         self._followers: list[Callable[[], bool]] = []
@@ -82,6 +84,25 @@ class SqliteRevocationRegister:
         self._catch_up()
         self._store.pause(CHECK_SECONDS + MARGIN_SECONDS)
 
+    def tell_here(self) -> None:
+        """After what a follower keeps in memory alone, as the file cannot be written: another epoch here, and the other
+        processes look whether they can write."""
+        with self._turn:
+            self._epoch += 1
+        self._store.tell_ended()
+
+    def behind(self) -> Sequence[Revocation]:
+        """In force here and not in the file. Without I/O."""
+        return tuple(one for one, _ in self._behind.values())
+
+    def catch_up(self) -> None:
+        """Write what is not in the file yet. Raises Unavailable."""
+        for name, (one, recorded) in tuple(self._behind.items()):
+            self._added((one,))
+            if recorded:
+                self._mark([name])
+            del self._behind[name]
+
     def find(self, names: Collection[Revocable]) -> Revocation | None:
         """As the port says."""
         self.epoch()
@@ -98,6 +119,16 @@ class SqliteRevocationRegister:
 
     def add_all(self, revocations: Collection[Revocation]) -> int:
         """As the port says."""
+        try:
+            return self._added(revocations)
+        except Unavailable as failed:
+            new = {one.what: one for one in revocations if one.what not in self._by_name}
+            self._behind |= {what: (one, False) for what, one in new.items()}
+            self._by_name = {**self._by_name, **new}
+            self.tell_here()
+            raise behind(failed) from failed
+
+    def _added(self, revocations: Collection[Revocation]) -> int:
         with self._store.write() as connection:
             added = connection.executemany(
                 "INSERT INTO revocations (kind, name, at, made_by, reason, recorded) VALUES (?, ?, ?, ?, ?, 0) "
@@ -117,10 +148,18 @@ class SqliteRevocationRegister:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM revocations WHERE recorded = 0 ORDER BY number LIMIT ?"  # noqa: S608
         rows = self._store.rows(query, (UNRECORDED_MAX,))
-        return tuple(self._store.unreadable.each(_WHAT, rows, _revocation, 1, 2))
+        unwritten = tuple(one for one, recorded in self._behind.values() if not recorded)
+        return unwritten + tuple(self._store.unreadable.each(_WHAT, rows, _revocation, 1, 2))
 
     def recorded(self, names: Iterable[Revocable]) -> None:
         """As the port says."""
+        named = [*names]
+        self._behind |= {one: (self._behind[one][0], True) for one in named if one in self._behind}
+        self._mark([one for one in named if one not in self._behind])
+
+    def _mark(self, names: Sequence[Revocable]) -> None:
+        if not names:
+            return
         with self._store.write() as connection:
             connection.executemany(
                 "UPDATE revocations SET recorded = 1 WHERE kind = ? AND name = ?",
@@ -145,6 +184,8 @@ class SqliteRevocationRegister:
                     # At once: what was taken over is another epoch, whatever becomes of the next.
                     self._epoch += reload()
             if word != self._seen:
+                # Somebody may have ended what could not be written: nothing begins in this process then, either.
+                self._store.room.look()
                 # Other ends were told with the same number: mandates that were closed, instances that have ended.
                 self._store.refresh_ends()
             self._seen, self._version = word, version

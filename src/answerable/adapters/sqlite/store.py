@@ -7,15 +7,15 @@ nobody's write. So nobody waits for the file while holding the lock of the conne
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import stat
 import threading
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.migrations import MIGRATIONS
+from answerable.adapters.sqlite.own_file import prepare_file
+from answerable.adapters.sqlite.room import Room
 from answerable.adapters.sqlite.shared_epoch import SharedEpoch
 from answerable.adapters.sqlite.unreadable import UnreadableRows, fetched
 from answerable.errors import Unavailable
@@ -38,13 +38,12 @@ UNREAD_SECONDS_MAX: Final = 30.0
 """A process that could not look at what others wrote for so long must not go on by what it knew."""
 APPLICATION_ID: Final = 0x616E7377
 """`answ`: tells our files from other people's SQLite databases."""
-MODE: Final = 0o600
 
 
 class SqliteStore:
     """An open database. Made by `open`; shared by the registers of one process, from any of its threads.
 
-    unreadable: rows that a register left out.
+    unreadable: rows that a register left out. room: whether the file can be written.
     """
 
     def __init__(
@@ -61,8 +60,11 @@ class SqliteStore:
         self._epoch: SharedEpoch | None = None
         self._pause = threading.Event()
         self.unreadable = UnreadableRows()
+        self.room = Room(path)
         self._seen = 0
         self._unread_since: float | None = None
+        # Only of the registers, and once their schema is there.
+        self._notes = False
 
     @classmethod
     def open(
@@ -74,7 +76,7 @@ class SqliteStore:
         `register.schema_newer` for one that a later version wrote.
         """
         try:
-            _prepare_file(path)
+            prepare_file(path)
         except OSError as error:
             raise _unavailable(f"cannot open register file `{path.name}`: {error.strerror}") from None
         with _faults(f"cannot open register file `{path.name}`"):
@@ -86,6 +88,7 @@ class SqliteStore:
             with _faults(f"cannot open register file `{path.name}`"):
                 store._configure()
                 store._migrate()
+                store._notes = migrations is MIGRATIONS
                 store._seen = store._version_seen()
         except Unavailable:
             connection.close()
@@ -168,6 +171,14 @@ class SqliteStore:
             self._readers.append(reader)
             return reader
 
+    def look_for_room(self) -> str:
+        """Why the file cannot be written now; empty where it can. Takes a write only after one failed."""
+        return self.room.look(self._touch)
+
+    def _touch(self) -> None:
+        with self.write() as connection:
+            connection.execute("UPDATE migrations SET version = version")
+
     def pause(self, seconds: float) -> None:
         """Wait, in this thread."""
         self._pause.wait(seconds)
@@ -182,14 +193,18 @@ class SqliteStore:
         self._begin()
         try:
             try:
-                with _faults("cannot write the register file"):
+                with _faults("cannot write the register file", self.room):
+                    others = self._noted()
                     yield self._connection
+                    if self._notes and not others:
+                        self._connection.execute("UPDATE touched SET by_others = 0 WHERE by_others = 1")
             except BaseException:
                 self._roll_back()
                 raise
             try:
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
+                self.room.failed(error, _reason(error))
                 self._roll_back()
                 # Whether it took hold is read from the file, at the next refresh.
                 self._seen = -1
@@ -202,6 +217,11 @@ class SqliteStore:
         """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
         with self._lock, _faults("cannot read the register file"):
             return fetched(self._connection, query, values)
+
+    def _noted(self) -> bool:
+        """Whether others than us have written rows of a projection (`migrations._TOUCHED`): their note stays."""
+        query = "SELECT 1 FROM touched WHERE by_others = 1 LIMIT 1"
+        return self._notes and self._connection.execute(query).fetchone() is not None
 
     def _read_news(self) -> bool:
         """In one transaction: all mirrors show the same state, and once begun nothing of it finds the file busy."""
@@ -224,7 +244,7 @@ class SqliteStore:
         while True:
             self._lock.acquire()
             try:
-                with _faults("cannot write the register file"), self._not_waiting():
+                with _faults("cannot write the register file", self.room), self._not_waiting():
                     self._connection.execute("BEGIN IMMEDIATE")
                 return
             except _BusyError as busy:
@@ -357,11 +377,13 @@ class SqliteReader:
 
 
 @contextmanager
-def _faults(what: str) -> Iterator[None]:
-    """Let no driver exception out."""
+def _faults(what: str, room: Room | None = None) -> Iterator[None]:
+    """Let no driver exception out. room: told of what failed in writing."""
     try:
         yield
     except sqlite3.Error as error:
+        if room is not None:
+            room.failed(error, _reason(error))
         raise _unavailable(f"{what}: {_reason(error)}") from None
 
 
@@ -371,17 +393,3 @@ def _unavailable(message: str) -> Unavailable:
 
 def _reason(error: sqlite3.Error) -> str:
     return str(error).splitlines()[0][:200].lower() if str(error) else "no reason given"
-
-
-def _prepare_file(path: Path) -> None:
-    """The file exists, is a plain file and nobody else's to read; SQLite gives its companions the same mode."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(0, "not a plain file")
-        if stat.S_IMODE(status.st_mode) & 0o077:
-            os.fchmod(descriptor, MODE)
-    finally:
-        os.close(descriptor)

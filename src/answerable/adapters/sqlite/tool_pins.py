@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite.store import SqliteStore
 
-_COLUMNS = "server, tool, definition, text, at, signed_by, key, token, number"
+PIN_COLUMNS = "server, tool, definition, text, at, signed_by, key, token, number"
 
 
 _WHAT: Final = "definition of tool"
@@ -36,7 +36,7 @@ class SqliteToolPinRegister:
         # The file decides, not the mirror: another process may have put one since, and then it holds here at once.
         with self._store.write() as connection:
             row = connection.execute(
-                f"SELECT {_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number DESC LIMIT 1",  # noqa: S608
+                f"SELECT {PIN_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number DESC LIMIT 1",  # noqa: S608
                 (pin.server, pin.tool),
             ).fetchone()
             number, kept = whole(row[8]) if row is not None else 0, self._made(row)
@@ -68,13 +68,13 @@ class SqliteToolPinRegister:
 
     def history(self, server: str, tool: str) -> Sequence[ToolPin]:
         """As the port says."""
-        query = f"SELECT {_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number DESC"  # noqa: S608
+        query = f"SELECT {PIN_COLUMNS} FROM tool_pins WHERE server = ? AND tool = ? ORDER BY number DESC"  # noqa: S608
         rows = self._store.rows(query, (server, tool))
-        return tuple(self._store.unreadable.each("former definition of tool", rows, _pin, 0, 1, 8))
+        return tuple(self._store.unreadable.each("former definition of tool", rows, pin_in_row, 0, 1, 8))
 
     def _reload(self) -> None:
         """Rows never change once they are there, so only new ones are read."""
-        query = f"SELECT {_COLUMNS} FROM tool_pins WHERE number > ? ORDER BY number"  # noqa: S608
+        query = f"SELECT {PIN_COLUMNS} FROM tool_pins WHERE number > ? ORDER BY number"  # noqa: S608
         for row in self._store.rows(query, (self._read,)):
             pin, number = self._made(row), whole(row[8])
             if pin is not None:
@@ -90,7 +90,7 @@ class SqliteToolPinRegister:
         if row is None:
             return None
         name = f"{named(row[0])}/{named(row[1])}"
-        return self._store.unreadable.made(_WHAT, name, lambda: _pin(row))
+        return self._store.unreadable.made(_WHAT, name, lambda: pin_in_row(row))
 
     def _hold(self, number: int, pin: ToolPin) -> None:
         """A refresh in another thread may have seen a still later one meanwhile."""
@@ -100,7 +100,7 @@ class SqliteToolPinRegister:
             self._out_of_use.discard((pin.server, pin.tool))
 
 
-def _pin(row: tuple[object, ...]) -> ToolPin:
+def pin_in_row(row: tuple[object, ...]) -> ToolPin:
     signed_by = text(row[5])
     return ToolPin(
         server=text(row[0]),

@@ -225,6 +225,10 @@ def _product(control: Control, settings: Settings) -> Iterator[Finding]:
         says = f"{one['what']} {one['name']} cannot be read and is out of use: {one['why']}"
         advice = "restart, which brings back what the ledger says; else put a copy of the registers back"
         yield Finding(name="registers", state="fault", says=says, advice=advice)
+    for said in status["registers"]:
+        yield Finding(name="registers", state="look at", says=said)
+    if not status["unreadable"] and not status["registers"]:
+        yield Finding(name="registers", state="ok", says="they are as the ledger says")
     if status["reviews_owed"]:
         late = bool(status["reviews_overdue"])
         advice = "another person: answerable approval list --reviews, answerable approval review ID"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from urllib.parse import quote
@@ -108,7 +108,15 @@ def connected(
             port="control",
         )
     say(f"no server is running: working on {settings.data} directly")
-    with _in_process(settings, offline) as control:
+    with ExitStack() as opened:
+        try:
+            control = opened.enter_context(_in_process(settings, offline))
+        except Unavailable as error:
+            # A server may have started since we looked: then it answers.
+            found = opened.enter_context(running(settings)) if error.code == "ledger.locked" else None
+            if found is None:
+                raise
+            control = found
         yield control
 
 

@@ -32,7 +32,8 @@ Scheduled = Annotated[str, typer.Argument(help="Name of the schedule.", metavar=
 SchedulerKey = Annotated[Path, typer.Option("--key", help="The schedule's key file.", metavar="FILE")]
 Id = Annotated[str, typer.Argument(help="Id of the mandate.", metavar="ID")]
 State = Annotated[
-    str | None, typer.Option(help="Only those that are open, closed, revoked, expired, not_yet or spent.")
+    str | None,
+    typer.Option(help="Only those that are open, held, closed, revoked, expired, not_yet or spent."),
 ]
 
 _SHORT_PURPOSE_CHARS: Final = 60

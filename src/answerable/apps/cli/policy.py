@@ -59,7 +59,7 @@ def register(app: typer.Typer) -> None:
 def check(shell: Shell, directory: Directory, registry: Documents = None) -> int | None:
     """Everything that is wrong with a policy set.
 
-    More than publication must refuse: rules that can never match or change nothing, names that nothing has, groups
+    What publication refuses, and more: rules that can never match or change nothing, names that nothing has, groups
     that cannot answer, what is declared and not read. Each with its file and line; exit code 5 when there is one.
     """
     from answerable.wiring.policy_directory import check_set

@@ -27,6 +27,7 @@ MoreFiles = Annotated[list[str] | None, typer.Argument(help="More of them.", met
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Check and say what would change; change nothing.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Remove what is registered and not in these files.")]
 
+_VOID_SHOWN_MAX: Final = 5
 _SIGNS: Final = {"added": "+", "removed": "-", "changed": "~"}
 _SIGN_STYLES: Final = {"added": "green", "removed": "red", "changed": "yellow"}
 
@@ -334,6 +335,17 @@ def _show_applied(shell: Shell, applied: Answer, *, done: bool) -> None:
     _warn_undrilled(
         shell, [one for one in applied["undrilled"] if (one["kind"].lower(), one["name"]) not in added]
     )
+    _warn_void(shell, applied["void"])
+
+
+def _warn_void(shell: Shell, void: list[str]) -> None:
+    """Policies that are not what their authors mean, as `policy check` says."""
+    for one in void[:_VOID_SHOWN_MAX]:
+        shell.terminal.warn(one)
+    if len(void) > _VOID_SHOWN_MAX:
+        shell.terminal.warn(
+            f"and {len(void) - _VOID_SHOWN_MAX} policies more: `answerable policy check` tells all"
+        )
 
 
 def _warn_undrilled(shell: Shell, raises: list[Answer]) -> None:

@@ -30,6 +30,7 @@ _STYLES: Final = {
     "running": "green",
     "added": "green",
     "pending": "yellow",
+    "held": "yellow",
     "not_yet": "yellow",
     "changed": "yellow",
     "denied": "red",

@@ -26,9 +26,16 @@ KINDS: Final = {
 """What can be looked at alone. Everything else is among all."""
 
 
-def recent_lines(walk: Walk, *, lines_max: int, kind: str = "", agent: str = "") -> list[Line]:
-    """At most so many, newest first. kind: one of KINDS, or empty for all. agent: only what names it."""
-    wanted = KINDS.get(kind)
+LATEST: Final = frozenset().union(*KINDS.values())
+"""What agents did, and what was done about it; who brought a passkey in is on the page that follows live."""
+
+
+def recent_lines(
+    walk: Walk, *, lines_max: int, kind: str = "", tags: frozenset[Tag] | None = None, agent: str = ""
+) -> list[Line]:
+    """At most so many, newest first. kind: one of KINDS, or empty for all. tags: only these, whatever the kind. agent:
+    only what names it."""
+    wanted = tags or KINDS.get(kind)
     found: list[Line] = []
     for index in range(walk.ledger.size - 1, max(-1, walk.ledger.size - 1 - LOOKED_AT_MAX), -1):
         try:

@@ -9,6 +9,7 @@ from answerable.apps.console.desk import see_other
 from answerable.core.containment.hold import REASON_CHARS_MAX, HoldId, described, holdable
 from answerable.core.identity.principal import AgentId, agent_id
 from answerable.errors import Malformed, Refused, shown
+from answerable.flows.agent_standing import standing_of
 from answerable.flows.place_hold import place_hold
 from answerable.flows.report_containment import hold_called, report_containment
 
@@ -97,21 +98,13 @@ async def hold(asked: Asked) -> Response:
 
 def _row(walk: Walk, name: str) -> dict[str, Any]:
     found: Agent | None = walk.registry.current.agents.get(AgentId(name))
-    now = walk.clock.now()
-    held = next(
-        (
-            one.id
-            for one in walk.holds.all()
-            if one.is_in_force(now) and one.what in (holdable("agent", name), holdable("everything", ""))
-        ),
-        "",
-    )
+    state, held = standing_of(walk, name)
     return {
         "name": name,
         "owner": found.ownership.owner if found is not None else "",
         "environment": found.environment if found is not None else "",
         "tier": "" if found is None or found.tier is None else str(found.tier),
-        "state": "stopped" if held else (found.status if found is not None else "inactive"),
+        "state": state,
         "hold": held,
     }
 

@@ -216,13 +216,13 @@ def can_break(walk: Walk, found: Approval, person: Principal) -> bool:
 def _own_turn_first(
     walk: Walk, every: list[Approval], person: Principal, state: str
 ) -> tuple[list[Approval], dict[str, Route]]:
-    """What waits, with what it is this person's turn to answer before the rest; and how far each is on its way. Where
-    no group has a duty it is everybody's turn, and nothing is asked."""
+    """What waits, of one risk with what it is this person's turn to answer before the rest; and how far each is on its
+    way. Where no group has a duty it is everybody's turn, and nothing is asked."""
     if state != "pending" or not walk.registry.current.duties:
         return every, {}
     first = every[:ROUTED_MAX]
     routes = routes_of(walk, first)
-    first.sort(key=lambda one: person.name not in routes[one.id].turn)
+    first.sort(key=lambda one: (-tier_now(walk, one), person.name not in routes[one.id].turn))
     return [*first, *every[ROUTED_MAX:]], routes
 
 

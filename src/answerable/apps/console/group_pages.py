@@ -181,12 +181,13 @@ def _one_by_one(walk: Walk, found: Group, first: Approval) -> str:
 def _own_turn_first(
     walk: Walk, every: list[Group | Approval], person: Principal
 ) -> tuple[list[Group | Approval], dict[str, Route]]:
-    """Lines with what it is this person's turn to answer before the rest; of a group its first says whose it is."""
+    """Lines, of one risk with what it is this person's turn to answer before the rest; of a group its first says whose
+    it is."""
     if not walk.registry.current.duties:
         return every, {}
     first = every[:ROUTED_MAX]
     routes = routes_of(walk, [_first(one) for one in first])
-    first.sort(key=lambda one: person.name not in routes[_first(one).id].turn)
+    first.sort(key=lambda one: (-tier_now(walk, _first(one)), person.name not in routes[_first(one).id].turn))
     return [*first, *every[ROUTED_MAX:]], routes
 
 

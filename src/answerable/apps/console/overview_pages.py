@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.apps.console.activity import recent_lines
+from answerable.apps.console.activity import LATEST, recent_lines
 from answerable.apps.console.review_pages import owed_shown
 from answerable.core.containment.hold import described
 from answerable.errors import AnswerableError
+from answerable.flows.agent_standing import standing_of
 from answerable.flows.tell_duty import groups_uncovered
 from answerable.flows.tell_figures import tell_figures
 from answerable.flows.try_channel import channels_seen
@@ -37,7 +39,7 @@ async def overview(asked: Asked) -> Response:
         holds=holds_in_force(walk),
         reviews=owed_shown(walk),
         uncovered=groups_uncovered(walk),
-        lines=recent_lines(walk, lines_max=LINES_MAX),
+        lines=recent_lines(walk, lines_max=LINES_MAX, tags=LATEST),
         silent=await _silent(walk),
         empty=not walk.registry.current.agents,
     )
@@ -54,11 +56,15 @@ def holds_in_force(walk: Walk) -> list[dict[str, Any]]:
 
 
 def agents_counted(walk: Walk) -> dict[str, int]:
-    """Registered agents by standing."""
-    found = walk.registry.current.agents.values()
-    active = sum(one.status == "active" for one in found)
+    """Registered agents by standing: `active`, `stopped`, which are held or revoked, and `other`."""
+    counted = Counter(standing_of(walk, one)[0] for one in walk.registry.current.agents)
     registered = sum(key.startswith("Agent/") for key in walk.registry.documents())
-    return {"active": active, "other": registered - active}
+    stopped = counted["stopped"] + counted["revoked"]
+    return {
+        "active": counted["active"],
+        "stopped": stopped,
+        "other": registered - counted["active"] - stopped,
+    }
 
 
 def _waiting(walk: Walk) -> dict[str, int]:

@@ -54,6 +54,7 @@ async def show_status(call: Call) -> Answer:
         "unreadable": [
             {"what": what, "name": name, "why": why} for what, name, why in call.product.unreadable_rows()
         ],
+        "registers": [*call.product.registers_told()],
     }
 
 

@@ -19,13 +19,14 @@ from answerable.flows.close_mandate import close_mandate
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.mandate_standing import known_session, schedule_owner
 from answerable.flows.refuse_revoked import mandate_names
+from answerable.flows.trace_mandate import held_under
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate, MandateTerms
 
-STATES: Final = ("open", "closed", "revoked", "expired", "not_yet", "spent")
+STATES: Final = ("open", "held", "closed", "revoked", "expired", "not_yet", "spent")
 PRINCIPAL_CHARS_MAX: Final = 63
 
 
@@ -121,16 +122,24 @@ async def end_mandate(call: Call) -> Answer:
 
 def mandate_state(call: Call, mandate: Mandate) -> str:
     """How it stands now, one of STATES. Raises Unavailable."""
-    now = call.walk.clock.now()
-    if call.walk.mandates.state(mandate.id) == "closed":
-        return "closed"
-    if call.walk.revocations.find(mandate_names(call.walk, mandate)) is not None:
-        return "revoked"
+    return mandate_standing(call, mandate)[0]
+
+
+def mandate_standing(call: Call, mandate: Mandate) -> tuple[str, str]:
+    """One of STATES; where it is held, what of it, in words. Raises Unavailable."""
+    walk, now = call.walk, call.walk.clock.now()
+    names = mandate_names(walk, mandate)
+    if walk.mandates.state(mandate.id) == "closed":
+        return "closed", ""
+    if walk.revocations.find(names) is not None:
+        return "revoked", ""
     if now >= mandate.expires_at:
-        return "expired"
+        return "expired", ""
+    if held := held_under(walk, names, now):
+        return "held", held
     if now < mandate.not_before:
-        return "not_yet"
-    return "spent" if call.walk.mandates.calls_used(mandate.id) >= mandate.calls_max else "open"
+        return "not_yet", ""
+    return ("spent" if walk.mandates.calls_used(mandate.id) >= mandate.calls_max else "open"), ""
 
 
 def _mandate(call: Call, mandate: Mandate) -> Answer:

@@ -101,7 +101,7 @@ async def put_proposal(call: Call) -> Answer:
 
 async def drop_proposal(call: Call) -> Answer:
     """Take a proposal back."""
-    return _proposal(await withdraw_proposal(call.walk, call.path["id"]))
+    return _proposal(await withdraw_proposal(call.walk, call.path["id"], by=call.by))
 
 
 async def list_sets(call: Call) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from answerable.flows.cover_shards import ShardState
     from answerable.flows.gather_cosignatures import WitnessState
@@ -53,6 +53,11 @@ class Product(Protocol):
 
     def unreadable_rows(self) -> Sequence[tuple[str, str, str]]:
         """What stands in the registers and cannot be read, and is out of use: its kind, its name, and why."""
+        ...
+
+    @property
+    def registers_told(self) -> Callable[[], Sequence[str]]:
+        """What in the registers was not as the ledger says, at the start or since; a sentence each."""
         ...
 
     def shard_states(self) -> Sequence[ShardState]:

@@ -139,6 +139,7 @@ def _applied(applied: Applied) -> Answer:
         "inactive": [_inactive(one) for one in applied.inactive],
         "before": applied.before,
         "after": applied.after,
+        "void": [str(one.fault) for one in applied.void],
         "undrilled": [
             {
                 "kind": one.what.kind,

@@ -95,6 +95,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "witnesses": sequence(reference("Witness")),
             "shards": sequence(reference("Shard")),
             "unreadable": sequence(record({"what": TEXT, "name": TEXT, "why": TEXT})),
+            "registers": sequence(TEXT),
         }
     ),
     "Shard": record(
@@ -123,6 +124,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "undrilled": sequence(
                 record({"kind": TEXT, "name": TEXT, "from": COUNT, "to": COUNT, "commands": TEXTS})
             ),
+            "void": TEXTS,
         }
     ),
     "RegistryCheck": record(
@@ -216,7 +218,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "agent": TEXT,
             "use_case": TEXT,
             "purpose": TEXT,
-            "state": choice("open", "closed", "revoked", "expired", "not_yet", "spent"),
+            "state": choice("open", "held", "closed", "revoked", "expired", "not_yet", "spent"),
             "calls_used": COUNT,
             "calls_max": COUNT,
             "budgets": mapping(record({"used": COUNT, "limit": COUNT})),
@@ -335,7 +337,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "entry_index": nullable(COUNT),
             "port": TEXT,
             "effect": choice("none", "unknown"),
+            "retry": FLAG,
         },
-        "required": ["type", "title", "status", "detail", "code", "branch"],
+        "required": ["type", "title", "status", "detail", "code", "branch", "reasons", "effect", "retry"],
     },
 }

@@ -8,7 +8,7 @@ import anyio.lowlevel
 from anyio import to_thread
 
 from answerable.apps.control_api.call import Operation, instant
-from answerable.apps.control_api.mandate_operations import STATES, mandate_state
+from answerable.apps.control_api.mandate_operations import STATES, mandate_standing
 from answerable.apps.control_api.schemas import COUNT, INSTANT, TEXT, TEXTS, choice, record, sequence
 from answerable.core.incident.handed_on import narrowed
 from answerable.core.mandate.authority import authority_of
@@ -46,9 +46,9 @@ async def show_tree(call: Call) -> Answer:
         if len(entries) % ENTRIES_PER_TURN == 0:
             await anyio.lowlevel.checkpoint()
     tree = await to_thread.run_sync(trace_mandate, entries, mandate.id, call.walk.subject_keys.find)
-    state = mandate_state(call, mandate)
+    state, because = mandate_standing(call, mandate)
     states = {
-        name: (state, "") if found[0] != "revoked" and state in ENDED else found
+        name: (state, because) if _counts_first(state, found[0]) else found
         for name, found in hop_states(call.walk, tree.branches, call.walk.clock.now()).items()
     }
     whole = _authority(mandate)
@@ -58,11 +58,17 @@ async def show_tree(call: Call) -> Answer:
         "agent": mandate.agent,
         "purpose": mandate.purpose,
         "state": state,
+        "because": because,
         "expires_at": instant(mandate.expires_at),
         "actions": _actions(tree.tally),
         "hops": [_hop(one, states, whole) for one in tree.branches[:HOPS_MAX]],
         "hops_count": len(tree.branches),
     }
+
+
+def _counts_first(state: str, of_hop: str) -> bool:
+    """Whether the state of the mandate is that of a hop below it, whatever its own is."""
+    return (state in ENDED and of_hop != "revoked") or (state == "held" and of_hop == "open")
 
 
 def _authority(mandate: Mandate) -> Authority | None:
@@ -111,6 +117,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "agent": TEXT,
             "purpose": TEXT,
             "state": choice(*STATES),
+            "because": TEXT,
             "expires_at": INSTANT,
             "actions": _ACTIONS,
             "hops": sequence(
@@ -122,7 +129,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
                         "agent": TEXT,
                         "form": choice("online", "offline"),
                         "narrowed": TEXTS,
-                        "state": choice("open", *ENDED),
+                        "state": choice("open", "held", *ENDED),
                         "because": TEXT,
                         "expires_at": INSTANT,
                         "revocable_as": TEXT,

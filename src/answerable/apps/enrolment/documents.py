@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import Limits, parse
 from answerable.core.identity.enrolment import certificate_request_key, enrolled_key
+from answerable.core.json_extent import check_extent
 from answerable.core.registry.manifest import MANIFEST_FIELDS
 from answerable.core.registry.manifest_drift import Measured
 from answerable.errors import Malformed, shown
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.manifest import ManifestField
 
 DEPTH_MAX: Final = 6
+MEMBERS_MAX: Final = 2_000
 CHAIN_MAX: Final = 8
 TEXT_CHARS_MAX: Final = 65_536
 PID_MAX: Final = 2**22
@@ -69,6 +71,7 @@ class Request:
 
 def request_in(body: bytes, known: frozenset[str], *, bytes_max: int) -> Request:
     """Raises Malformed (`enrolment.malformed`, `enrolment.csr`, `json.*`, `key.*`, `manifest.*`) and Unverified."""
+    check_extent(body, MEMBERS_MAX)
     value = parse(body, limits=Limits(size_bytes_max=bytes_max, depth_max=DEPTH_MAX)) if body else {}
     if not isinstance(value, dict):
         raise Malformed("the body is a JSON object", code="enrolment.malformed")

@@ -21,6 +21,7 @@ from answerable.core.canonical import Limits, parse
 from answerable.core.identity.compact_jws import read_compact
 from answerable.core.identity.door_refusal import sender_of
 from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.json_extent import check_extent
 from answerable.core.mandate.oauth_terms import CLIENT_JWT_BEARER, CLIENT_JWT_SPIFFE
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unverified, shown
 from answerable.flows import manage_streams as streams
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     """Receiver, members of the body, id of a stream in the URL."""
 
 JSON_DEPTH_MAX: Final = 8
+MEMBERS_MAX: Final = 2_000
 STEP: Final = "client"
 _STREAM_ID: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _AUTHORIZATION: Final = b"authorization"
@@ -214,6 +216,7 @@ def _by_bearer(asked: Asked) -> Asked:
 
 def _members(body: bytes) -> Sent:
     """Raises Malformed (`json.*`, `event_stream.member`)."""
+    check_extent(body, MEMBERS_MAX)
     sent = parse(body, limits=Limits(depth_max=JSON_DEPTH_MAX)) if body else {}
     if not isinstance(sent, dict):
         raise Malformed("the body is a JSON object", code="event_stream.member")

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.mandate.carriage_terms import MEMBER, MEMBER_CHARS_MAX
 from answerable.errors import Broken, Malformed
+from answerable.sdk.gateway_address import SHIM_AGENT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from answerable.apps.mcp_gateway.admission import Aside
     from answerable.apps.mcp_gateway.sessions import Session
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.caller import VerifiedCaller
@@ -32,6 +34,7 @@ class Arrival:
 
     mandate_id, chain: from the fields `Answerable-Mandate` and `Answerable-Delegation`, which the proof covers.
     session: of the session-based era.
+    aside: does one thing beside the event loop; None where the message is not large enough for that.
     reached: has the method in it once the gate has the message, which then notes refusals itself. scope: of the
     HTTP request, for who sent it.
     """
@@ -41,6 +44,7 @@ class Arrival:
     mandate_id: str
     chain: str = ""
     session: Session | None = None
+    aside: Aside | None = None
     reached: list[str] = field(default_factory=list)
     scope: Mapping[str, Any] = field(default_factory=dict)
 
@@ -49,6 +53,11 @@ class Arrival:
         """The request's parameters; absent ones are empty."""
         params = self.message.get("params", {})
         return params if isinstance(params, dict) else {}
+
+    @property
+    def on_stdio(self) -> bool:
+        """Whether it says that it comes through a shim: good for words alone."""
+        return (b"user-agent", SHIM_AGENT.encode()) in self.scope.get("headers", ())
 
     @property
     def task(self) -> tuple[VerifiedCaller, str, str]:

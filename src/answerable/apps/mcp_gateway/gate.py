@@ -7,6 +7,7 @@ bytes that the proof covers, never from what the SDK parsed. Nothing that runs h
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from mcp.shared.exceptions import MCPError
@@ -64,15 +65,15 @@ class Gate:
         """As the SDK's middleware. Raises MCPError and nothing else but cancellation."""
         arrival = None if ctx.request is None else ctx.request.scope.get(SCOPE_KEY)
         if not isinstance(arrival, Arrival):
-            return await _translated(self._answered(ctx, call_next), ctx.method, ctx.protocol_version)
+            return await _translated(self._answered(ctx, call_next), ctx.method, ctx.protocol_version, None)
         arrival.reached.append(ctx.method)
         answering = self._noting(self._answered(ctx, call_next), arrival)
-        return await _translated(answering, ctx.method, ctx.protocol_version)
+        return await _translated(answering, ctx.method, ctx.protocol_version, arrival)
 
     async def answer(self, arrival: Arrival, method: str, version: str) -> HandlerResult:
         """Without the SDK around it: the result of a governed request that wants no progress. Raises as above."""
         return await _translated(
-            self._noting(self._governed(arrival, method, version), arrival), method, version
+            self._noting(self._governed(arrival, method, version), arrival), method, version, arrival
         )
 
     async def _noting(self, answering: Awaitable[HandlerResult], arrival: Arrival) -> HandlerResult:
@@ -135,10 +136,12 @@ class Gate:
         progress: Progress | None = None,
         declared: Any = None,
     ) -> dict[str, Any]:
-        request = request_of(arrival, self._server, method)
+        frozen = partial(request_of, arrival, self._server, method)
+        # Freezing costs as much as parsing.
+        request = frozen() if arrival.aside is None else await arrival.aside(frozen)
         repeats = repeats_question(arrival, lambda state: self._needs.asked(arrival.caller.agent, state))
         answer = await self._needs.govern(request, arrival.caller, progress=progress)
-        approval = answer.approval
+        approval, page = answer.approval, ""
         if approval is None:
             return translate.answered(answer, method=method, version=version)
         # Step 5 of the walk has its record; what is left is how long this client waits, and what it hears.
@@ -154,7 +157,7 @@ class Gate:
             asked = question(approval, page, method=method, version=version, opens_addresses=opens)
             if asked is not None:
                 return asked
-        return translate.answered(answer, method=method, version=version)
+        return translate.answered(answer, method=method, version=version, page=page)
 
     def _check_param_headers(self, http: Any, arrival: Arrival) -> None:
         """`Mcp-Param-*` fields are for whoever routes on them in front of us; they must not say something else."""
@@ -210,14 +213,17 @@ class Gate:
         return result
 
 
-async def _translated(answering: Awaitable[HandlerResult], method: str, version: str) -> HandlerResult:
+async def _translated(
+    answering: Awaitable[HandlerResult], method: str, version: str, arrival: Arrival | None
+) -> HandlerResult:
     """Every error as this door says it. Raises MCPError and nothing else but cancellation."""
     try:
         return await answering
     except MCPError:
         raise
     except AnswerableError as error:
-        return translate.raised(error, method=method, version=version)
+        on_stdio = arrival is not None and arrival.on_stdio
+        return translate.raised(error, method=method, version=version, on_stdio=on_stdio)
     except Exception:
         # The session-based era would show the text of an unknown exception to the caller.
         _log.exception("a request for %s failed", shown(method))

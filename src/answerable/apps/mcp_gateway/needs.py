@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from answerable.core.identity.door_refusal import untold
+from answerable.wiring.loop_share import LoopShare
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -15,29 +16,58 @@ if TYPE_CHECKING:
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.channel import Channel
     from answerable.core.identity.door_refusal import TellRefused
+    from answerable.core.identity.evidence import CallerIdentity
     from answerable.core.identity.http_signature import SignedRequest
     from answerable.core.identity.principal import AgentId
     from answerable.core.ledger.answer import Answer
-    from answerable.errors import Unverified
+    from answerable.errors import Refused, Unverified
     from answerable.flows.verify_caller import OpenedSession
     from answerable.ports.upstream import Progress
+
+BODY_BYTES_MAX: Final = 262_144
+MEMBERS_MAX: Final = 5_000
+MESSAGE_DEPTH_MAX: Final = 32
+BODY_BYTES_PER_SECOND: Final = 1_048_576
+
+
+class Head(Protocol):
+    """The head of a message whose sender is proved. request: without its body. agent, identity, key: of the sender."""
+
+    @property
+    def request(self) -> SignedRequest: ...
+    @property
+    def agent(self) -> AgentId: ...
+    @property
+    def identity(self) -> CallerIdentity: ...
+    @property
+    def key(self) -> str: ...
+    @property
+    def certificate(self) -> str: ...
+
+    def over(self, digest: bytes) -> VerifiedCaller:
+        """The caller of the message with this body, once. Raises Unverified, Unavailable."""
+        ...
+
+    def use_up(self) -> None:
+        """Of a message that is refused unread: it is no copy of another. Raises Unverified, Unavailable."""
+        ...
 
 
 class Prover(Protocol):
     """As flows.verify_caller.CallerVerifier."""
 
-    def receive(
-        self, method: str, target: bytes, headers: Collection[tuple[bytes, bytes]], body: bytes
-    ) -> SignedRequest:
-        """Pick out what a proof covers. Raises Unverified."""
+    def head_of(
+        self,
+        method: str,
+        target: bytes,
+        headers: Collection[tuple[bytes, bytes]],
+        channel: Channel | None = None,
+    ) -> Head:
+        """Who sent this head. Raises Unverified, Unavailable."""
         ...
 
-    def verify(self, message: SignedRequest, channel: Channel | None = None) -> VerifiedCaller:
-        """The proved caller. Raises Unverified."""
-        ...
-
-    def open_session(self, message: SignedRequest) -> OpenedSession:
-        """Answer a signed handshake. Raises Unverified, Malformed."""
+    def opened_by(self, head: Any, body: bytes) -> OpenedSession:
+        """Answer a signed handshake, whose head this prover proved. Raises Unverified, Malformed."""
         ...
 
     def refusal_fields(self, error: Unverified, path: str) -> tuple[tuple[bytes, bytes], ...]:
@@ -147,6 +177,7 @@ class Needs:
 
     approval_page: where people answer this approval, an address; empty where there is no such page. waits: whether an
     approval that was asked for here is still open. asked: whether an approval of this id was asked for by this agent.
+    standing: why nothing of a caller is done now; None where it stands. share: of the event loop's time.
     refused: hears of each message that was refused before there was an action.
     unregistered: hears of each server that a proved agent asked for and nobody registered.
     """
@@ -160,6 +191,8 @@ class Needs:
     approval_page: Callable[[str], str] = lambda _approval: ""
     waits: Callable[[str], bool] = lambda _approval: True
     asked: Callable[[AgentId, str], bool] = lambda _agent, _approval: False
+    standing: Callable[[Head], Refused | None] = lambda _head: None
+    share: LoopShare = field(default_factory=LoopShare)
     refused: TellRefused = untold
     unregistered: Callable[[VerifiedCaller, str], None] = lambda _caller, _server: None
 
@@ -168,8 +201,9 @@ class Needs:
 class GatewayLimits:
     """hosts: names this gateway answers to besides loopback ones, without port. origins: browser origins let in.
 
-    body_bytes_max: of one message. body_seconds_max: for sending it. bodies_bytes_max: of all messages that are still
-    coming in, whoever sends them. requests_per_agent_max: at a time, open streams included.
+    body_bytes_max, members_max, depth_max: of one message; members and items in all. body_seconds_max: for sending it.
+    body_bytes_per_second: of one agent. bodies_bytes_max: of all messages that are still coming in, whoever sends them.
+    requests_per_agent_max: at a time, open streams included.
     sessions_per_agent_max: past it the least recently used one ends. session_idle_seconds: after which a
     session ends. listens_per_agent_max: event streams. uris_per_listen_max: resources in one of them.
     events_waiting_max: per stream; past it the stream ends. approval_wait_seconds: how long a call waits for people
@@ -178,7 +212,10 @@ class GatewayLimits:
 
     hosts: frozenset[str] = frozenset()
     origins: frozenset[str] = frozenset()
-    body_bytes_max: int = 4 * 1024 * 1024
+    body_bytes_max: int = BODY_BYTES_MAX
+    members_max: int = MEMBERS_MAX
+    depth_max: int = MESSAGE_DEPTH_MAX
+    body_bytes_per_second: int = BODY_BYTES_PER_SECOND
     body_seconds_max: float = 30.0
     bodies_bytes_max: int = 64 * 1024 * 1024
     requests_per_agent_max: int = 1024

@@ -21,6 +21,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from answerable.core.action.told import REASONS_SHOWN_MAX, told
 from answerable.core.canonical import encode, parse
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
 
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 DENIED: Final = -32001
 UNVERIFIED: Final = -32010
 PROTOCOL_META: Final = "io.modelcontextprotocol/"
-REASONS_SHOWN_MAX: Final = 8
 
 _STATUS: Final[dict[type[AnswerableError], int]] = {
     Malformed: 400,
@@ -59,40 +59,57 @@ def error_of(error: AnswerableError) -> tuple[int, str, dict[str, JSONValue]]:
     """Code, message and data of the JSON-RPC error."""
     match error:
         case Malformed():
-            return INVALID_PARAMS, error.message, {"code": error.code}
+            return INVALID_PARAMS, error.message, _members_of(error, error.message)
         case Unverified():
             text = f"the proof of possession failed at step `{error.step}`"
-            if error.step == "key":
-                # The sender's own thumbprint, and what to do about it.
+            if error.key and error.key in error.message:
+                # The sender's own thumbprint, and what to do about it: nothing that it did not know.
                 text += f": {error.message}"
-            return UNVERIFIED, text, {"code": error.code}
+            return UNVERIFIED, text, _members_of(error, text)
         case Refused():
-            return DENIED, error.message, _refusal(error)
+            return DENIED, error.message, _refusal(error, error.message)
         case Unavailable():
-            data: dict[str, JSONValue] = {
-                "code": error.code,
-                "effect": error.effect,
-                "retry": error.effect == "none",
-            }
-            return INTERNAL_ERROR, error.message, data
+            return INTERNAL_ERROR, error.message, _members_of(error, error.message)
         case _:
             _log.error("an invariant fell: %s", error.message)
-            return INTERNAL_ERROR, "internal error", {"code": error.code}
+            return INTERNAL_ERROR, "internal error", _members_of(error, "internal error")
 
 
-def raised(error: AnswerableError, *, method: str, version: str) -> dict[str, Any]:
-    """A refused tool call as the result a model can read. Raises MCPError for everything else."""
-    if isinstance(error, Refused) and method == "tools/call":
-        reasons = error.reasons[:REASONS_SHOWN_MAX]
-        return _tool_error("refused: " + "; ".join(reasons), {"state": "refused", **_refusal(error)}, version)
+def _members_of(error: AnswerableError, message: str) -> dict[str, JSONValue]:
+    return {"code": error.code, **told(message, effect=error.effect, retry=error.retry)}
+
+
+def raised(error: AnswerableError, *, method: str, version: str, on_stdio: bool = False) -> dict[str, Any]:
+    """A refused tool call as the result a model can read. Raises MCPError for everything else. on_stdio: the client is
+    at the other end of a shim, and sets no fields itself."""
+    if isinstance(error, Refused):
+        error = _with_next_step(error, on_stdio=on_stdio)
+        if method == "tools/call":
+            text = "refused: " + "; ".join(error.reasons[:REASONS_SHOWN_MAX])
+            return _tool_error(text, {"state": "refused", **_refusal(error, text)}, version)
     code, message, extra = error_of(error)
     raise MCPError(code, message, extra)
 
 
-def answered(answer: Answer, *, method: str, version: str) -> dict[str, Any]:
-    """What the caller gets for a governed request. Raises MCPError where the method has no error result."""
+def _with_next_step(error: Refused, *, on_stdio: bool) -> Refused:
+    """A walk knows no doors: how a mandate is named here is said here."""
+    if error.code != "mandate.missing":
+        return error
+    where = "start the shim with `--mandate ID`" if on_stdio else "name it in the `Answerable-Mandate` header"
+    return Refused(
+        f"{error.message}: {where}",
+        code=error.code,
+        reasons=tuple(f"{one}: {where}" for one in error.reasons),
+        entry_index=error.entry_index,
+        log=error.log,
+    )
+
+
+def answered(answer: Answer, *, method: str, version: str, page: str = "") -> dict[str, Any]:
+    """What the caller gets for a governed request. Raises MCPError where the method has no error result. page: where
+    people answer, if it waits for them."""
     if answer.approval is not None:
-        return _deferred(answer.approval, answer.narrowed, method=method, version=version)
+        return _deferred(answer.approval, answer.narrowed, method=method, version=version, page=page)
     outcome = answer.outcome
     assert outcome is not None  # noqa: S101 - an answer is an approval or an outcome
     result = None if outcome.result is None else dict(outcome.result)
@@ -158,7 +175,7 @@ def shaped(result: dict[str, Any], *, method: str, version: str) -> dict[str, An
     return result
 
 
-def _deferred(approval: Approval, narrowed: bytes, *, method: str, version: str) -> dict[str, Any]:
+def _deferred(approval: Approval, narrowed: bytes, *, method: str, version: str, page: str) -> dict[str, Any]:
     text = (
         f"waiting for approval {approval.id}: {'; '.join(approval.reasons)}. Nothing has been done. Make exactly the "
         "same call again after it was approved; it then runs once. A changed argument needs a new approval"
@@ -170,6 +187,7 @@ def _deferred(approval: Approval, narrowed: bytes, *, method: str, version: str)
         "state": approval.state,
         "expiresAt": approval.expires_at,
         "digest": approval.action.hex,
+        **told(text, reasons=approval.reasons, retry=True, page=page),
     }
     if method == "tools/call":
         return _tool_error(text, state, version)
@@ -179,7 +197,13 @@ def _deferred(approval: Approval, narrowed: bytes, *, method: str, version: str)
 def _without_result(answer: Answer, outcome: Outcome, *, method: str, version: str) -> dict[str, Any]:
     status = outcome.status
     text = f"{status.replace('_', ' ')}: {outcome.detail}{_ADVICE.get(status, '')}"
-    state: dict[str, JSONValue] = {"state": status, "detail": outcome.detail, "actionId": answer.action_id}
+    started = status != "not_started"
+    state: dict[str, JSONValue] = {
+        "state": status,
+        "detail": outcome.detail,
+        "actionId": answer.action_id,
+        **told(text, reasons=(outcome.detail,), effect="unknown" if started else "none", retry=not started),
+    }
     if method == "tools/call":
         return _tool_error(text, state, version, meta=_receipts(answer))
     raise MCPError(INTERNAL_ERROR, text, {**state, **_receipts(answer)})
@@ -210,8 +234,8 @@ def narrowing_told(narrowed: bytes) -> str:
     )
 
 
-def _refusal(error: Refused) -> dict[str, JSONValue]:
-    said: dict[str, JSONValue] = {"code": error.code, "reasons": list(error.reasons[:REASONS_SHOWN_MAX])}
+def _refusal(error: Refused, message: str) -> dict[str, JSONValue]:
+    said: dict[str, JSONValue] = {"code": error.code, **told(message, reasons=error.reasons)}
     if error.denial is not None:
         said["denial"] = cast("JSONValue", {**error.denial})
     if error.entry_index is not None:

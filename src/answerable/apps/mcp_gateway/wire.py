@@ -11,6 +11,8 @@ import msgspec
 from answerable.errors import Malformed, Refused, Unavailable, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from starlette.types import Message, Receive, Scope, Send
 
     from answerable.apps.mcp_gateway.needs import GatewayLimits
@@ -30,6 +32,7 @@ _SINGLE: Final = frozenset(
         b"content-type",
         b"content-length",
         b"content-encoding",
+        b"transfer-encoding",
         b"host",
         b"origin",
         b"answerable-mandate",
@@ -89,6 +92,17 @@ def check_host(headers: dict[bytes, bytes], limits: GatewayLimits) -> None:
         )
 
 
+def announced_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
+    """How long a body is said to be; 0 where it is not said."""
+    found = next((value for name, value in headers if name == b"content-length"), b"")
+    return int(found[:18]) if found.isdigit() else 0
+
+
+def declared_bytes(headers: dict[bytes, bytes], bytes_max: int) -> int:
+    """How long a body may be: as long as is said, or as any is where it is not; none at all has no bytes."""
+    return bytes_max if b"transfer-encoding" in headers else announced_bytes(headers.items())
+
+
 async def read_body(
     receive: Receive, headers: dict[bytes, bytes], limits: GatewayLimits, budget: BodyBudget
 ) -> bytes:
@@ -99,9 +113,6 @@ async def read_body(
     """
     if headers.get(b"content-encoding", b"identity") != b"identity":
         raise Malformed("a compressed body is not accepted", code="http.content_encoding")
-    declared = headers.get(b"content-length", b"0")
-    if declared.isdigit() and int(declared) > limits.body_bytes_max:
-        raise TooLargeError
     # The wait for the first byte is a wait, too: a head without a body must not hold its place for ever.
     with anyio.move_on_after(limits.body_seconds_max):
         message = await receive()

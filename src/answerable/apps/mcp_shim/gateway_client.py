@@ -102,7 +102,7 @@ async def send(
             await _pass(await _body(response), message, session, write)
         elif "id" in message:
             text = f"the gateway answered HTTP {response.status_code}"
-            await write(error_line(message["id"], INTERNAL_ERROR, text))
+            await write(error_line(message["id"], INTERNAL_ERROR, text, effect="unknown"))
 
 
 async def _pass(
@@ -144,5 +144,5 @@ def _with_id(text: bytes, request_id: JSONValue) -> bytes:
     try:
         answer = msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return error_line(request_id, INTERNAL_ERROR, "the gateway's answer is no JSON")
+        return error_line(request_id, INTERNAL_ERROR, "the gateway's answer is no JSON", effect="unknown")
     return msgspec.json.encode({**answer, "id": request_id}) if isinstance(answer, dict) else text

@@ -8,12 +8,14 @@ import anyio
 import anyio.to_thread
 import msgspec
 
+from answerable.core.action.told import told
 from answerable.core.canonical import Limits, parse
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
+    from answerable.core.action.told import EffectTold
     from answerable.core.canonical import JSONValue
 
 LINE_BYTES_MAX: Final = 4 * 1024 * 1024
@@ -59,11 +61,18 @@ def message_of(line: bytes | None) -> dict[str, JSONValue] | bytes:
     return value
 
 
-def error_line(request_id: JSONValue, number: int, message: str, **extra: JSONValue) -> bytes:
-    """One JSON-RPC error."""
-    error: dict[str, JSONValue] = {"code": number, "message": message}
-    if extra:
-        error["data"] = extra
+def error_line(
+    request_id: JSONValue,
+    number: int,
+    message: str,
+    *,
+    code: str = "",
+    effect: EffectTold = "none",
+    retry: bool = False,
+) -> bytes:
+    """One JSON-RPC error of the shim's own. effect, retry: as the gateway says them."""
+    data = {**({"code": code} if code else {}), **told(message, effect=effect, retry=retry)}
+    error: dict[str, JSONValue] = {"code": number, "message": message, "data": data}
     return _ENCODER.encode({"jsonrpc": "2.0", "id": request_id, "error": error})
 
 

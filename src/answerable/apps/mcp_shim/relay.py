@@ -30,7 +30,7 @@ from answerable.apps.mcp_shim.lines import (
 )
 from answerable.core.identity.principal import checked_name
 from answerable.errors import AnswerableError
-from answerable.sdk.gateway_address import open_client
+from answerable.sdk.gateway_address import SHIM_AGENT, open_client
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -67,6 +67,7 @@ async def run_shim(
     names the mandate. Raises Malformed (`name.invalid`, `shim.gateway`) before anything is read.
     """
     client, base = open_client(gateway, auth)
+    client.headers["user-agent"] = SHIM_AGENT
     url = f"{base}/mcp/{checked_name(server, what='server')}"
     async with client:
         await _Relay(client, url, Writer(stdout)).run(stdin)
@@ -111,7 +112,9 @@ class _Relay:
             await self._writer.write(error_line(request_id, INVALID_REQUEST, "this id is in use"))
         elif len(self._asked) >= REQUESTS_MAX:
             await self._writer.write(
-                error_line(request_id, INTERNAL_ERROR, f"at most {REQUESTS_MAX} requests at a time")
+                error_line(
+                    request_id, INTERNAL_ERROR, f"at most {REQUESTS_MAX} requests at a time", retry=True
+                )
             )
         else:
             self._asked[request_id] = _Asked(modern=bool(is_modern(message)))
@@ -151,17 +154,24 @@ class _Relay:
             text = "the gateway cannot be reached; nothing was done"
             await write(error_line(request_id, INTERNAL_ERROR, text, effect="none", retry=True))
         except SessionGoneError:
-            await write(
-                error_line(request_id, INTERNAL_ERROR, "the gateway's session has ended", retry=False)
-            )
+            text = "the gateway's session has ended; nothing was done"
+            await write(error_line(request_id, INTERNAL_ERROR, text))
         except httpx2.HTTPError as fault:
             text = f"the connection to the gateway was lost ({type(fault).__name__}); it may have been done"
-            await write(error_line(request_id, INTERNAL_ERROR, text, effect="unknown", retry=False))
+            await write(error_line(request_id, INTERNAL_ERROR, text, effect="unknown"))
         except AnswerableError as error:
-            await write(error_line(request_id, INTERNAL_ERROR, error.message, code=error.code))
+            line_of_error = error_line(
+                request_id,
+                INTERNAL_ERROR,
+                error.message,
+                code=error.code,
+                effect=error.effect,
+                retry=error.retry,
+            )
+            await write(line_of_error)
         except Exception as fault:
             text = f"the shim failed: {type(fault).__name__}"
-            await write(error_line(request_id, INTERNAL_ERROR, text, effect="unknown", retry=False))
+            await write(error_line(request_id, INTERNAL_ERROR, text, effect="unknown"))
 
     async def _notify(self, tasks: TaskGroup, line: bytes, message: dict[str, JSONValue]) -> None:
         """In order, so that what the client sends next finds it done."""

@@ -20,6 +20,7 @@ from answerable.core.base64url import to_base64url
 from answerable.core.canonical import parse
 from answerable.core.identity.door_refusal import sender_of
 from answerable.core.identity.pace import Pace
+from answerable.core.json_extent import check_extent
 from answerable.errors import AnswerableError, Broken, Malformed, Refused
 from answerable.flows.answer_as_workflow import answer_as_workflow, open_to_workflow, waiting_for_workflow
 from answerable.flows.attest_workflow import attested_workflow
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
 
 _STATUSES: Final = {"http.host": 421, "workflow.pace": 429, "approval.unknown": 404}
+MEMBERS_MAX: Final = 100
+
 _log: Final = logging.getLogger("answerable.workflows")
 
 
@@ -121,6 +124,7 @@ class _Door:
         received = await body_within(
             request, bytes_max=needs.body_bytes_max, seconds_max=needs.body_seconds_max
         )
+        check_extent(received, MEMBERS_MAX)
         value = parse(received)
         if not isinstance(value, dict):
             raise Malformed("the body is no object", code="request.body")

@@ -46,6 +46,12 @@ class RefusalQuota:
         """A refusal that is told elsewhere; it uses up the quota like one that has its entry here."""
         self._window(agent, now).used += 1
 
+    def forget(self, agent: AgentId) -> None:
+        """Its refusals so far are done with; those that were only counted are still to be written down."""
+        window = self._windows.get(agent)
+        if window is not None:
+            window.used = 0
+
     def lost(self, agent: AgentId) -> None:
         """A refusal that was to have an entry of its own did not get it: count it instead."""
         self._windows[agent].counted += 1

@@ -215,6 +215,12 @@ class History:
             if counter.name == tracker:
                 counter.forget_on(owner, resources)
 
+    def forget_owner(self, tracker: str, owner: str) -> None:
+        """All that one tracker counted of an owner is done with: it counts from nothing again."""
+        for counter in self._counters:
+            if counter.name == tracker:
+                counter.forget(owner)
+
     def forget_idle(self, now: int) -> None:
         """Of owners of whom nothing is inside any window any more, nothing is kept."""
         for counter in self._counters:

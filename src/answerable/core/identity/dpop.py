@@ -163,12 +163,11 @@ def check_signature(proof: DpopProof, *, thumbprint: str | None) -> None:
         raise _unverified("signature", "the signature of the proof does not fit") from None
 
 
-def check_message(proof: DpopProof, body: bytes, *, needed: bool) -> bytes:
-    """Whether the proof is over these very bytes, too; returns their SHA-256.
+def check_message(proof: DpopProof, digest: bytes, *, needed: bool) -> None:
+    """Whether the proof is over the body with this SHA-256, too.
 
     needed: refuse a proof that says nothing of the body. Raises Unverified with step `dpop` (`dpop.message`).
     """
-    digest = sha256(body).digest()
     if not proof.message_digest:
         if needed:
             raise _unverified(
@@ -176,7 +175,6 @@ def check_message(proof: DpopProof, body: bytes, *, needed: bool) -> bytes:
             )
     elif not compare_digest(proof.message_digest, to_base64url(digest)):
         raise _unverified("message", f"`{terms.MESSAGE}` of the proof does not fit the message")
-    return digest
 
 
 def use_of(proof: DpopProof) -> tuple[bytes, bytes]:

@@ -5,7 +5,7 @@ Laws: a grade says who measured, and is never raised on the way; what was only c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 import msgspec
@@ -25,11 +25,13 @@ SELECTORS_MAX: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """One attestation. selectors: `type:key:value` texts, such as `unix:uid:1000`, as measured, sorted."""
+    """One attestation. selectors: `type:key:value` texts, such as `unix:uid:1000`, as measured, sorted. join_token:
+    SHA-256 of the one that was used up for it, hex; empty where none was, and where it is kept."""
 
     source: Source
     grade: Grade
     selectors: tuple[str, ...]
+    join_token: str = field(default="", compare=False)
 
 
 class CallerIdentity(msgspec.Struct, frozen=True, kw_only=True, gc=False):

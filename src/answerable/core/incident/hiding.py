@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 HIDDEN: Final = "(hidden)"
 SECRET_WORDS: Final = ("token", "secret", "password", "passwd", "apikey", "credential", "privatekey")
 """An argument whose name contains one of these, whatever its case and without `_` and `-`, holds a secret."""
+_COUNTED: Final = "token"
+"""What is counted under this word, such as `max_tokens`, tells a responder how much was used up, and is none."""
 
 
 def hidden(value: JSONValue) -> JSONValue:
@@ -20,7 +22,7 @@ def hidden(value: JSONValue) -> JSONValue:
     Raises RecursionError for what is nested deeper than Python calls.
     """
     if isinstance(value, dict):
-        return {name: HIDDEN if _is_secret(name) else hidden(below) for name, below in value.items()}
+        return {name: HIDDEN if is_secret(name, below) else hidden(below) for name, below in value.items()}
     if isinstance(value, list):
         return [hidden(below) for below in value]
     return value
@@ -34,6 +36,11 @@ def payload_to_show(payload: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
     return {**payload, "action": {**action, "arguments": hidden(action["arguments"])}}
 
 
-def _is_secret(name: str) -> bool:
+def is_secret(name: str, value: JSONValue) -> bool:
+    """Whether a member of this name holds a secret: not where it says yes, no or nothing, or how many tokens."""
     plain = name.lower().replace("_", "").replace("-", "")
-    return any(word in plain for word in SECRET_WORDS)
+    words = [word for word in SECRET_WORDS if word in plain]
+    if value is None or isinstance(value, bool):
+        return False
+    is_count = isinstance(value, int | float) and not plain.endswith(_COUNTED)
+    return bool(words) and not (is_count and words == [_COUNTED])

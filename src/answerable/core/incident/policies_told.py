@@ -37,3 +37,10 @@ def policy_proposed_told(
     names = f" of {plain(', '.join(changes))}" if isinstance(changes, dict) else ""
     text = f"{named('author', leaf, payload)} proposed a change{names}: {short(leaf.get('before'))} to "
     return f"{text}{short(leaf.get('after'))}.", (f"proposal {short(leaf.get('proposal'))}",)
+
+
+def withdrawn_told(
+    leaf: Mapping[str, JSONValue], payload: Mapping[str, JSONValue]
+) -> tuple[str, tuple[str, ...]]:
+    """A proposal does not wait any more."""
+    return f"{named('by', leaf, payload)} took a proposal back.", (f"proposal {short(leaf.get('proposal'))}",)

@@ -31,7 +31,7 @@ from answerable.core.incident.holds_told import containment_told, hold_lifted_to
 from answerable.core.incident.keys_told import changed_told, keys_told
 from answerable.core.incident.leases_told import lease_told, session_told
 from answerable.core.incident.passkeys_told import passkey_removed_told, passkey_told
-from answerable.core.incident.policies_told import policy_changed_told, policy_proposed_told
+from answerable.core.incident.policies_told import policy_changed_told, policy_proposed_told, withdrawn_told
 from answerable.core.incident.prepared_told import executed_told, kept_told
 from answerable.core.incident.revocations_told import authority_told, revoked_told
 from answerable.core.incident.rules_told import rule_fired_told
@@ -356,6 +356,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     Tag.RULE_FIRED: rule_fired_told,
     Tag.CONTAINMENT_REPORT: containment_told,
     Tag.POLICY_PROPOSED: policy_proposed_told,
+    Tag.POLICY_WITHDRAWN: withdrawn_told,
     Tag.DRILL: drill_told,
     Tag.LEASE: lease_told,
     Tag.PASSKEY: passkey_told,

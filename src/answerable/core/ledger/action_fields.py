@@ -63,13 +63,26 @@ def shown_fields(decision: Decision, approval: Approval) -> list[Field]:
         content_field("object", approval.shown.bytes, digest_only=digest_only),
         content_field("card", approval.card.bytes, digest_only=digest_only),
         (b"reasons", encode([*approval.reasons])),
+        (b"under", encode(_under(approval))),
     ]
+
+
+def _under(approval: Approval) -> dict[str, JSONValue]:
+    """What the question is under, without which nobody could ask it again as it was: names that may be revoked, whose
+    data it is about, and who must answer."""
+    return {
+        "names": [[kind, name] for kind, name in approval.names],
+        "requirements": [[one.group, one.count] for one in approval.requirements],
+        "subject": approval.subject,
+    }
 
 
 def answer_fields(answer: Answer, signer: str) -> list[Field]:
     """What a person answered, as they signed it. signer: their public JWK; empty for a passkey, whose key is in the
     answer."""
     fields = [
+        (b"groups", encode([*answer.groups])),
+        *([(b"of_name", encode(answer.in_place_of.of))] if answer.in_place_of is not None else []),
         (b"comment", encode(answer.comment)),
         (b"person_name", encode(answer.by)),
         (b"token", encode(answer.token)),

@@ -12,12 +12,9 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.action.token_shapes import described, hidden_in
 from answerable.core.canonical import encode
 from answerable.core.ledger.action_fields import (
-    answer_fields,
     claimed_fields,
     decided_fields,
-    in_place_members,
     internal_fields,
-    said_members,
     shown_fields,
 )
 from answerable.core.ledger.decided import (
@@ -41,14 +38,14 @@ from answerable.core.ledger.leaves import (
     proof_members,
 )
 from answerable.core.ledger.mandate_fields import answering_fields, mandate_fields
-from answerable.core.ledger.records_keys import key_file_fields, key_file_members, keys_members
+from answerable.core.ledger.records_keys import key_file_fields, key_file_members
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.budget import ONE_CALL
 
 if TYPE_CHECKING:
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.request import ActionRequest, VerifiedRequest
-    from answerable.core.approval.approval import Answer, Approval
+    from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.decision import Decision, Reason
     from answerable.core.identity.caller import VerifiedCaller
@@ -307,38 +304,6 @@ def approval_asked(
         *answering_fields(verified),
     ]
     return sealed_entry(Tag.APPROVAL_ASKED, at=at, members=members, fields=fields, sealing=sealing, run=run)
-
-
-def approval_answer(
-    approval: Approval,
-    answer: Answer,
-    *,
-    at: UnixMillis,
-    sealing: Sealing,
-    run: Run,
-    person: str,
-    digest: str,
-    signer: str,
-    in_place: str = "",
-    keys_ref: Reference | None = None,
-    registry: str = "",
-) -> Entry:
-    """A person answered, signed. person, digest: pseudonyms. signer: their public JWK; empty for a passkey. in_place:
-    pseudonym of whom they stand in for, if for anybody. keys_ref: where that key is named as theirs. registry: digest
-    of the documents that say so of a workflow."""
-    members: dict[str, JSONValue] = {
-        "approval": approval.id,
-        "digest": digest,
-        "mandate": approval.mandate,
-        "person": person,
-        "state": approval.state,
-        "verdict": answer.verdict,
-        **in_place_members(answer, in_place),
-        **keys_members(keys_ref),
-        **said_members(answer, registry),
-    }
-    fields = answer_fields(answer, signer)
-    return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 
 def mandate_issued(

@@ -1,20 +1,62 @@
-"""What the entry says about an approval that is void: what would run is not what people were shown any more."""
+"""What the entries say about an answer of a person, and about an approval that is void: then what would run is not what
+people were shown any more."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.approval.approval import NOTHING_SHOWN
+from answerable.core.approval.break_glass import GLASS
+from answerable.core.ledger.action_fields import answer_fields, in_place_members, said_members
 from answerable.core.ledger.entry import sealed_entry
+from answerable.core.ledger.records_keys import keys_members
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
-    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.approval import Answer, Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
+    from answerable.core.ledger.leaves import Reference
     from answerable.core.ledger.runs import Run
 
 BECAUSE_MAX: Final = 32
+
+
+def approval_answer(
+    approval: Approval,
+    answer: Answer,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    run: Run,
+    person: str,
+    digest: str,
+    signer: str,
+    in_place: str = "",
+    keys_ref: Reference | None = None,
+    registry: str = "",
+) -> Entry:
+    """A person answered, signed. person, digest: pseudonyms. signer: their public JWK; empty for a passkey. in_place:
+    pseudonym of whom they stand in for, if for anybody. keys_ref: where that key is named as theirs. registry: digest
+    of the documents that say so of a workflow."""
+    members: dict[str, JSONValue] = {
+        "approval": approval.id,
+        "digest": digest,
+        "mandate": approval.mandate,
+        "person": person,
+        "state": approval.state,
+        "verdict": answer.verdict,
+        **in_place_members(answer, in_place),
+        **keys_members(keys_ref),
+        **said_members(answer, registry),
+        **({"runs_until": approval.expires_at} if answer.verdict == GLASS else {}),
+    }
+    fields = answer_fields(answer, signer)
+    if approval.proposed != NOTHING_SHOWN:
+        fields.append((b"proposed", approval.proposed.bytes))
+    return sealed_entry(Tag.APPROVAL_ANSWER, at=at, members=members, fields=fields, sealing=sealing, run=run)
 
 
 def approval_void(

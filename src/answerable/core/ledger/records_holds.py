@@ -11,7 +11,11 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.canonical import encode
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.records_keys import key_file_fields, key_file_members
-from answerable.core.ledger.records_revocation import IN_FLIGHT_NAMED_MAX, NAME_TOLD_TWICE_CHARS_MAX
+from answerable.core.ledger.records_revocation import (
+    IN_FLIGHT_NAMED_MAX,
+    NAME_TOLD_TWICE_CHARS_MAX,
+    denied_members,
+)
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
@@ -39,11 +43,19 @@ _MEMBERS: Final = {
 
 
 def hold_placed(
-    hold: Hold, *, at: UnixMillis, sealing: Sealing, by: str, person: str, in_flight: Sequence[int]
+    hold: Hold,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    by: str,
+    person: str,
+    in_flight: Sequence[int],
+    approvals: Sequence[str] = (),
 ) -> Entry:
     """A hold came into force. by: pseudonym of who placed it. person: pseudonym of whom it is about, for an `owner`.
 
-    in_flight: ledger indexes of the intents within its reach that had been started and had no end by then.
+    in_flight: ledger indexes of the intents within its reach that had been started and had no end by then. approvals:
+    ids of the questions that were denied by it.
     """
     members: dict[str, JSONValue] = {
         **_about(hold, person),
@@ -54,6 +66,7 @@ def hold_placed(
         "rule": hold.rule,
         "since": hold.at,
         "source": hold.source,
+        **denied_members(approvals),
     }
     fields: list[Field] = [(b"by_name", encode(hold.by))]
     if hold.what.kind == "owner":
@@ -72,9 +85,11 @@ def hold_lifted(
     by: str,
     person: str,
     key_file: KeyFile | None = None,
+    rule_owner: str = "",
 ) -> Entry:
     """A person signed that a hold be lifted, which lifted it if enough have. hold: as it is by then. by: their
-    pseudonym. person: as for `hold_placed`. key_file: what they signed with."""
+    pseudonym. person: as for `hold_placed`. key_file: what they signed with. rule_owner: of a hold that a rule placed
+    and that is lifted, by whom it was too much: of them the rule counts from nothing again."""
     members: dict[str, JSONValue] = {
         **_about(hold, person),
         "agreed": len(hold.agreed),
@@ -82,6 +97,7 @@ def hold_lifted(
         "key": agreement.key,
         "lifted_at": hold.lifted_at,
         "wanted": hold.persons_to_lift,
+        **({"rule": hold.rule, "rule_owner": rule_owner} if rule_owner else {}),
         **key_file_members(key_file),
     }
     fields: list[Field] = [(b"by_name", encode(agreement.by))]

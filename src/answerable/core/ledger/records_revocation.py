@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 IN_FLIGHT_NAMED_MAX: Final = 256
 """Intents that were in flight, by index, for which a leaf has room; the rest are counted."""
+APPROVALS_NAMED_MAX: Final = 200
+"""Questions that were denied by a stop, by id, for which a leaf has room beside these; the rest are counted."""
 NAME_TOLD_TWICE_CHARS_MAX: Final = 256
 _MEMBERS: Final = {
     "mandate": "mandate",
@@ -42,10 +44,12 @@ def revoked(
     by: str,
     person: str,
     in_flight: Sequence[int],
+    approvals: Sequence[str] = (),
 ) -> Entry:
     """Something was ended. by: pseudonym of who ended it. person: pseudonym of whom it is about, for an `owner`.
 
     in_flight: ledger indexes of the intents that had been started under it and had no end, when it came into force.
+    approvals: ids of the questions that were denied by it.
     """
     kind, plain = revocation.what
     name = person if kind == "owner" else plain
@@ -56,6 +60,7 @@ def revoked(
         "kind": kind,
         "name": name,
         "since": revocation.at,
+        **denied_members(approvals),
     }
     member = "instance" if plain.startswith(SCHEME) else _MEMBERS.get(kind)
     if member is not None and len(name) <= NAME_TOLD_TWICE_CHARS_MAX:
@@ -66,3 +71,10 @@ def revoked(
     if revocation.reason:
         fields.append((b"reason", encode(revocation.reason)))
     return sealed_entry(Tag.REVOKED, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def denied_members(approvals: Sequence[str]) -> dict[str, JSONValue]:
+    """What the leaf of a stop says of the questions that it denied; nothing where there were none."""
+    if not approvals:
+        return {}
+    return {"approvals": [*approvals[:APPROVALS_NAMED_MAX]], "approvals_count": len(approvals)}

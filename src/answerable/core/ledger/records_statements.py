@@ -38,6 +38,7 @@ def registry_change(
     after: str,
     changes: bytes,
     because: str = "",
+    policy_set: str = "",
     undrilled: Sequence[str] = (),
     workflows: Sequence[str] = (),
     people: Sequence[Signs] = (),
@@ -45,13 +46,15 @@ def registry_change(
 ) -> Entry:
     """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents.
 
-    pseudonym: of `by`. because: why, where a rule of ours did it, in words that name nobody. undrilled:
-    documents that are of a higher tier now without the drills for it. workflows: names of those that changed, by which
-    evidence finds the keys of their answers. people: whose keys it changes, with those that are theirs from then on.
-    people_more: of whom the entries after it say that."""
+    pseudonym: of `by`. policy_set: that was in force until then. because: why, where a rule of ours did it, in
+    words that name nobody. undrilled: documents that are of a higher tier now without the drills for it. workflows:
+    names of those that changed, by which evidence finds the keys of their answers. people: whose keys it changes,
+    with those that are theirs from then on. people_more: of whom the entries after it say that."""
     members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
     if because:
         members["because"] = because
+    if policy_set:
+        members["policy_set"] = policy_set
     if undrilled:
         members["undrilled"] = [*undrilled[:UNDRILLED_NAMED_MAX]]
         members["undrilled_count"] = len(undrilled)
@@ -139,6 +142,15 @@ def policy_proposed(
     ]
     at = UnixMillis(proposal.at)
     return sealed_entry(Tag.POLICY_PROPOSED, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def policy_withdrawn(
+    proposal: Proposal, *, at: UnixMillis, sealing: Sealing, by: str, pseudonym: str
+) -> Entry:
+    """A proposal was taken back. by: who did, as the control door knows them. pseudonym: of `by`."""
+    members: dict[str, JSONValue] = {"by": pseudonym, "proposal": proposal.id}
+    fields = [(b"by_name", encode(by))]
+    return sealed_entry(Tag.POLICY_WITHDRAWN, at=at, members=members, fields=fields, sealing=sealing)
 
 
 def cited_mandate(

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
+    from answerable.core.identity.authority import Authority
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
@@ -27,7 +29,8 @@ AuthorityState = Literal["prepared", "active", "old", "removed"]
 def workload_enrolled(instance: Instance, *, at: UnixMillis, sealing: Sealing | None = None) -> Entry:
     """An instance was attested and given its name.
 
-    sealing: of the subject `agent:<name>`, under which its selectors are kept; without it they are left out.
+    sealing: of the subject `agent:<name>`, under which its selectors and what else was measured are kept; without it
+    they are left out. A join token that was used up for it is named by its digest: it is not good again.
     """
     members: dict[str, JSONValue] = {
         "agent": instance.agent,
@@ -35,6 +38,7 @@ def workload_enrolled(instance: Instance, *, at: UnixMillis, sealing: Sealing | 
         "expires": instance.expires_at,
         "grade": instance.evidence.grade,
         "instance": str(instance.id),
+        **({"join_token": instance.evidence.join_token} if instance.evidence.join_token else {}),
         "key": instance.key.thumbprint if instance.key is not None else "",
         "manifest": instance.manifest,
         "manifest_fields": dict(instance.manifest_fields),
@@ -45,7 +49,20 @@ def workload_enrolled(instance: Instance, *, at: UnixMillis, sealing: Sealing | 
     fields: list[Field] = []
     if sealing is not None and instance.evidence.selectors:
         fields.append((b"selectors", encode([*instance.evidence.selectors])))
+    if sealing is not None:
+        fields.append((b"running", encode(_running(instance))))
     return sealed_entry(Tag.WORKLOAD_ENROLLED, at=at, members=members, fields=fields, sealing=sealing)
+
+
+def _running(instance: Instance) -> dict[str, JSONValue]:
+    """What is known of an instance beyond its leaf, without which nobody could know it again."""
+    return {
+        "agent_up": instance.agent_up,
+        "enrolled_at": instance.enrolled_at,
+        "measured": [[*one] for one in instance.measured],
+        "process": instance.process,
+        "public_key": instance.key.jwk if instance.key is not None else "",
+    }
 
 
 def workload_ended(
@@ -95,13 +112,31 @@ def svid_issued(
 
 
 def authority_changed(
-    domain: TrustDomain, authority: str, *, at: UnixMillis, state: AuthorityState, sequence: int
+    domain: TrustDomain,
+    authority: str,
+    *,
+    at: UnixMillis,
+    state: AuthorityState,
+    sequence: int,
+    public: Authority | None = None,
 ) -> Entry:
-    """A generation of keys changed its state. authority: its id. sequence: of the bundle from here on."""
+    """A generation of keys changed its state. authority: its id. sequence: of the bundle from here on. public: its
+    certificate and public keys, which the entry says so that nobody need believe a register about them."""
     members: dict[str, JSONValue] = {
+        **(_public(public) if public is not None else {}),
         "authority": authority,
         "domain": domain,
         "sequence": sequence,
         "state": state,
     }
     return sealed_entry(Tag.AUTHORITY_CHANGED, at=at, members=members)
+
+
+def _public(authority: Authority) -> dict[str, JSONValue]:
+    return {
+        "certificate": to_base64url(authority.certificate),
+        "jwt_key": authority.jwt_jwk,
+        "not_after": authority.not_after,
+        "not_before": authority.not_before,
+        "wit_key": authority.wit_jwk,
+    }

@@ -42,6 +42,7 @@
 | 39  | 2026-11-28 | duty            | a delegation of duty was given, signed, or ended before its time          |
 | 41  | 2026-11-28 | peoples_keys    | which keys people sign with from here on, beside what a change names itself |
 | 42  | 2026-11-28 | canary_told     | a question to people was a test: what was wrong with it, and who saw it  |
+| 44  | 2026-11-30 | policy_withdrawn    | a proposed change of policy sets was taken back; it does not wait any more |
 | 45  | 2026-11-30 | door_refusal    | who was refused at a door before there was an action, and why; how often |
 """
 
@@ -94,6 +95,7 @@ class Tag(IntEnum):
     DUTY = 39
     PEOPLES_KEYS = 41
     CANARY_TOLD = 42
+    POLICY_WITHDRAWN = 44
     DOOR_REFUSAL = 45
 
 

@@ -19,3 +19,12 @@ class PolicyFault:
 
     def __str__(self) -> str:
         return f"{self.file}:{self.line}: {self.message} [{self.code}]"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetFault:
+    """Of a registered set, whose key is the file of the fault. voids_forbid: whether it is a forbid's, which protects
+    less than its author means, or nothing."""
+
+    fault: PolicyFault
+    voids_forbid: bool

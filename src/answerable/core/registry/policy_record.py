@@ -8,6 +8,8 @@ import msgspec
 
 RecordKind = Literal["proposal", "kept", "shadow"]
 RECORD_KINDS: Final[tuple[RecordKind, ...]] = ("proposal", "kept", "shadow")
+KEPT_MAX: Final = 50
+"""Sets that stay; the ones that were in force longest ago go. What they were stays in the ledger."""
 
 
 class PolicyRecord(msgspec.Struct, frozen=True, kw_only=True):

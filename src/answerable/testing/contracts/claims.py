@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
+from unittest import SkipTest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -13,6 +14,11 @@ def claim(holds: bool, sentence: str) -> None:
     """Raises AssertionError with the sentence when it does not hold."""
     if not holds:
         raise AssertionError(sentence)
+
+
+def lacks(trait: str) -> NoReturn:
+    """The adapter does not have what a test is about: it is skipped by that name, and not taken for passed."""
+    raise SkipTest(f"not a trait of this adapter: {trait}")
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import LeaseName, account_of, lease_name, lease_of
 from answerable.errors import Refused, Unavailable
-from answerable.testing.contracts.claims import claim, raises
+from answerable.testing.contracts.claims import claim, lacks, raises
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -111,7 +111,7 @@ class CredentialIssuerContract:
         is_working = await bench.hold_open(credential)
         if is_working is None:
             claim(not bench.issuer.traits.cuts_sessions, "whoever says that sessions are cut shows one")
-            return
+            lacks("sessions that stay open")
         claim(await is_working(), "the session works")
         revoked = await bench.issuer.revoke(credential.lease)
         if bench.issuer.traits.cuts_sessions:
@@ -141,7 +141,7 @@ class CredentialIssuerContract:
 
     async def test_live_names_ours_and_no_others(self, bench: IssuerBench) -> None:
         if not bench.issuer.traits.revocable:
-            return
+            lacks("revocable")
         before = set(await bench.issuer.live())
         claim(not before, f"nothing is live at first, got {before}")
         names = {(await bench.issuer.issue(bench.order(number))).lease for number in (1, 2, 3)}
@@ -173,7 +173,7 @@ class CredentialIssuerContract:
     ) -> None:
         credential = await bench.issuer.issue(bench.order())
         if not await bench.stop():
-            return
+            lacks("a target that is asked")
         try:
             for attempt in (bench.issuer.issue(bench.order(2)), bench.issuer.revoke(credential.lease)):
                 with raises(Unavailable, "lease.target", "nobody is there"):
@@ -186,7 +186,7 @@ class CredentialIssuerContract:
 
     async def test_what_was_cut_off_in_the_middle_goes_by_its_name(self, bench: IssuerBench) -> None:
         if not bench.issuer.traits.revocable:
-            return
+            lacks("revocable")
         for turns in range(1, 24):
             order = bench.order(1000 + turns)
             async with anyio.create_task_group() as tasks:
@@ -212,7 +212,7 @@ class CredentialIssuerContract:
 
     async def test_the_target_ends_what_nobody_revoked(self, bench: IssuerBench) -> None:
         if bench.issuer.traits.ends_by != "target":
-            return
+            lacks("ended by its target")
         ttl_ms = max(1, bench.issuer.traits.ttl_seconds_min) * 1000
         credential = await bench.issuer.issue(bench.order(ttl_ms=ttl_ms))
         await bench.passed(credential)
@@ -265,7 +265,7 @@ class CredentialIssuerContract:
             granted = await bench.issuer.granted(credential.lease)
         except Refused as untold:
             claim(untold.code == "lease.untold", "a target that cannot tell says so")
-            return
+            lacks("tells what is granted")
         claim(bool(granted) and list(granted) == sorted(granted), "rights are told, in order")
         await bench.issuer.revoke(credential.lease)
         claim(not await bench.issuer.granted(credential.lease), "none is left")
@@ -279,7 +279,7 @@ class CredentialIssuerContract:
             await bench.issuer.renew(credential.lease, later)
         except Refused as refused:
             claim(refused.code == "lease.renewal", "what cannot be renewed says so")
-            return
+            lacks("renewable")
         claim(await bench.use(credential), "it still works")
         await bench.issuer.revoke(credential.lease)
         with raises(Refused, "lease.gone", "renewing what is gone"):

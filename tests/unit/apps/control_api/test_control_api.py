@@ -221,7 +221,8 @@ async def test_a_stranger_or_an_unknown_caller_is_told_nothing(product: Product,
             given = {part.strip("{}"): "1" for part in row.path.split("/") if part.startswith("{")}
             problem = await client(row.id, {}, status=401, **given)
             assert problem["code"] == "control.peer"
-            assert set(problem) == {"type", "title", "status", "detail", "code", "branch", "step"}
+            assert problem["reasons"] == [problem["detail"]]
+            assert (problem["effect"], problem["retry"]) == ("none", False)
 
 
 async def test_the_api_describes_itself_to_its_callers_only(product: Product, client: Client) -> None:

@@ -106,3 +106,11 @@ def test_one_instance_asks_so_often_in_a_minute_and_another_is_not_held_up_by_it
         pace.count(agent_instance_id(HERE, AgentId("scout"), "00"), at=64.9)
     pace.count(agent_instance_id(HERE, AgentId("scout"), "01"), at=64.9)
     pace.count(agent_instance_id(HERE, AgentId("scout"), "00"), at=65.0)
+
+
+@pytest.mark.requirement("NEIGHBOUR-07")
+def test_more_members_than_any_request_has_are_refused_before_they_are_parsed():
+    body = b'{"key":[' + b",".join([b"1"] * 2_001) + b"]}"
+    with pytest.raises(Malformed) as refused:
+        documents.request_in(body, frozenset({"key"}), bytes_max=262_144)
+    assert refused.value.code == "json.nodes"

@@ -51,7 +51,11 @@ def test_a_refused_tool_call_is_a_result_a_model_can_read():
     assert result["structuredContent"] == {
         "state": "refused",
         "code": "policy.denied",
+        "message": "refused: first; second",
         "reasons": ["first", "second"],
+        "retry": False,
+        "approvalUrl": None,
+        "effect": "none",
         "entry": 7,
     }
     assert result["resultType"] == "complete"
@@ -79,6 +83,11 @@ def test_a_deferral_names_the_approval_and_that_nothing_was_done():
         "state": "pending",
         "expiresAt": waiting.expires_at,
         "digest": waiting.action.hex,
+        "message": result["content"][0]["text"],
+        "reasons": [*waiting.reasons],
+        "retry": True,
+        "approvalUrl": None,
+        "effect": "none",
     }
     assert "Nothing has been done" in result["content"][0]["text"]
     with pytest.raises(MCPError):

@@ -18,7 +18,7 @@ from answerable.core.decision.decision import Decision, Reason
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis, checked_name
-from answerable.core.ledger import records, records_statements
+from answerable.core.ledger import records, records_approvals, records_statements
 from answerable.core.ledger.disclosure import Sealing, opened_fields
 from answerable.core.ledger.entry import LEAF_BYTES_MAX, Entry, Receipt
 from answerable.core.ledger.leaves import HOP_ID_CHARS_MAX, HOPS_MAX, HopLeaf, Reference
@@ -220,7 +220,7 @@ LARGEST = {
     Tag.APPROVAL_ASKED: lambda: records.approval_asked(
         VERIFIED, DECISION, APPROVAL, at=AT, sealing=SEALING, run=RUN, principal=PSEUDONYM
     ),
-    Tag.APPROVAL_ANSWER: lambda: records.approval_answer(
+    Tag.APPROVAL_ANSWER: lambda: records_approvals.approval_answer(
         APPROVAL, ANSWER, at=AT, sealing=SEALING, run=RUN, person=PSEUDONYM, digest=PSEUDONYM
     , signer="k"),
     Tag.MANDATE_ISSUED: lambda: records.mandate_issued(MANDATE, **ABOUT),
@@ -311,14 +311,14 @@ def test_no_field_has_the_name_of_a_member_of_its_leaf():
 
 def test_what_the_fields_of_each_kind_are():
     names = {kind: sorted(fields_of(made(kind))) for kind in KINDS if kind != "REFUSALS_COUNTED"}
-    claimed = ("message", "reason", "request")
+    claimed, named = ("message", "reason", "request"), ("principal_name", "purpose")
     assert names == {
         "INTENT": ["message", "principal_name", "purpose", "reason", "request"],
         "OUTCOME": ["detail", "result", "result_digest"],
         "INDETERMINATE": ["detail", "result", "result_digest"],
         "REFUSAL": ["message", "reason", "reasons", "request"],
-        "APPROVAL_ASKED": sorted(("card", "object", "principal_name", "purpose", *claimed, "reasons")),
-        "APPROVAL_ANSWER": ["comment", "person_name", "signer", "token"],
+        "APPROVAL_ASKED": sorted(("card", "object", *claimed, *named, "reasons", "under")),
+        "APPROVAL_ANSWER": ["comment", "groups", "person_name", "signer", "token"],
         "MANDATE_ISSUED": ["authority_hash", "intent_hash", "principal_name", "purpose", "token"],
         "MANDATE_CLOSED": ["by_name"],
         "REGISTRY_CHANGE": ["by_name", "changes"],

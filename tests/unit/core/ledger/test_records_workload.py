@@ -87,8 +87,15 @@ def test_a_leaf_that_lacks_a_member_or_has_another_type_is_at_fault(tag: Tag):
 
 def test_what_was_measured_is_sealed_and_left_out_without_a_key():
     entry = ENTRIES[Tag.WORKLOAD_ENROLLED]
-    [field] = opened_fields(entry.attachment, KEY)
-    assert (field.name, parse(bytes(field.value))) == ("selectors", [*ONE.evidence.selectors])
+    found = {one.name: parse(bytes(one.value)) for one in opened_fields(entry.attachment, KEY)}
+    assert found["selectors"] == [*ONE.evidence.selectors]
+    assert found["running"] == {
+        "agent_up": False,
+        "enrolled_at": ONE.enrolled_at,
+        "measured": [],
+        "process": ONE.process,
+        "public_key": ONE.key.jwk,
+    }
     assert b"oidc:sub" not in entry.leaf
     assert records_workload.workload_enrolled(ONE, at=NOW).attachment == b""
 

@@ -1,0 +1,26 @@
+"""The file of a register: made for its owner alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MODE: Final = 0o600
+
+
+def prepare_file(path: Path) -> None:
+    """The file exists, is a plain file and nobody else's to read; SQLite gives its companions the same mode."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, MODE)
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise OSError(0, "not a plain file")
+        if stat.S_IMODE(status.st_mode) & 0o077:
+            os.fchmod(descriptor, MODE)
+    finally:
+        os.close(descriptor)

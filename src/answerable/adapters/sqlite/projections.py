@@ -1,0 +1,223 @@
+"""Registers in SQLite as projections of the ledger: rows and positions in one transaction.
+
+Triggers note that a row of theirs was written; each transaction of ours takes the note away before it commits. What is
+noted at a start was written by other hands.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from answerable.adapters.sqlite.columns import octets, text, whole
+from answerable.adapters.sqlite.projected_tables import PROJECTED
+from answerable.adapters.sqlite.store import SqliteStore
+from answerable.core.canonical import parse
+from answerable.core.identity.passkey_form import passkey_in
+from answerable.core.ledger.projected import START, WORLD_TAGS, Position, World
+from answerable.core.ledger.tags import Tag
+from answerable.errors import AnswerableError
+from answerable.ports.projection import Difference, Flushed, LeftOut
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from answerable.adapters.sqlite.projected_tables import ProjectedTable
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.projected import Told
+
+_UNAPPROVED = b'"approval":""'
+_POSITION = "SELECT name, entries, leaf, last FROM projections WHERE log = ?"
+_TABLES = {one.name: one for one in PROJECTED}
+_WANTED = WORLD_TAGS.union(*(one.tags for one in PROJECTED))
+
+
+class SqliteProjections:
+    """Port Projections."""
+
+    def __init__(self, store: SqliteStore, path: Path) -> None:
+        """path: of the store's file, beside which what it is compared with is made for a while."""
+        self._store, self._path = store, path
+
+    def positions(self, log: str) -> Mapping[str, Position]:
+        """As the port says."""
+        return _positions(self._store.rows(_POSITION, (log,)))
+
+    def world(self) -> World:
+        """As the port says."""
+        documents = self._store.rows("SELECT key, body FROM documents")
+        keys = self._store.rows("SELECT body, person FROM passkeys WHERE removed_at = 0")
+        passkeys = {_key_in(octets(body)): text(person) for body, person in keys}
+        return World({text(key): octets(body) for key, body in documents}, passkeys)
+
+    def wants(self, stored: StoredEntry) -> bool:
+        """As the port says."""
+        if stored.tag == Tag.INTENT:
+            return _UNAPPROVED not in stored.leaf
+        return stored.tag in _WANTED
+
+    def flush(
+        self, told: Sequence[Told], reached: Mapping[str, Position], *, is_older: bool = False
+    ) -> Flushed:
+        """As the port says."""
+        with self._store.write() as connection:
+            batch = _Batch(connection, told)
+            rows = batch.saved()
+            if rows or is_older:
+                _forget(connection)
+            _move_on(connection, batch.last, reached)
+        return Flushed(rows=rows, left_out=tuple(batch.left_out))
+
+    def confirm(self, told: Sequence[Told], reached: Mapping[str, Position]) -> bool:
+        """As the port says."""
+        with self._store.write() as connection:
+            batch = _Batch(connection, told)
+            if batch.changed or batch.left_out:
+                return False
+            _move_on(connection, batch.last, reached)
+        return True
+
+    def touched(self) -> frozenset[str]:
+        """As the port says."""
+        return frozenset(
+            text(row[0]) for row in self._store.rows("SELECT name FROM touched WHERE by_others = 1")
+        )
+
+    @contextmanager
+    def rebuilding(self) -> Iterator[SqliteRebuilding]:
+        """As the port says: a file beside ours, for our account alone."""
+        with tempfile.TemporaryDirectory(prefix=".compared-", dir=self._path.parent) as place:
+            path = Path(place) / self._path.name
+            with closing(SqliteStore.open(path)) as made:
+                yield SqliteRebuilding(made, path, live=self._store)
+
+
+class SqliteRebuilding(SqliteProjections):
+    """Port Rebuilding."""
+
+    def __init__(self, store: SqliteStore, path: Path, *, live: SqliteStore) -> None:
+        """live: what it is compared with."""
+        super().__init__(store, path)
+        self._live = live
+
+    def differences(self) -> Sequence[Difference]:
+        """As the port says."""
+        found: list[Difference] = []
+        with self._live.write() as live, self._store.write() as made:
+            for table in PROJECTED:
+                ours, theirs = set(table.all(live)), set(table.all(made))
+                found += [Difference(table.name, key, beyond=True) for key in sorted(ours - theirs)]
+                found += [
+                    Difference(table.name, key, beyond=False)
+                    for key in sorted(theirs)
+                    if _mended(table, live, made, key) is not None
+                ]
+        return found
+
+    def mend(self, differences: Sequence[Difference]) -> None:
+        """As the port says."""
+        with self._live.write() as live, self._store.write() as made:
+            for one in differences:
+                table = _TABLES[one.register]
+                row = _mended(table, live, made, one.row)
+                if row is not None:
+                    table.save(live, one.row, row)
+            if differences:
+                _forget(live)
+            live.execute("UPDATE touched SET by_others = 0")
+
+
+@dataclass
+class _Batch:
+    """What entries make of rows, before anything is written."""
+
+    connection: sqlite3.Connection
+    told: Sequence[Told]
+    left_out: list[LeftOut] = field(default_factory=list)
+    last: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._before: dict[tuple[str, str], Any] = {}
+        self._after: dict[tuple[str, str], Any] = {}
+        known = {log: _position_rows(self.connection, log) for log in {one.log for one in self.told}}
+        for one in self.told:
+            for table in PROJECTED:
+                # Whoever was quicker has applied it.
+                if one.tag in table.tags and one.index >= known[one.log].get(table.name, START).entries:
+                    self._take(table, one)
+
+    def _take(self, table: ProjectedTable, told: Told) -> None:
+        for key in table.keys(told):
+            place = table.name, key
+            try:
+                if place not in self._after:
+                    self._before[place] = self._after[place] = table.load(self.connection, key)
+                self._after[place] = table.after(key, self._after[place], told)
+            except AnswerableError as error:
+                self.left_out.append(LeftOut(table.name, key, told.log, told.index, error.code))
+        self.last[told.log, table.name] = told.index
+
+    @property
+    def changed(self) -> list[tuple[str, str]]:
+        """Register and key of the rows that are not as they were."""
+        return [place for place, row in self._after.items() if row != self._before[place]]
+
+    def saved(self) -> Mapping[str, int]:
+        """Write them; how many, by register."""
+        for name, key in self.changed:
+            _TABLES[name].save(self.connection, key, self._after[name, key])
+        return Counter(name for name, _ in self.changed)
+
+
+def _move_on(
+    connection: sqlite3.Connection, last: Mapping[tuple[str, str], int], reached: Mapping[str, Position]
+) -> None:
+    for log, place in reached.items():
+        known = _position_rows(connection, log)
+        for table in PROJECTED:
+            before = known.get(table.name, START)
+            if place.entries > before.entries:
+                row = (table.name, log, place.entries, place.leaf, last.get((log, table.name), before.last))
+                connection.execute("INSERT OR REPLACE INTO projections VALUES (?, ?, ?, ?, ?)", row)
+
+
+def _mended(table: ProjectedTable, live: sqlite3.Connection, made: sqlite3.Connection, key: str) -> Any:
+    """What the row must become to be as the ledger says; None where it is. One that cannot be read is not."""
+    told = table.load(made, key)
+    try:
+        row = table.load(live, key)
+    except AnswerableError:
+        return told
+    mended = table.mended(row, told)
+    return None if mended == row else mended
+
+
+def _forget(connection: sqlite3.Connection) -> None:
+    """Of a file that did not know what the ledger does: what no entry could say of it. People open their questions anew
+    and register their devices again; join tokens that were not used are made anew."""
+    for table in ("nonces", "looks", "push_devices"):
+        connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+    connection.execute("DELETE FROM join_tokens WHERE used_at IS NULL")
+
+
+def _position_rows(connection: sqlite3.Connection, log: str) -> Mapping[str, Position]:
+    return _positions(connection.execute(_POSITION, (log,)).fetchall())
+
+
+def _positions(rows: Sequence[tuple[object, ...]]) -> Mapping[str, Position]:
+    return {
+        text(name): Position(whole(entries), text(leaf), whole(last)) for name, entries, leaf, last in rows
+    }
+
+
+def _key_in(body: bytes) -> str:
+    """Thumbprint of a kept passkey; empty for a row that cannot be read, with which nobody signs."""
+    try:
+        return passkey_in(parse(body)).key
+    except AnswerableError:
+        return ""

@@ -1,0 +1,52 @@
+"""The one request or notification in a body, read strictly; how a message is stopped in the protocol's own words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mcp_types import INVALID_REQUEST, PARSE_ERROR
+
+from answerable.core.canonical import Limits, parse
+from answerable.core.json_extent import check_extent
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from answerable.apps.mcp_gateway.needs import GatewayLimits
+    from answerable.core.canonical import JSONValue
+
+
+class StoppedError(Exception):
+    """A message that is answered here with a JSON-RPC error of the protocol's own."""
+
+    def __init__(self, status: int, code: int, message: str, reason: str) -> None:
+        super().__init__(message)
+        self.status, self.code, self.message, self.reason = status, code, message, reason
+
+
+def check_kind(headers: dict[bytes, bytes]) -> None:
+    """Raises StoppedError for a body that does not say that it is JSON."""
+    kind = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+    if kind != b"application/json":
+        raise StoppedError(415, INVALID_REQUEST, "a message is application/json", "http.content_type")
+
+
+def parsed_message(body: bytes, limits: GatewayLimits) -> dict[str, JSONValue]:
+    """The message in a body. Raises StoppedError."""
+    try:
+        check_extent(body, limits.members_max)
+        parsing = Limits(size_bytes_max=limits.body_bytes_max, depth_max=limits.depth_max)
+        value = parse(body, limits=parsing)
+    except Malformed as fault:
+        raise StoppedError(400, PARSE_ERROR, f"parse error: {fault.message}", fault.code) from None
+    if isinstance(value, list):
+        raise StoppedError(400, INVALID_REQUEST, "batches are not served", "rpc.batch")
+    if not isinstance(value, dict) or value.get("jsonrpc") != "2.0":
+        raise StoppedError(400, INVALID_REQUEST, "a message is one JSON-RPC 2.0 object", "rpc.shape")
+    if not isinstance(value.get("method"), str):
+        # Nothing is ever asked of a client here, so there is nothing that it could answer.
+        raise StoppedError(400, INVALID_REQUEST, "a message has a method", "rpc.shape")
+    if "id" in value and type(value["id"]) not in (str, int):
+        raise StoppedError(400, INVALID_REQUEST, "an id is text or an integer", "rpc.shape")
+    if value.keys() - {"jsonrpc", "id", "method", "params"}:
+        raise StoppedError(400, INVALID_REQUEST, "a message has an unknown member", "rpc.shape")
+    return value

@@ -1,0 +1,140 @@
+"""An answer as its entry says it, and whether who answered has signed it: with a key that was theirs then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import msgspec
+
+from answerable.core.approval.approval import Answer
+from answerable.core.approval.batch_answer import is_of_batch, verify_kept_batch
+from answerable.core.approval.chat_click import is_click
+from answerable.core.approval.in_place_of import InPlaceOf
+from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
+from answerable.core.approval.token import verify_answer
+from answerable.core.canonical import encode
+from answerable.core.identity.principal import PrincipalId, UnixMillis, workflow_id
+from answerable.errors import AnswerableError, Unverified
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.batch_answer import BatchSaid
+    from answerable.core.approval.passkey_answer import PasskeyAnswer
+    from answerable.core.identity.keys import PublicKey
+    from answerable.core.ledger.projected import Told
+
+
+def answer_in(told: Told) -> Answer | None:
+    """The answer that an entry has; None where nobody can open it."""
+    fields, leaf = told.fields or {}, told.leaf
+    by, token, groups = told.text("person"), told.text("token"), fields.get("groups")
+    if not by or not token:
+        return None
+    narrower, opened = fields.get("narrower"), leaf.get("opened")
+    return Answer(
+        by=PrincipalId(by),
+        groups=tuple(map(str, groups)) if isinstance(groups, list) else (),
+        verdict=cast("object", leaf.get("verdict")),  # type: ignore[arg-type]
+        comment=told.text("comment"),
+        at=UnixMillis(told.whole("at")),
+        token=token,
+        credential=credential_in(token),
+        workflow=str(leaf.get("workflow") or ""),
+        reason=told.text("denial"),
+        narrower=encode(narrower).decode() if narrower else "",
+        in_place_of=_in_place_of(told),
+        opened_at=UnixMillis(opened) if isinstance(opened, int) else None,
+    )
+
+
+def _in_place_of(told: Told) -> InPlaceOf | None:
+    duty, place, of = told.leaf.get("duty"), told.leaf.get("duty_ref"), told.text("of")
+    if not isinstance(duty, dict) or not isinstance(place, dict) or not of:
+        return None
+    entry = place.get("entry")
+    return InPlaceOf(
+        of=PrincipalId(of),
+        group=str(duty.get("group")),
+        delegation=str(duty.get("delegation")),
+        entry=entry if isinstance(entry, int) else -1,
+        leaf=str(place.get("leaf")),
+        log=str(place.get("log") or ""),
+    )
+
+
+def answer_fault(answer: Answer, approval: Approval, told: Told) -> str:
+    """Why a yes does not count, in a word; empty where whoever it names has signed it for this very question."""
+    if is_click(answer.token):
+        # Nobody signed it: what a chat has said is worth nothing when it is read from a log that nobody signed for.
+        return "unsigned"
+    try:
+        said = _signed(answer, approval, told)
+    except AnswerableError as error:
+        return error.code
+    wanted = (approval.id, approval.shown.hex, approval.card.hex, answer.verdict, told.log)
+    if said is not None and (
+        (said.approval, said.action, said.rendering, said.verdict, said.audience) != wanted
+        or said.by != answer.by
+    ):
+        return "other"
+    return ""
+
+
+def _signed(answer: Answer, approval: Approval, told: Told) -> BatchSaid | PasskeyAnswer | None:
+    """What was signed, for the caller to compare; None where that has been done. Raises Unverified, Malformed."""
+    if is_of_batch(answer.token):
+        return _of_batch(answer, told)
+    if is_by_passkey(answer.token):
+        said = verify_kept(answer.token)
+        _require_owner(said.key, answer, told)
+        return said
+    signed = verify_answer(
+        answer.token,
+        approval=approval,
+        audience=told.log,
+        keys_of=lambda name: _keys(answer, name, told),
+        now=answer.at,
+    )
+    if signed.verdict != answer.verdict or (not answer.workflow and signed.by != answer.by):
+        raise Unverified("it says something else than its entry", code="approval.other", step="approval")
+    return None
+
+
+def _of_batch(answer: Answer, told: Told) -> BatchSaid:
+    by_key = '"passkey":' not in answer.token
+    keys = _keys(answer, answer.by, told) if by_key else (None,)
+    failed: AnswerableError = Unverified("nobody's key signed it", code="approval.key", step="approval")
+    for key in keys:
+        try:
+            said = verify_kept_batch(answer.token, key)
+        except AnswerableError as error:
+            failed = error
+            continue
+        if said.by_key:
+            _require_owner(said.by_key, answer, told)
+        return said
+    raise failed
+
+
+def _keys(answer: Answer, name: str, told: Told) -> tuple[PublicKey, ...]:
+    registry = told.world.registry
+    if answer.workflow:
+        workflow = registry.workflows.get(answer.workflow)
+        is_own = workflow is not None and name == workflow_id(answer.workflow)
+        return workflow.keys if workflow is not None and is_own else ()
+    return registry.person_keys(name)
+
+
+def _require_owner(key: str, answer: Answer, told: Told) -> None:
+    if told.world.passkeys.get(key) != answer.by:
+        raise Unverified("the passkey is not theirs", code="approval.key", step="approval")
+
+
+def credential_in(token: str) -> str:
+    """The passkey that a kept answer names; empty where none signed it."""
+    if not token.startswith("{"):
+        return ""
+    kept = msgspec.json.decode(token)
+    signed = kept.get("passkey", kept) if isinstance(kept, dict) else {}
+    assertion = signed.get("assertion") if isinstance(signed, dict) else None
+    return str(assertion.get("credential_id") or "") if isinstance(assertion, dict) else ""

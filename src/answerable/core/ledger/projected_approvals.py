@@ -1,0 +1,180 @@
+"""Approvals as the ledger says that they stand: asked, answered, void, used, reviewed, denied by a stop.
+
+Laws, beside those of every projection: a yes counts only as it was signed, by whose key it was then, and only as many
+of them as the question wants; a question that cannot be made again as it was asked, or whose yes nobody signed, is
+void, so that people are asked anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, cast, get_args
+
+from answerable.core.approval.approval import NOTHING_SHOWN, Approval, ApprovalId, Review
+from answerable.core.approval.break_glass import GLASS
+from answerable.core.approval.canary import Canary
+from answerable.core.canonical import freeze
+from answerable.core.decision.facts import Requirement
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.ledger.projected_answers import answer_fault, answer_in, credential_in
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import Revocable, RevocationKind
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import ApprovalState
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.projected import Told
+
+APPROVAL_TAGS: Final = frozenset(
+    {
+        Tag.APPROVAL_ASKED,
+        Tag.APPROVAL_ANSWER,
+        Tag.APPROVAL_VOID,
+        Tag.CANARY_TOLD,
+        Tag.GLASS_REVIEWED,
+        Tag.HOLD_PLACED,
+        Tag.INTENT,
+        Tag.REVOKED,
+    }
+)
+ENDED: Final = frozenset({"denied", "expired", "used", "void"})
+UNREADABLE: Final = "what the ledger still lets be read of it"
+UNSIGNED: Final = "an answer whose signature does not check any more"
+_STOPS: Final = frozenset({Tag.HOLD_PLACED, Tag.REVOKED})
+_KINDS: Final = frozenset(get_args(RevocationKind))
+
+
+def approvals_in(told: Told) -> tuple[str, ...]:
+    """The ids of the approvals that an entry speaks of."""
+    if told.tag in _STOPS:
+        return tuple(one for one in _list(told.leaf.get("approvals")) if isinstance(one, str))
+    name = told.leaf.get("approval")
+    return (name,) if isinstance(name, str) and name else ()
+
+
+def approval_after(known: Approval | None, told: Told) -> Approval | None:
+    """The approval after an entry; None where nothing is known of it.
+
+    Raises Malformed and Unverified for a question that no version of ours wrote down.
+    """
+    if told.tag == Tag.APPROVAL_ASKED:
+        return known or _asked(told)
+    if known is None:
+        return None
+    if told.tag == Tag.INTENT:
+        return known if known.state == "used" else replace(known, state="used")
+    if told.tag == Tag.CANARY_TOLD:
+        return _told_test(known, told)
+    if told.tag == Tag.GLASS_REVIEWED:
+        return known if known.review is not None else replace(known, review=_review(told))
+    if told.tag == Tag.APPROVAL_ANSWER:
+        return _answered(known, told)
+    if known.state in ENDED:
+        return known
+    if told.tag == Tag.APPROVAL_VOID:
+        return replace(known, state="void", void_because=_texts(told.leaf.get("because")))
+    by = told.leaf.get("hold") if told.tag == Tag.HOLD_PLACED else ""
+    return replace(known, state="denied", ended_by=str(by or ""))
+
+
+def _answered(known: Approval, told: Told) -> Approval:
+    answer = answer_in(told)
+    if answer is None:
+        # Erased: the yes of somebody whom nobody can name counts for nothing; a no has ended it all the same.
+        is_ended = told.leaf.get("state") == "denied" and known.state == "pending"
+        return replace(known, state="denied") if is_ended else known
+    if any(one.token == answer.token for one in known.answers):
+        return known
+    if known.state in ENDED:
+        return replace(known, answers=(*known.answers, answer)) if answer.verdict == "deny" else known
+    if answer.verdict == "deny":
+        proposed = (told.fields or {}).get("proposed")
+        denied = replace(known, answers=(*known.answers, answer), state="denied")
+        return replace(denied, proposed=freeze(proposed)) if proposed is not None else denied
+    if answer_fault(answer, known, told):
+        return replace(known, state="void", void_because=(UNSIGNED,))
+    after = replace(known, answers=(*known.answers, answer))
+    if answer.verdict == GLASS:
+        ends = UnixMillis(min(known.expires_at, told.whole("runs_until") or known.expires_at))
+        return replace(after, state="approved", expires_at=ends)
+    fact = after.fact()
+    met = told.leaf.get("state") == "approved" and all(fact.meets(one) for one in after.requirements)
+    return replace(after, state="approved") if met and known.state == "pending" else after
+
+
+def _asked(told: Told) -> Approval:
+    said, leaf = told.fields or {}, told.leaf
+    under, action, shown, card = (said.get(one) for one in ("under", "action", "object", "card"))
+    is_whole = isinstance(under, dict) and None not in (action, shown, card) and "commitment" not in leaf
+    asked_of = under if isinstance(under, dict) else {}
+    return Approval(
+        id=ApprovalId(str(leaf.get("approval"))),
+        agent=AgentId(str(leaf.get("agent"))),
+        mandate=MandateId(str(leaf.get("mandate"))),
+        principal=PrincipalId(told.text("principal") or f"erased:{leaf.get('principal')}"),
+        capability=str(leaf.get("capability")),
+        action=freeze(action) if action is not None else NOTHING_SHOWN,
+        requirements=_requirements(asked_of.get("requirements", leaf.get("requirements"))),
+        reasons=_texts(said.get("reasons")),
+        created_at=UnixMillis(told.whole("at")),
+        expires_at=UnixMillis(told.whole("expires")),
+        state="pending" if is_whole else "void",
+        subject=str(asked_of.get("subject") or ""),
+        internal=tuple(str(one.get("text")) for one in _list(said.get("internal")) if isinstance(one, dict)),
+        names=tuple(
+            Revocable(cast("RevocationKind", one[0]), str(one[1]))
+            for one in _list(asked_of.get("names"))
+            if isinstance(one, list) and len(one) == 2 and one[0] in _KINDS
+        ),
+        shown=freeze(shown) if shown is not None else NOTHING_SHOWN,
+        card=freeze(card) if card is not None else NOTHING_SHOWN,
+        void_because=() if is_whole else (UNREADABLE,),
+        claimed=told.text("reason"),
+    )
+
+
+def _told_test(known: Approval, told: Told) -> Approval:
+    if known.canary is not None and known.canary.ended:
+        return known
+    leaf, answer = told.leaf, answer_in(told) if told.leaf.get("verdict") else None
+    canary = Canary(
+        nonce=bytes.fromhex(str(leaf.get("nonce"))),
+        wrong=cast("object", leaf.get("wrong")),  # type: ignore[arg-type]
+        argument=str(leaf.get("argument")),
+        ended=cast("object", leaf.get("ended")),  # type: ignore[arg-type]
+    )
+    answers = (*known.answers, answer) if answer is not None else known.answers
+    return replace(known, state="void", answers=answers, canary=canary)
+
+
+def _review(told: Told) -> Review:
+    token = told.text("token")
+    return Review(
+        by=PrincipalId(told.text("person") or f"erased:{told.leaf.get('person')}"),
+        verdict=cast("object", told.leaf.get("verdict")),  # type: ignore[arg-type]
+        comment=told.text("comment"),
+        at=UnixMillis(told.whole("at")),
+        token=token,
+        credential=credential_in(token),
+    )
+
+
+def _requirements(value: JSONValue) -> tuple[Requirement, ...]:
+    pairs = [one for one in _list(value) if isinstance(one, list)]
+    return tuple(
+        Requirement(group=str(group), count=count) for group, count in pairs if isinstance(count, int)
+    )
+
+
+def more_ended(live: ApprovalState, told: ApprovalState) -> ApprovalState:
+    """Of two accounts of one approval the one by which less runs."""
+    return live if live in ENDED and told not in ENDED else told
+
+
+def _texts(value: JSONValue) -> tuple[str, ...]:
+    return tuple(map(str, _list(value)))
+
+
+def _list(value: JSONValue) -> list[JSONValue]:
+    return value if isinstance(value, list) else []

@@ -1,0 +1,68 @@
+"""Mandates as the ledger says that they stand: issued, and closed before their end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.containment.shadow import is_shadow_name
+from answerable.core.identity.principal import schedule_of
+from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.token import mandate_in, verify_mandate
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.ledger.projected import Told
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.snapshot import RegistrySnapshot
+
+MANDATE_TAGS: Final = frozenset({Tag.MANDATE_ISSUED, Tag.MANDATE_CLOSED})
+
+
+@dataclass(frozen=True, slots=True)
+class MandateRow:
+    """mandate: None for one that was closed before anything else was known of it; it is never in force then."""
+
+    mandate: Mandate | None
+    closed: bool
+    issued: Reference | None
+
+
+def mandate_after(known: MandateRow | None, told: Told) -> MandateRow | None:
+    """The mandate after an entry; None where nothing is known of it, or its person is erased.
+
+    Raises Unverified, Malformed for one that was not given by whom it names.
+    """
+    if told.tag == Tag.MANDATE_CLOSED:
+        return (
+            replace(known, closed=True) if known is not None else MandateRow(None, closed=True, issued=None)
+        )
+    if (known is not None and known.mandate is not None) or not told.text("token"):
+        return known
+    place = Reference(entry=told.index, leaf=told.leaf_hash, log=told.log)
+    if is_shadow_name(str(told.leaf.get("mandate"))):
+        # The keys of a drill stand in no document. Read back, its task is over: nobody acts under it again.
+        return MandateRow(mandate_in(told.text("token")), closed=True, issued=place)
+    registry = told.world.registry
+    mandate = verify_mandate(
+        told.text("token"),
+        audience=told.log,
+        keys_of=lambda issuer: giver_keys(registry, issuer),
+        application_keys=lambda name: (
+            registry.applications[name].keys if name in registry.applications else ()
+        ),
+    )
+    if mandate.id != told.leaf.get("mandate"):
+        raise Malformed("its token is of another mandate than its entry names", code="mandate.malformed")
+    return MandateRow(mandate, closed=known is not None and known.closed, issued=place)
+
+
+def giver_keys(registry: RegistrySnapshot, issuer: PrincipalId) -> tuple[PublicKey, ...]:
+    """The keys of a schedule or a person, who give mandates; none for a name that is nobody's."""
+    schedule = schedule_of(issuer)
+    if schedule is not None:
+        return registry.schedules[schedule].keys if schedule in registry.schedules else ()
+    return registry.principals[issuer].keys if issuer in registry.principals else ()

@@ -1,0 +1,80 @@
+"""Signed manifests of agents and pinned definitions of tools, as the ledger says that they came into force."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import encode
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.ledger.tags import Tag
+from answerable.core.registry.manifest_token import verified_manifest
+from answerable.core.registry.tool_approval import verified_approval
+from answerable.core.registry.tool_pin import ToolPin
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from answerable.core.ledger.projected import Told
+    from answerable.core.registry.manifest_token import SignedManifest
+
+MANIFEST_TAGS: Final = frozenset({Tag.MANIFEST_REGISTERED})
+PIN_TAGS: Final = frozenset({Tag.TOOL_PINNED})
+
+Manifests = tuple["SignedManifest", ...]
+Pins = tuple[ToolPin, ...]
+
+
+def manifests_after(known: Manifests, told: Told) -> Manifests:
+    """The manifests of one agent after an entry, the one in force last.
+
+    Raises Unverified, Refused, Malformed for one that its owner of then did not sign.
+    """
+    token = told.text("token")
+    if not token or any(one.token == token for one in known):
+        return known
+    signed = verified_manifest(token, current=told.world.registry)
+    if (signed.manifest.agent, signed.digest) != (told.leaf.get("agent"), told.leaf.get("manifest")):
+        raise Malformed("its token is of another manifest than its entry names", code="manifest.malformed")
+    if known and signed.signed_at <= known[-1].signed_at:
+        return known
+    return (*known, signed)
+
+
+def pins_after(known: Pins, told: Told) -> Pins:
+    """The definitions of one tool after an entry, the one in force last. One that came at first sight counts only as
+    the first one, for nobody signed it.
+
+    Raises Unverified, Refused, Malformed for one that its owner of then did not sign.
+    """
+    token = told.text("token")
+    text = (told.fields or {}).get("text")
+    if text is None or any(_is_of(one, told) for one in known):
+        return known
+    server, tool = str(told.leaf.get("server")), str(told.leaf.get("tool"))
+    definition, written = str(told.leaf.get("definition")), encode(text)
+    if not token:
+        at = UnixMillis(told.whole("at"))
+        first = ToolPin(server=server, tool=tool, definition=definition, text=written, at=at)
+        return known or (first,)
+    said = verified_approval(token, current=told.world.registry)
+    if (said.server, said.tool, said.definition) != (server, tool, definition):
+        raise Malformed("its token is of another tool than its entry names", code="tool.malformed")
+    if known and said.signed_at <= known[-1].at:
+        return known
+    pin = ToolPin(
+        server=server,
+        tool=tool,
+        definition=definition,
+        text=written,
+        at=said.signed_at,
+        signed_by=said.signed_by,
+        key=said.key,
+        token=token,
+    )
+    return (*known, pin)
+
+
+def _is_of(pin: ToolPin, told: Told) -> bool:
+    token = told.text("token")
+    if token:
+        return pin.token == token
+    return (pin.token, pin.definition) == ("", told.leaf.get("definition"))

@@ -1,0 +1,99 @@
+"""Ending a right to act while the registers cannot be written: in force here, on record where the ledger has room.
+
+Laws: while they cannot be written no action begins, whoever asks (`no_room`), for nobody could end it for good; what is
+ended then is in force in this process at once, and in every other one nothing begins either; the ledger is asked all
+the same, which keeps room for it, and brings it back at a start; once the registers can be written it is written.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+
+from answerable.core.mandate.revocation import Revocable
+from answerable.errors import Refused, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from answerable.core.containment.hold import Hold
+    from answerable.flows.walk import Walk
+
+BEHIND: Final = "register.behind"
+LOOK_SECONDS: Final = 1.0
+
+_log: Final = logging.getLogger(__name__)
+
+
+def no_room(walk: Walk) -> Refused | None:
+    """Why no action begins at present, whoever asks, because the registers cannot be written. Without I/O."""
+    why = walk.room.why if walk.room is not None else ""
+    if not why:
+        return None
+    return Refused(
+        f"nothing was done: no action begins while the registers cannot be written, as no stop could be kept ({why})",
+        code="register.no_room",
+    )
+
+
+def is_in_force(failed: Unavailable) -> bool:
+    """Whether what could not be written is in force in this process all the same."""
+    return failed.code == BEHIND
+
+
+def told(what: str, failed: Unavailable, *, on_record: bool) -> Unavailable:
+    """What whoever ended something is told once everything was done that can be done without the registers."""
+    why = str(failed.__cause__.message if isinstance(failed.__cause__, Unavailable) else failed.message)
+    if on_record:
+        message = (
+            f"{what} in this server, at once, and in the ledger, so that a restart keeps it; the registers do not have "
+            f"it yet ({why}): no server on them begins an action until they can be written, and then they get it. Make "
+            "room on their disk; if anything acts meanwhile, `answerable panic` holds everything"
+        )
+    else:
+        message = (
+            f"{what} in this server, at once, and is on record nowhere: neither registers ({why}) nor ledger take it, "
+            "and a restart would forget it. `answerable panic` holds everything, after a restart, too"
+        )
+    return Unavailable(message, code=BEHIND, port="register", effect="unknown")
+
+
+async def follow_room(
+    walk: Walk,
+    *,
+    held: Callable[[Hold], Awaitable[object]],
+    revoked: Callable[[Revocable], Awaitable[object]],
+    seconds: float = LOOK_SECONDS,
+) -> None:
+    """For ever: look whether the registers can be written, and let them have what they could not take. held, revoked:
+    what else follows from a hold, and from what was revoked, which is done again then. What fails is tried again."""
+    room, said = walk.room, ""
+    left: list[Callable[[], Awaitable[object]]] = []
+    while room is not None:
+        try:
+            why = await anyio.to_thread.run_sync(room.look)
+            if why != said:
+                _log.warning(
+                    "%s", f"no action begins: {why}" if why else "the registers can be written again"
+                )
+                said = why
+            owed = room.behind()
+            if not why and (owed.holds or owed.revocations or owed.mandates):
+                await anyio.to_thread.run_sync(room.catch_up)
+                left += [partial(held, one) for one in owed.holds]
+                left += [partial(revoked, one.what) for one in owed.revocations]
+                left += [partial(_end_tokens, walk, Revocable("mandate", one)) for one in owed.mandates]
+            while left and not why:
+                await left[0]()
+                del left[0]
+        except Unavailable as failed:
+            _log.warning("the registers still lack what was ended: %s", failed.message)
+        await anyio.sleep(seconds)
+
+
+async def _end_tokens(walk: Walk, what: Revocable) -> None:
+    if walk.tokens is not None:
+        await anyio.to_thread.run_sync(walk.tokens.end, [what])

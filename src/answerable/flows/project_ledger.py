@@ -1,0 +1,230 @@
+"""The one reader: what the ledger says and the registers do not know is put into them before a door opens.
+
+At a start the registers are brought up to the last entry of each log, or nothing starts. While the product runs each
+flow puts into its register what it has written down; the reader comes after it and only moves the positions on where
+the rows are as the entries say. Where they are not, the position stays and the next start brings them up.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.projected import START, WORLD_TAGS, Position, Told, World, documents_digest_of
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Broken, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.opened import FindKey
+    from answerable.ports.projection import Difference, LeftOut, Projections
+
+ENTRIES_AT_ONCE: Final = 5_000
+"""Applied in one transaction; so many are in memory at most."""
+OLDER_MS: Final = 60_000
+"""Between the first and the last entry that registers do not know; positions move on much more often."""
+WORLDS_AT_ONCE: Final = 200
+"""Changes of documents or passkeys among them, each of which keeps a table of all documents."""
+NAMED_MAX: Final = 10
+"""Rows that are named; the rest are counted."""
+
+
+class Log(NamedTuple):
+    """A log as the reader reads it. entries: from an index on. until: `at` of an entry of another process's log from
+    which on that one may still be putting into its registers what it wrote; None for a log that nobody writes now."""
+
+    origin: str
+    entries: Callable[[int], Iterator[StoredEntry]]
+    until: int | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class CaughtUp:
+    """What a start did to the registers. rows: that the ledger knew and they did not, by register. mended: that were
+    not as it says, though nothing of ours wrote them. left_out: what entries say and what does not count."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    mended: list[Difference] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def catch_up(
+    registers: Projections, logs: Sequence[Log], find: FindKey, *, is_complete: bool = True
+) -> CaughtUp:
+    """Bring the registers up to the last entry of each log, for the start of a process, before they are read.
+    is_complete: no log is left out; else nothing can be said of what is more than these say.
+
+    Raises Broken: `ledger.entries_missing` where a register knows more than a log, `register.beyond_ledger` for rows
+    that no entry speaks of, `register.documents` where the documents are not those of their last change. Raises
+    Unavailable.
+    """
+    done = CaughtUp()
+    touched = registers.touched()
+    _project(registers, logs, find, done)
+    if is_complete and (touched or not _are_documents_as_told(registers, logs)):
+        # What another process is about to put into the registers counts here, too: it is in a log.
+        _compare(registers, [log._replace(until=None) for log in logs], find, done)
+    return done
+
+
+def confirm(registers: Projections, log: Log, find: FindKey) -> bool:
+    """Move the positions on up to the last entry, if the registers are as the entries say; whether they are. Raises
+    Unavailable, and Broken as `catch_up`."""
+    reading = _Reading(registers, (log,), find)
+    told = list(reading)
+    return not reading.reached or registers.confirm(told, reading.reached)
+
+
+def _project(registers: Projections, logs: Sequence[Log], find: FindKey, done: CaughtUp) -> None:
+    reading = _Reading(registers, logs, find)
+    batch: list[Told] = []
+    for told in reading:
+        batch.append(told)
+        if len(batch) >= ENTRIES_AT_ONCE or reading.worlds >= WORLDS_AT_ONCE:
+            _flush(registers, batch, reading, done)
+    _flush(registers, batch, reading, done)
+
+
+def _flush(registers: Projections, batch: list[Told], reading: _Reading, done: CaughtUp) -> None:
+    # After a crash the registers are behind by the last moments only: an older copy was put in place.
+    is_older = bool(batch) and not reading.is_whole and batch[-1].at - batch[0].at > OLDER_MS
+    flushed = registers.flush(batch, reading.reached, is_older=is_older)
+    done.rows.update(flushed.rows)
+    done.left_out += flushed.left_out
+    reading.worlds = 0
+    batch.clear()
+
+
+class _Wanted(NamedTuple):
+    """An entry that somebody wants. counts: the position moves past it."""
+
+    at: int
+    log: str
+    stored: StoredEntry
+    leaf: dict[str, JSONValue]
+    counts: bool
+
+
+class _Reading:
+    """The entries that somebody wants, of all logs in the order of their time. is_whole: everything is read. reached:
+    of each log, up to where it was read; worlds: changes of keys among what was read since it was last set to 0."""
+
+    def __init__(self, registers: Projections, logs: Sequence[Log], find: FindKey) -> None:
+        self._registers, self._logs, self._find = registers, logs, find
+        self._places = {log.origin: registers.positions(log.origin) for log in logs}
+        # Where not all are true of one moment, the keys of then are only known by reading everything.
+        self.is_whole = any(len({one.entries for one in p.values()}) != 1 for p in self._places.values())
+        self._world = World({}, {}) if self.is_whole else registers.world()
+        self.reached: dict[str, Position] = {}
+        self.worlds = 0
+
+    def __iter__(self) -> Iterator[Told]:
+        merged = heapq.merge(*(self._wanted(log) for log in self._logs), key=lambda one: one.at)
+        for _, log, stored, leaf, counts in merged:
+            fields, leaf_hash = payload_of(stored, leaf, self._find), stored.leaf_hash.hex()
+            yield Told(
+                log=log,
+                index=stored.index,
+                leaf_hash=leaf_hash,
+                tag=stored.tag,
+                leaf=leaf,
+                fields=fields,
+                world=self._world,
+            )
+            if counts:
+                self.reached[log] = Position(stored.index + 1, leaf_hash)
+            if stored.tag in WORLD_TAGS:
+                self._world = self._world.after(stored.tag, leaf, fields)
+                self.worlds += 1
+
+    def _wanted(self, log: Log) -> Iterator[_Wanted]:
+        places = self._places[log.origin]
+        fences = {one.entries: (name, one.leaf) for name, one in places.items() if one.entries}
+        start = 0 if self.is_whole else next(iter(places.values())).entries
+        last, is_young = None, False
+        for stored in log.entries(max(start - 1, 0)):
+            _check_fence(log, fences.pop(stored.index + 1, None), stored)
+            if stored.index >= start and self._registers.wants(stored):
+                leaf = leaf_of(stored)
+                at = leaf.get("at")
+                when = at if isinstance(at, int) else 0
+                is_young = is_young or (log.until is not None and when >= log.until)
+                # What its own process is putting into the registers at this moment is left to it, but for what ends.
+                if not is_young or stored.tag == Tag.MANDATE_CLOSED:
+                    yield _Wanted(when, log.origin, stored, leaf, counts=not is_young)
+            last = stored if not is_young else last
+        for name, _ in fences.values():
+            raise _missing(log, name)
+        if last is not None and last.index >= start:
+            self.reached[log.origin] = Position(last.index + 1, last.leaf_hash.hex())
+
+
+def _check_fence(log: Log, fence: tuple[str, str] | None, stored: StoredEntry) -> None:
+    if fence is not None and fence[1] != stored.leaf_hash.hex():
+        raise _missing(log, fence[0])
+
+
+def _missing(log: Log, register: str) -> Broken:
+    return Broken(
+        f"register {shown(register)} was brought up to an entry that log {shown(log.origin)} does not have: the log "
+        "was cut or replaced by an older copy; put the log back that belongs to these registers",
+        code="ledger.entries_missing",
+    )
+
+
+def _are_documents_as_told(registers: Projections, logs: Sequence[Log]) -> bool:
+    """Whether the documents are those that the last change of them says, whichever log has it."""
+    wanted = _last_change(registers, logs)
+    return documents_digest_of(registers.world().documents) in wanted
+
+
+def _last_change(registers: Projections, logs: Sequence[Log]) -> tuple[str, ...]:
+    """Digests of the documents by the last change of them."""
+    changes: list[tuple[int, str]] = []
+    for log in logs:
+        last = registers.positions(log.origin).get("documents", START).last
+        stored = next(log.entries(last), None) if last >= 0 else None
+        if stored is None or stored.tag != Tag.REGISTRY_CHANGE:
+            continue
+        leaf = leaf_of(stored)
+        at = leaf.get("at")
+        changes.append((at if isinstance(at, int) else 0, str(leaf.get("after"))))
+    return (max(changes)[1],) if changes else (documents_digest_of({}),)
+
+
+def _compare(registers: Projections, logs: Sequence[Log], find: FindKey, done: CaughtUp) -> None:
+    """Something else than us has written: make all of it again from the whole ledger, and mend what is otherwise."""
+    with registers.rebuilding() as told:
+        _project(told, logs, find, CaughtUp())
+        if not _are_documents_as_told(told, logs):
+            if not _are_documents_as_told(registers, logs):
+                raise Broken(
+                    "the registry documents are not those that the last change of them in the ledger says, and they "
+                    "cannot be made again from it: put a copy of `answerable.db` back whose documents nobody edited",
+                    code="register.documents",
+                )
+            # Somebody's documents cannot be opened any more; those that are there are the ones that were applied.
+            found = [one for one in told.differences() if one.register != "documents"]
+        else:
+            found = [*told.differences()]
+        beyond = [one for one in found if one.beyond]
+        if beyond:
+            raise _beyond(beyond)
+        told.mend(found)
+        done.mended += found
+
+
+def _beyond(rows: Sequence[Difference]) -> Broken:
+    named = ", ".join(f"{one.register} {shown(one.row)}" for one in rows[:NAMED_MAX])
+    return Broken(
+        f"{len(rows)} rows of the registers stand in no entry of the ledger: {named}; they were written by other hands "
+        "than this server's, or the ledger is another one. Put the registers back that belong to it, or move "
+        "`answerable.db` away: it is made again from the ledger",
+        code="register.beyond_ledger",
+    )

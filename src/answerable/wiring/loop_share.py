@@ -1,0 +1,230 @@
+"""Who may have how much of the event loop: all doors of agents share one, and so does the door that stops them.
+
+Laws: what a source of messages takes is measured, step by step, and its next message waits until it has no more than
+its share; only while others are there, so that whoever is alone waits for nothing; who waits, waits in order and holds
+up nobody else. A source that is refused whatever it sends gets a small share, and keeps nobody else waiting by being
+there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import anyio
+
+from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping
+
+SHARE: Final = 0.25
+"""Of the loop's time, for one source, while others are there."""
+REFUSED_SHARE: Final = 0.05
+"""For one that does not stand, and for all strangers of one user or host."""
+PRESENT_SECONDS: Final = 5.0
+"""How long after its last message somebody is there."""
+BURST_SECONDS: Final = 0.02
+"""Of the loop's time, that a source may take at once after it took little."""
+UNMEASURED_SECONDS: Final = 0.0005
+"""What a message costs before and after what is measured: its head and its answer on the wire."""
+THROWN_BYTES: Final = 524_288
+"""So many bytes that come in unread cost as much once more."""
+THROWN_MAX: Final = 16_777_216
+"""More of a body never comes in unread."""
+LOOK_SECONDS: Final = 0.05
+"""How often who waits looks whether the others have left."""
+SOURCES_MAX: Final = 4_096
+"""Sources that are remembered; past it those are forgotten that are within their share."""
+
+Result = TypeVar("Result")
+
+
+class _Source:
+    """free_at: when its next message may begin, as far as what it took says."""
+
+    __slots__ = ("free_at", "line")
+
+    def __init__(self) -> None:
+        self.free_at = 0.0
+        self.line = asyncio.Lock()
+
+
+class LoopShare:
+    """Of one event loop. now: monotonic seconds. worked: seconds that this thread has worked."""
+
+    def __init__(
+        self,
+        *,
+        share: float = SHARE,
+        now: Callable[[], float] = time.monotonic,
+        worked: Callable[[], float] = time.thread_time,
+        sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
+    ) -> None:
+        self._share = share
+        self._now = now
+        self._worked = worked
+        self._sleep = sleep
+        self._sources: dict[str, _Source] = {}
+        self._newest, self._newest_at, self._other_at = "", -PRESENT_SECONDS, -PRESENT_SECONDS
+
+    def here(self, source: str) -> None:
+        """Somebody who may not be kept waiting by others has sent a message."""
+        if source != self._newest:
+            self._newest, self._other_at = source, self._newest_at
+        self._newest_at = self._now()
+
+    async def run(
+        self,
+        source: str,
+        message: Coroutine[Any, Any, Result],
+        *,
+        stands: bool = True,
+        is_known: bool = True,
+    ) -> Result:
+        """Wait for this source's turn, then handle its message. stands: False where it will be refused whatever it is.
+        is_known: False where nobody knows yet whose it is, which keeps nobody else waiting by being there.
+
+        Raises what the message raises."""
+        one = self._of(source)
+        share = self._share if stands else min(self._share, REFUSED_SHARE)
+        try:
+            await self._turn(source, one, counts=stands and is_known)
+        except BaseException:
+            message.close()
+            raise
+        self._count(one, share)
+
+        def took(seconds: float) -> None:
+            one.free_at += seconds / share
+
+        result: Result = await _Measured(message, self._worked, took)
+        return result
+
+    async def turn(self, source: str, *, bytes_thrown: int = 0) -> None:
+        """Wait until a source that does not stand may be answered, and count what that costs. bytes_thrown: of a body
+        that comes in unread."""
+        one = self._of(source)
+        await self._turn(source, one, counts=False)
+        self._count(one, min(self._share, REFUSED_SHARE), 1 + min(bytes_thrown, THROWN_MAX) / THROWN_BYTES)
+
+    def _count(self, one: _Source, share: float, times: float = 1.0) -> None:
+        """What every message costs, counted as it begins, so that the next in the line waits for it."""
+        one.free_at = (
+            max(one.free_at, self._now() - BURST_SECONDS / share) + times * UNMEASURED_SECONDS / share
+        )
+
+    async def _turn(self, source: str, one: _Source, *, counts: bool) -> None:
+        if counts:
+            self.here(source)
+        if not one.line.locked() and one.free_at <= self._now():
+            return
+        async with one.line:
+            while (left := one.free_at - self._now()) > 0 and self._others(source):
+                await self._sleep(min(left, LOOK_SECONDS))
+
+    def _others(self, source: str) -> bool:
+        at = self._other_at if source == self._newest else self._newest_at
+        return self._now() - at < PRESENT_SECONDS
+
+    def _of(self, source: str) -> _Source:
+        one = self._sources.get(source)
+        if one is None:
+            if len(self._sources) >= SOURCES_MAX:
+                at = self._now()
+                kept = {name: it for name, it in self._sources.items() if it.line.locked() or it.free_at > at}
+                self._sources = kept
+            one = self._sources[source] = _Source()
+        return one
+
+
+class _Measured:
+    """A coroutine whose steps are measured one by one: what it awaits costs nothing."""
+
+    __slots__ = ("_inner", "_took", "_worked")
+
+    def __init__(
+        self, inner: Coroutine[Any, Any, Result], worked: Callable[[], float], took: Callable[[float], None]
+    ) -> None:
+        self._inner, self._worked, self._took = inner, worked, took
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        inner, worked, took = self._inner, self._worked, self._took
+        value: Any = None
+        error: BaseException | None = None
+        while True:
+            begun = worked()
+            try:
+                awaited = inner.send(value) if error is None else inner.throw(error)
+            except StopIteration as end:
+                return end.value
+            finally:
+                took(worked() - begun)
+            value = error = None
+            try:
+                value = yield awaited
+            except GeneratorExit:
+                inner.close()
+                raise
+            except BaseException as raised:
+                error = raised
+
+
+def source_of(scope: Mapping[str, Any]) -> str:
+    """Whose room a request takes of which nothing is proved: all of one local user, or of one address."""
+    channel, client = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION), scope.get("client")
+    if isinstance(channel, Channel) and channel.peer is not None:
+        return f"stranger uid {channel.peer.uid}"
+    return f"stranger {client[0] if client else ''}"
+
+
+def shared(share: LoopShare, app: Any) -> Any:
+    """An ASGI application whose requests all take the room of where they come from."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        message = app(scope, receive, send)
+        if scope["type"] == "http":
+            await share.run(source_of(scope), message, is_known=False)
+        else:
+            await message
+
+    return application
+
+
+def preferred(share: LoopShare, app: Any, *, uids: frozenset[int]) -> Any:
+    """An ASGI application for these users of this machine, whom nobody keeps waiting."""
+
+    async def application(scope: Any, receive: Any, send: Any) -> None:
+        channel = (scope.get("extensions") or {}).get(CHANNEL_EXTENSION)
+        if isinstance(channel, Channel) and channel.peer is not None and channel.peer.uid in uids:
+            share.here("operator")
+        await app(scope, receive, send)
+
+    return application
+
+
+class Pace:
+    """So much of something a second for each source, and a second's worth at once; who wants more, waits."""
+
+    def __init__(
+        self,
+        per_second: float,
+        *,
+        now: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = anyio.sleep,
+    ) -> None:
+        self._per_second = per_second
+        self._now = now
+        self._sleep = sleep
+        self._free_at: dict[str, float] = {}
+
+    async def take(self, source: str, amount: float) -> None:
+        """Wait until there is room for it. In the order of asking."""
+        now = self._now()
+        if source not in self._free_at and len(self._free_at) >= SOURCES_MAX:
+            self._free_at = {name: at for name, at in self._free_at.items() if at > now}
+        free_at = max(self._free_at.get(source, now), now)
+        self._free_at[source] = free_at + amount / self._per_second
+        if (ahead := free_at - now - 1.0) > 0:
+            await self._sleep(ahead)

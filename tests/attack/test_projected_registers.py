@@ -1,0 +1,360 @@
+"""Registers that are older than the ledger, empty or ahead of it, over every step of a life on real SQLite files."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, closing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from answerable.adapters.sqlite import (
+    SqliteApprovalRegister,
+    SqliteMandateRegister,
+    SqliteManifestRegister,
+    SqliteOpeningRegister,
+    SqlitePolicyRegister,
+    SqliteProjections,
+    SqliteRegistryStore,
+    SqliteStore,
+    SqliteToolPinRegister,
+)
+from answerable.adapters.sqlite.projected_tables import PROJECTED
+from answerable.core.approval.approval import Approval
+from answerable.core.containment.hold import Holdable
+from answerable.core.ledger import records
+from answerable.core.ledger.records_approvals import approval_answer
+from answerable.core.ledger.records_workload import workload_enrolled
+from answerable.core.ledger.runs import Run
+from answerable.core.ledger.subject import LOG_SUBJECT
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import Revocable
+from answerable.errors import Broken
+from answerable.flows.apply_registry import apply_registry
+from answerable.flows.close_mandate import close_mandate
+from answerable.flows.hold_to_shown import void
+from answerable.flows.place_hold import place_hold
+from answerable.flows.project_ledger import CaughtUp, Log, catch_up, confirm
+from answerable.flows.publish_policy import withdraw_proposal
+from answerable.flows.record_entry import record_entry, sealing_for
+from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.walk_limits import WalkLimits
+from answerable.testing.builders import POLICIES, Bench
+from answerable.testing.contracts.instance_register import instance
+from answerable.testing.samples import document
+from tests.enrolment_world import sign_manifest
+from tests.older_world import ROWS
+from tests.publication_world import STOP, house, propose, publish, roll_back
+from tests.tool_world import approve_offered
+
+pytestmark = pytest.mark.anyio
+
+
+@dataclass
+class Life:
+    """A bench on real registers, and a copy of their file before each step."""
+
+    root: Path
+    store: SqliteStore
+    bench: Bench
+    copies: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def log(self) -> Log:
+        ledger = self.bench.walk.ledger
+        return Log(ledger.origin, ledger.replay)
+
+    def copied(self, before: str) -> None:
+        copy = self.root / f"{len(self.copies)}.db"
+        with closing(sqlite3.connect(self.root / "live.db")) as live, closing(sqlite3.connect(copy)) as kept:
+            live.backup(kept)
+        self.copies[before] = copy
+
+    def caught_up(self, copy: Path | None) -> tuple[SqliteStore, CaughtUp]:
+        """The registers of a copy, or those that were lost, as the ledger makes them."""
+        path = copy or self.root / "nothing.db"
+        store = SqliteStore.open(path)
+        return store, catch_up(SqliteProjections(store, path), [self.log], self.bench.walk.subject_keys.find)
+
+
+def rows(store: SqliteStore) -> dict[tuple[str, Any], tuple[object, ...]]:
+    return {(table, row[0]): row[1:] for table, query in ROWS.items() for row in store.rows(query)}
+
+
+@pytest.fixture
+async def life(tmp_path: Path) -> AsyncIterator[Life]:
+    with closing(SqliteStore.open(tmp_path / "live.db")) as store:
+        bench = Bench(
+            registry=SqliteRegistryStore(store),
+            mandates=SqliteMandateRegister(store),
+            approvals=SqliteApprovalRegister(store),
+            openings=SqliteOpeningRegister(store),
+            pins=SqliteToolPinRegister(store),
+            limits=replace(WalkLimits(), pin_tools_at_first_sight=True),
+        )
+        bench.walk.policies.records = SqlitePolicyRegister(store)
+        bench.walk.manifests = SqliteManifestRegister(store)
+        yield Life(tmp_path, store, bench)
+
+
+async def asked(bench: Bench, amount: int, *, mandate: str = "m-1") -> Approval:
+    answer = await bench.refund(amount, mandate=mandate)
+    assert answer.approval is not None, answer
+    found = bench.walk.approvals.find(answer.approval.id)
+    assert found is not None
+    return found
+
+
+async def steps(life: Life) -> AsyncIterator[str]:
+    """A whole life, a step each; the clock goes on between them."""
+    bench, walk = life.bench, life.bench.walk
+    await bench.registered()
+    yield "applied"
+    await bench.issue()
+    await bench.issue("m-2")
+    yield "issued"
+    await bench.act()
+    yield "pinned at first sight"
+    await sign_manifest(walk, b"be kind")
+    yield "manifest"
+    await approve_offered(walk, "crm", "refund")
+    yield "pinned by its owner"
+    one = await asked(bench, 6_000)
+    yield "asked"
+    await bench.answer(one)
+    yield "approved"
+    await bench.refund(6_000)
+    yield "used"
+    await bench.answer(await asked(bench, 7_000), verdict="deny", reason="too_much", comment="less")
+    yield "denied"
+    two = await asked(bench, 60_000)
+    await bench.answer(two)
+    yield "one of two"
+    await bench.answer(two, by="carol")
+    yield "two of two"
+    await void(walk, await asked(bench, 8_000), ("the card",))
+    yield "void"
+    waiting = await asked(bench, 9_000, mandate="m-2")
+    await close_mandate(walk, "m-2", by="operator")
+    yield "closed"
+    await place_hold(walk, Holdable("mandate", "m-1"), by="operator")
+    held = walk.approvals.find(two.id)
+    assert held is not None
+    assert held.state == "denied"
+    yield "held"
+    await revoke_authority(walk, Revocable("mandate", "m-2"), by="operator")
+    assert waiting.id
+    yield "revoked"
+    await apply_registry(walk, [house(STOP)], by="operator")
+    yield "forbidden"
+    await apply_registry(
+        walk, [house(POLICIES), document("Principal", "erin", {"groups": ["sales"]})], by="operator"
+    )
+    yield "allowed again, and somebody more"
+    walk.policies.publishers = "approvers"
+    proposal = await propose(bench)
+    yield "proposed"
+    await withdraw_proposal(walk, proposal.id, by="operator")
+    yield "withdrawn"
+    await publish(bench, await propose(bench, POLICIES + "// other\n"))
+    yield "published"
+    await roll_back(bench)
+    yield "rolled back"
+
+
+@pytest.mark.requirement("PROJECT-08")
+async def test_registers_from_before_any_step_or_from_nothing_are_caught_up_to_what_lived_on(life: Life):
+    life.copied("the beginning")
+    async with aclosing(steps(life)) as lived:
+        async for step in lived:
+            life.copied(f"after {step}")
+            life.bench.clock.advance(1)
+    live = rows(life.store)
+    assert {table for table, _ in live} == ROWS.keys()
+    for step, copy in {**life.copies, "nothing": None}.items():
+        store, done = life.caught_up(copy)
+        with closing(store):
+            assert done.left_out == [], step
+            assert rows(store) == live, step
+        again, done = life.caught_up(copy or life.root / "nothing.db")
+        with closing(again):
+            assert not done.rows, f"{step}: an entry that is applied again changes nothing"
+            assert rows(again) == live
+
+
+@pytest.mark.requirement("PROJECT-09")
+async def test_nothing_that_has_ended_is_opened_by_entries_that_are_applied_again(life: Life):
+    async with aclosing(steps(life)) as lived:
+        async for _ in lived:
+            life.bench.clock.advance(1)
+    with life.store.write() as connection:
+        connection.execute("UPDATE mandates SET state = 'closed'")
+        connection.execute("UPDATE approvals SET state = 'void'")
+    with closing(sqlite3.connect(life.root / "live.db")) as other:
+        other.execute("UPDATE documents SET body = body")
+        other.commit()
+    projections = SqliteProjections(life.store, life.root / "live.db")
+    assert projections.touched() == {"documents"}
+    catch_up(projections, [life.log], life.bench.walk.subject_keys.find)
+    assert projections.touched() == frozenset()
+    states = {
+        row[0] for row in life.store.rows("SELECT state FROM mandates UNION SELECT state FROM approvals")
+    }
+    assert states <= {"closed", "void", "used", "denied"}
+
+
+@pytest.mark.requirement("PROJECT-10")
+async def test_of_several_processes_that_start_at_once_each_entry_is_applied_by_one(life: Life):
+    async with aclosing(steps(life)) as lived:
+        async for _ in lived:
+            life.bench.clock.advance(1)
+    live, path = rows(life.store), life.root / "shared.db"
+    stores = [SqliteStore.open(path) for _ in range(4)]
+    done: list[CaughtUp] = []
+
+    def start(store: SqliteStore) -> None:
+        registers = SqliteProjections(store, path)
+        done.append(catch_up(registers, [life.log], life.bench.walk.subject_keys.find))
+
+    threads = [threading.Thread(target=start, args=(store,)) for store in stores]
+    for one in threads:
+        one.start()
+    for one in threads:
+        one.join()
+    assert len(done) == len(stores)
+    assert [bool(one.rows) for one in done].count(True) == 1
+    assert rows(stores[0]) == live
+    for store in stores:
+        store.close()
+
+
+@pytest.mark.requirement("PROJECT-11")
+async def test_a_position_moves_on_only_where_the_registers_are_as_the_entries_say(life: Life):
+    walk, registers = life.bench.walk, SqliteProjections(life.store, life.root / "live.db")
+    catch_up(registers, [life.log], walk.subject_keys.find)
+    await life.bench.registered()
+    await life.bench.issue()
+    assert confirm(registers, life.log, walk.subject_keys.find)
+    size = walk.ledger.size
+    assert {one.entries for one in registers.positions(walk.ledger.origin).values()} == {size}
+    await life.bench.issue("m-2")
+    with life.store.write() as connection:
+        connection.execute("DELETE FROM mandates_issued WHERE mandate = 'm-2'")
+        connection.execute("DELETE FROM mandates WHERE id = 'm-2'")
+    assert not confirm(registers, life.log, walk.subject_keys.find)
+    assert {one.entries for one in registers.positions(walk.ledger.origin).values()} == {size}
+    assert catch_up(registers, [life.log], walk.subject_keys.find).rows == {"mandates": 1}
+
+
+@pytest.mark.requirement("PROJECT-07")
+async def test_a_log_that_was_cut_or_is_another_one_is_found_by_every_register(life: Life):
+    walk, registers = life.bench.walk, SqliteProjections(life.store, life.root / "live.db")
+    await life.bench.registered()
+    catch_up(registers, [life.log], walk.subject_keys.find)
+    entries = [*walk.ledger.replay()]
+    cut = Log(walk.ledger.origin, lambda start: iter(entries[start:-1]))
+    with pytest.raises(Broken, match="cut or replaced") as found:
+        catch_up(registers, [cut], walk.subject_keys.find)
+    assert found.value.code == "ledger.entries_missing"
+    other = [*entries[:-1], replace_hash(entries[-1])]
+    with pytest.raises(Broken, match="cut or replaced"):
+        catch_up(
+            registers, [Log(walk.ledger.origin, lambda start: iter(other[start:]))], walk.subject_keys.find
+        )
+
+
+def replace_hash(stored: Any) -> Any:
+    return type(stored)(
+        index=stored.index,
+        tag=stored.tag,
+        leaf=stored.leaf,
+        attachment=stored.attachment,
+        leaf_hash=bytes(32),
+    )
+
+
+async def forged_mandate(life: Life) -> None:
+    """Whoever can append to the log writes down a mandate that alice never signed."""
+    bench = life.bench
+    mandate = bench.walk.mandates.find(MandateId("m-1"))
+    assert mandate is not None
+    forged = replace(mandate, id=MandateId("m-forged"))
+    await appended(life, lambda sealing: records.mandate_issued(
+        forged, at=bench.clock.now(), sealing=sealing, principal="0" * 64, audience=bench.walk.ledger.origin
+    ))  # fmt: skip
+
+
+async def appended(life: Life, made: Callable[[Any], Any]) -> None:
+    await record_entry(life.bench.walk, made(sealing_for(life.bench.walk, LOG_SUBJECT)))
+
+
+@pytest.mark.requirement("PROJECT-12")
+async def test_a_mandate_an_answer_and_a_proposal_that_nobody_signed_give_nothing(life: Life):
+    bench, walk = life.bench, life.bench.walk
+    await bench.registered()
+    await bench.issue()
+    first, second = await asked(bench, 6_000), await asked(bench, 7_000)
+    life.copied("before the forgery")
+    await bench.answer(first)
+    (signed,) = walk.approvals.find(first.id).answers
+    await forged_mandate(life)
+    forged = replace(second, state="approved", answers=(signed,))
+    run = Run(id="r" * 16, prev="", seq=0)
+    await appended(life, lambda sealing: approval_answer(
+        forged, signed, at=bench.clock.now(), sealing=sealing, run=run, person="0" * 64, digest="0" * 64, signer="",
+    ))  # fmt: skip
+    store, done = life.caught_up(life.copies["before the forgery"])
+    with closing(store):
+        assert [one.row for one in done.left_out] == ["m-forged"]
+        assert store.rows("SELECT id FROM mandates") == [("m-1",)]
+        states = dict(store.rows("SELECT id, state FROM approvals"))
+    assert states == {first.id: "approved", second.id: "void"}
+
+
+@pytest.mark.requirement("PROJECT-13")
+async def test_a_join_token_that_was_used_since_an_older_copy_is_not_good_again(life: Life):
+    await life.bench.registered()
+    digest = bytes(range(32))
+    with life.store.write() as connection:
+        for number, one in enumerate((digest, bytes(32))):
+            connection.execute(
+                "INSERT INTO join_tokens (digest, name, agent, selectors, created_at, expires_at) "
+                "VALUES (?, ?, 'scout', x'5b5d', 0, ?)",
+                (one, f"t-{number}", 2**50),
+            )
+    life.copied("before its use")
+    one = instance("i" * 32)
+    used = replace(one, evidence=replace(one.evidence, join_token=digest.hex()))
+    await appended(life, lambda sealing: workload_enrolled(used, at=life.bench.clock.now(), sealing=sealing))
+    store, done = life.caught_up(life.copies["before its use"])
+    with closing(store):
+        assert done.rows["join_tokens"] == 1
+        # And one that may have been used or withdrawn without an entry is not good any more, either.
+        assert store.rows("SELECT digest, used_at FROM join_tokens") == [(digest, life.bench.clock.now())]
+
+
+@pytest.mark.requirement("PROJECT-14")
+def test_every_column_of_a_projected_table_is_compared_and_every_tag_taken_is_known(tmp_path: Path):
+    with closing(SqliteStore.open(tmp_path / "any.db")) as store:
+        tables = {"policies": "policy_records"}
+        for name, query in ROWS.items():
+            table = tables.get(name, name)
+            columns = {row[1] for row in store.rows(f"PRAGMA table_info({table})")}
+            compared = set(
+                query.removeprefix("SELECT ")
+                .partition(" FROM ")[0]
+                .replace("||", ",")
+                .replace(" ", "")
+                .split(",")
+            )
+            # Numbers are of the file alone: in which order rows came, and which change was the last.
+            assert columns - compared <= {"number", "change"}, name
+    assert {one.name for one in PROJECTED} == {*ROWS} - {"mandates_issued"} | {"join_tokens"}
+    taken = frozenset().union(*(one.tags for one in PROJECTED))
+    assert taken <= {*Tag}
+    assert Tag.POLICY_WITHDRAWN in taken

@@ -1,0 +1,127 @@
+"""A real `up` on a disk that is really full: nothing begins, what is ended is ended, and stays so."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from answerable.adapters.tlog_files import PublishedFiles
+from answerable.core.ledger.tags import Tag
+from tests.control_world import made_world
+from tests.full_disk import fill, make_room, small_disk
+from tests.shard_house import House, Shard, leaves, until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with TemporaryDirectory(prefix="full-") as folder, small_disk(Path(folder) / "disk") as disk:
+        made = House(made_world(disk))
+        made.command("a", "apply", "-f", str(made.world.registry))
+        yield made
+
+
+def last(house: House, *tags: Tag) -> int:
+    """Index of the last entry with one of these tags, as published when the server stopped."""
+    found = leaves(PublishedFiles(house.data / "ledger/shards/a"))
+    return max(index for index, leaf in enumerate(found) if leaf["tag"] in tags)
+
+
+def refused(shard: Shard, mandate: str, why: str) -> None:
+    """Within a moment, and from then on."""
+    until(lambda: why in str(shard.call(mandate)), why)
+
+
+def said_of(done: subprocess.CompletedProcess[str]) -> str:
+    return " ".join((done.stdout + done.stderr).split())
+
+
+STOP = ("stop", "support-agent", "--kind", "agent", "--no-wait")
+REVOKE = ("revoke", "agent", "support-agent", "--yes")
+
+
+@pytest.mark.requirement("FULLDISK-01")
+def test_while_the_registers_cannot_be_written_nothing_begins_and_then_it_goes_on(house: House) -> None:
+    with house.up("a") as a:
+        mandate = house.issue("a")
+        a.acted(mandate)
+        fill(house.world.root)
+        refused(a, mandate, "no action begins while the registers cannot be written")
+        entries = a.status()["entries"]
+        for _ in range(3):
+            assert "register.no_room" in str(a.call(mandate))
+        assert a.status()["open_intents"] == 0
+        make_room(house.world.root)
+        a.acted(mandate)
+        assert a.status()["entries"] > entries
+
+
+@pytest.mark.parametrize(
+    ("end", "refusal"),
+    [
+        (lambda _mandate: STOP, "is held"),
+        (lambda _mandate: REVOKE, "has been revoked"),
+        (lambda mandate: ("mandate", "close", mandate, "--yes"), "closed"),
+    ],
+    ids=["stop", "revoke", "close"],
+)
+@pytest.mark.requirement("FULLDISK-02", "FULLDISK-03")
+def test_what_is_ended_on_a_full_disk_is_ended_at_once_on_record_and_for_good(
+    house: House, end: Callable[[str], tuple[str, ...]], refusal: str
+) -> None:
+    with house.up("a") as a:
+        mandate = house.issue("a")
+        a.acted(mandate)
+        fill(house.world.root)
+        refused(a, mandate, "no action begins")
+        said = said_of(house.command("a", *end(mandate), code=1))
+        for part in (
+            "in this server, at once",
+            "in the ledger",
+            "registers do not have it",
+            "answerable panic",
+        ):
+            assert part in said, said
+        # In memory alone it holds already: the first who asks once there is room is refused for it.
+        make_room(house.world.root)
+        refused(a, mandate, refusal)
+        until(lambda: "the registers can be written again" in a.said(), "the look")
+        a.killed()
+    with house.up("a") as a:
+        refused(a, mandate, refusal)
+    assert last(house, Tag.INTENT) < last(house, Tag.HOLD_PLACED, Tag.REVOKED, Tag.MANDATE_CLOSED)
+
+
+@pytest.mark.requirement("FULLDISK-03")
+def test_a_kill_on_the_full_disk_forgets_nothing(house: House) -> None:
+    with house.up("a") as a:
+        mandate = house.issue("a")
+        a.acted(mandate)
+        fill(house.world.root)
+        refused(a, mandate, "no action begins")
+        assert "in the ledger" in said_of(house.command("a", *STOP, code=1))
+        a.killed()
+    make_room(house.world.root)
+    with house.up("a") as a:
+        refused(a, mandate, "is held")
+        assert "support-agent" in house.command("a", "hold", "list").stdout
+    assert last(house, Tag.INTENT) < last(house, Tag.HOLD_PLACED)
+
+
+@pytest.mark.requirement("FULLDISK-04")
+def test_another_process_begins_nothing_either_and_has_it_once_there_is_room(house: House) -> None:
+    with house.up("a") as a, house.up("b") as b:
+        mandate = house.issue("a")
+        a.acted(mandate)
+        b.acted(mandate)
+        fill(house.world.root)
+        house.command("a", *STOP, code=1)
+        refused(b, mandate, "no action begins")
+        make_room(house.world.root)
+        refused(b, mandate, "is held")
+        refused(a, mandate, "is held")
