@@ -105,10 +105,12 @@ async def _serve_product(
     tls = _tls(settings)
     control_sockets = listen(uds=settings.control.socket)
     try:
+        gateway = settings.gateway
         sockets = listen(
-            tcp=(settings.gateway.host, settings.gateway.port),
-            uds=settings.gateway.socket,
-            uds_group=settings.gateway.socket_group,
+            tcp=(gateway.host, gateway.port),
+            uds=gateway.socket,
+            uds_group=gateway.socket_group,
+            setting="gateway.port",
         )
     except BaseException:
         control_sockets.close()
