@@ -134,7 +134,8 @@ async def test_where_servers_share_the_account_of_the_product_it_and_doctor_say_
             # Those who watch the start see it from the second on, when there is such a server.
             await home.stop(signal.SIGTERM)
             await home.start()
-            assert "run under the account of this server: one that is hostile reads its keys" in home.said
+            said = "run under the account of this server: one that is hostile reads its keys"
+            await until(lambda: said in home.said, "its word about the account")
             told = {one["name"]: one for one in json.loads(home.finished("doctor", "--json").stdout)}
             assert told["servers over stdio"]["state"] == "look at"
 
@@ -147,7 +148,7 @@ async def test_under_an_account_that_cannot_be_had_no_server_is_started(user):
         async with house(Path(name), SETTINGS + f'[upstreams]\nuser = "{user}"\n') as home:
             with hostile(home) as (documents, told):
                 await home.start()
-                assert "nothing is started under it" in home.said
+                await until(lambda: "nothing is started under it" in home.said, "its word about the account")
                 await asyncio.to_thread(home.apply, documents)
                 found = json.loads(home.finished("doctor", "--json").stdout)
                 assert [one["state"] for one in found if one["name"] == "servers over stdio"] == ["fault"]
