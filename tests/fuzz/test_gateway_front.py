@@ -77,6 +77,9 @@ class Nothing:
     async def entries(self, server, method):
         return []
 
+    async def settled(self, server):
+        return None
+
     def input_schema(self, server, tool):
         return None
 

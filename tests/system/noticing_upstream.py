@@ -19,6 +19,12 @@ names = ["touch", "grow"]
 described: dict[str, str] = {}
 
 
+async def announce(ctx: Any) -> None:
+    if "QUIET" not in os.environ:
+        await bus.publish(ToolsListChanged())
+        await ctx.session.send_tool_list_changed()
+
+
 async def list_tools(ctx: Any, params: Any) -> types.ListToolsResult:
     schema = {"type": "object", "properties": {"uri": {"type": "string"}}}
     tools = [
@@ -32,15 +38,13 @@ async def call_tool(ctx: Any, params: Any) -> types.CallToolResult:
         uri = params.arguments["uri"]
         if uri.startswith("describe:"):
             described["touch"] = uri.removeprefix("describe:")
-            await bus.publish(ToolsListChanged())
-            await ctx.session.send_tool_list_changed()
+            await announce(ctx)
         await bus.publish(ResourceUpdated(uri=uri))
         if uri in followed:
             await followed[uri].send_resource_updated(uri)
     else:
         names.append("grown")
-        await bus.publish(ToolsListChanged())
-        await ctx.session.send_tool_list_changed()
+        await announce(ctx)
     return types.CallToolResult(content=[types.TextContent(type="text", text=" ".join(sorted(followed)))])
 
 

@@ -58,6 +58,43 @@ async def test_a_tool_that_is_redescribed_is_gone_for_agents_until_its_owner_app
         assert [leaf["source"] for leaf in world.entries(Tag.TOOL_PINNED)] == ["owner", "owner"]
 
 
+@pytest.mark.requirement("NEIGHBOUR-12")
+@pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
+async def test_no_call_after_the_announcement_runs_under_the_old_pin(tmp_path: Path, mode: str):
+    async with gateway_world(tmp_path, "noticing") as world:
+        world.walk.pins = MemoryToolPinRegister()
+        world.mandate("thing.touch", "thing.grow")
+        await approve_offered(world.walk, "noticing", "touch")
+        async with world.client("noticing", mode=mode) as client:
+            assert not (await client.call_tool("touch", {"uri": POISON})).is_error
+            # The announcement came before the answer, so nothing lies between them.
+            following = await client.call_tool("touch", {"uri": "thing://a"})
+        assert "has changed since it was approved" in str(following.content)
+        assert [one["status"] for one in world.ends()] == ["succeeded"]
+
+
+@pytest.mark.requirement("NEIGHBOUR-12")
+async def test_what_was_checked_before_the_announcement_is_not_started_after_it(tmp_path: Path):
+    async with gateway_world(tmp_path, "noticing") as world:
+        world.walk.pins = MemoryToolPinRegister()
+        world.mandate("thing.touch", "thing.grow")
+        await approve_offered(world.walk, "noticing", "touch")
+        link = world.upstream._links["noticing"]
+        perform = world.upstream.perform
+
+        async def announced(warrant: Any, *, progress: Any = None) -> Any:
+            link._announced()
+            return await perform(warrant, progress=progress)
+
+        world.walk.upstream.perform = announced  # type: ignore[method-assign]
+        said = await called(world, "2026-07-28", "touch")
+        assert "has just announced other tools" in said
+        assert [one["status"] for one in world.ends()] == ["not_started"]
+        world.walk.upstream.perform = perform  # type: ignore[method-assign]
+        # Once they are read, and are those that were approved, it goes on.
+        assert await called(world, "2026-07-28", "touch") == ""
+
+
 async def test_a_tool_that_a_server_adds_while_running_waits_for_its_owner(tmp_path: Path):
     async with gateway_world(tmp_path, "noticing") as world:
         world.walk.pins = MemoryToolPinRegister()
@@ -71,7 +108,8 @@ async def test_a_tool_that_a_server_adds_while_running_waits_for_its_owner(tmp_p
 
 async def test_a_server_that_does_not_announce_changes_is_asked_again(tmp_path: Path, monkeypatch):
     monkeypatch.setattr("tests.gateway_world.registry", quietly(registry))
-    settings = UpstreamSettings(catalogue_seconds_max=0.1)
+    # In this era it says itself that it announces nothing.
+    settings = UpstreamSettings(catalogue_seconds_max=0.1, mode="legacy")
     async with gateway_world(tmp_path, "noticing", settings=settings) as world:
         world.mandate("thing.touch")
         await approve_offered(world.walk, "noticing", "touch")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 from pathlib import Path
@@ -168,3 +169,30 @@ async def test_registers_that_know_more_than_the_log_let_nothing_start(tmp_path:
             registers.execute("UPDATE projections SET entries = entries + 1000")
         said = await home.refused()
         assert "ledger.entries_missing" in said or "cut or replaced by an older copy" in said
+
+
+@pytest.mark.requirement("PROJECT-08")
+async def test_registers_of_a_server_that_is_killed_while_it_asks_and_acts_are_what_the_ledger_makes(
+    tmp_path: Path,
+):
+    async with house(tmp_path, SOON) as home:
+        await lived(home)
+        for number in range(2):
+            tries = [asyncio.create_task(noted(home, f"n{number}-{one}")) for one in range(6)]
+            tries.append(asyncio.create_task(noted(home, "once")))
+            await asyncio.sleep(0.05 * (number + 1))
+            await home.stop(signal.SIGKILL)
+            await asyncio.gather(*tries, return_exceptions=True)
+            await home.start()
+            await home.serving()
+        await noted(home, "once")
+        await home.stop(signal.SIGTERM)
+        live = rows(home)
+        taken_away(home)
+        await home.start()
+        made = rows(home)
+        used = {name for name, row in live.items() if name[0] == "approvals" and row[0] == "used"}
+        # One that was taken for an action whose intent came to nothing is burned, and the ledger does not say so.
+        assert {name for name in live if live[name] != made.get(name)} <= used
+        assert live.keys() == made.keys()
+        assert notes(home).count("once") <= 1

@@ -1,21 +1,23 @@
 """A register of holds that is older than the ledger: what it does not know is put back from the entries.
 
-Laws: what was lifted on record is not in force again, and what was placed on record is; an entry whose person nobody
-can name any more is told of, never passed over. Only a person's name is sealed; all else that is held stands in the
-leaf.
+Laws: what was lifted on record, and signed by whom it takes, is not in force again, and what was placed on record
+is; an entry whose person nobody can name any more is told of, never passed over. Only a person's name is sealed; all
+else that is held stands in the leaf.
 """
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.hold import HOLD_SOURCES, Agreement, Hold, HoldId, holdable
+from answerable.core.containment.lift import verified_lift
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Malformed
+from answerable.errors import AnswerableError, Malformed
 from answerable.flows.end_instance import written
 from answerable.flows.place_hold import deny_approvals
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.walk import Walk
+
+_log: Final = logging.getLogger(__name__)
 
 NAMELESS_PREFIX: Final = "erased:"
 """Before the pseudonym of a placer whose name cannot be opened: nobody is taken for another person than they are."""
@@ -73,7 +77,7 @@ class RecalledHolds:
         holds = self.walk.holds
         for name, at in self.lifted.items():
             known = holds.get(name)
-            if known is not None and not known.lifted_at:
+            if known is not None and not known.lifted_at and self._is_lifted(known):
                 after = replace(known, agreed=tuple(self.agreed[name]), lifted_at=at)
                 await written(partial(holds.replace, after, was=known))
         missing = [self._as_recorded(one) for one in self.placed.values() if holds.get(one.id) is None]
@@ -87,8 +91,35 @@ class RecalledHolds:
         now = self.walk.clock.now()
         return sum(one.is_in_force(now) for one in missing)
 
+    def _is_lifted(self, hold: Hold) -> bool:
+        """Whether as many as it takes have signed that this hold be lifted: what the log says of it alone is not enough
+        to let anybody go on."""
+        agreed = (*hold.agreed, *self.agreed.get(hold.id, ()))
+        signed = {one.by for one in agreed if self._is_signed(hold, one)}
+        if len(signed) >= hold.persons_to_lift:
+            return True
+        _log.warning(
+            "hold %s stays in force: its lift on record is not signed with keys that are theirs, so lift it again",
+            hold.id,
+        )
+        return False
+
+    def _is_signed(self, hold: Hold, agreement: Agreement) -> bool:
+        try:
+            said = verified_lift(
+                agreement.token,
+                hold=hold,
+                audience=self.walk.ledger.origin,
+                current=self.walk.registry.current,
+                now=agreement.at,
+            )
+        except AnswerableError:
+            return False
+        return said.by == agreement.by
+
     def _as_recorded(self, hold: Hold) -> Hold:
-        at = self.lifted.get(hold.id) or self.elsewhere.get(hold.id, 0)
+        own = self.lifted.get(hold.id, 0)
+        at = own if own and self._is_lifted(hold) else self.elsewhere.get(hold.id, 0)
         # Of what one person agreed to, and is not lifted, people look anew.
         return replace(hold, agreed=tuple(self.agreed[hold.id]) if at else (), lifted_at=at)
 

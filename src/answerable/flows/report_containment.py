@@ -38,7 +38,7 @@ from answerable.flows.place_hold import open_mandates
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import agent_names
 from answerable.flows.scan_stop import is_instance_under, scanned, stop_part
-from answerable.flows.trace_effects import answers_elsewhere
+from answerable.flows.trace_effects import OTHERS_SECONDS_MAX, answers_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,6 +58,8 @@ OTHERS_MILLIS: Final = 30_000
 LEASES_ENDING_MILLIS: Final = 30_000
 """How long after its placing the report of a hold waits for leases that are being ended: what a broker by its defaults
 gives one attempt to revoke."""
+RECORDED_SECONDS_MAX: Final = 60.0
+"""How long the report that is written down waits for other processes, beyond what the link gives them."""
 AT_A_TIME: Final = 4
 """Holds that a round looks at, fewer than scans are kept: no log is read twice for them."""
 
@@ -97,10 +99,11 @@ async def told_part(walk: Walk, name: str) -> StopPart:
 
 
 async def report_containment(
-    walk: Walk, hold: Hold, *, workloads: Workloads | None = None
+    walk: Walk, hold: Hold, *, workloads: Workloads | None = None, others_seconds: float = OTHERS_SECONDS_MAX
 ) -> ContainmentReport:
-    """What the hold stopped and could not stop, as far as it is known now. Raises Unavailable, Broken."""
-    parts, not_asked = await _elsewhere(walk, hold)
+    """What the hold stopped and could not stop, as far as it is known now. others_seconds: how long the processes of
+    other shards are waited for; those that are silent are named. Raises Unavailable, Broken."""
+    parts, not_asked = await _elsewhere(walk, hold, others_seconds)
     own = await stop_part(walk, hold)
     parts, scan = (own, *parts), await scanned(walk, hold)
     flights = tuple(one for part in parts for one in part.in_flight)
@@ -166,7 +169,9 @@ async def record_reports(
         if scan.report < 0:
             if any(not one.status for one in scan.in_flight()):
                 continue
-            report = await report_containment(walk, hold, workloads=workloads)
+            report = await report_containment(
+                walk, hold, workloads=workloads, others_seconds=RECORDED_SECONDS_MAX
+            )
             longest = walk.limits.intent_ttl_ms + walk.limits.upstream_ms_max + OTHERS_MILLIS
             if report.running and walk.clock.now() < hold.at + longest:
                 # In another log; by then, its process has ended it, or has not been there to say so.
@@ -286,5 +291,9 @@ def _revocable_names(walk: Walk, hold: Hold) -> list[Revocable]:
     ]
 
 
-async def _elsewhere(walk: Walk, hold: Hold) -> tuple[tuple[StopPart, ...], tuple[NotAsked, ...]]:
-    return await answers_elsewhere(walk.link, lambda link, origin: link.contained(origin, hold.id))
+async def _elsewhere(
+    walk: Walk, hold: Hold, seconds_max: float
+) -> tuple[tuple[StopPart, ...], tuple[NotAsked, ...]]:
+    return await answers_elsewhere(
+        walk.link, lambda link, origin: link.contained(origin, hold.id), seconds_max=seconds_max
+    )

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+OTHERS_SECONDS_MAX: Final = 2.0
+"""How long whoever stops or revokes waits for what other processes know: what they start is stopped all the same."""
 ENTRIES_LOOKED_AT_MAX: Final = 500_000
 """The newest of the ledger; what was done before them is not looked for, and that is said."""
 ENTRIES_PER_TURN: Final = 256
@@ -164,10 +166,13 @@ async def effects_elsewhere(walk: Walk, what: Revocable) -> tuple[tuple[Effects,
 
 
 async def answers_elsewhere(
-    link: ShardLink | None, question: Callable[[ShardLink, str], Awaitable[T]]
+    link: ShardLink | None,
+    question: Callable[[ShardLink, str], Awaitable[T]],
+    *,
+    seconds_max: float = OTHERS_SECONDS_MAX,
 ) -> tuple[tuple[T, ...], tuple[NotAsked, ...]]:
     """What every other shard of this deployment answers, asked at once, in the order of their logs; and those whose
-    process gave no answer, each with why. Never raises for one that cannot be asked."""
+    process gave no answer in that time, each with why. Never raises for one that cannot be asked."""
     told: dict[str, T] = {}
     silent: list[NotAsked] = []
     if link is None:
@@ -175,9 +180,13 @@ async def answers_elsewhere(
 
     async def ask(origin: str) -> None:
         try:
-            told[origin] = await question(link, origin)
+            with anyio.move_on_after(seconds_max):
+                told[origin] = await question(link, origin)
+                return
+            why = f"its process gave no answer in {seconds_max:g} s: it stands still, or has much to do"
         except AnswerableError as failed:
-            silent.append(NotAsked(log=origin, why=failed.message))
+            why = failed.message
+        silent.append(NotAsked(log=origin, why=why))
 
     try:
         others = link.others()

@@ -11,12 +11,15 @@ from answerable.adapters.memory.holds import MemoryHoldRegister
 from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.containment.hold import EVERYTHING, HOLD_KINDS, holdable
+from answerable.core.ledger.records_holds import hold_lifted
+from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import Recalled, recall_ends
 from answerable.flows.recall_holds import RecalledHolds
+from answerable.flows.record_entry import record_entry, sealing_for
 from answerable.testing.builders import Bench
 from answerable.testing.entropy import SeededEntropy
 from tests.enrolment_world import enrolling
@@ -73,6 +76,27 @@ async def test_a_lift_on_record_that_was_not_in_force_yet_is_at_the_next_start()
     assert not bench.walk.holds.get(hold.id).lifted_at
     await recalled(bench, workloads)
     assert bench.walk.holds.get(hold.id).lifted_by == ("bob",)
+
+
+@pytest.mark.requirement("PROJECT-15")
+async def test_a_lift_on_record_that_nobody_signed_lifts_nothing(caplog):
+    bench, workloads = await enrolling()
+    held, other = [(await stop(bench, holdable("agent", one), by="alice")).hold for one in ("scout", "rover")]
+    signed = await lift(bench, other, "bob")
+    assert signed.lifted_at
+    forged = replace(held, agreed=signed.agreed, lifted_at=signed.lifted_at)
+    sealing = sealing_for(bench.walk, LOG_SUBJECT)
+    entry = hold_lifted(
+        forged, signed.agreed[-1], at=bench.clock.now(), sealing=sealing, by="0" * 64, person=""
+    )
+    await record_entry(bench.walk, entry)
+    lose_register(bench)
+    assert (await recalled(bench, workloads)).holds == 1
+    assert bench.walk.holds.get(other.id) == signed
+    found = bench.walk.holds.get(held.id)
+    assert found is not None
+    assert not found.lifted_at
+    assert f"hold {held.id} stays in force" in caplog.text
 
 
 async def test_what_a_hold_denied_stays_denied_where_an_older_register_shows_it_as_waiting():

@@ -22,7 +22,7 @@ from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from answerable.adapters.mcp_upstream.asking import ask
 from answerable.adapters.mcp_upstream.direct import CLIENT_INFO, SessionOnlyError
-from answerable.adapters.mcp_upstream.following import follow, notification_of
+from answerable.adapters.mcp_upstream.following import TOOLS_CHANGED, follow, notification_of
 from answerable.adapters.mcp_upstream.http_direct import http_direct
 from answerable.adapters.mcp_upstream.http_transport import closed_at_the_end, http_client
 from answerable.adapters.mcp_upstream.listing import read_catalogue
@@ -88,6 +88,8 @@ class Link:
         self._stale = anyio.Event()
         self._listed_at = -math.inf
         self._listing = anyio.Lock()
+        self._changes, self._changes_read = 0, 0
+        self._read = anyio.Event()
 
     async def run(self) -> None:
         """Connect, hold, and connect again, for ever."""
@@ -172,6 +174,18 @@ class Link:
             raise NotSentError
         return self._live
 
+    @property
+    def is_stale(self) -> bool:
+        """Whether the server has announced other tools than those in `catalogue`."""
+        return self._changes != self._changes_read
+
+    async def settled(self, *, seconds_max: float) -> None:
+        """Wait until the tools that the server has announced were read, no longer than this."""
+        if self.is_stale:
+            with anyio.move_on_after(seconds_max):
+                while self.is_stale:
+                    await self._read.wait()
+
     async def refresh(self, *, seconds_max: float) -> None:
         """Read the lists again when they are older than this; failing leaves what is known."""
         async with self._listing:
@@ -179,9 +193,17 @@ class Link:
                 return
             with anyio.move_on_after(self._settings.connect_seconds_max):
                 try:
-                    self._listed(await read_catalogue(self._live.session))
+                    await self._list(self._live.session)
                 except Exception as fault:
                     self._note(fault)
+
+    async def _list(self, session: ClientSession) -> None:
+        # What is announced while it is read may not be in it.
+        changes = self._changes
+        self._listed(await read_catalogue(session))
+        self._changes_read = changes
+        read, self._read = self._read, anyio.Event()
+        read.set()
 
     def _listed(self, catalogue: Catalogue) -> None:
         known = self.catalogue.refused if self.catalogue is not None else ()
@@ -206,7 +228,7 @@ class Link:
                 async with AsyncExitStack() as stack:
                     live, contain = await self._connect(stack, lost)
                     self._describe(live.session)
-                    self._listed(await read_catalogue(live.session))
+                    await self._list(live.session)
                     connecting.deadline = math.inf
                     contain()
                     self._publish(live)
@@ -256,7 +278,12 @@ class Link:
         else:
             lines = StdioDirect()
             transport = stdio_transport(
-                self.server, settings=self._settings, log=self.log, lines=lines, gone=lost.set
+                self.server,
+                settings=self._settings,
+                log=self.log,
+                lines=lines,
+                gone=lost.set,
+                announced=self._announced,
             )
             direct_of = lines.speaking
 
@@ -314,9 +341,16 @@ class Link:
             self._changed(*heard)
 
     def _changed(self, method: str, uri: str) -> None:
-        if method.endswith("/list_changed"):
+        if method == TOOLS_CHANGED:
+            self._announced()
+        elif method.endswith("/list_changed"):
             self._stale.set()
         self.watches.emit(method, uri)
+
+    def _announced(self) -> None:
+        """The server has other tools: nothing is done with those in `catalogue` until they are read again."""
+        self._changes += 1
+        self._stale.set()
 
     async def _refresh_when_told(self, live: Live) -> None:
         while True:
@@ -326,6 +360,9 @@ class Link:
             await anyio.sleep(REFRESH_PAUSE_SECONDS)
             if self._live is live:
                 await self.refresh(seconds_max=0)
+                if self.is_stale:
+                    # It could not be read, or changed meanwhile.
+                    self._stale.set()
 
     def _note(self, fault: Exception) -> None:
         """Keep a line for people: who asks why a server is down should not need a stack trace."""

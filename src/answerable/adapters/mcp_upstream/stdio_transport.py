@@ -19,6 +19,7 @@ from mcp.client.stdio import get_default_environment
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 
+from answerable.adapters.mcp_upstream.following import TOOLS_CHANGED
 from answerable.adapters.mcp_upstream.marks import ERROR_CODE, marked
 from answerable.errors import Unavailable, shown
 
@@ -39,6 +40,7 @@ GARBAGE_LINES_MAX: Final = 1_000
 """Lines in a row that are no JSON-RPC, after which the process is not an MCP server and is stopped."""
 SECRET_BYTES_MAX: Final = 65_536
 
+_TOOLS_CHANGED: Final = TOOLS_CHANGED.encode()
 _LOG_PAUSE_SECONDS: Final = 0.01
 _EXIT_POLL_SECONDS: Final = 0.01
 _ID_BYTES_READ: Final = 200
@@ -53,12 +55,14 @@ async def stdio_transport(
     log: StderrLog,
     lines: StdioDirect,
     gone: Callable[[], None],
+    announced: Callable[[], None],
 ) -> AsyncIterator[TransportStreams]:
     """Start the process and yield its streams; leaving stops the process and all it started.
 
     lines: what goes to the process, and who waits for answers outside the session. gone: called when nothing more will
-    come from it. Raises OSError when it cannot be started, Unavailable (`upstream.secret_missing`) when a reference in
-    its environment leads nowhere.
+    come from it. announced: called at a line that says that its tools have changed, before anything follows from it.
+    Raises OSError when it cannot be started, Unavailable (`upstream.secret_missing`) when a reference in its
+    environment leads nowhere.
     """
     environment = {**get_default_environment(), **{k: _resolved(v) for k, v in server.env}}
     process = await anyio.open_process(
@@ -67,7 +71,7 @@ async def stdio_transport(
     to_session, from_process = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_process, from_session = anyio.create_memory_object_stream[SessionMessage](0)
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_read, process, to_session, lines, settings.message_bytes_max, gone)
+        tasks.start_soon(_read, process, to_session, lines, settings.message_bytes_max, gone, announced)
         tasks.start_soon(_pass_on, from_session, lines)
         tasks.start_soon(_write, process, lines, settings.write_seconds_max, gone)
         tasks.start_soon(_keep_log, process, log)
@@ -102,6 +106,7 @@ async def _read(
     direct: StdioDirect,
     bytes_max: int,
     gone: Callable[[], None],
+    announced: Callable[[], None],
 ) -> None:
     assert process.stdout is not None  # noqa: S101 - opened with pipes
     lines = _Lines(bytes_max)
@@ -110,6 +115,9 @@ async def _read(
         async with to_session:
             while garbage < GARBAGE_LINES_MAX:
                 for line in lines.feed(await process.stdout.receive(CHUNK_BYTES)):
+                    if isinstance(line, bytes) and _TOOLS_CHANGED in line:
+                        # The session hears of it some turns later: what comes meanwhile must know it, too.
+                        announced()
                     if isinstance(line, bytes) and direct.took(line):
                         garbage = 0
                         continue

@@ -26,6 +26,7 @@ from answerable.adapters.mcp_upstream.outcomes import (
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.core.action.outcome import Outcome
 from answerable.core.lease.wire import WARRANT_META
+from answerable.core.registry.tool_pin import TOOLS_CALL
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class McpUpstream:
     def definition(self, capability: Capability) -> ToolDefinition | None:
         """As ports.Upstream: from the last list that the server gave, also while it is being restarted."""
         link = self._links.get(capability.server)
-        if link is None or link.catalogue is None:
+        if link is None or link.catalogue is None or (link.is_stale and capability.method == TOOLS_CALL):
             return None
         return link.catalogue.definition(capability)
 
@@ -157,6 +158,9 @@ class McpUpstream:
         link = self._links.get(warrant.server)
         if link is None:
             return not_started(f"server {shown(warrant.server)} is not registered")
+        if link.is_stale and method == TOOLS_CALL:
+            # Announced since the request was checked against what the server said of this tool before.
+            return not_started(f"server {shown(warrant.server)} has just announced other tools: ask again")
         seconds = link.server.call_seconds_max
         is_brokered = bool(link.server.target)
         try:
@@ -210,6 +214,7 @@ class McpUpstream:
         link = self._links.get(server)
         if link is None or link.catalogue is None:
             return None
+        await link.settled(seconds_max=self._settings.connect_wait_seconds)
         if not _announces(link.capabilities, method):
             await link.refresh(seconds_max=self._settings.catalogue_seconds_max)
         return list(link.catalogue.entries[LIST_METHODS[method]].values())
@@ -221,6 +226,12 @@ class McpUpstream:
             for link in list(self._links.values()):
                 if link.state == "up" and not _announces(link.capabilities, "tools/list"):
                     tasks.start_soon(partial(link.refresh, seconds_max=self._settings.catalogue_seconds_max))
+
+    async def settled(self, server: str) -> None:
+        """Wait a moment for the tools that a server has announced: until they are read, it offers none."""
+        link = self._links.get(server)
+        if link is not None and link.is_stale:
+            await link.settled(seconds_max=self._settings.connect_wait_seconds)
 
     def input_schema(self, server: str, tool: str) -> JSONValue:
         """A tool's input schema as listed, None when it is not offered."""

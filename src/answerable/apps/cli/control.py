@@ -47,6 +47,10 @@ class Control:
         """One thing."""
         return self._answer("GET", path, params=query)
 
+    def get_soon(self, path: str, *, seconds_max: float, **query: str) -> Answer:
+        """One thing, where it is told in that time."""
+        return self._answer("GET", path, params=query, timeout=seconds_max)
+
     def every(self, path: str, **query: str) -> Iterator[Answer]:
         """All items of a list, page after page."""
         following: str | None = None
@@ -60,9 +64,11 @@ class Control:
             if following is None:
                 return
 
-    def post(self, path: str, body: dict[str, JSONValue] | None = None) -> Answer:
-        """Change something."""
-        return self._answer("POST", path, json=body or {})
+    def post(
+        self, path: str, body: dict[str, JSONValue] | None = None, *, seconds_max: float = WAIT_SECONDS_MAX
+    ) -> Answer:
+        """Change something. seconds_max: how long an answer is waited for."""
+        return self._answer("POST", path, json=body or {}, timeout=seconds_max)
 
     def _answer(self, method: str, path: str, **given: Any) -> Answer:
         import httpx2
@@ -71,8 +77,13 @@ class Control:
             response = self._exchange(method, path, **given)
         except httpx2.HTTPError as error:
             effect: Effect = "unknown" if method == "POST" else "none"
+            known = (
+                "look at its output"
+                if method == "GET"
+                else "it may be done or not, so look before it is repeated"
+            )
             raise Unavailable(
-                f"the server did not answer ({type(error).__name__}): look at its output",
+                f"the server did not answer ({type(error).__name__}): {known}",
                 code="control.no_answer",
                 port="control",
                 effect=effect,

@@ -13,7 +13,7 @@ import typer
 from answerable.apps.cli.command import CHECK_FAILED, INTERRUPTED, PENDING, Shell, command
 from answerable.apps.cli.stop_report import ReportView
 from answerable.core.containment.hold import HOLD_KINDS, Hold, HoldId, described, holdable
-from answerable.errors import Malformed, Refused, Unverified
+from answerable.errors import Malformed, Refused, Unavailable, Unverified
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
@@ -60,6 +60,12 @@ LiftReason = Annotated[
 Every = Annotated[bool, typer.Option("--all", help="Also those that were lifted or have run out.")]
 
 POLL_SECONDS: Final = 0.25
+STOP_SECONDS_MAX: Final = 10.0
+"""How long whoever stops waits for any answer: past it another door is named."""
+UNKNOWN: Final = (
+    "it may be held or not, see `answerable hold list`; pressed again it is held once. `answerable panic` holds "
+    "everything at once and needs no answer of a server"
+)
 SETTLED_SECONDS: Final = 15.0
 """How long after its last deadline an action in flight has an end, where a server runs that settles it."""
 
@@ -93,31 +99,48 @@ def stop(
         body["reason"] = reason
     if lasting:
         body["seconds"] = seconds_in(lasting)
-    with shell.control() as control:
-        try:
-            answer = control.post("/v1/holds", body)
-        except KeyboardInterrupt:
-            shell.terminal.fault(
-                "interrupted before there was an answer: it may be held or not, see `answerable hold list`; pressed "
-                "again it is held once"
-            )
-            return INTERRUPTED
-        view = ReportView(shell.terminal, answer["report"])
-        try:
-            if not shell.terminal.as_json:
-                _say_placed(shell, answer)
-            _watch(control, answer["hold"]["id"], view, waits=not no_wait)
-            code = None
-        except KeyboardInterrupt:
-            view.left(answer["hold"]["id"])
-            code = INTERRUPTED
-    if shell.terminal.as_json:
-        shell.terminal.json({**answer, "report": view.report})
-    else:
+    try:
+        with shell.control() as control:
+            answer = control.post("/v1/holds", body, seconds_max=STOP_SECONDS_MAX)
+            return _show_stop(shell, control, answer, waits=not no_wait)
+    except KeyboardInterrupt:
+        shell.terminal.fault(f"interrupted before there was an answer: {UNKNOWN}")
+        return INTERRUPTED
+    except Unavailable as failed:
+        if failed.code != "control.no_answer":
+            raise
+        raise Unavailable(
+            f"there was no answer within {STOP_SECONDS_MAX:g} s: {UNKNOWN}",
+            code="stop.no_answer",
+            port="control",
+            effect="unknown",
+        ) from None
+
+
+def _show_stop(shell: Shell, control: Control, answer: Answer, *, waits: bool) -> int | None:
+    """A stop that is in force, and what comes of it: what cannot be shown changes nothing of that."""
+    terminal, hold = shell.terminal, str(answer["hold"]["id"])
+    if not terminal.as_json:
+        _say_placed(shell, answer)
+    view, code = ReportView(terminal, answer["report"]), None
+    try:
+        _watch(control, hold, view, waits=waits)
+    except KeyboardInterrupt:
+        view.left(hold)
+        code = INTERRUPTED
+    except Unavailable as failed:
+        view.lost(hold, failed.message)
+    if terminal.as_json:
+        terminal.json({**answer, "report": view.report})
+        return _code_of(view, code)
+    if view.report is not None:
         view.summary(view.report)
-        again = f"answerable hold lift {answer['hold']['id']} --as PERSON --key FILE --reason TEXT"
-        shell.terminal.say(f"to let it go on: {again}")
-    return CHECK_FAILED if view.report["started_after_count"] else code
+    terminal.say(f"to let it go on: answerable hold lift {hold} --as PERSON --key FILE --reason TEXT")
+    return _code_of(view, code)
+
+
+def _code_of(view: ReportView, code: int | None) -> int | None:
+    return CHECK_FAILED if view.report is not None and view.report["started_after_count"] else code
 
 
 def list_holds(shell: Shell, every: Every = False) -> int | None:
@@ -225,10 +248,13 @@ def _watch(control: Control, hold: str, view: ReportView, *, waits: bool) -> Non
     """Until the report is complete, or nobody can complete it."""
     from answerable.apps.cli.control import segment
 
-    view.update(view.report)
-    while waits and not view.report["complete"] and time.time() < _patience(view.report):
+    place = f"/v1/holds/{segment(hold)}/report"
+    report = view.report or control.get_soon(place, seconds_max=STOP_SECONDS_MAX)
+    view.update(report)
+    while waits and not report["complete"] and time.time() < _patience(report):
         time.sleep(POLL_SECONDS)
-        view.update(control.get(f"/v1/holds/{segment(hold)}/report"))
+        report = control.get_soon(place, seconds_max=STOP_SECONDS_MAX)
+        view.update(report)
 
 
 def _patience(report: Answer) -> float:

@@ -94,12 +94,10 @@ def _seen(shell: Shell, press: str) -> _Seen | None:
     give_up_at = time.monotonic() + SEEN_SECONDS_MAX
     try:
         with running(shell.settings()) as control:
-            while control is not None and time.monotonic() < give_up_at:
-                presses = [
-                    dict(one)
-                    for one in control.get("/v1/holds", state="in_force", limit="100")["items"]
-                    if one["source"] == "panic"
-                ]
+            while control is not None and (left := give_up_at - time.monotonic()) > 0:
+                # A server that stands still takes the question and never answers.
+                held = control.get_soon("/v1/holds", seconds_max=left, state="in_force", limit="100")
+                presses = [dict(one) for one in held["items"] if one["source"] == "panic"]
                 for one in presses:
                     if one["rule"] == press:
                         return _Seen(hold=one, standing=tuple(other for other in presses if other is not one))

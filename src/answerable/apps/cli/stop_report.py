@@ -21,9 +21,10 @@ _ENDS: Final = {
 
 
 class ReportView:
-    """Says what is new in each state of a report; nothing is said twice. report: the last state of it."""
+    """Says what is new in each state of a report; nothing is said twice. report: the last state of it; None while there
+    is none."""
 
-    def __init__(self, terminal: Terminal, report: Answer) -> None:
+    def __init__(self, terminal: Terminal, report: Answer | None) -> None:
         self.report = report
         self._terminal = terminal
         self._said: set[tuple[str, str]] = set()
@@ -53,6 +54,12 @@ class ReportView:
         """Somebody ended the showing."""
         self._terminal.warn(
             f"no longer shown, and still held: the stop goes on without this command; see `answerable hold show {hold}`"
+        )
+
+    def lost(self, hold: str, why: str) -> None:
+        """Nobody tells any more what comes of it."""
+        self._terminal.warn(
+            f"it is held, and what comes of it cannot be told now: {why}; see `answerable hold show {hold}`"
         )
 
     def summary(self, report: Answer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Final
 
 from answerable.apps.control_api.call import Operation, instant, page_of
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
     from answerable.core.ledger.effects import Done
     from answerable.flows.workloads import Workloads
 
+FIRST_REPORT_SECONDS_MAX: Final = 3.0
+"""How long the answer to a stop waits for its report; then it comes without, and the report is asked for by itself."""
+_REPORTING: Final[set[asyncio.Future[ContainmentReport]]] = set()
+
 STATES: Final = ("in_force", "lifted", "expired")
 SECONDS_MAX: Final = 10 * 366 * 86_400
 """How long a hold may be set to last; one without an end lasts longer."""
@@ -60,13 +65,28 @@ async def stop(call: Call) -> Answer:
         expires_at=call.walk.clock.now() + seconds * 1000 if seconds else 0,
         workloads=_workloads(call),
     )
-    report = await report_containment(call.walk, placed.hold, workloads=_workloads(call))
     return {
         "hold": _hold(call, placed.hold),
         "new": placed.is_new,
         "recorded": placed.recorded,
-        "report": _report(report),
+        "report": await _first_report(call, placed.hold),
     }
+
+
+async def _first_report(call: Call, hold: Hold) -> Answer | None:
+    """What came of it, where that is known soon: the stop is in force, and no answer waits for whoever is slow."""
+    reporting = asyncio.ensure_future(report_containment(call.walk, hold, workloads=_workloads(call)))
+    _REPORTING.add(reporting)
+    reporting.add_done_callback(_reported)
+    done, _ = await asyncio.wait({reporting}, timeout=FIRST_REPORT_SECONDS_MAX)
+    return _report(reporting.result()) if done else None
+
+
+def _reported(reporting: asyncio.Future[ContainmentReport]) -> None:
+    _REPORTING.discard(reporting)
+    # Whoever asks again is told what is wrong.
+    if not reporting.cancelled():
+        reporting.exception()
 
 
 async def list_holds(call: Call) -> Answer:
@@ -267,7 +287,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "hold": reference("Hold"),
             "new": FLAG,
             "recorded": FLAG,
-            "report": reference("ContainmentReport"),
+            "report": nullable(reference("ContainmentReport")),
         }
     ),
     "ContainmentReport": record(

@@ -136,6 +136,8 @@ class Gate:
         progress: Progress | None = None,
         declared: Any = None,
     ) -> dict[str, Any]:
+        if method == "tools/call":
+            await self._needs.offers.settled(self._server)
         frozen = partial(request_of, arrival, self._server, method)
         # Freezing costs as much as parsing.
         request = frozen() if arrival.aside is None else await arrival.aside(frozen)

@@ -162,6 +162,10 @@ class Offers(Protocol):
         """All entries of a list method under names that may be offered; None while the server is not known yet."""
         ...
 
+    async def settled(self, server: str) -> None:
+        """Wait a moment for tools that the server has announced and that were not read yet."""
+        ...
+
     def input_schema(self, server: str, tool: str) -> JSONValue:
         """A tool's input schema, None when it is not offered."""
         ...

@@ -9,8 +9,12 @@ from typing import Any
 import anyio
 import pytest
 
+from answerable.apps.cli.control import Control
+from answerable.apps.control_api import hold_operations
 from answerable.core.containment.hold import EVERYTHING, holdable
+from answerable.errors import Unavailable
 from answerable.flows.place_hold import place_hold
+from answerable.flows.report_containment import report_containment
 from tests.control_world import Product, World, asked
 from tests.unit.apps.cli.test_commands import (
     Command,
@@ -212,3 +216,29 @@ def test_whoever_presses_under_an_earlier_press_is_told_of_it(
     assert f"answerable hold lift {now.id}" in told.stderr
     assert "everything was held by an earlier press already" in told.stderr
     assert earlier.id in told.stderr
+
+
+@pytest.mark.requirement("NEIGHBOUR-10", "NEIGHBOUR-11")
+def test_a_stop_answers_before_its_report_is_ready_and_holds_when_nobody_tells_what_came_of_it(
+    applied: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready = anyio.Event()
+
+    async def slow(*arguments: Any, **named: Any) -> Any:
+        await ready.wait()
+        return await report_containment(*arguments, **named)
+
+    monkeypatch.setattr(hold_operations, "FIRST_REPORT_SECONDS_MAX", 0.05)
+    monkeypatch.setattr(hold_operations, "report_containment", slow)
+
+    def silent(_: Control, path: str, *, seconds_max: float) -> Any:
+        raise Unavailable(f"{path} in {seconds_max:g} s", code="control.no_answer", port="control")
+
+    monkeypatch.setattr(Control, "get_soon", silent)
+    done = applied("stop", "support-agent")
+    assert "agent `support-agent` is held since" in done.stderr
+    assert "it is held, and what comes of it cannot be told now" in done.stderr
+    assert "answerable hold lift" in done.stderr
+    monkeypatch.undo()
+    [hold] = json.loads(applied("hold", "list", "--json").stdout)
+    assert json.loads(applied("hold", "show", hold["id"], "--json").stdout)["report"]["complete"]
