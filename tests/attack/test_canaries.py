@@ -162,7 +162,7 @@ async def test_no_document_of_the_control_api_tells_a_canary_from_a_real_questio
     real, canary = await real_and_test(bench)
     told = []
     for one in (real, canary):
-        call = SimpleNamespace(walk=bench.walk, path={"id": one.id})
+        call = SimpleNamespace(walk=bench.walk, path={"id": one.id}, query={})
         told.append(await approval_operations.show_approval(call))
     assert form(told[0]) == form(told[1])
     for member in ("object", "card", "action"):

@@ -27,6 +27,7 @@ class Calling:
 
     def __init__(self, walk) -> None:
         self.walk = walk
+        self.query: dict[str, str] = {}
 
 
 @pytest.mark.parametrize("by_click", [True, False])

@@ -19,6 +19,7 @@ from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, shown
 from answerable.flows.end_instance import written
+from answerable.flows.hold_flooding import QUOTA, lifted_quota
 from answerable.flows.name_keys import key_file
 from answerable.flows.note_uses import first_entry_since
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
@@ -64,6 +65,7 @@ async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
         # 2. It counts only on top of what was seen when it was checked.
         if not await written(lambda: walk.holds.replace(after, was=found)):
             raise _meanwhile()
+        lifted_quota(walk, after)
     finally:
         lifting.discard(found.id)
     if left is not None:
@@ -74,7 +76,7 @@ async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
 async def _record(walk: Walk, hold: Hold, agreement: Agreement, signed_with: KeyFile) -> BaseException | None:
     about_person = hold.what.kind == "owner"
     owner = ""
-    if hold.source == "rule" and hold.lifted_at:
+    if hold.source == "rule" and hold.rule != QUOTA and hold.lifted_at:
         owner = await anyio.to_thread.run_sync(_rule_owner, walk, hold)
     entry = records_holds.hold_lifted(
         hold,

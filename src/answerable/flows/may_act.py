@@ -42,11 +42,13 @@ def check_tools(walk: Walk, agent: AgentId) -> None:
         )
 
 
-def check_quota(walk: Walk, agent: AgentId, at: UnixMillis) -> None:
-    """Raises Refused (`agent.held`) past its quota of refusals."""
-    if walk.quota.is_held(agent, at):
+def check_quota(walk: Walk, agent: AgentId, at: UnixMillis, mandate: str = "") -> None:
+    """Raises Refused (`agent.held`) past its quota of refusals, for all that it does or under this mandate."""
+    if walk.quota.is_held(agent, at, mandate):
         raise Refused(
-            f"agent {shown(agent)} is held: it was refused too often in this window", code="agent.held"
+            f"agent {shown(agent)} is held: it was refused too often in this window; `answerable hold list` says "
+            "until when, and under which mandate where it is one",
+            code="agent.held",
         )
 
 

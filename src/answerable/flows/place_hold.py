@@ -236,6 +236,15 @@ async def _settled(
     return cut, instances, unrecorded is None
 
 
+async def hold_and_record(walk: Walk, wanted: Hold) -> None:
+    """Put a hold into force and on record, and do nothing that follows from one. Raises Unavailable."""
+    with anyio.CancelScope(shield=True):
+        found = await hold_everywhere(walk, wanted)
+        if found.is_new:
+            await _record(walk, found.hold, found.in_flight, ())
+            await anyio.to_thread.run_sync(walk.holds.recorded, [found.hold.id])
+
+
 async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdue_only: bool = True) -> int:
     """Go on with holds that are in force and not in the ledger: deny, record, end; returns how many. Raises
     Unavailable.

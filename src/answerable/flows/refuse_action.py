@@ -12,6 +12,7 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
 from answerable.flows.cite_statement import UNDER_NOTHING, decided_under
 from answerable.flows.count_history import count_denied
+from answerable.flows.hold_flooding import hold_flooding
 from answerable.flows.record_entry import record_entry, record_in_run, sealing_for
 from answerable.flows.watch_rules import Denying
 
@@ -101,7 +102,8 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
         count_denied(walk, no.verified, at=now, index=index)
         denying.placed(index)
 
-    if walk.quota.take(caller.agent, now):
+    under = mandate.id if mandate is not None and mandate.agent == caller.agent else ""
+    if walk.quota.take(caller.agent, now, under):
         try:
             _, left = await _recorded(walk, request, caller, no, now, mandate, placed, denying.waits)
         except Unavailable as failed:
@@ -116,6 +118,7 @@ async def refuse_action(walk: Walk, request: ActionRequest, caller: VerifiedCall
         count_denied(walk, no.verified, at=now, index=None)
         denying.placed(None)
         denying.flooded()
+    await hold_flooding(walk, caller.agent, now)
     texts = tuple(reason.text for reason in no.reasons)
     return Refused(
         f"not allowed: {texts[0]}", code=no.code, reasons=texts, entry_index=index, denial=no.denial

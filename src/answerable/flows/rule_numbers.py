@@ -198,7 +198,7 @@ class _Refusals:
     def value(self, place: Place, happening: Happening, now: int) -> int | None:
         if happening.kind == "flooded":
             return 1
-        return int(self._quota.is_held(AgentId(place[0]), UnixMillis(now)))
+        return int(self._quota.is_flooding(AgentId(place[0]), UnixMillis(now)))
 
     def forget(self, place: Place) -> None:
         return

@@ -31,6 +31,7 @@ from answerable.core.decision.history import History, UnknownHistory
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
+from answerable.flows.hold_flooding import is_held_by_people_or_rule
 from answerable.flows.stop_rules import (
     ENTRIES_NAMED_MAX,
     OWNERS_MAX,
@@ -204,7 +205,7 @@ def _value(
     """None where a tracker is not known: then the walk refuses, and what was passed stays so."""
     now = walk.clock.now()
     if rule.watches == "refusal_flood":
-        return int(walk.quota.is_held(AgentId(owner), now))
+        return int(walk.quota.is_flooding(AgentId(owner), now))
     if counter is None:
         values = walk.history.values(
             agent=happening.agents[0], mandate=happening.mandate, resource=happening.resource_key, now=now
@@ -231,7 +232,7 @@ def _passed(
     what, now = holdable_of(rule, happening, owner), walk.clock.now()
     try:
         # Whoever holds it: it stands still, and is looked at again when it moves.
-        if walk.tripped.is_tripped(what, now) or walk.holds.find((what,), now) is not None:
+        if walk.tripped.is_tripped(what, now) or is_held_by_people_or_rule(walk, what, now):
             return False
     except Unavailable:
         # It happened, and is in the log: nobody may fail now. What cannot be told is held, once.

@@ -51,7 +51,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     if active_agent(walk, caller.agent).drift == "refuse":
         _check_drift(walk, caller)
     caller = _with_tools_seen(walk, caller)
-    check_quota(walk, caller.agent, caller.at)
+    check_quota(walk, caller.agent, caller.at, request.mandate_id or "")
     resolved = walk.registry.index.resolve(request.server, request.method, request.target)
     if resolved is None:
         note_unregistered(walk, caller, request.server, request.target)
@@ -68,6 +68,7 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
         now=walk.clock.now() if request.delegation else caller.at,
     )
     mandate = lineage.mandate
+    check_quota(walk, caller.agent, caller.at, mandate.id)
     check_age(lineage.hops, tier=resolved.capability.tier, limits=walk.acting, now=walk.clock.now())
     agents = (caller.agent, *(hop.agent for hop in lineage.hops))
     fault = given_fault(mandate, resolved.capability.name, agents, walk.registry.current)

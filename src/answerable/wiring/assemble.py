@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -39,7 +38,6 @@ from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.place_hold import resume_holds
 from answerable.flows.recall_ends import recall_ends
-from answerable.flows.record_entry import pseudonym_of
 from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
 from answerable.flows.settle_open_intents import (
     recover_from_ledger,
@@ -71,7 +69,7 @@ from answerable.wiring.second_key import second_key
 from answerable.wiring.settling import counted_at_last, settling, telling_refused, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
-from answerable.wiring.stops import following_stops, hold_if_pressed, recover_rules
+from answerable.wiring.stops import following_stops, hold_if_pressed, ready_for_a_full_disk, recover_rules
 from answerable.wiring.subject_keys import opened_subject_keys
 from answerable.wiring.telemetry import sending_metrics
 from answerable.wiring.tokens import forgetting_tokens, token_desk
@@ -259,10 +257,7 @@ async def _recovered(
 ) -> tuple[Workloads, AuthorityChanges]:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
     unreadable = await anyio.to_thread.run_sync(store.unreadable.looked_up)
-    await anyio.to_thread.run_sync(store.look_for_room)
-    with suppress(Unavailable):
-        # Made now: once the disk is full, nobody could be named who stops something.
-        pseudonym_of(walk, f"uid:{os.geteuid()}")
+    await ready_for_a_full_disk(walk, store)
     workloads = identity.workloads(walk, settings)
     changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
     # What cannot be read counts as lost, however long ago it was written.

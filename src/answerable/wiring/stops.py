@@ -5,11 +5,14 @@ starts."""
 from __future__ import annotations
 
 import logging
+import os
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.to_thread
 
 from answerable.adapters import panic_file
 from answerable.adapters.system import SystemEntropy
@@ -21,12 +24,14 @@ from answerable.flows.place_hold import carry_out
 from answerable.flows.place_tripped import follow_rules
 from answerable.flows.press_panic import press_panic
 from answerable.flows.recall_rules import restore_rules
+from answerable.flows.record_entry import pseudonym_of
 from answerable.flows.report_containment import follow_reports
 from answerable.flows.revoke_authority import revoked_wholly
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from answerable.adapters.sqlite import SqliteStore
     from answerable.core.containment.press import Press
     from answerable.flows.walk import Walk
     from answerable.flows.workloads import Workloads
@@ -69,6 +74,14 @@ def recover_rules(walk: Walk) -> None:
     held = restore_rules(walk)
     if held:
         _log.warning("%d limits of stop rules had been passed and nothing was held for it: it is now", held)
+
+
+async def ready_for_a_full_disk(walk: Walk, store: SqliteStore) -> None:
+    """Before any door opens: whether the registers can be written is known, and who may stop something can be named,
+    which takes a key of theirs."""
+    await anyio.to_thread.run_sync(store.look_for_room)
+    with suppress(Unavailable):
+        pseudonym_of(walk, f"uid:{os.geteuid()}")
 
 
 async def following_stops(walk: Walk, directory: Path, workloads: Workloads | None) -> None:

@@ -96,6 +96,7 @@ def show(shell: Shell, name: Name) -> int | None:
                 ("on drift", state["drift_rule"]),
                 ("instances", state["instances"]),
                 ("drifted", state["drifted"]),
+                ("held", [_hold(one) for one in state["holds"]]),
             ]
         )
     if running:
@@ -336,6 +337,11 @@ def _fields(instance: dict[str, Any], verdict: str) -> str:
     found = [one for one in instance["made_of"] if one["verdict"] == verdict]
     told = [f"{one['field']} ({one['grade']})" if verdict == "match" else one["field"] for one in found]
     return ", ".join(told) or "-"
+
+
+def _hold(one: dict[str, Any]) -> str:
+    until = f"until {one['expires_at']}" if one["expires_at"] else "until it is lifted"
+    return f"{one['kind']} {one['name']} {until} ({one['id']}): {one['reason'] or 'no reason was given'}"
 
 
 def _new_file(path: Path) -> int:

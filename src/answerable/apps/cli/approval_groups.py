@@ -55,7 +55,7 @@ def list_groups(shell: Shell) -> int | None:
 def show_group(shell: Shell, name: str, read: Read) -> int | None:
     """The odd ones with what differs, then the others in columns."""
     with shell.control() as control:
-        group = _group(control, name)
+        group = _group(control, name, as_json=shell.terminal.as_json)
     if shell.terminal.as_json:
         shell.terminal.json(group)
         return None
@@ -133,10 +133,12 @@ def answer_group(
     return PENDING if left_out or waits else None
 
 
-def _group(control: Any, name: str) -> Answer:
+def _group(control: Any, name: str, *, as_json: bool = False) -> Answer:
+    """As it is, to be held against the cards; of a credential the cards have no more than a fingerprint."""
     from answerable.apps.cli.control import segment
 
-    found: Answer = control.get(f"/v1/approval-groups/{segment(name)}")
+    query = {} if as_json else {"whole": "true"}
+    found: Answer = control.get(f"/v1/approval-groups/{segment(name)}", **query)
     return found
 
 

@@ -119,7 +119,9 @@ def show(shell: Shell, id: Id, whole: Whole = False, group: OfGroup = False) -> 
     from answerable.apps.cli.control import segment
 
     with shell.control() as control:
-        approval = control.get(f"/v1/approvals/{segment(id)}")
+        # Held against the card, and not shown: of a credential the card has no more than a fingerprint.
+        whole_too = {} if shell.terminal.as_json else {"whole": "true"}
+        approval = control.get(f"/v1/approvals/{segment(id)}", **whole_too)
         told = list(control.every(f"/v1/approvals/{segment(id)}/told"))
     if shell.terminal.as_json:
         shell.terminal.json({**approval, "told": told})
@@ -213,7 +215,7 @@ def _answer(
     signing_key = load_key(key)
     by = principal_id(person)
     with shell.control() as control:
-        approval = control.get(f"/v1/approvals/{segment(id)}")
+        approval = control.get(f"/v1/approvals/{segment(id)}", whole="true")
         waiting = _approval(approval)
         if approval["state"] != "pending":
             raise Refused(

@@ -72,7 +72,7 @@ def review(
 
     signing_key = load_key(key)
     with shell.control() as control:
-        approval = control.get(f"/v1/approvals/{segment(id)}")
+        approval = control.get(f"/v1/approvals/{segment(id)}", whole="true")
         broken = _broken(approval)
         if broken is None:
             raise Refused("no glass was broken here: there is nothing to review", code="review.not_owed")

@@ -18,6 +18,7 @@ from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId
 from answerable.core.approval.break_glass import GLASS, REASON_CHARS_MIN, may_break
 from answerable.core.approval.challenge import NONCE_BYTES, challenge
 from answerable.core.approval.chat_click import is_click
+from answerable.core.approval.credentials import text_without_credentials
 from answerable.core.approval.reasons import NARROWER, QUICK, denial_reason
 from answerable.core.approval.words import words_of
 from answerable.core.base64url import to_base64url
@@ -105,6 +106,7 @@ async def approval(asked: Asked) -> Response:
         approval=found,
         state=state,
         card=json.loads(found.card.bytes),
+        claimed=text_without_credentials(found.claimed),
         hindrance=why_not,
         may_deny=may_deny,
         may_break=can_break(walk, found, person),

@@ -27,6 +27,7 @@ from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.flows.compare_manifest import drift_now, known_now, shown_now
 from answerable.flows.end_instance import end_instance
 from answerable.flows.find_outstanding import outstanding_of_agent, outstanding_of_instance
+from answerable.flows.hold_flooding import holds_of_agent
 from answerable.flows.set_agent_standing import set_agent_standing
 
 if TYPE_CHECKING:
@@ -76,6 +77,16 @@ async def show_agent(call: Call) -> Answer:
         "drift_rule": found.drift if found is not None else "",
         "instances": len(live),
         "drifted": sum(1 for one in live if drift_now(workloads, one)),
+        "holds": [
+            {
+                "id": one.id,
+                "kind": one.what.kind,
+                "name": one.what.name,
+                "expires_at": instant(one.expires_at) if one.expires_at else None,
+                "reason": one.reason,
+            }
+            for one in holds_of_agent(call.walk, name)
+        ],
     }
 
 
@@ -226,6 +237,11 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "drift_rule": TEXT,
             "instances": COUNT,
             "drifted": COUNT,
+            "holds": sequence(
+                record(
+                    {"id": TEXT, "kind": TEXT, "name": TEXT, "expires_at": nullable(INSTANT), "reason": TEXT}
+                )
+            ),
         }
     ),
     "StandingRequest": record({"status": choice(*STANDINGS)}),

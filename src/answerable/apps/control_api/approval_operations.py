@@ -8,9 +8,11 @@ from answerable.apps.control_api.call import instant, page_of
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId, ApprovalState
 from answerable.core.approval.break_glass import ReviewState, may_break, owed_review
 from answerable.core.approval.chat_click import is_click
+from answerable.core.approval.credentials import text_without_credentials, without_credentials
 from answerable.core.approval.typed_name import TYPED_CHARS_MAX
 from answerable.core.approval.visible import visible
 from answerable.core.base64url import to_base64url
+from answerable.core.canonical import encode
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.answer_approval import answer_approval, open_to_answer
 from answerable.flows.narrow_approval import asked_as_proposed, narrowable_of
@@ -21,7 +23,7 @@ from answerable.flows.typed_names import name_wanted
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.approval.approval import Approval
-    from answerable.core.canonical import JSONValue
+    from answerable.core.canonical import FrozenJSON, JSONValue
 
 REVIEWS: Final[tuple[str, ...]] = get_args(ReviewState)
 STATES: Final[tuple[str, ...]] = get_args(ApprovalState)
@@ -100,7 +102,14 @@ def _review(call: Call, approval: Approval) -> JSONValue:
 
 
 def approval_record(call: Call, approval: Approval) -> Answer:
-    """An approval as this door tells it."""
+    """An approval as this door tells it. With `whole` what is signed stands there as it is, for whoever is about to
+    sign it; else of each credential its kind and a fingerprint."""
+
+    def told(one: FrozenJSON) -> str:
+        if call.query.get("whole") == "true":
+            return one.bytes.decode()
+        return encode(without_credentials(one.thaw(), question=approval.id)).decode()
+
     mandate = call.walk.mandates.find(approval.mandate)
     followed = asked_as_proposed(call.walk, approval)
     return {
@@ -111,11 +120,11 @@ def approval_record(call: Call, approval: Approval) -> Answer:
         "mandate": approval.mandate,
         "purpose": mandate.purpose if mandate else "",
         "capability": approval.capability,
-        "action": approval.action.bytes.decode(),
+        "action": told(approval.action),
         "digest": approval.action.hex,
-        "object": approval.shown.bytes.decode(),
+        "object": told(approval.shown),
         "card": approval.card.bytes.decode(),
-        "claimed": visible(approval.claimed),
+        "claimed": visible(text_without_credentials(approval.claimed)),
         "name_to_type": name_wanted(call.walk, approval),
         "void_because": list(approval.void_because),
         "test": approval.told_test,
@@ -126,7 +135,7 @@ def approval_record(call: Call, approval: Approval) -> Answer:
             {"name": one.name, "value": one.value if isinstance(one.value, int) else [*one.value]}
             for one in narrowable_of(call.walk, approval)
         ],
-        "proposed": approval.proposed.bytes.decode() if approval.proposed != NOTHING_SHOWN else "",
+        "proposed": told(approval.proposed) if approval.proposed != NOTHING_SHOWN else "",
         "followed_by": followed.id if followed is not None else "",
         "answers": [
             {

@@ -20,6 +20,13 @@ from answerable.apps.control_api.schemas import (
 if TYPE_CHECKING:
     from answerable.apps.control_api.schemas import Schema
 
+WHOLE: Final = (
+    (
+        "whole",
+        choice("true"),
+        "credentials as they are, for whoever is about to sign: else kind and fingerprint",
+    ),
+)
 APPROVALS: Final[dict[str, Schema]] = {
     "Opening": record(
         {
@@ -40,12 +47,13 @@ APPROVALS: Final[dict[str, Schema]] = {
             "capability": TEXT,
             "action": {
                 "type": "string",
-                "description": "the frozen action that will run, as canonical JSON text; `digest` is over these bytes",
+                "description": "the action that will run, canonical JSON; asked with `whole`, `digest` is of it",
             },
             "digest": DIGEST,
             "object": {
                 "type": "string",
-                "description": "the action object in its envelope, canonical JSON text; its SHA-256 is the action hash",
+                "description": "the action object in its envelope, canonical JSON; asked with `whole`, its SHA-256 "
+                "is the action hash",
             },
             "card": {
                 "type": "string",

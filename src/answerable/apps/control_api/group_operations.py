@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Final, cast
 
 from answerable.apps.control_api.approval_operations import approval_record
+from answerable.apps.control_api.approval_schemas import WHOLE
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import (
     COUNT,
@@ -167,6 +168,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         path="/v1/approval-groups/{id}",
         summary="One group: the odd ones and in what, then those that one signature may answer",
         answer="ApprovalGroupShown",
+        query=WHOLE,
         run=show_group,
     ),
     Operation(

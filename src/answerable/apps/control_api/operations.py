@@ -34,6 +34,7 @@ from answerable.apps.control_api import (
     tree_operations,
     trust_operations,
 )
+from answerable.apps.control_api.approval_schemas import WHOLE
 from answerable.apps.control_api.call import Operation
 from answerable.apps.control_api.schemas import DIGEST, TEXT, choice
 from answerable.core.registry.parse import KINDS
@@ -217,6 +218,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         path="/v1/approvals/{id}",
         summary="One approval, with the exact action that will run",
         answer="Approval",
+        query=WHOLE,
         run=approval_operations.show_approval,
     ),
     Operation(

@@ -16,7 +16,7 @@ import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 HIDDEN: Final = b"[hidden: %b]"
 
@@ -109,14 +109,21 @@ def found_in(content: bytes) -> tuple[Finding, ...]:
 def hidden_in(content: bytes) -> tuple[bytes, tuple[Finding, ...]]:
     """The text with `[hidden: KIND]` in place of every find, and what was found. JSON stays JSON."""
     spans = _spans(content)
-    if not spans:
-        return content, ()
+    return _replaced(content, spans, lambda kind, _: HIDDEN % kind.encode()), _counted(spans)
+
+
+def replaced_in(content: bytes, by: Callable[[str, bytes], bytes]) -> bytes:
+    """The text with something else in place of every find. by: says what, of kind and find."""
+    return _replaced(content, _spans(content), by)
+
+
+def _replaced(content: bytes, spans: list[_Span], by: Callable[[str, bytes], bytes]) -> bytes:
     pieces: list[bytes] = []
     at = 0
     for span in spans:
-        pieces += (content[at : span.start], HIDDEN % span.kind.encode())
+        pieces += (content[at : span.start], by(span.kind, content[span.start : span.end]))
         at = span.end
-    return b"".join((*pieces, content[at:])), _counted(spans)
+    return b"".join((*pieces, content[at:])) if spans else content
 
 
 def described(findings: tuple[Finding, ...]) -> str:

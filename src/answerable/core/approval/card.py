@@ -15,7 +15,8 @@ SHA-256 is the **rendering hash**. Everything the object says is on it: what no 
 | `prepared` | pairs of label and text, of what was prepared; only where that is executed          |
 | `all`      | pairs of JSON pointer (RFC 6901) and text, each leaf of the object                 |
 
-Laws: a pure function of envelope and preview; each text is `visible`, on one line; no text is cut.
+Laws: a pure function of envelope and preview; each text is `visible`, on one line; no text is cut; of a credential it
+has kind and fingerprint, and the action hash is over what it is.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, cast
 
 from answerable.core.approval.action_object import object_in
+from answerable.core.approval.credentials import text_without_credentials, without_credentials
 from answerable.core.approval.money import money
 from answerable.core.approval.prepared_lines import prepared_lines
 from answerable.core.approval.visible import visible
@@ -34,15 +36,22 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
 
-TEMPLATE: Final = "action/1"
+TEMPLATE: Final = "action/2"
+WITH_CREDENTIALS: Final = "action/1"
+"""As cards were drawn before: with credentials as they are. None is made any more; those that are kept are read."""
 LOCALE: Final = "en"
 TIERS: Final = ("no risk", "low risk", "high risk", "critical")
 _VERBS: Final[dict[str, str]] = {str(kind): verb for kind, verb in KIND_VERBS.items()}
 
 
-def card_of(shown: FrozenJSON, *, preview: Sequence[tuple[str, str]] = ()) -> FrozenJSON:
+def card_of(
+    shown: FrozenJSON, *, preview: Sequence[tuple[str, str]] = (), template: str = TEMPLATE
+) -> FrozenJSON:
     """The card of an envelope. preview: what a dry run said, label and text. Raises Malformed (`approval.object`)."""
     value = object_in(shown)
+    if template != WITH_CREDENTIALS:
+        value = _object(without_credentials(value, question=str(value["txn"])))
+        preview = [(label, text_without_credentials(text)) for label, text in preview]
     card: dict[str, JSONValue] = {
         "action": shown.hex,
         "arguments": [
@@ -55,7 +64,7 @@ def card_of(shown: FrozenJSON, *, preview: Sequence[tuple[str, str]] = ()) -> Fr
         "lines": [[label, visible(text)] for label, text in _lines(value) if text],
         "locale": LOCALE,
         "sentence": visible(_sentence(value)),
-        "template": TEMPLATE,
+        "template": template,
     }
     prepared: list[JSONValue] = [[visible(label), visible(text)] for label, text in prepared_lines(value)]
     if prepared:
@@ -79,7 +88,10 @@ def is_card_of(card: FrozenJSON, shown: FrozenJSON) -> bool:
     )
     if not all(isinstance(text, str) and text.isprintable() for text in texts):
         return False
-    return card_of(shown) == freeze({**value, "effect": []})
+    template = value.get("template")
+    if template not in (TEMPLATE, WITH_CREDENTIALS):
+        return False
+    return card_of(shown, template=str(template)) == freeze({**value, "effect": []})
 
 
 def _sentence(value: Mapping[str, JSONValue]) -> str:

@@ -15,7 +15,9 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.action.secret_names import is_secret
 from answerable.core.approval.comparing import HOLDERS_MIN, SHARE, value_text
+from answerable.core.approval.credentials import text_without_credentials, without_credentials
 from answerable.core.approval.features import Nothing, is_where, label_of, rest_that_differs
 from answerable.core.approval.part import Part, when
 from answerable.core.approval.visible import visible
@@ -91,7 +93,10 @@ class Group:
     def cells(self, approval: ApprovalId) -> tuple[str, ...]:
         """What one that is alike has there, a text for each of `differs`."""
         leaves = self.features[approval].leaves
-        return tuple(_cell(leaves.get(one.pointer, Nothing.ABSENT)) for one in self.differs)
+        return tuple(
+            _cell(leaves.get(one.pointer, Nothing.ABSENT), where=one.pointer, question=approval)
+            for one in self.differs
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,7 +220,11 @@ def _group(name: list[JSONValue], part: Part, others: Sequence[Approval]) -> Gro
     apart = [Odd(approval=one, because=_other_rest(one, own[0][0])) for one in others]
     alike = own
     if because:
-        apart += [Odd(approval=one, because=tuple(because[one.id])) for one, _ in own if one.id in because]
+        apart += [
+            Odd(approval=one, because=tuple(map(text_without_credentials, because[one.id])))
+            for one, _ in own
+            if one.id in because
+        ]
         alike = [(one, features) for one, features in own if one.id not in because]
     left = {where: values for where in part.places if len(values := part.left(where, because)) > 1}
     differs = tuple(
@@ -262,6 +271,15 @@ def _other_rest(one: Approval, usual: Approval) -> tuple[str, ...]:
     return tuple(f"{words.get(name, name)}: not as in the others" for name in names)
 
 
-def _cell(value: Value) -> str:
+def _cell(value: Value, *, where: str, question: str) -> str:
     text = value_text(value)
+    names = where.split("/")[2:] if where.startswith("/arguments/") else []
+    told = value if isinstance(value, int) else text
+    for name in names:
+        if is_secret(name, told):
+            # As the card shows it.
+            shown = without_credentials({name: text}, question=question, named=True)
+            text = str(shown[name]) if isinstance(shown, dict) else ""
+            break
+    text = text_without_credentials(text)
     return visible(text) if len(text) <= CELL_CHARS_MAX else f"{visible(text[:CELL_CHARS_MAX])}…"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.action.secret_names import is_secret
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
 
 HIDDEN: Final = "(hidden)"
-SECRET_WORDS: Final = ("token", "secret", "password", "passwd", "apikey", "credential", "privatekey")
-"""An argument whose name contains one of these, whatever its case and without `_` and `-`, holds a secret."""
-_COUNTED: Final = "token"
-"""What is counted under this word, such as `max_tokens`, tells a responder how much was used up, and is none."""
 
 
 def hidden(value: JSONValue) -> JSONValue:
@@ -34,13 +32,3 @@ def payload_to_show(payload: Mapping[str, JSONValue]) -> dict[str, JSONValue]:
     if not isinstance(action, dict) or "arguments" not in action:
         return dict(payload)
     return {**payload, "action": {**action, "arguments": hidden(action["arguments"])}}
-
-
-def is_secret(name: str, value: JSONValue) -> bool:
-    """Whether a member of this name holds a secret: not where it says yes, no or nothing, or how many tokens."""
-    plain = name.lower().replace("_", "").replace("-", "")
-    words = [word for word in SECRET_WORDS if word in plain]
-    if value is None or isinstance(value, bool):
-        return False
-    is_count = isinstance(value, int | float) and not plain.endswith(_COUNTED)
-    return bool(words) and not (is_count and words == [_COUNTED])
