@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 
 import pytest
 
+from answerable.sdk.keyfile import create_key
 from tests.seams.feature import Feature
 from tests.seams.features import FEATURES, column, look, prepare
 from tests.seams.life import Life, life
@@ -58,5 +60,7 @@ def test_what_ended_stays_ended_whatever_the_clock_says(lived: Life, row: Featur
 
 
 def test_whoever_ran_out_by_a_clock_that_was_ahead_enrols_again(lived: Life):
-    lived.enrolled("scout")
-    assert lived.reads("scout", lived.kept["instance and manifest"]["mandate"]) == "ok"
+    """Under another name, and with another key."""
+    create_key(lived.root / "scout-again.jwk", seed=os.urandom(32))
+    lived.enrolled("scout-again")
+    assert lived.reads("scout-again", lived.kept["instance and manifest"]["mandate"]) == "ok"
