@@ -27,7 +27,7 @@ from answerable.adapters.sqlite import (
     SqliteToolPinRegister,
 )
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, TlogFilesSettings
+from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
@@ -62,10 +62,10 @@ from answerable.wiring.following import (
 from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
 from answerable.wiring.leases import lease_side, warrant_signer
 from answerable.wiring.loop_share import LoopShare
+from answerable.wiring.own_ledger import opened_ledger
 from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.reaching import kept_reaching, reach_desk
-from answerable.wiring.second_key import second_key
 from answerable.wiring.settling import counted_at_last, settling, telling_refused, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
@@ -90,10 +90,8 @@ if TYPE_CHECKING:
     from answerable.wiring.catching_up import KeptRegisters
     from answerable.wiring.identity import Identity
     from answerable.wiring.setting_tree import Settings
-    from answerable.wiring.shards import LogIdentity
 
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
-LOCK_RETRY_SECONDS, LOCK_SAID_SECONDS = 0.05, 2.0
 NAMELESS_SAID_MAX: Final = 10
 """Entries that a warning names; the rest are counted."""
 
@@ -188,7 +186,7 @@ async def assembled(
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy = SystemClock(), SystemEntropy()
     own = own_log(settings, entropy)
-    ledger = await _once_free(partial(_opened_ledger, settings, own, clock, entropy), wait_seconds_max)
+    ledger = await opened_ledger(settings, own, clock, entropy, wait_seconds_max=wait_seconds_max)
     asking = cosigning(own_witnesses(settings), ledger=ledger, log_keys=(own.log_key,), clock=clock)
     async with ledger, asking as rounds, AsyncExitStack() as opening:
         with (
@@ -342,42 +340,6 @@ def _upstream(settings: Settings, clock: SystemClock, origin: str, entropy: Syst
         ),
         sign_warrant=warrant_signer(settings, origin, entropy),
     )
-
-
-def _opened_ledger(
-    settings: Settings, own: LogIdentity, clock: SystemClock, entropy: SystemEntropy
-) -> TlogFilesLedger:
-    return TlogFilesLedger.open(
-        settings.ledger.place,
-        key=own.log_key,
-        sign=own.key.sign,
-        clock=clock,
-        settings=TlogFilesSettings(
-            segment_bytes=settings.ledger.segment_bytes,
-            queue_bytes_max=settings.ledger.queue_bytes_max,
-            queue_entries_max=settings.ledger.queue_entries_max,
-            append_wait_seconds_max=settings.ledger.append_wait_seconds_max,
-            allocation_retry_seconds=settings.ledger.allocation_retry_seconds,
-            seal_unsealed_bytes=settings.ledger.seal_unsealed_bytes,
-            unsealed_bytes_max=settings.ledger.unsealed_bytes_max,
-        ),
-        second=second_key(settings, own.origin, entropy),
-    )
-
-
-async def _once_free(opening: Callable[[], TlogFilesLedger], wait_seconds_max: float) -> TlogFilesLedger:
-    """Try again while another process has the log: a command that works without a server is soon done."""
-    say_at, give_up_at = anyio.current_time() + LOCK_SAID_SECONDS, anyio.current_time() + wait_seconds_max
-    while True:
-        try:
-            return opening()
-        except Unavailable as error:
-            if error.code != "ledger.locked" or anyio.current_time() >= give_up_at:
-                raise
-            if anyio.current_time() >= say_at:
-                say_at = give_up_at
-                _log.warning("%s: waiting until it has ended", error.message)
-        await anyio.sleep(LOCK_RETRY_SECONDS)
 
 
 def _heads(

@@ -100,7 +100,11 @@ async def serve_witness(
             except Refused as other:
                 _log.error("%s", other.message)
         port = settings.local_witness.port
-        listeners = listen(uds=settings.local_witness.socket, tcp=(LOOPBACK, port) if port else None)
+        listeners = listen(
+            uds=settings.local_witness.socket,
+            tcp=(LOOPBACK, port) if port else None,
+            setting="local_witness.port",
+        )
         stop = anyio.Event()
         async with anyio.create_task_group() as beside:
             beside.start_soon(stop_on_signal, stop)

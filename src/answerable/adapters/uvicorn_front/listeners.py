@@ -46,14 +46,18 @@ class Listeners:
 
 
 def listen(
-    *, tcp: tuple[str, int] | None = None, uds: Path | None = None, uds_mode: int = SOCKET_MODE
+    *,
+    tcp: tuple[str, int] | None = None,
+    uds: Path | None = None,
+    uds_mode: int = SOCKET_MODE,
+    setting: str = "",
 ) -> Listeners:
-    """Bind a TCP port, a Unix socket or both.
+    """Bind a TCP port, a Unix socket or both. setting: which one says the port, to be named where it is taken.
 
     Raises Unavailable: `front.address` when an address cannot be had, `front.socket_in_use` when another server
     answers on the Unix socket, `front.not_a_socket` when something else lies at its path.
     """
-    tcp_socket = _listen_tcp(tcp) if tcp is not None else None
+    tcp_socket = _listen_tcp(tcp, setting) if tcp is not None else None
     try:
         uds_socket = _listen_unix(uds, uds_mode) if uds is not None else None
     except Unavailable:
@@ -69,7 +73,7 @@ def listen(
     )
 
 
-def _listen_tcp(address: tuple[str, int]) -> socket.socket:
+def _listen_tcp(address: tuple[str, int], setting: str) -> socket.socket:
     host, port = address
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
@@ -79,9 +83,10 @@ def _listen_tcp(address: tuple[str, int]) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener
     except OSError as error:
-        raise Unavailable(
-            f"cannot listen on {shown(host)} port {port}: {error.strerror}", code="front.address", port=_PORT
-        ) from None
+        text = f"cannot listen on {shown(host)} port {port}: {error.strerror}"
+        if setting and error.errno in (errno.EADDRINUSE, errno.EACCES):
+            text += f"; set `{setting}` in `answerable.toml` to another port"
+        raise Unavailable(text, code="front.address", port=_PORT) from None
 
 
 def _listen_unix(path: Path, mode: int) -> socket.socket:

@@ -61,7 +61,10 @@ def apply(
         if faults:
             return _faulty(shell, faults, ERROR)
         body: dict[str, JSONValue] = {"documents": list(reading.documents), "prune": prune}
-        planned = control.post("/v1/registry/plan", body)
+        try:
+            planned = control.post("/v1/registry/plan", body)
+        except Malformed as fault:
+            raise _with_files(reading, fault) from None
         removed = [change for change in planned["changes"] if change["how"] == "removed"]
         if dry_run:
             _show_applied(shell, planned, done=False)
@@ -274,6 +277,21 @@ def _read(shell: Shell, file: list[str] | None, files: list[str] | None) -> Read
         raise Malformed("name the documents: -f FILE, a directory, or - for standard input", code="cli.files")
     piped = sys.stdin.read() if "-" in sources else ""
     return read_documents(sources, standard_input=piped)
+
+
+def _with_files(reading: Reading, fault: Malformed) -> Malformed:
+    """A fault in policies names their sets; who wrote them looks for files."""
+    named: dict[str, str] = {}
+    for document, origin in zip(reading.documents, reading.origins, strict=True):
+        if isinstance(document, dict) and document.get("kind") == "PolicySet":
+            metadata = document.get("metadata")
+            set_name = shown(metadata.get("name")) if isinstance(metadata, dict) else ""
+            if f"PolicySet {set_name}" in fault.message:
+                named[f"PolicySet {set_name}"] = origin.file
+    if not named:
+        return fault
+    told = ", ".join(f"{one} is in {file}" for one, file in named.items())
+    return Malformed(f"{fault.message} ({told})", code=fault.code)
 
 
 def _stored(control: Control) -> dict[str, JSONValue]:
