@@ -277,6 +277,7 @@ VOCABULARY = re.compile(
     | one_person | two_people | rollback | registry
     | (Agent|Capability)/(scout|rover|crm\.read|crm\.refund) # raised without drills
     | mcp | proof\.key                                       # a door, and the code of its refusal
+    | hold_[A-Za-z0-9_-]{22} | rule | refusal-quota | agent  # an agent that is refused too often is held
     | mandate | policy_set | tool | allow | defer | approve | deny | approved | denied | pending
     | succeeded | failed | not_started | indeterminate
     | read | refund | refund-large | refund-huge | refund-never | more-[0-9]+
