@@ -47,11 +47,13 @@ class Log(NamedTuple):
 @dataclass(slots=True, kw_only=True)
 class CaughtUp:
     """What a start did to the registers. rows: that the ledger knew and they did not, by register. mended: that were
-    not as it says, though nothing of ours wrote them. left_out: what entries say and what does not count."""
+    not as it says, though nothing of ours wrote them. left_out: what entries say and what does not count. damaged:
+    documents that could not be read, and were made again."""
 
     rows: Counter[str] = field(default_factory=Counter)
     mended: list[Difference] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
 
 def catch_up(
@@ -65,6 +67,12 @@ def catch_up(
     Unavailable.
     """
     done = CaughtUp()
+    done.damaged += registers.damaged_documents()
+    if done.damaged:
+        # Before anything else is made: it counts under keys that the documents name.
+        if not is_complete:
+            raise _unreadable(done.damaged, "not every log can be read from which it is made again")
+        _compare(registers, [log._replace(until=None) for log in logs], find, done)
     touched = registers.touched()
     _project(registers, logs, find, done)
     if is_complete and (touched or not _are_documents_as_told(registers, logs)):
@@ -203,21 +211,51 @@ def _compare(registers: Projections, logs: Sequence[Log], find: FindKey, done: C
     with registers.rebuilding() as told:
         _project(told, logs, find, CaughtUp())
         if not _are_documents_as_told(told, logs):
-            if not _are_documents_as_told(registers, logs):
+            if done.damaged and not _are_mended_as_told(registers, told, logs, done.damaged):
+                raise _unreadable(
+                    done.damaged, "whoever applied it was erased, so that it cannot be made again"
+                )
+            if not done.damaged and not _are_documents_as_told(registers, logs):
                 raise Broken(
                     "the registry documents are not those that the last change of them in the ledger says, and they "
                     "cannot be made again from it: put a copy of `answerable.db` back whose documents nobody edited",
                     code="register.documents",
                 )
             # Somebody's documents cannot be opened any more; those that are there are the ones that were applied.
-            found = [one for one in told.differences() if one.register != "documents"]
+            found = [
+                one
+                for one in told.differences()
+                if one.register != "documents" or (_is_damaged(one, done) and not one.beyond)
+            ]
         else:
             found = [*told.differences()]
-        beyond = [one for one in found if one.beyond]
+        beyond = [one for one in found if one.beyond and not _is_damaged(one, done)]
         if beyond:
             raise _beyond(beyond)
         told.mend(found)
-        done.mended += found
+        done.mended += [one for one in found if not _is_damaged(one, done)]
+
+
+def _is_damaged(one: Difference, done: CaughtUp) -> bool:
+    return one.register == "documents" and one.row in done.damaged
+
+
+def _are_mended_as_told(
+    registers: Projections, told: Projections, logs: Sequence[Log], damaged: Sequence[str]
+) -> bool:
+    """Whether the documents are those of their last change once these alone are as the ledger tells them."""
+    made = told.world().documents
+    kept = {key: text for key, text in registers.world().documents.items() if key not in damaged}
+    again = {key: made[key] for key in damaged if key in made}
+    return documents_digest_of(kept | again) in _last_change(registers, logs)
+
+
+def _unreadable(documents: Sequence[str], why: str) -> Broken:
+    return Broken(
+        f"document {shown(documents[0])} in the registers cannot be read, and {why}: put a copy of "
+        "`answerable.db` back",
+        code="register.documents",
+    )
 
 
 def _beyond(rows: Sequence[Difference]) -> Broken:

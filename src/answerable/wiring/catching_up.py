@@ -108,6 +108,12 @@ def told(done: CaughtUp) -> list[str]:
     if done.rows:
         counts = ", ".join(f"{count} of {name}" for name, count in sorted(done.rows.items()))
         lines.append(f"the registers were behind the ledger: {counts} are as it says again")
+    if done.damaged:
+        named = ", ".join(shown(name) for name in done.damaged[:NAMED_MAX])
+        lines.append(
+            f"{len(done.damaged)} documents could not be read and were made again from the ledger, {named}: look at "
+            "the disk of the registers"
+        )
     if done.mended:
         lines.append(
             f"the registers were written by other hands than this server's: {_named(done.mended)} are as the ledger "
