@@ -29,6 +29,7 @@ from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import create_key, load_key
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_mandate
+from answerable.sdk.world import World
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import challenge_of, registration_members
 from tests.full_disk import small_disk
@@ -70,6 +71,8 @@ class Life:
         self.home = Home(root, settings, shard=shard)
         self.journal = root / "journal"
         self.wall: Wall | None = None
+        self.ahead = 0
+        self.world = World(unix_seconds=lambda: time.time() + self.ahead)
         self.kept: dict[str, dict[str, Any]] = {}
         self.faults: dict[str, Exception] = {}
         for name in (*PEOPLE, *AGENTS, "fay-new", "scout", "scout-2", "stranger"):
@@ -109,6 +112,12 @@ class Life:
             assert time.monotonic() < give_up, f"waited in vain for {what}"
             time.sleep(0.05)
         return value
+
+    def turn(self, seconds: int) -> None:
+        """The clock of the server, and of the agents beside it, to so many seconds from what it really is."""
+        assert self.wall is not None
+        self.ahead = seconds
+        self.wall.set(seconds)
 
     # --- people, by the control API and the command line ---
 
@@ -299,7 +308,7 @@ class Life:
             f"/mcp/{server}",
             content=modern("tools/call", {"name": tool, "arguments": arguments}),
             headers=headers,
-            auth=SignatureAuth(self.key(agent), mandate=mandate),
+            auth=SignatureAuth(self.key(agent), mandate=mandate, world=self.world),
         )
         return read_answer(answer)
 
@@ -366,7 +375,7 @@ def life(
             stack.enter_context(small_disk(Path(folder) / "house"))
         one = Life(Path(folder), login, settings, shard=shard)
         if clock:
-            one.wall = Wall(one.root / "clock")
+            one.wall = Wall(one.root / "clock", is_read_seldom=True)
             one.home.more = one.wall.environment
         try:
             one.start()

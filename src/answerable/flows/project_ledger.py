@@ -57,11 +57,13 @@ class Log(NamedTuple):
 @dataclass(slots=True, kw_only=True)
 class CaughtUp:
     """What a start did to the registers. rows: that the ledger knew and they did not, by register. mended: that were
-    not as it says, though nothing of ours wrote them. left_out: what entries say and what does not count."""
+    not as it says, though nothing of ours wrote them. left_out: what entries say and what does not count. damaged:
+    documents that could not be read, and were made again."""
 
     rows: Counter[str] = field(default_factory=Counter)
     mended: list[Difference] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
 
 
 def catch_up(
@@ -75,6 +77,13 @@ def catch_up(
     Unavailable.
     """
     done = CaughtUp()
+    done.damaged += registers.damaged_documents()
+    if done.damaged:
+        # Before anything else is made: it counts under keys that the documents name.
+        if not is_complete:
+            raise _unreadable(done.damaged, "not every log can be read from which it is made again")
+        whole = [log._replace(until=None) for log in logs]
+        _compare(registers, whole, find, done, by_others=bool(registers.touched()))
     touched = registers.touched()
     _project(registers, logs, find, done)
     if is_complete and (touched or not _are_documents_as_told(registers, logs)):
@@ -240,25 +249,39 @@ def _compare(
         gone = [one for one in made.left_out if one.code == KEY_GONE]
         found, is_closed = [*told.differences()], False
         if not _are_documents_as_told(told, logs):
-            if _are_documents_as_told(registers, logs):
+            if done.damaged:
+                is_kept = _are_mended_as_told(registers, told, logs, done.damaged)
+            else:
+                is_kept = _are_documents_as_told(registers, logs)
+            if is_kept:
                 # Somebody's cannot be opened any more; those that are there are the ones that were applied.
-                found = [one for one in found if one.register != "documents"]
+                found = [
+                    one
+                    for one in found
+                    if one.register != "documents" or (_is_damaged(one, done) and not one.beyond)
+                ]
             elif reading.closed and not reading.unopened:
                 is_closed = True
                 gone += reading.closed.values()
             else:
-                raise _undone()
+                raise _undone(done.damaged)
         closed = {(one.register, one.row) for one in gone}
-        beyond = [one for one in found if one.beyond and (one.register, one.row) not in closed]
-        if is_closed:
-            beyond = [one for one in beyond if not _is_person(one)]
+        beyond = [
+            one
+            for one in found
+            if one.beyond
+            and (one.register, one.row) not in closed
+            and not _is_damaged(one, done)
+            and not (is_closed and _is_person(one))
+        ]
         if beyond:
             raise _beyond(beyond)
         told.mend(found)
+        changed = [one for one in found if not one.beyond and not _is_damaged(one, done)]
         if by_others:
-            done.mended += [one for one in found if not one.beyond]
+            done.mended += changed
         else:
-            done.rows.update(one.register for one in found)
+            done.rows.update(one.register for one in changed)
         done.left_out += [one for one in gone if one not in done.left_out]
 
 
@@ -266,10 +289,34 @@ def _is_person(one: Difference) -> bool:
     return one.register == "documents" and one.row.startswith(PRINCIPAL)
 
 
-def _undone() -> Broken:
+def _is_damaged(one: Difference, done: CaughtUp) -> bool:
+    return one.register == "documents" and one.row in done.damaged
+
+
+def _are_mended_as_told(
+    registers: Projections, told: Projections, logs: Sequence[Log], damaged: Sequence[str]
+) -> bool:
+    """Whether the documents are those of their last change once these alone are as the ledger tells them."""
+    made = told.world().documents
+    kept = {key: text for key, text in registers.world().documents.items() if key not in damaged}
+    again = {key: made[key] for key in damaged if key in made}
+    return documents_digest_of(kept | again) in _last_change(registers, logs)
+
+
+def _undone(damaged: Sequence[str]) -> Broken:
+    if damaged:
+        return _unreadable(damaged, "it cannot be made again: the key that it is sealed under is gone")
     return Broken(
         "the registry documents are not those that the last change of them in the ledger says, and they "
         "cannot be made again from it: put a copy of `answerable.db` back whose documents nobody edited",
+        code="register.documents",
+    )
+
+
+def _unreadable(documents: Sequence[str], why: str) -> Broken:
+    return Broken(
+        f"document {shown(documents[0])} in the registers cannot be read, and {why}: put a copy of "
+        "`answerable.db` back",
         code="register.documents",
     )
 

@@ -47,8 +47,9 @@ from answerable.flows.walk import Walk
 from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
+from answerable.wiring.accounts import agents_beside
 from answerable.wiring.announcing import event_desk, kept_announcing
-from answerable.wiring.catching_up import brought_up
+from answerable.wiring.catching_up import brought_up, mended_trust_domain
 from answerable.wiring.console import passkey_desk
 from answerable.wiring.counts import counting_figures, reading_histories
 from answerable.wiring.drills import drill_desk
@@ -119,6 +120,7 @@ class Product:
     events: EventDesk
     published: PublishedFiles
     settled_policy: Callable[[], str]
+    beside: Callable[[], frozenset[str]]
     registers_told: Callable[[], tuple[str, ...]]
     identity: Identity
     workloads: Workloads
@@ -195,6 +197,7 @@ async def assembled(
             closing(opened_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             kept = await brought_up(settings, store, ledger, subject_keys.find, clock)
+            await mended_trust_domain(store, ledger, clock)
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
@@ -229,12 +232,10 @@ async def assembled(
             yield Product(
                 walk=walk,
                 verifier=verifier,
-                upstream=upstream,
-                ledger=ledger,
-                log_key=own.log_key.formatted(), cosigning=rounds,
+                upstream=upstream, ledger=ledger, log_key=own.log_key.formatted(), cosigning=rounds,
                 registers=store, proofs=proofs, tokens=tokens, events=event_desk(settings, store, tokens),
-                published=PublishedFiles(settings.ledger.place),
-                settled_policy=partial(_policy, settings),
+                published=PublishedFiles(settings.ledger.place), settled_policy=partial(_policy, settings),
+                beside=partial(agents_beside, verifier, registry),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
                 identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,

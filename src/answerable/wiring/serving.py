@@ -106,7 +106,12 @@ async def _serve_product(
     control_sockets = listen(uds=settings.control.socket)
     try:
         gateway = settings.gateway
-        sockets = listen(tcp=(gateway.host, gateway.port), uds=gateway.socket, setting="gateway.port")
+        sockets = listen(
+            tcp=(gateway.host, gateway.port),
+            uds=gateway.socket,
+            uds_group=gateway.socket_group,
+            setting="gateway.port",
+        )
     except BaseException:
         control_sockets.close()
         raise

@@ -223,6 +223,11 @@ def list_agents(shell: Shell) -> int | None:
     return None
 
 
+BESIDE: Final = (
+    "that of the server, whose keys it can read and in whose people's names it can answer: give it another"
+)
+
+
 def show_agent(shell: Shell, name: Annotated[str, typer.Argument(help="Name of the agent.")]) -> int | None:
     """One agent, and who answers for it."""
     with shell.control() as control:
@@ -249,6 +254,7 @@ def show_agent(shell: Shell, name: Annotated[str, typer.Argument(help="Name of t
             ("keys", agent["keys"]),
             ("unix users", agent["unix_uids"]),
             ("certificates", agent["certificates"]),
+            ("account", BESIDE if agent["shares_account"] else "not known to be that of the server"),
         ]
     )
     return None
@@ -341,7 +347,12 @@ def _show_applied(shell: Shell, applied: Answer, *, done: bool) -> None:
     told = f"{count} {'change' if count == 1 else 'changes'}" if count else "no changes"
     shell.terminal.say(told if done or not count else f"{told}; a dry run, so nothing was changed")
     _warn_inactive(shell, applied["inactive"])
-    _warn_undrilled(shell, applied["undrilled"])
+    added = {
+        (change["kind"].lower(), change["name"]) for change in applied["changes"] if change["how"] == "added"
+    }
+    _warn_undrilled(
+        shell, [one for one in applied["undrilled"] if (one["kind"].lower(), one["name"]) not in added]
+    )
     _warn_void(shell, applied["void"])
 
 
@@ -356,7 +367,7 @@ def _warn_void(shell: Shell, void: list[str]) -> None:
 
 
 def _warn_undrilled(shell: Shell, raises: list[Answer]) -> None:
-    """One line: a first set-up raises everything at once."""
+    """One line, of what was registered before: what is new could not be drilled yet."""
     if raises:
         one = raises[0]
         told = " and ".join(f"`{line}`" for line in one["commands"])
