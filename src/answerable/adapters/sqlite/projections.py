@@ -11,7 +11,7 @@ from collections import Counter
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.adapters.sqlite.projected_tables import PROJECTED
@@ -126,7 +126,7 @@ class SqliteRebuilding(SqliteProjections):
                 found += [
                     Difference(table.name, key, beyond=False)
                     for key in sorted(theirs)
-                    if _mended(table, live, made, key) is not None
+                    if not _mended(table, live, made, key).is_so
                 ]
         return found
 
@@ -135,9 +135,7 @@ class SqliteRebuilding(SqliteProjections):
         with self._live.write() as live, self._store.write() as made:
             for one in differences:
                 table = _TABLES[one.register]
-                row = _mended(table, live, made, one.row)
-                if row is not None:
-                    table.save(live, one.row, row)
+                table.save(live, one.row, _mended(table, live, made, one.row).row)
             if differences:
                 _forget(live)
             _drop_unreadable(live)
@@ -198,15 +196,22 @@ def _move_on(
                 connection.execute("INSERT OR REPLACE INTO projections VALUES (?, ?, ?, ?, ?)", row)
 
 
-def _mended(table: ProjectedTable, live: sqlite3.Connection, made: sqlite3.Connection, key: str) -> Any:
-    """What the row must become to be as the ledger says; None where it is. One that cannot be read is not."""
+class _Mended(NamedTuple):
+    """What a row must be to be as the ledger says, and whether it is so."""
+
+    row: Any
+    is_so: bool
+
+
+def _mended(table: ProjectedTable, live: sqlite3.Connection, made: sqlite3.Connection, key: str) -> _Mended:
+    """A row that cannot be read is not as the ledger says."""
     told = table.load(made, key)
     try:
         row = table.load(live, key)
     except AnswerableError:
-        return told
+        return _Mended(told, is_so=False)
     mended = table.mended(row, told)
-    return None if mended == row else mended
+    return _Mended(mended, is_so=mended == row)
 
 
 def _forget(connection: sqlite3.Connection) -> None:
