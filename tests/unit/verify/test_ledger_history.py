@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +20,6 @@ from answerable.core.ledger.head import Head
 from answerable.core.ledger.tags import Tag
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import ORIGIN, log_key
-from answerable.verify import ledger_history
 from answerable.verify.ledger_history import Progress, verify_ledger
 from tests.ledger_world import (
     BEGIN,
@@ -345,24 +343,6 @@ def test_an_unfinished_last_checkpoint_is_torn_and_a_damaged_one_is_not(tmp_path
 
 
 @pytest.mark.requirement("LEDGER-41")
-@pytest.mark.requirement("SEAM-11")
-def test_a_log_that_is_sealed_while_it_is_read_is_not_called_another(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The server seals between the verifier's looks at two files."""
-    sealed_story(tmp_path, seals=(BEGIN + 2,), tiles=False)
-    read = ledger_history.read_signatures
-
-    def read_and_sealed_meanwhile(*asked: Any) -> Any:
-        found = read(*asked)
-        sealed_story(tmp_path, tiles=False)
-        return found
-
-    monkeypatch.setattr(ledger_history, "read_signatures", read_and_sealed_meanwhile)
-    report = verify_ledger(tmp_path, key=KEY)
-    assert (report.status, report.findings) == ("valid_but", ())
-
-
 def test_a_head_that_would_lead_an_opening_astray_is_found(tmp_path: Path) -> None:
     log = sealed_story(tmp_path, entries=[*story()[:7], *prelude()[1:]], seals=(6, 8), cuts=(5, 7))
     assert checked(log).errors == 0
