@@ -12,10 +12,12 @@ from typing import Any
 import pytest
 
 from answerable.adapters.sqlite import (
+    SqliteOpeningRegister,
     SqliteProjections,
     SqliteStore,
 )
 from answerable.adapters.sqlite.projected_tables import PROJECTED
+from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.records_approvals import approval_answer
 from answerable.core.ledger.records_workload import workload_enrolled
@@ -197,6 +199,27 @@ async def test_a_join_token_that_was_used_since_an_older_copy_is_not_good_again(
         assert done.rows["join_tokens"] == 1
         # And one that may have been used or withdrawn without an entry is not good any more, either.
         assert store.rows("SELECT digest, used_at FROM join_tokens") == [(digest, life.bench.clock.now())]
+
+
+@pytest.mark.requirement("PROJECT-19")
+async def test_yeses_since_an_older_copy_still_count_for_how_fast_people_say_them(life: Life):
+    await life.bench.registered()
+    await life.bench.issue()
+    life.copied("before any yes")
+    first = await asked(life.bench, 6_000)
+    await life.bench.answer(first)
+    second = await asked(life.bench, 7_000)
+    await life.bench.answer(second, verdict="deny", reason="too_much", comment="less")
+    query = "SELECT person, kind, what, at, holders FROM said"
+    live = life.store.rows(query)
+    assert live == [("bob", "approve", first.id, life.bench.clock.now(), 1)]
+    for copy in (life.copies["before any yes"], None):
+        store, _ = life.caught_up(copy)
+        with closing(store):
+            assert store.rows(query) == live
+            now, since = life.bench.clock.now(), UnixMillis(life.bench.clock.now() - 1)
+            claims = SqliteOpeningRegister(store)
+            assert claims.claim("bob", "approve", "another", at=now, since=since, most=1) == 1
 
 
 @pytest.mark.requirement("PROJECT-14")

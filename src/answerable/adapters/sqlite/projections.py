@@ -21,6 +21,7 @@ from answerable.adapters.sqlite.unreadable import fetched, named
 from answerable.core.canonical import parse
 from answerable.core.identity.passkey_form import passkey_in
 from answerable.core.ledger.projected import START, WORLD_TAGS, Position, World
+from answerable.core.ledger.projected_answers import haste_in
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Unavailable
 from answerable.ports.projection import Difference, Flushed, LeftOut
@@ -81,6 +82,7 @@ class SqliteProjections:
             rows = batch.saved()
             if rows or is_older:
                 _forget(connection)
+                _say_again(connection, told)
             _move_on(connection, batch.last, reached)
         return Flushed(rows=rows, left_out=tuple(batch.left_out))
 
@@ -220,6 +222,14 @@ def _forget(connection: sqlite3.Connection) -> None:
     for table in ("nonces", "looks", "push_devices"):
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
     connection.execute("DELETE FROM join_tokens WHERE used_at IS NULL")
+
+
+def _say_again(connection: sqlite3.Connection, told: Sequence[Told]) -> None:
+    """So that nobody says yes faster than they may: claims of yeses that the file did not know. What is older than any
+    limit looks back goes with the next one of its kind."""
+    for one in map(haste_in, told):
+        if one is not None:
+            connection.execute("INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?, 1)", one)
 
 
 def _can_be_read(document: Row) -> bool:
