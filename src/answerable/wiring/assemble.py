@@ -59,7 +59,8 @@ from answerable.wiring.following import (
     following_registry,
     relisting,
 )
-from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
+from answerable.wiring.identity import kept_identity, noted_at_last, opened_identity, verifier_of
+from answerable.wiring.identity_lock import alone
 from answerable.wiring.leases import lease_side, warrant_signer
 from answerable.wiring.loop_share import LoopShare
 from answerable.wiring.policies import following_shadow, policy_desk
