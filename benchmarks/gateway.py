@@ -29,7 +29,7 @@ from pathlib import Path
 
 import httpx2
 import raw_log
-from course import MANDATE, Scratch, documents
+from course import MANDATE, OWNERSHIP, POLICIES, Scratch, documents
 
 from answerable.adapters.local_keys import open_or_create_key
 from answerable.adapters.system import SystemEntropy
@@ -37,8 +37,8 @@ from answerable.core.canonical import JSONValue
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.caveat import ResourceIn
 from answerable.core.mandate.mandate import Grant, MandateTerms
-from answerable.core.mandate.token import signed
-from answerable.core.registry.active import stored_form
+from answerable.flows.apply_registry import apply_registry
+from answerable.flows.issue_mandate import issue_mandate
 from answerable.sdk.signing import signed_mandate
 from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import load_settings
@@ -51,7 +51,7 @@ SECONDS = 1.5
 CONNECTIONS = 16
 SWEPT = (1, 64, 256)
 CALLS_PER_SECOND_MAX = 6_000
-START_SECONDS_MAX = 30.0
+START_SECONDS_MAX = 60.0
 POLL_SECONDS = 0.05
 HOST = "127.0.0.1"
 
@@ -155,6 +155,12 @@ def upstream_spec(upstream: str, url: str) -> dict[str, JSONValue]:
     return {"command": ECHO[0], "args": [ECHO[1], "stdio"]}
 
 
+def registered(name: str) -> JSONValue:
+    """An agent that never comes."""
+    spec: JSONValue = {"useCase": "support", "environment": "production", "ownership": OWNERSHIP}
+    return {"apiVersion": "answerable/v1", "kind": "Agent", "metadata": {"name": name}, "spec": spec}
+
+
 async def founded(
     data: Path, spec: dict[str, JSONValue], more: Callable[[Path], list[JSONValue]] = lambda _: []
 ) -> None:
@@ -164,10 +170,15 @@ async def founded(
     named: list[JSONValue] = []
     for document in documents(key, ada):
         assert isinstance(document, dict)
+        if document["kind"] == "Principal":
+            assert isinstance(document["spec"], dict)
+            document["spec"]["groups"] = ["leads", "finance"]
         named.append({**document, "spec": spec} if document["kind"] == "Server" else document)
+    # A policy set that names nobody does not come into force.
+    named += [registered(f"agent-{number:05}") for number in range(POLICIES)]
     named += more(data)
     async with assembled(load_settings(data)) as product:
-        product.walk.registry.put(stored_form(named))
+        await apply_registry(product.walk, named, by="operator")
         now = product.walk.clock.now()
         terms = MandateTerms(
             id=MANDATE,
@@ -182,7 +193,7 @@ async def founded(
             expires_at=UnixMillis(now + 3_600_000),
         )
         token = signed_mandate(terms, audience=product.walk.ledger.origin, key=ada)
-        product.walk.mandates.add(signed(terms, token))
+        await issue_mandate(product.walk, token)
 
 
 def answerable(

@@ -218,6 +218,7 @@ class Product:
     events: Any = None
     unreadable_rows: Any = tuple
     registers_told: Any = tuple
+    beside: Any = frozenset
     shard_states: Any = tuple
     witnesses: tuple[WitnessState, ...] = (
         WitnessState(name="local", state="ok", size=3, cosigned_at=1_795_000_000_000),

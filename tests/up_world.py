@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,11 +22,13 @@ from answerable.adapters.tlog_files import PublishedFiles
 from answerable.core.canonical import parse
 from answerable.core.ledger.tags import Tag
 from tests.interop.workload_clients import running
+from tests.loud_skips import not_proven
 from tests.small_disk import on_a_small_disk
 
 SOURCES = Path(answerable.__file__).parent.parent
 WAIT_SECONDS_MAX = 90
 """More than an SVID of these houses lives. It bounds a test that hangs, and is no claim."""
+NOBODY = 65_534
 OWNERSHIP = (
     "{owner: ada, backupOwner: bela, approverGroup: leads, auditLevel: full, reviewDate: '2099-01-01'}"
 )
@@ -81,6 +84,27 @@ def environment() -> dict[str, str]:
     return kept | {"PYTHONPATH": str(SOURCES)}
 
 
+def python_for_others() -> str:
+    """A Python that every user may run, and that runs us with the packages of this one; skips loudly without."""
+    name = f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    found = shutil.which(name, path="/usr/local/bin:/usr/bin:/bin")
+    if found is None or os.geteuid() != 0 or _fails_for_others(found):
+        not_proven("only root becomes another user, with a Python that others may run: NOT PROVEN here")
+    return os.path.realpath(found)
+
+
+def _fails_for_others(python: str) -> bool:
+    line = [python, "-c", "import answerable.main, h2"]
+    tried = subprocess.run(line, env=for_others(), capture_output=True, user=NOBODY, cwd="/", check=False)
+    return tried.returncode != 0
+
+
+def for_others() -> dict[str, str]:
+    """The environment of a Python that is not ours."""
+    packages = [place for place in sys.path if place.endswith("site-packages")]
+    return environment() | {"PYTHONPATH": os.pathsep.join((str(SOURCES), str(SOURCES.parent), *packages))}
+
+
 def registry(**attestation: list[list[str]]) -> str:
     """Agents by name, each known by sets of selectors."""
     agents = (
@@ -93,18 +117,35 @@ def registry(**attestation: list[list[str]]) -> str:
 @dataclass
 class House:
     """One data directory and the server on it, as people run it. said: what the server writes. more: of its environment
-    alone."""
+    alone. user: whose the directory is and under whom all of it runs; ours where None.
+    python: that runs it; another user may not run ours."""
 
     root: Path
     settings: str = SETTINGS
     process: subprocess.Popen[bytes] | None = None
     starts: int = 0
     more: dict[str, str] = field(default_factory=dict)
+    user: int | None = None
+    python: str = sys.executable
 
     def __post_init__(self) -> None:
         self.data = self.root / "house"
         self.data.mkdir(mode=0o700)
         (self.data / "answerable.toml").write_text(on_a_small_disk(self.settings))
+        if self.user is not None:
+            for place in (self.data, self.data / "answerable.toml"):
+                os.chown(place, self.user, self.user)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return environment() if self.python == sys.executable else for_others()
+
+    @property
+    def as_user(self) -> dict[str, Any]:
+        """What `subprocess` is told for whatever runs on it."""
+        if self.user is None:
+            return {}
+        return {"user": self.user, "group": self.user, "extra_groups": []}
 
     @property
     def api(self) -> Path:
@@ -122,7 +163,7 @@ class House:
         return line.split()[1].removesuffix("/mcp/<server>")
 
     def line(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "answerable.main", "--data", str(self.data), *arguments]
+        return [self.python, "-m", "answerable.main", "--data", str(self.data), *arguments]
 
     def command(self, *arguments: str, code: int = 0) -> str:
         """Its standard output; standard error, where it is to fail."""
@@ -136,10 +177,11 @@ class House:
             self.line(*arguments),
             capture_output=True,
             text=True,
-            env=environment(),
+            env=self.environment,
             stdin=subprocess.DEVNULL,
             timeout=WAIT_SECONDS_MAX,
             check=False,
+            **self.as_user,
         )
 
     def apply(self, documents: str) -> None:
@@ -160,7 +202,11 @@ class House:
         self.starts += 1
         with (self.root / f"said-{self.starts}").open("wb") as said:
             self.process = subprocess.Popen(
-                self.line(*options, "up"), stdout=said, stderr=said, env=environment() | self.more
+                self.line(*options, "up"),
+                stdout=said,
+                stderr=said,
+                env=self.environment | self.more,
+                **self.as_user,
             )
 
     async def start(self, *options: str) -> None:

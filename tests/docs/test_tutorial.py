@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -23,7 +24,7 @@ def folder() -> Iterator[Path]:
         yield path
 
 
-@pytest.mark.requirement("DOCS-21")
+@pytest.mark.requirement("DOCS-21", "BOUNDARY-07")
 def test_the_tutorial_runs_as_it_stands(folder: Path, tmp_path: Path):
     # The page works in the folder of the repository; of that it needs the example servers only.
     (folder / "examples").symlink_to(ROOT / "examples")
@@ -53,3 +54,18 @@ def test_the_tutorial_runs_as_it_stands(folder: Path, tmp_path: Path):
         _, found, rest = rest.partition(even(shown))
         assert found, f"not printed, or not in this order: {shown}\n{said}"
     assert left_running(folder) == []
+    assert faults_told(folder, path) == []
+
+
+def faults_told(folder: Path, path: str) -> list[str]:
+    """What `doctor` calls a fault of what the page has left."""
+    done = subprocess.run(
+        ["answerable", "--data", "my-first/data", "doctor", "--json"],
+        cwd=folder,
+        env=environment(PATH=path),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=SECONDS_MAX,
+    )
+    return [f"{one['name']}: {one['says']}" for one in json.loads(done.stdout) if one["state"] == "fault"]

@@ -6,6 +6,7 @@ import asyncio
 import re
 from base64 import b64encode, urlsafe_b64encode
 from contextlib import suppress
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ from hypothesis import strategies as st
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import encode, parse
+from answerable.core.identity.door_refusal import DoorRefusal
+from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.disclosure import DISCLOSURE_SALT_BYTES
 from answerable.core.ledger.opened import disclosures_of, leaf_of
 from answerable.core.ledger.subject_key import DATA_KEY_BYTES, NONCE_BYTES, SECRET_BYTES
@@ -24,6 +27,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.close_mandate import close_mandate
+from answerable.flows.door_desk import record_door_refusals
 from answerable.flows.govern_action import govern_action
 from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
 from answerable.flows.walk_limits import WalkLimits
@@ -197,8 +201,19 @@ class Story:
         self.bench.clock.advance(10 * number)
 
     async def _count(self, number: int) -> None:
-        self.bench.walk.strangers = lambda: {"signature": number}
-        await record_counted_refusals(self.bench.walk)
+        """Strangers are turned away at a door, and what they claimed is written down."""
+        walk = self.bench.walk
+        now = walk.clock.now()
+        for one in range(number):
+            stranger = DoorRefusal(
+                door="mcp", code="proof.key", source=f"10.0.0.{one}", first=now, last=now, key="k" * 43
+            )
+            claimed = replace(stranger, peer=f"{MARK} port 1", agent_named=MARK, mandate_named=MARK)
+            walk.door_refusals.note(stranger, lambda _, claimed=claimed: claimed)
+        await record_door_refusals(walk)
+        walk.quota.note(AgentId("scout"), now)
+        walk.quota.restore_counted({"scout": number})
+        await record_counted_refusals(walk)
 
 
 KINDS = (
@@ -261,6 +276,8 @@ VOCABULARY = re.compile(
     | scout | rover | support | crm | crm\.read | crm\.refund | approvers | m-[0-9]+ | tools/call | signature
     | one_person | two_people | rollback | registry
     | (Agent|Capability)/(scout|rover|crm\.read|crm\.refund) # raised without drills
+    | mcp | proof\.key                                       # a door, and the code of its refusal
+    | hold_[A-Za-z0-9_-]{22} | rule | refusal-quota | agent  # an agent that is refused too often is held
     | mandate | policy_set | tool | allow | defer | approve | deny | approved | denied | pending
     | succeeded | failed | not_started | indeterminate
     | read | refund | refund-large | refund-huge | refund-never | more-[0-9]+
@@ -347,7 +364,8 @@ def test_a_story_in_which_everything_happens_says_nothing_in_its_leaves():
     tags = {Tag(stored.tag) for stored in entries}
     # A story that leaves out kinds of entries proves nothing about them.
     assert tags >= {
-        Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.REFUSAL, Tag.REFUSALS_COUNTED, Tag.APPROVAL_ASKED,
+        Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.REFUSAL, Tag.REFUSALS_COUNTED, Tag.DOOR_REFUSAL,
+        Tag.APPROVAL_ASKED,
         Tag.APPROVAL_ANSWER, Tag.MANDATE_ISSUED, Tag.MANDATE_CLOSED, Tag.REGISTRY_CHANGE, Tag.POLICY_CHANGE, Tag.CITED,
     }  # fmt: skip
     check_leaves(story, entries)

@@ -29,6 +29,7 @@ from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import create_key, load_key
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_mandate
+from answerable.sdk.world import World
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import challenge_of, registration_members
 from tests.full_disk import small_disk
@@ -36,8 +37,8 @@ from tests.gateway_world import modern, modern_headers
 from tests.seams.documents import AGENTS, PEOPLE, RULES, SPARE_TOOLS, company, policy_set
 from tests.seams.home import SETTINGS, TARGET, Home
 from tests.seams.login import SECRET, Login
+from tests.seams.wall import Wall
 from tests.up_world import environment
-from tests.wall_clock import Wall
 
 GRANTS = (
     "bank.read", "bank.pay", "bank.note", "bank.tell", "bank.wipe", "bank.prepare", "bank.execute", "cases.read",
@@ -70,6 +71,8 @@ class Life:
         self.home = Home(root, settings, shard=shard)
         self.journal = root / "journal"
         self.wall: Wall | None = None
+        self.ahead = 0
+        self.world = World(unix_seconds=lambda: time.time() + self.ahead)
         self.kept: dict[str, dict[str, Any]] = {}
         self.faults: dict[str, Exception] = {}
         for name in (*PEOPLE, *AGENTS, "fay-new", "scout", "scout-2", "stranger"):
@@ -109,6 +112,12 @@ class Life:
             assert time.monotonic() < give_up, f"waited in vain for {what}"
             time.sleep(0.05)
         return value
+
+    def turn(self, seconds: int) -> None:
+        """The clock of the server, and of the agents beside it, to so many seconds from what it really is."""
+        assert self.wall is not None
+        self.ahead = seconds
+        self.wall.set(seconds)
 
     # --- people, by the control API and the command line ---
 
@@ -299,7 +308,7 @@ class Life:
             f"/mcp/{server}",
             content=modern("tools/call", {"name": tool, "arguments": arguments}),
             headers=headers,
-            auth=SignatureAuth(self.key(agent), mandate=mandate),
+            auth=SignatureAuth(self.key(agent), mandate=mandate, world=self.world),
         )
         return read_answer(answer)
 

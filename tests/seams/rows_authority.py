@@ -12,7 +12,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.delegability import Delegability
 from answerable.core.mandate.delegation_chain import split_chain
 from answerable.core.mandate.hop_token import read_hop
-from answerable.sdk.delegation import Narrowing, Receiver, exchange_part, hand_on, token_for
+from answerable.errors import Refused
+from answerable.sdk.delegation import Narrowing, Receiver, exchange_part, hand_on, token_for, token_to_act
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import create_key
 from tests.seams.feature import Answers, Feature, Kept, names
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from tests.seams.life import Life
 
 SHORT_MS = 1_000
+YOUNG_SECONDS = 200
+"""Less than any chain acts."""
 KILLED_MAX = 5
 """Actions that a server may have had in flight when it was killed."""
 
@@ -73,9 +76,7 @@ class Hops(Feature):
     claim = "What was handed on lets its receiver act, and one hop that was revoked lets nobody."
     doors = ("revoke --list", "/v1/revocations", 0)
     asked = ("revoke --list", "{hop}")
-    holds = Answers(
-        {"handed on": "ok", "revoked": "revoked.token", "without the chain": "mandate.other_agent"}
-    )
+    holds = Answers({"handed on": "ok", "revoked": "refused", "without the chain": "mandate.other_agent"})
     tables = names("receivers tokens token_names status_lists")
 
     def begin(self, life: Life, kept: Kept) -> None:
@@ -83,6 +84,7 @@ class Hops(Feature):
             delegability=Delegability(depth_max=2, width_max=3, to=("agent:helper",))
         )
         kept["chains"] = [asyncio.run(self.handed(life, kept["mandate"])) for _ in range(2)]
+        kept |= {"at": life, "since": time.monotonic()}
 
     @staticmethod
     async def handed(life: Life, mandate: str) -> str:
@@ -93,6 +95,22 @@ class Hops(Feature):
             part = hand_on(root, receiver, Narrowing(scopes=("bank.read",)), key=life.key("worker"))
             return await exchange_part(client, base, chain=part, auth=life.key("helper"))
 
+    @staticmethod
+    def acted(life: Life, kept: Kept, chain: str) -> str:
+        """By a token to act with, once the chain is too old to act by itself."""
+
+        async def renewed() -> str:
+            client, base = open_client(f"unix:{kept['at'].home.socket('gateway')}")
+            async with client:
+                return await token_to_act(client, base, chain=chain, auth=life.key("helper"))
+
+        try:
+            is_young = time.monotonic() - kept["since"] < YOUNG_SECONDS
+            code = life.reads("helper", kept["mandate"], chain=chain if is_young else asyncio.run(renewed()))
+        except Refused:
+            return "refused"
+        return "ok" if code == "ok" else "refused"
+
     def finish(self, life: Life, kept: Kept) -> None:
         kept["hop"] = read_hop(split_chain(kept["chains"][1])[-1]).jti
         life.told("/v1/revocations", {"kind": "token", "name": kept["hop"], "reason": "no longer needed"})
@@ -100,8 +118,8 @@ class Hops(Feature):
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
         good, revoked = kept["chains"]
         return {
-            "handed on": life.reads("helper", kept["mandate"], chain=good),
-            "revoked": life.reads("helper", kept["mandate"], chain=revoked),
+            "handed on": self.acted(life, kept, good),
+            "revoked": self.acted(life, kept, revoked),
             "without the chain": life.reads("helper", kept["mandate"]),
         }
 
@@ -110,7 +128,7 @@ class Hops(Feature):
 
     def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
         # Of a chain that nobody got there is nothing to be found.
-        return said is not None and life.reads("helper", kept["mandate"], chain=str(said)) == "ok"
+        return said is not None and self.acted(life, kept, str(said)) == "ok"
 
 
 class Budgets(Feature):
@@ -248,6 +266,8 @@ class Instances(Feature):
     doors = ("agent manifest show papered", "/v1/agents/papered/manifest", 0)
     asked = ("agent manifest show papered", "claude")
     holds = Answers({"attested": "ok", "ended": "proof.key", "manifest": "claude"})
+    # An instance that a server saw run out has ended for good, whatever the clock says later: its process enrols again.
+    aged = Answers({"attested": "proof.key"})
     tags = frozenset(
         {
             Tag.WORKLOAD_ENROLLED,

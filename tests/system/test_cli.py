@@ -274,6 +274,7 @@ def test_a_client_is_wrapped_and_unwrapped_byte_for_byte(world: World, command: 
     entry = json.loads(client.read_text())["mcpServers"]["git"]
     assert entry["args"][:4] == ["mcp", "shim", "--server", "git"]
     assert "kind: Server" in (world.root / "client.json.servers.yaml").read_text()
-    command("mcp", "wrap", str(client), "--key", "k", code=1)
+    command("mcp", "wrap", str(client), "--key", "k", "--mandate", "m-2")
+    assert json.loads(client.read_text())["mcpServers"]["git"]["args"][-1] == "m-2"
     command("mcp", "unwrap", str(client))
     assert client.read_text() == before

@@ -16,6 +16,10 @@ def test_a_tier_is_raised_by_three_drills_and_a_lost_register_does_not_lose_them
     with made_house() as house:
         registry = house.world.registry / "registry.yaml"
         text = registry.read_text()
+        registry.write_text(text.replace("  unixUids:", "  tier: 0\n  unixUids:"))
+        told = house.command("a", "apply", "--yes", "-f", str(registry))
+        # What is new could not be drilled yet: nobody is told to.
+        assert "drill" not in told.stderr
         first = text.replace("  unixUids:", "  tier: 1\n  unixUids:")
         registry.write_text(first)
         told = house.command("a", "apply", "--yes", "-f", str(registry))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +20,13 @@ def shell(data: Path, *, named: bool) -> Shell:
     return Shell(terminal=terminal, offline=offline, data=data, data_named=named, config=None, yes=False)
 
 
-def test_the_gateway_is_the_socket_of_the_named_data_directory_or_else_on_loopback(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert default_gateway(shell(tmp_path, named=True)) == GATEWAY_DEFAULT, "there is no socket yet"
+@pytest.mark.requirement("WORDS-06")
+def test_the_gateway_is_the_socket_of_the_named_data_directory_or_else_on_loopback(tmp_path: Path) -> None:
     place = tmp_path / "gateway.sock"
-    monkeypatch.chdir(tmp_path)
-    with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(place.name)
-        assert default_gateway(shell(tmp_path, named=True)) == f"unix:{place}"
-        assert default_gateway(shell(tmp_path, named=False)) == GATEWAY_DEFAULT
+    assert default_gateway(shell(tmp_path, named=True)) == f"unix:{place}", "before `up` as after it"
+    place.touch()
+    assert default_gateway(shell(tmp_path, named=True)) == f"unix:{place}"
+    assert default_gateway(shell(tmp_path, named=False)) == GATEWAY_DEFAULT
 
 
 def test_a_data_directory_is_named_by_option_or_environment(monkeypatch: pytest.MonkeyPatch) -> None:

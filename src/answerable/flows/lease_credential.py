@@ -100,6 +100,9 @@ async def _of_window(
     if lease.window != "task" or same != (
         lease.window, lease.target, lease.scope, lease.mandate, lease.agent, lease.capability, lease.log,
     ):  # fmt: skip
+        # A copy of the warrant whose lease it is comes here as well: that is spent, and no other action's.
+        if lease.log == warrant.log and lease.intent == warrant.intent:
+            raise _spent()
         raise Refused(f"lease {shown(lease.name)} is another's", code="lease.other")
     if not set(warrant.under) <= set(lease.under):
         # What ends this action would not end that credential.
@@ -165,9 +168,13 @@ async def _redeem(desk: LeaseDesk, warrant: SignedWarrant, lease: Lease | None) 
             desk.open.keep(lease)
             schedule(desk, lease.expires_at, lease.name)
     if taken == "spent":
-        raise Broken("a warrant can be redeemed once", code="warrant.spent")
+        raise _spent()
     if taken == "name_used":
         raise Refused("the name of the lease was used before", code="lease.ended")
+
+
+def _spent() -> Broken:
+    return Broken("a warrant can be redeemed once", code="warrant.spent")
 
 
 async def _minted(desk: LeaseDesk, target: DeskTarget, lease: Lease, warrant: SignedWarrant) -> Credential:

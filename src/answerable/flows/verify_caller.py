@@ -121,11 +121,15 @@ class CallerVerifier:
         trust: TrustSource | None = None,
         manifest_of: Callable[[AgentId], str] | None = None,
         sightings: SightingBatch | None = None,
+        account: int | None = None,
     ) -> None:
-        """manifest_of: digest of an agent's manifest in force, asked for callers that are no instance."""
+        """manifest_of: digest of an agent's manifest in force, asked for callers that are no instance. account: user id
+        of this process; agents that come from it are noted in `beside`."""
         self.known: Final = KnownCallers(
             registry=registry, instances=instances, trust=trust, manifest_of=manifest_of, sightings=sightings
         )
+        self.beside: frozenset[AgentId] = frozenset()
+        self._account = account
         self._clock = clock
         self._entropy = entropy
         self._limits = limits
@@ -182,6 +186,13 @@ class CallerVerifier:
 
     def prove(self, message: SignedRequest, channel: Channel | None = None) -> ProvedHead:
         """Who sent this message, whatever its body is: all but digest and first use. Raises Unverified, counted."""
+        head = self._proved(message, channel)
+        peer = channel.peer if channel is not None else None
+        if peer is not None and peer.uid == self._account and head.agent not in self.beside:
+            self.beside |= {head.agent}
+        return head
+
+    def _proved(self, message: SignedRequest, channel: Channel | None) -> ProvedHead:
         keyid = ""
         try:
             if not message.signature_input:

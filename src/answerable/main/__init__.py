@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from answerable.wiring.assemble import Product
     from answerable.wiring.broker import Broker
     from answerable.wiring.serving import Listeners
+    from answerable.wiring.setting_tree import Settings
 
 
 def application() -> typer.Typer:
@@ -70,10 +71,13 @@ def up(
     """
     from answerable.apps.console.provider_pages import callback_of
     from answerable.wiring.identity_settings import person_issuers
+    from answerable.wiring.own_files import require_own, server_faults
     from answerable.wiring.serving import Doors, run, serve_product
     from answerable.wiring.shard_settings import with_shard
 
     settings = with_shard(shell.settings(), shard) if shard else shell.settings()
+    _guard_memory(shell, "server: its keys are")
+    require_own(server_faults(settings, shell.config))
     doors = Doors(
         gateway=partial(gateway_app, settings),
         control=partial(control_door, settings),
@@ -114,6 +118,7 @@ def up(
         for witness in product.witness_states():
             if witness.state == "alarm":
                 shell.terminal.warn(f"witness   {witness.name} does not cosign: {witness.reason}")
+        _say_accounts(shell, settings, product)
         if not product.walk.registry.current.capabilities:
             say("nothing is registered yet: `answerable apply -f FILE`, then issue a mandate")
 
@@ -131,6 +136,26 @@ def broker_command(shell: Shell) -> tuple[str, ...]:
     return (*_ourselves(shell), "broker", "--quiet", "--until-eof")
 
 
+def _say_accounts(shell: Shell, settings: Settings, product: Product) -> None:
+    from answerable.wiring.accounts import stdio_fault, stdio_note
+
+    if fault := stdio_fault(settings):
+        shell.terminal.warn(f"servers   {fault}")
+    elif any(one.command for one in product.walk.registry.current.servers.values()) and (
+        note := stdio_note(settings)
+    ):
+        shell.terminal.warn(f"servers   that this one starts {note}")
+
+
+def _guard_memory(shell: Shell, what: str) -> None:
+    """Before any secret is read: what this process holds is in no core file, and no neighbour of its user looks in."""
+    from answerable.wiring import guarding
+
+    if not guarding.without_core_dumps() or not guarding.without_tracing():
+        who, _, held = what.partition(": ")
+        shell.terminal.say(f"other processes of this user can look into the {who}: {held} not kept from them")
+
+
 def _ourselves(shell: Shell) -> tuple[str, ...]:
     config = ("--config", str(shell.config.absolute())) if shell.config is not None else ()
     return (sys.executable, "-P", "-m", "answerable.main", "--data", str(shell.data), *config)
@@ -146,14 +171,10 @@ def serve_broker(
 
     Its targets are files in `broker.targets`. `answerable up` runs one by itself once there is such a file.
     """
-    from answerable.wiring import broker, guarding
+    from answerable.wiring import broker
 
     settings = shell.settings()
-    # Before any secret is read: what this process holds is in no core file, and no neighbour of its user looks in.
-    if not guarding.without_core_dumps() or not guarding.without_tracing():
-        shell.terminal.say(
-            "other processes of this user can look into the broker: its secrets are not kept from them"
-        )
+    _guard_memory(shell, "broker: its secrets are")
 
     def started(listeners: Listeners, opened: Broker, left: int) -> None:
         say = shell.terminal.say
@@ -189,6 +210,7 @@ def serve_witness(
     from answerable.wiring import local_witness
 
     settings = shell.settings()
+    _guard_memory(shell, "witness: its key is")
 
     def started(listeners: Listeners, desk: WitnessDesk) -> None:
         say = shell.terminal.say

@@ -11,7 +11,6 @@ from typing import Annotated, Final
 import typer
 
 from answerable.apps.cli.command import Shell
-from answerable.errors import Malformed, shown
 
 GATEWAY_DEFAULT: Final = "http://127.0.0.1:8765"
 
@@ -23,7 +22,7 @@ GatewayAddress = Annotated[
     str,
     typer.Option(
         "--gateway",
-        help="http(s)://HOST:PORT or unix:PATH; else the socket of the data directory that is named and has one, else "
+        help="http(s)://HOST:PORT or unix:PATH; else the socket of the data directory that is named, else "
         f"{GATEWAY_DEFAULT}.",
         show_default=False,
         metavar="ADDRESS",
@@ -76,15 +75,10 @@ def shim(
 
 
 def default_gateway(shell: Shell) -> str:
-    """Where the gateway is when nobody says so: the socket of a data directory that was named, else loopback.
-
-    Raises Malformed (`settings.faults`).
+    """Where the gateway is when nobody says so: the socket of a data directory that was named, whether or not a server
+    runs yet, else loopback. Raises Malformed (`settings.faults`).
     """
-    if shell.data_named:
-        place = shell.settings().gateway.socket
-        if place.is_socket():
-            return f"unix:{place}"
-    return GATEWAY_DEFAULT
+    return f"unix:{shell.settings().gateway.socket}" if shell.data_named else GATEWAY_DEFAULT
 
 
 def wrap_client(
@@ -106,15 +100,12 @@ def wrap_client(
     """Send a client's servers through the gateway.
 
     Rewrites its `mcpServers` file, keeps a backup, prints the difference, and writes the servers as documents to apply.
+    Run it again to give another mandate, key or gateway, or to send servers through that were added since.
     """
-    from answerable.apps.mcp_shim.client_config import ShimCommand, wrap
+    from answerable.apps.mcp_shim.client_config import ShimCommand
+    from answerable.apps.mcp_shim.client_files import wrap
 
     place = documents or file.with_name(f"{file.name}.servers.yaml")
-    if place.exists():
-        raise Malformed(
-            f"{shown(place.name)} is there already and is not overwritten: name another with --documents",
-            code="cli.documents_exist",
-        )
     # Clients rarely have our directory on their PATH.
     program = shutil.which("answerable") or "answerable"
     command_of_shim = ShimCommand(
@@ -123,8 +114,7 @@ def wrap_client(
         mandate=mandate,
         program=program,
     )
-    report = wrap(file, command_of_shim)
-    place.write_text(report.documents, encoding="utf-8")
+    report = wrap(file, command_of_shim, documents=place)
     terminal = shell.terminal
     if terminal.as_json:
         terminal.json(
@@ -145,7 +135,7 @@ def wrap_client(
 
 def unwrap_client(shell: Shell, file: ClientFile) -> int | None:
     """Put a wrapped file back as it was."""
-    from answerable.apps.mcp_shim.client_config import unwrap
+    from answerable.apps.mcp_shim.client_files import unwrap
 
     difference = unwrap(file)
     if shell.terminal.as_json:

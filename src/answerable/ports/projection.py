@@ -54,7 +54,11 @@ class Projections(Protocol):
         ...
 
     def world(self) -> World:
-        """Documents and passkeys as the file has them."""
+        """Documents and passkeys as the file has them, but for what has no name that can be read."""
+        ...
+
+    def damaged_documents(self) -> Sequence[str]:
+        """The names of those documents that cannot be read, as far as they have one."""
         ...
 
     def wants(self, stored: StoredEntry) -> bool:
@@ -89,5 +93,6 @@ class Rebuilding(Projections, Protocol):
         ...
 
     def mend(self, differences: Sequence[Difference]) -> None:
-        """Make these rows of those as they are here; what has ended stays so. Nothing is touched any more then."""
+        """Make these rows of those as they are here; what has ended stays so. Nothing is touched any more then, and
+        no document is left that cannot be read."""
         ...

@@ -27,7 +27,7 @@ from answerable.adapters.sqlite import (
     SqliteToolPinRegister,
 )
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger, TlogFilesSettings
+from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.errors import Unavailable
 from answerable.flows.apply_registry import check_call_seconds, policy_text
 from answerable.flows.change_authorities import AuthorityChanges
@@ -47,8 +47,9 @@ from answerable.flows.walk import Walk
 from answerable.flows.watch_clock import end_what_had_lapsed
 from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
+from answerable.wiring.accounts import agents_beside
 from answerable.wiring.announcing import event_desk, kept_announcing
-from answerable.wiring.catching_up import brought_up
+from answerable.wiring.catching_up import brought_up, mended_trust_domain
 from answerable.wiring.console import passkey_desk
 from answerable.wiring.counts import counting_figures, reading_histories
 from answerable.wiring.drills import drill_desk
@@ -63,10 +64,10 @@ from answerable.wiring.identity import kept_identity, noted_at_last, opened_iden
 from answerable.wiring.identity_lock import alone
 from answerable.wiring.leases import lease_side, warrant_signer
 from answerable.wiring.loop_share import LoopShare
+from answerable.wiring.own_ledger import opened_ledger
 from answerable.wiring.policies import following_shadow, policy_desk
 from answerable.wiring.proofs import opened_replay_store
 from answerable.wiring.reaching import kept_reaching, reach_desk
-from answerable.wiring.second_key import second_key
 from answerable.wiring.settling import counted_at_last, settling, telling_refused, when_there_is_room
 from answerable.wiring.shard_links import shard_door, shard_link
 from answerable.wiring.shards import LogOfLogs, heads_identity, other_shards, own_log, own_witnesses
@@ -91,10 +92,8 @@ if TYPE_CHECKING:
     from answerable.wiring.catching_up import KeptRegisters
     from answerable.wiring.identity import Identity
     from answerable.wiring.setting_tree import Settings
-    from answerable.wiring.shards import LogIdentity
 
 LOCAL_NAMES: Final = ("127.0.0.1", "localhost", "[::1]")
-LOCK_RETRY_SECONDS, LOCK_SAID_SECONDS = 0.05, 2.0
 NAMELESS_SAID_MAX: Final = 10
 """Entries that a warning names; the rest are counted."""
 
@@ -122,6 +121,7 @@ class Product:
     events: EventDesk
     published: PublishedFiles
     settled_policy: Callable[[], str]
+    beside: Callable[[], frozenset[str]]
     registers_told: Callable[[], tuple[str, ...]]
     identity: Identity
     workloads: Workloads
@@ -189,7 +189,7 @@ async def assembled(
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     clock, entropy = SystemClock(), SystemEntropy()
     own = own_log(settings, entropy)
-    ledger = await _once_free(partial(_opened_ledger, settings, own, clock, entropy), wait_seconds_max)
+    ledger = await opened_ledger(settings, own, clock, entropy, wait_seconds_max=wait_seconds_max)
     asking = cosigning(own_witnesses(settings), ledger=ledger, log_keys=(own.log_key,), clock=clock)
     async with ledger, asking as rounds, AsyncExitStack() as opening:
         with (
@@ -198,6 +198,7 @@ async def assembled(
             closing(opened_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             kept = await brought_up(settings, store, ledger, subject_keys.find, clock)
+            await mended_trust_domain(store, ledger, clock)
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)
@@ -232,12 +233,10 @@ async def assembled(
             yield Product(
                 walk=walk,
                 verifier=verifier,
-                upstream=upstream,
-                ledger=ledger,
-                log_key=own.log_key.formatted(), cosigning=rounds,
+                upstream=upstream, ledger=ledger, log_key=own.log_key.formatted(), cosigning=rounds,
                 registers=store, proofs=proofs, tokens=tokens, events=event_desk(settings, store, tokens),
-                published=PublishedFiles(settings.ledger.place),
-                settled_policy=partial(_policy, settings),
+                published=PublishedFiles(settings.ledger.place), settled_policy=partial(_policy, settings),
+                beside=partial(agents_beside, verifier, registry),
                 heads=_heads(settings, entropy, clock, witness),
                 shard_door=shard_door(settings, own, walk),
                 identity=identity, workloads=workloads, authorities=changes, kept=kept, registers_told=kept.told,
@@ -343,42 +342,6 @@ def _upstream(settings: Settings, clock: SystemClock, origin: str, entropy: Syst
         ),
         sign_warrant=warrant_signer(settings, origin, entropy),
     )
-
-
-def _opened_ledger(
-    settings: Settings, own: LogIdentity, clock: SystemClock, entropy: SystemEntropy
-) -> TlogFilesLedger:
-    return TlogFilesLedger.open(
-        settings.ledger.place,
-        key=own.log_key,
-        sign=own.key.sign,
-        clock=clock,
-        settings=TlogFilesSettings(
-            segment_bytes=settings.ledger.segment_bytes,
-            queue_bytes_max=settings.ledger.queue_bytes_max,
-            queue_entries_max=settings.ledger.queue_entries_max,
-            append_wait_seconds_max=settings.ledger.append_wait_seconds_max,
-            allocation_retry_seconds=settings.ledger.allocation_retry_seconds,
-            seal_unsealed_bytes=settings.ledger.seal_unsealed_bytes,
-            unsealed_bytes_max=settings.ledger.unsealed_bytes_max,
-        ),
-        second=second_key(settings, own.origin, entropy),
-    )
-
-
-async def _once_free(opening: Callable[[], TlogFilesLedger], wait_seconds_max: float) -> TlogFilesLedger:
-    """Try again while another process has the log: a command that works without a server is soon done."""
-    say_at, give_up_at = anyio.current_time() + LOCK_SAID_SECONDS, anyio.current_time() + wait_seconds_max
-    while True:
-        try:
-            return opening()
-        except Unavailable as error:
-            if error.code != "ledger.locked" or anyio.current_time() >= give_up_at:
-                raise
-            if anyio.current_time() >= say_at:
-                say_at = give_up_at
-                _log.warning("%s: waiting until it has ended", error.message)
-        await anyio.sleep(LOCK_RETRY_SECONDS)
 
 
 def _heads(

@@ -26,6 +26,7 @@ from answerable.flows.secret_desk import keep_looking, look
 from answerable.flows.settle_leases import keep_settling, reopen
 from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
+from answerable.wiring.own_files import broker_faults, require_own
 from answerable.wiring.own_secrets import own_secrets, secret_desk, target_world
 from answerable.wiring.target_files import SUFFIX, checked_targets, read_targets
 
@@ -66,7 +67,7 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
     """The broker over its own directory. Nothing is asked of any target yet.
 
     Raises Malformed (`target.faults`) that names the first fault of the target files and counts the others,
-    Unavailable: `register.*`, `target.files`, `broker.user`.
+    Unavailable: `register.*`, `target.files`, `broker.user`, `files.not_own`.
     """
     found = checked_targets(settings.broker.targets)
     clock, entropy = SystemClock(), SystemEntropy()
@@ -74,6 +75,7 @@ def opened_broker(settings: Settings) -> Iterator[Broker]:
     built = [(one, one.kind.build(one.settings, target_world(settings, one.name))) for one in found]
     targets = {one.name: DeskTarget.of(its.issuer, its.target, limits, its.rights) for one, its in built}
     settings.broker.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    require_own(broker_faults(settings))
     register = SqliteLeaseRegister(settings.broker.directory / "leases.db")
     try:
         writer = LeaseWriter(register)

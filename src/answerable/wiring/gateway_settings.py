@@ -20,6 +20,12 @@ class GatewaySettings:
             "Unix socket for callers on this machine, who are known by their user id", unit="path"
         ),
     )
+    socket_group: str = text(
+        "",
+        "group of this machine, by name or number, whose members may connect to `socket` too, so that agents run under "
+        "accounts of their own; empty for nobody but the account of the server. They must be able to pass through "
+        "the folder that it is in",
+    )
     allowed_hosts: tuple[str, ...] = texts(
         ("127.0.0.1", "localhost", "[::1]"), "values of the `Host` header that are answered, without port"
     )

@@ -240,6 +240,7 @@ def verifier_of(
         trust=identity.desk,
         manifest_of=StandingDigests(registry, identity.manifests),
         sightings=identity.seen,
+        account=os.geteuid(),
     )
 
 

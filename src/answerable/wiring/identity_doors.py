@@ -76,7 +76,7 @@ async def serve_bundle(app: Any, product: Product, settings: Settings, stop: any
     """The bundle endpoint until `stop` is set. Raises Unavailable (`front.*`, `bundle.tls`, `secret.unreadable`)."""
     wanted = settings.identity
     tls = LiveTLS()
-    listeners = listen(tcp=(wanted.bundle_host, wanted.bundle_port))
+    listeners = listen(tcp=(wanted.bundle_host, wanted.bundle_port), setting="identity.bundle_port")
     async with anyio.create_task_group() as tasks:
         if wanted.bundle_certificate:
             certificate = secret(wanted.bundle_certificate, data=settings.data)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import pwd
 import signal
 import socket
 import subprocess
@@ -12,6 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import anyio
+
+from answerable.adapters.mcp_upstream.account import account_of, under
+from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,17 +49,14 @@ class KeptProcess:
             began = anyio.current_time()
             try:
                 process = await anyio.open_process(
-                    self.command,
+                    under(account_of(self.user), self.command),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.DEVNULL,
                     stderr=None,
                     # Ctrl-C at a terminal is for us, who end it when we have ended.
                     start_new_session=True,
-                    user=self.user or None,
-                    group=pwd.getpwnam(self.user).pw_gid if self.user else None,
-                    extra_groups=[] if self.user else None,
                 )
-            except (OSError, KeyError, subprocess.SubprocessError) as error:
+            except (OSError, Unavailable, subprocess.SubprocessError) as error:
                 _log.error("the %s cannot be started: %s", self.name, error)
             else:
                 try:

@@ -21,6 +21,7 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.errors import Refused, shown
 from answerable.flows.cosign_checkpoint import Cosigner, WitnessDesk
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
+from answerable.wiring.own_files import require_own, witness_faults
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -40,9 +41,10 @@ _log: Final = logging.getLogger(__name__)
 def opened_desk(settings: Settings) -> Iterator[WitnessDesk]:
     """The desk over the witness's own directory, with its own keys, made on the first start.
 
-    Raises Unavailable: `witness.locked`, `witness.unwritable`, `key.*`.
+    Raises Unavailable: `witness.locked`, `witness.unwritable`, `key.*`, `files.not_own`.
     """
     place = settings.local_witness.directory
+    require_own(witness_faults(settings))
     register = FilesWitnessRegister.open(place)
     try:
         cosigners = _cosigners(settings)
@@ -100,7 +102,11 @@ async def serve_witness(
             except Refused as other:
                 _log.error("%s", other.message)
         port = settings.local_witness.port
-        listeners = listen(uds=settings.local_witness.socket, tcp=(LOOPBACK, port) if port else None)
+        listeners = listen(
+            uds=settings.local_witness.socket,
+            tcp=(LOOPBACK, port) if port else None,
+            setting="local_witness.port",
+        )
         stop = anyio.Event()
         async with anyio.create_task_group() as beside:
             beside.start_soon(stop_on_signal, stop)

@@ -110,7 +110,13 @@ async def _serve_product(
     tls = _tls(settings)
     control_sockets = listen(uds=settings.control.socket)
     try:
-        sockets = listen(tcp=(settings.gateway.host, settings.gateway.port), uds=settings.gateway.socket)
+        gateway = settings.gateway
+        sockets = listen(
+            tcp=(gateway.host, gateway.port),
+            uds=gateway.socket,
+            uds_group=gateway.socket_group,
+            setting="gateway.port",
+        )
     except BaseException:
         control_sockets.close()
         raise

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from answerable import __version__
-from answerable.adapters.uvicorn_front import FrontLimits, serve
+from answerable.adapters.uvicorn_front import FrontLimits, listen, serve
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.owed_reviews import counted_reviews
 from answerable.flows.tell_figures import tell_figures
@@ -64,7 +64,7 @@ async def serve_metrics(app: Any, settings: Settings, stop: anyio.Event, up: Cal
     """The door of `/metrics` until `stop` is set. up: called once it answers. Raises Unavailable (`front.*`)."""
     await serve(
         app,
-        tcp=(LOOPBACK, settings.telemetry.metrics_port),
+        listeners=listen(tcp=(LOOPBACK, settings.telemetry.metrics_port), setting="telemetry.metrics_port"),
         limits=FrontLimits(**asdict(settings.front)),
         started=lambda _: up(),
         stop=stop,

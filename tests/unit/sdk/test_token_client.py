@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from hashlib import sha256
 
 import anyio
 import httpx2
@@ -56,7 +57,7 @@ def proved(seen: Seen, url: str, *, token: str | None = None):
     check_proof(proof, method=seen.method, urls=[url], now=now, skew_seconds_max=5, token=token)
     check_signature(proof, thumbprint=KEY.public.thumbprint)
     if token is not None:
-        check_message(proof, seen.body, needed=True)
+        check_message(proof, sha256(seen.body).digest(), needed=True)
     return proof
 
 

@@ -152,7 +152,7 @@ class _Read:
         if not name:
             number = int(position.removeprefix("policy"))
             line = self.pieces[min(number, len(self.pieces) - 1)].line
-            self.faults.append(f"policy on line {line} has no `@id`")
+            self.faults.append(f"policy on {_place(line, self.snapshot)} has no `@id`")
         elif not _ID.fullmatch(name):
             self.faults.append(
                 f"policy id {shown(name)}: use 1 to 128 letters, digits and ._/- between letters or digits"
@@ -185,10 +185,24 @@ def _read(text: str, pieces: tuple[Statement, ...], snapshot: RegistrySnapshot) 
     except ValueError as error:
         # Cedar does not say where. Each policy alone does.
         faults = [
-            f"policy on line {piece.line}: {fault}" for piece in pieces if (fault := _syntax(piece.text))
+            f"policy on {_place(piece.line, snapshot)}: {fault}"
+            for piece in pieces
+            if (fault := _syntax(piece.text))
         ]
         raise _malformed(faults or [_line(str(error))], code="policy.syntax") from None
     return read
+
+
+def _place(line: int, snapshot: RegistrySnapshot) -> str:
+    """Where a line of all policies stands, in words of whoever wrote it: its set, and the line there. The text is that
+    of all sets, one after the other, by name."""
+    number = line
+    for name in sorted(snapshot.policy_sets):
+        length = snapshot.policy_sets[name].policies.count("\n") + 1
+        if number <= length:
+            return f"line {number} of PolicySet {shown(name)}"
+        number -= length
+    return f"line {line}"
 
 
 def _unfinished(registry_snapshot: RegistrySnapshot) -> list[str]:

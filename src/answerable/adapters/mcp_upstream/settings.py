@@ -18,7 +18,7 @@ class UpstreamSettings:
     `steady_seconds` starts again at the first. write_seconds_max: for a server that does not read its input.
     catalogue_seconds_max: age of a list that the server does not announce changes of. log_directory: where the
     standard error of each server is kept, none when None. mode: as `mcp.Client`. broker_socket: on which the broker's
-    targets are reached; without it they are not.
+    targets are reached; without it they are not. user: account that servers over stdio run under; ours where empty.
     """
 
     result_bytes_max: int = 4 * 1024 * 1024
@@ -35,4 +35,5 @@ class UpstreamSettings:
     log_directory: Path | None = None
     broker_socket: Path | None = None
     log_bytes_max: int = 1_048_576
+    user: str = ""
     mode: str = "auto"

@@ -19,6 +19,7 @@ from mcp.client.stdio import get_default_environment
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 
+from answerable.adapters.mcp_upstream.account import account_of, names_of, under
 from answerable.adapters.mcp_upstream.direct import is_unasked
 from answerable.adapters.mcp_upstream.following import TOOLS_CHANGED
 from answerable.adapters.mcp_upstream.marks import ERROR_CODE, marked
@@ -65,11 +66,19 @@ async def stdio_transport(
     lines: what goes to the process, and who waits for answers outside the session. gone: called when nothing more will
     come from it. announced: called at a line that says that its tools have changed, before anything follows from it.
     Raises OSError when it cannot be started, Unavailable (`upstream.secret_missing`) when a reference in its
-    environment leads nowhere.
+    environment leads nowhere, and `upstream.user` where it cannot run under the account that the settings name.
     """
-    environment = {**get_default_environment(), **{k: _resolved(v) for k, v in server.env}}
+    account = account_of(settings.user)
+    environment = {
+        **get_default_environment(),
+        **names_of(account),
+        **{k: _resolved(v) for k, v in server.env},
+    }
     process = await anyio.open_process(
-        [server.command, *server.args], env=environment, cwd=server.cwd or None, start_new_session=True
+        under(account, [server.command, *server.args]),
+        env=environment,
+        cwd=server.cwd or None,
+        start_new_session=True,
     )
     to_session, from_process = anyio.create_memory_object_stream[SessionMessage | Exception](0)
     to_process, from_session = anyio.create_memory_object_stream[SessionMessage](0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -10,6 +11,7 @@ from answerable.adapters.sqlite.columns import octets, read, text, whole
 from answerable.adapters.sqlite.manifests import signed_in_row
 from answerable.adapters.sqlite.policies import record_in_row
 from answerable.adapters.sqlite.tool_pins import PIN_COLUMNS, pin_in_row
+from answerable.adapters.sqlite.unreadable import fetched
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.projected_approvals import (
@@ -30,6 +32,7 @@ from answerable.core.ledger.projected_mandates import MANDATE_TAGS, MandateRow, 
 from answerable.core.ledger.projected_pins import MANIFEST_TAGS, PIN_TAGS, manifests_after, pins_after
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.token import claims_of, signed, terms_of
+from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
     import sqlite3
@@ -276,9 +279,9 @@ class MandateTable:
         yield from _names(connection, "SELECT id FROM mandates")
 
     def mended(self, live: MandateRow | None, told: MandateRow | None) -> MandateRow | None:
-        """As above."""
+        """As above. One whose person is erased is closed."""
         if live is None or told is None:
-            return told
+            return told if live is None else replace(live, closed=True)
         return replace(told, closed=live.closed or told.closed)
 
 
@@ -376,5 +379,6 @@ PROJECTED: Final[tuple[ProjectedTable, ...]] = (
 
 
 def _names(connection: sqlite3.Connection, query: str) -> Iterator[str]:
-    for row in connection.execute(query).fetchall():
-        yield text(row[0])
+    for row in fetched(connection, query, ()):
+        with suppress(Unavailable):  # a row whose name cannot be read is nobody's
+            yield text(row[0])

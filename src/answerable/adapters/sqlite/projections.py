@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import tempfile
 from collections import Counter
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.adapters.sqlite.projected_tables import PROJECTED
+from answerable.adapters.sqlite.registry import document_in_row
 from answerable.adapters.sqlite.store import SqliteStore
+from answerable.adapters.sqlite.unreadable import fetched, named
 from answerable.core.canonical import parse
 from answerable.core.identity.passkey_form import passkey_in
 from answerable.core.ledger.projected import START, WORLD_TAGS, Position, World
+from answerable.core.ledger.projected_answers import haste_in
 from answerable.core.ledger.tags import Tag
-from answerable.errors import AnswerableError
+from answerable.errors import AnswerableError, Unavailable
 from answerable.ports.projection import Difference, Flushed, LeftOut
 
 if TYPE_CHECKING:
@@ -28,10 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from answerable.adapters.sqlite.projected_tables import ProjectedTable
+    from answerable.adapters.sqlite.unreadable import Row
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.projected import Told
 
 _UNAPPROVED = b'"approval":""'
+_DOCUMENTS = "SELECT key, body FROM documents"
 _POSITION = "SELECT name, entries, leaf, last FROM projections WHERE log = ?"
 _TABLES = {one.name: one for one in PROJECTED}
 _WANTED = WORLD_TAGS.union(*(one.tags for one in PROJECTED))
@@ -50,10 +55,17 @@ class SqliteProjections:
 
     def world(self) -> World:
         """As the port says."""
-        documents = self._store.rows("SELECT key, body FROM documents")
+        documents = {}
+        for key, body in self._store.rows(_DOCUMENTS):
+            with suppress(Unavailable):
+                documents[text(key)] = octets(body)
         keys = self._store.rows("SELECT body, person FROM passkeys WHERE removed_at = 0")
         passkeys = {_key_in(octets(body)): text(person) for body, person in keys}
-        return World({text(key): octets(body) for key, body in documents}, passkeys)
+        return World(documents, passkeys)
+
+    def damaged_documents(self) -> Sequence[str]:
+        """As the port says."""
+        return [named(row[0]) for row in self._store.rows(_DOCUMENTS) if not _can_be_read(row)]
 
     def wants(self, stored: StoredEntry) -> bool:
         """As the port says."""
@@ -70,6 +82,7 @@ class SqliteProjections:
             rows = batch.saved()
             if rows or is_older:
                 _forget(connection)
+                _say_again(connection, told)
             _move_on(connection, batch.last, reached)
         return Flushed(rows=rows, left_out=tuple(batch.left_out))
 
@@ -115,7 +128,7 @@ class SqliteRebuilding(SqliteProjections):
                 found += [
                     Difference(table.name, key, beyond=False)
                     for key in sorted(theirs)
-                    if _mended(table, live, made, key) is not None
+                    if not _mended(table, live, made, key).is_so
                 ]
         return found
 
@@ -124,11 +137,10 @@ class SqliteRebuilding(SqliteProjections):
         with self._live.write() as live, self._store.write() as made:
             for one in differences:
                 table = _TABLES[one.register]
-                row = _mended(table, live, made, one.row)
-                if row is not None:
-                    table.save(live, one.row, row)
+                table.save(live, one.row, _mended(table, live, made, one.row).row)
             if differences:
                 _forget(live)
+            _drop_unreadable(live)
             live.execute("UPDATE touched SET by_others = 0")
 
 
@@ -186,15 +198,22 @@ def _move_on(
                 connection.execute("INSERT OR REPLACE INTO projections VALUES (?, ?, ?, ?, ?)", row)
 
 
-def _mended(table: ProjectedTable, live: sqlite3.Connection, made: sqlite3.Connection, key: str) -> Any:
-    """What the row must become to be as the ledger says; None where it is. One that cannot be read is not."""
+class _Mended(NamedTuple):
+    """What a row must be to be as the ledger says, and whether it is so."""
+
+    row: Any
+    is_so: bool
+
+
+def _mended(table: ProjectedTable, live: sqlite3.Connection, made: sqlite3.Connection, key: str) -> _Mended:
+    """A row that cannot be read is not as the ledger says."""
     told = table.load(made, key)
     try:
         row = table.load(live, key)
     except AnswerableError:
-        return told
+        return _Mended(told, is_so=False)
     mended = table.mended(row, told)
-    return None if mended == row else mended
+    return _Mended(mended, is_so=mended == row)
 
 
 def _forget(connection: sqlite3.Connection) -> None:
@@ -203,6 +222,30 @@ def _forget(connection: sqlite3.Connection) -> None:
     for table in ("nonces", "looks", "push_devices"):
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
     connection.execute("DELETE FROM join_tokens WHERE used_at IS NULL")
+
+
+def _say_again(connection: sqlite3.Connection, told: Sequence[Told]) -> None:
+    """So that nobody says yes faster than they may: claims of yeses that the file did not know. What is older than any
+    limit looks back goes with the next one of its kind."""
+    for one in map(haste_in, told):
+        if one is not None:
+            connection.execute("INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?, 1)", one)
+
+
+def _can_be_read(document: Row) -> bool:
+    try:
+        document_in_row(document)
+    except AnswerableError:
+        return False
+    return True
+
+
+def _drop_unreadable(connection: sqlite3.Connection) -> None:
+    """Documents that still cannot be read: their names are spoilt, and what they were is there again."""
+    for key, body in fetched(connection, _DOCUMENTS, ()):
+        if not _can_be_read((key, body)) and isinstance(key, str):
+            octets_of = key.encode("utf-8", "surrogateescape")
+            connection.execute("DELETE FROM documents WHERE key = CAST(? AS TEXT)", (octets_of,))
 
 
 def _position_rows(connection: sqlite3.Connection, log: str) -> Mapping[str, Position]:

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import octets, read, text
 from answerable.adapters.sqlite.store import PORT
+from answerable.adapters.sqlite.unreadable import fetched
+from answerable.core.registry.active import documents_in
 from answerable.core.registry.in_force import DocumentsInForce, in_force
-from answerable.errors import Unavailable
+from answerable.errors import Unavailable, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.adapters.sqlite.store import SqliteStore
+    from answerable.adapters.sqlite.unreadable import Row
     from answerable.core.registry.in_force import Coming, InForce
     from answerable.core.registry.resolve import CapabilityIndex
     from answerable.core.registry.snapshot import RegistrySnapshot
+
+
+_WHAT: Final = "document"
+_ALL: Final = "SELECT key, body FROM documents ORDER BY key"
 
 
 class SqliteRegistryStore:
@@ -24,6 +33,12 @@ class SqliteRegistryStore:
         self._store = store
         self._known = DocumentsInForce()
         store.mirror(self._reload)
+        damaged = [one.name for one in store.unreadable.all() if one.what == _WHAT]
+        if damaged:
+            message = (
+                f"document {shown(damaged[0])} cannot be read: restart, which makes it again from the ledger"
+            )
+            raise Unavailable(message, code="register.corrupt", port=PORT)
         stored = self._known.coming
         if stored is not None:
             with read("registry", "documents"):
@@ -53,7 +68,9 @@ class SqliteRegistryStore:
         # Made before anything is stored: documents that give no snapshot must not reach the file.
         made = in_force(documents)
         with self._store.write() as connection:
-            if dict(connection.execute("SELECT key, body FROM documents")) != self._known.present.documents:
+            rows, ours = fetched(connection, _ALL, ()), self._known.present.documents
+            # What cannot be read any more is written again with the others, as it is in force.
+            if len(rows) != len(ours) or not self._readable(rows).items() <= ours.items():
                 raise Unavailable(
                     "another process applied documents at the same moment: look, and apply again",
                     code="register.changed_meanwhile",
@@ -68,5 +85,23 @@ class SqliteRegistryStore:
         return self._known.take_over(coming, made)
 
     def _reload(self) -> None:
-        rows = self._store.rows("SELECT key, body FROM documents ORDER BY key")
-        self._known.see({text(key): octets(body) for key, body in rows})
+        rows = self._store.rows(_ALL)
+        stored = self._readable(rows)
+        # What cannot be read may be what forbids something: then all stays in force that is.
+        if len(stored) == len(rows):
+            self._known.see(stored)
+
+    def _readable(self, rows: Sequence[Row]) -> dict[str, bytes]:
+        present, damaged = self._known.present.documents, self._store.unreadable
+        known = {key: body for key, body in present.items() if not damaged.has(_WHAT, key)}
+        made = known.items() & rows
+        return dict(made) | dict(
+            damaged.each(_WHAT, [row for row in rows if row not in made], document_in_row)
+        )
+
+
+def document_in_row(row: Row) -> tuple[str, bytes]:
+    """Name and text of a document. Raises Unavailable (`register.corrupt`), and Malformed as `documents_in`."""
+    key, body = text(row[0]), octets(row[1])
+    documents_in({key: body})
+    return key, body

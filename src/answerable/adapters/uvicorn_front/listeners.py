@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import grp
 import os
 import socket
 import stat
@@ -46,16 +47,23 @@ class Listeners:
 
 
 def listen(
-    *, tcp: tuple[str, int] | None = None, uds: Path | None = None, uds_mode: int = SOCKET_MODE
+    *,
+    tcp: tuple[str, int] | None = None,
+    uds: Path | None = None,
+    uds_mode: int = SOCKET_MODE,
+    uds_group: str = "",
+    setting: str = "",
 ) -> Listeners:
-    """Bind a TCP port, a Unix socket or both.
+    """Bind a TCP port, a Unix socket or both. uds_group: whose members may connect, too. setting: which one says the
+    port, to be named where it is taken.
 
     Raises Unavailable: `front.address` when an address cannot be had, `front.socket_in_use` when another server
-    answers on the Unix socket, `front.not_a_socket` when something else lies at its path.
+    answers on the Unix socket, `front.not_a_socket` when something else lies at its path, `front.socket_group` when
+    the group cannot be let in.
     """
-    tcp_socket = _listen_tcp(tcp) if tcp is not None else None
+    tcp_socket = _listen_tcp(tcp, setting) if tcp is not None else None
     try:
-        uds_socket = _listen_unix(uds, uds_mode) if uds is not None else None
+        uds_socket = _listen_unix(uds, uds_mode, uds_group) if uds is not None else None
     except Unavailable:
         if tcp_socket is not None:
             tcp_socket.close()
@@ -69,7 +77,7 @@ def listen(
     )
 
 
-def _listen_tcp(address: tuple[str, int]) -> socket.socket:
+def _listen_tcp(address: tuple[str, int], setting: str) -> socket.socket:
     host, port = address
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
@@ -79,12 +87,14 @@ def _listen_tcp(address: tuple[str, int]) -> socket.socket:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return listener
     except OSError as error:
-        raise Unavailable(
-            f"cannot listen on {shown(host)} port {port}: {error.strerror}", code="front.address", port=_PORT
-        ) from None
+        text = f"cannot listen on {shown(host)} port {port}: {error.strerror}"
+        if setting and error.errno in (errno.EADDRINUSE, errno.EACCES):
+            text += f"; set `{setting}` in `answerable.toml` to another port"
+        raise Unavailable(text, code="front.address", port=_PORT) from None
 
 
-def _listen_unix(path: Path, mode: int) -> socket.socket:
+def _listen_unix(path: Path, mode: int, group: str) -> socket.socket:
+    number = _group_let_in(path.parent, group) if group else None
     _clear_away(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | getattr(socket, "SOCK_CLOEXEC", 0))
     try:
@@ -94,6 +104,9 @@ def _listen_unix(path: Path, mode: int) -> socket.socket:
         listener.bind(os.fspath(path))
         if stat.S_IMODE(os.lstat(path).st_mode) != mode:
             os.chmod(path, mode)
+        if number is not None:
+            os.chown(path, -1, number)
+            os.chmod(path, mode | stat.S_IRGRP | stat.S_IWGRP)
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
@@ -103,6 +116,24 @@ def _listen_unix(path: Path, mode: int) -> socket.socket:
             port=_PORT,
         ) from None
     return listener
+
+
+def _group_let_in(folder: Path, name: str) -> int:
+    """The number of a group whose members can come as far as the folder. Raises Unavailable (`front.socket_group`)."""
+    try:
+        number = int(name) if name.isdecimal() else grp.getgrnam(name).gr_gid
+    except KeyError:
+        message = f"there is no group {shown(name)} for the gateway's socket"
+        raise Unavailable(message, code="front.socket_group", port=_PORT) from None
+    found = os.stat(folder)
+    through = found.st_mode & stat.S_IXOTH or (found.st_gid == number and found.st_mode & stat.S_IXGRP)
+    if not through:
+        message = (
+            f"group {shown(name)} cannot reach the gateway's socket: nobody of it passes through its folder: "
+            f"chmod o+x {folder}, or set `gateway.socket` to a place elsewhere"
+        )
+        raise Unavailable(message, code="front.socket_group", port=_PORT)
+    return number
 
 
 def _clear_away(path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.apps.cli.command import CHECK_FAILED, Shell, command
 from answerable.apps.cli.policy_publishing import ALONE
+from answerable.apps.cli.registry import BESIDE
 from answerable.errors import AnswerableError
 
 if TYPE_CHECKING:
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     import typer
 
     from answerable.apps.cli.control import Control
+    from answerable.wiring.setting_tree import Settings
 
-_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+_OTHERS: Final = stat.S_IRGRP | stat.S_IWGRP | stat.S_IROTH | stat.S_IWOTH
+"""Rights to the data folder that others do not need; who may only pass through it comes to the sockets in it."""
 
 
 def register(app: typer.Typer) -> None:
@@ -144,9 +147,10 @@ def _findings(shell: Shell) -> Iterator[Finding]:
     yield _directory(shell)
     if problems or not shell.data.is_dir():
         return
+    yield from _own_files(shell)
     try:
         with shell.control() as control:
-            yield from _product(control)
+            yield from _product(control, shell.settings())
     except AnswerableError as error:
         advice = "the message says what to do"
         yield Finding(name="product", state="fault", says=error.message, advice=advice)
@@ -161,9 +165,24 @@ def _directory(shell: Shell) -> Finding:
         says = f"{shell.data} belongs to user {status.st_uid}"
         return Finding(name="data directory", state="fault", says=says, advice="run this as that user")
     if stat.S_IMODE(status.st_mode) & _OTHERS:
-        says = f"{shell.data} has mode {stat.S_IMODE(status.st_mode):04o}: others may read keys and payloads"
+        says = f"{shell.data} has mode {stat.S_IMODE(status.st_mode):04o}: others may see what is in it"
         return Finding(name="data directory", state="fault", says=says, advice=f"chmod 700 {shell.data}")
     return Finding(name="data directory", state="ok", says=str(shell.data))
+
+
+def _own_files(shell: Shell) -> Iterator[Finding]:
+    """What the server, its broker or its witness would not start on."""
+    from answerable.wiring.own_files import broker_faults, server_faults, witness_faults
+
+    settings = shell.settings()
+    found = [*server_faults(settings, shell.config), *witness_faults(settings)]
+    # Under an account of its own the broker has files that are nobody's of ours.
+    found += [] if settings.broker.user else broker_faults(settings)
+    for fault in found:
+        says, _, advice = fault.rpartition(": ")
+        yield Finding(name="files", state="fault", says=says, advice=advice)
+    if not found:
+        yield Finding(name="files", state="ok", says="keys, registers and the log have no rights for others")
 
 
 def _due_secrets(control: Control) -> list[dict[str, Any]] | None:
@@ -185,7 +204,21 @@ def _secrets(control: Control) -> Iterator[Finding]:
         yield Finding(name=f"secret {one['name']}", state="fault", says=one["why"], advice=advice)
 
 
-def _product(control: Control) -> Iterator[Finding]:
+def _account(settings: Settings) -> Finding:
+    """Under which account the servers run that `up` starts."""
+    from answerable.wiring.accounts import stdio_fault, stdio_note
+
+    name = "servers over stdio"
+    if fault := stdio_fault(settings):
+        return Finding(
+            name=name, state="fault", says=fault, advice="start the server as root, or empty the setting"
+        )
+    if note := stdio_note(settings):
+        return Finding(name=name, state="look at", says=note)
+    return Finding(name=name, state="ok", says=f"run under the account {settings.upstreams.user}")
+
+
+def _product(control: Control, settings: Settings) -> Iterator[Finding]:
     status = control.get("/v1/status")
     yield Finding(name="ledger", state="ok", says=f"{status['origin']}, {status['entries']} entries")
     for one in status["unreadable"]:
@@ -214,8 +247,14 @@ def _product(control: Control) -> Iterator[Finding]:
         yield Finding(name="registry", state="look at", says=f"{one['kind']} {one['name']} {one['message']}")
     if not check["inactive"]:
         yield Finding(name="registry", state="ok", says="everything that is registered is active")
-    for server in control.every("/v1/servers"):
+    for agent in control.every("/v1/agents"):
+        if agent["shares_account"]:
+            yield Finding(name=f"agent {agent['name']}", state="look at", says=f"its account is {BESIDE}")
+    servers = list(control.every("/v1/servers"))
+    for server in servers:
         yield _server(server)
+    if any(server["transport"] == "stdio" for server in servers):
+        yield _account(settings)
     yield from _secrets(control)
     for shard in status["shards"]:
         alarmed = shard["state"] == "alarm"

@@ -61,7 +61,10 @@ def apply(
         if faults:
             return _faulty(shell, faults, ERROR)
         body: dict[str, JSONValue] = {"documents": list(reading.documents), "prune": prune}
-        planned = control.post("/v1/registry/plan", body)
+        try:
+            planned = control.post("/v1/registry/plan", body)
+        except Malformed as fault:
+            raise _with_files(reading, fault) from None
         removed = [change for change in planned["changes"] if change["how"] == "removed"]
         if dry_run:
             _show_applied(shell, planned, done=False)
@@ -220,6 +223,11 @@ def list_agents(shell: Shell) -> int | None:
     return None
 
 
+BESIDE: Final = (
+    "that of the server, whose keys it can read and in whose people's names it can answer: give it another"
+)
+
+
 def show_agent(shell: Shell, name: Annotated[str, typer.Argument(help="Name of the agent.")]) -> int | None:
     """One agent, and who answers for it."""
     with shell.control() as control:
@@ -246,6 +254,7 @@ def show_agent(shell: Shell, name: Annotated[str, typer.Argument(help="Name of t
             ("keys", agent["keys"]),
             ("unix users", agent["unix_uids"]),
             ("certificates", agent["certificates"]),
+            ("account", BESIDE if agent["shares_account"] else "not known to be that of the server"),
         ]
     )
     return None
@@ -274,6 +283,21 @@ def _read(shell: Shell, file: list[str] | None, files: list[str] | None) -> Read
         raise Malformed("name the documents: -f FILE, a directory, or - for standard input", code="cli.files")
     piped = sys.stdin.read() if "-" in sources else ""
     return read_documents(sources, standard_input=piped)
+
+
+def _with_files(reading: Reading, fault: Malformed) -> Malformed:
+    """A fault in policies names their sets; who wrote them looks for files."""
+    named: dict[str, str] = {}
+    for document, origin in zip(reading.documents, reading.origins, strict=True):
+        if isinstance(document, dict) and document.get("kind") == "PolicySet":
+            metadata = document.get("metadata")
+            set_name = shown(metadata.get("name")) if isinstance(metadata, dict) else ""
+            if f"PolicySet {set_name}" in fault.message:
+                named[f"PolicySet {set_name}"] = origin.file
+    if not named:
+        return fault
+    told = ", ".join(f"{one} is in {file}" for one, file in named.items())
+    return Malformed(f"{fault.message} ({told})", code=fault.code)
 
 
 def _stored(control: Control) -> dict[str, JSONValue]:
@@ -323,7 +347,12 @@ def _show_applied(shell: Shell, applied: Answer, *, done: bool) -> None:
     told = f"{count} {'change' if count == 1 else 'changes'}" if count else "no changes"
     shell.terminal.say(told if done or not count else f"{told}; a dry run, so nothing was changed")
     _warn_inactive(shell, applied["inactive"])
-    _warn_undrilled(shell, applied["undrilled"])
+    added = {
+        (change["kind"].lower(), change["name"]) for change in applied["changes"] if change["how"] == "added"
+    }
+    _warn_undrilled(
+        shell, [one for one in applied["undrilled"] if (one["kind"].lower(), one["name"]) not in added]
+    )
     _warn_void(shell, applied["void"])
 
 
@@ -338,7 +367,7 @@ def _warn_void(shell: Shell, void: list[str]) -> None:
 
 
 def _warn_undrilled(shell: Shell, raises: list[Answer]) -> None:
-    """One line: a first set-up raises everything at once."""
+    """One line, of what was registered before: what is new could not be drilled yet."""
     if raises:
         one = raises[0]
         told = " and ".join(f"`{line}`" for line in one["commands"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from answerable.flows.cover_shards import ShardState
     from answerable.flows.gather_cosignatures import WitnessState
@@ -41,6 +41,10 @@ class Product(Protocol):
 
     def server_states(self) -> Mapping[str, str]:
         """Each upstream server by name with one word on how it is; empty when none was started."""
+        ...
+
+    def beside(self) -> Collection[str]:
+        """Agents that are known to run under the account of this process, by name."""
         ...
 
     def witness_states(self) -> Sequence[WitnessState]:

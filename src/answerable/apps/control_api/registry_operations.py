@@ -72,7 +72,13 @@ async def check_registry(call: Call) -> Answer:
 
 async def list_agents(call: Call) -> Answer:
     """Every agent, active or not."""
-    return page_of(call, _nouns(call, "Agent"), name=lambda pair: pair[0].name, render=_agent)
+    beside = call.product.beside()
+    return page_of(
+        call,
+        _nouns(call, "Agent"),
+        name=lambda pair: pair[0].name,
+        render=lambda pair: _agent(pair, shares_account=pair[0].name in beside),
+    )
 
 
 async def list_servers(call: Call) -> Answer:
@@ -200,7 +206,7 @@ def _ownership(ownership: Ownership) -> JSONValue:
     }
 
 
-def _agent(pair: tuple[Registered, list[JSONValue]]) -> JSONValue:
+def _agent(pair: tuple[Registered, list[JSONValue]], *, shares_account: bool) -> JSONValue:
     agent = pair[0].noun
     if not isinstance(agent, Agent):
         raise TypeError("expected an agent")
@@ -213,6 +219,7 @@ def _agent(pair: tuple[Registered, list[JSONValue]]) -> JSONValue:
         "keys": [key.thumbprint for key in agent.keys],
         "unix_uids": list(agent.unix_uids),
         "certificates": list(agent.certificates),
+        "shares_account": shares_account,
         "ownership": _ownership(agent.ownership),
     }
 

@@ -143,6 +143,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "keys": TEXTS,
             "unix_uids": sequence(COUNT),
             "certificates": TEXTS,
+            "shares_account": FLAG,
             "ownership": _OWNERSHIP,
         }
     ),

@@ -1,34 +1,30 @@
 """`answerable mcp wrap` and `unwrap`: an MCP client's configuration file, rewritten so that every server in it goes
 through the gateway, and put back.
 
-`wrap` leaves a backup beside the file, mode 0600, and never touches an existing one. Values of environment variables
-may be secrets, and what is registered is written into the ledger; so each goes into a file of its own, mode 0600, and
-only a reference to that file is registered. No difference that is printed shows them either.
+What is wrapped already is wrapped again in one step, with another mandate, key or gateway: no server is reached
+directly in between. Values of environment variables may be secrets, and what is registered is written into the ledger;
+so each goes into a file of its own, mode 0600, and only a reference to that file is registered. No difference that is
+printed shows them either.
 """
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 import yaml
 
-from answerable.apps.mcp_shim.masking import masked
 from answerable.core.canonical import parse
 from answerable.core.identity.principal import checked_name
 from answerable.core.registry.documents import Server
-from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.errors import Malformed, Refused, shown
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from answerable.core.canonical import JSONValue
 
-BACKUP_SUFFIX: Final = ".before-answerable"
 SECRETS_SUFFIX: Final = ".answerable-secrets"
 SECONDS_MAX: Final = 120
 """Longest call a wrapped server is registered with: what the walk waits for unless its settings say more."""
@@ -57,73 +53,83 @@ class ShimCommand:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wrapped:
-    """What wrapping comes to. text: the new file. servers: what to register, secrets as references.
+    """What wrapping comes to. text: the new file. original: what it was before anything was wrapped; empty where nobody
+    knows that any more. servers: what to register, secrets as references.
 
     secrets: by path below the file's secrets directory, the values that go there. left: servers that stay as they
     are, and why.
     """
 
     text: str
+    original: str = field(repr=False)
     servers: tuple[Server, ...]
     secrets: dict[str, str] = field(repr=False)
     left: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """diff: unified, of the configuration file, secrets masked. documents: YAML for `answerable apply -f`.
-
-    left: as in `Wrapped`.
-    """
-
-    diff: str
-    documents: str
-    left: tuple[str, ...]
-    backup: Path
-
-
-def wrapped(text: str, shim: ShimCommand, *, file: str) -> Wrapped:
+def wrapped(text: str, shim: ShimCommand, *, file: str, backup: str = "") -> Wrapped:
     """The configuration with every server behind the shim; unknown members of the file stay as they are.
 
     file: its absolute path; secrets go into a directory beside it, and relative working directories start there.
+    backup: the file before anything in it was wrapped, where it is known. A server that is wrapped already gets this
+    shim, with the mandate that it had where this one names none.
 
-    Raises Malformed (`client_config.malformed`, `json.*`, `name.invalid`), Refused (`client_config.wrapped_already`,
-    `client_config.nothing_to_wrap`).
+    Raises Malformed (`client_config.malformed`, `json.*`, `name.invalid`), Refused (`client_config.nothing_to_wrap`).
     """
     config = _config(text)
-    entries = _servers(config)
-    already = [name for name, entry in entries.items() if is_wrapped(entry)]
-    if already:
-        raise Refused(
-            f"server {shown(already[0])} goes through the gateway already: unwrap the file first",
-            code="client_config.wrapped_already",
-        )
+    before = _servers(_config(backup)) if backup else {}
     servers: list[Server] = []
     secrets: dict[str, str] = {}
     left: list[str] = []
     changed: dict[str, JSONValue] = {}
-    for name, entry in entries.items():
-        why = _why_not(entry)
+    originals: dict[str, JSONValue] = {}
+    for name, entry in _servers(config).items():
+        again = is_wrapped(entry)
+        original = originals[name] = before.get(name, entry) if again else entry
+        if again:
+            changed[name] = replace(shim, mandate=shim.mandate or _option(entry, "--mandate")).entry(
+                _option(entry, "--server")
+            )
+        why = "" if again and is_wrapped(original) else _why_not(original)
         if why:
             left.append(f"{shown(name)}: {why}")
-            changed[name] = entry
+            changed.setdefault(name, entry)
+        if why or is_wrapped(original):
             continue
-        server = _server(registered_name(name), entry, secrets, file)
+        server = _server(registered_name(name), original, secrets, file)
         if any(server.name == other.name for other in servers):
             raise Malformed(
                 f"server {shown(name)} and another one would both be called {shown(server.name)}",
                 code="client_config.malformed",
             )
         servers.append(server)
-        changed[name] = shim.entry(server.name)
-    if not servers:
+        changed.setdefault(name, shim.entry(server.name))
+    if not any(is_wrapped(entry) for entry in changed.values()):
         raise Refused("the file holds no server that can be wrapped", code="client_config.nothing_to_wrap")
+    whole: dict[str, JSONValue] = {**config, "mcpServers": originals}
     return Wrapped(
         text=_written({**config, "mcpServers": changed}, like=text),
+        # Not one byte differs where nothing was wrapped, or nothing else was changed since.
+        original=next(
+            (one for one in (text, backup) if one and _config(one) == whole), _written(whole, like=text)
+        )
+        if servers
+        else "",
         servers=tuple(servers),
         secrets=secrets,
         left=tuple(left),
     )
+
+
+def lost_by(backup: str, text: str) -> tuple[str, ...]:
+    """Servers of a backup that the file does not have as they are there. Raises as `wrapped`."""
+    entries = _servers(_config(text))
+    return tuple(name for name, entry in _servers(_config(backup)).items() if entries.get(name) != entry)
+
+
+def holds_wrapped(text: str) -> bool:
+    """Whether any server of the file goes through the gateway already. Raises as `wrapped`."""
+    return any(map(is_wrapped, _servers(_config(text)).values()))
 
 
 def unwrapped(text: str, original: str) -> str:
@@ -145,61 +151,18 @@ def unwrapped(text: str, original: str) -> str:
     return original if whole == _config(original) else _written(whole, like=text)
 
 
-def wrap(path: Path, shim: ShimCommand) -> Report:
-    """Rewrite a file in place, after its backup and its secrets are on disk.
-
-    Raises as `wrapped`, and Unavailable: `client_config.unreadable`, `client_config.backup_exists`,
-    `client_config.unwritable`.
-    """
-    text = _read(path)
-    change = wrapped(text, shim, file=str(path.absolute()))
-    backup = path.with_name(path.name + BACKUP_SUFFIX)
-    if backup.exists():
-        raise Unavailable(
-            f"backup {shown(backup.name)} is there already and is not overwritten",
-            code="client_config.backup_exists",
-            port="client_config",
-        )
-    try:
-        # 1. The backup, then the secrets. A crash here leaves the configuration as it was.
-        _write(backup, text, mode=0o600)
-        for name, value in change.secrets.items():
-            place = path.with_name(path.name + SECRETS_SUFFIX) / name
-            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write(place, value, mode=0o600)
-        # 2. The configuration, whole or not at all.
-        _replace(path, change.text)
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    return Report(
-        diff=_diff(text, change.text, path.name),
-        documents=server_documents(change.servers),
-        left=change.left,
-        backup=backup,
-    )
-
-
-def unwrap(path: Path) -> str:
-    """Put a file back and remove the backup; returns the unified diff, secrets masked. The secrets' files stay, as the
-    registry refers to them.
-
-    Raises as `unwrapped`, and Unavailable: `client_config.unreadable`, `client_config.unwritable`.
-    """
-    text = _read(path)
-    backup = path.with_name(path.name + BACKUP_SUFFIX)
-    restored = unwrapped(text, _read(backup))
-    try:
-        _replace(path, restored)
-        backup.unlink()
-    except OSError as error:
-        raise _unwritable(path, error) from None
-    return _diff(text, restored, path.name)
-
-
 def is_wrapped(entry: JSONValue) -> bool:
     """Whether an entry starts the shim, by whatever path."""
     args = entry.get("args") if isinstance(entry, dict) else None
     return isinstance(args, list) and tuple(args[:2]) == _SHIM and "--server" in args and "--gateway" in args
+
+
+def _option(entry: JSONValue, name: str) -> str:
+    """What a wrapped entry gives the shim as this option; empty for nothing."""
+    args = entry.get("args") if isinstance(entry, dict) else None
+    listed = [str(one) for one in args] if isinstance(args, list) else []
+    at = listed.index(name) + 1 if name in listed else len(listed)
+    return listed[at] if at < len(listed) else ""
 
 
 def registered_name(name: str) -> str:
@@ -324,47 +287,3 @@ def _written(config: dict[str, JSONValue], *, like: str) -> str:
     found = _INDENT.match(like)
     end = "\n" if like.endswith("\n") else ""
     return json.dumps(config, indent=found[1] if found else 2, ensure_ascii=False) + end
-
-
-def _diff(before: str, after: str, name: str) -> str:
-    old, new = masked(before).splitlines(), masked(after).splitlines()
-    lines = difflib.unified_diff(old, new, f"{name} (before)", f"{name} (after)", lineterm="")
-    return "\n".join(lines) + "\n"
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8")
-    except OSError as error:
-        raise Unavailable(
-            f"{shown(path.name)} cannot be read: {error.strerror}",
-            code="client_config.unreadable",
-            port="client_config",
-        ) from None
-    except UnicodeDecodeError:
-        raise Malformed(f"{shown(path.name)} is not UTF-8", code="client_config.malformed") from None
-
-
-def _write(path: Path, text: str, *, mode: int) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
-    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _replace(path: Path, text: str) -> None:
-    # A link to the file stays a link: the file it leads to is what changes.
-    target = path.resolve()
-    unfinished = target.with_name(f".{target.name}.answerable-new")
-    _write(unfinished, text, mode=target.stat().st_mode & 0o777)
-    unfinished.replace(target)
-
-
-def _unwritable(path: Path, error: OSError) -> Unavailable:
-    return Unavailable(
-        f"{shown(path.name)} cannot be written: {error.strerror}",
-        code="client_config.unwritable",
-        port="client_config",
-    )

@@ -35,7 +35,7 @@ from answerable.core.canonical import FrozenJSON, freeze
 from answerable.core.identity.compact_jws import signed_statement, verified_claims
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.lease import lease_window
-from answerable.core.lease.name import checked_lease_name
+from answerable.core.lease.name import checked_lease_name, octets_of
 from answerable.errors import Malformed, Unverified, shown
 
 if TYPE_CHECKING:
@@ -131,8 +131,8 @@ class SignedWarrant:
 def verified_warrant(token: str, *, broker: str, keys: Iterable[PublicKey], now: UnixMillis) -> SignedWarrant:
     """Read and check a token; redeeming it is the register's.
 
-    Raises Malformed (`warrant.malformed`), Unverified (`warrant.key`, `warrant.signature` …, `warrant.audience`,
-    `warrant.late`).
+    Raises Malformed (`warrant.malformed`, `warrant.lease`), Unverified (`warrant.key`, `warrant.signature` …,
+    `warrant.audience`, `warrant.late`).
     """
     claims = verified_claims(
         token,
@@ -161,12 +161,18 @@ def _read(claims: Mapping[str, JSONValue]) -> SignedWarrant:
     leaf, digest = _text(claims, "leaf"), _text(claims, "digest")
     if not _HEX_32.fullmatch(leaf) or not _HEX_32.fullmatch(digest):
         raise _malformed("`leaf` and `digest` are SHA-256 in hexadecimal")
+    action, name = _text(claims, "action"), checked_lease_name(_text(claims, "lease"))
+    window = lease_window(_text(claims, "window"))
+    if window == "action" and octets_of(name).hex() != action:
+        # A target's log leads to the action by this name; with another one it would lead nowhere, or astray.
+        message = f"the lease of a single action is named by it: action {shown(action)} has none called {shown(name)}"
+        raise Malformed(message, code="warrant.lease")
     return SignedWarrant(
         log=_text(claims, "iss"),
         broker=_text(claims, "aud"),
         intent=_whole(claims, "intent"),
         leaf=leaf,
-        action_id=_text(claims, "action"),
+        action_id=action,
         digest=digest,
         deadline=UnixMillis(_whole(claims, "deadline_ms")),
         server=_text(claims, "server"),
@@ -175,9 +181,9 @@ def _read(claims: Mapping[str, JSONValue]) -> SignedWarrant:
         capability=_text(claims, "capability"),
         tier=_whole(claims, "tier"),
         lease=LeaseTerms(
-            name=checked_lease_name(_text(claims, "lease")),
+            name=name,
             target=_text(claims, "target"),
-            window=lease_window(_text(claims, "window")),
+            window=window,
             scope=scope,
             expires_at=UnixMillis(_whole(claims, "expires_ms")),
         ),

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.principal import AgentId
     from answerable.core.registry.documents import Agent
     from answerable.core.registry.snapshot import RegistrySnapshot
 
@@ -45,6 +46,16 @@ class AgentDirectory:
             (certificate, agent, agent) for agent in agents for certificate in agent.certificates
         )
         self.by_selector: Final = _by_selector(agents)
+
+
+def registered_under(snapshot: RegistrySnapshot, uid: int) -> frozenset[AgentId]:
+    """Active agents that are known by this user id, alone or with more."""
+    selector = f"unix:uid:{uid}"
+    return frozenset(
+        name
+        for name, agent in snapshot.agents.items()
+        if uid in agent.unix_uids or any(selector in chosen for chosen in agent.attestation)
+    )
 
 
 def _by_selector(agents: Iterable[Agent]) -> dict[str, tuple[RegistrationEntry, ...]]:

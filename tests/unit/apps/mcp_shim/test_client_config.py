@@ -2,21 +2,20 @@ from __future__ import annotations
 
 import json
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from answerable.adapters.registry_files.reading import read_text
 from answerable.apps.mcp_shim.client_config import (
-    BACKUP_SUFFIX,
     SECRETS_SUFFIX,
     ShimCommand,
     registered_name,
     servers_of,
-    unwrap,
-    wrap,
     wrapped,
 )
+from answerable.apps.mcp_shim.client_files import BACKUP_SUFFIX, unwrap, wrap
 from answerable.apps.mcp_shim.masking import masked
 from answerable.core.registry.documents import Server
 from answerable.core.registry.parse import shapes_of
@@ -108,16 +107,68 @@ def test_unwrapping_keeps_what_was_changed_since(file):
     assert "db" not in restored
 
 
-def test_wrapping_twice_is_refused_and_a_backup_is_never_overwritten(file):
+def test_wrapping_again_replaces_the_mandate_and_the_backup_stays_the_original(file):
     wrap(file, SHIM)
-    with pytest.raises(Refused) as refused:
-        wrap(file, SHIM)
-    assert refused.value.code == "client_config.wrapped_already"
-    file.write_text(CONFIG)
+    before = json.loads(file.read_text())
+    wrap(file, SHIM)
+    assert json.loads(file.read_text()) == before, "the same again changes nothing"
+    report = wrap(file, replace(SHIM, mandate="m-2"))
+    for name in ("Git Hub", "db"):
+        assert json.loads(file.read_text())["mcpServers"][name]["args"][-1] == "m-2"
+    assert "name: git-hub" in report.documents
+    wrap(file, replace(SHIM, mandate="", key="other.jwk"))
+    args = json.loads(file.read_text())["mcpServers"]["db"]["args"]
+    assert args[-4:] == ["--key", "other.jwk", "--mandate", "m-2"], "a mandate stays unless another is named"
+    unwrap(file)
+    assert file.read_text() == CONFIG
+
+
+def test_a_server_that_was_added_since_is_wrapped_beside_the_others(file):
+    wrap(file, SHIM)
+    config = json.loads(file.read_text())
+    config["mcpServers"]["new"] = {"command": "new", "env": {"KEY": "n3w"}}
+    file.write_text(json.dumps(config))
+    report = wrap(file, SHIM)
+    assert json.loads(file.read_text())["mcpServers"]["new"]["args"][3] == "new"
+    assert "name: git-hub" in report.documents
+    assert "name: new" in report.documents
+    unwrap(file)
+    restored = json.loads(file.read_text())["mcpServers"]
+    assert restored["new"] == {"command": "new", "env": {"KEY": "n3w"}}
+    assert restored["Git Hub"]["command"] == "npx"
+
+
+def test_without_its_backup_a_wrapped_file_gets_another_mandate_all_the_same(file):
+    wrap(file, SHIM)
+    file.with_name(file.name + BACKUP_SUFFIX).unlink()
+    report = wrap(file, replace(SHIM, mandate="m-2"))
+    assert json.loads(file.read_text())["mcpServers"]["db"]["args"][-1] == "m-2"
+    assert "kind" not in report.documents
+    assert not file.with_name(file.name + BACKUP_SUFFIX).exists()
+
+
+def test_a_backup_that_has_what_the_file_has_not_is_never_overwritten(file):
+    wrap(file, SHIM)
+    file.write_text('{"mcpServers": {"db": {"command": "other"}}}')
     with pytest.raises(Unavailable) as kept:
         wrap(file, SHIM)
     assert kept.value.code == "client_config.backup_exists"
-    assert file.read_text() == CONFIG
+    assert file.with_name(file.name + BACKUP_SUFFIX).read_text() == CONFIG
+    file.write_text(CONFIG)
+    wrap(file, SHIM)
+
+
+def test_documents_that_somebody_wrote_into_are_never_overwritten(file):
+    documents = file.with_name("servers.yaml")
+    wrap(file, SHIM, documents=documents)
+    unwrap(file)
+    wrap(file, SHIM, documents=documents)
+    documents.write_text(documents.read_text() + "---\nkind: Agent\n")
+    unwrap(file)
+    with pytest.raises(Malformed) as there:
+        wrap(file, SHIM, documents=documents)
+    assert there.value.code == "client_config.documents_exist"
+    assert file.read_text() == CONFIG, "and nothing was changed"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,175 @@
+"""The files of `answerable mcp wrap` and `unwrap`: each is written whole, and the client's configuration last of all.
+
+A crash anywhere leaves the configuration as it was or as it is to be, and the same command again goes on from there.
+The backup, mode 0600, is what the file was before anything in it was wrapped.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from answerable.apps.mcp_shim.client_config import (
+    SECRETS_SUFFIX,
+    holds_wrapped,
+    lost_by,
+    server_documents,
+    unwrapped,
+    wrapped,
+)
+from answerable.apps.mcp_shim.masking import masked
+from answerable.errors import Malformed, Unavailable, shown
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from answerable.apps.mcp_shim.client_config import ShimCommand
+
+BACKUP_SUFFIX: Final = ".before-answerable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """diff: unified, of the configuration file, secrets masked. documents: YAML for `answerable apply -f`.
+
+    left: as in `Wrapped`.
+    """
+
+    diff: str
+    documents: str
+    left: tuple[str, ...]
+    backup: Path
+
+
+def wrap(path: Path, shim: ShimCommand, *, documents: Path | None = None) -> Report:
+    """Rewrite a file in place, after its backup, its secrets and the servers' documents are on disk. documents: where
+    those go; nowhere for None.
+
+    Raises as `wrapped`, Malformed (`client_config.documents_exist`), and Unavailable: `client_config.unreadable`,
+    `client_config.backup_exists`, `client_config.unwritable`.
+    """
+    text = _read(path)
+    backup = path.with_name(path.name + BACKUP_SUFFIX)
+    kept = _read(backup) if backup.exists() else ""
+    if kept and not holds_wrapped(text):
+        _check_needless(backup, kept, text)
+        kept = ""
+    change = wrapped(text, shim, file=str(path.absolute()), backup=kept)
+    told = server_documents(change.servers)
+    if documents is not None and change.servers:
+        _check_ours(documents, told)
+    try:
+        # 1. What the new configuration needs. A crash here leaves the configuration as it was.
+        if change.original:
+            _put(backup, change.original, mode=0o600)
+        for name, value in change.secrets.items():
+            place = path.with_name(path.name + SECRETS_SUFFIX) / name
+            place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _put(place, value, mode=0o600)
+        if documents is not None and change.servers:
+            _put(documents, told, mode=0o644)
+        # 2. The configuration, whole or not at all.
+        _replace(path, change.text)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return Report(diff=_diff(text, change.text, path.name), documents=told, left=change.left, backup=backup)
+
+
+def unwrap(path: Path) -> str:
+    """Put a file back and remove the backup; returns the unified diff, secrets masked. The secrets' files stay, as the
+    registry refers to them.
+
+    Raises as `unwrapped`, and Unavailable: `client_config.unreadable`, `client_config.unwritable`.
+    """
+    text = _read(path)
+    backup = path.with_name(path.name + BACKUP_SUFFIX)
+    restored = unwrapped(text, _read(backup))
+    try:
+        _replace(path, restored)
+        # A crash here leaves a backup of what the file has: the next `wrap` sees that and takes its place.
+        backup.unlink()
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    return _diff(text, restored, path.name)
+
+
+def _check_needless(backup: Path, kept: str, text: str) -> None:
+    """A backup of a file in which nothing is wrapped is left over; it may go where the file has all that it has."""
+    lost = lost_by(kept, text)
+    if lost:
+        raise Unavailable(
+            f"backup {shown(backup.name)} holds server {shown(lost[0])} as the file does not, and is not overwritten: "
+            "move it away",
+            code="client_config.backup_exists",
+            port="client_config",
+        )
+
+
+def _check_ours(documents: Path, told: str) -> None:
+    """Documents that an earlier `wrap` wrote may be written anew; nothing that anybody added is overwritten."""
+    if not documents.exists():
+        return
+    try:
+        there = [one for one in yaml.safe_load_all(_read(documents)) if one is not None]
+    except yaml.YAMLError:
+        there = ["something else"]
+    ours: list[Any] = list(yaml.safe_load_all(told))
+    if any(one not in ours for one in there):
+        raise Malformed(
+            f"{shown(documents.name)} is there already, says something else and is not overwritten: name another with "
+            "--documents",
+            code="client_config.documents_exist",
+        )
+
+
+def _diff(before: str, after: str, name: str) -> str:
+    old, new = masked(before).splitlines(), masked(after).splitlines()
+    lines = difflib.unified_diff(old, new, f"{name} (before)", f"{name} (after)", lineterm="")
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8")
+    except OSError as error:
+        raise Unavailable(
+            f"{shown(path.name)} cannot be read: {error.strerror}",
+            code="client_config.unreadable",
+            port="client_config",
+        ) from None
+    except UnicodeDecodeError:
+        raise Malformed(f"{shown(path.name)} is not UTF-8", code="client_config.malformed") from None
+
+
+def _write(path: Path, text: str, *, mode: int) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8", newline="") as file:
+        os.fchmod(file.fileno(), mode)
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _put(target: Path, text: str, *, mode: int) -> None:
+    """Whole or not at all."""
+    unfinished = target.with_name(f".{target.name}.answerable-new")
+    _write(unfinished, text, mode=mode)
+    unfinished.replace(target)
+
+
+def _replace(path: Path, text: str) -> None:
+    # A link to the file stays a link: the file it leads to is what changes.
+    target = path.resolve()
+    _put(target, text, mode=target.stat().st_mode & 0o777)
+
+
+def _unwritable(path: Path, error: OSError) -> Unavailable:
+    return Unavailable(
+        f"{shown(path.name)} cannot be written: {error.strerror}",
+        code="client_config.unwritable",
+        port="client_config",
+    )

@@ -1,0 +1,90 @@
+"""Files that are the product's alone: whether another account could read or change them.
+
+Laws: a key, a register, a segment of the log and the folders of these have rights for nobody else, and belong to us or
+to root; the data folder and the settings may be seen and not changed. What serves does not start otherwise, and says
+the command that mends it; whoever looks for trouble names all of it. A command without a server goes on: it may be the
+one that stops something. Keys of single channels are looked at where they are used, and stop nothing but that channel.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from answerable.wiring.setting_tree import Settings
+
+KEYS: Final = "keys"
+FILES_MAX: Final = 10_000
+"""Looked at below one folder."""
+_SHOWN_MAX: Final = 4
+_ANY: Final = stat.S_IRWXG | stat.S_IRWXO
+_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
+_PUBLIC: Final = ".pub"
+
+
+def require_own(faults: Iterable[str]) -> None:
+    """Raises Unavailable (`files.not_own`) with the first faults, and how many there are more."""
+    found = list(faults)
+    if found:
+        more = f"; and {len(found) - _SHOWN_MAX} more" if len(found) > _SHOWN_MAX else ""
+        raise Unavailable("; ".join(found[:_SHOWN_MAX]) + more, code="files.not_own", port="files")
+
+
+def server_faults(settings: Settings, config: Path | None = None) -> Iterator[str]:
+    """Of what the server keeps in its data folder. config: another settings file than that in it."""
+    data = settings.data
+    yield from _faults([data, config or data / "answerable.toml"], _WRITE)
+    keys = data / KEYS
+    own = (keys, *keys.glob("log*"), keys / "subjects.key", keys / "warrants.jwk")
+    yield from _faults([*own, *_below(keys / "identity"), *_below(keys / "tokens")], _ANY)
+    stores = (settings.registers.database, settings.registers.subject_keys)
+    beside = [one.with_name(f"{one.name}{end}") for one in stores for end in ("", "-wal", "-shm")]
+    yield from _faults([*beside, data / "proofs.table"], _ANY)
+    place = settings.ledger.place
+    yield from _faults([place, *_below(place / "wal")], _ANY)
+
+
+def broker_faults(settings: Settings) -> Iterator[str]:
+    """Of what the broker keeps."""
+    broker = settings.broker
+    yield from _faults(_below(broker.directory), _ANY)
+    yield from _faults(_below(broker.secrets_keyring), _ANY)
+
+
+def witness_faults(settings: Settings) -> Iterator[str]:
+    """Of what the local witness keeps."""
+    yield from _faults(_below(settings.local_witness.directory), _ANY)
+
+
+def _faults(paths: Iterable[Path], refused: int) -> Iterator[str]:
+    for path in dict.fromkeys(paths):
+        try:
+            found = os.lstat(path)
+        except OSError:
+            # Not there yet; what cannot be looked at fails where it is used.
+            continue
+        if stat.S_ISLNK(found.st_mode) or stat.S_ISSOCK(found.st_mode):
+            continue
+        if found.st_uid not in (os.geteuid(), 0):
+            yield f"{shown(path)} belongs to user {found.st_uid}, who can change it: chown {os.geteuid()} {path}"
+        mode = stat.S_IMODE(found.st_mode) & (_WRITE if path.suffix == _PUBLIC else refused)
+        if mode:
+            may = "change" if mode & _WRITE else "read"
+            yield (
+                f"{shown(path)} has mode {stat.S_IMODE(found.st_mode):04o}, so that others may {may} it: "
+                f"chmod {'go-w' if refused == _WRITE else 'go='} {path}"
+            )
+
+
+def _below(path: Path) -> Iterator[Path]:
+    """The folder, and what is in it, at any depth; a file alone."""
+    yield path
+    yield from islice(path.rglob("*"), FILES_MAX)

@@ -1,0 +1,92 @@
+"""A real `up` on registers of which a document, or a row of the trust domain, cannot be read."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+import pytest
+
+from tests.shard_house import House, made_house
+from tests.system.test_unreadable_rows import damage
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def house() -> Iterator[House]:
+    with made_house() as made:
+        made.command("a", "apply", "-f", str(made.world.registry))
+        yield made
+
+
+def documents(house: House) -> dict[object, object]:
+    with closing(sqlite3.connect(house.data / "answerable.db")) as registers:
+        registers.text_factory = bytes
+        return dict(registers.execute("SELECT key, body FROM documents"))
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "UPDATE documents SET body = x'00ff' WHERE key = 'Agent/support-agent'",
+        "UPDATE documents SET body = x'7b7d' WHERE key = 'Principal/ada'",
+        "UPDATE documents SET key = CAST(x'ff' AS TEXT) WHERE key = 'Agent/support-agent'",
+    ],
+    ids=["no text", "no document", "no name"],
+)
+@pytest.mark.requirement("READBACK-06")
+def test_a_document_that_cannot_be_read_is_made_again_from_the_ledger_and_named(
+    house: House, damaged: str
+) -> None:
+    with house.up("a") as a:
+        mandate = house.issue("a")
+        a.acted(mandate)
+    before = documents(house)
+    damage(house, damaged)
+    assert documents(house) != before
+    with house.up("a") as a:
+        a.acted(mandate)
+        assert "could not be read and were made again from the ledger" in a.said()
+    assert documents(house) == before
+
+
+def authorities(house: House) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(house.data / "answerable.db")) as registers:
+        query = "SELECT number, id, state, certificate, jwt_kid, jwt_jwk, wit_jwk, not_after FROM authorities"
+        return registers.execute(query).fetchall()
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "UPDATE authorities SET certificate = x'00ff'",
+        "UPDATE authorities SET jwt_jwk = '{}'",
+        "UPDATE authorities SET id = CAST(x'ff' AS TEXT)",
+        "UPDATE trust_domain SET sequence = -1",
+        "UPDATE trust_domain SET beginning = CAST(x'ff' AS TEXT)",
+    ],
+    ids=["certificate", "key", "id", "sequence", "beginning"],
+)
+@pytest.mark.requirement("READBACK-07")
+def test_a_row_of_the_trust_domain_that_cannot_be_read_is_made_again_and_named(
+    house: House, damaged: str
+) -> None:
+    with house.up("a"):
+        before = authorities(house)
+        published = bundle(house)
+    assert len(before) == 1
+    damage(house, damaged)
+    with house.up("a") as a:
+        assert "of the trust domain could not be read and is as the ledger says again" in a.said()
+        assert authorities(house) == before
+        assert bundle(house)["keys"] == published["keys"]
+
+
+def bundle(house: House) -> dict[str, Any]:
+    found = json.loads(house.command("a", "trust", "bundle").stdout)
+    assert isinstance(found, dict)
+    return found
