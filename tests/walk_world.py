@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.ledger.disclosure import opened_fields
 from answerable.core.ledger.opened import disclosures_of
-from answerable.core.ledger.subject_key import key_id_of
+from answerable.core.ledger.subject_key import key_id_of, sections_of
 from answerable.flows.cite_statement import cite_statements
 from answerable.flows.verify_request import verify_request
 from answerable.testing.builders import POLICIES, Bench, bench_documents
@@ -13,7 +14,9 @@ from answerable.testing.trouble import Trouble
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.disclosure import Disclosure
+    from answerable.core.ledger.entry import Entry, StoredEntry
+    from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.ledger.tags import Tag
     from answerable.testing.trouble import Fault
 
@@ -56,6 +59,11 @@ def fields_of(bench: Bench, *tags: Tag) -> list[dict[str, JSONValue]]:
     return [bench.opened(stored.index)[1] for stored in stored_of(bench, *tags)]
 
 
+def sealed_in(entry: Entry, key: SubjectKey) -> list[Disclosure]:
+    """The fields of an entry all of whose parts are sealed for one subject."""
+    return [one for section in sections_of(entry.attachment) for one in opened_fields(section, key)]
+
+
 def sealed_values(bench: Bench, stored: StoredEntry) -> dict[str, bytes]:
     """The fields of an entry, byte for byte as they were sealed."""
     fields = disclosures_of(stored, bench.walk.subject_keys.find)
@@ -81,7 +89,7 @@ async def customers_bench(documents: list[JSONValue] | None = None) -> Bench:
 
 
 def subject_of(bench: Bench, stored: StoredEntry, *others: str) -> str:
-    """Which of SUBJECTS, or of others, an entry is sealed for."""
-    keys, sealed_for = bench.walk.subject_keys, key_id_of(stored.attachment)
+    """Which of SUBJECTS, or of others, an entry is sealed for, or the first part of it."""
+    keys, sealed_for = bench.walk.subject_keys, key_id_of(sections_of(stored.attachment)[0])
     (found,) = (name for name in (*SUBJECTS, *others) if keys.of(name).id == sealed_for)
     return found

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.sqlite import SqliteProjections, SqliteRegistryStore, SqliteStore
-from answerable.core.ledger.subject_key import key_id_of
-from answerable.core.ledger.tags import Tag
+from answerable.core.ledger.subject import LOG_SUBJECT, operator_subject, principal_subject
 from answerable.errors import Broken
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.project_ledger import CaughtUp, Log, catch_up
@@ -20,7 +19,6 @@ from answerable.testing.samples import document
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("READBACK-06")]
 
-ERIN = "UPDATE documents SET body = x'00ff' WHERE key = 'Principal/erin'"
 ALICE = "UPDATE documents SET body = x'00ff' WHERE key = 'Principal/alice'"
 POLICIES = "UPDATE documents SET body = x'7b7d' WHERE key LIKE 'PolicySet/%'"
 
@@ -36,15 +34,15 @@ class Applied:
             assert other.execute(statement).rowcount == 1
             other.commit()
 
-    def caught_up(self, *, erased: bool = False, is_complete: bool = True) -> CaughtUp:
+    def caught_up(self, *, erased: str = "", is_complete: bool = True) -> CaughtUp:
+        """erased: a subject whose key is gone."""
         walk = self.bench.walk
-        entries = [one for one in walk.ledger.replay() if one.tag == Tag.REGISTRY_CHANGE]
-        first = key_id_of(entries[0].attachment)
+        gone = walk.subject_keys.of(erased).id if erased else b""
         log = Log(walk.ledger.origin, walk.ledger.replay)
         return catch_up(
             SqliteProjections(self.store, self.path),
             [log],
-            lambda key: None if erased and key == first else walk.subject_keys.find(key),
+            lambda key: None if key == gone else walk.subject_keys.find(key),
             is_complete=is_complete,
         )
 
@@ -65,9 +63,17 @@ async def applied(tmp_path: Path) -> AsyncIterator[Applied]:
 
 async def test_a_document_is_made_again_though_whoever_applied_others_was_erased(applied: Applied):
     before = applied.rows()
-    applied.damaged(ERIN)
-    done = applied.caught_up(erased=True)
-    assert (done.damaged, applied.rows()) == (["Principal/erin"], before)
+    applied.damaged(ALICE)
+    done = applied.caught_up(erased=operator_subject("operator"))
+    assert (done.damaged, applied.rows()) == (["Principal/alice"], before)
+
+
+async def test_of_a_person_whose_own_key_is_gone_nothing_is_made_again_and_all_else_is(applied: Applied):
+    before = applied.rows()
+    applied.damaged(ALICE)
+    done = applied.caught_up(erased=principal_subject("alice"))
+    assert applied.rows() == [one for one in before if one[0] != "Principal/alice"]
+    assert [one.register for one in done.left_out] == ["documents"]
 
 
 async def test_a_name_with_a_changed_letter_is_damage_and_no_row_beyond_the_ledger(applied: Applied):
@@ -79,10 +85,10 @@ async def test_a_name_with_a_changed_letter_is_damage_and_no_row_beyond_the_ledg
 
 @pytest.mark.parametrize("case", ["erased", "a log is missing"])
 async def test_one_that_cannot_be_made_again_is_named_and_nothing_is_written(applied: Applied, case: str):
-    applied.damaged(ALICE)
+    applied.damaged(POLICIES)
     before = applied.rows()
-    with pytest.raises(Broken, match="document `Principal/alice` in the registers cannot be read") as found:
-        applied.caught_up(erased=case == "erased", is_complete=case == "erased")
+    with pytest.raises(Broken, match=r"document `PolicySet/house` in the registers cannot be read") as found:
+        applied.caught_up(erased=LOG_SUBJECT if case == "erased" else "", is_complete=case == "erased")
     assert found.value.code == "register.documents"
     assert applied.rows() == before
 

@@ -4,167 +4,34 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, closing
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from answerable.adapters.sqlite import (
-    SqliteApprovalRegister,
-    SqliteMandateRegister,
-    SqliteManifestRegister,
     SqliteOpeningRegister,
-    SqlitePolicyRegister,
     SqliteProjections,
-    SqliteRegistryStore,
     SqliteStore,
-    SqliteToolPinRegister,
 )
 from answerable.adapters.sqlite.projected_tables import PROJECTED
-from answerable.core.approval.approval import Approval
-from answerable.core.containment.hold import Holdable
+from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.records_approvals import approval_answer
 from answerable.core.ledger.records_workload import workload_enrolled
 from answerable.core.ledger.runs import Run
-from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Broken
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.hold_to_shown import void
-from answerable.flows.place_hold import place_hold
 from answerable.flows.project_ledger import CaughtUp, Log, catch_up, confirm
-from answerable.flows.publish_policy import withdraw_proposal
-from answerable.flows.record_entry import record_entry, sealing_for
-from answerable.flows.revoke_authority import revoke_authority
-from answerable.flows.walk_limits import WalkLimits
-from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.contracts.instance_register import instance
-from answerable.testing.samples import document
-from tests.enrolment_world import sign_manifest
 from tests.older_world import ROWS
-from tests.publication_world import STOP, house, propose, publish, roll_back
-from tests.tool_world import approve_offered
+from tests.projection_world import Life, appended, asked, life, rows, steps
 
+__all__ = ["life"]
 pytestmark = pytest.mark.anyio
-
-
-@dataclass
-class Life:
-    """A bench on real registers, and a copy of their file before each step."""
-
-    root: Path
-    store: SqliteStore
-    bench: Bench
-    copies: dict[str, Path] = field(default_factory=dict)
-
-    @property
-    def log(self) -> Log:
-        ledger = self.bench.walk.ledger
-        return Log(ledger.origin, ledger.replay)
-
-    def copied(self, before: str) -> None:
-        copy = self.root / f"{len(self.copies)}.db"
-        with closing(sqlite3.connect(self.root / "live.db")) as live, closing(sqlite3.connect(copy)) as kept:
-            live.backup(kept)
-        self.copies[before] = copy
-
-    def caught_up(self, copy: Path | None) -> tuple[SqliteStore, CaughtUp]:
-        """The registers of a copy, or those that were lost, as the ledger makes them."""
-        path = copy or self.root / "nothing.db"
-        store = SqliteStore.open(path)
-        return store, catch_up(SqliteProjections(store, path), [self.log], self.bench.walk.subject_keys.find)
-
-
-def rows(store: SqliteStore) -> dict[tuple[str, Any], tuple[object, ...]]:
-    return {(table, row[0]): row[1:] for table, query in ROWS.items() for row in store.rows(query)}
-
-
-@pytest.fixture
-async def life(tmp_path: Path) -> AsyncIterator[Life]:
-    with closing(SqliteStore.open(tmp_path / "live.db")) as store:
-        bench = Bench(
-            registry=SqliteRegistryStore(store),
-            mandates=SqliteMandateRegister(store),
-            approvals=SqliteApprovalRegister(store),
-            openings=SqliteOpeningRegister(store),
-            pins=SqliteToolPinRegister(store),
-            limits=replace(WalkLimits(), pin_tools_at_first_sight=True),
-        )
-        bench.walk.policies.records = SqlitePolicyRegister(store)
-        bench.walk.manifests = SqliteManifestRegister(store)
-        yield Life(tmp_path, store, bench)
-
-
-async def asked(bench: Bench, amount: int, *, mandate: str = "m-1") -> Approval:
-    answer = await bench.refund(amount, mandate=mandate)
-    assert answer.approval is not None, answer
-    found = bench.walk.approvals.find(answer.approval.id)
-    assert found is not None
-    return found
-
-
-async def steps(life: Life) -> AsyncIterator[str]:
-    """A whole life, a step each; the clock goes on between them."""
-    bench, walk = life.bench, life.bench.walk
-    await bench.registered()
-    yield "applied"
-    await bench.issue()
-    await bench.issue("m-2")
-    yield "issued"
-    await bench.act()
-    yield "pinned at first sight"
-    await sign_manifest(walk, b"be kind")
-    yield "manifest"
-    await approve_offered(walk, "crm", "refund")
-    yield "pinned by its owner"
-    one = await asked(bench, 6_000)
-    yield "asked"
-    await bench.answer(one)
-    yield "approved"
-    await bench.refund(6_000)
-    yield "used"
-    await bench.answer(await asked(bench, 7_000), verdict="deny", reason="too_much", comment="less")
-    yield "denied"
-    two = await asked(bench, 60_000)
-    await bench.answer(two)
-    yield "one of two"
-    await bench.answer(two, by="carol")
-    yield "two of two"
-    await void(walk, await asked(bench, 8_000), ("the card",))
-    yield "void"
-    waiting = await asked(bench, 9_000, mandate="m-2")
-    await close_mandate(walk, "m-2", by="operator")
-    yield "closed"
-    await place_hold(walk, Holdable("mandate", "m-1"), by="operator")
-    held = walk.approvals.find(two.id)
-    assert held is not None
-    assert held.state == "denied"
-    yield "held"
-    await revoke_authority(walk, Revocable("mandate", "m-2"), by="operator")
-    assert waiting.id
-    yield "revoked"
-    await apply_registry(walk, [house(STOP)], by="operator")
-    yield "forbidden"
-    await apply_registry(
-        walk, [house(POLICIES), document("Principal", "erin", {"groups": ["sales"]})], by="operator"
-    )
-    yield "allowed again, and somebody more"
-    walk.policies.publishers = "approvers"
-    proposal = await propose(bench)
-    yield "proposed"
-    await withdraw_proposal(walk, proposal.id, by="operator")
-    yield "withdrawn"
-    await publish(bench, await propose(bench, POLICIES + "// other\n"))
-    yield "published"
-    await roll_back(bench)
-    yield "rolled back"
 
 
 @pytest.mark.requirement("PROJECT-08")
@@ -289,10 +156,6 @@ async def forged_mandate(life: Life) -> None:
     ))  # fmt: skip
 
 
-async def appended(life: Life, made: Callable[[Any], Any]) -> None:
-    await record_entry(life.bench.walk, made(sealing_for(life.bench.walk, LOG_SUBJECT)))
-
-
 @pytest.mark.requirement("PROJECT-12")
 async def test_a_mandate_an_answer_and_a_proposal_that_nobody_signed_give_nothing(life: Life):
     bench, walk = life.bench, life.bench.walk
@@ -336,6 +199,27 @@ async def test_a_join_token_that_was_used_since_an_older_copy_is_not_good_again(
         assert done.rows["join_tokens"] == 1
         # And one that may have been used or withdrawn without an entry is not good any more, either.
         assert store.rows("SELECT digest, used_at FROM join_tokens") == [(digest, life.bench.clock.now())]
+
+
+@pytest.mark.requirement("PROJECT-19")
+async def test_yeses_since_an_older_copy_still_count_for_how_fast_people_say_them(life: Life):
+    await life.bench.registered()
+    await life.bench.issue()
+    life.copied("before any yes")
+    first = await asked(life.bench, 6_000)
+    await life.bench.answer(first)
+    second = await asked(life.bench, 7_000)
+    await life.bench.answer(second, verdict="deny", reason="too_much", comment="less")
+    query = "SELECT person, kind, what, at, holders FROM said"
+    live = life.store.rows(query)
+    assert live == [("bob", "approve", first.id, life.bench.clock.now(), 1)]
+    for copy in (life.copies["before any yes"], None):
+        store, _ = life.caught_up(copy)
+        with closing(store):
+            assert store.rows(query) == live
+            now, since = life.bench.clock.now(), UnixMillis(life.bench.clock.now() - 1)
+            claims = SqliteOpeningRegister(store)
+            assert claims.claim("bob", "approve", "another", at=now, since=since, most=1) == 1
 
 
 @pytest.mark.requirement("PROJECT-14")

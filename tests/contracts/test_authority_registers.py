@@ -10,6 +10,8 @@ import pytest
 from answerable.adapters.memory.authorities import MemoryAuthorityRegister
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteStore
 from answerable.core.identity.authority import AuthoritySet
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.ledger.told_authorities import ToldAuthorities
 from answerable.errors import Unavailable
 from answerable.testing.contracts.authority_register import (
     FIRST,
@@ -67,3 +69,14 @@ def test_the_table_itself_holds_at_most_one_active_authority(tmp_path: Path) -> 
     found = register.read()
     assert found is not None
     assert [a.state for a in found.authorities] == ["active", "old"]
+
+
+@pytest.mark.requirement("READBACK-07")
+def test_a_generation_of_which_no_entry_says_the_keys_is_left_and_named(tmp_path: Path) -> None:
+    register = register_in(tmp_path)
+    register.replace(FIRST, expected=None)
+    assert register.read() == FIRST
+    done = register.mend(ToldAuthorities, now=UnixMillis(1))
+    # The sample's certificate is none.
+    assert (done.made, done.left) == ([], [one.id for one in FIRST.authorities])
+    assert register.read() == FIRST

@@ -23,8 +23,8 @@ class Feature:
     name: of the row. claim: in one sentence. holds: each question, and how all doors answer it. tags, tables, nouns:
     the ledger entries, tables of registers and nouns of the command line that are part of it. asked: what a person asks
     the command line about it, with what the row keeps in braces, and a text of the answer. doors: a command and a path
-    of the control API that answer one question, and the command's exit code. aged: what is answered otherwise
-    once a clock was a day ahead. cannot: for a column that cannot apply, why, in one sentence.
+    of the control API that answer one question, and the command's exit code. aged: what may be
+    answered otherwise once a clock was a day ahead. cannot: for a column that cannot apply, why, in one sentence.
     """
 
     name: ClassVar[str]

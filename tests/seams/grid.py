@@ -12,7 +12,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "older copy": "the registers are put back to a copy from before anything was used or ended",
     "full disk": "not a byte is left while agents act and people stop them; then there is room again, and a restart",
     "unreadable row": "one row of every table is spoilt while the server is down",
-    "clock": "an hour back and a day ahead while the server runs, and an hour back at a start",
+    "clock": "an hour back and a day ahead, while the server runs and at a start",
     "two doors": "the command line, the control API and a stranger with a copy are asked the same",
     "reader during load": "64 readers and a hostile agent beside everything that is prepared, used and ended",
 }

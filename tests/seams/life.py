@@ -37,8 +37,8 @@ from tests.gateway_world import modern, modern_headers
 from tests.seams.documents import AGENTS, PEOPLE, RULES, SPARE_TOOLS, company, policy_set
 from tests.seams.home import SETTINGS, TARGET, Home
 from tests.seams.login import SECRET, Login
+from tests.seams.wall import Wall
 from tests.up_world import environment
-from tests.wall_clock import Wall
 
 GRANTS = (
     "bank.read", "bank.pay", "bank.note", "bank.tell", "bank.wipe", "bank.prepare", "bank.execute", "cases.read",
@@ -375,7 +375,7 @@ def life(
             stack.enter_context(small_disk(Path(folder) / "house"))
         one = Life(Path(folder), login, settings, shard=shard)
         if clock:
-            one.wall = Wall(one.root / "clock", is_read_seldom=True)
+            one.wall = Wall(one.root / "clock")
             one.home.more = one.wall.environment
         try:
             one.start()

@@ -266,7 +266,7 @@ class Instances(Feature):
     doors = ("agent manifest show papered", "/v1/agents/papered/manifest", 0)
     asked = ("agent manifest show papered", "claude")
     holds = Answers({"attested": "ok", "ended": "proof.key", "manifest": "claude"})
-    # An instance that ran out has ended for good, whatever the clock says later: its process enrols again.
+    # An instance that a server saw run out has ended for good, whatever the clock says later: its process enrols again.
     aged = Answers({"attested": "proof.key"})
     tags = frozenset(
         {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,6 +15,7 @@ from answerable.core.ledger.tags import Tag
 from tests.control_world import made_world
 from tests.full_disk import fill, make_room, small_disk
 from tests.shard_house import House, Shard, leaves, until
+from tests.system.test_approval_faults import ASK, PERMIT, asked
 
 pytestmark = pytest.mark.slow
 
@@ -103,6 +105,28 @@ def test_what_is_ended_on_a_full_disk_is_ended_at_once_on_record_and_for_good(
     assert last(house, Tag.INTENT) < last(house, Tag.HOLD_PLACED, Tag.REVOKED, Tag.MANDATE_CLOSED)
 
 
+@pytest.mark.parametrize("end", [STOP, REVOKE], ids=["stop", "revoke"])
+@pytest.mark.requirement("FULLDISK-08")
+def test_what_waits_for_people_is_denied_once_there_is_room_for_it(
+    house: House, end: tuple[str, ...]
+) -> None:
+    registry = house.world.registry / "registry.yaml"
+    registry.write_text(registry.read_text().replace(PERMIT, PERMIT + ASK))
+    house.command("a", "apply", "-f", str(house.world.registry))
+    with house.up("a") as a:
+        waiting = asked(a, house.issue("a"))
+        filled(house, a)
+        house.command("a", *end, code=1)
+        assert waiting in house.command("a", "approval", "list", "--json").stdout
+        make_room(house.world.root)
+        until(
+            lambda: waiting not in house.command("a", "approval", "list", "--json").stdout,
+            "the end of what waited",
+        )
+        shown = json.loads(house.command("a", "approval", "show", waiting, "--json").stdout)
+        assert shown["state"] in ("denied", "void"), shown["state"]
+
+
 @pytest.mark.requirement("FULLDISK-03")
 def test_a_kill_on_the_full_disk_forgets_nothing(house: House) -> None:
     with house.up("a") as a:
@@ -119,15 +143,29 @@ def test_a_kill_on_the_full_disk_forgets_nothing(house: House) -> None:
     assert last(house, Tag.INTENT) < last(house, Tag.HOLD_PLACED)
 
 
+@pytest.mark.parametrize(
+    ("end", "refusal"),
+    [
+        (lambda _mandate: STOP, "is held"),
+        (lambda _mandate: REVOKE, "has been revoked"),
+        (lambda mandate: ("mandate", "close", mandate, "--yes"), "closed"),
+    ],
+    ids=["stop", "revoke", "close"],
+)
 @pytest.mark.requirement("FULLDISK-04")
-def test_another_process_begins_nothing_either_and_has_it_once_there_is_room(house: House) -> None:
+def test_another_process_begins_nothing_either_and_has_it_once_there_is_room(
+    house: House, end: Callable[[str], tuple[str, ...]], refusal: str
+) -> None:
     with house.up("a") as a, house.up("b") as b:
         mandate = house.issue("a")
         a.acted(mandate)
         b.acted(mandate)
         filled(house, b)
-        house.command("a", *STOP, code=1)
-        refused(b, mandate, "no action begins")
+        house.command("a", *end(mandate), code=1)
+        # Of what is revoked the other process hears at once, by its link.
+        heard = ("no action begins", refusal)
+        until(lambda: any(why in str(b.call(mandate)) for why in heard), "a refusal")
         make_room(house.world.root)
-        refused(b, mandate, "is held")
-        refused(a, mandate, "is held")
+        refused(b, mandate, refusal)
+        refused(a, mandate, refusal)
+    assert last(house, Tag.INTENT) < last(house, Tag.HOLD_PLACED, Tag.REVOKED, Tag.MANDATE_CLOSED)

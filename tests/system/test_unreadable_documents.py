@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
+from typing import Any
 
 import pytest
 
@@ -50,3 +52,41 @@ def test_a_document_that_cannot_be_read_is_made_again_from_the_ledger_and_named(
         a.acted(mandate)
         assert "could not be read and were made again from the ledger" in a.said()
     assert documents(house) == before
+
+
+def authorities(house: House) -> list[tuple[object, ...]]:
+    with closing(sqlite3.connect(house.data / "answerable.db")) as registers:
+        query = "SELECT number, id, state, certificate, jwt_kid, jwt_jwk, wit_jwk, not_after FROM authorities"
+        return registers.execute(query).fetchall()
+
+
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        "UPDATE authorities SET certificate = x'00ff'",
+        "UPDATE authorities SET jwt_jwk = '{}'",
+        "UPDATE authorities SET id = CAST(x'ff' AS TEXT)",
+        "UPDATE trust_domain SET sequence = -1",
+        "UPDATE trust_domain SET beginning = CAST(x'ff' AS TEXT)",
+    ],
+    ids=["certificate", "key", "id", "sequence", "beginning"],
+)
+@pytest.mark.requirement("READBACK-07")
+def test_a_row_of_the_trust_domain_that_cannot_be_read_is_made_again_and_named(
+    house: House, damaged: str
+) -> None:
+    with house.up("a"):
+        before = authorities(house)
+        published = bundle(house)
+    assert len(before) == 1
+    damage(house, damaged)
+    with house.up("a") as a:
+        assert "of the trust domain could not be read and is as the ledger says again" in a.said()
+        assert authorities(house) == before
+        assert bundle(house)["keys"] == published["keys"]
+
+
+def bundle(house: House) -> dict[str, Any]:
+    found = json.loads(house.command("a", "trust", "bundle").stdout)
+    assert isinstance(found, dict)
+    return found

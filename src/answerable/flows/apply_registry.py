@@ -12,9 +12,9 @@ from answerable.core.canonical import encode, parse
 from answerable.core.containment.drill import document_of
 from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.ledger import records_statements
-from answerable.core.ledger.subject import operator_subject, principal_subject
+from answerable.core.ledger.subject import LOG_SUBJECT, operator_subject, principal_subject
 from answerable.core.registry.active import Inactive, faults_of, faults_of_new, inactive, snapshot_of
-from answerable.core.registry.documents import WORKFLOW
+from answerable.core.registry.documents import PRINCIPAL, WORKFLOW
 from answerable.core.registry.parse import document_key
 from answerable.core.registry.parts_form import form_of_parts
 from answerable.core.registry.policy_statement import read_statement
@@ -28,6 +28,7 @@ from answerable.flows.name_keys import first_named, name_changed, signers_change
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.require_drills import undrilled_in
 from answerable.flows.revoke_authority import take_away_from_agents, take_away_from_retired
+from answerable.flows.seal_documents import changes_of_people, changes_of_things
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -47,7 +48,7 @@ INLINE_CHARS_MAX = 16_384
 """Of policies: some 20 ms of work. More are checked in another thread."""
 INLINE_DOCUMENTS_MAX = 500
 """That are in force and given, for the same reason."""
-_IN_GROUPS: Final = ("Principal/", "Workflow/")
+_IN_GROUPS: Final = (PRINCIPAL, WORKFLOW)
 """Kinds that are in groups."""
 
 
@@ -303,10 +304,7 @@ async def _record(
     people = await signers_changed(walk, plan.snapshot)
     subject = principal_subject(by) if published.step else operator_subject(by)
     sealing, pseudonym = sealing_for(walk, subject), pseudonym_of(walk, by)
-    changed: dict[str, JSONValue] = {
-        change.key: parse(plan.documents[change.key]) if change.key in plan.documents else None
-        for change in plan.applied.changes
-    }
+    changed = {one.key: plan.documents.get(one.key) for one in plan.applied.changes}
     first = first_named(people, others=len(plan.applied.undrilled))
     entry = records_statements.registry_change(
         at=now,
@@ -315,7 +313,9 @@ async def _record(
         pseudonym=pseudonym,
         before=plan.applied.before,
         after=plan.applied.after,
-        changes=encode(changed),
+        own=sealing_for(walk, LOG_SUBJECT),
+        changes=changes_of_things(changed),
+        of_people=await changes_of_people(walk, changed),
         because=because,
         policy_set=walk.decision_point.policy_set,
         workflows=[name.removeprefix(WORKFLOW) for name in sorted(changed) if name.startswith(WORKFLOW)],

@@ -12,10 +12,20 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from answerable.core.ledger.opened import leaf_of, payload_of
-from answerable.core.ledger.projected import START, WORLD_TAGS, Position, Told, World, documents_digest_of
+from answerable.core.ledger.opened import keys_gone, leaf_of, payload_of
+from answerable.core.ledger.projected import (
+    KEY_GONE,
+    START,
+    WORLD_TAGS,
+    Position,
+    Told,
+    World,
+    documents_digest_of,
+)
 from answerable.core.ledger.tags import Tag
+from answerable.core.registry.documents import PRINCIPAL
 from answerable.errors import Broken, shown
+from answerable.ports.projection import LeftOut
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -23,7 +33,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.opened import FindKey
-    from answerable.ports.projection import Difference, LeftOut, Projections
+    from answerable.ports.projection import Difference, Projections
 
 ENTRIES_AT_ONCE: Final = 5_000
 """Applied in one transaction; so many are in memory at most."""
@@ -72,12 +82,14 @@ def catch_up(
         # Before anything else is made: it counts under keys that the documents name.
         if not is_complete:
             raise _unreadable(done.damaged, "not every log can be read from which it is made again")
-        _compare(registers, [log._replace(until=None) for log in logs], find, done)
+        whole = [log._replace(until=None) for log in logs]
+        _compare(registers, whole, find, done, by_others=bool(registers.touched()))
     touched = registers.touched()
     _project(registers, logs, find, done)
     if is_complete and (touched or not _are_documents_as_told(registers, logs)):
         # What another process is about to put into the registers counts here, too: it is in a log.
-        _compare(registers, [log._replace(until=None) for log in logs], find, done)
+        whole = [log._replace(until=None) for log in logs]
+        _compare(registers, whole, find, done, by_others=bool(touched))
     return done
 
 
@@ -89,7 +101,7 @@ def confirm(registers: Projections, log: Log, find: FindKey) -> bool:
     return not reading.reached or registers.confirm(told, reading.reached)
 
 
-def _project(registers: Projections, logs: Sequence[Log], find: FindKey, done: CaughtUp) -> None:
+def _project(registers: Projections, logs: Sequence[Log], find: FindKey, done: CaughtUp) -> _Reading:
     reading = _Reading(registers, logs, find)
     batch: list[Told] = []
     for told in reading:
@@ -97,6 +109,7 @@ def _project(registers: Projections, logs: Sequence[Log], find: FindKey, done: C
         if len(batch) >= ENTRIES_AT_ONCE or reading.worlds >= WORLDS_AT_ONCE:
             _flush(registers, batch, reading, done)
     _flush(registers, batch, reading, done)
+    return reading
 
 
 def _flush(registers: Projections, batch: list[Told], reading: _Reading, done: CaughtUp) -> None:
@@ -121,7 +134,9 @@ class _Wanted(NamedTuple):
 
 class _Reading:
     """The entries that somebody wants, of all logs in the order of their time. is_whole: everything is read. reached:
-    of each log, up to where it was read; worlds: changes of keys among what was read since it was last set to 0."""
+    of each log, up to where it was read; worlds: changes of keys among what was read since it was last set to 0.
+    unopened: changes of documents that are nobody's and cannot be read; closed: what stands of people whose key is
+    gone, by the id of that."""
 
     def __init__(self, registers: Projections, logs: Sequence[Log], find: FindKey) -> None:
         self._registers, self._logs, self._find = registers, logs, find
@@ -130,7 +145,8 @@ class _Reading:
         self.is_whole = any(len({one.entries for one in p.values()}) != 1 for p in self._places.values())
         self._world = World({}, {}) if self.is_whole else registers.world()
         self.reached: dict[str, Position] = {}
-        self.worlds = 0
+        self.worlds = self.unopened = 0
+        self.closed: dict[str, LeftOut] = {}
 
     def __iter__(self) -> Iterator[Told]:
         merged = heapq.merge(*(self._wanted(log) for log in self._logs), key=lambda one: one.at)
@@ -147,9 +163,25 @@ class _Reading:
             )
             if counts:
                 self.reached[log] = Position(stored.index + 1, leaf_hash)
+            if stored.tag == Tag.REGISTRY_CHANGE:
+                self._note_closed(log, stored, leaf, fields)
             if stored.tag in WORLD_TAGS:
                 self._world = self._world.after(stored.tag, leaf, fields)
                 self.worlds += 1
+
+    def _note_closed(
+        self,
+        log: str,
+        stored: StoredEntry,
+        leaf: dict[str, JSONValue],
+        fields: dict[str, JSONValue] | None,
+    ) -> None:
+        if "changes" not in (fields or {}):
+            self.unopened += 1
+            return
+        for key in keys_gone(stored, leaf, self._find):
+            said = LeftOut("documents", f"of the person of key {key}", log, stored.index, KEY_GONE)
+            self.closed.setdefault(key, said)
 
     def _wanted(self, log: Log) -> Iterator[_Wanted]:
         places = self._places[log.origin]
@@ -206,34 +238,55 @@ def _last_change(registers: Projections, logs: Sequence[Log]) -> tuple[str, ...]
     return (max(changes)[1],) if changes else (documents_digest_of({}),)
 
 
-def _compare(registers: Projections, logs: Sequence[Log], find: FindKey, done: CaughtUp) -> None:
-    """Something else than us has written: make all of it again from the whole ledger, and mend what is otherwise."""
+def _compare(
+    registers: Projections, logs: Sequence[Log], find: FindKey, done: CaughtUp, *, by_others: bool
+) -> None:
+    """Make all of it again from the whole ledger, and mend what is otherwise. by_others: something else than us has
+    written."""
     with registers.rebuilding() as told:
-        _project(told, logs, find, CaughtUp())
+        made = CaughtUp()
+        reading = _project(told, logs, find, made)
+        gone = [one for one in made.left_out if one.code == KEY_GONE]
+        found, is_closed = [*told.differences()], False
         if not _are_documents_as_told(told, logs):
-            if done.damaged and not _are_mended_as_told(registers, told, logs, done.damaged):
-                raise _unreadable(
-                    done.damaged, "whoever applied it was erased, so that it cannot be made again"
-                )
-            if not done.damaged and not _are_documents_as_told(registers, logs):
-                raise Broken(
-                    "the registry documents are not those that the last change of them in the ledger says, and they "
-                    "cannot be made again from it: put a copy of `answerable.db` back whose documents nobody edited",
-                    code="register.documents",
-                )
-            # Somebody's documents cannot be opened any more; those that are there are the ones that were applied.
-            found = [
-                one
-                for one in told.differences()
-                if one.register != "documents" or (_is_damaged(one, done) and not one.beyond)
-            ]
-        else:
-            found = [*told.differences()]
-        beyond = [one for one in found if one.beyond and not _is_damaged(one, done)]
+            if done.damaged:
+                is_kept = _are_mended_as_told(registers, told, logs, done.damaged)
+            else:
+                is_kept = _are_documents_as_told(registers, logs)
+            if is_kept:
+                # Somebody's cannot be opened any more; those that are there are the ones that were applied.
+                found = [
+                    one
+                    for one in found
+                    if one.register != "documents" or (_is_damaged(one, done) and not one.beyond)
+                ]
+            elif reading.closed and not reading.unopened:
+                is_closed = True
+                gone += reading.closed.values()
+            else:
+                raise _undone(done.damaged)
+        closed = {(one.register, one.row) for one in gone}
+        beyond = [
+            one
+            for one in found
+            if one.beyond
+            and (one.register, one.row) not in closed
+            and not _is_damaged(one, done)
+            and not (is_closed and _is_person(one))
+        ]
         if beyond:
             raise _beyond(beyond)
         told.mend(found)
-        done.mended += [one for one in found if not _is_damaged(one, done)]
+        changed = [one for one in found if not one.beyond and not _is_damaged(one, done)]
+        if by_others:
+            done.mended += changed
+        else:
+            done.rows.update(one.register for one in changed)
+        done.left_out += [one for one in gone if one not in done.left_out]
+
+
+def _is_person(one: Difference) -> bool:
+    return one.register == "documents" and one.row.startswith(PRINCIPAL)
 
 
 def _is_damaged(one: Difference, done: CaughtUp) -> bool:
@@ -248,6 +301,16 @@ def _are_mended_as_told(
     kept = {key: text for key, text in registers.world().documents.items() if key not in damaged}
     again = {key: made[key] for key in damaged if key in made}
     return documents_digest_of(kept | again) in _last_change(registers, logs)
+
+
+def _undone(damaged: Sequence[str]) -> Broken:
+    if damaged:
+        return _unreadable(damaged, "it cannot be made again: the key that it is sealed under is gone")
+    return Broken(
+        "the registry documents are not those that the last change of them in the ledger says, and they "
+        "cannot be made again from it: put a copy of `answerable.db` back whose documents nobody edited",
+        code="register.documents",
+    )
 
 
 def _unreadable(documents: Sequence[str], why: str) -> Broken:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.ledger.subject_key import key_id_of
+from answerable.core.ledger.subject_key import key_id_of, sections_of
 from answerable.errors import Malformed, Unavailable
 
 if TYPE_CHECKING:
@@ -22,10 +22,10 @@ def require_subject_keys(ledger: Ledger, keys: SubjectKeys) -> None:
     sealed = False
     for stored in ledger.replay(max(0, ledger.size - ENTRIES_LOOKED_AT)):
         try:
-            key_id = key_id_of(stored.attachment)
+            key_ids = [key_id_of(one) for one in sections_of(stored.attachment)]
         except Malformed:
             continue
-        if keys.find(key_id) is not None:
+        if any(keys.find(one) is not None for one in key_ids):
             return
         sealed = True
     if sealed:

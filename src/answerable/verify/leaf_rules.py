@@ -15,12 +15,10 @@ from msgspec import UNSET, Struct
 
 from answerable.core.canonical import encode_ledger, parse
 from answerable.core.ledger.entry import FIRST_LEAF_VERSION, LEAF_BYTES_MAX, LEAF_VERSION, SALT_BYTES
-from answerable.core.ledger.subject_key import ENVELOPE_HEAD_BYTES, ENVELOPE_VERSION, TAG_BYTES
+from answerable.core.ledger.subject_key import sections_of
 from answerable.errors import Malformed
 from answerable.verify.leaf_shapes import SHAPES, IntentLeaf
 from answerable.verify.leaf_types import Leaf
-
-_ENVELOPE_BYTES_MIN: Final = ENVELOPE_HEAD_BYTES + TAG_BYTES
 
 
 class Fault(NamedTuple):
@@ -77,11 +75,15 @@ def payload_fault(leaf: Leaf, attachment: bytes) -> Fault | None:
         return Fault("payload.missing", "the payload that the leaf commits to is missing")
     if sha256(attachment).hexdigest() != leaf.payload:
         return Fault("payload.mismatch", "the payload is not the one that the leaf commits to")
-    if leaf.v == FIRST_LEAF_VERSION:
-        sound = len(attachment) > SALT_BYTES
-    else:
-        sound = len(attachment) >= _ENVELOPE_BYTES_MIN and attachment.startswith(ENVELOPE_VERSION)
+    sound = len(attachment) > SALT_BYTES if leaf.v == FIRST_LEAF_VERSION else _is_envelope(attachment)
     return None if sound else Fault("payload.form", "the payload has not the form of its version")
+
+
+def _is_envelope(attachment: bytes) -> bool:
+    try:
+        return bool(sections_of(attachment))
+    except Malformed:
+        return False
 
 
 def _guessed(encoded: bytes) -> Leaf | None:

@@ -82,10 +82,12 @@ def verify_ledger(
     Raises OSError where a file cannot be read, and Unavailable (`verify.process`) when one of the processes was killed.
     """
     findings = Findings()
+    # First, as it is written last: a log that is written meanwhile has at least what its head speaks of.
+    stated = _stated_head(directory)
     signatures = read_signatures(directory, key, policy, kept, findings.add)
     if covered:
         signatures.history = sorted((*signatures.history, *covered), key=lambda one: one.checkpoint.size)
-    head = _head(directory, signatures, findings)
+    head = _own_head(stated, signatures, findings)
     tiles = listed_tiles(directory, signatures.published)
     orders = Orders(
         directory=directory,
@@ -161,20 +163,27 @@ def _from_bundles(orders: Orders, processes: int) -> tuple[Generator[Stretch, No
     return in_order(partial(scanned_bundles, orders), tasks, processes=processes), 0
 
 
-def _head(directory: Path, signatures: Signatures, findings: Findings) -> Head | None:
-    path = directory / "head"
-    if signatures.key is None or not path.exists():
-        return None
+def _stated_head(directory: Path) -> Head | Malformed | None:
     try:
-        head = Head.parse(content_of_small(path, HEAD_BYTES_MAX))
-    except Malformed as error:
-        findings.add(Finding(rule="head.damaged", severity="error", message=error.message, file="head"))
+        return Head.parse(content_of_small(directory / "head", HEAD_BYTES_MAX))
+    except FileNotFoundError:
         return None
-    if head.origin != signatures.origin:
+    except Malformed as error:
+        return error
+
+
+def _own_head(stated: Head | Malformed | None, signatures: Signatures, findings: Findings) -> Head | None:
+    """The head, where there is a key to hold it against; what is wrong with it is a finding."""
+    if stated is None or signatures.key is None:
+        return None
+    if isinstance(stated, Malformed):
+        findings.add(Finding(rule="head.damaged", severity="error", message=stated.message, file="head"))
+        return None
+    if stated.origin != signatures.origin:
         message = "the head belongs to another log"
         findings.add(Finding(rule="head.origin", severity="error", message=message, file="head"))
         return None
-    return head
+    return stated
 
 
 def _promised(signatures: Signatures, head: Head | None) -> int:

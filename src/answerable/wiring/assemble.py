@@ -49,7 +49,7 @@ from answerable.flows.witness_intent import intent_witness
 from answerable.wiring import witness_view
 from answerable.wiring.accounts import agents_beside
 from answerable.wiring.announcing import event_desk, kept_announcing
-from answerable.wiring.catching_up import brought_up
+from answerable.wiring.catching_up import brought_up, mended_trust_domain
 from answerable.wiring.console import passkey_desk
 from answerable.wiring.counts import counting_figures, reading_histories
 from answerable.wiring.drills import drill_desk
@@ -197,6 +197,7 @@ async def assembled(
             closing(opened_subject_keys(settings, entropy, ledger)) as subject_keys,
         ):
             kept = await brought_up(settings, store, ledger, subject_keys.find, clock)
+            await mended_trust_domain(store, ledger, clock)
             registry = SqliteRegistryStore(store)
             opened = opened_identity(settings, store, clock=clock, entropy=entropy)
             identity = await opening.enter_async_context(opened)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import anyio
 from anyio import to_thread
 
-from answerable.adapters.sqlite import SqliteProjections
+from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteProjections
+from answerable.core.ledger.told_authorities import told_authorities
 from answerable.errors import AnswerableError, Unavailable, shown
 from answerable.flows.project_ledger import NAMED_MAX, CaughtUp, Log, catch_up, confirm
 from answerable.wiring.shards import other_shards
@@ -45,6 +46,27 @@ async def brought_up(
     kept = KeptRegisters(settings, store, ledger, find)
     await to_thread.run_sync(kept.bring_up, clock)
     return kept
+
+
+async def mended_trust_domain(store: SqliteStore, ledger: Ledger, clock: Clock) -> None:
+    """Before its authorities are read: those that cannot be are as the ledger says, and named. Raises Unavailable, and
+    Broken as `told_authorities`."""
+    mend = partial(
+        SqliteAuthorityRegister(store).mend, lambda: told_authorities(ledger.replay()), now=clock.now()
+    )
+    done = await to_thread.run_sync(mend)
+    if done.made:
+        _log.warning(
+            "of the trust domain could not be read and is as the ledger says again: %s; look at the disk of the "
+            "registers",
+            ", ".join(map(shown, done.made)),
+        )
+    for name in done.left:
+        _log.error(
+            "authority %s cannot be read, and no entry of the ledger says its keys: put a copy of `answerable.db` "
+            "back, or remove it with `answerable trust remove`, after which nothing that it signed is believed",
+            shown(name),
+        )
 
 
 class KeptRegisters:

@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import octets, read, text, whole
+from answerable.adapters.sqlite.unreadable import named
 from answerable.core.identity.authority import STATES, Authority, AuthoritySet
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.identity.spiffe_id import trust_domain
-from answerable.errors import Malformed, shown
+from answerable.core.ledger.told_authorities import is_whole
+from answerable.errors import AnswerableError, Malformed, Unavailable, shown
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.identity.spiffe_id import TrustDomain
+    from answerable.core.ledger.told_authorities import ToldAuthorities
 
 COLUMNS: Final = (
     "id, state, certificate, jwt_kid, jwt_jwk, wit_kid, wit_jwk, not_before, not_after, prepared_at, since"
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """made: rows that could not be read and were made again. left: those of which the ledger says too little."""
+
+    made: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
 
 
 class SqliteAuthorityRegister:
@@ -46,6 +58,36 @@ class SqliteAuthorityRegister:
                 revision=whole(revision),
                 beginning=text(beginning),
             )
+
+    def mend(self, read_told: Callable[[], ToldAuthorities], *, now: UnixMillis) -> Mended:
+        """Make rows that cannot be read again as the ledger says, for the start of a process. read_told: asked only
+        where there are such. Raises Unavailable."""
+        rows = self._store.rows(f"SELECT number, {COLUMNS} FROM authorities")  # noqa: S608 - our own names
+        damaged = [row for row in rows if not _is_whole(row[1:])]
+        of_domain = self._store.rows("SELECT sequence, revision, beginning FROM trust_domain")
+        spoilt = [row for row in of_domain if not _is_domain(row)]
+        if not damaged and not spoilt:
+            return Mended()
+        told, done = read_told(), Mended()
+        with self._store.write() as connection:
+            for row in damaged:
+                found = next(
+                    (a for a in told.authorities.values() if row[1] == a.id or row[3] == a.certificate), None
+                )
+                if found is None:
+                    done.left.append(named(row[1]))
+                    continue
+                connection.execute("DELETE FROM authorities WHERE number = ?", (row[0],))
+                _insert(connection, whole(row[0]), _as_far(found, row[2], connection))
+                done.made.append(found.id)
+            if spoilt:
+                # Above all that anybody has seen of them; whoever was making keys begins again.
+                values = (max(told.sequence + 1, now // 1000), now)
+                connection.execute(
+                    "UPDATE trust_domain SET sequence = ?, revision = ?, beginning = ''", values
+                )
+                done.made.append("the sequence of its bundle")
+        return done
 
     def replace(self, after: AuthoritySet, *, expected: int | None) -> bool:
         """As the port says."""
@@ -85,6 +127,30 @@ class SqliteAuthorityRegister:
 
 def _federated(row: tuple[object, ...]) -> tuple[TrustDomain, bytes]:
     return trust_domain(text(row[0])), octets(row[1])
+
+
+def _is_whole(row: tuple[object, ...]) -> bool:
+    try:
+        return is_whole(_authority(row))
+    except AnswerableError:
+        return False
+
+
+def _is_domain(row: tuple[object, ...]) -> bool:
+    try:
+        text(row[2])
+        return min(whole(row[0]), whole(row[1])) >= 0
+    except Unavailable:
+        return False
+
+
+def _as_far(told: Authority, state: object, connection: sqlite3.Connection) -> Authority:
+    """In the state of its row where that is a later one: what changed is written down only afterwards."""
+    rest = [one for one in STATES if one == state and STATES.index(one) >= STATES.index(told.state)]
+    made = rest[0] if rest else told.state
+    if made == "active" and connection.execute("SELECT 1 FROM authorities WHERE state = 'active'").fetchone():
+        made = "old"
+    return replace(told, state=made)
 
 
 def _insert(connection: sqlite3.Connection, number: int, authority: Authority) -> None:

@@ -279,9 +279,9 @@ class MandateTable:
         yield from _names(connection, "SELECT id FROM mandates")
 
     def mended(self, live: MandateRow | None, told: MandateRow | None) -> MandateRow | None:
-        """As above."""
+        """As above. One whose person is erased is closed."""
         if live is None or told is None:
-            return told
+            return told if live is None else replace(live, closed=True)
         return replace(told, closed=live.closed or told.closed)
 
 

@@ -11,7 +11,7 @@ from collections import Counter
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.adapters.sqlite.projected_tables import PROJECTED
@@ -21,6 +21,7 @@ from answerable.adapters.sqlite.unreadable import fetched, named
 from answerable.core.canonical import parse
 from answerable.core.identity.passkey_form import passkey_in
 from answerable.core.ledger.projected import START, WORLD_TAGS, Position, World
+from answerable.core.ledger.projected_answers import haste_in
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Unavailable
 from answerable.ports.projection import Difference, Flushed, LeftOut
@@ -81,6 +82,7 @@ class SqliteProjections:
             rows = batch.saved()
             if rows or is_older:
                 _forget(connection)
+                _say_again(connection, told)
             _move_on(connection, batch.last, reached)
         return Flushed(rows=rows, left_out=tuple(batch.left_out))
 
@@ -126,7 +128,7 @@ class SqliteRebuilding(SqliteProjections):
                 found += [
                     Difference(table.name, key, beyond=False)
                     for key in sorted(theirs)
-                    if _mended(table, live, made, key) is not None
+                    if not _mended(table, live, made, key).is_so
                 ]
         return found
 
@@ -135,9 +137,7 @@ class SqliteRebuilding(SqliteProjections):
         with self._live.write() as live, self._store.write() as made:
             for one in differences:
                 table = _TABLES[one.register]
-                row = _mended(table, live, made, one.row)
-                if row is not None:
-                    table.save(live, one.row, row)
+                table.save(live, one.row, _mended(table, live, made, one.row).row)
             if differences:
                 _forget(live)
             _drop_unreadable(live)
@@ -198,15 +198,22 @@ def _move_on(
                 connection.execute("INSERT OR REPLACE INTO projections VALUES (?, ?, ?, ?, ?)", row)
 
 
-def _mended(table: ProjectedTable, live: sqlite3.Connection, made: sqlite3.Connection, key: str) -> Any:
-    """What the row must become to be as the ledger says; None where it is. One that cannot be read is not."""
+class _Mended(NamedTuple):
+    """What a row must be to be as the ledger says, and whether it is so."""
+
+    row: Any
+    is_so: bool
+
+
+def _mended(table: ProjectedTable, live: sqlite3.Connection, made: sqlite3.Connection, key: str) -> _Mended:
+    """A row that cannot be read is not as the ledger says."""
     told = table.load(made, key)
     try:
         row = table.load(live, key)
     except AnswerableError:
-        return told
+        return _Mended(told, is_so=False)
     mended = table.mended(row, told)
-    return None if mended == row else mended
+    return _Mended(mended, is_so=mended == row)
 
 
 def _forget(connection: sqlite3.Connection) -> None:
@@ -215,6 +222,14 @@ def _forget(connection: sqlite3.Connection) -> None:
     for table in ("nonces", "looks", "push_devices"):
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
     connection.execute("DELETE FROM join_tokens WHERE used_at IS NULL")
+
+
+def _say_again(connection: sqlite3.Connection, told: Sequence[Told]) -> None:
+    """So that nobody says yes faster than they may: claims of yeses that the file did not know. What is older than any
+    limit looks back goes with the next one of its kind."""
+    for one in map(haste_in, told):
+        if one is not None:
+            connection.execute("INSERT OR IGNORE INTO said VALUES (?, ?, ?, ?, 1)", one)
 
 
 def _can_be_read(document: Row) -> bool:

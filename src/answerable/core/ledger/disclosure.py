@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from binascii import b2a_base64
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import msgspec
 
-from answerable.core.ledger.subject_key import DATA_KEY_BYTES, NONCE_BYTES
+from answerable.core.canonical import encode
+from answerable.core.ledger.subject_key import DATA_KEY_BYTES, NONCE_BYTES, joined_sections
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
@@ -85,6 +86,31 @@ def sealed_fields(fields: Sequence[Field], sealing: Sealing) -> tuple[list[str],
         b"\n".join(lines), data_key=chance[:DATA_KEY_BYTES], nonce=chance[DATA_KEY_BYTES:keys_end]
     )
     return digests, attachment
+
+
+class Section(NamedTuple):
+    """Fields that are sealed for one subject, beside those of others in the same entry."""
+
+    fields: Sequence[Field]
+    sealing: Sealing
+
+
+INNER: Final = "inner"
+"""Field of the first section: digests of fields that are in sections of their own and not in the leaf, for there may be
+more of them than a leaf has room for."""
+
+
+def sealed_sections(sections: Sequence[Section], inner: Sequence[Section]) -> tuple[list[str], bytes]:
+    """As `sealed_fields`, each section for its own subject. inner: one field each, whose digests the first section has
+    and not the leaf (RFC 9901, section 4.2.6)."""
+    within = [sealed_fields(*one) for one in inner]
+    first, *others = sections
+    if within:
+        listed = sorted(digest for digests, _ in within for digest in digests)
+        first = Section([*first.fields, (INNER.encode(), encode([*listed]))], first.sealing)
+    parts = [sealed_fields(*one) for one in (first, *others)]
+    digests = sorted(digest for digests, _ in parts for digest in digests)
+    return digests, joined_sections([attachment for _, attachment in (*parts, *within)])
 
 
 def digest_of(array: bytes) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.core.canonical import encode_ledger
-from answerable.core.ledger.disclosure import sealed_fields
+from answerable.core.ledger.disclosure import Section, sealed_fields, sealed_sections
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Unverified
 
@@ -77,10 +77,13 @@ def sealed_entry(
     fields: Sequence[Field] = (),
     sealing: Sealing | None = None,
     run: Run | None = None,
+    others: Sequence[Section] = (),
+    inner: Sequence[Section] = (),
 ) -> Entry:
     """Build an entry. `members` go into the leaf beside those that every leaf has, `fields` are sealed.
 
-    sealing: needed exactly when there are fields. Raises Broken (`ledger.leaf_too_large`, `ledger.unsealed`, and
+    sealing: needed exactly when there are fields. others, inner: fields for other subjects than that, as
+    `sealed_sections` has them. Raises Broken (`ledger.leaf_too_large`, `ledger.unsealed`, and
     `ledger.reserved_member` for a member of a name that every leaf has).
     """
     if not RESERVED_MEMBERS.isdisjoint(members):
@@ -91,9 +94,11 @@ def sealed_entry(
     if fields:
         if sealing is None:
             raise Broken("fields need the key of their subject", code="ledger.unsealed")
-        if any(name.decode() in leaf for name, _ in fields):
+        sections = (Section(fields, sealing), *others)
+        if any(name.decode() in leaf for one in (*sections, *inner) for name, _ in one.fields):
             raise Broken("a field has the name of a member of its leaf", code="ledger.reserved_member")
-        digests, attachment = sealed_fields(fields, sealing)
+        is_one = not others and not inner
+        digests, attachment = sealed_fields(fields, sealing) if is_one else sealed_sections(sections, inner)
         leaf["_sd"] = [*digests]
         leaf["payload"] = hashlib.sha256(attachment).hexdigest()
     if run is not None:

@@ -11,13 +11,13 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import parse
-from answerable.core.ledger.disclosure import opened_fields
+from answerable.core.ledger.disclosure import INNER, opened_fields
 from answerable.core.ledger.entry import FIRST_LEAF_VERSION, opened_payload
-from answerable.core.ledger.subject_key import key_id_of
+from answerable.core.ledger.subject_key import key_id_of, sections_of
 from answerable.errors import AnswerableError, Broken
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.disclosure import Disclosure
@@ -48,21 +48,54 @@ def leaf_of(stored: StoredEntry) -> dict[str, JSONValue]:
 
 
 def disclosures_of(stored: StoredEntry, find: FindKey) -> tuple[Disclosure, ...] | None:
-    """The sealed fields of an entry of version 2, checked against its leaf; None when there is no key for them.
+    """The sealed fields of an entry of version 2, checked against its leaf; None when there is no key for any of them.
 
     Raises Unverified or Malformed (`ledger.*`) when the attachment is not what the leaf commits to; and as `leaf_of`.
     """
     leaf = leaf_of(stored)
     if not stored.attachment:
         return ()
-    key = find(key_id_of(stored.attachment))
-    if key is None or not _is_committed(leaf, stored.attachment):
-        return None
-    digests = leaf.get("_sd")
-    fields = opened_fields(stored.attachment, key)
-    if not isinstance(digests, list) or sorted(one.digest for one in fields) != digests:
-        return None
+    fields, _ = _opened(stored, leaf, find)
     return fields
+
+
+def keys_gone(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -> tuple[str, ...]:
+    """Ids, hex, of the keys of those whose inner fields in an entry cannot be opened any more. Raises as
+    `disclosures_of`."""
+    fields, _ = _opened(stored, leaf, find)
+    count = len(_listed(fields or ()))
+    ids = [key_id_of(one) for one in sections_of(stored.attachment)[-count:]] if count else []
+    return tuple(one.hex() for one in ids if find(one) is None)
+
+
+def _listed(fields: Sequence[Disclosure]) -> set[str]:
+    return {each for one in fields if one.name == INNER for each in json.loads(bytes(one.value))}
+
+
+def _opened(
+    stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey
+) -> tuple[tuple[Disclosure, ...] | None, tuple[Disclosure, ...]]:
+    """The fields that the leaf commits to, and those that one of them does."""
+    sections = sections_of(stored.attachment)
+    keys = [find(key_id_of(one)) for one in sections]
+    committed = leaf.get("_sd")
+    if not any(keys) or not isinstance(committed, list) or not _is_committed(leaf, stored.attachment):
+        return None, ()
+    opened = [
+        one
+        for section, key in zip(sections, keys, strict=True)
+        if key is not None
+        for one in opened_fields(section, key)
+    ]
+    digests = [(one.digest, one) for one in opened]
+    fields = tuple(one for digest, one in digests if digest in committed)
+    listed = _listed(fields)
+    others = [(digest, one) for digest, one in digests if digest not in committed]
+    if all(keys) and sorted(digest for digest, _ in digests if digest in committed) != committed:
+        return None, ()
+    if keys[0] is not None and any(digest not in listed for digest, _ in others):
+        return None, ()
+    return fields, tuple(one for digest, one in others if digest in listed)
 
 
 def payload_of(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -> dict[str, JSONValue] | None:
@@ -74,7 +107,7 @@ def payload_of(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -
     try:
         if leaf.get("v") == FIRST_LEAF_VERSION:
             return _first_payload(stored, leaf)
-        fields = disclosures_of(stored, find)
+        fields, inner = _opened(stored, leaf, find) if stored.attachment else ((), ())
         if not fields:
             return None
         # Results of upstreams may hold what our canonical form refuses, so the lenient reader is right here.
@@ -82,6 +115,10 @@ def payload_of(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -
             _TOLD_AS.get(one.name, one.name): json.loads(bytes(one.value), parse_constant=str)
             for one in fields
         }
+        for one in inner:
+            # What is sealed apart, for whose data it is, belongs with the rest of its kind.
+            payload[one.name] = {**payload.get(one.name, {}), **json.loads(bytes(one.value))}
+        payload.pop(INNER, None)
         action = next((one.value for one in fields if one.name == "request"), None)
         if action is not None:
             payload["digest"] = hashlib.sha256(bytes(action)).hexdigest()

@@ -16,7 +16,7 @@ from answerable.core.canonical import encode, parse
 from answerable.core.identity.passkey_form import passkey_in
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.active import digest_of, documents_in, snapshot_of
-from answerable.errors import AnswerableError
+from answerable.errors import AnswerableError, Unverified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,7 +96,20 @@ class Told:
         value = self.leaf.get(name)
         return value if isinstance(value, int) else 0
 
+    def sealed(self, name: str) -> JSONValue:
+        """A field without which the entry gives nothing. Raises Unverified (`ledger.key_gone`) where nobody can open
+        it."""
+        value = (self.fields or {}).get(name)
+        if value is None:
+            raise Unverified(
+                f"entry {self.index} cannot be opened: the key of whose data it is, is gone",
+                code=KEY_GONE,
+                step="payload",
+            )
+        return value
 
+
+KEY_GONE: Final = "ledger.key_gone"
 WORLD_TAGS: Final = frozenset({Tag.REGISTRY_CHANGE, Tag.PASSKEY})
 """Entries that say under which keys what comes after them is signed."""
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import msgspec
 
 from answerable.core.approval.approval import Answer
-from answerable.core.approval.batch_answer import is_of_batch, verify_kept_batch
+from answerable.core.approval.batch_answer import is_of_batch, root_in, verify_kept_batch
+from answerable.core.approval.break_glass import GLASS
 from answerable.core.approval.chat_click import is_click
 from answerable.core.approval.in_place_of import InPlaceOf
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
 from answerable.core.approval.token import verify_answer
 from answerable.core.canonical import encode
 from answerable.core.identity.principal import PrincipalId, UnixMillis, workflow_id
+from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Unverified
 
 if TYPE_CHECKING:
@@ -60,6 +62,24 @@ def _in_place_of(told: Told) -> InPlaceOf | None:
         leaf=str(place.get("leaf")),
         log=str(place.get("log") or ""),
     )
+
+
+class Haste(NamedTuple):
+    """A yes that counts for how fast a person says it, as `flows.answering_pace` counts it. what: it is said to."""
+
+    person: str
+    kind: str
+    what: str
+    at: int
+
+
+def haste_in(told: Told) -> Haste | None:
+    """What an entry says that a person said yes to; None for another entry, a no, a workflow's or nobody's."""
+    answer = answer_in(told) if told.tag == Tag.APPROVAL_ANSWER else None
+    if answer is None or answer.workflow or answer.verdict == "deny":
+        return None
+    kind = GLASS if answer.verdict == GLASS else "approve"
+    return Haste(answer.by, kind, root_in(answer.token) or str(told.leaf.get("approval")), answer.at)
 
 
 def answer_fault(answer: Answer, approval: Approval, told: Told) -> str:

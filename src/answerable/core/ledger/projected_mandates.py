@@ -32,16 +32,17 @@ class MandateRow:
 
 
 def mandate_after(known: MandateRow | None, told: Told) -> MandateRow | None:
-    """The mandate after an entry; None where nothing is known of it, or its person is erased.
+    """The mandate after an entry; None where nothing is known of it.
 
-    Raises Unverified, Malformed for one that was not given by whom it names.
+    Raises Unverified, Malformed for one that was not given by whom it names, or whose person is erased.
     """
     if told.tag == Tag.MANDATE_CLOSED:
         return (
             replace(known, closed=True) if known is not None else MandateRow(None, closed=True, issued=None)
         )
-    if (known is not None and known.mandate is not None) or not told.text("token"):
+    if known is not None and known.mandate is not None:
         return known
+    told.sealed("token")
     place = Reference(entry=told.index, leaf=told.leaf_hash, log=told.log)
     if is_shadow_name(str(told.leaf.get("mandate"))):
         # The keys of a drill stand in no document. Read back, its task is over: nobody acts under it again.

@@ -26,10 +26,13 @@ Pins = tuple[ToolPin, ...]
 def manifests_after(known: Manifests, told: Told) -> Manifests:
     """The manifests of one agent after an entry, the one in force last.
 
-    Raises Unverified, Refused, Malformed for one that its owner of then did not sign.
+    Raises Unverified, Refused, Malformed for one that its owner of then did not sign, or that nobody can open.
     """
+    if any(one.digest == told.leaf.get("manifest") for one in known if told.fields is None):
+        return known
+    told.sealed("token")
     token = told.text("token")
-    if not token or any(one.token == token for one in known):
+    if any(one.token == token for one in known):
         return known
     signed = verified_manifest(token, current=told.world.registry)
     if (signed.manifest.agent, signed.digest) != (told.leaf.get("agent"), told.leaf.get("manifest")):
@@ -46,9 +49,9 @@ def pins_after(known: Pins, told: Told) -> Pins:
     Raises Unverified, Refused, Malformed for one that its owner of then did not sign.
     """
     token = told.text("token")
-    text = (told.fields or {}).get("text")
-    if text is None or any(_is_of(one, told) for one in known):
+    if any(_is_of(one, told) for one in known):
         return known
+    text = told.sealed("text")
     server, tool = str(told.leaf.get("server")), str(told.leaf.get("tool"))
     definition, written = str(told.leaf.get("definition")), encode(text)
     if not token:
@@ -75,6 +78,8 @@ def pins_after(known: Pins, told: Told) -> Pins:
 
 def _is_of(pin: ToolPin, told: Told) -> bool:
     token = told.text("token")
+    if told.fields is None:
+        return pin.definition == told.leaf.get("definition")
     if token:
         return pin.token == token
     return (pin.token, pin.definition) == ("", told.leaf.get("definition"))

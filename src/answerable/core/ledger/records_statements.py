@@ -8,6 +8,7 @@ import msgspec
 
 from answerable.core.canonical import encode
 from answerable.core.identity.principal import UnixMillis
+from answerable.core.ledger.disclosure import Section
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.mandate_fields import mandate_fields
 from answerable.core.ledger.records_keys import key_file_fields, key_file_members, named_fields, named_members
@@ -36,7 +37,9 @@ def registry_change(
     pseudonym: str,
     before: str,
     after: str,
+    own: Sealing,
     changes: bytes,
+    of_people: Sequence[Section] = (),
     because: str = "",
     policy_set: str = "",
     undrilled: Sequence[str] = (),
@@ -44,12 +47,14 @@ def registry_change(
     people: Sequence[Signs] = (),
     people_more: int = 0,
 ) -> Entry:
-    """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents.
+    """Documents were applied. before, after: registry digests. changes: canonical JSON of the changed documents that
+    are nobody's personal data, sealed with the log's `own`. of_people: those of people, each for that person.
 
-    pseudonym: of `by`. policy_set: that was in force until then. because: why, where a rule of ours did it, in
-    words that name nobody. undrilled: documents that are of a higher tier now without the drills for it. workflows:
-    names of those that changed, by which evidence finds the keys of their answers. people: whose keys it changes,
-    with those that are theirs from then on. people_more: of whom the entries after it say that."""
+    sealing: of who applied them, for their name. pseudonym: of `by`. policy_set: that was in force until then. because:
+    why, where a rule of ours did it, in words that name nobody. undrilled: documents that are of a higher tier now
+    without the drills for it. workflows: names of those that changed, by which evidence finds the keys of their
+    answers. people: whose keys it changes, with those that are theirs from then on. people_more: of whom the entries
+    after it say that."""
     members: dict[str, JSONValue] = {"after": after, "before": before, "by": pseudonym}
     if because:
         members["because"] = because
@@ -61,8 +66,17 @@ def registry_change(
     if workflows:
         members["workflows"] = [*workflows[:WORKFLOWS_NAMED_MAX]]
     members |= named_members(people, more=people_more)
-    fields = [(b"by_name", encode(by)), (b"changes", changes), *named_fields(people)]
-    return sealed_entry(Tag.REGISTRY_CHANGE, at=at, members=members, fields=fields, sealing=sealing)
+    applied = Section([(b"by_name", encode(by)), *named_fields(people)], sealing)
+    fields = [(b"changes", changes)]
+    return sealed_entry(
+        Tag.REGISTRY_CHANGE,
+        at=at,
+        members=members,
+        fields=fields,
+        sealing=own,
+        others=[applied],
+        inner=of_people,
+    )
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -10,7 +10,7 @@ AES-256-GCM with random 96-bit nonces: one subject key may wrap 2**32 data keys 
 from __future__ import annotations
 
 import hmac
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -19,12 +19,16 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from answerable.errors import Malformed, Unverified
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 KEY_ID_BYTES: Final = 16
 SECRET_BYTES: Final = 32
 DATA_KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 TAG_BYTES: Final = 16
 ENVELOPE_VERSION: Final = b"\x02"
+SECTIONS_VERSION: Final = b"\x03"
 ENVELOPE_HEAD_BYTES: Final = 1 + KEY_ID_BYTES + NONCE_BYTES + DATA_KEY_BYTES + TAG_BYTES
 
 _CONTEXT: Final = b"answerable ledger v2\n"
@@ -85,6 +89,31 @@ class SubjectKey:
     def pseudonym(self, label: bytes, value: bytes) -> str:
         """A name for `value` that nobody without the key can guess: the same one every time, hex."""
         return hmac.digest(self._pseudonyms, label + b"\n" + value, "sha256").hex()
+
+
+def joined_sections(sections: Sequence[bytes]) -> bytes:
+    """Attachments of version 2, each under its own subject's key, as one of version 3."""
+    return b"".join((SECTIONS_VERSION, *(len(one).to_bytes(4) + one for one in sections)))
+
+
+def sections_of(attachment: bytes) -> tuple[bytes, ...]:
+    """The attachments of version 2 that one is made of; of version 2 itself that one.
+
+    Raises Malformed (`ledger.envelope`) for one of another form.
+    """
+    if not attachment.startswith(SECTIONS_VERSION):
+        key_id_of(attachment)
+        return (attachment,)
+    found: list[bytes] = []
+    at = 1
+    while at < len(attachment):
+        end = at + 4 + int.from_bytes(attachment[at : at + 4])
+        found.append(attachment[at + 4 : end])
+        key_id_of(found[-1])
+        at = end
+    if at != len(attachment) or not found:
+        raise Malformed("the sections do not end where they should", code="ledger.envelope")
+    return tuple(found)
 
 
 def key_id_of(attachment: bytes) -> bytes:

@@ -195,6 +195,7 @@ class Schedule:
     ownership: Ownership = UNOWNED
 
 
+PRINCIPAL: Final = "Principal/"
 WORKFLOW: Final = "Workflow/"
 """Before the name of one, where a document is kept under kind and name."""
 

@@ -19,7 +19,7 @@ from answerable.core.decision.facts import Requirement
 from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis, checked_name
 from answerable.core.ledger import records, records_approvals, records_statements
-from answerable.core.ledger.disclosure import Sealing, opened_fields
+from answerable.core.ledger.disclosure import Sealing
 from answerable.core.ledger.entry import LEAF_BYTES_MAX, Entry, Receipt
 from answerable.core.ledger.leaves import HOP_ID_CHARS_MAX, HOPS_MAX, HopLeaf, Reference
 from answerable.core.ledger.runs import Run
@@ -36,6 +36,7 @@ from answerable.errors import Malformed
 from answerable.flows.settle_open_intents import AGENTS_PER_ENTRY_MAX
 from answerable.testing.entropy import SeededEntropy
 from tests.instance_world import LARGEST_IDENTITY
+from tests.walk_world import sealed_in
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -225,7 +226,7 @@ LARGEST = {
     , signer="k"),
     Tag.MANDATE_ISSUED: lambda: records.mandate_issued(MANDATE, **ABOUT),
     Tag.MANDATE_CLOSED: lambda: records.mandate_closed(MANDATE, at=AT, sealing=SEALING, by="x", pseudonym=PSEUDONYM),
-    Tag.REGISTRY_CHANGE: lambda: records_statements.registry_change(**CHANGED, changes=b"{}"),
+    Tag.REGISTRY_CHANGE: lambda: records_statements.registry_change(**CHANGED, own=SEALING, changes=b"{}"),
     Tag.POLICY_CHANGE: lambda: records_statements.policy_change(**CHANGED, **PUBLISHING),
     Tag.POLICY_PROPOSED: lambda: records_statements.policy_proposed(PROPOSAL, **PROPOSING),
 }  # fmt: skip
@@ -254,7 +255,7 @@ def leaf_of(entry: Entry) -> dict[str, JSONValue]:
 
 
 def fields_of(entry: Entry) -> dict[str, bytes]:
-    return {one.name: bytes(one.value) for one in opened_fields(entry.attachment, KEY)}
+    return {one.name: bytes(one.value) for one in sealed_in(entry, KEY)}
 
 
 def test_the_names_used_here_are_as_long_as_names_may_be():
@@ -291,7 +292,7 @@ def test_a_leaf_says_nothing_that_a_person_or_a_system_wrote(kind: str):
 def test_each_kind_commits_to_all_its_fields_and_seals_them(kind: str):
     entry = made(kind)
     leaf = leaf_of(entry)
-    fields = opened_fields(entry.attachment, KEY)
+    fields = sealed_in(entry, KEY)
     assert leaf["_sd"] == sorted(one.digest for one in fields)
     assert leaf["payload"] == sha256(entry.attachment).hexdigest()
     assert len({one.name for one in fields}) == len(fields)

@@ -10,7 +10,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from answerable.core.ledger.subject_key import ENVELOPE_HEAD_BYTES, TAG_BYTES, SubjectKey, key_id_of
+from answerable.core.ledger.subject_key import (
+    ENVELOPE_HEAD_BYTES,
+    TAG_BYTES,
+    SubjectKey,
+    joined_sections,
+    key_id_of,
+    sections_of,
+)
 from answerable.errors import AnswerableError, Malformed, Unverified
 
 pytestmark = pytest.mark.requirement("SEAL-02")
@@ -132,3 +139,14 @@ def test_a_pseudonym_is_the_same_every_time_and_another_for_another_name_label_o
         b"action", b"a"
     )
     assert all(name not in (sha256(v).hexdigest()) for name in names for v in (b"alice", b"bob", b""))
+
+
+@pytest.mark.parametrize("cut", [1, 3, 5, 40, -1])
+def test_sections_that_do_not_end_where_they_should_are_no_attachment(cut: int):
+    parts = [KEY.sealed(text, data_key=bytes(32), nonce=bytes(12)) for text in (b"one", b"two")]
+    whole = joined_sections(parts)
+    assert sections_of(whole) == tuple(parts)
+    assert sections_of(parts[0]) == (parts[0],)
+    with pytest.raises(Malformed) as found:
+        sections_of(whole[:cut])
+    assert found.value.code == "ledger.envelope"
