@@ -292,8 +292,8 @@ async def test_more_actions_than_a_process_takes_are_turned_away_undone(tmp_path
         (Unavailable("a", code="ledger.poisoned", port="ledger", effect="unknown"), Unavailable, "unknown"),
         (ValueError("a bug"), Unavailable, "unknown"),
         (TimeoutError(), Unavailable, "unknown"),
-        (Unverified("a", code="proof.other_message", step="proof"), Unverified, ""),
-        (Malformed("a", code="json.size"), Malformed, ""),
+        (Unverified("a", code="proof.other_message", step="proof"), Unverified, "none"),
+        (Malformed("a", code="json.size"), Malformed, "none"),
     ],
 )
 async def test_what_goes_wrong_over_there_is_told_here_as_what_it_is(tmp_path, error, kind, effect):
@@ -305,7 +305,7 @@ async def test_what_goes_wrong_over_there_is_told_here_as_what_it_is(tmp_path, e
     async with door(tmp_path / "links", "a", a, govern=govern):
         with pytest.raises(kind) as told:
             await sent(b)
-    assert getattr(told.value, "effect", "") == effect
+    assert told.value.effect == effect
 
 
 async def test_an_answer_that_cannot_be_passed_on_leaves_doubt(tmp_path):

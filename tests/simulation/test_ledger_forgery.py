@@ -142,7 +142,7 @@ def rolled_back(tmp_path: Path) -> ForgedLog:
 
 def test_a_roll_back_is_stale_where_a_newer_cosignature_is_asked_for(tmp_path: Path) -> None:
     report = verdict(rolled_back(tmp_path).directory, witnessed_since=COSIGNED[16])
-    assert report.status == "valid_but", report.as_lines()
+    assert report.status == "unmet", report.as_lines()
     assert "stale" in codes(report)
     # What it says of itself without that is true, and says as of when.
     alone = verdict(rolled_back(tmp_path).directory)
