@@ -47,7 +47,7 @@ async def lived(home: House) -> None:
     answered(home, await asked(home, "once"))
 
 
-@pytest.mark.requirement("PROJECT-01", "PROJECT-02")
+@pytest.mark.requirement("PROJECT-01", "PROJECT-02", "SAME-17")
 async def test_an_approval_that_was_used_is_used_and_a_closed_mandate_closed_over_an_older_copy(
     tmp_path: Path,
 ):
@@ -66,11 +66,14 @@ async def test_an_approval_that_was_used_is_used_and_a_closed_mandate_closed_ove
         assert "note_id" not in await noted(home, "once")
         assert "denied" in await noted(home, "never")
         assert notes(home) == ["once"]
+        waiting = await asked(home, "left waiting")
         home.command("mandate", "close", "m-1", "--yes")
+        assert json.loads(home.command("approval", "show", waiting, "--json"))["state"] == "denied"
         await home.stop(signal.SIGTERM)
         put_back(home, copy)
         await home.start()
         await home.serving()
+        assert json.loads(home.command("approval", "show", waiting, "--json"))["state"] == "denied"
         assert "has been closed" in await noted(home, "more")
         await home.stop(signal.SIGTERM)
         await home.start()
