@@ -75,6 +75,28 @@ async def test_nothing_that_has_ended_is_opened_by_entries_that_are_applied_agai
     assert states <= {"closed", "void", "used", "denied"}
 
 
+@pytest.mark.requirement("PROJECT-21")
+async def test_of_what_gives_and_others_wrote_no_row_is_left_and_it_is_named_until_it_is_recalled(life: Life):
+    await life.bench.registered()
+    live, origin = life.root / "live.db", life.bench.walk.ledger.origin
+    registers = SqliteProjections(life.store, live)
+    assert catch_up(registers, [life.log], life.bench.walk.subject_keys.find).recalled == []
+    with closing(sqlite3.connect(live)) as other:
+        other.execute(
+            "INSERT INTO passkeys (id, person, body, sign_count, removed_at) VALUES (x'01', 'ann', x'7b7d', 0, 0)"
+        )
+        other.execute("INSERT INTO duty_delegations (id, body, until, ended_at) VALUES ('d', x'7b7d', 9, 0)")
+        other.execute("INSERT INTO budgets_used VALUES (?, 'm-1', 'calls', 0)", (origin,))
+        other.commit()
+    wrote = ["budgets", "duty_delegations", "passkeys"]
+    for _ in range(2):  # A crash before they are recalled forgets nothing.
+        assert catch_up(registers, [life.log], life.bench.walk.subject_keys.find).recalled == wrote
+        for table in ("passkeys", "duty_delegations", "budgets_used", "calls_counted"):
+            assert life.store.rows(f"SELECT 1 FROM {table}") == []
+    registers.cleared()
+    assert catch_up(registers, [life.log], life.bench.walk.subject_keys.find).recalled == []
+
+
 @pytest.mark.requirement("PROJECT-10")
 async def test_of_several_processes_that_start_at_once_each_entry_is_applied_by_one(life: Life):
     async with aclosing(steps(life)) as lived:

@@ -275,6 +275,12 @@ def held_against(world: World, told: Told, capability: str, resource: str) -> No
             assert told.mandates
         else:
             assert told.conditions, told
+            named = {name for way in (told, *told.also) for name in way.mandates}
+            assert {name for name, effect in said.items() if effect != "deny"} <= named, (
+                told,
+                found,
+                arguments,
+            )
 
 
 async def compared(

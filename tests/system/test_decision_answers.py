@@ -128,3 +128,38 @@ def test_a_held_mandate_is_held_in_its_tree_and_in_the_list_of_mandates(
     (listed,) = json.loads(command("mandate", "list", "--json").stdout)
     assert listed["state"] == "held"
     assert json.loads(command("mandate", "list", "--state", "open", "--json").stdout) == []
+
+
+@pytest.mark.requirement("SAME-19")
+def test_mandates_are_counted_as_open_by_what_their_list_says(
+    world: World, running: Running, command: Command, mandate: str
+) -> None:
+    def counted() -> tuple[int, int]:
+        listed = json.loads(command("mandate", "list", "--state", "open", "--json").stdout)
+        return json.loads(command("status", "--json").stdout)["mandates_open"], len(listed)
+
+    assert counted() == (1, 1)
+    command("stop", mandate, "--no-wait")
+    assert counted() == (0, 0)
+    command("revoke", "agent", "support-agent", "--yes")
+    assert counted() == (0, 0)
+
+
+@pytest.mark.requirement("SAME-20")
+def test_an_agent_that_is_held_or_revoked_is_shown_and_listed_so(
+    world: World, running: Running, command: Command, mandate: str
+) -> None:
+    def shown() -> set[str]:
+        (listed,) = json.loads(command("agent", "list", "--json").stdout)
+        return {
+            json.loads(command("agent", "show", "support-agent", "--json").stdout)["standing"],
+            listed["standing"],
+        }
+
+    assert shown() == {"active"}
+    command("stop", "production", "--kind", "environment", "--no-wait")
+    assert shown() == {"stopped"}
+    command("revoke", "agent", "support-agent", "--yes")
+    assert shown() == {"revoked"}
+    assert "revoked" in command("agent", "show", "support-agent").stdout
+    assert "revoked" in command("agent", "list").stdout

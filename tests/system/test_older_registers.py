@@ -47,7 +47,7 @@ async def lived(home: House) -> None:
     answered(home, await asked(home, "once"))
 
 
-@pytest.mark.requirement("PROJECT-01", "PROJECT-02")
+@pytest.mark.requirement("PROJECT-01", "PROJECT-02", "SAME-17")
 async def test_an_approval_that_was_used_is_used_and_a_closed_mandate_closed_over_an_older_copy(
     tmp_path: Path,
 ):
@@ -66,11 +66,14 @@ async def test_an_approval_that_was_used_is_used_and_a_closed_mandate_closed_ove
         assert "note_id" not in await noted(home, "once")
         assert "denied" in await noted(home, "never")
         assert notes(home) == ["once"]
+        waiting = await asked(home, "left waiting")
         home.command("mandate", "close", "m-1", "--yes")
+        assert json.loads(home.command("approval", "show", waiting, "--json"))["state"] == "denied"
         await home.stop(signal.SIGTERM)
         put_back(home, copy)
         await home.start()
         await home.serving()
+        assert json.loads(home.command("approval", "show", waiting, "--json"))["state"] == "denied"
         assert "has been closed" in await noted(home, "more")
         await home.stop(signal.SIGTERM)
         await home.start()
@@ -142,6 +145,41 @@ async def test_what_was_written_by_hand_is_as_the_ledger_says_again_and_told(tmp
         await home.stop(signal.SIGTERM)
         await home.start()
         assert BY_HAND not in home.said
+
+
+@pytest.mark.requirement("PROJECT-20")
+async def test_what_ended_and_was_opened_by_hand_has_ended_again_and_the_register_is_named(tmp_path: Path):
+    async with house(tmp_path, SOON) as home:
+        await lived(home)
+        home.command("stop", "m-1", "--no-wait")
+        assert "is held" in await noted(home, "once")
+        await home.stop(signal.SIGTERM)
+        for edit in (
+            "UPDATE holds SET lifted_at = 1",
+            "UPDATE holds SET expires_at = 1",
+            "UPDATE holds SET name = 'm-2'",
+            "DELETE FROM holds",
+        ):
+            with by_hand(home) as registers:
+                registers.execute(edit)
+            await home.start()
+            assert f"{BY_HAND}: holds are as the ledger says again" in home.said, edit
+            assert BY_HAND in home.command("doctor")
+            await home.serving()
+            assert "is held" in await noted(home, "once"), edit
+            await home.stop(signal.SIGTERM)
+        await home.start()
+        assert BY_HAND not in home.said
+        home.command("revoke", "mandate", "m-1", "--yes")
+        await home.stop(signal.SIGTERM)
+        with by_hand(home) as registers:
+            registers.execute("DELETE FROM revocations")
+            registers.execute("UPDATE holds SET lifted_at = 1")
+            registers.execute("INSERT INTO calls_counted VALUES ('another log', 0)")
+        await home.start()
+        assert "budgets, holds, revocations are as the ledger says again" in home.said
+        await home.serving()
+        assert "has been revoked" in await noted(home, "once")
 
 
 @pytest.mark.requirement("PROJECT-06")

@@ -59,7 +59,8 @@ async def answer_approval(walk: Walk, approval_id: str, token: str, *, typed: st
     `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.own_agent`, `approval.not_asked`,
     `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`, `approval.not_narrower`; for
     a yes, `approval.typed_name`, `approval.typed_often`, `approval.too_soon`, `approval.too_fast`,
-    `break_glass.too_many`, `revoked.*` and `held.*` of who answers, and `held.*` of what waits), Unavailable.
+    `break_glass.too_many`, `revoked.*` and `held.*` of who answers, and `held.*` and `mandate.closed` of
+    what waits), Unavailable.
     """
     return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token, typed=typed))
 
@@ -359,7 +360,7 @@ def take_nonce(walk: Walk, about: str, nonce: bytes, now: UnixMillis, *, by: str
 
 
 def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer, key: str) -> None:
-    """Saying no is always possible. Raises Refused (`revoked.*`, `held.*`)."""
+    """Saying no is always possible. Raises Refused (`revoked.*`, `held.*`, `mandate.closed`)."""
     fault = signer_fault(walk, answer.by, key)
     if fault is not None:
         raise fault
@@ -369,6 +370,11 @@ def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer, key: str) ->
     hold = walk.holds.find(reach, answer.at)
     if hold is not None:
         raise hold.refusal()
+    if walk.mandates.state(approval.mandate) == "closed":
+        raise Refused(
+            "the mandate that this was asked under is closed: nothing can run under it any more",
+            code="mandate.closed",
+        )
 
 
 def _require_own_shard(walk: Walk, approval: Approval) -> None:

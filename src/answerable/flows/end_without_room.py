@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 
-from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from answerable.core.containment.hold import Hold
+    from answerable.core.mandate.mandate import MandateId
+    from answerable.core.mandate.revocation import Revocable
     from answerable.flows.walk import Walk
 
 BEHIND: Final = "register.behind"
@@ -66,10 +67,12 @@ async def follow_room(
     *,
     held: Callable[[Hold], Awaitable[object]],
     revoked: Callable[[Revocable], Awaitable[object]],
+    closed: Callable[[MandateId], Awaitable[object]],
     seconds: float = LOOK_SECONDS,
 ) -> None:
-    """For ever: look whether the registers can be written, and let them have what they could not take. held, revoked:
-    what else follows from a hold, and from what was revoked, which is done again then. What fails is tried again."""
+    """For ever: look whether the registers can be written, and let them have what they could not take. held, revoked,
+    closed: what else follows from a hold, from what was revoked and from a closed mandate, which is done again then.
+    What fails is tried again."""
     room, said = walk.room, ""
     left: list[Callable[[], Awaitable[object]]] = []
     while room is not None:
@@ -85,15 +88,10 @@ async def follow_room(
                 await anyio.to_thread.run_sync(room.catch_up)
                 left += [partial(held, one) for one in owed.holds]
                 left += [partial(revoked, one.what) for one in owed.revocations]
-                left += [partial(_end_tokens, walk, Revocable("mandate", one)) for one in owed.mandates]
+                left += [partial(closed, one) for one in owed.mandates]
             while left and not why:
                 await left[0]()
                 del left[0]
         except Unavailable as failed:
             _log.warning("the registers still lack what was ended: %s", failed.message)
         await anyio.sleep(seconds)
-
-
-async def _end_tokens(walk: Walk, what: Revocable) -> None:
-    if walk.tokens is not None:
-        await anyio.to_thread.run_sync(walk.tokens.end, [what])

@@ -14,8 +14,6 @@ from answerable.errors import Unavailable
 from answerable.flows.place_hold import hold_and_record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from answerable.core.identity.principal import UnixMillis
     from answerable.flows.walk import Walk
 
@@ -62,17 +60,3 @@ def lifted_quota(walk: Walk, hold: Hold) -> None:
         return
     mandate = next((one for one in walk.mandates.all() if one.id == hold.what.name), None)
     walk.quota.forget(mandate.agent if mandate is not None else AgentId(hold.what.name))
-
-
-def holds_of_agent(walk: Walk, agent: AgentId) -> Sequence[Hold]:
-    """Those in force on an agent and on its mandates, newest first, whoever placed them. Raises Unavailable."""
-    now = walk.clock.now()
-    mandates = {one.id for one in walk.mandates.all() if one.agent == agent}
-    return [
-        one
-        for one in walk.holds.all()
-        if one.is_in_force(now)
-        and (
-            one.what == Holdable("agent", agent) or (one.what.kind == "mandate" and one.what.name in mandates)
-        )
-    ]

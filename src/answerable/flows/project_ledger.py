@@ -58,19 +58,22 @@ class Log(NamedTuple):
 class CaughtUp:
     """What a start did to the registers. rows: that the ledger knew and they did not, by register. mended: that were
     not as it says, though nothing of ours wrote them. left_out: what entries say and what does not count. damaged:
-    documents that could not be read, and were made again."""
+    documents that could not be read, and were made again. recalled: other registers that were written by other hands,
+    which are to be recalled from the whole ledger."""
 
     rows: Counter[str] = field(default_factory=Counter)
     mended: list[Difference] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
     damaged: list[str] = field(default_factory=list)
+    recalled: list[str] = field(default_factory=list)
 
 
 def catch_up(
     registers: Projections, logs: Sequence[Log], find: FindKey, *, is_complete: bool = True
 ) -> CaughtUp:
     """Bring the registers up to the last entry of each log, for the start of a process, before they are read.
-    is_complete: no log is left out; else nothing can be said of what is more than these say.
+    logs: that of this process first. is_complete: no log is left out; else nothing can be said of what is more than
+    these say.
 
     Raises Broken: `ledger.entries_missing` where a register knows more than a log, `register.beyond_ledger` for rows
     that no entry speaks of, `register.documents` where the documents are not those of their last change. Raises
@@ -90,6 +93,8 @@ def catch_up(
         # What another process is about to put into the registers counts here, too: it is in a log.
         whole = [log._replace(until=None) for log in logs]
         _compare(registers, whole, find, done, by_others=bool(touched))
+    # After what is verified by passkeys: of those that somebody wrote none is left.
+    done.recalled += registers.suspect(logs[0].origin)
     return done
 
 

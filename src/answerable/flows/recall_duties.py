@@ -32,8 +32,9 @@ class RecalledDuties:
     given: list[DutyDelegation] = field(default_factory=list)
     ended: set[str] = field(default_factory=set)
 
-    def note(self, stored: StoredEntry) -> None:
-        """Of an entry with tag `approval_escalated` or `duty`. Raises Broken (`ledger.leaf_malformed`)."""
+    def note(self, stored: StoredEntry, origin: str) -> None:
+        """Of an entry with tag `approval_escalated` or `duty` of the log of that origin. Raises Broken
+        (`ledger.leaf_malformed`)."""
         leaf = leaf_of(stored)
         if stored.tag == Tag.APPROVAL_ESCALATED:
             step = leaf.get("step")
@@ -53,7 +54,7 @@ class RecalledDuties:
         except AnswerableError:
             return
         hashed = leaf_hash(stored.leaf).hex()
-        self.given.append(replace(one, entry=stored.index, leaf=hashed, log=self.walk.ledger.origin))
+        self.given.append(replace(one, entry=stored.index, leaf=hashed, log=origin))
 
     async def restored(self) -> int:
         """Bring the register to what the entries say; how many delegations it did not know. Raises Unavailable."""

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from answerable.ports.stored_log import StoredLog
 
 LOOKED_FOR: Final = frozenset({Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT, Tag.REVOKED})
+GIVEN: Final = frozenset({Tag.PASSKEY, Tag.PASSKEY_REMOVED, Tag.DUTY})
+"""Beside these, where nothing is left of what others wrote over."""
 TRIES_MAX: Final = 5
 """Its process may be writing."""
 TRY_SECONDS: Final = 0.05
@@ -31,25 +33,30 @@ TRY_SECONDS: Final = 0.05
 _log: Final = logging.getLogger(__name__)
 
 
-async def told_elsewhere(walk: Walk, logs: Sequence[StoredLog]) -> list[StoredEntry]:
-    """Entries of LOOKED_FOR in these logs that the registers may not know, in the order of each log.
+async def told_elsewhere(
+    walk: Walk, logs: Sequence[StoredLog], *, whole: bool = False
+) -> list[tuple[str, StoredEntry]]:
+    """Entries of LOOKED_FOR in these logs that the registers may not know, in the order of each log, with its origin.
+    whole: all of them, and of GIVEN.
 
     Raises Unavailable (`ledger.shard_unreadable`).
     """
-    found: list[StoredEntry] = []
+    found: list[tuple[str, StoredEntry]] = []
     for log in logs:
-        found += await _told(walk, log)
+        found += await _told(walk, log, whole=whole)
     return found
 
 
-async def _told(walk: Walk, log: StoredLog) -> list[StoredEntry]:
+async def _told(walk: Walk, log: StoredLog, *, whole: bool) -> list[tuple[str, StoredEntry]]:
     since, failed = 0, None
+    wanted = LOOKED_FOR | GIVEN if whole else LOOKED_FOR
     for _ in range(TRIES_MAX):
         try:
             origin = log.origin()
             # Whoever counted up to there placed it in the register before it was written down.
             since = walk.mandates.used_up_to(origin) if origin else 0
-            return [one for one in log.entries(since) if one.tag in LOOKED_FOR] if origin else []
+            entries = log.entries(0 if whole else since) if origin else ()
+            return [(origin, one) for one in entries if one.tag in wanted]
         except AnswerableError as error:
             failed = error
             await anyio.sleep(TRY_SECONDS)

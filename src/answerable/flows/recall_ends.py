@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.ledger.opened import leaf_of
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.spiffe_id import SpiffeId
     from answerable.core.mandate.revocation import Revocable, Revocation
     from answerable.flows.change_authorities import AuthorityChanges
+    from answerable.flows.walk import Walk
     from answerable.flows.workloads import Workloads
     from answerable.ports.stored_log import StoredLog
 
@@ -52,12 +53,18 @@ class Recalled:
 
 
 async def recall_ends(
-    workloads: Workloads, authorities: AuthorityChanges, *, since: int, others: Sequence[StoredLog] = ()
+    workloads: Workloads,
+    authorities: AuthorityChanges,
+    *,
+    since: int,
+    others: Sequence[StoredLog] = (),
+    suspect: bool = False,
 ) -> Recalled:
     """Revoke and end again what the ledger says was revoked or ended from entry `since` on, remove authorities that
     were removed, and give no sub-agent a number that one had; says what of this the registers did not know.
 
     others: the logs of the other shards, of which only what is held and revoked is looked for.
+    suspect: other hands than ours have written the registers, so that what they know is compared, too.
     For the start of a process, before anything is in flight. Raises Unavailable; an authority that is removed again
     while the trust domain cannot be opened is left to whoever opens it.
     """
@@ -67,7 +74,7 @@ async def recall_ends(
     removed: list[str] = []
     revoked: dict[Revocable, Revocation] = {}
     nameless: list[int] = []
-    held = RecalledHolds(walk=workloads.walk)
+    held = RecalledHolds(walk=workloads.walk, suspect=suspect)
     drills = RecalledDrills(walk=workloads.walk)
     passkeys = RecalledPasskeys(walk=workloads.walk)
     duties = RecalledDuties(walk=workloads.walk)
@@ -93,20 +100,16 @@ async def recall_ends(
         elif stored.tag in (Tag.PASSKEY, Tag.PASSKEY_REMOVED):
             passkeys.note(stored)
         elif stored.tag in (Tag.APPROVAL_ESCALATED, Tag.DUTY):
-            duties.note(stored)
+            duties.note(stored, workloads.walk.ledger.origin)
         elif stored.tag == Tag.REVOKED:
             one = revocation_in(workloads.walk.subject_keys.find, stored)
             if one is None:
                 nameless.append(stored.index)
             else:
                 revoked.setdefault(one.what, one)
-    for stored in await told_elsewhere(workloads.walk, others):
-        if stored.tag == Tag.REVOKED:
-            one = revocation_in(workloads.walk.subject_keys.find, stored)
-            if one is not None:
-                revoked.setdefault(one.what, one)
-        else:
-            held.note(stored, own=False)
+    given = _Given(held=held, passkeys=passkeys, duties=duties)
+    for one in await _elsewhere(workloads.walk, others, given, whole=suspect):
+        revoked.setdefault(one.what, one)
     # Before everything else: who was revoked must not act, whatever becomes of the rest. Tokens before that, so that
     # they are there to end.
     restored = await tokens.restored()
@@ -125,6 +128,32 @@ async def recall_ends(
         nameless=tuple(sorted([*nameless, *held.nameless])),
         holds=holds,
     )
+
+
+class _Given(NamedTuple):
+    """What notes entries, also of other logs."""
+
+    held: RecalledHolds
+    passkeys: RecalledPasskeys
+    duties: RecalledDuties
+
+
+async def _elsewhere(
+    walk: Walk, logs: Sequence[StoredLog], given: _Given, *, whole: bool
+) -> list[Revocation]:
+    """What the logs of the other shards say, noted; the revocations among it."""
+    revoked: list[Revocation] = []
+    for origin, stored in await told_elsewhere(walk, logs, whole=whole):
+        if stored.tag == Tag.REVOKED:
+            one = revocation_in(walk.subject_keys.find, stored)
+            revoked += [] if one is None else [one]
+        elif stored.tag in (Tag.PASSKEY, Tag.PASSKEY_REMOVED):
+            given.passkeys.note(stored)
+        elif stored.tag == Tag.DUTY:
+            given.duties.note(stored, origin)
+        else:
+            given.held.note(stored, own=False)
+    return revoked
 
 
 def _note_number(workloads: Workloads, leaf: dict[str, JSONValue]) -> None:

@@ -37,10 +37,12 @@ class RecalledHolds:
     """What entries say of holds, noted one by one. nameless: entries of which it cannot be said who is held.
 
     elsewhere: lifts on record in the log of another process, which puts them into force itself: they only keep what is
-    not known from being held again.
+    not known from being held again. suspect: other hands than ours have written the register, so that those that it
+    knows are compared with their entries.
     """
 
     walk: Walk
+    suspect: bool = False
     placed: dict[HoldId, Hold] = field(default_factory=dict)
     agreed: dict[HoldId, list[Agreement]] = field(default_factory=dict)
     lifted: dict[HoldId, int] = field(default_factory=dict)
@@ -83,6 +85,10 @@ class RecalledHolds:
         missing = [self._as_recorded(one) for one in self.placed.values() if holds.get(one.id) is None]
         if missing:
             await written(partial(holds.put_back, missing))
+        if self.suspect:
+            changed = [one for one in map(self._as_recorded, self.placed.values()) if self._is_otherwise(one)]
+            await written(partial(holds.put_right, changed))
+            missing += changed
         if self.reported:
             await written(partial(holds.reported, self.reported))
         # A register that does not know the hold may show as waiting what was denied by it.
@@ -90,6 +96,15 @@ class RecalledHolds:
             await written(partial(deny_approvals, self.walk, one))
         now = self.walk.clock.now()
         return sum(one.is_in_force(now) for one in missing)
+
+    def _is_otherwise(self, recorded: Hold) -> bool:
+        """Whether the register says something else of whom it holds, and for how long."""
+        known = self.walk.holds.get(recorded.id)
+        return known is None or (known.what, known.expires_at, known.lifted_at) != (
+            recorded.what,
+            recorded.expires_at,
+            recorded.lifted_at,
+        )
 
     def _is_lifted(self, hold: Hold) -> bool:
         """Whether as many as it takes have signed that this hold be lifted: what the log says of it alone is not enough

@@ -175,7 +175,7 @@ async def take_away(walk: Walk, what: Collection[Revocable]) -> TakenAway:
     await end_leases(walk, names, why="what it stands under was revoked")
     mandates = await anyio.to_thread.run_sync(_open_mandates, walk, names)
     ended = names.union((Revocable("mandate", one) for one in mandates), agents_under(walk, names))
-    approvals = await anyio.to_thread.run_sync(_drop_approvals, walk, ended)
+    approvals = await anyio.to_thread.run_sync(drop_approvals, walk, ended)
     count, tokens = await anyio.to_thread.run_sync(_end_tokens, walk, ended)
     return TakenAway(mandates=mandates, approvals=approvals, tokens_count=count, tokens=tokens)
 
@@ -274,15 +274,20 @@ def _open_mandates(walk: Walk, names: frozenset[Revocable]) -> tuple[MandateId, 
     )
 
 
-def _drop_approvals(walk: Walk, ended: frozenset[Revocable]) -> tuple[ApprovalId, ...]:
+def waiting_under(walk: Walk, ended: frozenset[Revocable]) -> list[Approval]:
+    """What waits for people, or may run by their yes, and was asked under one of these names. Raises Unavailable."""
     now = walk.clock.now()
-    dropped: list[ApprovalId] = []
-    for approval in walk.approvals.all(pending_only=False, now=now):
-        if approval.state_at(now) not in ("pending", "approved"):
-            continue
-        if not ended.isdisjoint(names_of_approval(walk, approval)):
-            dropped += [approval.id] if denied_now(walk, approval, now) else []
-    return tuple(dropped)
+    return [
+        one
+        for one in walk.approvals.all(pending_only=False, now=now)
+        if one.state_at(now) in ("pending", "approved") and not ended.isdisjoint(names_of_approval(walk, one))
+    ]
+
+
+def drop_approvals(walk: Walk, ended: frozenset[Revocable]) -> tuple[ApprovalId, ...]:
+    """Deny, for good, what waits under these names; says what this call denied. Raises Unavailable."""
+    now = walk.clock.now()
+    return tuple(one.id for one in waiting_under(walk, ended) if denied_now(walk, one, now))
 
 
 def names_of_approval(walk: Walk, approval: Approval) -> tuple[Revocable, ...]:

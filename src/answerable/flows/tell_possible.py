@@ -7,7 +7,7 @@ the single action is told as conditions; nothing here decides anything.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.base64url import to_base64url
@@ -46,23 +46,26 @@ _ORDER: Final = ("allow", "depends", "deny")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """One agent. mandates: under which it could. by, conditions: as in `Possible`, those of its mandates among them;
-    of a no, what the walk would refuse with, of the mandate that comes nearest to a yes."""
+    of a no, what the walk would refuse with, of the mandate that comes nearest to a yes. also: under its other
+    mandates, on other conditions, where none allows it whatever is asked."""
 
     agent: str
     effect: str
     by: tuple[str, ...]
     conditions: tuple[str, ...] = ()
     mandates: tuple[str, ...] = ()
+    also: tuple[Told, ...] = ()
 
     def as_value(self) -> dict[str, Any]:
         """For answers: only JSON types."""
-        return {
+        told: dict[str, Any] = {
             "agent": self.agent,
             "by": [*self.by],
             "conditions": [*self.conditions],
             "effect": self.effect,
             "mandates": [*self.mandates],
         }
+        return {**told, "also": [one.as_value() for one in self.also]} if self.also else told
 
 
 def possible(moment: Moment, *, agents: tuple[str, ...], resource: str) -> list[Told]:
@@ -99,34 +102,31 @@ class _Asking:
         fault = self._moment.agents.get(agent.name)
         if fault is not None:
             return Told(agent=agent.name, effect="deny", by=(fault.code,))
-        nearest = _No(0, "mandate.none")
-        found: dict[Possible, list[tuple[str, tuple[str, ...]]]] = {}
+        nearest = (False, _No(0, "mandate.none"))
+        found: dict[tuple[Possible, tuple[str, ...]], list[str]] = {}
         asked = 0
         for mandate in self._moment.mandates.get(agent.name, ()):
             try:
                 conditions = self._conditions(agent, mandate)
             except _No as no:
-                nearest = max(nearest, no, key=lambda one: one.stage)
+                nearest = max(nearest, (self._stands(mandate), no), key=lambda one: (one[0], one[1].stage))
                 continue
             if asked >= MANDATES_TOLD_MAX:
                 break
             asked += 1
-            found.setdefault(self._by_policies(agent, mandate), []).append((mandate.id, conditions))
+            found.setdefault((self._by_policies(agent, mandate), conditions), []).append(mandate.id)
         if not found:
-            return Told(agent=agent.name, effect="deny", by=nearest.by)
-        best = min(found, key=lambda one: _ORDER.index(one.effect))
-        under = found[best]
-        # Those under which it takes least, and no other under the same words.
-        alone = min((conditions for _, conditions in under), key=len)
-        return Told(
-            agent=agent.name,
-            effect="depends" if best.effect == "allow" and alone else best.effect,
-            by=best.by,
-            conditions=(*alone, *best.conditions) if best.effect != "deny" else (),
-            mandates=tuple(name for name, conditions in under if conditions == alone)
-            if best.effect != "deny"
-            else (),
-        )
+            return Told(agent=agent.name, effect="deny", by=nearest[1].by)
+        # Those under which it takes least come first, and all of one condition together.
+        best, *others = sorted(found, key=lambda one: (_ORDER.index(one[0].effect), len(one[1])))
+        told = _way(agent.name, best, found[best])
+        if told.effect != "depends":
+            return told
+        also = tuple(_way(agent.name, one, found[one]) for one in others if one[0].effect != "deny")
+        return replace(told, also=also)
+
+    def _stands(self, mandate: Mandate) -> bool:
+        return self._moment.state(mandate.id) == "open" and self._moment.at < mandate.expires_at
 
     def _conditions(self, agent: Agent, mandate: Mandate) -> tuple[str, ...]:
         """What of a mandate depends on the single action, in the order in which the walk asks. Raises _No."""
@@ -281,6 +281,19 @@ class _Asking:
         context["now"] = moment.at
         context["windows"] = dict(windows_at(parts.windows, moment.at))
         return context
+
+
+def _way(agent: str, way: tuple[Possible, tuple[str, ...]], mandates: list[str]) -> Told:
+    found, conditions = way
+    if found.effect == "deny":
+        return Told(agent=agent, effect="deny", by=found.by)
+    return Told(
+        agent=agent,
+        effect="depends" if found.effect == "allow" and conditions else found.effect,
+        by=found.by,
+        conditions=(*conditions, *found.conditions),
+        mandates=tuple(mandates),
+    )
 
 
 def _say_no(stage: int, fault: Refused | None) -> None:

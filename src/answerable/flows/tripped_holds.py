@@ -91,6 +91,10 @@ class TrippedHolds:
         """As the port says."""
         return self._register.put_back(holds)
 
+    def put_right(self, holds: Collection[Hold]) -> None:
+        """As the port says."""
+        self._register.put_right(holds)
+
     def all(self) -> Iterable[Hold]:
         """As the port says; those that are on their way first."""
         waiting = [*self.tripped.values()]

@@ -63,6 +63,11 @@ class HoldRegister(Protocol):
         there were. May wait."""
         ...
 
+    def put_right(self, holds: Collection[Hold]) -> None:
+        """These instead of what is known under their ids, as recorded, with one write: nobody sees any of them gone.
+        May wait."""
+        ...
+
     def all(self) -> Iterable[Hold]:
         """Every hold, newest first; lifted ones and those that have run out, too. May read."""
         ...

@@ -80,6 +80,16 @@ class Projections(Protocol):
         """Registers of which something was written by other hands than these."""
         ...
 
+    def suspect(self, own: str) -> Sequence[str]:
+        """Registers beside these, which are recalled from the ledger, of which something was written by other hands.
+        What gives somebody something is taken out of them, and what was counted of the log `own`. They are named
+        until `cleared`."""
+        ...
+
+    def cleared(self) -> None:
+        """All is as the ledger says again: nothing counts as written by other hands any more."""
+        ...
+
     def rebuilding(self) -> AbstractContextManager[Rebuilding]:
         """Others of the same kind that know nothing yet, to be filled from the whole ledger; gone afterwards."""
         ...

@@ -30,6 +30,7 @@ from answerable.verify.passkey_shapes import PasskeyLeaf, PasskeyRemovedLeaf
 from answerable.verify.policy_shapes import ChangeLeaf, ProposedLeaf, WithdrawnLeaf
 from answerable.verify.stop_shapes import (
     ContainmentReportLeaf,
+    Denied,
     HoldLiftedLeaf,
     HoldPlacedLeaf,
     RevokedLeaf,
@@ -208,12 +209,14 @@ class MandateLeaf(Leaf):
 
 
 class MandateClosedLeaf(Leaf):
-    """Tag 10. mandate_ref: where the mandate was issued, perhaps in another log."""
+    """Tag 10. mandate_ref: where the mandate was issued, perhaps in another log. approvals: questions denied by it."""
 
     mandate: str
     agent: str | UnsetType = UNSET
     by: str | UnsetType = UNSET
     mandate_ref: Reference | UnsetType = UNSET
+    approvals: Denied | UnsetType = UNSET
+    approvals_count: Count | UnsetType = UNSET
 
 
 class RecoveryLeaf(Leaf):

@@ -60,7 +60,8 @@ from answerable.wiring.following import (
     following_registry,
     relisting,
 )
-from answerable.wiring.identity import alone, kept_identity, noted_at_last, opened_identity, verifier_of
+from answerable.wiring.identity import kept_identity, noted_at_last, opened_identity, verifier_of
+from answerable.wiring.identity_lock import alone
 from answerable.wiring.leases import lease_side, warrant_signer
 from answerable.wiring.loop_share import LoopShare
 from answerable.wiring.own_ledger import opened_ledger
@@ -228,7 +229,7 @@ async def assembled(
                 duties=DutyDesk(register=SqliteDutyRegister(store)), limits=settings.walk,
             )  # fmt: skip
             tokens = token_desk(settings, walk, store, verifier, address)
-            workloads, changes = await _recovered(walk, identity, settings, store)
+            workloads, changes = await _recovered(walk, identity, settings, store, kept)
             yield Product(
                 walk=walk,
                 verifier=verifier,
@@ -252,17 +253,21 @@ async def _closed(identity: Identity, walk: Walk, settings: Settings, kept: Kept
 
 
 async def _recovered(
-    walk: Walk, identity: Identity, settings: Settings, store: SqliteStore
+    walk: Walk, identity: Identity, settings: Settings, store: SqliteStore, kept: KeptRegisters
 ) -> tuple[Workloads, AuthorityChanges]:
     """Recovery is the normal path, run again: what an earlier process left open is found and ended."""
     unreadable = await anyio.to_thread.run_sync(store.unreadable.looked_up)
     await ready_for_a_full_disk(walk, store)
     workloads = identity.workloads(walk, settings)
     changes = AuthorityChanges(walk, identity.desk, alone=partial(alone, settings))
-    # What cannot be read counts as lost, however long ago it was written.
-    counted = 0 if unreadable else walk.mandates.used_up_to(walk.ledger.origin)
+    # What cannot be read counts as lost, however long ago it was written, and so does what others wrote over.
+    suspect = bool(kept.caught_up.recalled)
+    counted = 0 if unreadable or suspect else walk.mandates.used_up_to(walk.ledger.origin)
     recover_from_ledger(walk)
-    recalled = await recall_ends(workloads, changes, since=counted, others=other_shards(settings))
+    recalled = await recall_ends(
+        workloads, changes, since=counted, others=other_shards(settings), suspect=suspect
+    )
+    await kept.settled()
     if recalled.ends or recalled.revocations:
         _log.warning(
             "the registers are older than the ledger: %d ends and %d revocations are in force again",

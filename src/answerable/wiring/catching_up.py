@@ -102,6 +102,11 @@ class KeptRegisters:
         for line in told(done):
             _log.warning("%s", line)
 
+    async def settled(self) -> None:
+        """What other hands wrote into any register is as the ledger says again. Raises Unavailable."""
+        if self.caught_up.recalled:
+            await to_thread.run_sync(self._projections.cleared)
+
     async def confirm_always(self, seconds: float) -> None:
         """For ever, each so many seconds."""
         while True:
@@ -140,6 +145,11 @@ def told(done: CaughtUp) -> list[str]:
         lines.append(
             f"the registers were written by other hands than this server's: {_named(done.mended)} are as the ledger "
             "says again; find out who wrote them"
+        )
+    if done.recalled:
+        lines.append(
+            "the registers were written by other hands than this server's: "
+            f"{', '.join(done.recalled)} are as the ledger says again; find out who wrote them"
         )
     if done.left_out:
         named = ", ".join(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 import sys
 import sysconfig
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -53,6 +52,7 @@ from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.verify_person import PersonVerifier
 from answerable.flows.watch_clock import watch_clock
 from answerable.flows.workloads import WorkloadLimits, Workloads
+from answerable.wiring.identity_lock import alone
 from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.settings import secret
 from answerable.wiring.shards import published_sizes
@@ -344,19 +344,6 @@ async def _keeping_sightings(identity: Identity, walk: Walk) -> None:
             held_against = current
         except AnswerableError as error:
             _log.warning("what was seen unregistered is not kept for now: %s", error.message)
-
-
-@contextmanager
-def alone(settings: Settings) -> Iterator[None]:
-    """Only one process at a time makes or destroys keys of this trust domain. Blocking, for as long as another does."""
-    place = settings.data / "keys" / "identity.lock"
-    place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _opened_alone(settings: Settings, desk: TrustDomainDesk) -> None:

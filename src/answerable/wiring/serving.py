@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import anyio
 
 from answerable.adapters.uvicorn_front import (
+    KEPT,
     FrontLimits,
     Listeners,
     TLSMaterial,
     listen,
+    raise_limit,
     run,
     serve,
     tls_context,
@@ -44,6 +46,8 @@ __all__ = ["Doors", "Listeners", "by_path", "run", "serve_product"]
 
 _log: Final = logging.getLogger(__name__)
 
+CONTROL_KEPT: Final = 128
+"""Descriptors that the control socket leaves: fewer than other doors, so that a stop gets in when they are full."""
 LAST_ROUND_SECONDS_MAX: Final = 1.0
 LOCK_WAIT_SECONDS_MAX: Final = 60.0
 """How long a starting server waits for a command that works on its data directory just then. Commands that come later
@@ -102,6 +106,7 @@ async def _serve_product(
     settings: Settings, doors: Doors, started: Callable[[Product, Listeners], Coroutine[Any, Any, None]]
 ) -> None:
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _take_open_files(settings.front.connections_max)
     tls = _tls(settings)
     control_sockets = listen(uds=settings.control.socket)
     try:
@@ -151,19 +156,19 @@ async def _serve(
         async with anyio.create_task_group() as doors_open:
 
             async def door(
-                app: Any, listeners: Listeners, tls: ssl.SSLContext | None, up: anyio.Event
+                app: Any, listeners: Listeners, tls: ssl.SSLContext | None, up: anyio.Event, kept: int
             ) -> None:
                 await serve(
                     app,
                     listeners=listeners,
                     context=tls,
-                    limits=FrontLimits(**asdict(settings.front)),
+                    limits=FrontLimits(**asdict(settings.front), descriptors_kept=kept),
                     started=lambda _: up.set(),
                     stop=stop,
                 )
 
-            doors_open.start_soon(door, doors.gateway(product), sockets[0], tls, answering[0])
-            doors_open.start_soon(door, doors.control(product), sockets[1], None, answering[1])
+            doors_open.start_soon(door, doors.gateway(product), sockets[0], tls, answering[0], KEPT)
+            doors_open.start_soon(door, doors.control(product), sockets[1], None, answering[1], CONTROL_KEPT)
             if doors.workloads is not None:
                 await doors_open.start(_workload_door, doors.workloads, product, settings, stop)
             if product.shard_door is not None:
@@ -185,6 +190,16 @@ async def _serve(
             await started(product, sockets[0])
         await _last_round(product, settings)
         beside.cancel_scope.cancel()
+
+
+def _take_open_files(connections_max: int) -> None:
+    allowed = raise_limit()
+    if allowed < connections_max + KEPT:
+        _log.warning(
+            "this process may have %d open files, and %d connections (`front.connections_max`) need %d: those beyond "
+            "are turned away; raise the limit (`ulimit -n`, `LimitNOFILE` of systemd)",
+            allowed, connections_max, connections_max + KEPT,
+        )  # fmt: skip
 
 
 async def _workload_door(

@@ -18,6 +18,7 @@ from answerable.adapters import panic_file
 from answerable.adapters.system import SystemEntropy
 from answerable.core.containment.press import FILE
 from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.close_mandate import closed_wholly
 from answerable.flows.end_without_room import follow_room
 from answerable.flows.follow_holds import follow_holds
 from answerable.flows.place_hold import carry_out
@@ -97,6 +98,7 @@ async def following_stops(walk: Walk, directory: Path, workloads: Workloads | No
                 walk,
                 held=lambda hold: carry_out(walk, hold, (), workloads=workloads),
                 revoked=lambda what: revoked_wholly(walk, what, workloads),
+                closed=partial(closed_wholly, walk),
             )
         )
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 
 from answerable.adapters.memory.agent_uses import MemoryAgentUses
+from answerable.core.containment.hold import holdable
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused
+from answerable.flows.agent_standing import holds_of_agent
 from answerable.flows.enrol_workload import enrol
+from answerable.flows.place_hold import place_hold
 from answerable.flows.set_agent_standing import set_agent_standing
 from answerable.flows.suspend_dormant import Dormancy, suspend_dormant
 from answerable.flows.workloads import Workloads
@@ -49,6 +52,27 @@ async def test_retiring_closes_mandates_and_is_for_good():
     with pytest.raises(Refused) as error:
         await set_agent_standing(workloads, AgentId("nobody"), "retired", by="operator")
     assert error.value.code == "agent.unknown"
+
+
+@pytest.mark.requirement("SAME-20")
+async def test_every_hold_that_stops_an_agent_is_told_of_it_and_no_other_one():
+    bench = await Bench().registered()
+    await bench.issue("m-1")
+    await bench.issue("m-2", agent="rover")
+    key = bench.walk.registry.current.agents[SCOUT].keys[0].thumbprint
+    owner = bench.walk.registry.current.agents[SCOUT].ownership.owner
+    of_it = [
+        ("agent", "scout"),
+        ("owner", owner),
+        ("environment", "production"),
+        ("key", key),
+        ("mandate", "m-1"),
+        ("everything", ""),
+    ]
+    for kind, name in (*of_it, ("agent", "rover"), ("mandate", "m-2"), ("tool", "crm/get_case")):
+        await place_hold(bench.walk, holdable(kind, name), by="operator")
+    found = holds_of_agent(bench.walk, SCOUT)
+    assert {one.what for one in found} == {holdable(*one) for one in of_it}
 
 
 async def used(bench: Bench, workloads: Workloads) -> None:

@@ -274,7 +274,7 @@ async def test_an_older_register_learns_from_the_ledger_what_was_given_and_ended
     recalled = RecalledDuties(walk=bench.walk)
     for stored in bench.walk.ledger.replay():
         if stored.tag == Tag.DUTY:
-            recalled.note(stored)
+            recalled.note(stored, bench.walk.ledger.origin)
     assert await recalled.restored() == 2
     assert list(register.delegations()) == [stays]
 

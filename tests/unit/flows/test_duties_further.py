@@ -112,7 +112,7 @@ async def test_what_belongs_to_an_erased_person_or_is_over_or_known_does_not_com
     recalled = RecalledDuties(walk=bench.walk)
     for stored in bench.walk.ledger.replay():
         if stored.tag == Tag.DUTY:
-            recalled.note(stored)
+            recalled.note(stored, bench.walk.ledger.origin)
     assert await recalled.restored() == 0
     assert list(register.delegations()) == [known]
     assert {erased.id, over.id}.isdisjoint(one.id for one in register.delegations())

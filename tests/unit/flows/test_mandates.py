@@ -146,6 +146,45 @@ async def test_closing_stops_at_once_even_when_it_cannot_be_recorded_and_is_reco
     assert (entry["mandate"], fields["by"]) == ("m-1", "alice")
 
 
+@pytest.mark.requirement("SAME-17")
+async def test_closing_a_mandate_denies_what_waits_under_it_and_says_so_in_the_ledger():
+    bench = await Bench().registered()
+    await bench.issue()
+    await bench.issue("m-2")
+    waiting = (await bench.refund(6000)).approval
+    asked = (await bench.refund(7000)).approval
+    other = (await bench.refund(6000, mandate="m-2")).approval
+    assert waiting is not None
+    assert asked is not None
+    assert other is not None
+    granted = await bench.answer(asked)
+    assert granted.state == "approved"
+    await close_mandate(bench.walk, "m-1", by="alice")
+    states = {
+        one.id: one.state for one in bench.walk.approvals.all(pending_only=False, now=bench.clock.now())
+    }
+    assert states == {waiting.id: "denied", granted.id: "denied", other.id: "pending"}
+    (entry,) = bench.entries(Tag.MANDATE_CLOSED)
+    assert set(entry["approvals"]) == {waiting.id, granted.id}
+    with pytest.raises(Refused) as told:
+        await bench.answer(waiting)
+    assert told.value.code == "mandate.closed"
+
+
+@pytest.mark.requirement("SAME-17")
+async def test_nobody_lets_run_what_waits_under_a_mandate_that_is_closed():
+    bench = await Bench().registered()
+    await bench.issue()
+    waiting = (await bench.refund(6000)).approval
+    assert waiting is not None
+    # As where the question came at the very moment of the closing, or the registers had no room for its end.
+    bench.walk.mandates.close(MandateId("m-1"))
+    with pytest.raises(Refused) as told:
+        await bench.answer(waiting)
+    assert told.value.code == "mandate.closed"
+    assert (await bench.answer(waiting, verdict="deny")).state == "denied"
+
+
 async def test_what_is_not_known_cannot_be_closed():
     bench = await Bench().registered()
     with pytest.raises(Refused) as told:

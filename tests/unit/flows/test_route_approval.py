@@ -125,7 +125,7 @@ async def test_a_crash_after_the_record_and_before_telling_tells_without_a_secon
     recalled = RecalledDuties(walk=bench.walk)
     for stored in bench.walk.ledger.replay():
         if stored.tag in (Tag.APPROVAL_ESCALATED, Tag.DUTY):
-            recalled.note(stored)
+            recalled.note(stored, bench.walk.ledger.origin)
     await recalled.restored()
     assert [step for step, _ in await tell(bench)] == [1]
     assert await tell(bench) == []

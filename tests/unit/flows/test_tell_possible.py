@@ -95,6 +95,35 @@ async def test_bounds_of_mandates_are_conditions_and_other_resources_are_outside
     assert scout(then(bench)).by == ("mandate.capability_outside",)
 
 
+@pytest.mark.requirement("SAME-18")
+async def test_every_mandate_under_which_it_could_is_told_with_its_own_conditions():
+    bench = await Bench().registered()
+    for name, case in (("m-1", "4711"), ("m-2", "4712")):
+        bound = ResourceIn(ids=(case,))
+        await bench.issue(name, grants=(Grant(capability="crm.read", caveats=(bound,)),))
+    one = scout(then(bench))
+    assert {way.mandates: way.conditions for way in (one, *one.also)} == {
+        ("m-1",): ("on Case 4711 (mandate)",),
+        ("m-2",): ("on Case 4712 (mandate)",),
+    }
+    assert [way["mandates"] for way in one.as_value()["also"]] == [[*one.also[0].mandates]]
+    await bench.issue("m-3")
+    one = scout(then(bench))
+    assert (one.effect, one.mandates) == ("allow", ("m-3",))
+    assert one.also == (), "where one allows it whatever is asked, the others say nothing more"
+
+
+@pytest.mark.requirement("SAME-18")
+async def test_of_a_no_the_mandate_that_still_stands_is_told_before_one_that_has_ended():
+    bench = await Bench().registered()
+    await bench.issue()
+    await close_mandate(bench.walk, MandateId("m-1"), by="operator")
+    assert scout(then(bench)).by == ("mandate.closed",)
+    await bench.issue("m-2")
+    placed = await place_hold(bench.walk, holdable("mandate", "m-2"), by="operator")
+    assert scout(then(bench)).by == ("held.mandate", placed.hold.id)
+
+
 async def test_a_mandate_whose_calls_are_used_up_is_no_leave():
     bench = await Bench().registered()
     await bench.issue(calls_max=1)

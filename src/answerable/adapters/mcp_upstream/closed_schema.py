@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import jsonschema_rs
 
+from answerable.adapters.mcp_upstream.schema_references import require_few_references
 from answerable.core.canonical import DEPTH_MAX, encode
 from answerable.errors import Malformed, shown
 
@@ -54,6 +55,7 @@ def compile_closed(
         raise Malformed("an input schema must be a JSON object", code="schema.not_object")
     if len(encode(schema)) > SCHEMA_BYTES_MAX:
         raise Malformed(f"an input schema may have {SCHEMA_BYTES_MAX} bytes", code="schema.size")
+    require_few_references(schema)
     validators = [_compiled(closed(schema, open_members=open_members))]
     if b'"oneOf"' in encode(schema):
         # Closing a branch can only refuse more, except that it may leave exactly one branch of a `oneOf` standing.

@@ -30,8 +30,16 @@ CLIENT_INFO: Final = Implementation(name="answerable", version="0.1.0")
 FIRST_ID: Final = 1 << 30
 """Ids of direct requests start here; those of the session start at zero and do not get so far in any life."""
 
+
+class _Asking(msgspec.Struct):
+    """Of a message, what tells an answer from all that a server says unasked. Nothing else of it is made."""
+
+    method: object = None
+
+
 _ENCODER: Final = msgspec.json.Encoder()
 _DECODER: Final = msgspec.json.Decoder()
+_ASKING: Final = msgspec.json.Decoder(_Asking)
 # Members that the newest revision gave a meaning; in an answer of an older one they have none.
 _LATER_MEMBERS: Final = ("resultType", "inputRequests", "requestState", "ttlMs", "cacheScope")
 
@@ -111,3 +119,11 @@ def decoded(text: bytes) -> object:
         return _DECODER.decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+
+
+def is_unasked(text: bytes) -> bool:
+    """Whether a server says this by itself, as a request or notification, told without making objects of the rest."""
+    try:
+        return _ASKING.decode(text).method is not None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False

@@ -20,6 +20,7 @@ from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 
 from answerable.adapters.mcp_upstream.account import account_of, names_of, under
+from answerable.adapters.mcp_upstream.direct import is_unasked
 from answerable.adapters.mcp_upstream.following import TOOLS_CHANGED
 from answerable.adapters.mcp_upstream.marks import ERROR_CODE, marked
 from answerable.errors import Unavailable, shown
@@ -40,6 +41,8 @@ CHUNK_BYTES: Final = 65_536
 GARBAGE_LINES_MAX: Final = 1_000
 """Lines in a row that are no JSON-RPC, after which the process is not an MCP server and is stopped."""
 SECRET_BYTES_MAX: Final = 65_536
+UNASKED_BYTES_MAX: Final = 65_536
+"""Of what a server says by itself. Longer is dropped unread: reading it would take the loop from everybody else."""
 
 _TOOLS_CHANGED: Final = TOOLS_CHANGED.encode()
 _LOG_PAUSE_SECONDS: Final = 0.01
@@ -124,6 +127,9 @@ async def _read(
         async with to_session:
             while garbage < GARBAGE_LINES_MAX:
                 for line in lines.feed(await process.stdout.receive(CHUNK_BYTES)):
+                    if isinstance(line, bytes) and len(line) > UNASKED_BYTES_MAX and is_unasked(line):
+                        garbage += 1
+                        continue
                     if isinstance(line, bytes) and _TOOLS_CHANGED in line:
                         # The session hears of it some turns later: what comes meanwhile must know it, too.
                         announced()

@@ -73,6 +73,14 @@ class MemoryHoldRegister:
                 self._keep(missing)
         return len(missing)
 
+    def put_right(self, holds: Collection[Hold]) -> None:
+        """As the port says."""
+        with self._lock:
+            for one in holds:
+                self._unrecorded.pop(one.id, None)
+                self._unreported[one.id] = None
+            self._keep(holds, instead=True)
+
     def all(self) -> Iterable[Hold]:
         """As the port says."""
         return tuple(reversed(self._by_id.values()))
@@ -106,8 +114,13 @@ class MemoryHoldRegister:
             for one in holds:
                 self._unreported.pop(one, None)
 
-    def _keep(self, holds: Collection[Hold]) -> None:
+    def _keep(self, holds: Collection[Hold], *, instead: bool = False) -> None:
         by_name = dict(self._by_name)
+        gone = {one.id for one in holds} if instead else set()
+        for what in [self._by_id[one].what for one in gone if one in self._by_id]:
+            by_name[what] = tuple(one for one in by_name.get(what, ()) if one.id not in gone)
+            if not by_name[what]:
+                del by_name[what]
         for one in holds:
             by_name[one.what] = among(by_name.get(one.what, ()), one)
             if not by_name[one.what]:

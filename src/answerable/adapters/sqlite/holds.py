@@ -142,6 +142,12 @@ class SqliteHoldRegister:
         self._revocations.tell()
         return added
 
+    def put_right(self, holds: Collection[Hold]) -> None:
+        """As the port says."""
+        with self._store.write() as connection:
+            _insert(connection, holds, recorded=True, anew=[(one.id,) for one in holds])
+        self._revocations.tell()
+
     def all(self) -> Iterable[Hold]:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM holds ORDER BY number DESC"  # noqa: S608

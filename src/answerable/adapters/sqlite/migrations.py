@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 Migrations: TypeAlias = "tuple[tuple[str, ...], ...]"
 
@@ -17,17 +20,30 @@ _PROJECTED: Final = {
     "tool_pins": "tool_pins",
 }
 """Register by table."""
-_TOUCHED: Final = (
-    *(f"INSERT INTO touched VALUES ('{name}', 0)" for name in sorted({*_PROJECTED.values()})),  # noqa: S608 - ours
-    *(
-        f"CREATE TRIGGER {table}_{what.lower()} AFTER {what} ON {table} BEGIN "  # noqa: S608 - names of ours
-        f"UPDATE touched SET by_others = 1 WHERE name = '{name}' AND by_others = 0; END"
-        for table, name in _PROJECTED.items()
-        for what in ("INSERT", "UPDATE", "DELETE")
-    ),
-)
-"""Of one schema version, and never edited. A note for each write, which `SqliteStore.write` takes away in its own
-transaction: one that stays is of others."""
+_RECALLED: Final = {
+    "budgets_used": "budgets",
+    "calls_counted": "budgets",
+    "duty_delegations": "duty_delegations",
+    "holds": "holds",
+    "passkeys": "passkeys",
+    "revocations": "revocations",
+}
+"""The same, of those that come back by readers of their own (`recall_ends`)."""
+
+
+def _touched(registers: Mapping[str, str]) -> tuple[str, ...]:
+    """Of one schema version, and never edited. A note for each write, which `SqliteStore.write` takes away in its own
+    transaction: one that stays is of others."""
+    return (
+        *(f"INSERT INTO touched VALUES ('{name}', 0)" for name in sorted({*registers.values()})),  # noqa: S608 - ours
+        *(
+            f"CREATE TRIGGER {table}_{what.lower()} AFTER {what} ON {table} BEGIN "  # noqa: S608 - names of ours
+            f"UPDATE touched SET by_others = 1 WHERE name = '{name}' AND by_others = 0; END"
+            for table, name in registers.items()
+            for what in ("INSERT", "UPDATE", "DELETE")
+        ),
+    )
+
 
 MIGRATIONS: Final[Migrations] = (
     (
@@ -337,7 +353,8 @@ MIGRATIONS: Final[Migrations] = (
             PRIMARY KEY (name, log)
         ) STRICT, WITHOUT ROWID""",
         "CREATE TABLE touched (name TEXT PRIMARY KEY, by_others INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-        *_TOUCHED,
+        *_touched(_PROJECTED),
     ),
+    _touched(_RECALLED),
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

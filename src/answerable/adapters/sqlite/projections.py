@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 _UNAPPROVED = b'"approval":""'
 _DOCUMENTS = "SELECT key, body FROM documents"
 _POSITION = "SELECT name, entries, leaf, last FROM projections WHERE log = ?"
+_RECALLED = ("budgets", "duty_delegations", "holds", "passkeys", "revocations")
+"""Registers that are no projections: `recall_ends` makes them as the ledger says."""
+_GIVING = ("duty_delegations", "passkeys")
+"""Those of them of which each row gives somebody something: they can be made again from nothing."""
 _TABLES = {one.name: one for one in PROJECTED}
 _WANTED = WORLD_TAGS.union(*(one.tags for one in PROJECTED))
 
@@ -97,9 +101,29 @@ class SqliteProjections:
 
     def touched(self) -> frozenset[str]:
         """As the port says."""
-        return frozenset(
-            text(row[0]) for row in self._store.rows("SELECT name FROM touched WHERE by_others = 1")
-        )
+        return self._noted().difference(_RECALLED)
+
+    def suspect(self, own: str) -> Sequence[str]:
+        """As the port says."""
+        found = sorted(self._noted().intersection(_RECALLED))
+        if not found:
+            return found
+        with self._store.write() as connection:
+            if "budgets" in found:
+                connection.execute("DELETE FROM budgets_used WHERE origin = ?", (own,))
+                connection.execute("DELETE FROM calls_counted WHERE origin = ?", (own,))
+            for table in set(_GIVING).intersection(found):
+                connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
+        return found
+
+    def cleared(self) -> None:
+        """As the port says."""
+        with self._store.write() as connection:
+            connection.execute("UPDATE touched SET by_others = 0")
+
+    def _noted(self) -> frozenset[str]:
+        query = "SELECT name FROM touched WHERE by_others = 1"
+        return frozenset(text(row[0]) for row in self._store.rows(query))
 
     @contextmanager
     def rebuilding(self) -> Iterator[SqliteRebuilding]:
@@ -141,7 +165,8 @@ class SqliteRebuilding(SqliteProjections):
             if differences:
                 _forget(live)
             _drop_unreadable(live)
-            live.execute("UPDATE touched SET by_others = 0")
+            recalled = ", ".join("?" * len(_RECALLED))
+            live.execute(f"UPDATE touched SET by_others = 0 WHERE name NOT IN ({recalled})", _RECALLED)  # noqa: S608
 
 
 @dataclass

@@ -219,7 +219,7 @@ class SqliteStore:
             return fetched(self._connection, query, values)
 
     def _noted(self) -> bool:
-        """Whether others than us have written rows of a projection (`migrations._TOUCHED`): their note stays."""
+        """Whether others than us have written rows of a projection (`migrations._touched`): their note stays."""
         query = "SELECT 1 FROM touched WHERE by_others = 1 LIMIT 1"
         return self._notes and self._connection.execute(query).fetchone() is not None
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from answerable.adapters.uvicorn_front.descriptors import KEPT, raise_limit
 from answerable.adapters.uvicorn_front.listeners import Listeners, listen
 from answerable.adapters.uvicorn_front.loop import run
 from answerable.adapters.uvicorn_front.server import FrontLimits, serve
 from answerable.adapters.uvicorn_front.tls import TLSMaterial, add_client_authorities, tls_context
 
 __all__ = [
+    "KEPT",
     "FrontLimits",
     "Listeners",
     "TLSMaterial",
     "add_client_authorities",
     "listen",
+    "raise_limit",
     "run",
     "serve",
     "tls_context",

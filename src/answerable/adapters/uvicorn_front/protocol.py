@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from answerable.adapters.uvicorn_front.descriptors import KEPT, has_place
 from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 
 if TYPE_CHECKING:
@@ -43,13 +44,15 @@ class ChannelProtocol(HttpToolsProtocol):
         *args: Any,
         uids: frozenset[int] | None = None,
         strangers: set[ChannelProtocol] | None = None,
+        descriptors_kept: int = KEPT,
         **kwargs: Any,
     ) -> None:
         """uids: whose connections are the door's own; None for everybody's. strangers: those of all others, shared by
-        the connections of one door."""
+        the connections of one door. descriptors_kept: as FrontLimits."""
         super().__init__(*args, **kwargs)
         self._uids = uids
         self._strangers = strangers if strangers is not None else set()
+        self._descriptors_kept = descriptors_kept
         self._connection = 0
         self._sequence = 0
         self._peer: PeerCredentials | None = None
@@ -63,8 +66,13 @@ class ChannelProtocol(HttpToolsProtocol):
         super().connection_made(cast("asyncio.Transport", transport))
         self._connection = next(_connections)
         tls = transport.get_extra_info("ssl_object")
+        connected = transport.get_extra_info("socket")
+        local = connected is not None and connected.family == socket.AF_UNIX
+        if not has_place(connected, kept=self._descriptors_kept, local=local):
+            cast("asyncio.Transport", transport).abort()
+            return
         if tls is None:
-            self._peer = peer_credentials(transport.get_extra_info("socket"))
+            self._peer = peer_credentials(connected)
             self._set_apart(cast("asyncio.Transport", transport))
         else:
             self._certificates = certificates_of(tls)

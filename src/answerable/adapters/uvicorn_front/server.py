@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import uvicorn
 
+from answerable.adapters.uvicorn_front.descriptors import KEPT
 from answerable.adapters.uvicorn_front.listeners import Listeners, listen
 from answerable.adapters.uvicorn_front.protocol import ChannelProtocol
 from answerable.adapters.uvicorn_front.tls import TLSMaterial, tls_context
@@ -27,11 +28,13 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrontLimits:
     """connections_max: at a time; more are answered 503. keep_alive_seconds: idle between requests. grace_seconds: what
-    requests under way get when the server stops, before they are cancelled."""
+    requests under way get when the server stops, before they are cancelled. descriptors_kept: of the process, from
+    connections over TCP here; half of them from those on a Unix socket. Fewer where it may have few at all."""
 
     connections_max: int = 4096
     keep_alive_seconds: int = 60
     grace_seconds: int = 10
+    descriptors_kept: int = KEPT
 
 
 async def serve(
@@ -62,7 +65,8 @@ async def serve(
     try:
         if bound.tcp is None and bound.uds is None:
             raise Unavailable("there is nothing to listen on", code="front.address", port="front")
-        server = _Server(_config(app, limits or FrontLimits()), bound, context, started, uids)
+        limits = limits or FrontLimits()
+        server = _Server(_config(app, limits), bound, context, started, uids, limits.descriptors_kept)
         await _run(server, stop)
     finally:
         bound.close()
@@ -115,8 +119,10 @@ class _Server(uvicorn.Server):
         context: ssl.SSLContext | None,
         started: Callable[[Listeners], None] | None,
         uids: frozenset[int] | None,
+        descriptors_kept: int,
     ) -> None:
         super().__init__(config)
+        self._descriptors_kept = descriptors_kept
         self._uids = uids
         self._strangers: set[ChannelProtocol] = set()
         self._listeners = listeners
@@ -157,4 +163,5 @@ class _Server(uvicorn.Server):
             app_state=self.lifespan.state,
             uids=self._uids,
             strangers=self._strangers,
+            descriptors_kept=self._descriptors_kept,
         )

@@ -95,4 +95,7 @@ def _told_preview(preview: dict[str, Any] | None) -> list[str]:
 
 
 def standing(item: Answer) -> str:
+    """active or inactive; of an agent that is held or revoked, that."""
+    if item.get("standing") in ("stopped", "revoked"):
+        return str(item["standing"])
     return "active" if item["active"] else "inactive"

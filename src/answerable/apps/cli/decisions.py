@@ -199,10 +199,13 @@ def _possible(shell: Shell, **query: str) -> int | None:
         if one["effect"] == "deny" and "agent" not in asked:
             continue
         shell.terminal.line(f"{one['agent']}: {one['effect']}, by {', '.join(one['by'])}", "bold")
-        for condition in one["conditions"]:
-            shell.terminal.line(f"  {condition}")
-        if one["mandates"]:
-            shell.terminal.line(f"  under {', '.join(one['mandates'])}")
+        for way in (one, *one.get("also", ())):
+            if way is not one:
+                shell.terminal.line(f"or: {way['effect']}, by {', '.join(way['by'])}")
+            for condition in way["conditions"]:
+                shell.terminal.line(f"  {condition}")
+            if way["mandates"]:
+                shell.terminal.line(f"  under {', '.join(way['mandates'])}")
     denied = sum(one["effect"] == "deny" for one in found["agents"])
     if "agent" not in asked:
         shell.terminal.line(f"{denied} of {len(found['agents'])} active agents cannot")

@@ -24,10 +24,10 @@ from answerable.core.identity.principal import AgentId, UnixMillis, agent_id
 from answerable.core.identity.spiffe_id import ID_BYTES_MAX, spiffe_id
 from answerable.core.registry.manifest import MADE_OF_FIELDS
 from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.flows.agent_standing import holds_of_agent
 from answerable.flows.compare_manifest import drift_now, known_now, shown_now
 from answerable.flows.end_instance import end_instance
 from answerable.flows.find_outstanding import outstanding_of_agent, outstanding_of_instance
-from answerable.flows.hold_flooding import holds_of_agent
 from answerable.flows.set_agent_standing import set_agent_standing
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from anyio import to_thread
 
 from answerable import __version__
 from answerable.apps.control_api.call import instant, page_of
+from answerable.apps.control_api.mandate_operations import mandate_state
 from answerable.core.incident.timeline import told
 from answerable.core.incident.under_manifest import wanted_manifest
 from answerable.errors import Malformed, Refused, shown
@@ -29,7 +30,6 @@ async def show_status(call: Call) -> Answer:
     """How the product is."""
     walk = call.walk
     now = walk.clock.now()
-    mandates = walk.mandates.all()
     owed = counted_reviews(walk)
     return {
         "version": __version__,
@@ -39,9 +39,7 @@ async def show_status(call: Call) -> Answer:
         "approvals_pending": sum(1 for _ in walk.approvals.all(pending_only=True, now=now)),
         "reviews_owed": sum(owed.values()),
         "reviews_overdue": owed["overdue"],
-        "mandates_open": sum(
-            1 for one in mandates if walk.mandates.state(one.id) == "open" and now < one.expires_at
-        ),
+        "mandates_open": sum(mandate_state(call, one) == "open" for one in walk.mandates.all()),
         "policy_set": walk.decision_point.policy_set,
         "policy_publishers": walk.policies.publishers,
         "registry": walk.registry.current.digest,

@@ -11,6 +11,7 @@ from answerable.core.registry.capability import Capability
 from answerable.core.registry.documents import Agent, MandateTemplate, Server
 from answerable.core.registry.parse import KINDS, document_key, shapes_of
 from answerable.errors import Malformed, Refused, shown
+from answerable.flows.agent_standing import standing_of
 from answerable.flows.apply_registry import apply_registry
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ async def list_agents(call: Call) -> Answer:
         call,
         _nouns(call, "Agent"),
         name=lambda pair: pair[0].name,
-        render=lambda pair: _agent(pair, shares_account=pair[0].name in beside),
+        render=lambda pair: _agent(call, pair, shares_account=pair[0].name in beside),
     )
 
 
@@ -206,7 +207,7 @@ def _ownership(ownership: Ownership) -> JSONValue:
     }
 
 
-def _agent(pair: tuple[Registered, list[JSONValue]], *, shares_account: bool) -> JSONValue:
+def _agent(call: Call, pair: tuple[Registered, list[JSONValue]], *, shares_account: bool) -> JSONValue:
     agent = pair[0].noun
     if not isinstance(agent, Agent):
         raise TypeError("expected an agent")
@@ -219,6 +220,7 @@ def _agent(pair: tuple[Registered, list[JSONValue]], *, shares_account: bool) ->
         "keys": [key.thumbprint for key in agent.keys],
         "unix_uids": list(agent.unix_uids),
         "certificates": list(agent.certificates),
+        "standing": standing_of(call.walk, pair[0].name)[0],
         "shares_account": shares_account,
         "ownership": _ownership(agent.ownership),
     }

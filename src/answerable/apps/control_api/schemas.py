@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, get_args
 
 from answerable.core.approval.typed_name import TYPED_CHARS_MAX
 from answerable.core.canonical import JSONValue
 from answerable.core.registry.capability import ACTION_KINDS
+from answerable.flows.agent_standing import Standing
 
 Schema: TypeAlias = "dict[str, JSONValue]"
 
@@ -139,6 +140,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "use_case": TEXT,
             "environment": TEXT,
             "status": choice("active", "suspended", "retired"),
+            "standing": choice(*get_args(Standing)),
             **_STANDING,
             "keys": TEXTS,
             "unix_uids": sequence(COUNT),

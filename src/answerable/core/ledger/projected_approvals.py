@@ -35,13 +35,14 @@ APPROVAL_TAGS: Final = frozenset(
         Tag.GLASS_REVIEWED,
         Tag.HOLD_PLACED,
         Tag.INTENT,
+        Tag.MANDATE_CLOSED,
         Tag.REVOKED,
     }
 )
 ENDED: Final = frozenset({"denied", "expired", "used", "void"})
 UNREADABLE: Final = "what the ledger still lets be read of it"
 UNSIGNED: Final = "an answer whose signature does not check any more"
-_STOPS: Final = frozenset({Tag.HOLD_PLACED, Tag.REVOKED})
+_STOPS: Final = frozenset({Tag.HOLD_PLACED, Tag.MANDATE_CLOSED, Tag.REVOKED})
 _KINDS: Final = frozenset(get_args(RevocationKind))
 
 

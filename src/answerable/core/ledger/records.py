@@ -39,10 +39,13 @@ from answerable.core.ledger.leaves import (
 )
 from answerable.core.ledger.mandate_fields import answering_fields, mandate_fields
 from answerable.core.ledger.records_keys import key_file_fields, key_file_members
+from answerable.core.ledger.records_revocation import denied_members
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.budget import ONE_CALL
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.approval.approval import Approval
@@ -341,12 +344,19 @@ def mandate_closed(
     by: str,
     pseudonym: str,
     mandate_ref: Reference | None = None,
+    approvals: Sequence[str] = (),
 ) -> Entry:
     """A mandate was closed before its end. by: who closed it, as the control door knows them. pseudonym: of `by`.
 
     mandate_ref: where it was issued, perhaps in the log of another shard; None where nobody knows any more.
+    approvals: ids of the questions that are denied by it.
     """
-    members: dict[str, JSONValue] = {"agent": mandate.agent, "by": pseudonym, "mandate": mandate.id}
+    members: dict[str, JSONValue] = {
+        "agent": mandate.agent,
+        "by": pseudonym,
+        "mandate": mandate.id,
+        **denied_members(approvals),
+    }
     if mandate_ref is not None:
         log: dict[str, JSONValue] = {"log": mandate_ref.log} if mandate_ref.log else {}
         members["mandate_ref"] = {"entry": mandate_ref.entry, "leaf": mandate_ref.leaf, **log}

@@ -170,6 +170,20 @@ class HoldRegisterContract:
         claim(register.is_recorded(gone.id), "as it has what was put back")
         claim(register.put_back(()) == 0, "nothing is nothing")
 
+    def test_what_is_put_right_is_what_is_known_from_then_on(self, tmp_path: Path) -> None:
+        register, _ = self.opened(tmp_path)
+        kept = register.place(sample_hold(1, ROVER))
+        lifted = sample_lift(register.place(sample_hold(2, EVERYTHING)), "ann")
+        register.put_back([lifted])
+        right, again = sample_hold(1), sample_hold(2, EVERYTHING)
+        before = register.epoch()
+        register.put_right([right, again])
+        claim(register.epoch() != before, "it is another epoch")
+        claim(register.find((ROVER,), NOW) is None and register.get(kept.id) == right, "not what it was")
+        claim(register.find((SCOUT,), NOW) == right, "but what it is said to be")
+        claim(register.find((EVERYTHING,), NOW) == again, "in force, whatever was known")
+        claim(list(register.unrecorded()) == [], "and the ledger is not told again")
+
     def test_what_came_of_a_hold_is_owed_from_its_record_on_until_it_is_told(self, tmp_path: Path) -> None:
         register, _ = self.opened(tmp_path)
         first, second, gone = sample_hold(1), sample_hold(2, ROVER), sample_hold(3, EVERYTHING)

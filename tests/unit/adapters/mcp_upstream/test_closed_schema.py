@@ -156,3 +156,23 @@ def test_texts_say_where_and_never_what():
     many = compile_closed({"type": "object", "required": [f"m{n}" for n in range(50)]})({})
     assert len(many) == VIOLATIONS_MAX
     assert many[0] == "member `m0` is missing"
+
+
+@pytest.mark.requirement("OPENFILES-05")
+@pytest.mark.parametrize("leads_back", [False, True])
+def test_parts_that_each_name_others_twice_are_refused_before_they_are_compiled(leads_back):
+    parts = {f"d{i}": {"allOf": [{"$ref": f"#/$defs/d{i + 1}"}] * 2} for i in range(28)}
+    parts["d28"] = {"properties": {"more": {"$ref": "#/$defs/d0"}}} if leads_back else {"type": "string"}
+    schema = {"type": "object", "properties": {"account": {"$ref": "#/$defs/d0"}}, "$defs": parts}
+    with pytest.raises(Malformed) as refused:
+        compile_closed(schema)
+    assert refused.value.code == "schema.references"
+
+
+def test_a_part_that_leads_back_to_itself_and_is_used_often_is_taken():
+    tree = {"type": "object", "properties": {"left": {"$ref": "#/$defs/t"}, "right": {"$ref": "#/$defs/t"}}}
+    uses = {f"a{i}": {"$ref": "#/$defs/t"} for i in range(50)}
+    assert (
+        compile_closed({"type": "object", "properties": uses, "$defs": {"t": tree}})({"a1": {"left": {}}})
+        == ()
+    )

@@ -1,10 +1,16 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+
+import anyio
 import pytest
 
+from answerable.adapters.mcp_upstream import stdio_transport
 from answerable.adapters.mcp_upstream.marks import mark_of
 from answerable.adapters.mcp_upstream.stderr_log import LINE_BYTES_MAX, StderrLog
-from answerable.adapters.mcp_upstream.stdio_transport import _Lines, _message
+from answerable.adapters.mcp_upstream.stdio_direct import StdioDirect
+from answerable.adapters.mcp_upstream.stdio_transport import UNASKED_BYTES_MAX, _Lines, _message
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])
@@ -57,3 +63,36 @@ def test_a_log_that_cannot_be_written_costs_nothing_else(tmp_path):
     log = StderrLog(tmp_path / "file" / "below.log", bytes_max=1000)
     log.write(b"still here\n")
     assert log.tail() == ("still here",)
+
+
+@pytest.mark.requirement("OPENFILES-04")
+@pytest.mark.anyio
+async def test_what_a_server_says_unasked_is_dropped_unread_where_it_is_long_and_answers_are_not(monkeypatch):
+    read: list[bytes] = []
+    monkeypatch.setattr(stdio_transport, "_message", lambda line: read.append(line))
+    padding = b'"params":{"data":[' + b"1," * UNASKED_BYTES_MAX + b"1]}"
+    notification = b'{"jsonrpc":"2.0",' + padding + b',"method":"notifications/message"}'
+    request = b'{"jsonrpc":"2.0","id":1,' + padding + b',"method":"roots/list"}'
+    answer = b'{"jsonrpc":"2.0","id":1,"result":{"method":"x","text":"' + b"x" * UNASKED_BYTES_MAX + b'"}}'
+    short = b'{"jsonrpc":"2.0","method":"notifications/tools/list_changed"}'
+    announced: list[None] = []
+    process = SimpleNamespace(stdout=Output([notification, request, answer, short]))
+    to_session, session = anyio.create_memory_object_stream[Any](0)
+    await stdio_transport._read(
+        process, to_session, StdioDirect(), 10**7, lambda: None, lambda: announced.append(None)
+    )
+    session.close()
+    assert read == [answer, short]
+    assert len(announced) == 1
+
+
+class Output:
+    """Standard output of a process: lines, and then its end."""
+
+    def __init__(self, lines: list[bytes]) -> None:
+        self._lines = lines
+
+    async def receive(self, _: int) -> bytes:
+        if not self._lines:
+            raise anyio.EndOfStream
+        return self._lines.pop(0) + b"\n"

@@ -1,0 +1,34 @@
+"""The lock on the keys of the trust domain, which processes of one deployment share."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.wiring.setting_tree import Settings
+
+
+@contextmanager
+def alone(settings: Settings) -> Iterator[None]:
+    """Only one process at a time makes or destroys keys of this trust domain. Blocking, for as long as another does.
+    Raises Unavailable (`authority_keys.lock`)."""
+    place = settings.data / "keys" / "identity.lock"
+    try:
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Unavailable(
+            f"cannot open {place}: {error.strerror}", code="authority_keys.lock", port="authority_keys"
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
