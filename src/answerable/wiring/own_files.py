@@ -1,9 +1,10 @@
 """Files that are the product's alone: whether another account could read or change them.
 
 Laws: a key, a register, a segment of the log and the folders of these have rights for nobody else, and belong to us or
-to root; the data folder and the settings may be seen and not changed. What serves does not start otherwise, and says
-the command that mends it; whoever looks for trouble names all of it. A command without a server goes on: it may be the
-one that stops something. Keys of single channels are looked at where they are used, and stop nothing but that channel.
+to root; the data folder, the settings, and the folders of broker and witness may be seen and not changed. What serves
+does not start otherwise, and says the command that mends it; whoever looks for trouble names all of it. A command
+without a server goes on: it may be the one that stops something. Keys of single channels are looked at where they are
+used, and stop nothing but that channel.
 """
 
 from __future__ import annotations
@@ -55,13 +56,19 @@ def server_faults(settings: Settings, config: Path | None = None) -> Iterator[st
 def broker_faults(settings: Settings) -> Iterator[str]:
     """Of what the broker keeps."""
     broker = settings.broker
-    yield from _faults(_below(broker.directory), _ANY)
+    found = list(_below(broker.directory))
+    # People write its targets there, in folders that their own commands made: those may be seen.
+    seen = [path for path in found if path.is_dir() or path.suffix == ".toml"]
+    yield from _faults(seen, _WRITE)
+    yield from _faults([path for path in found if path not in seen], _ANY)
     yield from _faults(_below(broker.secrets_keyring), _ANY)
 
 
 def witness_faults(settings: Settings) -> Iterator[str]:
     """Of what the local witness keeps."""
-    yield from _faults(_below(settings.local_witness.directory), _ANY)
+    place = settings.local_witness.directory
+    yield from _faults([place], _WRITE)
+    yield from _faults([path for path in _below(place) if path != place], _ANY)
 
 
 def _faults(paths: Iterable[Path], refused: int) -> Iterator[str]:

@@ -175,7 +175,7 @@ async def test_every_operation_answers_what_the_document_says(
     await client("find_actions", status=403, model="m")
     assert [line["kind"] for line in story["lines"]][0::6] == ["mandate_issued"]
     status = await client("show_status")
-    assert (status["mandates_open"], status["approvals_pending"]) == (0, 1)
+    assert (status["mandates_open"], status["approvals_pending"]) == (0, 0)
     assert (await client("seal_ledger", {}))["checkpoint"].startswith("example.test/ledger\n")
     assert status["entries"] == (await client("show_ledger"))["entries"]
     entry = await client("show_entry", index="1")
