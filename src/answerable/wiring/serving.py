@@ -49,7 +49,7 @@ _log: Final = logging.getLogger(__name__)
 CONTROL_KEPT: Final = 128
 """Descriptors that the control socket leaves: fewer than other doors, so that a stop gets in when they are full."""
 LAST_ROUND_SECONDS_MAX: Final = 1.0
-LOCK_WAIT_SECONDS_MAX: Final = 60.0
+LOCK_WAIT_SECONDS_MAX: Final = 20.0
 """How long a starting server waits for a command that works on its data directory just then. Commands that come later
 find its control socket and wait for the server, so that it is for one of them alone."""
 

@@ -61,7 +61,9 @@ def made(directory: Path) -> None:
     """Make the directories of a log, readable by their owner only, durably."""
     for wanted in (directory, directory / WAL, directory / UNFINISHED):
         if not wanted.is_dir():
-            wanted.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Each by itself: what `parents` makes on the way, others may list.
+            for missing in reversed([one for one in (wanted, *wanted.parents) if not one.exists()]):
+                missing.mkdir(mode=0o700, exist_ok=True)
             sync_directory(wanted.parent)
 
 
