@@ -56,10 +56,12 @@ def server_faults(settings: Settings, config: Path | None = None) -> Iterator[st
 def broker_faults(settings: Settings) -> Iterator[str]:
     """Of what the broker keeps."""
     broker = settings.broker
-    found = list(_below(broker.directory))
-    # People write its targets there, in folders that their own commands made: those may be seen.
-    seen = [path for path in found if path.is_dir() or path.suffix == ".toml"]
-    yield from _faults(seen, _WRITE)
+    targets = broker.directory / "targets"
+    found = [path for path in _below(broker.directory) if targets not in path.parents]
+    # People write its targets there, in folders that their own commands made: those may be seen. The secrets beside
+    # them are looked at where they are used.
+    seen = [path for path in found if path.is_dir()]
+    yield from _faults([*seen, *targets.glob("*.toml")], _WRITE)
     yield from _faults([path for path in found if path not in seen], _ANY)
     yield from _faults(_below(broker.secrets_keyring), _ANY)
 
