@@ -1,11 +1,13 @@
-"""`./dev check`: every quick check, each with its time. Goes on after a failure, then fails."""
+"""`./dev check`: every quick check, each with its time, the tests beside the rest. Goes on after a failure, then fails."""
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,25 +21,27 @@ def present(folders: tuple[str, ...]) -> list[str]:
     return [folder for folder in folders if any((ROOT / folder).rglob("*.py"))]
 
 
-def steps() -> list[tuple[str, list[str]]]:
-    pytest = [
-        "pytest",
-        "-q",
-        "-n",
-        "2",
-        "--dist",
-        "worksteal",
-        "-m",
-        "not slow",
-        "--hypothesis-profile=quick",
-        "--no-header",
-    ]
+def static_steps() -> list[tuple[str, list[str]]]:
     return [
         ("format", ["ruff", "format", "--check", "--output-format=concise", "."]),
         ("lint", ["ruff", "check", "--output-format=concise", "."]),
         ("import contracts", ["lint-imports", "--no-logo", "--cache-dir", ".dev/cache/import-linter"]),
         ("types", ["mypy", *present(TYPED)]),
-        ("tidy, unit, property", [*pytest, *present(QUICK_TESTS)]),
+    ]
+
+
+def test_step() -> tuple[str, list[str]]:
+    # What passed and is as it was need not run again, but where what we say of a change is decided.
+    changed = [] if os.environ.get("CI") else ["--changed"]
+    workers = ["--workers", str(os.cpu_count() or 1)]
+    options = ["--", "-m", "not slow", "--hypothesis-profile=quick"]
+    return "tidy, unit, property", [
+        "python",
+        "tools/run_tests.py",
+        *changed,
+        *workers,
+        *QUICK_TESTS,
+        *options,
     ]
 
 
@@ -52,20 +56,25 @@ def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     )
 
 
+def shown(name: str, command: list[str]) -> str:
+    """Runs a step and says what it came to; its name if it failed."""
+    started = time.monotonic()
+    done = run(command)
+    told = [f"{'ok  ' if done.returncode == 0 else 'FAIL'} {name} ({time.monotonic() - started:.1f} s)"]
+    if done.returncode:
+        told.append(done.stdout.rstrip())
+    elif command[0] == "python":
+        told += [f"     {line}" for line in done.stdout.rstrip().rpartition("\n\n")[2].splitlines()]
+    print("\n".join(told), flush=True)
+    return name if done.returncode else ""
+
+
 def main() -> int:
     # A child is ended with us: subprocess.run kills it when an exception passes through.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    failed = []
-    for name, command in steps():
-        started = time.monotonic()
-        done = run(command)
-        seconds = time.monotonic() - started
-        print(f"{'ok  ' if done.returncode == 0 else 'FAIL'} {name} ({seconds:.1f} s)", flush=True)
-        if done.returncode:
-            failed.append(name)
-            print(done.stdout.rstrip(), flush=True)
-        elif command[0] == "pytest":
-            print(f"     {done.stdout.rstrip().splitlines()[-1]}", flush=True)
+    with ThreadPoolExecutor() as beside:
+        static = beside.submit(lambda: [shown(*step) for step in static_steps()])
+        failed = [name for name in (shown(*test_step()), *static.result()) if name]
     if failed:
         print(f"failed: {', '.join(failed)}; ./dev fix mends format and some lint", flush=True)
     return 1 if failed else 0

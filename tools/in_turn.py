@@ -1,0 +1,91 @@
+"""A pytest plugin: the test files of this process are those that `run_tests.py` hands it, one after the other.
+
+Several plain processes share one list, so that none is idle while another still has files; each file is collected once,
+by whoever runs it. What happens is told as JSON lines on the same socket.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from typing import IO, TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pytest
+
+SOCKET_OPTION = "--in-turn"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The number of the socket, which is inherited."""
+    parser.addoption(SOCKET_OPTION, type=int, required=True, help="socket of tools/run_tests.py")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """From here on the files are asked for."""
+    channel = socket.socket(fileno=config.getoption(SOCKET_OPTION))
+    config.pluginmanager.register(InTurn(channel.makefile("rw", encoding="utf-8")), "files-in-turn")
+
+
+class InTurn:
+    """Collects and runs one file after the other; the next is collected before the last test of one, so that what is
+    made once a session stays."""
+
+    def __init__(self, channel: IO[str]) -> None:
+        self._channel = channel
+
+    def pytest_collection(self, session: pytest.Session) -> bool:
+        """Nothing is collected ahead."""
+        del session
+        return True
+
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Until no file is left."""
+        items = self._next(session)
+        while items:
+            then = self._next(session)
+            for item, following in zip(items, [*items[1:], *then[:1], None], strict=False):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            items = then
+        return True
+
+    def _next(self, session: pytest.Session) -> Sequence[pytest.Item]:
+        """The tests of the next file that has any."""
+        while True:
+            self._tell(ask=True)
+            path = json.loads(self._channel.readline() or "null")
+            if path is None:
+                return ()
+            if items := session.perform_collect([path]):
+                return items
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """What each test came to, and what it took."""
+        shown = report.longreprtext if report.failed else ""
+        if report.skipped and isinstance(report.longrepr, tuple):
+            shown = report.longrepr[2].removeprefix("Skipped: ")
+        outcome = "xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome
+        self._tell(
+            test=report.nodeid, when=report.when, outcome=outcome, seconds=report.duration, shown=shown
+        )
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """A file that cannot be read is a failure."""
+        if report.failed:
+            self._tell(
+                test=report.nodeid, when="collect", outcome="failed", seconds=0, shown=report.longreprtext
+            )
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """What was not run though it is there."""
+        self._tell(deselected=[one.nodeid for one in items])
+
+    def pytest_warning_recorded(self, warning_message: Any, nodeid: str) -> None:
+        """What was warned of, loud skips among it."""
+        self._tell(warned=str(warning_message.message), test=nodeid)
+
+    def _tell(self, **what: object) -> None:
+        self._channel.write(json.dumps(what) + "\n")
+        self._channel.flush()

@@ -1,0 +1,265 @@
+"""Runs the tests in several plain pytest processes that share one list of files: `run_tests.py [PATH]... [-- OPTIONS]`.
+
+Each process takes the next file when it is done with one (`in_turn.py`), so no core is idle to the end. Files that took
+longest come first. Failures are shown when they happen; at the end what failed, what was skipped and why, and what was
+left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from unchanged import Unchanged
+
+ROOT = Path(__file__).resolve().parent.parent
+SECONDS_FILE = ROOT / ".dev/cache/test-seconds.json"
+FIRST = (
+    "system",
+    "interop",
+    "conformance",
+    "browser",
+    "contracts",
+    "docs",
+    "simulation",
+    "seams",
+    "attack",
+    "tidy",
+)
+"""Folders whose files take longest, for files that never ran here."""
+UNKNOWN_SECONDS = 1_000.0
+TOLD_EVERY_SECONDS = 30.0
+END_SECONDS = 30.0
+NO_TESTS = 5
+SPOILT_LINES = 60
+
+
+@dataclass
+class Worker:
+    """A pytest process. last: the test that it told of last. log: what it prints."""
+
+    process: subprocess.Popen[bytes]
+    channel: socket.socket
+    log: IO[bytes]
+    read: bytes = b""
+    last: str = ""
+
+    def lines(self) -> list[dict[str, Any]] | None:
+        """What it told since; None at its end."""
+        try:
+            octets = self.channel.recv(1 << 20)
+        except ConnectionResetError:
+            octets = b""
+        if not octets:
+            return None
+        *whole, self.read = (self.read + octets).split(b"\n")
+        return [json.loads(line) for line in whole]
+
+
+@dataclass
+class Told:
+    """What the tests came to. failed: test and text. seconds: by file."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failed: list[tuple[str, str]] = field(default_factory=list)
+    skipped: Counter[str] = field(default_factory=Counter)
+    warned: Counter[str] = field(default_factory=Counter)
+    seconds: Counter[str] = field(default_factory=Counter)
+    unclean: set[str] = field(default_factory=set)
+
+    def take(self, line: dict[str, Any]) -> None:
+        """A line of a worker that asks for nothing."""
+        if "deselected" in line:
+            self.counts["left out"] += len(line["deselected"])
+            self.unclean.update(one.partition("::")[0] for one in line["deselected"])
+        elif "warned" in line:
+            self.warned[line["warned"]] += 1
+        else:
+            self._test(line)
+
+    def _test(self, line: dict[str, Any]) -> None:
+        file, outcome = line["test"].partition("::")[0], line["outcome"]
+        self.seconds[file] += line["seconds"]
+        if outcome == "failed":
+            self.fail(line["test"] + ("" if line["when"] == "call" else f" ({line['when']})"), line["shown"])
+        elif outcome == "skipped":
+            self.counts["skipped"] += 1
+            self.skipped[line["shown"]] += 1
+            self.unclean.add(file)
+        elif line["when"] == "call":
+            self.counts[outcome] += 1
+
+    def fail(self, test: str, text: str) -> None:
+        """Say so at once."""
+        self.counts["failed"] += 1
+        self.failed.append((test, text))
+        self.unclean.add(test.partition("::")[0])
+        print(f"\nFAILED {test}\n{text}\n", flush=True)
+
+
+def test_files(paths: Sequence[str]) -> list[str]:
+    """The files of these folders, what takes longest first."""
+    found = {
+        str(file.resolve().relative_to(ROOT))
+        for path in map(Path, paths)
+        for file in ([path] if path.is_file() else path.rglob("test_*.py"))
+    }
+    known = json.loads(SECONDS_FILE.read_text()) if SECONDS_FILE.exists() else {}
+    return sorted(found, key=lambda file: (-known.get(file, _guess(file)), file))
+
+
+def _guess(file: str) -> float:
+    folder = Path(file).parts[1]
+    return UNKNOWN_SECONDS / (1 + FIRST.index(folder)) if folder in FIRST else 0.1
+
+
+def started(options: Sequence[str]) -> Worker:
+    """A worker that asks for its first file."""
+    ours, theirs = socket.socketpair()
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker lives
+    plugin = ["-p", "tools.in_turn", "--in-turn", str(theirs.fileno())]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pytest", "-q", "--no-header", *plugin, *options],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        pass_fds=[theirs.fileno()],
+    )
+    theirs.close()
+    return Worker(process, ours, log)
+
+
+def run(files: Sequence[str], options: Sequence[str], *, workers: int) -> Told:
+    """All of them; ended with us, however we end."""
+    told, left, begun = Told(), list(files), time.monotonic()
+    running = [started(options) for _ in range(min(workers, len(files)))]
+    waiting = selectors.DefaultSelector()
+    for worker in running:
+        waiting.register(worker.channel, selectors.EVENT_READ, worker)
+    due = begun + TOLD_EVERY_SECONDS
+    try:
+        while waiting.get_map():
+            for key, _ in waiting.select(timeout=1.0):
+                if (lines := key.data.lines()) is None:
+                    waiting.unregister(key.fileobj)
+                    _ended(key.data, told)
+                    continue
+                for line in lines:
+                    if "ask" in line:
+                        key.data.channel.sendall(json.dumps(left.pop(0) if left else None).encode() + b"\n")
+                    else:
+                        key.data.last = line.get("test", key.data.last)
+                        told.take(line)
+            if time.monotonic() >= due:
+                due += TOLD_EVERY_SECONDS
+                print(
+                    f"  {_clock(begun)} {len(left)} of {len(files)} files left, {_counted(told)}", flush=True
+                )
+    finally:
+        _end(running)
+    for file in left:
+        told.fail(file, "no process was left to run it")
+    return told
+
+
+def _ended(worker: Worker, told: Told) -> None:
+    status = worker.process.wait()
+    if status not in (0, 1, NO_TESTS):
+        worker.log.seek(0)
+        tail = worker.log.read().decode("utf-8", "replace").splitlines()[-SPOILT_LINES:]
+        told.fail(
+            worker.last, "\n".join([*tail, f"its process ended with {status} in this test or the next"])
+        )
+
+
+def _end(running: Iterable[Worker]) -> None:
+    for worker in running:
+        if worker.process.poll() is None:
+            worker.process.send_signal(signal.SIGINT)
+    for worker in running:
+        try:
+            worker.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+
+
+def report(told: Told, begun: float) -> None:
+    """What people look at when it is over."""
+    if told.warned:
+        print("\nwarnings")
+        for text, count in sorted(told.warned.items()):
+            print(f"  {count}x {text}")
+    if told.skipped:
+        print("\nskipped")
+        for text, count in sorted(told.skipped.items()):
+            print(f"  {count}x {text}")
+    for test, _ in told.failed:
+        print(f"FAILED {test}")
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = int(used.ru_utime + used.ru_stime)
+    print(f"\n{_counted(told)} in {_clock(begun)}, {cpu // 60}:{cpu % 60:02} of CPU")
+    if told.counts["left out"]:
+        print(f"{told.counts['left out']} tests were left out by `{' '.join(sys.argv)}`")
+
+
+def _counted(told: Told) -> str:
+    names = ("failed", "passed", "skipped", "xfailed", "left out")
+    return ", ".join(f"{told.counts[name]:,} {name}" for name in names if told.counts[name]) or "no test yet"
+
+
+def _clock(begun: float) -> str:
+    seconds = int(time.monotonic() - begun)
+    return f"{seconds // 60}:{seconds % 60:02}"
+
+
+def keep_seconds(told: Told) -> None:
+    """For the order of the next run."""
+    known = json.loads(SECONDS_FILE.read_text()) if SECONDS_FILE.exists() else {}
+    SECONDS_FILE.parent.mkdir(parents=True, exist_ok=True)
+    SECONDS_FILE.write_text(json.dumps({**known, **{file: round(s, 2) for file, s in told.seconds.items()}}))
+
+
+def main() -> int:
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("paths", nargs="*", default=["tests"])
+    parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1))
+    parser.add_argument(
+        "--changed", action="store_true", help="leave out files of which all passed as it is now"
+    )
+    given = sys.argv[1:]
+    at = given.index("--") if "--" in given else len(given)
+    wanted, options = parser.parse_args(given[:at]), given[at + 1 :]
+    begun, files = time.monotonic(), test_files(wanted.paths)
+    unchanged = Unchanged(options)
+    left = unchanged.left(files) if wanted.changed else files
+    told = run(left, options, workers=wanted.workers)
+    report(told, begun)
+    if len(left) < len(files):
+        print(f"{len(files) - len(left)} files are as they were when all of them passed")
+    keep_seconds(told)
+    if wanted.changed:
+        unchanged.keep(set(left) - told.unclean, told.unclean)
+    return 1 if told.failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
