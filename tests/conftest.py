@@ -35,8 +35,7 @@ WITHOUT_SERVERS = ("tests/unit/", "tests/property/", "tests/tidy/", "tests/fuzz/
 
 def pytest_collection_finish(session: pytest.Session) -> None:
     """Where a server will be started, what it is started from reads the product while the first tests run."""
-    controls = session.config.pluginmanager.hasplugin("dsession")
-    if not controls and not all(one.nodeid.startswith(WITHOUT_SERVERS) for one in session.items):
+    if not all(one.nodeid.startswith(WITHOUT_SERVERS) for one in session.items):
         warm_starts.begin()
 
 

@@ -1,4 +1,4 @@
-"""`./dev check [--static]`: every quick check, each with its time, the tests beside the others; goes on after a failure."""
+"""`./dev check [--static]`: every quick check with its time, tests beside the others; goes on after a failure."""
 
 from __future__ import annotations
 

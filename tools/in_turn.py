@@ -61,6 +61,10 @@ class InTurn:
             if items := session.perform_collect([path]):
                 return items
 
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """For who has to say where a process ended."""
+        self._tell(begun=nodeid)
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """What each test came to, and what it took."""
         shown = report.longreprtext if report.failed else ""

@@ -50,13 +50,25 @@ SPOILT_LINES = 60
 
 @dataclass
 class Worker:
-    """A pytest process. last: the test that it told of last. log: what it prints."""
+    """A pytest process. handed: its files so far. last: the test that it began last. log: what it prints."""
 
     process: subprocess.Popen[bytes]
     channel: socket.socket
     log: IO[bytes]
     read: bytes = b""
+    handed: list[str] = field(default_factory=list)
     last: str = ""
+
+    def hand(self, file: str | None) -> None:
+        """The file that it asks for; None where there is none."""
+        self.handed += [file] if file else []
+        self.channel.sendall(json.dumps(file).encode() + b"\n")
+
+    @property
+    def not_begun(self) -> list[str]:
+        """Files that it has and of which it began no test after this one's."""
+        file = self.last.partition("::")[0]
+        return self.handed[self.handed.index(file) + 1 :] if file in self.handed else []
 
     def lines(self) -> list[dict[str, Any]] | None:
         """What it told since; None at its end."""
@@ -149,21 +161,25 @@ def run(files: Sequence[str], options: Sequence[str], *, workers: int) -> Told:
     told, left, begun = Told(), list(files), time.monotonic()
     running = [started(options) for _ in range(min(workers, len(files)))]
     waiting = selectors.DefaultSelector()
-    for worker in running:
-        waiting.register(worker.channel, selectors.EVENT_READ, worker)
+    for first in running:
+        waiting.register(first.channel, selectors.EVENT_READ, first)
     due = begun + TOLD_EVERY_SECONDS
     try:
         while waiting.get_map():
             for key, _ in waiting.select(timeout=1.0):
-                if (lines := key.data.lines()) is None:
-                    waiting.unregister(key.fileobj)
-                    _ended(key.data, told)
-                    continue
-                for line in lines:
+                worker: Worker = key.data
+                if (lines := worker.lines()) is None:
+                    waiting.unregister(worker.channel)
+                    if not _ended_well(worker, told) and worker.not_begun:
+                        left += worker.not_begun
+                        running.append(started(options))
+                        waiting.register(running[-1].channel, selectors.EVENT_READ, running[-1])
+                for line in lines or ():
                     if "ask" in line:
-                        key.data.channel.sendall(json.dumps(left.pop(0) if left else None).encode() + b"\n")
+                        worker.hand(left.pop(0) if left else None)
+                    elif "begun" in line:
+                        worker.last = line["begun"]
                     else:
-                        key.data.last = line.get("test", key.data.last)
                         told.take(line)
             if time.monotonic() >= due:
                 due += TOLD_EVERY_SECONDS
@@ -177,14 +193,14 @@ def run(files: Sequence[str], options: Sequence[str], *, workers: int) -> Told:
     return told
 
 
-def _ended(worker: Worker, told: Told) -> None:
+def _ended_well(worker: Worker, told: Told) -> bool:
     status = worker.process.wait()
-    if status not in (0, 1, NO_TESTS):
-        worker.log.seek(0)
-        tail = worker.log.read().decode("utf-8", "replace").splitlines()[-SPOILT_LINES:]
-        told.fail(
-            worker.last, "\n".join([*tail, f"its process ended with {status} in this test or the next"])
-        )
+    if status in (0, 1, NO_TESTS):
+        return True
+    worker.log.seek(0)
+    tail = worker.log.read().decode("utf-8", "replace").splitlines()[-SPOILT_LINES:]
+    told.fail(worker.last or "no test", "\n".join([*tail, f"its process ended with {status} here"]))
+    return False
 
 
 def _end(running: Iterable[Worker]) -> None:

@@ -1,0 +1,117 @@
+"""The runner of the suite: it says what failed, broke off and was left out, and what need not run again."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import unchanged
+from unchanged import Unchanged
+
+ROOT = Path(__file__).resolve().parents[2]
+GOOD = "def test_good(): pass\n"
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A folder of the checkout for planted tests."""
+    with tempfile.TemporaryDirectory(dir=ROOT / ".dev", prefix="planted-") as folder:
+        yield Path(folder)
+
+
+def ran(place: Path, *options: str, **files: str) -> tuple[int, str]:
+    for name, text in files.items():
+        (place / f"test_{name}.py").write_text(text)
+    command = [sys.executable, "tools/run_tests.py", "--workers", "2", str(place), "--", *options]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    return done.returncode, done.stdout
+
+
+def test_what_passed_is_counted_once_whoever_ran_it(place: Path) -> None:
+    status, told = ran(place, **{f"t{number}": GOOD for number in range(7)})
+    assert status == 0
+    assert "7 passed" in told
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("def test_bad(): assert 1 == 2\n", "assert 1 == 2"),
+        ("import nothing_of_this_name\n", "nothing_of_this_name"),
+        ("import os\n\ndef test_bad(): os._exit(7)\n", "ended with 7"),
+        (
+            "import pytest\n\n@pytest.fixture\ndef f():\n    yield\n    raise OSError('late')\n\n"
+            "def test_bad(f): pass\n",
+            "late",
+        ),
+    ],
+    ids=["a claim", "a file that cannot be read", "a process that ends", "what comes after"],
+)
+def test_what_fails_is_told_with_its_reason_and_the_others_still_run(
+    place: Path, text: str, said: str
+) -> None:
+    status, told = ran(place, a=text, b=GOOD, c=GOOD)
+    assert status == 1
+    assert said in told
+    assert "test_a.py" in told.rpartition("FAILED")[2]
+    assert "2 passed" in told or "3 passed" in told
+
+
+def test_what_is_skipped_or_left_out_is_said_aloud(place: Path) -> None:
+    skipped = "import pytest\n\ndef test_here(): pytest.skip('no such server: NOT PROVEN')\n"
+    status, told = ran(place, "-k", "good or here", a=skipped, b=GOOD + "\ndef test_other(): pass\n")
+    assert status == 0
+    assert "1x no such server: NOT PROVEN" in told
+    assert "1 passed, 1 skipped, 1 left out" in told
+    assert "1 tests were left out" in told
+
+
+def test_a_file_runs_again_once_what_it_imports_has_changed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("src/answerable", "tests", "tools"):
+        (tmp_path / name).mkdir(parents=True)
+    for name in unchanged.SHARED:
+        (tmp_path / name).write_text("")
+    monkeypatch.setattr(unchanged, "ROOT", tmp_path)
+    monkeypatch.setattr(unchanged, "STATE", tmp_path / "passed.json")
+    roots = {"answerable": tmp_path / "src", "tests": tmp_path, "tools": tmp_path}
+    monkeypatch.setattr(unchanged, "ROOTS", roots)
+    written = {
+        "src/answerable/__init__.py": "",
+        "src/answerable/part.py": "from answerable import deep\n",
+        "src/answerable/deep.py": "VALUE = 1\n",
+        "src/answerable/other.py": "",
+        "src/answerable/words.txt": "a",
+        "tests/world.py": "import answerable.part\n",
+        "tests/test_a.py": "from tests.world import answerable\n",
+        "tests/test_b.py": "open(__file__)\n",
+    }
+    for name, text in written.items():
+        (tmp_path / name).write_text(text)
+    files = ["tests/test_a.py", "tests/test_b.py"]
+
+    def left(*options: str) -> list[str]:
+        return Unchanged(options).left(files)
+
+    seen = Unchanged(())
+    assert seen.left(files) == files
+    seen.keep(files, [])
+    assert left() == ["tests/test_b.py"], "who reads other files always runs"
+    assert left("--other") == files
+    for name in ("src/answerable/deep.py", "src/answerable/words.txt", "tests/world.py", "requirements.lock"):
+        before = (tmp_path / name).read_text()
+        (tmp_path / name).write_text(before + "\n")
+        assert left() == files, name
+        (tmp_path / name).write_text(before)
+    (tmp_path / "src/answerable/other.py").write_text("VALUE = 2\n")
+    assert left() == ["tests/test_b.py"]
+    again = Unchanged(())
+    again.left(files)
+    again.keep([], ["tests/test_a.py"])
+    assert left() == files, "what failed runs again"
