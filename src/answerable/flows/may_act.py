@@ -43,13 +43,14 @@ def check_tools(walk: Walk, agent: AgentId) -> None:
 
 
 def check_quota(walk: Walk, agent: AgentId, at: UnixMillis, mandate: str = "") -> None:
-    """Raises Refused (`agent.held`) past its quota of refusals, for all that it does or under this mandate."""
-    if walk.quota.is_held(agent, at, mandate):
-        raise Refused(
-            f"agent {shown(agent)} is held: it was refused too often in this window; `answerable hold list` says "
-            "until when, and under which mandate where it is one",
-            code="agent.held",
-        )
+    """Raises Refused past its quota of refusals, as the hold says that stands for it: `held.agent` for all that it
+    does, `held.mandate` for what it does under this mandate."""
+    if not walk.quota.is_held(agent, at, mandate):
+        return
+    why = "agent was refused too often in this window; `answerable hold list` says until when"
+    if walk.quota.is_held(agent, at):
+        raise Refused(f"agent {shown(agent)} is held: the {why}", code="held.agent")
+    raise Refused(f"mandate {shown(mandate)} is held: its {why}", code="held.mandate")
 
 
 def agent_fault(walk: Walk, name: AgentId, at: UnixMillis) -> Refused | None:
