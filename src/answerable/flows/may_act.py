@@ -28,10 +28,18 @@ if TYPE_CHECKING:
 
 def active_agent(walk: Walk, name: AgentId) -> Agent:
     """Its document. Raises Refused (`agent.inactive`)."""
-    agent = walk.registry.current.agents.get(name)
+    current = walk.registry.current
+    if (fault := inactive_fault(current, name)) is not None:
+        raise fault
+    return current.agents[name]
+
+
+def inactive_fault(current: RegistrySnapshot, name: AgentId) -> Refused | None:
+    """Why nothing is done for an agent in this registry (`agent.inactive`); None where it is active."""
+    agent = current.agents.get(name)
     if agent is None or agent.status != "active":
-        raise Refused(f"agent {shown(name)} is not active", code="agent.inactive")
-    return agent
+        return Refused(f"agent {shown(name)} is not active", code="agent.inactive")
+    return None
 
 
 def check_tools(walk: Walk, agent: AgentId) -> None:
@@ -54,12 +62,14 @@ def check_quota(walk: Walk, agent: AgentId, at: UnixMillis, mandate: str = "") -
 
 
 def agent_fault(walk: Walk, name: AgentId, at: UnixMillis) -> Refused | None:
-    """Why nothing that this agent asks for is done, whichever of its instances asks; None where something may be."""
+    """Why nothing that this agent asks for is done, whichever of its instances asks; None where something may be, as
+    far as that is known where no server is connected."""
     try:
         agent = active_agent(walk, name)
         if agent.drift == "refuse":
             standing_manifest(walk, name)
-            check_tools(walk, name)
+            if walk.upstream.is_running:
+                check_tools(walk, name)
         check_quota(walk, name, at)
     except Refused as fault:
         return fault

@@ -1,7 +1,4 @@
-"""Manifests of agents: write one from a running project, sign, register, check. The owner's key goes nowhere else.
-
-`register(agent)` adds the noun below `answerable agent`.
-"""
+"""Manifests of agents: write one from a running project, sign, register, check. The owner's key goes nowhere else."""
 
 from __future__ import annotations
 

@@ -319,6 +319,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "registry": TEXT,
             "withheld": COUNT,
             "unfollowed": COUNT,
+            "is_offered": FLAG,
             "agents": sequence({"type": "object", "description": "an agent, and what it could do"}),
         }
     ),

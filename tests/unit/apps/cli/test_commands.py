@@ -11,7 +11,6 @@ from typing import Any
 
 import anyio
 import pytest
-from typer.main import get_command
 from typer.testing import Result
 
 from answerable.apps.control_api.application import control_app
@@ -19,7 +18,6 @@ from answerable.core.canonical import JSONValue, encode
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.flows.record_entry import sealing_for
-from answerable.main import application
 from tests.control_world import Product, World, asked, made_world, memory_product
 from tests.revocation_calls import revoke_and_tell
 from tests.typed_lines import typed
@@ -400,15 +398,3 @@ def test_an_entry_is_shown_without_the_secrets_among_its_arguments_unless_asked_
         assert all(one in hidden for one in ("(hidden)", '"volume": "pg"'))
         assert '"token": "s3cret"' in command("ledger", "show", index, "--reveal", *more).stdout
     assert "token=(hidden)" in command("timeline", index).stdout
-
-
-@pytest.mark.requirement("SAME-24")
-def test_every_argument_of_a_command_has_a_name_where_its_usage_is_told():
-    def arguments(one: Any, path: str) -> list[tuple[str, str | None]]:
-        own = [(path, each.metavar) for each in one.params if each.param_type_name == "argument"]
-        below = getattr(one, "commands", {}).items()
-        return own + [found for name, each in below for found in arguments(each, f"{path} {name}")]
-
-    found = arguments(get_command(application()), "answerable")
-    assert found
-    assert [path for path, named in found if not named] == []
