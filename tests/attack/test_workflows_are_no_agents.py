@@ -152,7 +152,7 @@ async def test_what_an_agent_started_is_no_workflow():
 @pytest.mark.requirement("WORKFLOW-04")
 async def test_what_also_fits_an_agent_is_no_workflow():
     """Two sets of which neither holds the other can both be met by one process."""
-    given = changed(documents(), "Agent", "rover", attestation=[[UID.replace("uid", "gid"), PATH]])
+    given = changed(documents(), "Agent", "rover", attestation=[[UID.replace("uid", "gid")]])
     assert faults(given) == []
     bench, _ = await waiting(given=given)
     workloads, processes = measured(bench)

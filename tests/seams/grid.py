@@ -22,6 +22,10 @@ LATER: Final[Mapping[tuple[str, str], str]] = {
     ("second process", "search and story"): _OTHER_LOG,
     (
         "older copy",
+        "refusal",
+    ): "issue 11: the story of a stranger is told, but `agent seen` forgets whom it saw after the copy.",
+    (
+        "older copy",
         "prepared object",
     ): "issue 11: what was prepared is read back with the other registers; it never runs twice.",
 }
