@@ -9,8 +9,6 @@ import pytest
 from tests.shard_house import House, Shard, made_house, until
 from tests.system.test_approval_faults import has_run
 
-pytestmark = pytest.mark.slow
-
 
 def serving(house: House) -> None:
     """Each refusal while the upstream is not there yet would count."""
@@ -29,6 +27,7 @@ def spent(house: House, a: Shard) -> str:
 @pytest.mark.requirement("FULLDISK-07")
 def test_a_loop_on_a_spent_budget_holds_that_mandate_where_people_look_also_after_a_kill():
     with made_house() as house:
+        house.without_witness()
         config = house.data / "a.toml"
         config.write_text(config.read_text().replace("[walk]\n", "[walk]\nrefusals_recorded_max = 20\n"))
         house.command("a", "apply", "-f", str(house.world.registry))
