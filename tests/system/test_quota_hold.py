@@ -20,7 +20,7 @@ def spent(house: House, a: Shard) -> str:
     serving(house)
     mandate = house.issue("a")
     until(lambda: "budget" in str(a.call(mandate)), "the end of the budget")
-    until(lambda: "agent.held" in str(a.call(mandate)), "the end of the quota")
+    until(lambda: "held.mandate" in str(a.call(mandate)), "the end of the quota")
     return mandate
 
 

@@ -34,7 +34,7 @@ SchedulerKey = Annotated[Path, typer.Option("--key", help="The schedule's key fi
 Id = Annotated[str, typer.Argument(help="Id of the mandate.", metavar="ID")]
 State = Annotated[
     str | None,
-    typer.Option(help="Only those that are open, held, closed, revoked, expired, not_yet or spent."),
+    typer.Option(help="Only those that are open, held, fallen, closed, revoked, expired, not_yet or spent."),
 ]
 
 _SHORT_PURPOSE_CHARS: Final = 60
@@ -270,7 +270,7 @@ def _show(shell: Shell, mandate: Answer) -> None:
     shell.terminal.record(
         [
             ("id", mandate["id"]),
-            ("state", mandate["state"]),
+            ("state", " · ".join(one for one in (mandate["state"], mandate["because"]) if one)),
             ("agent", mandate["agent"]),
             ("principal", mandate["principal"]),
             *((name, mandate[name]) for name in ("owner", "application") if mandate[name]),
