@@ -27,7 +27,7 @@ from tests.seams.features import FEATURES, column, prepare, still
 from tests.seams.life import Life, life
 from tests.up_world import environment
 
-pytestmark = pytest.mark.requirement("SEAM-12")
+pytestmark = pytest.mark.requirement("SEAM-13")
 NOT_LEARNT = {"policy_not_given", "not_witnessed"}
 """What a key alone leaves open: whose cosignatures count, and whether they have all come by now."""
 OF_A_ROW_MAX = 8
