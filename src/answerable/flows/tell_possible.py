@@ -24,7 +24,7 @@ from answerable.core.mandate.session_claims import session_account, session_of
 from answerable.core.registry.budget_name import CALLS
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.mandate_standing import shard_fault, standing_fault
-from answerable.flows.may_act import given_fault
+from answerable.flows.may_act import given_fault, inactive_fault
 from answerable.flows.refuse_revoked import capability_names, judged_under, mandate_names
 from answerable.verify.partial_asking import Possible, ask_partly, unknown
 from answerable.verify.policy_asking import Named, PolicyAsking
@@ -69,15 +69,16 @@ class Told:
 
 
 def possible(moment: Moment, *, agents: tuple[str, ...], resource: str) -> list[Told]:
-    """Each of these agents, or all that were active where none is named. resource: empty for any.
+    """Each of these agents, or all that were registered where none is named. resource: empty for any.
 
-    Raises Malformed: `answers.unknown_name` for a name that nothing active had, `policy.unreadable`; Unavailable where
-    what is revoked or held cannot be said.
+    Raises Malformed: `answers.unknown_name` for a name that no agent had, `policy.unreadable`; Unavailable where what
+    is revoked or held cannot be said.
     """
-    known = moment.registry.current.agents
+    current = moment.registry.current
+    known = {**current.agents, **current.idle_agents}
     wanted = [known.get(AgentId(name)) for name in agents or sorted(known)]
     if None in wanted:
-        raise Malformed(f"no active agent was called {shown(agents[0])} then", code="answers.unknown_name")
+        raise Malformed(f"no agent was called {shown(agents[0])} then", code="answers.unknown_name")
     asking = _Asking(moment, PolicyAsking(moment.statement, digest=""), resource)
     return [asking.told(agent) for agent in wanted if agent]
 
@@ -99,7 +100,8 @@ class _Asking:
         self._resource = resource if mapping.argument else mapping.fixed
 
     def told(self, agent: Agent) -> Told:
-        fault = self._moment.agents.get(agent.name)
+        current = self._moment.registry.current
+        fault = inactive_fault(current, agent.name) or self._moment.agents.get(agent.name)
         if fault is not None:
             return Told(agent=agent.name, effect="deny", by=(fault.code,))
         nearest = (False, _No(0, "mandate.none"))
@@ -160,6 +162,8 @@ class _Asking:
         return (*proofs, *covered, *self._left_to_the_request(mandate, session))
 
     def _left_to_the_request(self, mandate: Mandate, session: tuple[Authority, ...]) -> Iterator[str]:
+        if not self._moment.is_offered:
+            yield "if its server offers it as it was approved, which nobody knows while no server runs"
         if any(one.constraints for one in session):
             yield "as far as the login that the mandate was given by allows it"
         if mandate.budgets:

@@ -44,7 +44,7 @@ EXIT_CODES: Final = {
     PENDING: "it waits for somebody: a person, or witnesses",
     CHECK_FAILED: "a check found something",
     UNMET: "what was checked is in order, and what was asked for beside that is not there: a quorum of witnesses, a "
-    "cosignature since a time",
+    "cosignature since a time, a server that says what it offers",
     INTERRUPTED: "ended by Ctrl-C (SIGINT); what is in force stays so",
 }
 
