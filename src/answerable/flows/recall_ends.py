@@ -21,6 +21,7 @@ from answerable.flows.recall_duties import RecalledDuties
 from answerable.flows.recall_elsewhere import told_elsewhere
 from answerable.flows.recall_holds import RecalledHolds
 from answerable.flows.recall_passkeys import RecalledPasskeys
+from answerable.flows.recall_prepared import RecalledPrepared
 from answerable.flows.recall_revocations import revocation_in, revoked_again
 from answerable.flows.recall_tokens import RecalledTokens
 from answerable.ports.instance_register import FORGOTTEN, LostEnd
@@ -78,6 +79,7 @@ async def recall_ends(
     drills = RecalledDrills(walk=workloads.walk)
     passkeys = RecalledPasskeys(walk=workloads.walk)
     duties = RecalledDuties(walk=workloads.walk)
+    prepared = RecalledPrepared(walk=workloads.walk)
     for stored in workloads.walk.ledger.replay(since):
         if stored.tag == Tag.WORKLOAD_ENROLLED:
             leaf = leaf_of(stored)
@@ -93,6 +95,8 @@ async def recall_ends(
                 removed.append(str(leaf.get("authority")))
         elif stored.tag == Tag.CITED:
             tokens.note(stored)
+        elif stored.tag == Tag.INTENT:
+            prepared.note(stored)
         elif stored.tag in (Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT):
             held.note(stored)
         elif stored.tag == Tag.DRILL:
@@ -118,6 +122,7 @@ async def recall_ends(
     await passkeys.restored()
     await duties.restored()
     await drills.restored()
+    await prepared.restored()
     await tokens.end_fallen()
     ends = await _ended_again(workloads, ended) + await _removed_again(workloads, authorities, removed)
     ends += await _lost_ends(workloads, ended, keys)
