@@ -11,6 +11,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "second process": "two processes on one data directory, one of them asleep while things end",
     "older copy": "the registers are put back to a copy from before anything was used or ended",
     "full disk": "not a byte is left while agents act and people stop them; then there is room again, and a restart",
+    "read-only": "the disk takes nothing while agents act and people stop them; then it does again, and a restart",
     "unreadable row": "one row of every table is spoilt while the server is down",
     "clock": "an hour back and a day ahead, while the server runs and at a start",
     "two doors": "the command line, the control API and a stranger with a copy are asked the same",

@@ -19,6 +19,7 @@ from answerable.core.tlog.merkle import verify_consistency
 from answerable.core.tlog.note import COSIGNATURE_KINDS, Note
 from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.ports.ledger import TAKES_NOTHING_NOW
 from answerable.ports.witness import Cosigned, Denied
 
 if TYPE_CHECKING:
@@ -138,7 +139,7 @@ class Cosigning:
 
         What came is published as soon as the quorum is met, and again when all have been asked. Cancelled, the
         witnesses that had not answered are in alarm. Raises Broken (`ledger.rolled_back`), and what the ledger
-        raises, except where it has no room; nothing a witness does raises anything else.
+        raises, except where it takes nothing now; nothing a witness does raises anything else.
         """
         async with self._turn:
             encoded = self._ledger.checkpoint.encode()
@@ -307,7 +308,7 @@ class Cosigning:
             # In a thread: it syncs, and actions must not wait for that.
             await to_thread.run_sync(self._ledger.publish_cosigned, cosigned)
         except Unavailable as failed:
-            if failed.code != "ledger.full":
+            if failed.code not in TAKES_NOTHING_NOW:
                 raise
             return  # As with checkpoints, a full disk only delays it: the next round tries again.
         except (Malformed, Unverified) as fault:

@@ -20,7 +20,7 @@ from answerable.adapters.uvicorn_front import (
     serve,
     tls_context,
 )
-from answerable.errors import Broken, Unavailable
+from answerable.errors import AnswerableError, Broken, Unavailable
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
 from answerable.wiring.console import open_console, serve_console
 from answerable.wiring.error_groups import first_of_ours
@@ -49,6 +49,17 @@ _log: Final = logging.getLogger(__name__)
 CONTROL_KEPT: Final = 128
 """Descriptors that the control socket leaves: fewer than other doors, so that a stop gets in when they are full."""
 LAST_ROUND_SECONDS_MAX: Final = 1.0
+_NOTHING_ACTS: Final = (
+    "this server has ended and nothing acts through it; what was given out before (leases, tokens, identity documents) "
+    "lives to its own end, or is revoked at its targets"
+)
+_LEFT: Final = {
+    "ledger.poisoned": f"{_NOTHING_ACTS}. What was ended is on record but for what was told otherwise: the next start "
+    "verifies the log and has it",
+    "ledger.unwritable": f"{_NOTHING_ACTS}. What was ended since the disk failed is forgotten: make it writable, and "
+    "end that again before agents are let in",
+}
+"""What holds once a log that failed has ended the server."""
 LOCK_WAIT_SECONDS_MAX: Final = 20.0
 """How long a starting server waits for a command that works on its data directory just then. Commands that come later
 find its control socket and wait for the server, so that it is for one of them alone."""
@@ -99,7 +110,15 @@ async def serve_product(
         ours = first_of_ours(group)
         if ours is None:
             raise
-        raise ours from group
+        raise _with_what_holds(ours) from group
+
+
+def _with_what_holds(error: AnswerableError) -> AnswerableError:
+    """Whoever reads why the server ended is told what became of what was ended in it."""
+    left = _LEFT.get(error.code)
+    if left is None or not isinstance(error, Unavailable):
+        return error
+    return Unavailable(f"{error.message}; {left}", code=error.code, port=error.port, effect=error.effect)
 
 
 async def _serve_product(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.ending import ending
 from answerable.apps.cli.mandate_tree import tree
 from answerable.core.identity.principal import SCHEDULE_PREFIX
 from answerable.errors import Malformed, Refused, Unverified, shown
@@ -209,7 +210,7 @@ def close(shell: Shell, id: Id) -> int | None:
     """
     from answerable.apps.cli.control import segment
 
-    with shell.control() as control:
+    with ending(shell) as control:
         before = control.get(f"/v1/mandates/{segment(id)}")
         if not shell.terminal.confirmed(
             f"Close the mandate of {before['agent']}: {before['purpose']}?", yes=shell.yes
