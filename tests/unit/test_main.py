@@ -39,7 +39,7 @@ def test_a_data_directory_is_named_by_option_or_environment(monkeypatch: pytest.
     assert is_directory_named(None)
 
 
-@pytest.mark.requirement("WORDS-08")
+@pytest.mark.requirement("WORDS-09")
 @pytest.mark.parametrize("kind", ["tcp", "unix"])
 def test_wrap_says_where_no_gateway_answers_yet_and_what_starts_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
