@@ -89,10 +89,8 @@ async def recall_ends(
         elif stored.tag == Tag.WORKLOAD_ENDED:
             leaf = leaf_of(stored)
             ended[spiffe_id(str(leaf.get("instance")))] = str(leaf.get("because"))
-        elif stored.tag == Tag.AUTHORITY_CHANGED:
-            leaf = leaf_of(stored)
-            if leaf.get("state") == "removed":
-                removed.append(str(leaf.get("authority")))
+        elif stored.tag == Tag.AUTHORITY_CHANGED and (leaf := leaf_of(stored)).get("state") == "removed":
+            removed.append(str(leaf.get("authority")))
         elif stored.tag == Tag.CITED:
             tokens.note(stored)
         elif stored.tag == Tag.INTENT:
