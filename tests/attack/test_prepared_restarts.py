@@ -191,7 +191,7 @@ def older_copy(registers: Path, copy: Path) -> SqliteStore:
     return SqliteStore.open(copy)
 
 
-@pytest.mark.requirement("PROJECT-27")
+@pytest.mark.requirement("PROJECT-28")
 async def test_what_ran_does_not_run_again_on_an_older_copy_of_the_registers(tmp_path: Path):
     registers = tmp_path / "registers.db"
     with closing(SqliteStore.open(registers)) as store:
