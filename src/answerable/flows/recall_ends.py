@@ -96,10 +96,8 @@ async def recall_ends(
             leaf = leaf_of(stored)
             if leaf.get("state") == "removed":
                 removed.append(str(leaf.get("authority")))
-        elif stored.tag == Tag.CITED:
+        elif stored.tag in (Tag.CITED, Tag.MANDATE_CLOSED):
             tokens.note(stored)
-        elif stored.tag == Tag.MANDATE_CLOSED:
-            tokens.note_closed(stored)
         elif stored.tag in (Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT):
             held.note(stored)
         elif stored.tag == Tag.DRILL:

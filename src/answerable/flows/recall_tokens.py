@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.records_delegation import KIND
+from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.delegation_terms import INSTANCE, MANIFEST
 from answerable.core.mandate.hop_token import consent_in, read_hop, signing_hash
 from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
@@ -42,14 +43,13 @@ class RecalledTokens:
         self._again: list[IssuedToken] = []
         self._closed: set[MandateId] = set()
 
-    def note_closed(self, stored: StoredEntry) -> None:
-        """An entry with tag `mandate_closed`: whoever closed it may have had no room for what follows. Raises Broken
-        (`ledger.leaf_malformed`)."""
-        self._closed.add(MandateId(str(leaf_of(stored).get("mandate"))))
-
     def note(self, stored: StoredEntry) -> None:
-        """An entry with tag `cited`. Raises Broken (`ledger.leaf_malformed`)."""
+        """An entry with tag `cited`, or `mandate_closed`, as whoever closed it may have had no room for what follows.
+        Raises Broken (`ledger.leaf_malformed`)."""
         leaf = leaf_of(stored)
+        if stored.tag == Tag.MANDATE_CLOSED:
+            self._closed.add(MandateId(str(leaf.get("mandate"))))
+            return
         expires = leaf.get("expires")
         if leaf.get("kind") != KIND or not isinstance(expires, int) or expires <= self._now:
             return
