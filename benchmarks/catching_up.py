@@ -78,8 +78,8 @@ async def _key_of(house: House) -> SigningKey:
 
 
 def starts(place: Path, count: int) -> dict[str, tuple[float, float]]:
-    """Seconds from the start of `up` until its gateway opens, on the clock and of CPU, by how many entries the registers
-    are behind: the least of STARTS."""
+    """Seconds from the start of `up` until its gateway opens, on the clock and of CPU, by how many entries the
+    registers are behind: the least of STARTS."""
     house = House(place, SETTINGS)
     caller_key = asyncio.run(_key_of(house))
     copies: dict[str, Path] = {}
