@@ -19,7 +19,7 @@ class Holds(Feature):
     doors = ("hold show {held}", "/v1/holds/{held}", 0)
     asked = ("hold show {held} --json", '"state": "in_force"')
     holds = Answers({"held": "held.agent", "lifted": "ok", "listed": "in_force lifted"})
-    tags = frozenset({Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT})
+    tags = frozenset({Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT, Tag.EVENT_STREAM})
     tables = names("holds event_streams events_read")
     nouns = names("stop panic hold streams")
 

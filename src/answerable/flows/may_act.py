@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.principal import AgentId
+from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused, shown
 from answerable.flows.mandate_standing import giver_fault
 from answerable.flows.observe_tools import tools_fault
@@ -40,6 +42,17 @@ def inactive_fault(current: RegistrySnapshot, name: AgentId) -> Refused | None:
     if agent is None or agent.status != "active":
         return Refused(f"agent {shown(name)} is not active", code="agent.inactive")
     return None
+
+
+def ways_to_prove(agent: Agent) -> list[tuple[Revocable, ...]]:
+    """How an active agent may prove itself, each with the names that it then acts under beside its own; without any for
+    what no key of the registry is behind."""
+    keys = [
+        *(key.thumbprint for key in agent.keys),
+        *(to_base64url(bytes.fromhex(one)) for one in agent.certificates),
+    ]
+    ways: list[tuple[Revocable, ...]] = [(Revocable("key", key),) for key in keys]
+    return [*ways, ()] if agent.unix_uids or agent.attestation or not keys else ways
 
 
 def check_tools(walk: Walk, agent: AgentId) -> None:

@@ -99,7 +99,7 @@ def test_a_file_that_is_no_key_is_refused(tmp_path: Path, content: bytes, code: 
     assert refused(path).startswith(code)
 
 
-@pytest.mark.requirement("WORDS-08")
+@pytest.mark.requirement("WORDS-10")
 @pytest.mark.parametrize("content", [b"", b"\xff", b"{", b"{}", b"x" * 5000])
 def test_a_damaged_key_file_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "log.jwk"

@@ -14,7 +14,7 @@ from answerable.wiring.toml_text import TOMLDecodeError, toml_in
 ABSURD = [f"port = {'9' * 5000}\n", f"port = {'[' * 3000}{']' * 3000}\n", f"port = {'[' * 100_000}\n"]
 
 
-@pytest.mark.requirement("WORDS-08")
+@pytest.mark.requirement("WORDS-10")
 @pytest.mark.parametrize("text", ABSURD)
 def test_a_number_or_a_nesting_that_cannot_be_read_is_one_fault_of_the_settings(text: str) -> None:
     settings, found = parse_settings(f"[gateway]\n{text}".encode(), data=Path("/data"))
@@ -24,7 +24,7 @@ def test_a_number_or_a_nesting_that_cannot_be_read_is_one_fault_of_the_settings(
     ]
 
 
-@pytest.mark.requirement("WORDS-08")
+@pytest.mark.requirement("WORDS-10")
 @pytest.mark.parametrize("text", ABSURD)
 def test_and_of_the_file_of_a_target(text: str, tmp_path: Path) -> None:
     (tmp_path / "crm.toml").write_text(text)
