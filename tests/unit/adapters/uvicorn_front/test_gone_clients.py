@@ -66,7 +66,7 @@ async def _left_in_the_middle(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return received
 
 
-@pytest.mark.requirement("NEIGHBOUR-17")
+@pytest.mark.requirement("NEIGHBOUR-18")
 def test_a_client_that_goes_with_requests_waiting_ends_the_one_that_runs_and_leaves_no_traceback(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
