@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import anyio.lowlevel
+
 from answerable.core.containment.hold import described as hold_described
 from answerable.core.containment.reach import reach_of
 from answerable.core.identity.principal import AgentId
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
 
 MANDATE_STATES: Final = ("open", "held", "fallen", "closed", "revoked", "expired", "not_yet", "spent")
 """`fallen`: who gave it may not give it any more, or its agent is not active."""
+MANDATES_PER_TURN: Final = 64
 
 
 def trace_mandate(
@@ -57,6 +60,18 @@ def mandate_state(walk: Walk, mandate: Mandate) -> tuple[str, str]:
     if now < mandate.not_before:
         return "not_yet", ""
     return ("spent" if walk.mandates.calls_used(mandate.id) >= mandate.calls_max else "open"), ""
+
+
+async def mandates_in(walk: Walk, state: str) -> list[Mandate]:
+    """Those that stand so now, newest first. Of thousands it takes a while: others are served meanwhile. Raises
+    Unavailable."""
+    found = []
+    for number, mandate in enumerate(list(walk.mandates.all()), 1):
+        if mandate_state(walk, mandate)[0] == state:
+            found.append(mandate)
+        if number % MANDATES_PER_TURN == 0:
+            await anyio.lowlevel.checkpoint()
+    return found
 
 
 def hop_states(walk: Walk, branches: Sequence[Branch], now: UnixMillis) -> Mapping[str, tuple[str, str]]:

@@ -7,6 +7,7 @@ stored bytes are not what was written.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -235,9 +236,17 @@ class TlogFilesLedger:
             if self._commit.refusal == ("ledger.closed", "the log is closed"):
                 self._seal_if_there_is_room()
                 with port_errors("cannot close the log"):
-                    self._publisher.write_head(self._head(self._publisher.sealed, clean=True))
+                    self._write_last_head()
         finally:
             self._release()
+
+    def _write_last_head(self) -> None:
+        try:
+            self._publisher.write_head(self._head(self._publisher.sealed, clean=True))
+        except OSError as error:
+            # As after a crash: the next opening reads more, and nothing is lost. What led here is the error to tell.
+            if error.errno not in NO_ROOM and error.errno != errno.EROFS:
+                raise
 
     async def __aenter__(self) -> TlogFilesLedger:
         return self

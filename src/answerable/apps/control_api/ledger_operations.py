@@ -15,7 +15,7 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.find_actions import action_told, find_actions
 from answerable.flows.owed_reviews import counted_reviews
 from answerable.flows.reconstruct_timeline import opened_moment, reconstruct_timeline
-from answerable.flows.trace_mandate import mandate_state
+from answerable.flows.trace_mandate import mandates_in
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
@@ -39,7 +39,7 @@ async def show_status(call: Call) -> Answer:
         "approvals_pending": sum(1 for _ in walk.approvals.all(pending_only=True, now=now)),
         "reviews_owed": sum(owed.values()),
         "reviews_overdue": owed["overdue"],
-        "mandates_open": sum(mandate_state(walk, one)[0] == "open" for one in walk.mandates.all()),
+        "mandates_open": len(await mandates_in(walk, "open")),
         "policy_set": walk.decision_point.policy_set,
         "policy_publishers": walk.policies.publishers,
         "registry": walk.registry.current.digest,

@@ -18,7 +18,7 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.mandate_standing import known_session, schedule_owner
-from answerable.flows.trace_mandate import MANDATE_STATES, mandate_state
+from answerable.flows.trace_mandate import MANDATE_STATES, mandate_state, mandates_in
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
@@ -100,7 +100,7 @@ async def list_mandates(call: Call) -> Answer:
         raise Malformed(
             f"state {shown(state)} is not known: use one of {', '.join(MANDATE_STATES)}", code="request.query"
         )
-    wanted = (one for one in call.walk.mandates.all() if state in (None, mandate_state(call.walk, one)[0]))
+    wanted = call.walk.mandates.all() if state is None else await mandates_in(call.walk, state)
     return page_of(call, wanted, name=lambda one: one.id, render=lambda one: _mandate(call, one))
 
 
