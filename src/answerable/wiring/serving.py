@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
@@ -31,6 +32,7 @@ from answerable.wiring.leases import kept_broker
 from answerable.wiring.settings import secret
 from answerable.wiring.shard_links import serve_link
 from answerable.wiring.telemetry import serve_metrics
+from answerable.wiring.witness_settings import LOCAL
 from answerable.wiring.witness_view import add_watched_log
 
 if TYPE_CHECKING:
@@ -249,7 +251,8 @@ async def _workload_door(
 async def _first_round(
     beside: TaskGroup, product: Product, settings: Settings, command: tuple[str, ...]
 ) -> None:
-    """Ask each witness once, before there can be anything new. Who does not answer in time is in alarm."""
+    """Ask each witness once, before there can be anything new. Who does not answer in time is in alarm, but for one
+    that is just being started here."""
     if product.heads is not None:
         # The witness runs beside whoever keeps the log of logs.
         await beside.start(product.heads.run)
@@ -262,11 +265,13 @@ async def _first_round(
             name="witness",
             command=(*command, *(part for key in product.log_keys for part in ("--log", key))),
             socket=settings.local_witness.socket,
+            ended=partial(product.cosigning.starting.done, LOCAL),
         )
         beside.start_soon(witness.run)
+        product.cosigning.starting.begin(LOCAL)
         with anyio.CancelScope(deadline=give_up_at):
             await witness.answering()
-    # Also where the local one is late, the others are asked, and it is seen to be in alarm.
+    # Also where the local one is late, the others are asked.
     with anyio.CancelScope(deadline=max(give_up_at, anyio.current_time() + LAST_ROUND_SECONDS_MAX)):
         await product.cosigning.gather()
 
