@@ -63,7 +63,7 @@ def cut_held(walk: Walk) -> int:
 
 
 async def end_listening(walk: Walk, stopping: anyio.Event) -> None:
-    """Once the process stops: end what only listens, which would never end by itself. What is asked for has its grace."""
+    """Once the process stops: end what only listens and would never end by itself. What is asked for has its grace."""
     await stopping.wait()
     for stream in [one for one in walk.streams if one.listens]:
         walk.streams.discard(stream)
