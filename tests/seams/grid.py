@@ -31,10 +31,6 @@ LATER: Final[Mapping[tuple[str, str], str]] = {
         "older copy",
         "refusal",
     ): "issue 11: the story of a stranger is told, but `agent seen` forgets whom it saw after the copy.",
-    (
-        "older copy",
-        "prepared object",
-    ): "issue 11: what was prepared is read back with the other registers; it never runs twice.",
 }
 """By column and row: what issue 11 completes."""
 WAITING: Final[Mapping[tuple[str, str], str]] = {}

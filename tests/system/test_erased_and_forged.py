@@ -1,4 +1,5 @@
-"""A person is taken out and their key destroyed, and registers from before that are put back: they stay out."""
+"""A person is taken out and their key destroyed, and registers from before that are put back: they stay out. A mandate
+that nobody signed is in the files of the log: it is not in force."""
 
 from __future__ import annotations
 
@@ -15,12 +16,20 @@ from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.sqlite import SqliteSubjectKeys
 from answerable.adapters.system import SystemEntropy
 from answerable.core.canonical import parse
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.ledger.records import mandate_issued
 from answerable.core.ledger.subject import principal_subject
+from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
+from answerable.core.mandate.token import signed
+from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.sdk.keyfile import create_key
-from answerable.testing.samples import document
+from answerable.sdk.signing import signed_mandate
+from answerable.testing.samples import document, signing_key
+from answerable.wiring.assemble import assembled
+from answerable.wiring.settings import load_settings
 from tests.older_world import SOON, answered, copied, documents, notes, put_back, taken_away
 from tests.up_world import House, house
-from tests.workflow_tasks import give_task, noted
+from tests.workflow_tasks import MANDATE, give_task, noted
 
 pytestmark = pytest.mark.anyio
 
@@ -85,3 +94,40 @@ async def test_whoever_was_erased_stays_so_over_registers_from_before(tmp_path: 
             assert "note_id" not in again, "the yes of somebody erased lets nothing run"
             assert notes(home) == []
             await home.stop(signal.SIGTERM)
+
+
+@pytest.mark.requirement("PROJECT-12")
+async def test_a_mandate_that_somebody_wrote_into_the_log_and_nobody_signed_lets_nobody_act(tmp_path: Path):
+    async with house(tmp_path, SOON) as home:
+        home.apply(documents(tmp_path))
+        await home.start()
+        await home.serving()
+        await home.stop(signal.SIGTERM)
+        async with assembled(load_settings(home.data)) as product:
+            walk = product.walk
+            now = walk.clock.now()
+            terms = MandateTerms(
+                id=MandateId(MANDATE), principal=PrincipalId("alice"), agent=AgentId("scout"),
+                use_case="support", purpose="whatever I want", grants=(Grant(capability="crm.note"),), caveats=(),
+                calls_max=100, not_before=now, expires_at=UnixMillis(now + 3_600_000),
+            )  # fmt: skip
+            forged = signed(
+                terms, signed_mandate(terms, audience=walk.ledger.origin, key=signing_key("mallory"))
+            )
+            entry = mandate_issued(
+                forged,
+                at=now,
+                sealing=sealing_for(walk, principal_subject("alice")),
+                principal=pseudonym_of(walk, "alice"),
+                audience=walk.ledger.origin,
+            )
+            await record_entry(walk, entry)
+        for registers in ("as they were", "gone"):
+            if registers == "gone":
+                taken_away(home)
+            await home.start()
+            await home.serving()
+            assert f"mandates `{MANDATE}`" in home.said, registers
+            assert "is not known" in await noted(home, "paid"), registers
+            await home.stop(signal.SIGTERM)
+        assert notes(home) == []
