@@ -14,6 +14,8 @@ from answerable.core.containment.reach import reach_of, server_reach
 from answerable.flows.refuse_revoked import agent_names, caller_names, task_names
 
 if TYPE_CHECKING:
+    import anyio
+
     from answerable.core.containment.hold import Hold, Holdable
     from answerable.core.ledger.warrant import Warrant
     from answerable.core.mandate.revocation import Revocable
@@ -58,6 +60,14 @@ def cut_held(walk: Walk) -> int:
             stream.cut()
             count += _counted(walk, hold)
     return count
+
+
+async def end_listening(walk: Walk, stopping: anyio.Event) -> None:
+    """Once the process stops: end what only listens and would never end by itself. What is asked for has its grace."""
+    await stopping.wait()
+    for stream in [one for one in walk.streams if one.listens]:
+        walk.streams.discard(stream)
+        stream.cut()
 
 
 def _counted(walk: Walk, hold: Hold) -> int:
