@@ -26,8 +26,7 @@ def lived() -> Iterator[Life]:
         one.disk.fail()
         one.until(lambda: "no action begins" in one.home.said, "word of the disk")
         for row in FEATURES:
-            if row.name not in one.faults:
-                one.kept[row.name]["read only"] = seen(one, row)
+            one.kept[row.name]["read only"] = seen(one, row)
         one.kept["told"] = {"then": len(one.lines()) - told}
         one.kept["said"] = {
             "stop": one.asked(

@@ -22,6 +22,7 @@ from answerable.adapters.uvicorn_front import (
     tls_context,
 )
 from answerable.errors import AnswerableError, Broken, Unavailable
+from answerable.flows.cut_held import end_listening
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
 from answerable.wiring.console import open_console, serve_console
 from answerable.wiring.error_groups import first_of_ours
@@ -169,6 +170,7 @@ async def _serve(
     answering = [anyio.Event(), anyio.Event()]
     async with anyio.create_task_group() as beside:
         beside.start_soon(_stop_on_signal, stop)
+        beside.start_soon(end_listening, product.walk, stop)
         await _first_round(beside, product, settings, doors.witness)
         beside.start_soon(kept_broker, settings, doors.broker)
         beside.start_soon(kept_running, product, settings)
