@@ -23,6 +23,7 @@ from answerable.core.identity.http_signature import DELEGATION_HEADER
 from answerable.core.identity.keys import SigningKey
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.ledger import records
+from answerable.core.ledger.records_statements import Published
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate import oauth_terms
 from answerable.core.mandate.caveat import ResourceIn
@@ -30,7 +31,7 @@ from answerable.core.mandate.delegability import Delegability
 from answerable.core.mandate.delegation_chain import SEPARATOR
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTerms
 from answerable.core.mandate.token import claims_of, signed
-from answerable.core.registry.active import stored_form
+from answerable.flows.apply_registry import planned_aside, put_into_force
 from answerable.flows.authenticate_client import TokenClient
 from answerable.flows.exchange_token import exchange_token
 from answerable.flows.find_parent import Exchange
@@ -118,7 +119,9 @@ async def prepared(house: House, *, shard: str = "") -> AsyncIterator[Prepared]:
     settings = load_settings(house.data)
     async with assembled(with_shard(settings, shard) if shard else settings) as product:
         key, ada = new_key("ed25519"), house.keys["ada"]
-        product.walk.registry.put(stored_form(list(_documents(key, ada))))
+        # As the ledger says them, too: else nothing starts on them. Its policies name agents that there are not.
+        plan = await planned_aside(product.walk, list(_documents(key, ada)))
+        await put_into_force(product.walk, plan, by="operator", published=Published(how="one_person"))
         terms = _terms(product.walk.clock.now())
         await issue_mandate(product.walk, signed_mandate(terms, audience=product.walk.ledger.origin, key=ada))
         yield Prepared(product=product, key=key, ada=ada)

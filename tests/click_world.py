@@ -22,6 +22,8 @@ from answerable.core.approval.chat_click import APPROVE, DENY, DENY_BECAUSE
 from answerable.core.canonical import JSONValue, parse
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.click_desk import ClickDesk
+from answerable.flows.door_desk import DoorDesk
+from answerable.flows.known_callers import KnownCallers
 from answerable.flows.reach_desk import Route
 from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
@@ -271,5 +273,7 @@ async def clicking(
         desk = ClickDesk(chat=SlackClicks(post, token=slack.token, url=url))
         reach.bench.walk.clicks = desk
         slack.people = {user_of(one): member(one) for one in ("bob", "carol", "dan")}
-        app = chat_app(Needs(walk=reach.bench.walk, desk=desk, secret=SECRET))
+        walk = reach.bench.walk
+        refused = DoorDesk(walk=walk, known=KnownCallers(registry=walk.registry)).at("chat")
+        app = chat_app(Needs(walk=walk, desk=desk, secret=SECRET, refused=refused))
         yield Clicks(reach, slack, desk, app)

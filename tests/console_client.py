@@ -13,6 +13,8 @@ from answerable.apps.console.sessions import COOKIE
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import JSONValue
 from answerable.core.identity.passkey_registration import PasskeyRegistration
+from answerable.flows.door_desk import DoorDesk
+from answerable.flows.known_callers import KnownCallers
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
 from tests.passkey_world import enrolled, passkey_bench
@@ -110,7 +112,14 @@ async def console_house(*, limits: ConsoleLimits | None = None, providers: Any =
     bench = await passkey_bench(**desk)
     device = SoftPasskey(seed="alice")
     await enrolled(bench, "alice", device)
-    needs = Needs(walk=bench.walk, origin=ORIGIN, providers=providers, limits=limits or ConsoleLimits())
+    refused = DoorDesk(walk=bench.walk, known=KnownCallers(registry=bench.walk.registry)).at("console")
+    needs = Needs(
+        walk=bench.walk,
+        origin=ORIGIN,
+        providers=providers,
+        limits=limits or ConsoleLimits(),
+        refused=refused,
+    )
     return House(bench, console_app(needs), device)
 
 

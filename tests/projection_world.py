@@ -83,20 +83,25 @@ def rows(store: SqliteStore) -> dict[tuple[str, Any], tuple[object, ...]]:
     return {(table, row[0]): row[1:] for table, query in ROWS.items() for row in store.rows(query)}
 
 
+def lived(root: Path, store: SqliteStore) -> Life:
+    """One that begins, on this file."""
+    bench = Bench(
+        registry=SqliteRegistryStore(store),
+        mandates=SqliteMandateRegister(store),
+        approvals=SqliteApprovalRegister(store),
+        openings=SqliteOpeningRegister(store),
+        pins=SqliteToolPinRegister(store),
+        limits=replace(WalkLimits(), pin_tools_at_first_sight=True),
+    )
+    bench.walk.policies.records = SqlitePolicyRegister(store)
+    bench.walk.manifests = SqliteManifestRegister(store)
+    return Life(root, store, bench)
+
+
 @pytest.fixture
 async def life(tmp_path: Path) -> AsyncIterator[Life]:
     with closing(SqliteStore.open(tmp_path / "live.db")) as store:
-        bench = Bench(
-            registry=SqliteRegistryStore(store),
-            mandates=SqliteMandateRegister(store),
-            approvals=SqliteApprovalRegister(store),
-            openings=SqliteOpeningRegister(store),
-            pins=SqliteToolPinRegister(store),
-            limits=replace(WalkLimits(), pin_tools_at_first_sight=True),
-        )
-        bench.walk.policies.records = SqlitePolicyRegister(store)
-        bench.walk.manifests = SqliteManifestRegister(store)
-        yield Life(tmp_path, store, bench)
+        yield lived(tmp_path, store)
 
 
 async def asked(bench: Bench, amount: int, *, mandate: str = "m-1") -> Approval:

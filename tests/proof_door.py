@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from answerable.core.identity.channel import CHANNEL_EXTENSION
+from answerable.core.identity.http_signature import request_from_http
 from answerable.core.identity.session import SESSION_TARGET
 from answerable.errors import Unverified
 
@@ -14,12 +15,14 @@ if TYPE_CHECKING:
 
 
 class ProofDoor:
-    """ASGI. `seen` holds what each verified request said; `verifier` may be swapped, as by a restart."""
+    """ASGI. `seen` holds what each verified request said, `refused` the steps that failed; `verifier` may be swapped,
+    as by a restart."""
 
     def __init__(self, verifier: CallerVerifier, *, sessions: bool = True) -> None:
         self.verifier = verifier
         self.sessions = sessions
         self.seen: list[dict[str, Any]] = []
+        self.refused: list[str] = []
         self.lifespan: list[str] = []
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -45,13 +48,14 @@ class ProofDoor:
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         channel = scope["extensions"][CHANNEL_EXTENSION]
         try:
-            message = self.verifier.receive(scope["method"], target, scope["headers"], body)
+            message = request_from_http(scope["method"], target, scope["headers"], body)
             if target == SESSION_TARGET:
                 if not self.sessions:
                     return 404, [], b""
                 return 200, [], self.verifier.open_session(message).answer
             caller = self.verifier.verify(message, channel)
         except Unverified as error:
+            self.refused.append(error.step)
             challenge = self.verifier.challenge(error.step).encode()
             return 401, [(b"www-authenticate", challenge)], b""
         said = {

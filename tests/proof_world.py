@@ -45,8 +45,10 @@ class FixedRegistry:
         self.swap(*agents)
 
     def swap(self, *agents: Agent) -> None:
+        down = {agent.name: agent for agent in agents if agent.status != "active"}
+        up = {agent.name: agent for agent in agents if agent.name not in down}
         self.current = RegistrySnapshot(
-            digest="", agents=MappingProxyType({agent.name: agent for agent in agents})
+            digest="", agents=MappingProxyType(up), idle_agents=MappingProxyType(down)
         )
 
     def documents(self) -> dict[str, bytes]:

@@ -1,5 +1,6 @@
-"""Every type that msgspec is asked to read something back as, found in the source, and built where nothing else was
-imported before. Run as a program it prints the faults, one a line."""
+"""Every type that something is read back as, found in the source, and built where nothing else was imported before.
+What reads without any type, or by one of somebody else's packages, is none. Run as a program it prints the faults, one
+a line."""
 
 from __future__ import annotations
 
@@ -14,6 +15,8 @@ from typing import Any
 import msgspec
 
 READERS = ("decode", "convert", "Decoder")
+OTHER_READERS = ("pickle.load", "marshal.load", "shelve.open", "cattrs.structure", "dacite.from_dict")
+"""Calls that begin so build types in no way that could be looked at here."""
 MODULES = ("msgspec", "msgspec.json", "msgspec.msgpack", "msgspec.toml", "msgspec.yaml")
 
 
@@ -121,9 +124,10 @@ def faults(root: Path, package: str) -> Iterator[str]:
     """Of each type that cannot be built, one line; of each module with such a place that cannot be imported, too."""
     all_trees = trees(root, package)
     for module, tree in all_trees.items():
-        if "msgspec" not in ast.dump(tree):
-            continue
         yield from _by_name(module, tree)
+        if not {"msgspec", "pydantic"} & _packages(tree):
+            continue
+        yield from _handed_on(module, tree)
         try:
             importlib.import_module(module)
             for site in sites(module, tree):
@@ -136,13 +140,49 @@ def faults(root: Path, package: str) -> Iterator[str]:
             yield f"{module}: {type(fault).__name__} {fault}"
 
 
-def _by_name(module: str, tree: ast.Module) -> Iterator[str]:
-    """A reader that is imported by its name would not be found."""
+def _packages(tree: ast.Module) -> set[str]:
+    """Whose names a module imports."""
+    found = set()
     for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {one.name.partition(".")[0] for one in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            found.add((node.module or "").partition(".")[0])
+    return found
+
+
+def _by_name(module: str, tree: ast.Module) -> Iterator[str]:
+    """A reader that is imported by its name, or is of another kind, would not be found."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(OTHER_READERS):
+            yield f"{module}:{node.lineno} reads by {ast.unparse(node.func)}: msgspec's types are built here"
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("msgspec"):
             names = {one.name for one in node.names} & {*READERS, "json", "msgpack", "toml", "yaml"}
             if names:
                 yield f"{module}:{node.lineno} imports {', '.join(sorted(names))} by name: write msgspec.…"
+
+
+def _handed_on(module: str, tree: ast.Module) -> Iterator[str]:
+    """A reader that is kept under another name, or handed to somebody, would not be found; nor would a type that
+    pydantic builds when a function is called."""
+    known = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
+    # As in `Decoder[T]`, which is an annotation.
+    known |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Subscript)}
+    known |= {
+        id(one)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign | ast.arg) and node.annotation is not None
+        for one in ast.walk(node.annotation)
+    }
+    for node in ast.walk(tree):
+        is_reader = isinstance(node, ast.Attribute) and node.attr in READERS and id(node) not in known
+        if is_reader and ast.unparse(node.value) in MODULES:
+            yield f"{module}:{node.lineno} hands {ast.unparse(node)} on: call it where it stands"
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            late = [one for one in ast.walk(node) if isinstance(one, ast.Call)]
+            for one in late:
+                if ast.unparse(one.func).rpartition(".")[2] in ("TypeAdapter", "create_model"):
+                    yield f"{module}:{one.lineno} makes a TypeAdapter late: make it where the module begins"
 
 
 def main() -> None:

@@ -61,10 +61,12 @@ def until(found: Callable[[], Any], what: str) -> Any:
 
 
 class House:
-    """One data directory. Its settings files are called like the shards."""
+    """One data directory. Its settings files are called like the shards. said: where its servers' words are kept.
+    more: of the environment of all that runs on it."""
 
-    def __init__(self, world: World) -> None:
-        self.world, self.data = world, world.data
+    def __init__(self, world: World, said: Path | None = None, more: dict[str, str] | None = None) -> None:
+        self.world, self.data, self.said = world, world.data, said or world.root
+        self.more = more or {}
         self.data.mkdir(mode=0o700)
         for shard in ("a", "b"):
             self.settings(shard, ledger=f'shard = "{shard}"')
@@ -81,12 +83,17 @@ class House:
         text = SETTINGS.format(ledger=ledger, witnesses=witnesses, gateway=gateway)
         (self.data / f"{name}.toml").write_text(text)
 
+    def without_witness(self) -> None:
+        """Where nothing is said of witnesses: one beside each server costs as much to start as the server."""
+        for shard in ("a", "b"):
+            self.settings(shard, ledger=f'shard = "{shard}"', witnesses="local = false")
+
     def command(self, shard: str, *arguments: str, code: int = 0) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             self.line(shard, *arguments),
             capture_output=True,
             text=True,
-            env=environment(),
+            env=environment() | self.more,
             stdin=subprocess.DEVNULL,
             timeout=SECONDS_MAX,
             check=False,
@@ -160,10 +167,10 @@ class Shard:
 
     def __init__(self, house: House, name: str, options: tuple[str, ...]) -> None:
         self.house, self.name = house, name
-        self.errors = house.world.root / f"errors-{name}-{len(list(house.world.root.iterdir()))}"
+        self.errors = house.said / f"errors-{name}-{len(list(house.said.iterdir()))}"
         with self.errors.open("w") as errors:
             self.process = subprocess.Popen(
-                house.line(name, "up", *options), stderr=errors, env=environment()
+                house.line(name, "up", *options), stderr=errors, env=environment() | house.more
             )
 
     def said(self) -> str:

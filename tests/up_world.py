@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx2
+
 import answerable
 from answerable.adapters.tlog_files import PublishedFiles
 from answerable.core.canonical import parse
@@ -218,7 +220,13 @@ class House:
 
     async def serving(self) -> None:
         """Wait for its one upstream server, which takes longer to start than an agent may."""
-        await until(lambda: " up" in self.command("server", "list"), "the upstream server")
+        transport = httpx2.HTTPTransport(uds=str(self.data / "control.sock"))
+        with httpx2.Client(transport=transport, base_url="http://localhost", timeout=30) as control:
+
+            def is_up() -> bool:
+                return any(one["state"] == "up" for one in control.get("/v1/servers").json()["items"])
+
+            await until(is_up, "the upstream server")
 
     def has_ended(self) -> bool:
         return self.process is None or self.process.poll() is not None

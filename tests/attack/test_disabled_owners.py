@@ -104,7 +104,7 @@ async def test_with_the_owner_of_an_agent_every_use_of_it_ends() -> None:
     action, caller = bench.request("get_case", {"case": "4711"})
     await disable(bench, "carol")
     # At once: the next message is not proved, one that was proved before is refused, and nothing is signed any more.
-    assert await code_of(act()) == "proof.agent"
+    assert await code_of(act()) == "agent.inactive"
     assert await code_of(govern_action(bench.walk, action, caller)) == "agent.inactive"
     assert await code_of(jwt_svid(workloads, one.id, ("somebody",))) == "agent.inactive"
     assert len(bench.upstream.effects) == 1

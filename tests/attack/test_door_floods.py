@@ -154,6 +154,19 @@ async def test_repetitions_are_counted_with_first_and_last_time(world: World):
 
 
 @pytest.mark.requirement("WHO-02")
+async def test_what_comes_again_is_written_soon_at_first_so_that_a_crash_loses_a_minute_of_it(world: World):
+    world.refused(1)
+    assert len(await world.written()) == 1
+    waited = []
+    for minute in range(31):
+        world.refused(1)
+        if len(await world.written()) > 1 + len(waited):
+            waited.append(minute)
+        world.bench.clock.advance(60)
+    assert waited == [1, 3, 7, 15, 25], "after a minute, and at last every ten"
+
+
+@pytest.mark.requirement("WHO-02")
 async def test_what_a_full_log_does_not_take_is_written_once_there_is_room(world: World):
     world.refused(1)
     world.refused(2)

@@ -7,7 +7,7 @@ import pytest
 from tests.ceremony_tokens import DOORS, FITS, KINDS
 from tests.ceremony_world import doors
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.requirement("CEREMONY-11")]
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CEREMONY-11")]
 
 
 async def test_only_the_kind_that_a_door_is_for_finishes_there(tmp_path):

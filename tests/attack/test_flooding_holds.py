@@ -22,7 +22,7 @@ async def flooding() -> Bench:
     bench = await ruled(limits=LIMITS)
     await bench.issue("m-3", calls_max=100_000)
     ends = [await code_of(bench.refund(HUGE)) for _ in range(5)]
-    assert ends == ["refund-never"] * 3 + ["agent.held"] * 2
+    assert ends == ["refund-never"] * 3 + ["held.mandate"] * 2
     return bench
 
 
@@ -44,14 +44,17 @@ async def test_it_ends_when_it_says_and_not_before():
     bench = await flooding()
     [hold] = bench.walk.holds.all()
     bench.clock.advance((hold.expires_at - bench.clock.now()) / 1000 - 1)
-    assert (await code_of(bench.act())).endswith("held")
+    assert await code_of(bench.act()) == "held.mandate"
     bench.clock.advance(1)
     assert await code_of(bench.act()) == "succeeded"
     assert held(bench) == []
 
 
-async def test_it_survives_a_restart_with_its_end():
-    bench = again(await flooding())
+@pytest.mark.requirement("SAME-21")
+async def test_it_survives_a_restart_with_its_end_and_its_code():
+    bench = await flooding()
+    assert await code_of(bench.act()) == "held.mandate"
+    bench = again(bench)
     assert held(bench) == [FIRST]
     assert await code_of(bench.act()) == "held.mandate"
     assert await code_of(bench.act(mandate="m-3")) == "succeeded"
@@ -63,7 +66,7 @@ async def test_as_many_more_under_others_hold_the_agent_and_no_entry_is_written_
     bench = await flooding()
     refusals = len(bench.entries(Tag.REFUSAL))
     ends = [await code_of(bench.refund(HUGE, mandate="m-3")) for _ in range(4)]
-    assert ends == ["refund-never"] * 3 + ["agent.held"]
+    assert ends == ["refund-never"] * 3 + ["held.agent"]
     assert set(held(bench)) == {FIRST, AGENT}
     assert len(bench.entries(Tag.REFUSAL)) == refusals == 3
 
@@ -74,7 +77,8 @@ async def test_refusals_under_several_mandates_hold_the_agent():
     for mandate in ("m-1", "m-3", "m-1"):
         await code_of(bench.refund(HUGE, mandate=mandate))
     assert held(bench) == [AGENT]
-    assert await code_of(bench.act()) == "agent.held"
+    assert await code_of(bench.act()) == "held.agent"
+    assert await code_of(again(bench).act()) == "held.agent"
 
 
 async def test_people_lift_it_and_the_agent_has_its_whole_quota_again():
@@ -83,4 +87,4 @@ async def test_people_lift_it_and_the_agent_has_its_whole_quota_again():
     assert (await lift(bench, hold, "bob")).lifted_at
     assert await code_of(bench.act()) == "succeeded"
     ends = [await code_of(bench.refund(HUGE)) for _ in range(4)]
-    assert ends == ["refund-never"] * 3 + ["agent.held"]
+    assert ends == ["refund-never"] * 3 + ["held.mandate"]

@@ -225,7 +225,7 @@ def test_of_agents_that_name_one_spiffe_id_the_more_exact_is_meant_and_else_nobo
     world.registry.swap(loose, attested("twin", *loose.attestation))
     assert refused(world.verifier, request(), shown(leaf, sequence=3)) == "channel"
     world.registry.swap(replace(loose, status="suspended"))
-    assert refused(world.verifier, request(), shown(leaf, sequence=4)) == "channel"
+    assert refused(world.verifier, request(), shown(leaf, sequence=4)) == "agent"
 
 
 @pytest.mark.requirement("IDENT-04")

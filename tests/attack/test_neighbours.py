@@ -80,7 +80,7 @@ async def test_the_body_of_who_does_not_stand_is_not_read(tmp_path, how):
                 walk.quota.note(AgentId("scout"), walk.clock.now())
         answer = await answer_to(world, signed_head(world, b"", "Content-Length: 200000"))
         assert answer.startswith(b"HTTP/1.1 403 ")
-        said = {"held": b"held.agent", "revoked": b"revoked.agent", "quota": b"agent.held"}[how]
+        said = {"held": b"held.agent", "revoked": b"revoked.agent", "quota": b"held.agent"}[how]
         assert said in answer
         chunked = await answer_to(world, signed_head(world, b"", "Transfer-Encoding: chunked"))
         assert chunked.startswith(b"HTTP/1.1 403 ")

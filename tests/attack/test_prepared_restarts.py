@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from answerable.core.containment.hold import Holdable
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
+from answerable.flows.recall_prepared import RecalledPrepared
 from answerable.testing.builders import Bench
 from answerable.testing.trouble import FAULTS, Crash, Trouble, TroubledLedger
 from tests.hold_world import stop
@@ -179,3 +182,32 @@ async def test_held_between_preparing_and_executing_it_does_not_run():
         await execute(bench, named)
     assert not executed(upstream)
     assert bench.entries(Tag.INTENT)[-1]["capability"] == "crm.prepare"
+
+
+def older_copy(registers: Path, copy: Path) -> SqliteStore:
+    """The registers as they are now, for later."""
+    with closing(sqlite3.connect(registers)) as source, closing(sqlite3.connect(copy)) as target:
+        source.backup(target)
+    return SqliteStore.open(copy)
+
+
+@pytest.mark.requirement("PROJECT-28")
+async def test_what_ran_does_not_run_again_on_an_older_copy_of_the_registers(tmp_path: Path):
+    registers = tmp_path / "registers.db"
+    with closing(SqliteStore.open(registers)) as store:
+        bench, upstream = await prepared_bench(prepared=SqlitePreparedRegister(store))
+        named = await prepared(bench)
+        older = older_copy(registers, tmp_path / "older.db")
+        await execute(bench, named)
+    with closing(older):
+        bench.walk.prepared = SqlitePreparedRegister(older)
+        recalled = RecalledPrepared(walk=bench.walk)
+        for stored in bench.walk.ledger.replay():
+            if stored.tag == Tag.INTENT:
+                recalled.note(stored)
+        await recalled.restored()
+        await refused(bench, named, "prepared.used")
+        assert len(executed(upstream)) == 1
+        # What was not executed waits as before.
+        upstream.results = [structured({**BATCH, "batch_id": "PB-2"})]
+        assert (await execute(bench, await prepared(bench))).outcome.status == "succeeded"

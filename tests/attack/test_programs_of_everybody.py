@@ -65,7 +65,6 @@ async def test_no_sidecar_is_believed_by_its_program_alone(text):
     assert sidecars_in([f"{text} {UID}"]).sets
 
 
-@pytest.mark.slow
 async def test_the_command_line_refuses_it_wherever_documents_are_read(tmp_path):
     async with house(tmp_path) as home:
         await home.start()

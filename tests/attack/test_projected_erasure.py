@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from contextlib import closing
 from hashlib import sha256
@@ -19,6 +20,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.record_entry import record_entry, sealing_for
+from answerable.testing.builders import bench_documents
 from answerable.testing.samples import document
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
 from tests.projection_world import Life, asked, life
@@ -180,3 +182,25 @@ async def test_a_document_that_nothing_in_the_entry_commits_to_is_none_of_its(li
         leaf_hash=stored.leaf_hash,
     )
     assert payload_of(other, leaf, walk.subject_keys.find) is None
+
+
+@pytest.mark.requirement("PROJECT-27")
+async def test_somebody_written_by_hand_is_not_taken_for_one_who_was_erased(life: Life):
+    await life.bench.registered([*bench_documents(), document("Principal", "zoe", {})])
+    life.copied("with zoe")
+    await apply_registry(life.bench.walk, bench_documents(), by="operator", prune=True)
+    gone = without(life, principal_subject("zoe"))
+    shutil.copy(life.copies["with zoe"], life.root / "more.db")
+    store, done = life.caught_up(life.copies["with zoe"], gone)
+    with closing(store):
+        assert store.rows("SELECT key FROM documents WHERE key = 'Principal/zoe'") == []
+    assert len(done.left_out) == 1
+    with closing(sqlite3.connect(life.root / "more.db")) as other:
+        other.execute(
+            "INSERT INTO documents SELECT 'Principal/mallory', CAST(replace(body, 'zoe', 'mallory') AS BLOB) "
+            "FROM documents WHERE key = 'Principal/zoe'"
+        )
+        other.commit()
+    with pytest.raises(Broken, match="Principal/mallory") as found:
+        life.caught_up(life.root / "more.db", gone)
+    assert found.value.code == "register.beyond_ledger"

@@ -191,8 +191,8 @@ async def test_a_lease_that_was_minted_while_its_agent_was_revoked_is_ended_when
     now = bench.clock.now()
     named = replace(
         _named(warrant(7, window="task", now=now, under=(("mandate", "m-1"), ("agent", "scout"))), now),
-        log=bench.walk.ledger.origin,
-    )
+        log=bench.walk.ledger.origin, capability="crm.read",
+    )  # fmt: skip
     late = named.issued(now, account=f"ans_{named.name}", expires_at=named.expires_at)
     other = replace(late, name=lease_name(bytes(16)), under=(("agent", "rover"),), mandate="")
     broker.heard = [(1, [LeaseChange(1, other), LeaseChange(2, late)])]

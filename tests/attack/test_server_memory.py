@@ -19,7 +19,6 @@ from tests.up_world import NOBODY, House, for_others, python_for_others, registr
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="what is shown here is Linux's"),
 ]
 LOOKS_IN = """

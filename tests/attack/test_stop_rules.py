@@ -239,7 +239,7 @@ async def test_who_floods_the_log_with_refusals_past_its_quota_is_held_beyond_th
     limits = WalkLimits(refusals_recorded_max=3, refusals_window_ms=60_000)
     bench = await ruled(rule("flood", "refusal_flood"), limits=limits)
     ends = [await code_of(bench.refund(HUGE)) for _ in range(6)]
-    assert ends == ["refund-never"] * 3 + ["agent.held"] * 3
+    assert ends == ["refund-never"] * 3 + ["held.mandate"] * 3
     await place_tripped(bench.walk)
     assert fired(bench) == [("flood", "held", "agent", "scout")]
     bench.clock.advance(120)

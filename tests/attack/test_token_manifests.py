@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from answerable.core.canonical import parse
 from answerable.core.identity import spiffe_terms as terms
 from answerable.core.identity.compact_jws import read_compact
+from answerable.core.identity.http_signature import request_from_http
 from answerable.core.identity.instance import ShownManifest
 from answerable.core.identity.jwt_svid import jwt_svid as signed_jwt
 from answerable.core.identity.jwt_svid import verified_jwt_svid
@@ -160,5 +161,5 @@ async def test_a_foreign_jwt_svid_with_our_claim_proves_no_caller_and_no_instanc
     proof = ProofWorld()
     fields = [(b"host", b"gateway.test"), (b"authorization", f"Bearer {text}".encode())]
     with pytest.raises(Unverified) as told:
-        proof.verifier.verify(proof.verifier.receive("POST", b"/mcp/crm", fields, b"{}"))
+        proof.verifier.verify(request_from_http("POST", b"/mcp/crm", fields, b"{}"))
     assert told.value.step == "credential"

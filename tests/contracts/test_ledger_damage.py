@@ -166,3 +166,42 @@ def test_damaged_small_files_keep_the_log_shut(tmp_path: Path) -> None:
         await small_log(tmp_path / "log").close()
 
     asyncio.run(run())
+
+
+@pytest.mark.requirement("FULLDISK-09")
+@pytest.mark.parametrize("first", [errno.EROFS, errno.EIO])
+def test_a_disk_that_takes_nothing_any_more_ends_the_log_and_not_the_process(
+    tmp_path: Path, first: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that fails says EIO to the write that found it out, and that it is read-only from then on."""
+
+    def failing(fd: int) -> None:
+        raise OSError(first, "broken")
+
+    def refusing(fd: int, content: bytes, offset: int) -> int:
+        raise OSError(errno.EROFS, "broken")
+
+    async def run() -> None:
+        ledger = small_log(tmp_path / "log")
+        kept = await ledger.append(refusal_entry(0))
+        with monkeypatch.context() as broken:
+            broken.setattr(os, "fdatasync", failing)
+            # The write that finds it out goes through, and nothing after it.
+            real = os.pwrite
+            writes = iter([real])
+            broken.setattr(os, "pwrite", lambda *given: next(writes, refusing)(*given))
+            with pytest.raises(Unavailable) as lost:
+                await ledger.append(refusal_entry(1))
+            assert (lost.value.code, lost.value.effect) == ("ledger.unwritable", "unknown")
+        # Written again or not: nothing more is taken, and nobody ends for it.
+        with pytest.raises(Unavailable) as refused:
+            await ledger.append(refusal_entry(2))
+        assert (refused.value.code, refused.value.effect) == ("ledger.unwritable", "none")
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(ledger.seal_every(0.001), 0.1)
+        await ledger.close()
+        async with small_log(tmp_path / "log") as again:
+            assert kept.leaf_hash in [one.leaf_hash for one in again.replay()]
+
+    asyncio.run(run())
+    assert verify_ledger(tmp_path / "log", key=log_key()[0]).errors == 0

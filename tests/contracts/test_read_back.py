@@ -81,6 +81,10 @@ def test_every_type_that_is_read_back_can_be_built_in_a_fresh_interpreter():
         "def row(text): return read(text, kind=Row)\ndef read(text, *, kind): return msgspec.convert(text, kind)",
         "from msgspec import convert\ndef row(text): return convert(text, Row)",
         "def row(kind): return msgspec.json.Decoder(kind)",
+        "from functools import partial\nrow = partial(msgspec.json.decode, type=Row)",
+        "def row(text): return read(msgspec.convert, text)",
+        "from pydantic import TypeAdapter\ndef row(text): return TypeAdapter(Row).validate_json(text)",
+        "import pickle\ndef row(text): return pickle.loads(text)",
     ],
 )
 @pytest.mark.requirement("READBACK-02")
@@ -89,4 +93,4 @@ def test_a_type_that_only_a_type_checker_knows_is_found_however_it_is_read(tmp_p
     folder.mkdir()
     (folder / "__init__.py").write_text("")
     (folder / "rows.py").write_text(f"{PLANTED}\n{reading}\n")
-    assert unreadable(folder, "planted_rows").startswith("planted_rows.rows:")
+    assert unreadable(folder, "planted_rows").startswith("planted_rows.rows")

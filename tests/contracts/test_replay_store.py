@@ -40,11 +40,13 @@ RACERS_IN_EACH = 8
 ROUNDS = 1_000
 
 
-def table(directory: Path, *, seed: int = 0, uses: int = USES_MAX, name: str = "proofs") -> SharedReplayStore:
+def table(
+    directory: Path, *, seed: int = 0, uses: int = USES_MAX, name: str = "proofs", at: float = START
+) -> SharedReplayStore:
     return SharedReplayStore.open(
         directory / "state" / name,
         entropy=SeededEntropy(f"{directory}{seed}"),
-        at=START,
+        at=at,
         partitions_max=PARTITIONS_MAX,
         uses_per_partition_max=uses,
     )
@@ -161,6 +163,53 @@ def test_a_copy_that_was_put_back_is_begun_anew_under_another_epoch(tmp_path: Pa
         shutil.copy2(file, tmp_path / "again")
         (tmp_path / "again").replace(file)
     assert table(tmp_path, seed=1).epoch != before.epoch
+
+
+@pytest.mark.requirement("DPOP-15")
+def test_an_older_copy_written_into_the_same_file_counts_nothing_from_before_the_start(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "state" / "proofs"
+    before = table(tmp_path)
+    copy = file.read_bytes()
+    assert used(before) == "new"
+    before.close()
+    inode = file.stat().st_ino
+    with file.open("r+b") as opened:  # As `cp` puts a backup back.
+        opened.write(copy)
+    after = table(tmp_path, seed=1, at=START + 5)
+    assert file.stat().st_ino == inode
+    assert after.epoch != before.epoch, "so every nonce from before is refused"
+    assert after.since == START + 5, "and so is what carries none, and was made before"
+
+
+@pytest.mark.requirement("DPOP-15")
+@pytest.mark.parametrize("ends", ["closed", "killed"])
+def test_a_restart_begins_an_epoch_and_forgets_nothing(tmp_path: Path, ends: str) -> None:
+    file = tmp_path / "state" / "proofs"
+    if ends == "killed":
+        child = started(KILLED, file)
+        child.communicate(timeout=60)
+        assert child.returncode == -signal.SIGKILL
+        was = file.read_bytes()[52:84]
+    else:
+        before = table(tmp_path)
+        assert used(before) == "new"
+        was = before.epoch
+        before.close()
+    after = table(tmp_path, seed=1, at=START + 5)
+    assert (after.epoch != was, after.since) == (True, START + 5)
+    assert used(after) == "seen"
+
+
+@pytest.mark.requirement("DPOP-15")
+def test_a_process_that_comes_while_another_runs_shares_its_epoch(tmp_path: Path) -> None:
+    first = table(tmp_path)
+    second = table(tmp_path, seed=1, at=START + 5)
+    first.close()
+    third = table(tmp_path, seed=2, at=START + 6)
+    assert first.epoch == second.epoch == third.epoch
+    assert second.since == third.since == START
 
 
 @pytest.mark.parametrize("spoiled", ["size", "mode", "short", "magic", "uses"])

@@ -268,7 +268,7 @@ def held_against(world: World, told: Told, capability: str, resource: str) -> No
             if len(own) == 1:
                 (_, by) = found[own[0]]
                 # What this request does not keep of the mandate is told first, and a forbid on it instead of nothing.
-                about_it = by == ("mandate.caveat",) or (told.by == ("policy.default_deny",) and by[0] in IDS)
+                about_it = by == ("mandate.caveat",) or (told.by[0] == "policy.default_deny" and by[0] in IDS)
                 assert set(told.by) <= set(by) or about_it, (told, found, arguments)
         elif told.effect == "allow":
             assert all(said[name] == "allow" for name in told.mandates), (told, found, arguments)

@@ -1,11 +1,14 @@
 """A bank as an MCP server over stdio, without a library, so that it starts at once. Run it with a path for its journal.
 
 `read` writes nothing but a line, `pay` and `note` do what they are told, `prepare` and `execute` are one payment run in
-two steps, and `wipe` is what nobody approves. Each call is a line of the journal, written before it is answered.
+two steps, and `wipe` is what nobody approves. Each call is a line of the journal, written before it is answered. Of
+what is paid to `stuck before` and `stuck after` it says that it has come so far, and goes no further.
 """
 
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
 JOURNAL = Path(sys.argv[1])
@@ -29,9 +32,22 @@ def offered(name):
     return {"name": name, "inputSchema": schema, "annotations": hints}
 
 
+def stuck(where):
+    """Until whoever started it is gone."""
+    started_by = os.getppid()
+    JOURNAL.with_name(where).touch()
+    while os.getppid() == started_by:
+        time.sleep(0.01)
+    sys.exit()
+
+
 def called(name, arguments):
+    if arguments.get("to") == "stuck before":
+        stuck("stuck before")
     with JOURNAL.open("a") as journal:
         journal.write(json.dumps({"tool": name, **arguments}) + "\n")
+    if arguments.get("to") == "stuck after":
+        stuck("stuck after")
     if name == "prepare":
         run = {
             "run": f"run-{arguments['to']}",

@@ -34,6 +34,7 @@ AGENTS = (
     "held",
     "lifted",
     "loud",
+    "looper",
     "gone",
     "paused",
     "papered",

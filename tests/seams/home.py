@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from tests.small_disk import on_a_small_disk
 from tests.up_world import House
 
-SETTINGS = """\
+REFUSALS_MAX = 150
+"""Of one agent before it is held: more than those of any other row in a life."""
+SETTINGS = f"""\
 [gateway]
 port = 0
 approval_wait_seconds = 0
 [ledger]
 seal_seconds = 1
 [walk]
-refusals_recorded_max = 1000
+refusals_recorded_max = {REFUSALS_MAX}
 approvals_pending_per_agent_max = 200
 [policy]
 publishers = "leads"

@@ -34,6 +34,7 @@ from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import challenge_of, registration_members
 from tests.full_disk import small_disk
 from tests.gateway_world import modern, modern_headers
+from tests.read_only_disk import FailingDisk
 from tests.seams.documents import AGENTS, PEOPLE, RULES, SPARE_TOOLS, company, policy_set
 from tests.seams.home import SETTINGS, TARGET, Home
 from tests.seams.login import SECRET, Login
@@ -71,6 +72,7 @@ class Life:
         self.home = Home(root, settings, shard=shard)
         self.journal = root / "journal"
         self.wall: Wall | None = None
+        self.disk = FailingDisk(root / "disk fails")
         self.ahead = 0
         self.world = World(unix_seconds=lambda: time.time() + self.ahead)
         self.kept: dict[str, dict[str, Any]] = {}
@@ -364,16 +366,15 @@ def read_answer(answer: httpx2.Response) -> Said:
 
 
 @contextlib.contextmanager
-def life(
-    settings: str = SETTINGS, *, shard: str = "", clock: bool = False, disk: bool = False
-) -> Iterator[Life]:
-    """clock: its wall clock can be set. disk: of its own, and small. It is up, its company is registered, and
-    its tools are approved, all but `wipe` and a few to spare."""
+def life(settings: str = SETTINGS, *, shard: str = "", clock: bool = False, disk: str = "") -> Iterator[Life]:
+    """clock: its wall clock can be set. disk: `small`, one of its own; `failing`, one that can become read-only. It is
+    up, its company is registered, and its tools are approved, all but `wipe` and a few to spare."""
     login = Login()
     with TemporaryDirectory(prefix="seams-", ignore_cleanup_errors=True) as folder, ExitStack() as stack:
-        if disk:
+        if disk == "small":
             stack.enter_context(small_disk(Path(folder) / "house"))
         one = Life(Path(folder), login, settings, shard=shard)
+        one.home.more = one.disk.environment if disk == "failing" else {}
         if clock:
             one.wall = Wall(one.root / "clock")
             one.home.more = one.wall.environment

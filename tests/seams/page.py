@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.seams.features import FEATURES
-from tests.seams.grid import COLUMNS, LATER, WAITING
+from tests.seams.grid import COLUMNS, LATER, LEFT_OUT, WAITING
 
 
 def cell(column: str, row: str, cannot: dict[str, str]) -> str:
@@ -13,7 +13,7 @@ def cell(column: str, row: str, cannot: dict[str, str]) -> str:
 
 
 def drawn() -> str:
-    """The columns, the grid, and below it why cells are not tested and which do not hold yet."""
+    """The columns, the grid, and below it why cells and columns are not tested and which do not hold yet."""
     lines = [
         "| column | what is done |",
         "|---|---|",
@@ -29,6 +29,12 @@ def drawn() -> str:
     for title, found in (("Cells that cannot apply:", reasons), ("Cells that do not hold yet:", later)):
         if found:
             lines += ["", title, "", *(f"- {row}, {column}: {why}" for row, column, why in sorted(found))]
+    lines += [
+        "",
+        "Columns that are not tested here:",
+        "",
+        *(f"- {name}: {why}" for name, why in LEFT_OUT.items()),
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -257,7 +257,7 @@ class Registry(Feature):
     claim = "An agent that was suspended does not act, and who left a group is not in it."
     doors = ("registry show Principal finn", "/v1/registry/Principal/finn", 0)
     asked = ("registry show Principal finn", "groups: []")
-    holds = Answers({"suspended": "proof.key", "groups": "", "inactive": "suspended"})
+    holds = Answers({"suspended": "agent.inactive", "groups": "", "inactive": "suspended"})
     tags = frozenset({Tag.REGISTRY_CHANGE})
     tables = names("documents last_change")
     nouns = names("apply diff validate registry capability")

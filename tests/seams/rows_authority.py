@@ -62,12 +62,19 @@ class Mandates(Feature):
         return dict(zip(self.holds, (*said, " ".join(states)), strict=True))
 
     def write(self, life: Life, kept: Kept, number: int) -> object:
-        return life.mandate(name=kept.setdefault(f"written {number}", uuid.uuid4().hex))
+        mandate = life.mandate(name=kept.setdefault(f"written {number}", uuid.uuid4().hex))
+        if number % 2:
+            life.told(f"/v1/mandates/{mandate}/close", {})
+        return mandate
 
     def written(self, life: Life, kept: Kept, number: int, said: object) -> bool:
         name = kept[f"written {number}"]
-        there = life.asked("GET", f"/v1/mandates/{name}")[0] == 200
-        assert life.reads("worker", name) == ("ok" if there else "mandate.unknown")
+        status, shown = life.asked("GET", f"/v1/mandates/{name}")
+        there = status == 200
+        closed = there and shown["state"] == "closed"
+        assert said is None or closed == bool(number % 2)
+        code = "mandate.closed" if closed else "ok" if there else "mandate.unknown"
+        assert life.reads("worker", name) == code
         return there
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from answerable.core.ledger.tags import Tag
 from tests.seams.documents import TRAP
 from tests.seams.feature import Answers, Feature, Kept, names
+from tests.seams.home import REFUSALS_MAX
 
 if TYPE_CHECKING:
     from tests.seams.life import Life
@@ -18,7 +19,7 @@ class Holds(Feature):
     doors = ("hold show {held}", "/v1/holds/{held}", 0)
     asked = ("hold show {held} --json", '"state": "in_force"')
     holds = Answers({"held": "held.agent", "lifted": "ok", "listed": "in_force lifted"})
-    tags = frozenset({Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT})
+    tags = frozenset({Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT, Tag.EVENT_STREAM})
     tables = names("holds event_streams events_read")
     nouns = names("stop panic hold streams")
 
@@ -86,26 +87,46 @@ class Revocations(Feature):
 
 class Rules(Feature):
     name = "stop rule and quota"
-    claim = "Who did what a rule calls too much stands still until people let it go on."
+    claim = (
+        "What did too much, by a rule or by the quota of refusals, stands still until people let it go on."
+    )
     doors = ("hold list --all", "/v1/holds", 0)
     asked = ("hold list", "rule:trap")
-    holds = Answers({"held by rule": "held.mandate", "touched": "0", "listed": "in_force"})
+    holds = Answers({
+        "held by rule": "held.mandate", "touched": "0", "listed": "in_force",
+        "held by quota": "held", "listed by quota": "in_force", "another mandate": "ok",
+    })  # fmt: skip
     tags = frozenset({Tag.RULE_FIRED, Tag.REFUSALS_COUNTED})
     nouns = names("stop-rule")
 
     def begin(self, life: Life, kept: Kept) -> None:
         kept["mandate"] = life.mandate("loud")
         assert life.reads("loud", kept["mandate"]) == "ok"
+        kept |= {"looped": life.mandate("looper"), "another": life.mandate("looper")}
 
     def finish(self, life: Life, kept: Kept) -> None:
         life.call("loud", kept["mandate"], "note", account="A1", text=TRAP)
+        for _ in range(REFUSALS_MAX + 1):
+            life.call("looper", kept["looped"], "wipe", account="A1")
+        life.until(
+            lambda: kept["looped"] in [one["name"] for one in life.items("/v1/holds")],
+            "the hold of the quota",
+        )
 
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
-        holds = [one for one in life.items("/v1/holds") if one["name"] == kept["mandate"]]
+        holds, by_quota = life.items("/v1/holds"), life.reads("looper", kept["looped"])
+        rule, quota = (
+            " ".join(one["state"] for one in holds if one["name"] == kept[name])
+            for name in ("mandate", "looped")
+        )
         return {
             "held by rule": life.reads("loud", kept["mandate"]),
             "touched": str(life.done("note", account="A1", text=TRAP)),
-            "listed": " ".join(one["state"] for one in holds),
+            "listed": rule,
+            # By the count of this process, or by the hold that every process reads.
+            "held by quota": "held" if by_quota in ("agent.held", "held.mandate") else by_quota,
+            "listed by quota": quota,
+            "another mandate": life.reads("looper", kept["another"]),
         }
 
     def write(self, life: Life, kept: Kept, number: int) -> object:
@@ -127,7 +148,10 @@ class Refusals(Feature):
     claim = "Who was refused, what and why is an entry, and a stranger gets nothing."
     doors = ("timeline {mandate}", "/v1/timeline/{mandate}", 0)
     asked = ("timeline {mandate}", "nobody has approved tool")
-    holds = Answers({"entry": "tool.not_pinned", "stranger": "proof.key", "told": "refused"})
+    holds = Answers({
+        "entry": "tool.not_pinned", "stranger": "proof.key", "told": "refused",
+        "told of the door": "True", "seen": "refused at door mcp: proof.key",
+    })  # fmt: skip
     tags = frozenset({Tag.REFUSAL, Tag.DOOR_REFUSAL})
 
     def begin(self, life: Life, kept: Kept) -> None:
@@ -136,6 +160,9 @@ class Refusals(Feature):
     def finish(self, life: Life, kept: Kept) -> None:
         said = life.call("worker", kept["mandate"], "wipe", account="A2")
         kept["entry"] = said.found["entry"]
+        assert life.reads("stranger", kept["mandate"]) == "proof.key"
+        # Nobody's refusal waits for its entry.
+        life.until(lambda: self.at_door(life)["seen"], "word of the stranger")
 
     def look(self, life: Life, kept: Kept) -> dict[str, str]:
         # A number is that of an entry in the log of the process that wrote it.
@@ -145,7 +172,16 @@ class Refusals(Feature):
             "entry": entry["leaf"]["code"],
             "stranger": life.reads("stranger", kept["mandate"]),
             "told": "refused" if any(one["kind"] == "refusal" for one in story["lines"]) else str(story),
+            **self.at_door(life),
         }
+
+    @staticmethod
+    def at_door(life: Life) -> dict[str, str]:
+        """What is told of a key that no agent has."""
+        key = life.key("stranger").public.thumbprint
+        of_key = life.told(f"/v1/timeline/{key}")["lines"]
+        seen = [one["how"] for one in life.items("/v1/seen") if key in one["name"]]
+        return {"told of the door": str("proof.key" in str(of_key)), "seen": " ".join(seen)}
 
     def write(self, life: Life, kept: Kept, number: int) -> object:
         return life.call("asker", kept["other"], "wipe", account=f"written {number}").found["entry"]

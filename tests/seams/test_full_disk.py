@@ -19,7 +19,7 @@ ENDS = ("stop", "close", "revoke")
 def lived() -> Iterator[Life]:
     """full: what a row was answered on the full disk. said, with room, restarted: what came of each end of authority
     there, when there was room again, and after a restart."""
-    with life(disk=True) as one:
+    with life(disk="small") as one:
         prepare(one)
         one.kept["ends"] = {"stop": one.mandate("asker"), "close": one.mandate(), "revoke": one.mandate()}
         work = one.kept["mandate"]["open"]

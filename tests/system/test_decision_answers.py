@@ -87,7 +87,7 @@ def test_what_an_agent_could_do_and_who_can_is_told_from_the_ledger(
     assert "does not say all of the registry" in early
     later = json.loads(command("could", agent, actions[0], "--at", "2199-01-01T00:00:00Z", "--json").stdout)
     assert later["agents"][0]["effect"] == "deny", "by then the mandate has ended"
-    assert "active agents cannot" in command("can", "--who", actions[0]).stdout
+    assert "agents cannot" in command("can", "--who", actions[0]).stdout
     assert command("can", actions[0]).stdout == command("can", "--who", actions[0]).stdout
     assert json.loads(command("could", agent, actions[0], "--json").stdout)["agents"][0]["effect"] != "deny"
 
@@ -113,6 +113,23 @@ def test_what_agent_and_person_are_registered_for_is_told_as_the_gateway_has_it(
             (told,) = json.loads(command(*line, "--json").stdout)["agents"]
             assert (told["effect"], told["by"]) == ("deny", [code])
             assert code in command(*line[:3]).stdout or line[0] == "can"
+
+
+@pytest.mark.requirement("SAME-22")
+def test_without_a_server_what_it_offers_is_not_known_and_that_is_no_refusal(
+    world: World, command: Command
+) -> None:
+    command("apply", "-f", str(world.registry))
+    issue = ("mandate", "issue", "one-case", "--as", "ada", "--set", "case=4711", "--yes", "--key")
+    mandate = command(*issue, str(world.key("ada"))).stdout.strip()
+    for line in (("could", "support-agent", "crm.read", "4711"), ("can", "crm.read")):
+        (told,) = json.loads(command(*line, "--json", code=6).stdout)["agents"]
+        assert (told["effect"], told["mandates"]) == ("depends", [mandate])
+        assert "no server runs" in command(*line, code=6).stdout
+    command("mandate", "close", mandate, "--yes")
+    # A no that does not depend on what a server offers is one without a server, too.
+    (told,) = json.loads(command("could", "support-agent", "crm.read", "--json").stdout)["agents"]
+    assert (told["effect"], told["by"]) == ("deny", ["mandate.closed"])
 
 
 @pytest.mark.requirement("SAME-14")

@@ -80,7 +80,7 @@ class Peer:
 
 
 @asynccontextmanager
-async def upstream_of(peer: Peer) -> AsyncIterator[McpUpstream]:
+async def upstream_of(peer: Any) -> AsyncIterator[McpUpstream]:
     started, stop, bound = anyio.Event(), anyio.Event(), list[Listeners]()
 
     def note(listeners: Listeners) -> None:

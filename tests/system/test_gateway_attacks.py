@@ -196,7 +196,6 @@ async def test_a_message_without_a_proof_is_refused_before_its_body_is_sent(tmp_
     async with gateway_world(tmp_path, "crm") as world:
         honest(world)
         address = httpx2.URL(world.url)
-        counted = world.gateway.needs.prover.counts()
         for path in (b"/mcp/crm", b"/session"):
             async with await anyio.connect_tcp(address.host, address.port or 0) as stranger:
                 await stranger.send(BARE.replace(b"/mcp/crm", path) + b"content-length: 4000000\r\n\r\n")
@@ -205,7 +204,6 @@ async def test_a_message_without_a_proof_is_refused_before_its_body_is_sent(tmp_
                 assert answer.startswith(b"HTTP/1.1 401 ")
                 assert b"www-authenticate: Answerable epoch=" in answer
                 assert b"failed at step `proof`" in answer
-        assert world.gateway.needs.prover.counts()["proof"] == counted.get("proof", 0) + 2
         await works(world)
 
 

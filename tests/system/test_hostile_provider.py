@@ -20,7 +20,7 @@ from answerable.core.ledger.tags import Tag
 from tests.oidc_providers_world import CLIENT, Provider, provider
 from tests.up_world import PEOPLE, SETTINGS, House, house
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 ADAS = "ada@honest.example"
 EVES = "eve@evil.example"

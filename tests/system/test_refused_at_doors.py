@@ -30,7 +30,6 @@ from tests.token_server_world import KEY
 from tests.up_world import house
 from tests.up_world import until as until_up
 
-pytestmark = pytest.mark.slow
 STRANGERS = 300
 CALL = modern("tools/call", {"name": "customer_read", "arguments": {"case_id": "4711"}})
 FIELDS = {
@@ -60,6 +59,7 @@ def metrics() -> int:
 @pytest.fixture(scope="module")
 def running(metrics: int) -> Iterator[tuple[House, Shard]]:
     with made_house() as made:
+        made.without_witness()
         documents = made.world.registry / "registry.yaml"
         text = documents.read_text()
         start = text.index("unixUids")

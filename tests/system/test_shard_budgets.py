@@ -177,7 +177,7 @@ def test_a_thousand_callers_at_two_processes_spend_one_budget_to_the_last_unit_a
         "mandate.budget_spent",
         "shard.lost",
         "shard.down",
-        "agent.held",
+        "held.mandate",
         "failed",
     }, told
     assert told["cut off"] > 0, "somebody was cut off by the kill, or nothing was tried"

@@ -14,7 +14,7 @@ import pytest
 
 from tests.up_world import WAIT_SECONDS_MAX, House, environment, house, until
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.requirement("WORDS-03")]
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WORDS-03")]
 LONGER_THAN_THREE_SECONDS = 4.0
 STARTS = 3
 

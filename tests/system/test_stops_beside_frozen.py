@@ -12,12 +12,11 @@ import pytest
 
 from tests.shard_house import SECONDS_MAX, House, Shard, made_house, until
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture
 def house() -> Iterator[House]:
     with made_house() as made:
+        made.without_witness()
         made.command("a", "apply", "-f", str(made.world.registry))
         yield made
 

@@ -53,7 +53,9 @@ WORLD = (
 )
 
 # External packages that `core` may import, beside the standard library less its doors to the world.
-CORE_PACKAGES = frozenset({"cryptography", "joserfc", "msgspec", "nacl", "rfc8785", "webauthn"})
+CORE_PACKAGES = frozenset(
+    {"cryptography", "joserfc", "jsonschema_rs", "msgspec", "nacl", "rfc8785", "webauthn"}
+)
 CORE_STDLIB_BANNED = frozenset(
     """
     asyncio builtins concurrent ctypes fcntl getpass glob http importlib io locale logging mmap multiprocessing

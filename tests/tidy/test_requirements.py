@@ -41,26 +41,37 @@ def marked(node: ast.AST) -> set[str]:
     }
 
 
-def claims_of(module: Module) -> Iterator[tuple[str, set[str]]]:
-    """Name and ids of every test in a module, ids of its class and of `pytestmark` included."""
-    shared: set[str] = set()
-    for node in module.tree.body:
-        if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == "pytestmark" for t in node.targets):
-            shared |= marked(node.value)
+def marks_of_each(module: Module) -> Iterator[tuple[str, list[ast.expr]]]:
+    """Name and marks of every test in a module, marks of its class and of `pytestmark` included."""
+    shared = [
+        node.value
+        for node in module.tree.body
+        if isinstance(node, ast.Assign) and any(getattr(t, "id", "") == "pytestmark" for t in node.targets)
+    ]
     for node in module.tree.body:
         if isinstance(node, FunctionNode) and node.name.startswith("test"):
-            yield node.name, shared | _decorated(node)
+            yield node.name, shared + node.decorator_list
         elif isinstance(node, ast.ClassDef) and node.name.startswith("Test"):
+            marks = shared + node.decorator_list
             if node.bases:
                 # A contract suite run on one adapter: its tests are inherited.
-                yield node.name, shared | _decorated(node)
+                yield node.name, marks
             for part in node.body:
                 if isinstance(part, FunctionNode) and part.name.startswith("test"):
-                    yield f"{node.name}.{part.name}", shared | _decorated(node) | _decorated(part)
+                    yield f"{node.name}.{part.name}", marks + part.decorator_list
 
 
-def _decorated(node: FunctionNode | ast.ClassDef) -> set[str]:
-    return set().union(*(marked(decorator) for decorator in node.decorator_list))
+def claims_of(module: Module) -> Iterator[tuple[str, set[str]]]:
+    """Name and ids of every test in a module."""
+    for name, marks in marks_of_each(module):
+        yield name, set().union(*map(marked, marks))
+
+
+def is_slow(marks: list[ast.expr]) -> bool:
+    """Whether `pytest.mark.slow` is among them: such a test runs in `./dev prove` alone."""
+    return any(
+        isinstance(part, ast.Attribute) and part.attr == "slow" for mark in marks for part in ast.walk(mark)
+    )
 
 
 def proved() -> set[str]:
@@ -79,6 +90,22 @@ def test_every_requirement_says_what_and_whence():
 def test_every_requirement_has_a_test_or_is_pending():
     missing = {requirement["id"] for requirement in requirements()} - proved() - set(pending())
     assert not missing, f"no test carries {sorted(missing)}"
+
+
+def test_every_requirement_of_issue_9_has_a_test_that_every_change_runs():
+    quick = {
+        one
+        for module in modules("tests")
+        for _, marks in marks_of_each(module)
+        if not is_slow(marks)
+        for one in set().union(*map(marked, marks))
+    }
+    ids = {one["id"] for one in requirements() if one["source"].startswith("issue 9,")}
+    assert ids, "none is found"
+    missing = ids & proved() - quick
+    assert not missing, (
+        f"all tests of {sorted(missing)} are slow: `./dev test` and `.ci/run` prove nothing of it"
+    )
 
 
 def test_pending_requirements_exist_and_have_no_test_yet():
@@ -113,7 +140,9 @@ class TestB:
     def test_c(self): ...
     def no_test(self): ...
 """
-    assert dict(claims_of(parsed("tests/system/test_x.py", text))) == {
+    found = parsed("tests/system/test_x.py", text)
+    assert dict(claims_of(found)) == {
         "test_a": {"M-1", "F-1", "F-2", "P-1"},
         "TestB.test_c": {"M-1", "C-1"},
     }
+    assert [is_slow(marks) for _, marks in marks_of_each(found)] == [True, True]

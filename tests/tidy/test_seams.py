@@ -13,7 +13,7 @@ from tests.tidy.tree import ROOT, modules
 # By name: types are checked in this folder and not in that of the rows.
 FEATURES = import_module("tests.seams.features").FEATURES
 GRID = import_module("tests.seams.grid")
-COLUMNS, LATER, WAITING = GRID.COLUMNS, GRID.LATER, GRID.WAITING
+COLUMNS, LATER, LEFT_OUT, WAITING = GRID.COLUMNS, GRID.LATER, GRID.LEFT_OUT, GRID.WAITING
 PAGE = ROOT / "docs/explanation/seams.md"
 TABLE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)")
 NO_FEATURE = {"migrations", "projections", "touched"}
@@ -53,8 +53,10 @@ def test_every_noun_of_the_command_line_belongs_to_a_row():
 def test_what_cannot_apply_or_does_not_hold_yet_is_a_cell_with_a_sentence():
     cells = {(column, row.name) for column in COLUMNS for row in FEATURES}
     cannot = {(column, row.name): why for row in FEATURES for column, why in row.cannot.items()}
+    assert not set(LEFT_OUT) & set(COLUMNS)
     for table in (cannot, LATER, WAITING):
         assert set(table) <= cells
+    for table in (cannot, LATER, WAITING, LEFT_OUT):
         assert all(why.endswith(".") and len(why.split()) > 3 for why in table.values()), table
     assert not set(cannot) & (set(LATER) | set(WAITING))
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from answerable.core.containment.hold import Holdable
 from answerable.core.containment.reach import reach_of
 from answerable.core.identity.principal import AgentId
+from answerable.flows.may_act import ways_to_prove
 from answerable.flows.refuse_revoked import agent_names
 
 if TYPE_CHECKING:
@@ -20,25 +21,33 @@ Standing = Literal["active", "suspended", "retired", "inactive", "stopped", "rev
 
 def standing_of(walk: Walk, name: str) -> tuple[Standing, str]:
     """How a registered agent stands, and the id of the hold that stops it; empty where none does. A hold on one of its
-    instances, mandates or tools stops less than all of it, and is none of these. Raises Unavailable."""
+    instances, mandates or tools stops less than all of it, and is none of these; so does one on a key, where it proves
+    itself otherwise, too. Raises Unavailable."""
     current = walk.registry.current
     found = current.agents.get(AgentId(name))
     names = agent_names(walk, AgentId(name))
-    if walk.revocations.find(names) is not None:
+    ways = [(*names, *way) for way in ways_to_prove(found)] if found is not None else [names]
+    left = [way for way in ways if walk.revocations.find(way) is None]
+    if not left:
         return "revoked", ""
-    hold = walk.holds.find(reach_of(names, current), walk.clock.now())
-    if hold is not None:
-        return "stopped", hold.id
-    return (found.status, "") if found is not None else ("inactive", "")
+    now = walk.clock.now()
+    holds = [walk.holds.find(reach_of(way, current), now) for way in left]
+    if holds[0] is not None and None not in holds:
+        return "stopped", holds[0].id
+    if found is not None:
+        return found.status, ""
+    idle = current.idle_agents.get(AgentId(name))
+    return (idle.status if idle is not None and idle.status != "active" else "inactive"), ""
 
 
 def holds_of_agent(walk: Walk, name: AgentId) -> Sequence[Hold]:
     """Those in force that stop the agent, or it under one of its keys or mandates, newest first. Raises Unavailable."""
     current, now = walk.registry.current, walk.clock.now()
     found = current.agents.get(name)
+    ways = ways_to_prove(found) if found is not None else []
     meant = {
         *reach_of(agent_names(walk, name), current),
-        *(Holdable("key", key.thumbprint) for key in (found.keys if found is not None else ())),
+        *(Holdable("key", one.name) for way in ways for one in way),
         *(Holdable("mandate", one.id) for one in walk.mandates.all() if one.agent == name),
     }
     return [one for one in walk.holds.all() if one.is_in_force(now) and one.what in meant]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.core.identity.client_assertion import verified_assertion
+from answerable.core.identity.http_signature import request_from_http
 from answerable.core.identity.jwt_svid import verified_jwt_svid
 from answerable.core.mandate import oauth_terms as terms
 from answerable.errors import Malformed, Unverified, shown
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from answerable.core.identity.channel import Channel
     from answerable.core.identity.evidence import CallerIdentity
-    from answerable.core.identity.http_signature import SignedRequest
     from answerable.core.identity.keys import PublicKey
     from answerable.core.identity.principal import AgentId, UnixMillis
     from answerable.flows.known_callers import KnownCallers
@@ -106,7 +106,7 @@ class ClientAuthenticator:
 
     def _by_proof(self, asked: Asked) -> TokenClient:
         verifier = self._verifier
-        message: SignedRequest = verifier.receive(asked.method, asked.target, asked.headers, asked.body)
+        message = request_from_http(asked.method, asked.target, asked.headers, asked.body)
         caller = verifier.verify(message, asked.channel)
         return TokenClient(
             agent=caller.agent,

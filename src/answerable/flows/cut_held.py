@@ -14,8 +14,11 @@ from answerable.core.containment.reach import reach_of, server_reach
 from answerable.flows.refuse_revoked import agent_names, caller_names, task_names
 
 if TYPE_CHECKING:
+    import anyio
+
     from answerable.core.containment.hold import Hold, Holdable
     from answerable.core.ledger.warrant import Warrant
+    from answerable.core.mandate.revocation import Revocable
     from answerable.flows.streams import Stream
     from answerable.flows.walk import Walk
     from answerable.ports.upstream import Progress
@@ -59,6 +62,14 @@ def cut_held(walk: Walk) -> int:
     return count
 
 
+async def end_listening(walk: Walk, stopping: anyio.Event) -> None:
+    """Once the process stops: end what only listens and would never end by itself. What is asked for has its grace."""
+    await stopping.wait()
+    for stream in [one for one in walk.streams if one.listens]:
+        walk.streams.discard(stream)
+        stream.cut()
+
+
 def _counted(walk: Walk, hold: Hold) -> int:
     walk.cuts[hold.id] = walk.cuts.get(hold.id, 0) + 1
     return 1
@@ -69,13 +80,17 @@ def hold_on(walk: Walk, stream: Stream) -> Hold | None:
     return walk.holds.find(_reach_of_stream(walk, stream), walk.clock.now())
 
 
-def _reach_of_stream(walk: Walk, stream: Stream) -> tuple[Holdable, ...]:
-    current, caller = walk.registry.current, stream.caller
+def stream_names(walk: Walk, stream: Stream) -> tuple[Revocable, ...]:
+    """The names that a stream is under: of its task, as far as one is known, else of its caller alone. Without I/O."""
+    caller = stream.caller
     if stream.lineage is not None:
-        names = task_names(walk, caller, stream.lineage.mandate, stream.lineage.hops)
-    else:
-        names = (
-            *agent_names(walk, caller.agent),
-            *caller_names(caller.identity, (caller.key, caller.certificate)),
-        )
-    return (*reach_of(names, current), *server_reach(stream.server, current))
+        return task_names(walk, caller, stream.lineage.mandate, stream.lineage.hops)
+    return (
+        *agent_names(walk, caller.agent),
+        *caller_names(caller.identity, (caller.key, caller.certificate)),
+    )
+
+
+def _reach_of_stream(walk: Walk, stream: Stream) -> tuple[Holdable, ...]:
+    current = walk.registry.current
+    return (*reach_of(stream_names(walk, stream), current), *server_reach(stream.server, current))

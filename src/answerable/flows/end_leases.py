@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.core.containment.hold import HOLD_KINDS, Holdable
+from answerable.core.identity.principal import AgentId
 from answerable.core.lease.wire import LISTED_MAX, NAMES_MAX
 from answerable.core.ledger.containment import StillLive
 from answerable.core.ledger.records_leases import lease_stands
@@ -21,6 +22,7 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.look_at_leases import all_leases
+from answerable.flows.mandate_standing import fallen
 from answerable.flows.recall_leases import recall_leases
 from answerable.flows.record_entry import record_entry, sealing_for
 
@@ -213,7 +215,21 @@ def _why_over(walk: Walk, lease: Lease) -> str:
         return "what it stands under is held"
     if lease.mandate and walk.mandates.state(MandateId(lease.mandate)) != "open":
         return "its mandate ended"
-    return ""
+    return _why_unfounded(walk, lease)
+
+
+def _why_unfounded(walk: Walk, lease: Lease) -> str:
+    """Why the registry of today has no room for a lease, empty where it has."""
+    current = walk.registry.current
+    agent = current.agents.get(AgentId(lease.agent))
+    if lease.agent and (agent is None or agent.status != "active"):
+        return "its agent is not active"
+    if lease.capability and lease.capability not in current.capabilities:
+        return "its capability is not in force"
+    mandate = walk.mandates.find(MandateId(lease.mandate)) if lease.mandate else None
+    # What the fault says names people, and the broker's register is not sealed.
+    stands = mandate is None or fallen(walk, mandate) is None
+    return "" if stands else "its mandate does not stand any more"
 
 
 async def _hear(walk: Walk, side: LeaseSide) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final
 import anyio.to_thread
 
 from answerable.errors import Refused, Unavailable
+from answerable.ports.register_room import UNRECORDED
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -49,17 +50,21 @@ def told(what: str, failed: Unavailable, *, on_record: bool) -> Unavailable:
     """What whoever ended something is told once everything was done that can be done without the registers."""
     why = str(failed.__cause__.message if isinstance(failed.__cause__, Unavailable) else failed.message)
     if on_record:
+        code = BEHIND
         message = (
             f"{what} in this server, at once, and in the ledger, so that a restart keeps it; the registers do not have "
             f"it yet ({why}): no server on them begins an action until they can be written, and then they get it. Make "
             "room on their disk; if anything acts meanwhile, `answerable panic` holds everything"
         )
     else:
+        code = UNRECORDED
         message = (
-            f"{what} in this server, at once, and is on record nowhere: neither registers ({why}) nor ledger take it, "
-            "and a restart would forget it. `answerable panic` holds everything, after a restart, too"
+            f"{what} in this server, at once and until it ends, and is on record nowhere: neither registers ({why}) "
+            "nor ledger take it. No server on them begins an action until they can be written, and then they get it; a "
+            "restart before that forgets it. Make their disk writable and leave this server running, or end it and "
+            "keep it down; `answerable panic` holds everything, after a restart, too, where its file can be written"
         )
-    return Unavailable(message, code=BEHIND, port="register", effect="unknown")
+    return Unavailable(message, code=code, port="register", effect="unknown")
 
 
 async def follow_room(

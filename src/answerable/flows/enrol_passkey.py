@@ -34,6 +34,9 @@ def begin_enrolment(walk: Walk, code: str, *, browser: str) -> Ceremony:
         found = desk.register.invitation(digest)
         now = walk.clock.now()
         if found is None or not found.is_good(now):
+            if found is not None and now >= found.expires_at:
+                # It was seen to be over, and stays so if the clock is set back.
+                desk.register.use_invitation(digest, now=now)
             raise not_good()
         person = person_standing(walk, found.person)
     except AnswerableError as fault:

@@ -24,9 +24,7 @@ from answerable.core.identity.spiffe_id import agent_instance_id, spiffe_id
 from answerable.core.ledger import records_workload
 from answerable.core.ledger.subject import agent_subject
 from answerable.core.mandate.revocation import Revocable, instance_names
-from answerable.core.registry.active import documents_in
 from answerable.core.registry.documents import Agent
-from answerable.core.registry.parse import shapes_of
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.compare_manifest import as_compared, compared, is_another_program, words_of
 from answerable.flows.end_instance import end_instance, written
@@ -205,11 +203,7 @@ def agent_of(workloads: Workloads, evidence: Evidence) -> Agent:
     name = matching_agent(workloads.in_force(), evidence.selectors)
     if name is not None:
         return _active(workloads, name)
-    if workloads.registered[0] != current.digest:
-        shapes = shapes_of(documents_in(workloads.walk.registry.documents()))
-        agents = (found.noun for found in shapes.nouns if isinstance(found.noun, Agent))
-        workloads.registered = (current.digest, tuple(entries_of(agents)))
-    down = matching_agent(workloads.registered[1], evidence.selectors)
+    down = matching_agent(entries_of(current.idle_agents.values()), evidence.selectors)
     if down is not None:
         raise Refused(f"agent {shown(down)} is not active", code="agent.inactive")
     raise Refused("no agent is registered for what was measured", code="attestation.unknown")

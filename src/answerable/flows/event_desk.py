@@ -15,7 +15,7 @@ from answerable.errors import Broken, Unavailable
 from answerable.flows.refuse_revoked import agent_names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.event_key import EventKey
@@ -52,7 +52,8 @@ class EventDesk:
     with the addresses to which events may be pushed. webhooks: their secrets, by name. key: what events are signed
     with; None where there is no receiver. read_to: up to which entry our log was read here; None before the first
     round. polls: how many wait, by stream. refusals: by stream, the event that its receiver refused last, and how often
-    here. fault: why it cannot send; None where it can.
+    here. recorded: by receiver, since when its changes are counted (monotonic seconds), and how many bytes of them are
+    in the ledger since then. fault: why it cannot send; None where it can.
     """
 
     walk: Walk
@@ -67,6 +68,7 @@ class EventDesk:
     news: anyio.Event = field(default_factory=anyio.Event)
     polls: dict[str, int] = field(default_factory=dict)
     refusals: dict[str, tuple[str, int]] = field(default_factory=dict)
+    recorded: dict[str, tuple[float, int]] = field(default_factory=dict)
     fault: AnswerableError | None = None
 
     def tell(self) -> None:
@@ -103,16 +105,25 @@ async def in_register(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -
 
 
 async def changed(
-    desk: EventDesk, stream: str, change: Callable[[EventStream], EventStream | None]
+    desk: EventDesk,
+    stream: str,
+    change: Callable[[EventStream], EventStream | None],
+    *,
+    record: Callable[[EventStream], Awaitable[BaseException | None]] | None = None,
 ) -> EventStream | None:
-    """Change a stream as it is by then; None where it is gone, or where `change` leaves it. Raises Unavailable
-    (`event_stream.busy`, `register.*`)."""
+    """Change a stream as it is by then; None where it is gone, or where `change` leaves it. record: told of what it
+    becomes, where that is something else, before it is so; returns the cancellation where the caller left. Raises
+    Unavailable (`event_stream.busy`, `register.*`), and what `change` and `record` raise."""
     for _ in range(CHANGES_MAX):
         found = await in_register(desk.register.find, stream)
         wanted = change(found) if found is not None else None
         if wanted is None:
             return None
-        if await in_register(desk.register.put, wanted):
+        left = await record(wanted) if record is not None and wanted != found else None
+        is_put = await in_register(desk.register.put, wanted)
+        if left is not None:
+            raise left
+        if is_put:
             return wanted
     raise Unavailable(
         f"a stream of events was changed {CHANGES_MAX} times meanwhile: try again",

@@ -19,6 +19,8 @@ from answerable.core.tlog.merkle import verify_consistency
 from answerable.core.tlog.note import COSIGNATURE_KINDS, Note
 from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.flows.starting_witnesses import StartingWitnesses
+from answerable.ports.ledger import TAKES_NOTHING_NOW
 from answerable.ports.witness import Cosigned, Denied
 
 if TYPE_CHECKING:
@@ -71,7 +73,8 @@ class CosigningLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessState:
-    """How one witness is. waiting: not asked yet. size, cosigned_at: of its newest cosignature, 0 before the first.
+    """How one witness is. waiting: not asked yet, or just being started. size, cosigned_at: of its newest cosignature,
+    0 before the first.
 
     reason: why there is an alarm; since: when it began. Times are Unix milliseconds.
     """
@@ -108,6 +111,7 @@ class Cosigning:
         self._lacking_since: float | None = None
         self._turn = anyio.Lock()
         self._covered = 0
+        self.starting = StartingWitnesses(clock=clock)
 
     def states(self) -> tuple[WitnessState, ...]:
         """How each witness is."""
@@ -138,7 +142,7 @@ class Cosigning:
 
         What came is published as soon as the quorum is met, and again when all have been asked. Cancelled, the
         witnesses that had not answered are in alarm. Raises Broken (`ledger.rolled_back`), and what the ledger
-        raises, except where it has no room; nothing a witness does raises anything else.
+        raises, except where it takes nothing now; nothing a witness does raises anything else.
         """
         async with self._turn:
             encoded = self._ledger.checkpoint.encode()
@@ -165,12 +169,13 @@ class Cosigning:
         """Rounds until cancelled. Raises as `gather`."""
         while True:
             await self.gather()
-            await anyio.sleep(self._limits.round_seconds)
+            await anyio.sleep(self.starting.round_seconds(self._limits.round_seconds))
 
     async def _ask(self, witness: Witness, note: Note, failures: list[AnswerableError]) -> None:
         """Never raises but when cancelled: what must end the round is put into `failures`."""
         try:
             signatures, at = await self._cosignatures(witness, note)
+            self.starting.done(witness.name)
             self._gathered.signatures.update({(one.name, one.key_id): one for one in signatures})
             self._gathered.by.add(witness.name)
             size = Checkpoint.parse(note.text).size
@@ -183,7 +188,7 @@ class Cosigning:
             self._alarm(witness, lied.message)
         except Unavailable as failed:
             if failed.port == WITNESS_PORT:
-                self._alarm(witness, failed.message)
+                self._silent(witness, failed.message)
             else:
                 failures.append(failed)
         except Broken as broken:
@@ -191,7 +196,7 @@ class Cosigning:
             failures.append(broken)
         except anyio.get_cancelled_exc_class():
             if witness.name not in self._gathered.by:
-                self._alarm(witness, "it had not answered when there was no more time to wait")
+                self._silent(witness, "it had not answered when there was no more time to wait")
             raise
 
     async def _cosignatures(self, witness: Witness, note: Note) -> tuple[tuple[NoteSignature, ...], int]:
@@ -307,7 +312,7 @@ class Cosigning:
             # In a thread: it syncs, and actions must not wait for that.
             await to_thread.run_sync(self._ledger.publish_cosigned, cosigned)
         except Unavailable as failed:
-            if failed.code != "ledger.full":
+            if failed.code not in TAKES_NOTHING_NOW:
                 raise
             return  # As with checkpoints, a full disk only delays it: the next round tries again.
         except (Malformed, Unverified) as fault:
@@ -316,6 +321,10 @@ class Cosigning:
                 f"a cosigned checkpoint cannot be published: {fault.message}", code="ledger.corrupt"
             ) from None
         gathered.published = max(gathered.published, len(signatures) - len(gathered.note.signatures))
+
+    def _silent(self, witness: Witness, reason: str) -> None:
+        if not self.starting.excuses(witness.name):
+            self._alarm(witness, reason)
 
     def _alarm(self, witness: Witness, reason: str) -> None:
         before = self._states[witness.name]

@@ -35,7 +35,7 @@ from answerable.flows.cut_held import perform_warrant
 from answerable.flows.decide_action import decide_action, duties_in_force
 from answerable.flows.end_without_room import no_room
 from answerable.flows.hide_tokens import hidden_progress
-from answerable.flows.hold_to_shown import stale_approval, void
+from answerable.flows.hold_to_shown import stale_approval, void, void_denied
 from answerable.flows.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.keep_prepared import log_prepared
 from answerable.flows.lease_terms import UNNAMED, name_action
@@ -107,6 +107,7 @@ async def govern_action(
         request = request if verified is None else verified.request
         raise await refuse_action(walk, request, caller, no_from(refused, verified)) from None
     if decision.effect == "deny":
+        await void_denied(walk, verified, decision, facts.at)
         raise await refuse_action(walk, verified.request, caller, no_of(decision, verified))
     # 5 defer: a durable record waits for people; asking again finds the same one.
     if decision.effect == "defer":

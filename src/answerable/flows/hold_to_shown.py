@@ -7,12 +7,13 @@ agent is made of, the amounts, and the rules that an approval would lift.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from anyio import Event
 
 from answerable.core.approval.action_object import changed_since
 from answerable.core.approval.approval import NOTHING_SHOWN, ApprovalId
+from answerable.core.decision.asked import read_question
 from answerable.core.ledger.records_approvals import approval_void
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.spend import money_moved
@@ -23,9 +24,14 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.facts import Facts
+    from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.runs import Run
     from answerable.flows.walk import Walk
+
+
+POLICY: Final = "what policy says"
+"""Of a question that is void for it, in the words of entries and cards: this changed."""
 
 
 def unlike_shown(approval: Approval, verified: VerifiedRequest, decision: Decision) -> tuple[str, ...]:
@@ -51,6 +57,19 @@ def stale_approval(
         return None
     other = unlike_shown(approval, verified, decision)
     return (approval, other) if other else None
+
+
+async def void_denied(walk: Walk, verified: VerifiedRequest, decision: Decision, at: UnixMillis) -> None:
+    """Nobody is asked any more about what policy denies by now, whatever they say: their question is void. What people
+    have approved stays so, for what policy says may depend on the hour; and what a hold, a mandate or a hop denies is
+    ended where they are. Raises Unavailable."""
+    request = verified.request
+    waiting = walk.approvals.matching(verified.caller.agent, verified.mandate.id, request.action.digest, at)
+    if waiting is None or waiting.state_at(at) != "pending" or not decision.question:
+        return
+    asked = read_question(decision.question)
+    if asked.hold is None and not asked.rule:
+        await void(walk, waiting, (POLICY,))
 
 
 async def void(walk: Walk, approval: Approval, because: tuple[str, ...]) -> None:

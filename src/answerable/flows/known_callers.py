@@ -93,7 +93,7 @@ class KnownCallers:
         found = self.directory().by_key.get(thumbprint)
         if found is not None:
             agent, key = found
-            _check_active(agent)
+            self._active(agent.name)
             return KnownKey(agent, key, self.registered(agent.name), enrolled=False)
         instance = self._instances.by_key(thumbprint) if self._instances is not None else None
         if instance is None or instance.key is None:
@@ -135,12 +135,12 @@ class KnownCallers:
             agent = self.directory().by_uid.get(channel.peer.uid)
             if agent is None:
                 self._note(f"unix:uid:{channel.peer.uid}", now, grade="kernel")
-            return _known(agent), "unix_peer", self._seen(agent, "unix", "kernel")
+            return self._known(agent), "unix_peer", self._seen(agent, "unix", "kernel")
         if not channel.certificate:
             raise unverified("proof", "neither message nor connection carries a proof of possession")
         agent = self.directory().by_certificate.get(channel.certificate)
         if agent is not None:
-            return _known(agent), "mtls", self._seen(agent, "mtls", "gateway")
+            return self._known(agent), "mtls", self._seen(agent, "mtls", "gateway")
         return self._by_svid(channel, now)
 
     def _by_svid(self, channel: Channel, now: UnixMillis) -> tuple[Agent, ProofKind, CallerIdentity]:
@@ -181,12 +181,15 @@ class KnownCallers:
 
     def _attested(self, measured: set[str]) -> Agent | None:
         directory = self.directory()
-        entries = {entry for text in measured for entry in directory.by_selector.get(text, ())}
-        try:
-            name = matching_agent(entries, measured)
-        except Refused:
-            raise unverified("channel", "the connection belongs to several registered agents") from None
-        return _known(directory.snapshot.agents.get(name)) if name is not None else None
+        for by_selector in (directory.by_selector, directory.idle_by_selector):
+            entries = {entry for text in measured for entry in by_selector.get(text, ())}
+            try:
+                name = matching_agent(entries, measured)
+            except Refused:
+                raise unverified("channel", "the connection belongs to several registered agents") from None
+            if name is not None:
+                return self._active(name)
+        return None
 
     def _svid(self, trust: TrustSource, channel: Channel, now: UnixMillis) -> X509Svid:
         """The SVID of a connection, judged anew whenever its bundle has changed: a chain costs as much as a proof."""
@@ -205,15 +208,25 @@ class KnownCallers:
         return svid
 
     def _standing(self, instance: Instance, now: UnixMillis) -> Agent:
-        agent = self._registry.current.agents.get(instance.agent)
-        if agent is None or agent.status != "active":
-            raise unverified("agent", "the agent is not active")
+        agent = self._active(instance.agent)
         if self._instances is None or not _lives(self._instances, self._trust, instance, now):
             message = (
                 "the instance, or the one it is a sub-agent of, has ended, expired or lost who vouched for it"
             )
             raise unverified("key", message)
         return agent
+
+    def _active(self, name: AgentId) -> Agent:
+        agent = self._registry.current.agents.get(name)
+        if agent is None:
+            # The code that the walk has for it: whoever asks, at whichever door, reads one word.
+            raise Unverified(f"agent {shown(name)} is not active", code="agent.inactive", step="agent")
+        return agent
+
+    def _known(self, agent: Agent | None) -> Agent:
+        if agent is None:
+            raise unverified("channel", "the connection belongs to no registered agent, or to several")
+        return self._active(agent.name)
 
     def _identity_of(self, instance: Instance) -> CallerIdentity:
         """A digest is shown only while it stands; a sub-agent is never better than its parent."""
@@ -293,15 +306,3 @@ def _lives(
         return False
     parent = instances.find(_parsed_id(instance.parent)) if instance.parent else instance
     return parent is not None and parent.is_live(now) and _is_vouched_for(trust, parent.evidence)
-
-
-def _known(agent: Agent | None) -> Agent:
-    if agent is None:
-        raise unverified("channel", "the connection belongs to no registered agent, or to several")
-    _check_active(agent)
-    return agent
-
-
-def _check_active(agent: Agent) -> None:
-    if agent.status != "active":
-        raise unverified("agent", "the agent is not active")

@@ -65,6 +65,11 @@ class LeaseSide:
             self.owed, self.owed_all = {}, True
         self.stirred.set()
 
+    def owe_all(self) -> None:
+        """Have everything that is open held against what stands now."""
+        self.owed_all = True
+        self.stirred.set()
+
     def keep(self, key: tuple[str, ...], terms: LeaseTerms) -> None:
         """This window is open, and was used last; past WINDOWS_MAX the one that was not for longest is forgotten."""
         known = self.windows.get(key)

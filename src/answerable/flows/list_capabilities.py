@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.containment.reach import reach_of, server_reach
-from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.caveat import EnvironmentIs
 from answerable.core.mandate.lineage import Lineage
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.mandate_standing import giver_fault, known_session, shard_elsewhere
-from answerable.flows.observe_tools import tools_fault
+from answerable.flows.mandate_standing import fallen, known_session, shard_elsewhere
+from answerable.flows.may_act import agent_fault, given_fault
 from answerable.flows.pin_tools import pin_fault
 from answerable.flows.refuse_revoked import refuse_names, task_names
 from answerable.flows.verify_lineage import verify_lineage
@@ -29,8 +28,9 @@ def list_capabilities(
 ) -> frozenset[tuple[str, str]]:
     """Pairs of method and target, as capabilities name them, that could be allowed on `server`.
 
-    Empty for a mandate that is unknown, closed, outside its window, of a shard out of reach or another agent's, for an
-    instance that has ended or may not act for its drift, and where anything that it acts under was revoked or is held.
+    Empty for a mandate that is unknown, closed, fallen, outside its window, of a shard out of reach or another agent's,
+    for an agent that may do nothing, for an instance that has ended or may not act for its drift, and where anything
+    that it acts under was revoked or is held.
     Not a decision: what is listed may still be refused, and what is refused here is refused when called. Never raises;
     does no I/O.
     """
@@ -47,17 +47,13 @@ def list_capabilities(
         return frozenset()
     if _is_stopped(walk, caller, lineage, server, now):
         return frozenset()
-    agent = walk.registry.current.agents.get(caller.agent)
-    refused = agent is None or agent.drift == "refuse"
+    current = walk.registry.current
     # Also what a tool says about itself is kept from an agent that may not use it as it is.
-    if refused and (caller.identity.drifted or tools_fault(walk, caller.agent)):
+    if agent_fault(walk, caller.agent, now) is not None or fallen(walk, mandate) is not None:
         return frozenset()
-    agents = walk.registry.current.agents
-    through = [
-        agents[name]
-        for name in (caller.agent, *(AgentId(hop.agent) for hop in lineage.hops))
-        if name in agents
-    ]
+    if caller.identity.drifted and current.agents[caller.agent].drift == "refuse":
+        return frozenset()
+    through = (caller.agent, *(hop.agent for hop in lineage.hops))
     try:
         session = known_session(walk, mandate)
     except Malformed:
@@ -65,13 +61,12 @@ def list_capabilities(
     granted = {grant.capability for grant in mandate.grants}
     return frozenset(
         (capability.method, capability.target)
-        for capability in walk.registry.current.capabilities.values()
+        for capability in current.capabilities.values()
         if capability.server == server
         and capability.name in granted
         and all(hop.authority.names(capability.name) for hop in lineage.hops)
-        and all(one.reaches(capability.name) for one in through)
+        and given_fault(mandate, capability.name, through, current) is None
         and all(one.names(capability.name) for one in session)
-        and giver_fault(mandate, [capability.name], walk.registry.current) is None
         and _in_environment(mandate, capability.environment)
         and walk.decision_point.may_list(caller.agent, capability.name)
         and _is_let_through(walk, capability)

@@ -16,19 +16,26 @@ from answerable.core.incident.event_stream import (
     subject_in,
 )
 from answerable.core.incident.security_event import VERIFICATION, stream_event
+from answerable.core.incident.stream_entry import stream_changed
+from answerable.core.ledger.subject import agent_subject
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.event_desk import changed, in_register
+from answerable.flows.record_entry import record_entry, sealing_for
 from answerable.ports.event_register import Waiting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.incident.stream_entry import StreamChange
     from answerable.flows.event_desk import EventDesk
 
 PREFIX: Final = "/ssf/"
 POLL: Final = PREFIX + "poll/"
 STATE_CHARS_MAX: Final = 1_024
+RECORDED_BYTES_MAX: Final = 1_048_576
+"""Of changes of one receiver's streams, in the ledger, in RECORDED_SECONDS."""
+RECORDED_SECONDS: Final = 3_600
 
 
 async def create_stream(
@@ -46,7 +53,12 @@ async def create_stream(
             f"a receiver has at most {desk.limits.streams_max} streams: change or delete one of them",
             code="event_stream.count",
         )
+    # 1. In the ledger. A crash after this line: a stream whose id its receiver never heard, and which is not kept.
+    left = await _recorded(desk, wanted, "made")
+    # 2. Kept.
     await in_register(desk.register.put, wanted)
+    if left is not None:
+        raise left
     return _shown(desk, wanted)
 
 
@@ -71,14 +83,19 @@ async def change_stream(
         ours = _shown(desk, stream)
         return configured(stream, sent, endpoints=allowed, ours=ours, whole=whole)
 
-    found = await _changed(desk, receiver, _named(sent), change)
+    found = await _changed(desk, receiver, _named(sent), change, said="configured")
     desk.tell()
     return _shown(desk, found)
 
 
 async def delete_stream(desk: EventDesk, receiver: str, identity: str) -> None:
     """With all that waits in it. Raises as `read_stream`."""
-    await in_register(desk.register.remove, (await stream_of(desk, receiver, identity)).id)
+    found = await stream_of(desk, receiver, identity)
+    # It ends first: a crash after this line, or a ledger that is full, and only the entry is missing.
+    await in_register(desk.register.remove, found.id)
+    left = await _recorded(desk, found, "removed")
+    if left is not None:
+        raise left
 
 
 async def read_status(desk: EventDesk, receiver: str, identity: str) -> dict[str, JSONValue]:
@@ -97,6 +114,7 @@ async def change_status(
         receiver,
         _named(sent),
         lambda stream: replace(stream, status=status, reason=reason, update=""),
+        said="status",
     )
     if status == "disabled":
         await in_register(desk.register.drop, found.id)
@@ -112,7 +130,7 @@ async def add_subject(desk: EventDesk, receiver: str, sent: Mapping[str, JSONVal
     def change(stream: EventStream) -> EventStream:
         return replace(stream, removed=tuple(one for one in stream.removed if one != subject))
 
-    await _changed(desk, receiver, _named(sent), change)
+    await _changed(desk, receiver, _named(sent), change, said="subject_added", subject=subject)
 
 
 async def remove_subject(desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue]) -> None:
@@ -129,7 +147,7 @@ async def remove_subject(desk: EventDesk, receiver: str, sent: Mapping[str, JSON
             )
         return replace(stream, removed=(*stream.removed, subject))
 
-    await _changed(desk, receiver, _named(sent), change)
+    await _changed(desk, receiver, _named(sent), change, said="subject_removed", subject=subject)
 
 
 async def verify_stream(desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue]) -> None:
@@ -170,13 +188,54 @@ async def stream_of(desk: EventDesk, receiver: str, identity: str) -> EventStrea
 
 
 async def _changed(
-    desk: EventDesk, receiver: str, identity: str, change: Callable[[EventStream], EventStream]
+    desk: EventDesk,
+    receiver: str,
+    identity: str,
+    change: Callable[[EventStream], EventStream],
+    *,
+    said: StreamChange | None = None,
+    subject: str = "",
 ) -> EventStream:
+    """said: what its entry says of the change; without, it is nothing that a receiver said of its stream."""
     _endpoints(desk, receiver)
-    found = await changed(desk, identity, lambda one: change(one) if _is_of(one, receiver) else None)
+
+    async def record(wanted: EventStream) -> BaseException | None:
+        return await _recorded(desk, wanted, said, subject) if said is not None else None
+
+    def own(stream: EventStream) -> EventStream | None:
+        return change(stream) if _is_of(stream, receiver) else None
+
+    found = await changed(desk, identity, own, record=record)
     if found is None:
         raise _unknown(identity)
     return found
+
+
+async def _recorded(
+    desk: EventDesk, stream: EventStream, change: StreamChange, subject: str = ""
+) -> BaseException | None:
+    """The change is on record; the cancellation where the caller left. Raises Refused (`event_stream.too_often`) and
+    Unavailable (`ledger.*`)."""
+    walk = desk.walk
+    sealing = sealing_for(walk, agent_subject(stream.receiver))
+    entry = stream_changed(stream, change, at=walk.clock.now(), sealing=sealing, subject=subject)
+    if change != "removed":
+        _count(desk, stream.receiver, len(entry.leaf) + len(entry.attachment))
+    return (await record_entry(walk, entry))[1]
+
+
+def _count(desk: EventDesk, receiver: str, size: int) -> None:
+    now = desk.walk.clock.monotonic()
+    since, before = desk.recorded.get(receiver, (now, 0))
+    if now - since >= RECORDED_SECONDS:
+        since, before = now, 0
+    if before + size > RECORDED_BYTES_MAX:
+        raise Refused(
+            f"the changes of a receiver's streams take {RECORDED_BYTES_MAX} bytes of the ledger in "
+            f"{RECORDED_SECONDS} seconds at most: wait",
+            code="event_stream.too_often",
+        )
+    desk.recorded[receiver] = since, before + size
 
 
 def _is_of(stream: EventStream, receiver: str) -> bool:

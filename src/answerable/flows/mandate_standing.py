@@ -193,17 +193,27 @@ def shard_elsewhere(mandate: Mandate, origin: str) -> str | None:
 
 
 def still_stands(walk: Walk, mandate: Mandate) -> None:
-    """Raises Refused as `shard_fault` and `standing_fault` say; asked once for each mandate and registry."""
+    """Raises Refused as `shard_fault` and `standing_fault` say."""
+    for fault in _faults_now(walk, mandate):
+        if fault is not None:
+            raise Refused(fault.message, code=fault.code)
+
+
+def fallen(walk: Walk, mandate: Mandate) -> Refused | None:
+    """As `standing_fault` in the registry in force, for who only tells of it."""
+    return _faults_now(walk, mandate)[1]
+
+
+def _faults_now(walk: Walk, mandate: Mandate) -> tuple[Refused | None, Refused | None]:
+    """By shard and by standing; asked once for each mandate and registry."""
     current = walk.registry.current
     if walk.standing_of is not current:
         walk.standing_of, walk.standing = current, {}
-    if mandate.id not in walk.standing:
-        walk.standing[mandate.id] = shard_fault(mandate, walk.ledger.origin) or standing_fault(
-            mandate, current
-        )
-    fault = walk.standing[mandate.id]
-    if fault is not None:
-        raise Refused(fault.message, code=fault.code)
+    found = walk.standing.get(mandate.id)
+    if found is None:
+        found = shard_fault(mandate, walk.ledger.origin), standing_fault(mandate, current)
+        walk.standing[mandate.id] = found
+    return found
 
 
 def is_signed_by(token: str, keys: tuple[PublicKey, ...]) -> bool:

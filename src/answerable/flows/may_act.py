@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from answerable.core.base64url import to_base64url
 from answerable.core.identity.principal import AgentId
+from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused, shown
 from answerable.flows.mandate_standing import giver_fault
 from answerable.flows.observe_tools import tools_fault
@@ -28,10 +30,29 @@ if TYPE_CHECKING:
 
 def active_agent(walk: Walk, name: AgentId) -> Agent:
     """Its document. Raises Refused (`agent.inactive`)."""
-    agent = walk.registry.current.agents.get(name)
+    current = walk.registry.current
+    if (fault := inactive_fault(current, name)) is not None:
+        raise fault
+    return current.agents[name]
+
+
+def inactive_fault(current: RegistrySnapshot, name: AgentId) -> Refused | None:
+    """Why nothing is done for an agent in this registry (`agent.inactive`); None where it is active."""
+    agent = current.agents.get(name)
     if agent is None or agent.status != "active":
-        raise Refused(f"agent {shown(name)} is not active", code="agent.inactive")
-    return agent
+        return Refused(f"agent {shown(name)} is not active", code="agent.inactive")
+    return None
+
+
+def ways_to_prove(agent: Agent) -> list[tuple[Revocable, ...]]:
+    """How an active agent may prove itself, each with the names that it then acts under beside its own; without any for
+    what no key of the registry is behind."""
+    keys = [
+        *(key.thumbprint for key in agent.keys),
+        *(to_base64url(bytes.fromhex(one)) for one in agent.certificates),
+    ]
+    ways: list[tuple[Revocable, ...]] = [(Revocable("key", key),) for key in keys]
+    return [*ways, ()] if agent.unix_uids or agent.attestation or not keys else ways
 
 
 def check_tools(walk: Walk, agent: AgentId) -> None:
@@ -43,22 +64,25 @@ def check_tools(walk: Walk, agent: AgentId) -> None:
 
 
 def check_quota(walk: Walk, agent: AgentId, at: UnixMillis, mandate: str = "") -> None:
-    """Raises Refused (`agent.held`) past its quota of refusals, for all that it does or under this mandate."""
-    if walk.quota.is_held(agent, at, mandate):
-        raise Refused(
-            f"agent {shown(agent)} is held: it was refused too often in this window; `answerable hold list` says "
-            "until when, and under which mandate where it is one",
-            code="agent.held",
-        )
+    """Raises Refused past its quota of refusals, as the hold says that stands for it: `held.agent` for all that it
+    does, `held.mandate` for what it does under this mandate."""
+    if not walk.quota.is_held(agent, at, mandate):
+        return
+    why = "agent was refused too often in this window; `answerable hold list` says until when"
+    if walk.quota.is_held(agent, at):
+        raise Refused(f"agent {shown(agent)} is held: the {why}", code="held.agent")
+    raise Refused(f"mandate {shown(mandate)} is held: its {why}", code="held.mandate")
 
 
 def agent_fault(walk: Walk, name: AgentId, at: UnixMillis) -> Refused | None:
-    """Why nothing that this agent asks for is done, whichever of its instances asks; None where something may be."""
+    """Why nothing that this agent asks for is done, whichever of its instances asks; None where something may be, as
+    far as that is known where no server is connected."""
     try:
         agent = active_agent(walk, name)
         if agent.drift == "refuse":
             standing_manifest(walk, name)
-            check_tools(walk, name)
+            if walk.upstream.is_running:
+                check_tools(walk, name)
         check_quota(walk, name, at)
     except Refused as fault:
         return fault

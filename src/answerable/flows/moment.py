@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
 
 import anyio.lowlevel
 
+from answerable.core.canonical import encode, parse
 from answerable.core.decision.policy_context import capability_facts
 from answerable.core.identity.principal import AgentId
 from answerable.core.registry.policy_statement import read_statement
+from answerable.core.registry.tool_hints import UNHINTED_TIER, raised
+from answerable.core.registry.tool_pin import is_pinned
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.end_without_room import no_room
 from answerable.flows.may_act import agent_fault, offered_definition
 from answerable.flows.pin_tools import at_hinted_tier
+from answerable.verify.partial_asking import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +51,7 @@ class Moment:
     origin: of the log, for which mandates are. mandates: of each agent, newest first. used, lack: of budgets, as the
     register of mandates says. statement: the policy sets in force. capability: that is asked about. tool: what policy
     sees of it, at the tier that its tool is of; or why nobody can use it. agents: why an agent can do nothing.
-    nobody: why nobody can do anything.
+    nobody: why nobody can do anything. is_offered: whether it is known what servers offer.
     """
 
     at: UnixMillis
@@ -64,6 +69,7 @@ class Moment:
     tool: Mapping[str, object] | Refused
     agents: Mapping[AgentId, Refused]
     nobody: Refused | None = None
+    is_offered: bool = True
 
 
 async def moment_now(walk: Walk, action: str) -> Moment:
@@ -98,6 +104,7 @@ async def moment_now(walk: Walk, action: str) -> Moment:
         tool=_tool(walk, capability),
         agents=faults,
         nobody=walk.unwitnessed() or no_room(walk),
+        is_offered=walk.upstream.is_running,
     )
 
 
@@ -109,7 +116,21 @@ def named_capability(current: RegistrySnapshot, action: str) -> Capability:
     return capability
 
 
-def _tool(walk: Walk, capability: Capability) -> Mapping[str, JSONValue] | Refused:
+def unoffered(capability: Capability, tool: JSONValue | None) -> Mapping[str, Any]:
+    """What policy sees of a capability where it is not known what its server offers, by the definition of its tool in
+    force; a tier that cannot be said without one is not known."""
+    if not is_pinned(capability) or capability.tier >= UNHINTED_TIER:
+        return capability_facts(capability)
+    digest = sha256(encode(tool)).hexdigest() if tool is not None else ""
+    if tool is None or capability.definition not in ("", digest):
+        return {**capability_facts(capability), "tier": unknown("capability.tier")}
+    return capability_facts(raised(capability, tool))
+
+
+def _tool(walk: Walk, capability: Capability) -> Mapping[str, Any] | Refused:
+    if not walk.upstream.is_running:
+        pin = walk.pins.current(capability.server, capability.target)
+        return unoffered(capability, parse(pin.text) if pin is not None else None)
     try:
         definition = offered_definition(walk, capability)
     except Refused as fault:

@@ -6,12 +6,9 @@ Laws: what the ledger does not say is not known, and said so; what it says is re
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.core.canonical import encode
 from answerable.core.containment.hold import HoldId
-from answerable.core.decision.policy_context import capability_facts
 from answerable.core.identity.spiffe_id import SCHEME
 from answerable.core.ledger.budget_counts import amounts_in, reserved_by
 from answerable.core.ledger.opened import leaf_of, payload_of
@@ -20,17 +17,14 @@ from answerable.core.mandate.budget import Spending
 from answerable.core.mandate.token import mandate_in
 from answerable.core.registry.active import snapshot_of
 from answerable.core.registry.policy_statement import PolicyStatement
-from answerable.core.registry.tool_hints import UNHINTED_TIER, raised
-from answerable.core.registry.tool_pin import is_pinned
 from answerable.errors import AnswerableError, Malformed
 from answerable.flows.apply_registry import policy_text
-from answerable.flows.moment import Moment, Snapshot, named_capability
+from answerable.flows.moment import Moment, Snapshot, named_capability, unoffered
 from answerable.flows.recall_holds import hold_in
 from answerable.flows.recall_revocations import revocation_in
-from answerable.verify.partial_asking import unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.hold import Hold, Holdable
@@ -200,13 +194,7 @@ class Then:
         else:
             self.mandates.setdefault(mandate.id, mandate)
 
-    def _tool(self, capability: Capability) -> dict[str, Any]:
+    def _tool(self, capability: Capability) -> Mapping[str, Any]:
         """At the tier that the hints of its tool came to then; a tier that the ledger does not say is not known.
         Whether it was offered, and let through, the ledger does not say either."""
-        if not is_pinned(capability) or capability.tier >= UNHINTED_TIER:
-            return capability_facts(capability)
-        tool = self.tools.get((capability.server, capability.target))
-        digest = sha256(encode(tool)).hexdigest() if tool is not None else ""
-        if tool is None or capability.definition not in ("", digest):
-            return {**capability_facts(capability), "tier": unknown("capability.tier")}
-        return capability_facts(raised(capability, tool))
+        return unoffered(capability, self.tools.get((capability.server, capability.target)))

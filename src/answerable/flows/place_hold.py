@@ -224,7 +224,7 @@ async def _settled(
     try:
         # With their documents and sub-agents. A crash before the next line may record the hold a second time.
         if workloads is not None:
-            instances = await _end_instances(workloads, hold)
+            instances = await end_held_instances(workloads, hold)
         if waits and unrecorded is None:
             await anyio.to_thread.run_sync(walk.holds.recorded, [hold.id])
     except Unavailable as failed:
@@ -260,7 +260,7 @@ async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdu
             # Whoever put it into force may have ended before anything was denied.
             approvals += await anyio.to_thread.run_sync(deny_approvals, walk, one)
             if workloads is not None:
-                await _end_instances(workloads, one)
+                await end_held_instances(workloads, one)
         left = await _record(walk, one, in_flight, approvals)
         # Last: until then, the next start or round does all of it again.
         with anyio.CancelScope(shield=True):
@@ -325,7 +325,8 @@ def open_mandates(walk: Walk, hold: Hold) -> tuple[MandateId, ...]:
     )
 
 
-async def _end_instances(workloads: Workloads, hold: Hold) -> tuple[SpiffeId, ...]:
+async def end_held_instances(workloads: Workloads, hold: Hold) -> tuple[SpiffeId, ...]:
+    """End the instances within reach of a hold, and their sub-agents. Raises Unavailable."""
     walk = workloads.walk
     current = walk.registry.current
     hit = [

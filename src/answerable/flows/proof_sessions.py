@@ -75,12 +75,9 @@ class ProofSessions:
         with self._lock:
             self._directory = directory
             for name, session in list(self._open.items()):
-                if session.enrolled:
-                    agent = directory.snapshot.agents.get(session.agent)
-                else:
-                    found = directory.by_key.get(session.thumbprint)
-                    agent = found[0] if found is not None and found[0].name == session.agent else None
-                if agent is None or agent.status != "active":
+                found = directory.by_key.get(session.thumbprint)
+                is_its_own = session.enrolled or (found is not None and found[0].name == session.agent)
+                if not is_its_own or session.agent not in directory.snapshot.agents:
                     del self._open[name]
 
     def _make_room(self, session: ProofSession, at: float) -> None:

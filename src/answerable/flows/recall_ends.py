@@ -14,22 +14,29 @@ from typing import TYPE_CHECKING, NamedTuple
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
+from answerable.errors import Unavailable
 from answerable.flows.end_instance import written
 from answerable.flows.name_sub_agent import sub_agent_number
+from answerable.flows.place_hold import end_held_instances
 from answerable.flows.recall_drills import RecalledDrills
 from answerable.flows.recall_duties import RecalledDuties
 from answerable.flows.recall_elsewhere import told_elsewhere
 from answerable.flows.recall_holds import RecalledHolds
 from answerable.flows.recall_passkeys import RecalledPasskeys
+from answerable.flows.recall_prepared import RecalledPrepared
 from answerable.flows.recall_revocations import revocation_in, revoked_again
 from answerable.flows.recall_tokens import RecalledTokens
+from answerable.flows.revoke_authority import end_revoked_instances
 from answerable.ports.instance_register import FORGOTTEN, LostEnd
+from answerable.ports.ledger import TAKES_NOTHING_NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from answerable.core.canonical import JSONValue
+    from answerable.core.containment.hold import HoldId
     from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.ledger.entry import StoredEntry
     from answerable.core.mandate.revocation import Revocable, Revocation
     from answerable.flows.change_authorities import AuthorityChanges
     from answerable.flows.walk import Walk
@@ -78,6 +85,14 @@ async def recall_ends(
     drills = RecalledDrills(walk=workloads.walk)
     passkeys = RecalledPasskeys(walk=workloads.walk)
     duties = RecalledDuties(walk=workloads.walk)
+    prepared = RecalledPrepared(walk=workloads.walk)
+    notes: dict[int, Callable[[StoredEntry], None]] = {
+        **dict.fromkeys((Tag.CITED, Tag.MANDATE_CLOSED), tokens.note),
+        **dict.fromkeys((Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT), held.note),
+        **dict.fromkeys((Tag.PASSKEY, Tag.PASSKEY_REMOVED), passkeys.note),
+        Tag.DRILL: drills.note,
+        Tag.INTENT: prepared.note,
+    }
     for stored in workloads.walk.ledger.replay(since):
         if stored.tag == Tag.WORKLOAD_ENROLLED:
             leaf = leaf_of(stored)
@@ -87,18 +102,10 @@ async def recall_ends(
         elif stored.tag == Tag.WORKLOAD_ENDED:
             leaf = leaf_of(stored)
             ended[spiffe_id(str(leaf.get("instance")))] = str(leaf.get("because"))
-        elif stored.tag == Tag.AUTHORITY_CHANGED:
-            leaf = leaf_of(stored)
-            if leaf.get("state") == "removed":
-                removed.append(str(leaf.get("authority")))
-        elif stored.tag == Tag.CITED:
-            tokens.note(stored)
-        elif stored.tag in (Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT):
-            held.note(stored)
-        elif stored.tag == Tag.DRILL:
-            drills.note(stored)
-        elif stored.tag in (Tag.PASSKEY, Tag.PASSKEY_REMOVED):
-            passkeys.note(stored)
+        elif stored.tag == Tag.AUTHORITY_CHANGED and (leaf := leaf_of(stored)).get("state") == "removed":
+            removed.append(str(leaf.get("authority")))
+        elif (note := notes.get(stored.tag)) is not None:
+            note(stored)
         elif stored.tag in (Tag.APPROVAL_ESCALATED, Tag.DUTY):
             duties.note(stored, workloads.walk.ledger.origin)
         elif stored.tag == Tag.REVOKED:
@@ -118,9 +125,11 @@ async def recall_ends(
     await passkeys.restored()
     await duties.restored()
     await drills.restored()
+    await prepared.restored()
     await tokens.end_fallen()
     ends = await _ended_again(workloads, ended) + await _removed_again(workloads, authorities, removed)
     ends += await _lost_ends(workloads, ended, keys)
+    ends += await _ended_under(workloads, revoked, held.placed)
     return Recalled(
         ends=ends,
         revocations=again,
@@ -175,6 +184,22 @@ async def _ended_again(workloads: Workloads, ended: dict[SpiffeId, str]) -> int:
         # The ledger has these ends: of what ends with them, too, for they stand there one by one.
         await written(partial(workloads.instances.recorded, [one.id for one in again if one.id in ended]))
         count += len(again)
+    return count
+
+
+async def _ended_under(workloads: Workloads, revoked: Iterable[Revocable], held: Iterable[HoldId]) -> int:
+    """Those under what was revoked or is held, whose ends whoever did that had no room to write."""
+    now, count = workloads.walk.clock.now(), 0
+    holds = [one for one in map(workloads.walk.holds.get, held) if one is not None and one.is_in_force(now)]
+    try:
+        for what in revoked:
+            count += len(await end_revoked_instances(workloads, what))
+        for hold in holds:
+            count += len(await end_held_instances(workloads, hold))
+    except Unavailable as failed:
+        # They have ended; a later round records it.
+        if failed.code not in TAKES_NOTHING_NOW:
+            raise
     return count
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.records_delegation import KIND
+from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.delegation_terms import INSTANCE, MANIFEST
 from answerable.core.mandate.hop_token import consent_in, read_hop, signing_hash
 from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
@@ -40,10 +41,15 @@ class RecalledTokens:
         self._issuer = walk.delegations.audience()
         self._hops: dict[str, tuple[UnverifiedHop, dict[str, JSONValue]]] = {}
         self._again: list[IssuedToken] = []
+        self._closed: set[MandateId] = set()
 
     def note(self, stored: StoredEntry) -> None:
-        """An entry with tag `cited`. Raises Broken (`ledger.leaf_malformed`)."""
+        """An entry with tag `cited`, or `mandate_closed`, as whoever closed it may have had no room for what follows.
+        Raises Broken (`ledger.leaf_malformed`)."""
         leaf = leaf_of(stored)
+        if stored.tag == Tag.MANDATE_CLOSED:
+            self._closed.add(MandateId(str(leaf.get("mandate"))))
+            return
         expires = leaf.get("expires")
         if leaf.get("kind") != KIND or not isinstance(expires, int) or expires <= self._now:
             return
@@ -69,14 +75,15 @@ class RecalledTokens:
         return await written(partial(register.restore, self._again)) if self._again else 0
 
     async def end_fallen(self) -> None:
-        """Of those that were put back, end what does not stand here, once it is known what was revoked.
+        """Of those that were put back, and of all under closed mandates, end what does not stand here, once it is known
+        what was revoked.
 
         Raises Unavailable."""
         walk, register = self._walk, self._walk.tokens
-        if register is None or not self._again:
+        if register is None:
             return
         mandates = {one.mandate for one in self._again}
-        names = {Revocable("mandate", one) for one in mandates if not self._is_open(one)}
+        names = {Revocable("mandate", one) for one in mandates | self._closed if not self._is_open(one)}
         for one in self._again:
             own = one.own_names()
             agents = (

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def standing_of_caller(
     walk: Walk, agent: AgentId, identity: CallerIdentity, key: str = "", certificate: str = ""
 ) -> Refused | None:
-    """Why nothing of this caller is done now: `revoked.<kind>`, `held.<kind>`, `agent.held`; None where it stands.
+    """Why nothing of this caller is done now: `revoked.<kind>`, `held.<kind>`; None where it stands.
 
     Without I/O while nothing was revoked or held since. Raises Unavailable when nobody can say.
     """

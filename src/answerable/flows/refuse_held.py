@@ -23,7 +23,7 @@ def refuse_held(
 ) -> None:
     """Raises Refused (`held.<kind>`) when this caller, its task or this server is held, Unavailable when nobody can
     say. Without I/O while nothing is new."""
-    _refuse(walk, _stream(walk, caller, mandate_id, server, delegation, _nothing))
+    _refuse(walk, _stream(walk, caller, mandate_id, server, delegation, _nothing, listens=False))
 
 
 def open_stream(
@@ -34,12 +34,14 @@ def open_stream(
     *,
     delegation: str = "",
     cut: Callable[[], None],
+    listens: bool = False,
 ) -> Callable[[], None]:
-    """Have a stream cut once it is held; returns what ends that. cut: ends the stream; must not wait.
+    """Have a stream cut once it is held; returns what ends that. cut: ends the stream; must not wait. listens: as
+    Stream.
 
     Raises as `refuse_held`: whoever is held opens none.
     """
-    stream = _stream(walk, caller, mandate_id, server, delegation, cut)
+    stream = _stream(walk, caller, mandate_id, server, delegation, cut, listens=listens)
     # In this order: what is held after the look finds it there.
     walk.streams.add(stream)
     try:
@@ -57,9 +59,11 @@ def _stream(
     server: str,
     delegation: str,
     cut: Callable[[], None],
+    *,
+    listens: bool,
 ) -> Stream:
     lineage = shown_lineage(walk, caller, mandate_id, delegation, server, walk.clock.now())
-    return Stream(caller=caller, lineage=lineage, server=server, cut=cut)
+    return Stream(caller=caller, lineage=lineage, server=server, cut=cut, listens=listens)
 
 
 def _refuse(walk: Walk, stream: Stream) -> None:

@@ -122,7 +122,7 @@ async def revoke_authority(
         # 4. On record. A crash after this line may record it a second time.
         await _record_one(walk, what, in_flight, taken.approvals)
         # 5. Instances end, and with them their documents here.
-        instances = await _end_instances(workloads, what) if workloads is not None else ()
+        instances = await end_revoked_instances(workloads, what) if workloads is not None else ()
     # 6. Only read: a crash after this line has nothing left to leave behind.
     here = await effects_under(walk, what, in_flight, looks_back=looks_back)
     elsewhere, not_asked = await effects_elsewhere(walk, what) if looks_back else ((), ())
@@ -185,7 +185,7 @@ async def revoked_wholly(walk: Walk, what: Revocable, workloads: Workloads | Non
     taken = await take_away(walk, (what,))
     await _record_one(walk, what, in_flight_under(walk, what), taken.approvals)
     if workloads is not None:
-        await _end_instances(workloads, what)
+        await end_revoked_instances(workloads, what)
 
 
 async def take_away_from_agents(walk: Walk) -> None:
@@ -327,7 +327,8 @@ def _end_tokens(walk: Walk, names: frozenset[Revocable]) -> tuple[int, tuple[str
     return count, tuple(one.jti for one in first[:NAMED_MAX])
 
 
-async def _end_instances(workloads: Workloads, what: Revocable) -> tuple[Instance, ...]:
+async def end_revoked_instances(workloads: Workloads, what: Revocable) -> tuple[Instance, ...]:
+    """End the instances under a name that is revoked, and their sub-agents. Raises Unavailable."""
     walk = workloads.walk
     hit = [one.id for one in workloads.instances.live() if what in names_of_instance(walk, one)]
     ended: list[Instance] = []

@@ -25,6 +25,7 @@ from answerable.flows.mandate_standing import shard_elsewhere
 from answerable.flows.record_entry import pseudonym_of, record_entry
 from answerable.flows.refuse_revoked import signer_fault
 from answerable.flows.stand_in import cannot_say_yes, standing_in
+from answerable.ports.ledger import TAKES_NOTHING_NOW
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -110,7 +111,7 @@ async def tell_due(walk: Walk) -> int:
         except Unavailable as failed:
             for left in waiting[place:]:
                 desk.look(left.id, _after(now, AGAIN_MILLIS))
-            if failed.code not in ("ledger.full", "ledger.busy"):
+            if failed.code not in TAKES_NOTHING_NOW:
                 raise
             return place
     return len(due)

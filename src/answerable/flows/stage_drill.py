@@ -181,7 +181,7 @@ async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
             "what is drilled is not in force, nor is its shadow: see `answerable registry check`",
             code="drill.inactive",
         )
-    own = replace(workloads, walk=apart, registered=("", ()))
+    own = replace(workloads, walk=apart)
     mandate = instance = None
     try:
         instance = await _enrolled(own, name, key)

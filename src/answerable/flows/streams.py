@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Stream:
     """A stream of events to one caller. lineage: the task it was opened for, as far as one is known. cut: ends it; must
-    not wait, and may be called more than once."""
+    not wait, and may be called more than once. listens: nothing is asked for on it, so nobody loses an answer where it
+    ends."""
 
     caller: VerifiedCaller
     lineage: Lineage | None
     server: str
     cut: Callable[[], None]
+    listens: bool = False

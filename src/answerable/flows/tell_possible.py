@@ -10,7 +10,6 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.core.base64url import to_base64url
 from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.destination_class import classed
 from answerable.core.decision.policy_context import TIER_UNSAID, members_of
@@ -19,12 +18,11 @@ from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, Attempt, DestinationIn, ResourceIn
 from answerable.core.mandate.mandate import account_of, ended
-from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.session_claims import session_account, session_of
 from answerable.core.registry.budget_name import CALLS
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.mandate_standing import shard_fault, standing_fault
-from answerable.flows.may_act import given_fault
+from answerable.flows.may_act import given_fault, inactive_fault, ways_to_prove
 from answerable.flows.refuse_revoked import capability_names, judged_under, mandate_names
 from answerable.verify.partial_asking import Possible, ask_partly, unknown
 from answerable.verify.policy_asking import Named, PolicyAsking
@@ -69,15 +67,16 @@ class Told:
 
 
 def possible(moment: Moment, *, agents: tuple[str, ...], resource: str) -> list[Told]:
-    """Each of these agents, or all that were active where none is named. resource: empty for any.
+    """Each of these agents, or all that were registered where none is named. resource: empty for any.
 
-    Raises Malformed: `answers.unknown_name` for a name that nothing active had, `policy.unreadable`; Unavailable where
-    what is revoked or held cannot be said.
+    Raises Malformed: `answers.unknown_name` for a name that no agent had, `policy.unreadable`; Unavailable where what
+    is revoked or held cannot be said.
     """
-    known = moment.registry.current.agents
+    current = moment.registry.current
+    known = {**current.agents, **current.idle_agents}
     wanted = [known.get(AgentId(name)) for name in agents or sorted(known)]
     if None in wanted:
-        raise Malformed(f"no active agent was called {shown(agents[0])} then", code="answers.unknown_name")
+        raise Malformed(f"no agent was called {shown(agents[0])} then", code="answers.unknown_name")
     asking = _Asking(moment, PolicyAsking(moment.statement, digest=""), resource)
     return [asking.told(agent) for agent in wanted if agent]
 
@@ -99,7 +98,8 @@ class _Asking:
         self._resource = resource if mapping.argument else mapping.fixed
 
     def told(self, agent: Agent) -> Told:
-        fault = self._moment.agents.get(agent.name)
+        current = self._moment.registry.current
+        fault = inactive_fault(current, agent.name) or self._moment.agents.get(agent.name)
         if fault is not None:
             return Told(agent=agent.name, effect="deny", by=(fault.code,))
         nearest = (False, _No(0, "mandate.none"))
@@ -160,6 +160,8 @@ class _Asking:
         return (*proofs, *covered, *self._left_to_the_request(mandate, session))
 
     def _left_to_the_request(self, mandate: Mandate, session: tuple[Authority, ...]) -> Iterator[str]:
+        if not self._moment.is_offered:
+            yield "if its server offers it as it was approved, which nobody knows while no server runs"
         if any(one.constraints for one in session):
             yield "as far as the login that the mandate was given by allows it"
         if mandate.budgets:
@@ -173,18 +175,17 @@ class _Asking:
         moment = self._moment
         task = mandate_names(moment, mandate)
         target = tuple(capability_names(moment.registry.current, self._capability))
-        keys = [
-            *(key.thumbprint for key in agent.keys),
-            *(to_base64url(bytes.fromhex(one)) for one in agent.certificates),
-        ]
-        ways = [(*task, Revocable("key", key), *target) for key in keys]
-        if agent.unix_uids or agent.attestation or not keys:
-            ways.append((*task, *target))
-        judged = [judged_under(moment, names, self._capability) for names in ways]
+        ways = ways_to_prove(agent)
+        judged = [judged_under(moment, (*task, *way, *target), self._capability) for way in ways]
         stopped = [one.revocation is not None or one.hold(moment.at) is not None for one in judged]
         if not all(stopped):
             _say_no(5, moment.nobody)
-            gone = [shown(key) for key, is_stopped in zip(keys, stopped, strict=False) if is_stopped]
+            gone = [
+                shown(key)
+                for way, is_stopped in zip(ways, stopped, strict=True)
+                if is_stopped
+                for _, key in way
+            ]
             return (f"if it proves itself otherwise than by key {', '.join(gone)}",) if gone else ()
         first = judged[0]
         if first.revocation is not None:

@@ -5,7 +5,9 @@ The log says what happened; the registers say what stands now.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import anyio.lowlevel
 
 from answerable.core.containment.hold import described as hold_described
 from answerable.core.containment.reach import reach_of
@@ -14,8 +16,9 @@ from answerable.core.incident.mandate_tree import grown
 from answerable.core.mandate import delegation_terms
 from answerable.core.mandate.hop_token import consent_in
 from answerable.core.mandate.revocation import Revocable, described, hop_names, instance_names
+from answerable.flows.mandate_standing import fallen
 from answerable.flows.reconstruct_timeline import opened_moment
-from answerable.flows.refuse_revoked import agent_names
+from answerable.flows.refuse_revoked import agent_names, mandate_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +28,13 @@ if TYPE_CHECKING:
     from answerable.core.incident.mandate_tree import Branch, MandateTree
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
+    from answerable.core.mandate.mandate import Mandate
     from answerable.flows.walk import Walk
+
+
+MANDATE_STATES: Final = ("open", "held", "fallen", "closed", "revoked", "expired", "not_yet", "spent")
+"""`fallen`: who gave it may not give it any more, or its agent is not active."""
+MANDATES_PER_TURN: Final = 64
 
 
 def trace_mandate(
@@ -33,6 +42,36 @@ def trace_mandate(
 ) -> MandateTree:
     """The tree of a mandate out of the log's entries, in order. Raises Broken (`ledger.leaf_malformed`)."""
     return grown((opened_moment(stored, find_key) for stored in entries), mandate)
+
+
+def mandate_state(walk: Walk, mandate: Mandate) -> tuple[str, str]:
+    """One of `MANDATE_STATES` as it is now; where it is held or fallen, by what, in words. Raises Unavailable."""
+    now, names = walk.clock.now(), mandate_names(walk, mandate)
+    if walk.mandates.state(mandate.id) == "closed":
+        return "closed", ""
+    if walk.revocations.find(names) is not None:
+        return "revoked", ""
+    if now >= mandate.expires_at:
+        return "expired", ""
+    if (fault := fallen(walk, mandate)) is not None:
+        return "fallen", fault.message
+    if held := held_under(walk, names, now):
+        return "held", held
+    if now < mandate.not_before:
+        return "not_yet", ""
+    return ("spent" if walk.mandates.calls_used(mandate.id) >= mandate.calls_max else "open"), ""
+
+
+async def mandates_in(walk: Walk, state: str) -> list[Mandate]:
+    """Those that stand so now, newest first. Of thousands it takes a while: others are served meanwhile. Raises
+    Unavailable."""
+    found = []
+    for number, mandate in enumerate(list(walk.mandates.all()), 1):
+        if mandate_state(walk, mandate)[0] == state:
+            found.append(mandate)
+        if number % MANDATES_PER_TURN == 0:
+            await anyio.lowlevel.checkpoint()
+    return found
 
 
 def hop_states(walk: Walk, branches: Sequence[Branch], now: UnixMillis) -> Mapping[str, tuple[str, str]]:

@@ -93,12 +93,12 @@ class ProvedHead(msgspec.Struct, kw_only=True, gc=False):
     signature: Signature | None = None
 
     def over(self, digest: bytes) -> VerifiedCaller:
-        """The caller of the message with this body, once. digest: SHA-256 of the body. Raises Unverified, counted:
+        """The caller of the message with this body, once. digest: SHA-256 of the body. Raises Unverified:
         step `digest` where the proof is over another body, `replay`, `quota`."""
         return self.verifier._over(self, digest)
 
     def use_up(self) -> None:
-        """Of a message that is refused unread: it was sent for the first time. Raises Unverified, counted: step
+        """Of a message that is refused unread: it was sent for the first time. Raises Unverified: step
         `replay` where somebody sent a copy of it, `quota`."""
         self.verifier._used_up(self)
 
@@ -138,7 +138,6 @@ class CallerVerifier:
         self._memories: dict[AgentId, ReplayMemory] = {}
         self._sessions = ProofSessions(self.known.directory(), per_agent_max=limits.sessions_per_agent_max)
         self._connections = ConnectionSequences(connections_max=limits.connections_max)
-        self._counts: dict[str, int] = {}
         self.epoch: Final = entropy.token()
 
     def challenge(self, step: str) -> str:
@@ -153,25 +152,8 @@ class CallerVerifier:
         """Fields of any answer to a request with these: none, for these proofs need nothing."""
         return ()
 
-    def counts(self) -> dict[str, int]:
-        """Failures so far by step; the steps are a closed list, so strangers cannot make this grow.
-
-        A known, active agent that learns the epoch is none of them.
-        """
-        with self._lock:
-            return dict(self._counts)
-
-    def receive(
-        self, method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
-    ) -> SignedRequest:
-        """`request_from_http`, with its failures counted. Raises Unverified."""
-        try:
-            return request_from_http(method, target, headers, body)
-        except Unverified as error:
-            raise self._counted(error) from None
-
     def verify(self, message: SignedRequest, channel: Channel | None = None) -> VerifiedCaller:
-        """The proved caller of one message. Raises Unverified with the step that failed, and counts it."""
+        """The proved caller of one message. Raises Unverified with the step that failed."""
         return self.prove(message, channel).over(sha256(message.body).digest())
 
     def head_of(
@@ -181,11 +163,11 @@ class CallerVerifier:
         headers: Iterable[tuple[bytes, bytes]],
         channel: Channel | None = None,
     ) -> ProvedHead:
-        """Who sent this head, before a byte of its body is read. Raises Unverified, counted."""
-        return self.prove(self.receive(method, target, headers, b""), channel)
+        """Who sent this head, before a byte of its body is read. Raises Unverified."""
+        return self.prove(request_from_http(method, target, headers, b""), channel)
 
     def prove(self, message: SignedRequest, channel: Channel | None = None) -> ProvedHead:
-        """Who sent this message, whatever its body is: all but digest and first use. Raises Unverified, counted."""
+        """Who sent this message, whatever its body is: all but digest and first use. Raises Unverified."""
         head = self._proved(message, channel)
         peer = channel.peer if channel is not None else None
         if peer is not None and peer.uid == self._account and head.agent not in self.beside:
@@ -205,7 +187,7 @@ class CallerVerifier:
             keyid = signature.keyid
             return self._prove_signature(message, signature)
         except Unverified as error:
-            raise self._counted(error, keyid) from None
+            raise _of_key(error, keyid) from None
 
     def _prove_channel(self, message: SignedRequest, channel: Channel) -> ProvedHead:
         agent, proof, identity = self.known.by_channel(channel, self._clock.now())
@@ -246,7 +228,7 @@ class CallerVerifier:
             if signature is None or not signature.epoch:
                 raise unverified("session", "a session is opened by a signature, not by another session")
         except Unverified as error:
-            raise self._counted(error, head.key) from None
+            raise _of_key(error, head.key) from None
         caller = head.over(sha256(body).digest())
         known = self._known_key(signature)
         offered = parse_offer(body)
@@ -369,11 +351,11 @@ class CallerVerifier:
         try:
             return head.take()
         except Unverified as error:
-            raise self._counted(error, head.key) from None
+            raise _of_key(error, head.key) from None
 
     def _over(self, head: ProvedHead, digest: bytes) -> VerifiedCaller:
         if head.signature is not None and head.request.content_digest != digest_field(digest):
-            raise self._counted(unverified("digest", "Content-Digest does not fit the body"), head.key)
+            raise _of_key(unverified("digest", "Content-Digest does not fit the body"), head.key)
         # Last of all, so that what is forged uses nothing up.
         sequence = self._used_up(head)
         return VerifiedCaller(
@@ -389,11 +371,8 @@ class CallerVerifier:
             process=head.process,
         )
 
-    def _counted(self, error: Unverified, key: str = "") -> Unverified:
-        error.key = error.key or key
-        # Asking for the epoch is how every client begins. By then key and agent are known to the registry.
-        if error.step == "epoch":
-            return error
-        with self._lock:
-            self._counts[error.step] = self._counts.get(error.step, 0) + 1
-        return error
+
+def _of_key(error: Unverified, key: str) -> Unverified:
+    """The error, with the key that the message showed where it does not name one: whoever tells of it says whose."""
+    error.key = error.key or key
+    return error

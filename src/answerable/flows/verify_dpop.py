@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 from itertools import count
-from threading import Lock
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from answerable.core.identity import dpop_terms as terms
@@ -181,13 +180,6 @@ class DpopVerifier(Generic[Token]):
         # Numbers are never used twice under a name, so the name is of this run of this process.
         self._run: Final = entropy.token()
         self._numbers = count(1)
-        self._counts: dict[str, int] = {}
-        self._lock = Lock()
-
-    def counts(self) -> dict[str, int]:
-        """Failures so far by code, of a closed list. A client that learns its nonce is none of them."""
-        with self._lock:
-            return dict(self._counts)
 
     def nonce_field(self) -> tuple[bytes, bytes]:
         """For every answer, so that a client always has a nonce that is good (section 8.2)."""
@@ -226,14 +218,14 @@ class DpopVerifier(Generic[Token]):
                     raise _unverified("binding", "proof and signature of the message are by different keys")
             check_signature(proof, thumbprint=bound.key)
         except Unverified as error:
-            raise self._counted(error, proof) from None
+            raise _of_key(error, proof) from None
         return HolderHead(self, proof, token=token, content=bound.content, until=until, at=now, signed=signed)
 
     def _used_up(self, head: HolderHead[Token]) -> None:
         try:
             self._first_use(head.proof, head.until)
         except Unverified as error:
-            raise self._counted(error, head.proof) from None
+            raise _of_key(error, head.proof) from None
 
     def _over(self, head: HolderHead[Token], digest: bytes) -> ProvedHolder[Token]:
         proof = head.proof
@@ -242,7 +234,7 @@ class DpopVerifier(Generic[Token]):
             if head.signed is not None:
                 head.signed.over(digest)
         except Unverified as error:
-            raise self._counted(error, proof) from None
+            raise _of_key(error, proof) from None
         self._used_up(head)
         return ProvedHolder(
             token=head.token,
@@ -270,7 +262,7 @@ class DpopVerifier(Generic[Token]):
             check_signature(proof, thumbprint=None)
             self._first_use(proof, until)
         except Unverified as error:
-            raise self._counted(error, proof) from None
+            raise _of_key(error, proof) from None
         return proof.key.thumbprint
 
     def _for_this(
@@ -314,13 +306,12 @@ class DpopVerifier(Generic[Token]):
             "url", "the target has a query, or is not in the one spelling that a proof can cover"
         )
 
-    def _counted(self, error: Unverified, proof: DpopProof | None) -> Unverified:
-        if proof is not None:
-            error.key = proof.key.thumbprint
-        if error.code != "dpop.nonce":
-            with self._lock:
-                self._counts[error.code] = self._counts.get(error.code, 0) + 1
-        return error
+
+def _of_key(error: Unverified, proof: DpopProof | None) -> Unverified:
+    """The error, with the key of the proof where one was read: whoever tells of it says whose."""
+    if proof is not None:
+        error.key = proof.key.thumbprint
+    return error
 
 
 def challenge_error(error: Unverified) -> terms.ChallengeError:

@@ -41,10 +41,11 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     """Check that the proof covers this request, and that agent, capability, mandate and arguments are known and fit.
 
     Raises Unverified (`proof.other_message`) when the proof was over other bytes; Refused for everything else, with
-    `agent.inactive`, `agent.drifted`, `manifest.*`, `agent.held`, `capability.unknown`, `capability.ceiling`,
-    `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`, `mandate.session`,
-    `upstream.unknown`, what `pin_fault` says, `arguments.invalid`, `resource.unknown`, `destination.unknown`,
-    `destination.invalid`, `delegation.*` for what was handed on, and `prepared.*` as `with_prepared` says.
+    `agent.inactive`, `agent.drifted`, `manifest.*`, `held.agent`, `held.mandate`, `capability.unknown`,
+    `capability.ceiling`, `mandate.unknown`, `mandate.other_agent`, `mandate.other_shard`, `mandate.beyond_giver`,
+    `mandate.session`, `upstream.unknown`, what `pin_fault` says, `arguments.invalid`, `resource.unknown`,
+    `destination.unknown`, `destination.invalid`, `delegation.*` for what was handed on, and `prepared.*` as
+    `with_prepared` says.
     """
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")

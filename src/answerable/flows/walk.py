@@ -280,7 +280,7 @@ class Walk:
     judged_in: tuple[int, int, RegistrySnapshot] | None = None
     accounts: dict[MandateId | bytes, tuple[Account, ...]] = field(default_factory=dict)
     standing_of: RegistrySnapshot | None = None
-    standing: dict[MandateId, Refused | None] = field(default_factory=dict)
+    standing: dict[MandateId, tuple[Refused | None, Refused | None]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.runs = Runs(self.entropy.bytes)

@@ -1,13 +1,14 @@
 """Noticing that the wall clock was set back, and saying what follows from it.
 
-Sequences, serials, uses and ends are durable and do not go back with it, and instances whose time had run out are ended
-before their time comes again. What a clock that is set back can do is let a document that had ended count again here,
-and keep keys from signing that are not valid yet.
+Sequences, serials, uses and ends are durable and do not go back with it, and instances and invitations whose time had
+run out are ended before their time comes again. What a clock that is set back can do is let a document that had ended
+count again here, and keep keys from signing that are not valid yet.
 """
 
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Final, NoReturn
 
 import anyio
@@ -16,7 +17,7 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
-from answerable.flows.end_instance import end_instances, end_lapsed
+from answerable.flows.end_instance import end_instances, end_lapsed, written
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -42,7 +43,7 @@ async def watch_clock(
     workloads: Workloads, *, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
 ) -> NoReturn:
     """For ever. Tells of a wall clock that stands before the newest entry of the ledger, and of each time that it was
-    set back while this ran; instances that had run out by then are ended."""
+    set back while this ran; instances and invitations that had run out by then are ended."""
     walk = workloads.walk
     newest = newest_entry(walk)
     if (behind := newest - walk.clock.now()) > SET_BACK_MILLIS:
@@ -53,8 +54,10 @@ async def watch_clock(
         now = _ahead(walk)
         if (back := ahead - now) > SET_BACK_MILLIS:
             _log.warning("the clock was set back by %d s: %s", back // 1000, ADVICE)
+            latest = UnixMillis(walk.clock.now() + back)
             try:
-                await end_lapsed(workloads, at=UnixMillis(walk.clock.now() + back))
+                await _forget_invitations(walk, latest)
+                await end_lapsed(workloads, at=latest)
             except AnswerableError as error:
                 # They have ended all the same, or the register cannot be written and nobody enrols either.
                 _log.warning("what had run out is not ended yet: %s", error.message)
@@ -64,10 +67,13 @@ async def watch_clock(
 
 async def end_what_had_lapsed(workloads: Workloads) -> None:
     """Before any door opens: end instances whose time had run out by an entry of the ledger that is later than the
-    clock, which was set back since; not those that were enrolled or renewed after that entry. Raises Unavailable."""
+    clock, which was set back since; not those that were enrolled or renewed after that entry. Invitations that had run
+    out by it are over, one made after that entry among them: its person asks for another. Raises Unavailable."""
     walk = workloads.walk
-    if newest_entry(walk) <= walk.clock.now():
+    newest = newest_entry(walk)
+    if newest <= walk.clock.now():
         return
+    await _forget_invitations(walk, newest)
     latest = 0
     since: dict[str, int] = {}
     for stored in reversed([*_last_entries(walk)]):
@@ -81,6 +87,12 @@ async def end_what_had_lapsed(workloads: Workloads) -> None:
         if not one.is_live(UnixMillis(since.get(str(one.id), latest)))
     ]
     await end_instances(workloads, lapsed, because="instance.expired")
+
+
+async def _forget_invitations(walk: Walk, latest: int) -> None:
+    """Those that had run out at the latest time that was seen here."""
+    if (desk := walk.passkeys) is not None:
+        await written(partial(desk.register.forget_invitations, before=UnixMillis(latest + 1)))
 
 
 def newest_entry(walk: Walk) -> int:

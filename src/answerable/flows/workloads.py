@@ -73,8 +73,7 @@ class Workloads:
     challenges, local_challenges: of self-proofs of keys, to those who come over TCP and to local processes: what was
     asked for at one door is good at that one; used under the event loop alone. measuring: of local processes.
     turns: processes, keys and instances that somebody is changing right now. sub_numbers: number of the last sub-agent
-    by parent. sidecars: whose measurements count as our sidecar's. registered: digest of a registry, and the selectors
-    of all its agents, in force or not.
+    by parent. sidecars: whose measurements count as our sidecar's.
     """
 
     walk: Walk
@@ -91,7 +90,6 @@ class Workloads:
     measuring: Measuring = field(default_factory=Measuring)
     turns: dict[str, Event] = field(default_factory=dict)
     sub_numbers: dict[SpiffeId, int] = field(default_factory=dict)
-    registered: tuple[str, tuple[RegistrationEntry, ...]] = ("", ())
 
     _in_force: tuple[RegistrySnapshot | None, tuple[RegistrationEntry, ...]] = field(
         default=(None, ()), init=False

@@ -235,6 +235,7 @@ def console_door(settings: Settings, product: Product, origin: str, stopping: Ca
         workloads=product.workloads,
         providers=providers_of(settings, product.walk),
         stopping=stopping,
+        refused=product.doors.at("console"),
         limits=limits,
     )
     return _with_clicks(settings, product, origin, console_app(needs))
@@ -252,7 +253,13 @@ def _with_clicks(settings: Settings, product: Product, origin: str, otherwise: A
     if desk is None:
         return otherwise
     hosts = frozenset({name_of_origin(origin)})
-    needs = Needs(walk=product.walk, desk=desk, secret=signing_secret(settings), hosts=hosts)
+    needs = Needs(
+        walk=product.walk,
+        desk=desk,
+        secret=signing_secret(settings),
+        refused=product.doors.at("chat"),
+        hosts=hosts,
+    )
     # From now on there are buttons: not before somebody is there whom a click reaches.
     product.walk.clicks = desk
     return by_path(PREFIX, chat_app(needs), otherwise)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import shutil
+import socket
 import sys
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
+from urllib.parse import urlsplit
 
 import typer
 
 from answerable.apps.cli.command import Shell
 
 GATEWAY_DEFAULT: Final = "http://127.0.0.1:8765"
+LOOK_SECONDS: Final = 2.0
 
 ClientFile = Annotated[
     Path, typer.Argument(help="A client's configuration file with `mcpServers`.", metavar="FILE")
@@ -130,7 +133,30 @@ def wrap_client(
     for why in report.left:
         terminal.warn(f"left as it is: {why}")
     terminal.say(f"backup in {report.backup}; register the servers with `answerable apply -f {place}`")
+    if not is_there(command_of_shim.gateway):
+        terminal.warn(
+            f"no gateway answers at {command_of_shim.gateway} yet: the client reaches nothing before you start it "
+            "with `answerable up`"
+        )
     return None
+
+
+def is_there(gateway: str) -> bool:
+    """Whether something listens at an address of a gateway. An address that is none is told when it is used."""
+    from answerable.sdk.gateway_address import UDS_PREFIX
+
+    try:
+        if gateway.startswith(UDS_PREFIX):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(LOOK_SECONDS)
+                connection.connect(gateway.removeprefix(UDS_PREFIX))
+        else:
+            url = urlsplit(gateway)
+            port = url.port or (443 if url.scheme == "https" else 80)
+            socket.create_connection((url.hostname or "", port), timeout=LOOK_SECONDS).close()
+    except (OSError, ValueError):
+        return False
+    return True
 
 
 def unwrap_client(shell: Shell, file: ClientFile) -> int | None:

@@ -31,10 +31,6 @@ class JoinTokens(Protocol):
         """All that are kept, used and expired ones included, newest first."""
         ...
 
-    def withdraw(self, digest: bytes) -> bool:
-        """Forget an unused token, so that nobody can use it; False when there is none."""
-        ...
-
     def forget(self, *, before: UnixMillis) -> int:
         """Drop those that expired before this time; tells how many."""
         ...

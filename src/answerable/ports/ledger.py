@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from answerable.core.ledger.entry import Entry, Receipt, StoredEntry
+
+
+TAKES_NOTHING_NOW: Final = frozenset({"ledger.full", "ledger.busy", "ledger.unwritable"})
+"""Codes with which a log takes nothing and what stands in it is as sure as before: no process ends for it, as only a
+process that runs can still end what acts."""
 
 
 class Submitted(Protocol):
@@ -36,8 +41,9 @@ class Ledger(Protocol):
     A receipt's `head` can be signed from when `append` or `durable` has returned: that says what the log holds up to
     there, before any checkpoint does.
 
-    Raises only Unavailable: `ledger.poisoned` (effect unknown for entries of the failed batch), `ledger.full`,
-    `ledger.busy`, `ledger.closed`. A cancelled `append` may still become durable; who must know uses `submit`.
+    Raises only Unavailable: `ledger.poisoned` (effect unknown for entries of the failed batch), `ledger.unwritable`
+    (the same, where the disk takes nothing any more, so that no restart could open it), `ledger.full`, `ledger.busy`,
+    `ledger.closed`. A cancelled `append` may still become durable; who must know uses `submit`.
     """
 
     @property

@@ -30,6 +30,12 @@ class Upstream(Protocol):
         ...
 
     @property
+    def is_running(self) -> bool:
+        """Whether connections to servers are held in this process. While they are not, what servers offer is not known
+        here, which is no word of theirs."""
+        ...
+
+    @property
     def generation(self) -> int:
         """Another number whenever what `tools` says may be something else."""
         ...

@@ -80,11 +80,20 @@ def load_key(path: Path) -> SigningKey:
     finally:
         os.close(descriptor)
     if len(content) > FILE_BYTES_MAX:
-        raise Malformed(f"a key file has at most {FILE_BYTES_MAX} bytes", code="key.size")
+        message = f"key file {shown(path.name)} has more than {FILE_BYTES_MAX} bytes, so it is none"
+        raise Malformed(message, code="key.size")
     try:
         return SigningKey(content.decode("ascii"))
     except UnicodeDecodeError:
-        raise Malformed("a key file holds ASCII only", code="key.content") from None
+        raise Malformed(
+            f"key file {shown(path.name)} holds more than ASCII, so it is none: bring it back from a copy",
+            code="key.content",
+        ) from None
+    except Malformed as fault:
+        raise Malformed(
+            f"key file {shown(path.name)} is damaged or none, bring it back from a copy: {fault.message}",
+            code=fault.code,
+        ) from None
 
 
 def public_jwk(key: SigningKey) -> str:

@@ -261,8 +261,10 @@ def expected(
         if permits:
             return ModelDecision(effect="allow", determined_by=permits)
         return ModelDecision(effect="deny", determined_by=frozenset({"policy.default_deny"}))
-    if not permits or any(policy.approve is None and not policy.oblige for policy in forbids):
+    if any(policy.approve is None and not policy.oblige for policy in forbids):
         return ModelDecision(effect="deny", determined_by=named)
+    if not permits:
+        return ModelDecision(effect="deny", determined_by=named | {"policy.default_deny"})
     obligations = frozenset(text for policy in forbids for text in policy.oblige)
     if {"log:full", "log:digest"} <= obligations:
         return ModelDecision(effect="deny", determined_by=named | {"obligation.conflict"})

@@ -91,6 +91,7 @@ class RecordingUpstream:
     listed: dict[str, dict[str, JSONValue]] = field(default_factory=lambda: {"crm": sample_tools()})
     hints: dict[str, JSONValue] = field(default_factory=lambda: dict(_HINTS))
     generation: int = 0
+    is_running: bool = True
 
     def lists(self, server: str, tools: dict[str, JSONValue] | None) -> None:
         """From now on the server lists these tools; None: nothing is known of it any more."""

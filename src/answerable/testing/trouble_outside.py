@@ -32,6 +32,11 @@ class TroubledUpstream:
         return None if fault == "undone" else self._upstream.definition(capability)
 
     @property
+    def is_running(self) -> bool:
+        """As the port says."""
+        return self._upstream.is_running
+
+    @property
     def generation(self) -> int:
         """As the port says."""
         return self._upstream.generation

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from answerable.core.canonical import parse
+from answerable.core.ledger.tags import Tag
 from answerable.verify.decision_replay import DECIDED, replay
+from answerable.verify.denial import Explained
 from answerable.verify.replay_statements import Statements
 from answerable.verify.replayed import DecisionEntry, Replayed
 
@@ -57,6 +59,22 @@ def decisions_in(
                 )
             )
     return decided, statements
+
+
+def turned_away_in(bundle: Bundle) -> list[Explained]:
+    """Messages that a door refused before there was an action, in a bundle: nothing was decided, so no change is
+    tried."""
+    return [
+        Explained(
+            index=entry.index,
+            effect="deny",
+            reasons=(str(leaf.get("code")),),
+            changes=(),
+            text=f"a message was refused at door {leaf.get('door')}, before there was an action to decide about",
+        )
+        for entry in bundle.entries
+        if (leaf := _leaf(entry)).get("tag") == Tag.DOOR_REFUSAL
+    ]
 
 
 def _leaf(entry: EvidenceEntry) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import msgspec
 
 from answerable.core.decision.argument_values import Unmappable, mapped_arguments
 from answerable.core.decision.asked import read_question
-from answerable.core.decision.decision import after_narrowing
+from answerable.core.decision.decision import DEFAULT_DENY, after_narrowing
 from answerable.core.decision.obligation import kinds_of
 from answerable.core.decision.question import UNMAPPABLE
 from answerable.core.ledger.decided import SOURCES_CHARS_MAX, SOURCES_MAX
@@ -328,7 +328,11 @@ class Replay:
         return self._answer("differs", f"the mandate does not cover it: {short.text}", derived=derived)
 
     def _compared(self, decision: Decision, unchecked: tuple[str, ...]) -> Replayed:
-        derived = Said(effect=decision.effect, by=decision.determined_by, lifted=decision.lifted)
+        by = decision.determined_by
+        if by[0] == DEFAULT_DENY and len(by) > 1 and DEFAULT_DENY not in self._recorded.by:
+            # Entries from before a denial by nothing was told beside forbids are no lie.
+            by = by[1:]
+        derived = Said(effect=decision.effect, by=by, lifted=decision.lifted)
         told = self._fields.get("obligations")
         obligations = _OBLIGATIONS.decode(told) if told is not None else None
         required = self._leaf.get("requirements")

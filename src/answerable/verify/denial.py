@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from answerable.core.decision.asked import read_question
+from answerable.core.decision.decision import DEFAULT_DENY
 from answerable.core.decision.risk import risk_of
 from answerable.core.decision.time_windows import windows_at
 from answerable.errors import Malformed
@@ -155,8 +156,8 @@ class _Search:
             yield approval_change(decision.requirements)
         names = decision.determined_by
         near = [policy for name in names if (policy := self._policies.policy(name)) is not None]
-        if not near and decision.effect == "deny":
-            near = [
+        if decision.effect == "deny" and (not near or DEFAULT_DENY in names):
+            near += [
                 one for one in self._policies.permits() if _may_match(one, asked.action.id, asked.action.kind)
             ]
         yield from policy_changes(state, near, self._policies.parts)

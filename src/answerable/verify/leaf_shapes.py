@@ -36,6 +36,7 @@ from answerable.verify.stop_shapes import (
     RevokedLeaf,
     RuleFiredLeaf,
 )
+from answerable.verify.stream_shapes import EventStreamLeaf
 from answerable.verify.tool_shapes import ToolPinnedLeaf
 
 
@@ -374,4 +375,5 @@ SHAPES: Final[dict[int, type[Leaf]]] = {
     Tag.APPROVAL_VOID: ApprovalVoidLeaf,
     Tag.CANARY_TOLD: CanaryToldLeaf,
     Tag.PEOPLES_KEYS: PeoplesKeysLeaf,
+    Tag.EVENT_STREAM: EventStreamLeaf,
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 import cedarpy
 import msgspec
 
+from answerable.core.decision.decision import DEFAULT_DENY
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def _weighed(policies: PolicyAsking, left: Mapping[str, object]) -> Possible:
         return Possible(effect="deny", by=final)
     if not permits:
         met = tuple(sorted(name for name, one in forbids.items() if one is True))
-        return Possible(effect="deny", by=met or ("policy.default_deny",))
+        return Possible(effect="deny", by=(DEFAULT_DENY, *met))
     certain = tuple(sorted(name for name, one in permits.items() if one is True))
     if certain and not forbids:
         return Possible(effect="allow", by=certain)

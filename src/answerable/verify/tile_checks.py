@@ -13,7 +13,7 @@ from answerable.core.tlog.tile import TILE_WIDTH, decode_bundle
 from answerable.errors import Malformed
 from answerable.verify.report import Finding, Findings
 from answerable.verify.stretch import complete_root
-from answerable.verify.tiles import BUNDLE_BYTES_MAX, ENTRIES, LEVELS_MAX, content_of, name_of
+from answerable.verify.tiles import BUNDLE_BYTES_MAX, ENTRIES, LEVELS_MAX, content_of, is_full_now, name_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,6 +61,9 @@ class BlockCheck:
     def _hash_tile(self, index: int, width: int, start: int, hashes: bytes) -> None:
         name = name_of(0, index, width)
         content = content_of(self._directory, name, TILE_WIDTH * HASH_BYTES)
+        if content is None and width < TILE_WIDTH and is_full_now(self._directory, 0, index):
+            self._hash_tile(index, TILE_WIDTH, start, hashes)
+            return
         if content is None:
             self._absent(0, index, width, name)
             return
@@ -83,6 +86,9 @@ class BlockCheck:
     def _bundle(self, index: int, width: int, start: int, leaves: list[bytes]) -> None:
         name = name_of(ENTRIES, index, width)
         content = content_of(self._directory, name, BUNDLE_BYTES_MAX)
+        if content is None and width < TILE_WIDTH and is_full_now(self._directory, ENTRIES, index):
+            self._bundle(index, TILE_WIDTH, start, leaves)
+            return
         if content is None:
             self._absent(ENTRIES, index, width, name)
             return
@@ -159,6 +165,11 @@ class UpperTiles:
                 continue
             name = name_of(level, index, width)
             content = content_of(self._directory, name, TILE_WIDTH * HASH_BYTES)
+            if content is None and width < TILE_WIDTH and is_full_now(self._directory, level, index):
+                name = name_of(level, index, TILE_WIDTH)
+                content = (content_of(self._directory, name, TILE_WIDTH * HASH_BYTES) or b"")[
+                    : width * HASH_BYTES
+                ]
             if content is None and (width < TILE_WIDTH or self._tiles.is_due(level, index)):
                 self._wrong("tile.missing", "a tile of the published log is missing", name)
             elif content is not None and content != expected[: width * HASH_BYTES]:

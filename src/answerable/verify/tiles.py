@@ -86,11 +86,16 @@ def missing_edge(directory: Path, tiles: TilesThere) -> list[str]:
     for level in (ENTRIES, *range(LEVELS_MAX)):
         at = tiles.published >> TILE_HEIGHT * max(level, 0)
         index, width = divmod(at, TILE_WIDTH)
-        if width and width not in tiles.partials.get((level, index), ()):
-            name = name_of(level, index, TILE_WIDTH)
-            if not (directory / name).is_file():
-                missing.append(name_of(level, index, width))
+        is_listed = not width or width in tiles.partials.get((level, index), ())
+        if not is_listed and not is_full_now(directory, level, index):
+            missing.append(name_of(level, index, width))
     return missing
+
+
+def is_full_now(directory: Path, level: int, index: int) -> bool:
+    """Whether the full tile is there. A log that grows while it is verified removes the partial ones then, whatever was
+    listed."""
+    return (directory / name_of(level, index, TILE_WIDTH)).is_file()
 
 
 def name_of(level: int, index: int, width: int) -> str:

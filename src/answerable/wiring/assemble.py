@@ -54,6 +54,7 @@ from answerable.wiring.console import passkey_desk
 from answerable.wiring.counts import counting_figures, reading_histories
 from answerable.wiring.drills import drill_desk
 from answerable.wiring.following import (
+    ending_streams,
     following_documents,
     following_questions,
     following_registers,
@@ -312,6 +313,7 @@ async def kept_running(product: Product, settings: Settings) -> None:
         tasks.start_soon(product.upstream.run)
         tasks.start_soon(following_registry, product.walk, product.upstream)
         tasks.start_soon(relisting, product.upstream)
+        tasks.start_soon(ending_streams, product.walk)
         tasks.start_soon(partial(product.ledger.seal_every, settings.ledger.seal_seconds))
         tasks.start_soon(product.cosigning.gather_always)
         tasks.start_soon(forgetting_tokens, product.tokens)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.errors import AnswerableError
+from answerable.flows.cut_ended import cut_ended
 from answerable.flows.follow_registers import follow_documents, follow_registers
 from answerable.flows.group_waiting import follow_waiting
 from answerable.flows.route_approval import follow_duties
@@ -23,6 +24,8 @@ REGISTRY_SECONDS: Final = 0.1
 """How soon upstream connections follow a registry that changed."""
 RELIST_SECONDS: Final = 1.0
 """How often it is seen whether a list is too old."""
+STREAMS_SECONDS: Final = 1.0
+"""How soon a stream of events ends after what its caller stands on."""
 REGISTERS_SECONDS: Final = 0.05
 """How soon what another process wrote into the registers holds here."""
 
@@ -30,7 +33,10 @@ _log: Final = logging.getLogger(__name__)
 
 
 async def following_registry(walk: Walk, upstream: McpUpstream) -> None:
-    """Servers that are registered while we run are connected, and those removed are let go, without a restart."""
+    """Servers that are registered while we run are connected, and those removed are let go, without a restart.
+
+    Leases for which the registry has no room any more end.
+    """
     followed = walk.registry.current.digest
     seen, told = (-1, ""), frozenset[tuple[str, str, str]]()
     while True:
@@ -38,10 +44,22 @@ async def following_registry(walk: Walk, upstream: McpUpstream) -> None:
         current = walk.registry.current
         if current.digest != followed:
             upstream.apply(current.servers.values())
+            if walk.leases is not None:
+                walk.leases.owe_all()
             followed = current.digest
         now = (upstream.generation, current.digest)
         if now != seen:
             seen, told = now, _tell_blocked(walk, told)
+
+
+async def ending_streams(walk: Walk) -> None:
+    """A stream of events ends soon after what its caller stands on, whatever ended that."""
+    while True:
+        await anyio.sleep(STREAMS_SECONDS)
+        try:
+            cut_ended(walk)
+        except AnswerableError as failed:
+            _log.warning("whether streams of events have ended cannot be looked at now: %s", failed.message)
 
 
 async def relisting(upstream: McpUpstream) -> None:

@@ -16,6 +16,7 @@ from answerable.adapters.mcp_upstream.account import account_of, under
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from anyio.abc import Process
@@ -35,12 +36,14 @@ _log: Final = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptProcess:
     """A process of its own that is kept running. name: for people. command: starts it. socket: on which it answers.
-    user: under whose account it runs; empty for ours."""
+    user: under whose account it runs; empty for ours. ended: hears of each time that it ended or could not be
+    started."""
 
     name: str
     command: tuple[str, ...]
     socket: Path
     user: str = ""
+    ended: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
         """Keep it running until cancelled, then end it. One that fails is started again, later each time."""
@@ -57,6 +60,7 @@ class KeptProcess:
                     start_new_session=True,
                 )
             except (OSError, Unavailable, subprocess.SubprocessError) as error:
+                self.ended()
                 _log.error("the %s cannot be started: %s", self.name, error)
             else:
                 try:
@@ -64,6 +68,7 @@ class KeptProcess:
                 finally:
                     with anyio.CancelScope(shield=True):
                         await _ended(process)
+                self.ended()
                 _log.warning("the %s ended with code %d and is started again", self.name, code)
             delay = RESTART_SECONDS if anyio.current_time() - began > STEADY_SECONDS else delay
             await anyio.sleep(delay)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import signal
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import anyio
@@ -20,7 +21,8 @@ from answerable.adapters.uvicorn_front import (
     serve,
     tls_context,
 )
-from answerable.errors import Broken, Unavailable
+from answerable.errors import AnswerableError, Broken, Unavailable
+from answerable.flows.cut_held import end_listening
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
 from answerable.wiring.console import open_console, serve_console
 from answerable.wiring.error_groups import first_of_ours
@@ -31,6 +33,7 @@ from answerable.wiring.leases import kept_broker
 from answerable.wiring.settings import secret
 from answerable.wiring.shard_links import serve_link
 from answerable.wiring.telemetry import serve_metrics
+from answerable.wiring.witness_settings import LOCAL
 from answerable.wiring.witness_view import add_watched_log
 
 if TYPE_CHECKING:
@@ -49,6 +52,17 @@ _log: Final = logging.getLogger(__name__)
 CONTROL_KEPT: Final = 128
 """Descriptors that the control socket leaves: fewer than other doors, so that a stop gets in when they are full."""
 LAST_ROUND_SECONDS_MAX: Final = 1.0
+_NOTHING_ACTS: Final = (
+    "this server has ended and nothing acts through it; what was given out before (leases, tokens, identity documents) "
+    "lives to its own end, or is revoked at its targets"
+)
+_LEFT: Final = {
+    "ledger.poisoned": f"{_NOTHING_ACTS}. What was ended is on record but for what was told otherwise: the next start "
+    "verifies the log and has it",
+    "ledger.unwritable": f"{_NOTHING_ACTS}. What was ended since the disk failed is forgotten: make it writable, and "
+    "end that again before agents are let in",
+}
+"""What holds once a log that failed has ended the server."""
 LOCK_WAIT_SECONDS_MAX: Final = 20.0
 """How long a starting server waits for a command that works on its data directory just then. Commands that come later
 find its control socket and wait for the server, so that it is for one of them alone."""
@@ -99,7 +113,15 @@ async def serve_product(
         ours = first_of_ours(group)
         if ours is None:
             raise
-        raise ours from group
+        raise _with_what_holds(ours) from group
+
+
+def _with_what_holds(error: AnswerableError) -> AnswerableError:
+    """Whoever reads why the server ended is told what became of what was ended in it."""
+    left = _LEFT.get(error.code)
+    if left is None or not isinstance(error, Unavailable):
+        return error
+    return Unavailable(f"{error.message}; {left}", code=error.code, port=error.port, effect=error.effect)
 
 
 async def _serve_product(
@@ -148,6 +170,7 @@ async def _serve(
     answering = [anyio.Event(), anyio.Event()]
     async with anyio.create_task_group() as beside:
         beside.start_soon(_stop_on_signal, stop)
+        beside.start_soon(end_listening, product.walk, stop)
         await _first_round(beside, product, settings, doors.witness)
         beside.start_soon(kept_broker, settings, doors.broker)
         beside.start_soon(kept_running, product, settings)
@@ -230,7 +253,8 @@ async def _workload_door(
 async def _first_round(
     beside: TaskGroup, product: Product, settings: Settings, command: tuple[str, ...]
 ) -> None:
-    """Ask each witness once, before there can be anything new. Who does not answer in time is in alarm."""
+    """Ask each witness once, before there can be anything new. Who does not answer in time is in alarm, but for one
+    that is just being started here."""
     if product.heads is not None:
         # The witness runs beside whoever keeps the log of logs.
         await beside.start(product.heads.run)
@@ -243,11 +267,13 @@ async def _first_round(
             name="witness",
             command=(*command, *(part for key in product.log_keys for part in ("--log", key))),
             socket=settings.local_witness.socket,
+            ended=partial(product.cosigning.starting.done, LOCAL),
         )
         beside.start_soon(witness.run)
+        product.cosigning.starting.begin(LOCAL)
         with anyio.CancelScope(deadline=give_up_at):
             await witness.answering()
-    # Also where the local one is late, the others are asked, and it is seen to be in alarm.
+    # Also where the local one is late, the others are asked.
     with anyio.CancelScope(deadline=max(give_up_at, anyio.current_time() + LAST_ROUND_SECONDS_MAX)):
         await product.cosigning.gather()
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import tomllib
 from dataclasses import dataclass, fields, is_dataclass, replace
 from difflib import get_close_matches
 from pathlib import Path
@@ -29,6 +28,7 @@ from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, 
 from answerable.wiring.shard_settings import shard_faults, with_shard
 from answerable.wiring.telemetry_settings import telemetry_faults
 from answerable.wiring.token_settings import token_faults
+from answerable.wiring.toml_text import TOMLDecodeError, toml_in
 from answerable.wiring.walk_settings import walk_faults
 from answerable.wiring.witness_settings import witness_faults
 
@@ -152,10 +152,10 @@ def parse_settings(content: bytes, *, data: Path) -> tuple[Settings | None, list
     """A tree and no fault, or no tree and every fault. Touches nothing but its arguments."""
     try:
         text = content.decode()
-        tree = tomllib.loads(text)
+        tree = toml_in(text)
     except UnicodeDecodeError as error:
         return None, [SettingFault(line=0, key="", message=f"not UTF-8: at byte {error.start}")]
-    except tomllib.TOMLDecodeError as error:
+    except TOMLDecodeError as error:
         line = getattr(error, "lineno", None) or _line_in(str(error))
         said = str(error).split(" (at ", 1)[0]
         return None, [SettingFault(line=line, key="", message=f"not TOML: {said[:1].lower()}{said[1:]}")]
@@ -338,8 +338,8 @@ def lines_of(text: str) -> dict[str, int]:
             start = number
         pending.append(line)
         try:
-            statement = tomllib.loads("\n".join(pending))
-        except tomllib.TOMLDecodeError:
+            statement = toml_in("\n".join(pending))
+        except TOMLDecodeError:
             continue  # A value that goes on over the next line.
         pending = []
         header = line.lstrip().startswith("[") and start == number

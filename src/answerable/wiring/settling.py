@@ -15,6 +15,7 @@ from answerable.flows.revoke_authority import record_revocations
 from answerable.flows.seed_canary import seed_canary
 from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
 from answerable.flows.tell_canary import tell_ended_canaries
+from answerable.ports.ledger import TAKES_NOTHING_NOW
 from answerable.wiring.counts import keep_counts
 
 if TYPE_CHECKING:
@@ -80,5 +81,5 @@ def when_there_is_room() -> Iterator[None]:
     try:
         yield
     except Unavailable as failed:
-        if failed.code not in ("ledger.full", "ledger.busy"):
+        if failed.code not in TAKES_NOTHING_NOW:
             raise

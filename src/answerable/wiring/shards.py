@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -19,6 +20,7 @@ from answerable.core.tlog.note import Note, VerifierKey
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.flows.cover_shards import Covering, ShardState, require_led_on
 from answerable.wiring.kept_process import KeptProcess
+from answerable.wiring.witness_settings import LOCAL
 from answerable.wiring.witnesses import cosigning, require_known_history
 
 if TYPE_CHECKING:
@@ -283,8 +285,10 @@ class LogOfLogs:
                     name="witness",
                     command=(*self._witness, "--log", self._identity.log_key.formatted()),
                     socket=self._settings.local_witness.socket,
+                    ended=partial(rounds.starting.done, LOCAL),
                 )
                 tasks.start_soon(process.run)
+                rounds.starting.begin(LOCAL)
                 await process.answering()
         with anyio.move_on_after(seconds):
             await rounds.gather()

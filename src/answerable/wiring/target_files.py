@@ -6,7 +6,6 @@ faults of all of them are reported at once.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,6 +13,7 @@ from answerable.core.identity.principal import checked_name
 from answerable.errors import Malformed, Unavailable
 from answerable.wiring.settings import SettingFault, checked_value, lines_of, unknown_key
 from answerable.wiring.target_kinds import kind_named
+from answerable.wiring.toml_text import TOMLDecodeError, toml_in
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,12 +101,12 @@ def _read(path: Path) -> tuple[TargetFile | None, list[SettingFault]]:
         if len(content) > FILE_BYTES_MAX:
             raise Malformed(f"more than {FILE_BYTES_MAX} bytes", code="settings.value")
         text = content.decode()
-        tree = tomllib.loads(text)
+        tree = toml_in(text)
     except OSError as error:
         return None, [SettingFault(line=0, key="", message=f"cannot be read: {error.strerror}")]
     except UnicodeDecodeError as error:
         return None, [SettingFault(line=0, key="", message=f"not UTF-8: at byte {error.start}")]
-    except tomllib.TOMLDecodeError as error:
+    except TOMLDecodeError as error:
         return None, [SettingFault(line=0, key="", message=f"not TOML: {error}")]
     except Malformed as fault:
         return None, [SettingFault(line=0, key="", message=fault.message)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,6 +14,7 @@ from answerable.wiring.api_access import address_faults, context_for, secret_for
 from answerable.wiring.setting_fields import number, reference, seconds, text, texts
 from answerable.wiring.settings import checked_value
 from answerable.wiring.target_kinds import BuiltTarget, TargetKind, kind_named
+from answerable.wiring.toml_text import TOMLDecodeError, toml_in
 
 if TYPE_CHECKING:
     from answerable.wiring.target_kinds import TargetWorld
@@ -112,8 +112,8 @@ def _acting(settings: OpenBaoSettings) -> tuple[TargetKind, Any]:
         raise Malformed("`acts_by` is the kind of target that acts with the credential", code="target.kind")
     kind = kind_named(settings.acts_by)
     try:
-        given = tomllib.loads(settings.acts_with)
-    except tomllib.TOMLDecodeError as wrong:
+        given = toml_in(settings.acts_with)
+    except TOMLDecodeError as wrong:
         raise Malformed(f"`acts_with` is not TOML: {wrong}", code="settings.value") from None
     known = {one.name: one for one in fields(kind.settings)}
     values: dict[str, object] = {}

@@ -49,7 +49,8 @@ class WitnessesSettings:
     answer_seconds_max: float = seconds(5.0, "longest time one request may take", minimum=0.1, maximum=60)
     start_seconds_max: float = seconds(
         3.0,
-        "how long a starting server waits for the first round; who has not answered then is in alarm",
+        "how long a starting server waits for the first round; who has not answered then is in alarm, the local one, "
+        "which is just being started, a minute later",
         minimum=0.1,
         maximum=60,
     )

@@ -5,16 +5,22 @@ from __future__ import annotations
 import pytest
 
 from answerable.adapters.memory.agent_uses import MemoryAgentUses
+from answerable.core.canonical import parse
 from answerable.core.containment.hold import holdable
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused
-from answerable.flows.agent_standing import holds_of_agent
+from answerable.flows.agent_standing import holds_of_agent, standing_of
+from answerable.flows.apply_registry import apply_registry
 from answerable.flows.enrol_workload import enrol
+from answerable.flows.moment import moment_now
 from answerable.flows.place_hold import place_hold
+from answerable.flows.revoke_authority import revoke_authority
 from answerable.flows.set_agent_standing import set_agent_standing
 from answerable.flows.suspend_dormant import Dormancy, suspend_dormant
+from answerable.flows.tell_possible import possible
 from answerable.flows.workloads import Workloads
 from answerable.testing.builders import Bench
 from tests.enrolment_world import enrolling, evidence_of, key_of
@@ -73,6 +79,36 @@ async def test_every_hold_that_stops_an_agent_is_told_of_it_and_no_other_one():
         await place_hold(bench.walk, holdable(kind, name), by="operator")
     found = holds_of_agent(bench.walk, SCOUT)
     assert {one.what for one in found} == {holdable(*one) for one in of_it}
+
+
+@pytest.mark.requirement("SAME-27")
+async def test_an_agent_that_can_prove_itself_by_held_keys_alone_is_told_as_stopped():
+    bench = await Bench().registered()
+    await bench.issue()
+    key = bench.walk.registry.current.agents[SCOUT].keys[0].thumbprint
+    assert standing_of(bench.walk, SCOUT) == ("active", "")
+    placed = await place_hold(bench.walk, holdable("key", key), by="operator")
+    assert standing_of(bench.walk, SCOUT) == ("stopped", placed.hold.id)
+    assert standing_of(bench.walk, "rover") == ("active", "")
+    (told,) = possible(await moment_now(bench.walk, "crm.read"), agents=("scout",), resource="")
+    assert (told.effect, told.by) == ("deny", ("held.key", placed.hold.id))
+    # Once it can prove itself otherwise, too, it is not.
+    document = parse(bench.walk.registry.documents()["Agent/scout"])
+    spec = {**document["spec"], "unixUids": [4711]}
+    await apply_registry(bench.walk, [{**document, "spec": spec}], by="operator")
+    assert standing_of(bench.walk, SCOUT) == ("active", "")
+    assert [one.id for one in holds_of_agent(bench.walk, SCOUT)] == [placed.hold.id]
+    await apply_registry(bench.walk, [document], by="operator")
+    await revoke_authority(bench.walk, Revocable("key", key), by="operator", looks_back=False)
+    assert standing_of(bench.walk, SCOUT) == ("revoked", "")
+
+
+@pytest.mark.requirement("SAME-23")
+async def test_an_agent_that_is_not_active_is_told_by_its_status():
+    bench, workloads = await enrolling()
+    for status in ("suspended", "retired"):
+        await set_agent_standing(workloads, SCOUT, status, by="operator")
+        assert standing_of(bench.walk, SCOUT) == (status, "")
 
 
 async def used(bench: Bench, workloads: Workloads) -> None:

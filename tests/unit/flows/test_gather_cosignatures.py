@@ -241,3 +241,26 @@ async def test_rounds_go_on_until_they_are_cancelled(world: Rounds) -> None:
                     await anyio.sleep(0.001)
             tasks.cancel_scope.cancel()
     assert not scope.cancelled_caught
+
+
+@pytest.mark.requirement("SAME-28")
+@pytest.mark.parametrize("until", ["it answers", "it ends", "a minute is over"])
+async def test_a_witness_that_is_being_started_is_not_in_alarm(world: Rounds, until: str) -> None:
+    rounds, world.ledger.size = world.rounds(), 3
+    (name,) = (one.name for one in rounds.states())
+    rounds.starting.begin(name)
+    world.witness.down = True
+    await rounds.gather()
+    assert rounds.states()[0].state == "waiting"
+    match until:
+        case "it answers":
+            world.witness.down = False
+            await rounds.gather()
+            assert rounds.states()[0].state == "ok"
+            world.witness.down, world.ledger.size = True, 8
+        case "it ends":
+            rounds.starting.done(name)
+        case _:
+            world.clock.advance(60)
+    await rounds.gather()
+    assert rounds.states()[0].state == "alarm"

@@ -217,7 +217,7 @@ async def test_past_the_quota_an_agent_is_held_and_its_refusals_are_counted():
     for _ in range(4):
         with pytest.raises(Refused) as told:
             await bench.act()
-        assert told.value.code == "agent.held"
+        assert told.value.code == "held.mandate"
         assert told.value.entry_index is None
     assert bench.walk.ledger.size == size
     assert (await bench.act(mandate="m-2", agent="rover")).outcome is not None, "others are not held"

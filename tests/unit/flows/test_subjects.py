@@ -105,6 +105,7 @@ async def test_an_argument_without_a_name_names_nobody():
 
         perform = bench.upstream.perform
         generation = 0
+        is_running = True
         tools = bench.upstream.tools
 
         def definition(self, capability: Capability) -> ToolDefinition | None:

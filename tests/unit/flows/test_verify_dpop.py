@@ -49,7 +49,6 @@ def test_a_first_request_learns_the_nonce_and_is_accepted_with_it(world: DpopWor
     fields = dict(world.verifier.challenge(told.value))
     assert fields[b"www-authenticate"] == b'DPoP error="use_dpop_nonce", algs="ES256 Ed25519"'
     world.verify(world.headers(world.proof(nonce=fields[b"dpop-nonce"].decode())))
-    assert world.verifier.counts() == {}, "learning the nonce is how every client begins"
     assert world.verifier.nonce_field() == (b"dpop-nonce", fields[b"dpop-nonce"])
 
 
@@ -72,14 +71,6 @@ def test_a_refusal_says_what_kind_it_is_and_nothing_of_the_token(world: DpopWorl
         assert said[b"www-authenticate"] == f'DPoP error="{expected}", algs="ES256 Ed25519"'.encode()
         assert said[b"dpop-nonce"].decode() == world.nonce()
         assert TOKEN not in told.value.message
-    assert world.verifier.counts() == {
-        "dpop.method": 1,
-        "dpop.token": 1,
-        "dpop.malformed": 1,
-        "dpop.binding": 1,
-        "token.unknown": 1,
-        "dpop.credential": 1,
-    }
 
 
 @pytest.mark.requirement("DPOP-02", "DPOP-07")
@@ -191,7 +182,6 @@ def test_who_asks_for_a_token_proves_a_key_once_and_needs_no_token(world: DpopWo
     with pytest.raises(Unverified) as told:
         world.verifier.prove_key("POST", b"/token", [(b"dpop", covered.encode())], b"grant_type=y")
     assert told.value.code == "dpop.message"
-    assert world.verifier.counts() == {"dpop.replay": 2, "dpop.message": 1}
 
 
 @pytest.mark.requirement("DPOP-09")

@@ -99,6 +99,16 @@ def test_a_file_that_is_no_key_is_refused(tmp_path: Path, content: bytes, code: 
     assert refused(path).startswith(code)
 
 
+@pytest.mark.requirement("WORDS-10")
+@pytest.mark.parametrize("content", [b"", b"\xff", b"{", b"{}", b"x" * 5000])
+def test_a_damaged_key_file_is_named(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "log.jwk"
+    path.touch(mode=0o600)
+    path.write_bytes(content)
+    with pytest.raises(Malformed, match=r"key file `log\.jwk`"):
+        load_key(path)
+
+
 def test_what_is_missing_or_no_file_is_said_so_and_does_not_hang(tmp_path: Path) -> None:
     assert refused(tmp_path / "missing.jwk") == "key.missing"
     assert refused(tmp_path) == "key.unreadable"

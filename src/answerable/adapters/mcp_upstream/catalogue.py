@@ -39,6 +39,9 @@ KEYS: Final[dict[Shelf, str]] = {
 """The member that names an entry, by shelf."""
 ENTRIES_MAX: Final = 5_000
 REPORTS_MAX: Final = 50
+ENTRIES_PER_SECOND: Final = 3_000
+BYTES_PER_SECOND: Final = 10_000_000
+"""Of lists of one server that are read again: one that announces changes all the time is read no more often."""
 COMPILED_MAX: Final = 10_000
 
 _NOTHING: Final[dict[str, JSONValue]] = {"type": "object", "properties": {}}
@@ -62,10 +65,14 @@ def key_of(shelf: Shelf, entry: JSONValue) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Catalogue:
-    """entries: by shelf and exact name. refused: what is not offered and why, one line each."""
+    """entries: by shelf and exact name. refused: what is not offered and why, one line each. wants_fields: whether a
+    tool's schema asks for header fields. apart_seconds: how long nobody reads it again.
+    """
 
     entries: dict[Shelf, dict[str, dict[str, JSONValue]]]
     refused: tuple[str, ...] = ()
+    wants_fields: bool = False
+    apart_seconds: float = 0.0
     _compiled: dict[int, tuple[Capability, ToolDefinition | Malformed]] = field(default_factory=dict)
 
     def offers(self, shelf: Shelf, name: str) -> bool:
@@ -117,13 +124,21 @@ class Catalogue:
         return (entry or {"target": target}, _NOTHING)
 
 
-def catalogue_of(listed: dict[Shelf, list[JSONValue]]) -> Catalogue:
-    """Sort what an upstream listed (all pages) into what may be offered and what may not."""
+def catalogue_of(
+    listed: dict[Shelf, list[JSONValue]], *, wants_fields: bool = False, size: int = 0
+) -> Catalogue:
+    """Sort what an upstream listed (all pages) into what may be offered and what may not. size: bytes it came in."""
     entries: dict[Shelf, dict[str, dict[str, JSONValue]]] = {shelf: {} for shelf in KEYS}
     refused: list[str] = []
     for shelf, found in listed.items():
         entries[shelf] = _sorted_out(shelf, found, refused.append)
-    return Catalogue(entries=entries, refused=tuple(refused[:REPORTS_MAX]))
+    apart = max(sum(map(len, listed.values())) / ENTRIES_PER_SECOND, size / BYTES_PER_SECOND)
+    return Catalogue(
+        entries=entries,
+        refused=tuple(refused[:REPORTS_MAX]),
+        wants_fields=wants_fields,
+        apart_seconds=apart,
+    )
 
 
 def _sorted_out(

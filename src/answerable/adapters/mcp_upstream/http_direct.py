@@ -11,11 +11,20 @@ import anyio
 import httpx2
 from mcp.shared.exceptions import MCPError
 from mcp.shared.inbound import NAME_BEARING_METHODS, encode_header_value
-from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND, PARSE_ERROR
+from mcp_types import CONNECTION_CLOSED, INTERNAL_ERROR, INVALID_REQUEST, METHOD_NOT_FOUND
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
-from answerable.adapters.mcp_upstream.direct import FIRST_ID, Envelope, SessionOnlyError, decoded
+from answerable.adapters.mcp_upstream.direct import (
+    FIRST_ID,
+    Envelope,
+    SessionOnlyError,
+    decoded,
+    is_unasked,
+)
+from answerable.adapters.mcp_upstream.http_transport import bound
 from answerable.adapters.mcp_upstream.live import TimedOutError
+from answerable.adapters.mcp_upstream.marks import ERROR_CODE, marked
+from answerable.adapters.mcp_upstream.unasked import UNASKED_BYTES_MAX
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
@@ -31,12 +40,12 @@ def http_direct(
 ) -> HttpDirect | None:
     """The short way to a server that has negotiated this revision, None where there is none.
 
-    client: only for its timeouts. transport: its own. bytes_max: of one event.
+    client: only for its timeouts. transport: its own. bytes_max: of one answer, with all that comes before it.
     """
     if version not in MODERN_PROTOCOL_VERSIONS:
         return None
     return HttpDirect(
-        url, transport=transport, timeout=client.timeout, event_bytes_max=bytes_max, version=version
+        url, transport=transport, timeout=client.timeout, answer_bytes_max=bytes_max, version=version
     )
 
 
@@ -49,13 +58,13 @@ class HttpDirect:
         *,
         transport: httpx2.AsyncBaseTransport,
         timeout: httpx2.Timeout,
-        event_bytes_max: int,
+        answer_bytes_max: int,
         version: str,
     ) -> None:
         self._url = httpx2.URL(url)
         self._transport = transport
         self._extensions = {"timeout": timeout.as_dict()}
-        self._event_bytes_max = event_bytes_max
+        self._answer_bytes_max = answer_bytes_max
         self._envelope = Envelope(version)
         self._next = FIRST_ID
         self._fields = {
@@ -104,7 +113,7 @@ class HttpDirect:
             elif status < 400 and kind.startswith(_EVENTS):
                 return await self._from_events(response)
         except httpx2.StreamError as fault:
-            raise MCPError(PARSE_ERROR, f"the answer broke off: {fault}") from None
+            raise MCPError(ERROR_CODE, str(fault), marked("unknown")) from None
         if status < 400:
             raise MCPError(INVALID_REQUEST, f"Unexpected content type: {kind[:100]}")
         if status == 404:
@@ -113,9 +122,13 @@ class HttpDirect:
 
     async def _from_events(self, response: httpx2.Response) -> object:
         """The answer at the end of a stream; what comes before was not asked for."""
+        bound(response, self._answer_bytes_max)
         try:
-            async for event in httpx2.EventSource(response, max_event_size=self._event_bytes_max):
-                message = decoded(event.data.encode()) if event.event == "message" and event.data else {}
+            async for event in httpx2.EventSource(response, max_event_size=None):
+                text = event.data.encode() if event.event == "message" else b""
+                if len(text) > UNASKED_BYTES_MAX and is_unasked(text):
+                    continue
+                message = decoded(text) if text else {}
                 if not isinstance(message, dict) or (message and "method" not in message):
                     return message
         except httpx2.SSEError as fault:

@@ -11,6 +11,7 @@ import anyio
 import httpx2
 
 from answerable.adapters.mcp_upstream.marks import error_body
+from answerable.adapters.mcp_upstream.unasked import UnaskedPace
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -23,6 +24,8 @@ WRITE_SECONDS_MAX: Final = 30.0
 KEEPALIVE_SECONDS: Final = 2.0
 """Shorter than the 5 s of the usual servers, so that a call rarely meets a connection that is just being closed."""
 CONNECTIONS_KEPT_MAX: Final = 256
+EVENTS_FREE: Final = 16
+"""Of the events that answer one request: the answer, and a little progress before it."""
 
 _NOT_SENT: Final = (
     httpx2.ConnectError,
@@ -95,6 +98,7 @@ class ContainedTransport(httpx2.AsyncBaseTransport):
         self._inner = inner
         self._body_bytes_max = body_bytes_max
         self._on_failure = on_failure
+        self._pace = UnaskedPace()
         self.contained = False
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -126,13 +130,51 @@ class ContainedTransport(httpx2.AsyncBaseTransport):
                 await response.aclose()
                 return _marked("unknown", "the server answered with something other than JSON")
         assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - an asynchronous transport's own
-        # A stream of events may be as long as it likes: each event has a bound of its own.
-        bytes_max = None if kind == "text/event-stream" else self._body_bytes_max
-        response.stream = _BoundedStream(response.stream, bytes_max=bytes_max, exchange=exchange)
+        if kind == "text/event-stream":
+            # It may be as long as it likes, not as fast: each event has a bound of its own.
+            inner = _PacedStream(
+                response.stream,
+                self._pace,
+                events_free=EVENTS_FREE if request.method == "POST" else 0,
+                bytes_free=self._body_bytes_max if request.method == "POST" else 0,
+            )
+            response.stream = _BoundedStream(inner, bytes_max=None, exchange=exchange)
+        else:
+            response.stream = _BoundedStream(
+                response.stream, bytes_max=self._body_bytes_max, exchange=exchange
+            )
         return response
 
     async def aclose(self) -> None:
         """Close the transport inside."""
+        await self._inner.aclose()
+
+
+def bound(response: httpx2.Response, bytes_max: int) -> None:
+    """Bound the events of an answer all together, where nothing but the answer was asked for."""
+    assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - an asynchronous transport's own
+    response.stream = _BoundedStream(response.stream, bytes_max=bytes_max, exchange=None)
+
+
+class _PacedStream(httpx2.AsyncByteStream):
+    """A stream of events that is read no faster than a server may say things unasked; free: what is none of these."""
+
+    def __init__(
+        self, inner: httpx2.AsyncByteStream, pace: UnaskedPace, *, events_free: int, bytes_free: int
+    ) -> None:
+        self._inner, self._pace = inner, pace
+        self._events_free, self._bytes_free = events_free, bytes_free
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        events, size = -float(self._events_free), -self._bytes_free
+        async for chunk in self._inner:
+            # An event is a line at least, and an empty one behind it.
+            more = max(chunk.count(b"\n"), chunk.count(b"\r")) / 2
+            events, size = min(events, 0) + more, min(size, 0) + len(chunk)
+            await self._pace.take(events, size)
+            yield chunk
+
+    async def aclose(self) -> None:
         await self._inner.aclose()
 
 

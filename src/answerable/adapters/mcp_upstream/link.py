@@ -6,7 +6,6 @@ is tried after a growing delay. Nothing here ever raises into the task that supe
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from contextlib import AsyncExitStack
@@ -193,14 +192,14 @@ class Link:
                 return
             with anyio.move_on_after(self._settings.connect_seconds_max):
                 try:
-                    await self._list(self._live.session)
+                    await self._list(self._live)
                 except Exception as fault:
                     self._note(fault)
 
-    async def _list(self, session: ClientSession) -> None:
+    async def _list(self, live: Live) -> None:
         # What is announced while it is read may not be in it.
         changes = self._changes
-        self._listed(await read_catalogue(session))
+        self._listed(await read_catalogue(live, seconds=self._settings.connect_seconds_max))
         self._changes_read = changes
         read, self._read = self._read, anyio.Event()
         read.set()
@@ -212,9 +211,7 @@ class Link:
                 _log.warning("server %s: an entry is not offered: %s", self.server.name, why)
         self.catalogue = catalogue
         # The session alone knows how to send header fields that a tool's schema asks for.
-        self._wants_fields = bool(self.server.url) and "x-mcp-header" in json.dumps(
-            catalogue.entries["tools"]
-        )
+        self._wants_fields = bool(self.server.url) and catalogue.wants_fields
         self._listed_at = anyio.current_time()
         self._tell_listed()
 
@@ -228,7 +225,7 @@ class Link:
                 async with AsyncExitStack() as stack:
                     live, contain = await self._connect(stack, lost)
                     self._describe(live.session)
-                    await self._list(live.session)
+                    await self._list(live)
                     connecting.deadline = math.inf
                     contain()
                     self._publish(live)
@@ -356,8 +353,10 @@ class Link:
         while True:
             await self._stale.wait()
             self._stale = anyio.Event()
-            # Servers announce changes in bursts; one look at the end of a burst is enough.
-            await anyio.sleep(REFRESH_PAUSE_SECONDS)
+            # Servers announce changes in bursts; one look at the end of a burst is enough. One that announces them
+            # without an end is looked at no more often than its lists are long.
+            apart = self.catalogue.apart_seconds if self.catalogue is not None else 0.0
+            await anyio.sleep(max(REFRESH_PAUSE_SECONDS, self._listed_at + apart - anyio.current_time()))
             if self._live is live:
                 await self.refresh(seconds_max=0)
                 if self.is_stale:

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
+import anyio
 import mcp_types
+import msgspec
 from mcp.shared.exceptions import MCPError
 
 from answerable.adapters.mcp_upstream.asking import ask
 from answerable.adapters.mcp_upstream.catalogue import ENTRIES_MAX, LIST_METHODS, Shelf, catalogue_of
+from answerable.adapters.mcp_upstream.direct import SessionOnlyError
 from answerable.errors import Unavailable, shown
 
 if TYPE_CHECKING:
     from mcp.client.session import ClientSession
 
     from answerable.adapters.mcp_upstream.catalogue import Catalogue
+    from answerable.adapters.mcp_upstream.live import Live
     from answerable.core.canonical import JSONValue
 
 PAGES_MAX: Final = 100
 CATALOGUE_BYTES_MAX: Final = 16 * 1024 * 1024
 """Of one kind of entries, all pages together."""
 
+_ENCODER: Final = msgspec.json.Encoder()
 
-async def read_catalogue(session: ClientSession) -> Catalogue:
-    """Everything the server declares that it lists. Raises what the session raises, and Unavailable past a bound."""
-    declared = session.server_capabilities or mcp_types.ServerCapabilities()
+
+async def read_catalogue(live: Live, *, seconds: float) -> Catalogue:
+    """Everything the server declares that it lists. seconds: for each page.
+
+    Raises what asking raises, and Unavailable past a bound.
+    """
+    declared = live.session.server_capabilities or mcp_types.ServerCapabilities()
     offered = {
         "tools/list": declared.tools,
         "prompts/list": declared.prompts,
@@ -33,31 +43,37 @@ async def read_catalogue(session: ClientSession) -> Catalogue:
         "resources/templates/list": declared.resources,
     }
     listed: dict[Shelf, list[JSONValue]] = {}
+    size = 0
     for method, shelf in LIST_METHODS.items():
         if offered[method] is not None:
-            listed[shelf] = await _all_pages(session, method, shelf)
-    if '"x-mcp-header"' in json.dumps(listed.get("tools", [])):
+            listed[shelf], more = await _all_pages(live, method, shelf, seconds)
+            size += more
+    wants_fields = b'"x-mcp-header"' in _text(listed.get("tools", []))
+    if wants_fields:
         # Only the SDK's own list call lets the session send the headers that such tools ask for.
-        await _absorb_tools(session)
-    return catalogue_of(listed)
+        await _absorb_tools(live.session)
+    # In a thread, where it gives way to the loop: of thousands of entries it takes a while.
+    sorted_out = partial(catalogue_of, listed, wants_fields=wants_fields, size=size)
+    return await anyio.to_thread.run_sync(sorted_out)
 
 
-async def _all_pages(session: ClientSession, method: str, shelf: Shelf) -> list[JSONValue]:
+async def _all_pages(live: Live, method: str, shelf: Shelf, seconds: float) -> tuple[list[JSONValue], int]:
+    """Every entry, and how many bytes they came in."""
     entries: list[JSONValue] = []
     cursor: str | None = None
     size = 0
     for _ in range(PAGES_MAX):
-        params: dict[str, JSONValue] | None = None if cursor is None else {"cursor": cursor}
+        params: dict[str, JSONValue] = {} if cursor is None else {"cursor": cursor}
         try:
-            page = await ask(session, method, params)
+            page = await _page(live, method, params, seconds)
         except MCPError as error:
             # Servers that have resources but no templates, or the other way round, may say so with this error.
             if error.code == mcp_types.METHOD_NOT_FOUND:
-                return entries
+                return entries, size
             raise
         found = page.get(shelf)
         entries.extend(found if isinstance(found, list) else [])
-        size += len(json.dumps(page))
+        size += len(_text(page))
         if len(entries) > ENTRIES_MAX or size > CATALOGUE_BYTES_MAX:
             raise Unavailable(
                 f"more than {ENTRIES_MAX} entries or {CATALOGUE_BYTES_MAX} bytes",
@@ -66,10 +82,28 @@ async def _all_pages(session: ClientSession, method: str, shelf: Shelf) -> list[
             )
         cursor = page.get("nextCursor")
         if not isinstance(cursor, str):
-            return entries
+            return entries, size
     raise Unavailable(
         f"{shown(method)} has more than {PAGES_MAX} pages", code="upstream.listing", port="upstream"
     )
+
+
+async def _page(live: Live, method: str, params: dict[str, JSONValue], seconds: float) -> dict[str, Any]:
+    """The short way where there is one: the session makes models of thousands of entries, for half a second."""
+    if live.direct is not None:
+        try:
+            return await live.direct.ask(method, params, seconds=seconds)
+        except SessionOnlyError:
+            live.direct = None
+    return await ask(live.session, method, params or None)
+
+
+def _text(value: object) -> bytes:
+    try:
+        return _ENCODER.encode(value)
+    except (OverflowError, ValueError):
+        # What only the lenient reader of the session takes.
+        return json.dumps(value).encode()
 
 
 async def _absorb_tools(session: ClientSession) -> None:

@@ -23,6 +23,7 @@ from answerable.adapters.mcp_upstream.account import account_of, names_of, under
 from answerable.adapters.mcp_upstream.direct import is_unasked
 from answerable.adapters.mcp_upstream.following import TOOLS_CHANGED
 from answerable.adapters.mcp_upstream.marks import ERROR_CODE, marked
+from answerable.adapters.mcp_upstream.unasked import UNASKED_BYTES_MAX, UnaskedPace
 from answerable.errors import Unavailable, shown
 
 if TYPE_CHECKING:
@@ -41,9 +42,8 @@ CHUNK_BYTES: Final = 65_536
 GARBAGE_LINES_MAX: Final = 1_000
 """Lines in a row that are no JSON-RPC, after which the process is not an MCP server and is stopped."""
 SECRET_BYTES_MAX: Final = 65_536
-UNASKED_BYTES_MAX: Final = 65_536
-"""Of what a server says by itself. Longer is dropped unread: reading it would take the loop from everybody else."""
 
+_UNASKED: Final = (mcp_types.JSONRPCRequest, mcp_types.JSONRPCNotification)
 _TOOLS_CHANGED: Final = TOOLS_CHANGED.encode()
 _LOG_PAUSE_SECONDS: Final = 0.01
 _EXIT_POLL_SECONDS: Final = 0.01
@@ -122,6 +122,7 @@ async def _read(
 ) -> None:
     assert process.stdout is not None  # noqa: S101 - opened with pipes
     lines = _Lines(bytes_max)
+    pace = UnaskedPace()
     garbage = 0
     try:
         async with to_session:
@@ -129,6 +130,7 @@ async def _read(
                 for line in lines.feed(await process.stdout.receive(CHUNK_BYTES)):
                     if isinstance(line, bytes) and len(line) > UNASKED_BYTES_MAX and is_unasked(line):
                         garbage += 1
+                        await pace.take(1, len(line))
                         continue
                     if isinstance(line, bytes) and _TOOLS_CHANGED in line:
                         # The session hears of it some turns later: what comes meanwhile must know it, too.
@@ -139,6 +141,8 @@ async def _read(
                     message = _message(line)
                     garbage = garbage + 1 if message is None else 0
                     if message is not None and not _took(direct, message):
+                        if isinstance(message, _UNASKED):
+                            await pace.take(1, len(line) if isinstance(line, bytes) else 0)
                         await to_session.send(SessionMessage(message))
     except (anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError, OSError):
         pass

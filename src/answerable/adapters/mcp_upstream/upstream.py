@@ -137,6 +137,11 @@ class McpUpstream:
         return link.catalogue.definition(capability)
 
     @property
+    def is_running(self) -> bool:
+        """As ports.Upstream."""
+        return self._tasks is not None
+
+    @property
     def generation(self) -> int:
         """As ports.Upstream: counts lists that were read, and servers that came or went."""
         return self._generation

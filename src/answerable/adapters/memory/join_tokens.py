@@ -49,15 +49,6 @@ class MemoryJoinTokens:
         with self._lock:
             return tuple(reversed(tuple(self._tokens.values())))
 
-    def withdraw(self, digest: bytes) -> bool:
-        """As the port says."""
-        with self._lock:
-            found = self._tokens.get(digest)
-            if found is None or found.used_at is not None:
-                return False
-            del self._tokens[digest]
-            return True
-
     def forget(self, *, before: UnixMillis) -> int:
         """As the port says."""
         with self._lock:

@@ -55,6 +55,11 @@ class MemoryUpstream:
         return self._definitions.get(capability.target)
 
     @property
+    def is_running(self) -> bool:
+        """As the port says."""
+        return True
+
+    @property
     def generation(self) -> int:
         """As the port says: these tools stay as they are."""
         return 0

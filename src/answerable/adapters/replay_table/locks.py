@@ -68,6 +68,20 @@ class ByteLocks:
         raise unavailable("another process holds the replay table")
 
 
+def joined(descriptor: int, offset: int) -> bool:
+    """Be counted among those who have the file open, until it is closed here; whether nobody else was.
+
+    For one process at a time. Raises OSError.
+    """
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _request(fcntl.F_WRLCK, offset))
+        alone = True
+    except BlockingIOError:
+        alone = False
+    fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, _request(fcntl.F_RDLCK, offset))
+    return alone
+
+
 def unavailable(message: str) -> Unavailable:
     """The error of this port."""
     return Unavailable(message, code="replay.unavailable", port=PORT)

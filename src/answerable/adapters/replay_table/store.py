@@ -4,6 +4,9 @@ Why not a database on disk: a use is remembered for a minute or two, and nothing
 What would be forgotten by a crash of the machine was accepted under an epoch that ends with it: the epoch is the key of
 the server's nonces, a proof carries its nonce, and after a new epoch none of the old ones is good. So no write has to
 reach the disk, and a restart of processes, which the kernel's memory survives, forgets nothing at all.
+
+Who opens it alone begins a new epoch all the same: while nobody had it open, an older copy may have been put in its
+place, and the machine and the number of its file would be those of the table that is there now.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from answerable.adapters.replay_table.layout import (
     epoch_of,
     head,
 )
-from answerable.adapters.replay_table.locks import ByteLocks, unavailable
+from answerable.adapters.replay_table.locks import ByteLocks, joined, unavailable
 from answerable.errors import Malformed
 from answerable.ports.replay_store import DIGEST_BYTES, EPOCH_BYTES, PARTITION_BYTES
 
@@ -46,6 +49,7 @@ OPENING_PAUSES_MAX: Final = 500
 
 _BOOT: Final = "/proc/sys/kernel/random/boot_id"
 _DIRECTORY_LOCK: Final = 0
+_USERS_LOCK: Final = 1
 _NOBODY: Final = bytes(PARTITION_BYTES)
 
 
@@ -81,8 +85,9 @@ class SharedReplayStore:
         partitions_max: int = PARTITIONS_MAX,
         uses_per_partition_max: int = USES_PER_PARTITION_MAX,
     ) -> SharedReplayStore:
-        """Go on with the table at this path, or make it anew, with a new epoch, when it is not one of this run of the
-        machine and of this size. Mode 0600, in directories of mode 0700. at: now, on the clock that never goes back.
+        """Share the table at this path with those who have it open. Where nobody has, a new epoch begins: in the table
+        that is there, or in one made anew when it is not of this run of the machine and of this size. Mode 0600, in
+        directories of mode 0700. at: now, on the clock that never goes back.
 
         Raises Malformed (`replay.limits`) and Unavailable (`replay.unavailable`).
         """
@@ -95,6 +100,8 @@ class SharedReplayStore:
                 found = _found(path, layout, boot)
                 if found is None:
                     found = _made(path, layout, boot, entropy.bytes(EPOCH_BYTES), at)
+                elif joined(found[0], _USERS_LOCK):
+                    found = _renewed(found[0], layout, boot, entropy.bytes(EPOCH_BYTES), at)
                 return cls(found[0], layout, found[1], found[2])
         except OSError as error:
             raise unavailable(f"cannot open the replay table `{path.name}`: {error.strerror}") from None
@@ -283,10 +290,19 @@ def _made(path: Path, layout: Layout, boot: bytes, epoch: bytes, at: float) -> t
     try:
         os.ftruncate(descriptor, layout.size)
         os.posix_fallocate(descriptor, 0, layout.first_room)
-        inode = os.fstat(descriptor).st_ino
-        os.pwrite(descriptor, head(layout, boot=boot, epoch=epoch, inode=inode, since=at), 0)
+        joined(descriptor, _USERS_LOCK)
+        found = _renewed(descriptor, layout, boot, epoch, at)
         fresh.replace(path)
     except OSError:
         os.close(descriptor)
         raise
+    return found
+
+
+def _renewed(
+    descriptor: int, layout: Layout, boot: bytes, epoch: bytes, at: float
+) -> tuple[int, bytes, float]:
+    """A table that nobody else has open, in a new epoch. What is remembered in it stays, and is refused as before."""
+    inode = os.fstat(descriptor).st_ino
+    os.pwrite(descriptor, head(layout, boot=boot, epoch=epoch, inode=inode, since=at), 0)
     return descriptor, epoch, at

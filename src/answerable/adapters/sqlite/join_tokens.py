@@ -77,16 +77,6 @@ class SqliteJoinTokens:
         made = next(self._store.unreadable.each(_WHAT, (row,), _token, 1, 0), None)
         return given(_WHAT, named(row[1]), made)
 
-    def withdraw(self, digest: bytes) -> bool:
-        """As the port says."""
-        with self._store.write() as connection:
-            return (
-                connection.execute(
-                    "DELETE FROM join_tokens WHERE digest = ? AND used_at IS NULL", (digest,)
-                ).rowcount
-                > 0
-            )
-
     def forget(self, *, before: UnixMillis) -> int:
         """As the port says."""
         with self._store.write() as connection:

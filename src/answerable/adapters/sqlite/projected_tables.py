@@ -14,6 +14,7 @@ from answerable.adapters.sqlite.tool_pins import PIN_COLUMNS, pin_in_row
 from answerable.adapters.sqlite.unreadable import fetched
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.projected import octets_in
 from answerable.core.ledger.projected_approvals import (
     APPROVAL_TAGS,
     approval_after,
@@ -340,8 +341,8 @@ class JoinTokenTable:
 
     def keys(self, told: Told) -> Iterable[str]:
         """As above."""
-        digest = told.leaf.get("join_token")
-        return (digest,) if isinstance(digest, str) else ()
+        digest = octets_in(told.leaf.get("join_token"), 32)
+        return (digest.hex(),) if digest is not None else ()
 
     def after(self, key: str, row: int | None, told: Told) -> int | None:
         """As above."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from answerable.adapters.sqlite.columns import octets, text, whole
-from answerable.adapters.sqlite.projected_tables import PROJECTED
+from answerable.adapters.sqlite.projected_tables import PROJECTED, DocumentTable
 from answerable.adapters.sqlite.registry import document_in_row
 from answerable.adapters.sqlite.store import SqliteStore
 from answerable.adapters.sqlite.unreadable import fetched, named
@@ -23,6 +23,7 @@ from answerable.core.identity.passkey_form import passkey_in
 from answerable.core.ledger.projected import START, WORLD_TAGS, Position, World
 from answerable.core.ledger.projected_answers import haste_in
 from answerable.core.ledger.tags import Tag
+from answerable.core.registry.documents import PRINCIPAL
 from answerable.errors import AnswerableError, Unavailable
 from answerable.ports.projection import Difference, Flushed, LeftOut
 
@@ -42,6 +43,7 @@ _RECALLED = ("budgets", "duty_delegations", "holds", "passkeys", "revocations")
 """Registers that are no projections: `recall_ends` makes them as the ledger says."""
 _GIVING = ("duty_delegations", "passkeys")
 """Those of them of which each row gives somebody something: they can be made again from nothing."""
+_OF_PERSONS = ("invitations", "looks", "passkeys", "push_devices", "said")
 _TABLES = {one.name: one for one in PROJECTED}
 _WANTED = WORLD_TAGS.union(*(one.tags for one in PROJECTED))
 
@@ -162,6 +164,8 @@ class SqliteRebuilding(SqliteProjections):
             for one in differences:
                 table = _TABLES[one.register]
                 table.save(live, one.row, _mended(table, live, made, one.row).row)
+                if one.register == DocumentTable.name and one.beyond and one.row.startswith(PRINCIPAL):
+                    _forget_person(live, one.row.removeprefix(PRINCIPAL))
             if differences:
                 _forget(live)
             _drop_unreadable(live)
@@ -247,6 +251,12 @@ def _forget(connection: sqlite3.Connection) -> None:
     for table in ("nonces", "looks", "push_devices"):
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 - names of ours
     connection.execute("DELETE FROM join_tokens WHERE used_at IS NULL")
+
+
+def _forget_person(connection: sqlite3.Connection, person: str) -> None:
+    """Of somebody who is in the registers and not in the ledger any more."""
+    for table in _OF_PERSONS:
+        connection.execute(f"DELETE FROM {table} WHERE person = ?", (person,))  # noqa: S608 - names of ours
 
 
 def _say_again(connection: sqlite3.Connection, told: Sequence[Told]) -> None:

@@ -90,9 +90,13 @@ class SqliteStore:
                 store._migrate()
                 store._notes = migrations is MIGRATIONS
                 store._seen = store._version_seen()
-        except Unavailable:
+        except Unavailable as failed:
             connection.close()
-            raise
+            why = Room(path).look()
+            if failed.code != "register.unavailable" or not why:
+                raise
+            # SQLite calls a disk without room for what it opens beside the file an I/O error.
+            raise _unavailable(f"{failed.message}; {why}: until it can be written no server starts") from None
         return store
 
     def close(self) -> None:

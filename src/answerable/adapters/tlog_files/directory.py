@@ -36,6 +36,8 @@ PUBLIC_KEY: Final = "log.pub"
 LOCK: Final = "lock"
 
 NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+POISONED: Final = "ledger.poisoned"
+UNWRITABLE: Final = "ledger.unwritable"
 _SPARE_SPACE_BYTES: Final = 1_048_576
 """Left free on the disk beside a segment and its tiles, for checkpoints and the file system's own records."""
 _ZEROS: Final = bytes(1_048_576)
@@ -88,6 +90,23 @@ def locked(directory: Path) -> int:
     with suppress(OSError):
         os.pwrite(fd, f"{os.getpid():<15}\n".encode(), 0)
     return fd
+
+
+def takes_writes(directory: Path) -> bool:
+    """Whether the disk still takes anything: a disk that fails becomes read-only, and often says EIO before it says so.
+
+    For a log that has failed: the number in its lock is written once more. What has no room takes writes.
+    """
+    try:
+        fd = os.open(directory / LOCK, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            write_all(fd, os.pread(fd, 32, 0) or b"\n", 0)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        return error.errno in NO_ROOM
+    return True
 
 
 def sync_directory(directory: Path) -> None:

@@ -18,6 +18,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from answerable.adapters.tlog_files.directory import POISONED, UNWRITABLE
 from answerable.adapters.tlog_files.places import Extent
 from answerable.core.ledger.batch_head import BatchHead, batch_head_key
 from answerable.core.ledger.codec import (
@@ -217,12 +218,13 @@ class GroupCommit:
         never_written, self._waiting = self._waiting, []
         self._unwritten_from = self._first if self._pieces else self._next
         self._pieces = []
-        self._refuse("ledger.poisoned", message)
+        code = self._segments.code_of(error)
+        self._refuse(code, message)
         fates: tuple[tuple[Effect, list[Future[None]]], ...] = (("unknown", lost), ("none", never_written))
         for effect, waiting in fates:
             for durable in waiting:
                 if not durable.done():
-                    durable.set_exception(_poisoned(message, effect))
+                    durable.set_exception(_failed(code, message, effect))
 
     def spare_changed(self) -> None:
         """A spare segment was made, or could not be. Called by the thread that keeps it."""
@@ -332,7 +334,7 @@ class GroupCommit:
             self.seal_due()
 
     def _refuse(self, code: str, message: str) -> None:
-        if self.refusal is None or self.refusal[0] != "ledger.poisoned":
+        if self.refusal is None or self.refusal[0] not in (POISONED, UNWRITABLE):
             self.refusal = (code, message)
         self._room_new = self._room_owed = -1
         self._wake_room_waiters()
@@ -371,8 +373,8 @@ class GroupCommit:
 
     def _lost(self, index: int) -> Unavailable:
         """What is to be said about an entry that was accepted and did not become durable."""
-        message = self.refusal[1] if self.refusal is not None else "the log lost an entry"
-        return _poisoned(message, "none" if index >= self._unwritten_from else "unknown")
+        code, message = self.refusal or (POISONED, "the log lost an entry")
+        return _failed(code, message, "none" if index >= self._unwritten_from else "unknown")
 
     def _recount(self) -> None:
         """Work out how many bytes the batch being gathered may have."""
@@ -393,5 +395,5 @@ class GroupCommit:
                 waiter.set_result(None)
 
 
-def _poisoned(message: str, effect: Effect) -> Unavailable:
-    return Unavailable(message, code="ledger.poisoned", port="ledger", effect=effect)
+def _failed(code: str, message: str, effect: Effect) -> Unavailable:
+    return Unavailable(message, code=code, port="ledger", effect=effect)

@@ -7,11 +7,12 @@ stored bytes are not what was written.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.adapters.tlog_files.directory import NO_ROOM
+from answerable.adapters.tlog_files.directory import NO_ROOM, POISONED
 from answerable.adapters.tlog_files.group_commit import GroupCommit, GroupSubmitted
 from answerable.adapters.tlog_files.history import Signed
 from answerable.adapters.tlog_files.opening import opened, port_errors
@@ -23,6 +24,7 @@ from answerable.adapters.tlog_files.settings import TlogFilesSettings
 from answerable.core.ledger.head import Head, SealedAt, head_of
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.errors import Broken, Malformed, Unavailable
+from answerable.ports.ledger import TAKES_NOTHING_NOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -51,7 +53,7 @@ class TlogFilesLedger:
         self, directory: Path, opening: Opening, *, signer: LogSigner, settings: TlogFilesSettings
     ) -> None:
         self.recovered: Cut | None = opening.stored.cut
-        self._signer, self._settings = signer, settings
+        self._directory, self._signer, self._settings = directory, signer, settings
         self._lock = opening.lock
         self._tiles = opening.tiles
         self._opened = opening.stored.open
@@ -163,8 +165,9 @@ class TlogFilesLedger:
     async def seal_every(self, seconds: float) -> None:
         """Seal at this interval whenever there is news, until cancelled or until the log is closed.
 
-        Hashes a slice per turn of the event loop and writes in a thread. A full disk only delays it. Raises
-        Unavailable (`ledger.poisoned`) or Broken (`ledger.corrupt`): the process should end then.
+        Hashes a slice per turn of the event loop and writes in a thread. A full disk only delays it, and on one that
+        takes nothing there is nothing new to seal. Raises Unavailable (`ledger.poisoned`) or Broken
+        (`ledger.corrupt`): the process should end then.
         """
         while True:
             await asyncio.sleep(seconds)
@@ -175,7 +178,7 @@ class TlogFilesLedger:
             except Unavailable as failed:
                 if failed.code == "ledger.closed":
                     return
-                if failed.code != "ledger.full":
+                if failed.code not in TAKES_NOTHING_NOW:
                     raise
 
     async def seal_now(self) -> None:
@@ -216,7 +219,7 @@ class TlogFilesLedger:
         Unverified (`ledger.cosigned_other`) for what is no checkpoint of this log, Unavailable.
         """
         self._commit.require_open()
-        with port_errors("cannot publish a cosigned checkpoint"):
+        with port_errors("cannot publish a cosigned checkpoint", log=self._directory):
             self._publisher.publish_cosigned(note)
 
     async def close(self) -> None:
@@ -233,9 +236,17 @@ class TlogFilesLedger:
             if self._commit.refusal == ("ledger.closed", "the log is closed"):
                 self._seal_if_there_is_room()
                 with port_errors("cannot close the log"):
-                    self._publisher.write_head(self._head(self._publisher.sealed, clean=True))
+                    self._write_last_head()
         finally:
             self._release()
+
+    def _write_last_head(self) -> None:
+        try:
+            self._publisher.write_head(self._head(self._publisher.sealed, clean=True))
+        except OSError as error:
+            # As after a crash: the next opening reads more, and nothing is lost. What led here is the error to tell.
+            if error.errno not in NO_ROOM and error.errno != errno.EROFS:
+                raise
 
     async def __aenter__(self) -> TlogFilesLedger:
         return self
@@ -356,7 +367,8 @@ class TlogFilesLedger:
         self._commit.poison(error, [])
         if isinstance(error, Broken):
             return error
-        return Unavailable("a checkpoint could not be written", code="ledger.poisoned", port="ledger")
+        code, _ = self._commit.refusal or (POISONED, "")
+        return Unavailable("a checkpoint could not be written", code=code, port="ledger")
 
     def _release(self) -> None:
         self._commit.release()

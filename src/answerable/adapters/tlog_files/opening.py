@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -46,12 +47,17 @@ class Opening:
 
 
 @contextmanager
-def port_errors(what: str) -> Iterator[None]:
-    """Turn an OSError into Unavailable: `ledger.full` where there is no room, else `ledger.unreadable`."""
+def port_errors(what: str, *, log: Path | None = None) -> Iterator[None]:
+    """Turn an OSError into Unavailable: `ledger.full` where there is no room, `ledger.unwritable` where the disk takes
+    nothing, else `ledger.unreadable`. log: one that is open, whose disk is looked at."""
     try:
         yield
     except OSError as error:
-        code = "ledger.full" if error.errno in files.NO_ROOM else "ledger.unreadable"
+        code = "ledger.unreadable"
+        if error.errno in files.NO_ROOM:
+            code = "ledger.full"
+        elif error.errno == errno.EROFS or (log is not None and not files.takes_writes(log)):
+            code = files.UNWRITABLE
         reason = os.strerror(error.errno).lower() if error.errno else "unknown error"
         raise Unavailable(f"{what}: {reason}", code=code, port="ledger") from error
 
@@ -59,8 +65,8 @@ def port_errors(what: str) -> Iterator[None]:
 def opened(directory: Path, *, signer: LogSigner, settings: TlogFilesSettings) -> Opening:
     """Take the log in `directory`, made if need be, and get it ready for its first write.
 
-    Raises Unavailable (`ledger.locked`, `ledger.full`, `ledger.unreadable`) or Broken (`ledger.corrupt`,
-    `ledger.entries_missing`, `ledger.root_mismatch`, `ledger.key_mismatch`).
+    Raises Unavailable (`ledger.locked`, `ledger.full`, `ledger.unwritable`, `ledger.unreadable`) or Broken
+    (`ledger.corrupt`, `ledger.entries_missing`, `ledger.root_mismatch`, `ledger.key_mismatch`).
 
     1. The directories are made and the lock is taken: a crash leaves an empty log, or one as it was.
     2. What is stored is verified, and nothing changed; then what a crash in a seal left over of tiles is removed.

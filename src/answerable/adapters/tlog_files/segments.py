@@ -128,6 +128,11 @@ class Segments:
         self._end = SEGMENT_HEADER_BYTES
         self._renew(stored.extent.size, stored.extent.chain)
 
+    def code_of(self, error: BaseException) -> str:
+        """Which failure of the log this is: `ledger.unwritable` where its disk takes nothing any more."""
+        is_lost = isinstance(error, OSError) and not files.takes_writes(self._wal.parent)
+        return files.UNWRITABLE if is_lost else files.POISONED
+
     def keep_spare(self, changed: Callable[[], None]) -> None:
         """Start the thread. changed: called in that thread whenever a spare was made or could not be."""
         self._changed = changed

@@ -110,12 +110,17 @@ def _listen_unix(path: Path, mode: int, group: str) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise Unavailable(
-            f"cannot listen on the socket {shown(path.name)}: {error.strerror or error}",
-            code="front.address",
-            port=_PORT,
-        ) from None
+        raise _not_listening(path, error) from None
     return listener
+
+
+def _not_listening(path: Path, error: OSError) -> Unavailable:
+    text = f"cannot listen on the socket {shown(path.name)}: {(error.strerror or str(error)).lower()}"
+    if error.errno == errno.EROFS:
+        text += f"; make the disk of {path.parent} writable: until then no server starts, and nothing acts through one"
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        text += f"; make room on the disk of {path.parent}"
+    return Unavailable(text, code="front.address", port=_PORT)
 
 
 def _group_let_in(folder: Path, name: str) -> int:
@@ -150,8 +155,12 @@ def _clear_away(path: Path) -> None:
         probe.setblocking(False)
         reached = probe.connect_ex(os.fspath(path))
     if reached in (errno.ECONNREFUSED, errno.ENOENT):
-        with suppress(FileNotFoundError):
+        try:
             os.unlink(path)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _not_listening(path, error) from None
         return
     raise Unavailable(
         f"another server answers on the socket {shown(path.name)}", code="front.socket_in_use", port=_PORT

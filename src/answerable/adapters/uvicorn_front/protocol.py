@@ -16,6 +16,9 @@ from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCre
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn._types import ASGI3Application
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
 HEAD_BYTES_MAX: Final = 65_536
 """Request line and fields of one request."""
 CERTIFICATES_MAX: Final = 8
@@ -61,6 +64,7 @@ class ChannelProtocol(HttpToolsProtocol):
         self._head_open = False
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(cast("asyncio.Transport", transport))
@@ -92,6 +96,14 @@ class ChannelProtocol(HttpToolsProtocol):
         self._stop_head_timer()
         self._strangers.discard(self)
         super().connection_lost(exc)
+        # uvicorn tells the newest request of a connection alone, and the one that runs may have others behind it.
+        if self._running is not None and not self._running.response_complete:
+            self._running.disconnected = True
+            self._running.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -14,6 +14,7 @@ from answerable.adapters.uvicorn_front.descriptors import KEPT
 from answerable.adapters.uvicorn_front.listeners import Listeners, listen
 from answerable.adapters.uvicorn_front.protocol import ChannelProtocol
 from answerable.adapters.uvicorn_front.tls import TLSMaterial, tls_context
+from answerable.adapters.uvicorn_front.warnings import say_once
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ async def serve(
         if bound.tcp is None and bound.uds is None:
             raise Unavailable("there is nothing to listen on", code="front.address", port="front")
         limits = limits or FrontLimits()
+        say_once()
         server = _Server(_config(app, limits), bound, context, started, uids, limits.descriptors_kept)
         await _run(server, stop)
     finally:

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from answerable.apps.chat_door.needs import PREFIX
 from answerable.apps.chat_door.payload import click_of
 from answerable.apps.chat_door.signed import SeenRequests, signed_at
+from answerable.core.identity.door_refusal import sender_of
 from answerable.core.identity.pace import Pace
 from answerable.errors import AnswerableError, Broken, Refused
 from answerable.flows.answer_by_click import take_click, tell_clicked
@@ -56,6 +57,8 @@ class _Door:
             click = await self._read(request)
             clicked = await take_click(self._needs.walk, self._needs.desk, click)
         except Exception as error:
+            if isinstance(error, AnswerableError):
+                self._needs.refused(error, sender_of(request.scope))
             return _failed(error)
         return Response(
             status_code=200,

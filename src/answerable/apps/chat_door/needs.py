@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
+from answerable.core.identity.door_refusal import untold
+
 if TYPE_CHECKING:
+    from answerable.core.identity.door_refusal import TellRefused
     from answerable.flows.click_desk import ClickDesk
     from answerable.flows.walk import Walk
 
@@ -19,11 +22,13 @@ CLICKS_PER_MINUTE_MAX: Final = 30
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
-    """secret: by which the chat signs. hosts: names beside those of loopback that the Host field may hold."""
+    """secret: by which the chat signs. hosts: names beside those of loopback that the Host field may hold. refused:
+    hears of everything that was refused."""
 
     walk: Walk
     desk: ClickDesk
     secret: bytes = field(repr=False)
+    refused: TellRefused = untold
     hosts: frozenset[str] = frozenset()
     body_bytes_max: int = BODY_BYTES_MAX
     body_seconds_max: float = BODY_SECONDS_MAX

@@ -1,7 +1,4 @@
-"""Manifests of agents: write one from a running project, sign, register, check. The owner's key goes nowhere else.
-
-`register(agent)` adds the noun below `answerable agent`.
-"""
+"""Manifests of agents: write one from a running project, sign, register, check. The owner's key goes nowhere else."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 from typer.core import TyperGroup
 
-from answerable.apps.cli.command import ERROR, Shell, command
+from answerable.apps.cli.command import CHECK_FAILED, Shell, command
 from answerable.apps.cli.manifest_files import (
     FILE_BYTES_MAX,
     as_yaml,
@@ -72,6 +69,7 @@ Program = Annotated[
     ),
 ]
 ManifestFile = Annotated[Path, typer.Argument(help="An AgentManifest, as YAML or JSON.", metavar="FILE")]
+Name = Annotated[str, typer.Argument(help="Name of the agent.", metavar="NAME")]
 TokenFile = Annotated[Path, typer.Argument(help="What `sign` printed.", metavar="FILE")]
 
 
@@ -225,7 +223,7 @@ def register_token(shell: Shell, file: TokenFile) -> int | None:
     return None
 
 
-def show(shell: Shell, name: Annotated[str, typer.Argument(help="Name of the agent.")]) -> int | None:
+def show(shell: Shell, name: Name) -> int | None:
     """The manifest of an agent that is in force."""
     from answerable.apps.cli.control import segment
 
@@ -265,7 +263,7 @@ def check(
 ) -> int | None:
     """Compare a running project with its manifest.
 
-    Exit code 1 when a field differs. What was only claimed matches nothing: it is shown as unmeasured.
+    Exit code 5 when a field differs. What was only claimed matches nothing: it is shown as unmeasured.
     """
     from answerable.core.registry.manifest_drift import Measured, drift, drifted_fields
 
@@ -282,17 +280,17 @@ def check(
         _show_findings(shell, findings, fields)
     if drifted:
         shell.terminal.fault(f"{manifest.agent} differs from its manifest: {', '.join(drifted)}")
-        return ERROR
+        return CHECK_FAILED
     unmeasured = [one.field for one in findings if one.verdict == "unmeasured"]
     if unmeasured:
         shell.terminal.say(f"nothing differs; not measured here: {', '.join(unmeasured)}")
     return None
 
 
-def tools_of(shell: Shell, name: Annotated[str, typer.Argument(help="Name of the agent.")]) -> int | None:
+def tools_of(shell: Shell, name: Name) -> int | None:
     """The tools that the gateway offers an agent, as it sees them now.
 
-    Exit code 1 when they are not those of the manifest in force.
+    Exit code 5 when they are not those of the manifest in force.
     """
     answer = _tools_answer(shell, name)
     if shell.terminal.as_json:
@@ -305,7 +303,7 @@ def tools_of(shell: Shell, name: Annotated[str, typer.Argument(help="Name of the
         )
     if answer["verdict"] == "differs":
         shell.terminal.fault(f"the manifest of {name} says {answer['expected']}")
-        return ERROR
+        return CHECK_FAILED
     return None
 
 

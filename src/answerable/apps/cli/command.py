@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 import typer
 
 from answerable.apps.cli.terminal import Terminal
+from answerable.apps.cli.typed_ids import IdCommand
 from answerable.errors import AnswerableError, Refused, Unverified
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ EXIT_CODES: Final = {
     PENDING: "it waits for somebody: a person, or witnesses",
     CHECK_FAILED: "a check found something",
     UNMET: "what was checked is in order, and what was asked for beside that is not there: a quorum of witnesses, a "
-    "cosignature since a time",
+    "cosignature since a time, a server that says what it offers",
     INTERRUPTED: "ended by Ctrl-C (SIGINT); what is in force stays so",
 }
 
@@ -134,7 +135,7 @@ def command(
         entry.__dict__["__signature__"] = inspect.Signature(parameters)
         entry.__annotations__ = {one.name: one.annotation for one in parameters}
         entry.__doc__ = run.__doc__
-        group.command(name, rich_help_panel=panel, epilog=epilog)(entry)
+        group.command(name, cls=IdCommand, rich_help_panel=panel, epilog=epilog)(entry)
         return run
 
     return register

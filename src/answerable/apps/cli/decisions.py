@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from answerable.apps.cli.command import CHECK_FAILED, ERROR, Shell, command
+from answerable.apps.cli.command import CHECK_FAILED, ERROR, UNMET, Shell, command
 from answerable.apps.cli.evidence import assembled
 from answerable.apps.cli.ledger import milliseconds
 from answerable.errors import Malformed, shown
@@ -124,7 +124,8 @@ def replay(
 
 
 def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
-    """Why an action was denied or deferred, and the smallest change that would have allowed it.
+    """Why an action was denied or deferred or a message refused at a door, and the smallest change that would have
+    allowed it.
 
     Each change that is told was asked of the mandate and the policies of that time, with nothing else changed. With
     --bundle it is told of every denial in that file, and ID is one of its actions or entries.
@@ -134,7 +135,7 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
     else:
         with shell.control() as control:
             evidence, erased = disclosed(control, name)
-    from answerable.verify.bundle_replay import decisions_in
+    from answerable.verify.bundle_replay import decisions_in, turned_away_in
     from answerable.verify.denial import explain
 
     shown_in, report = checked(evidence)
@@ -142,9 +143,10 @@ def why(shell: Shell, name: Name, bundle: BundleFile = None) -> int | None:
     named = [
         one for one in entries if name in (str(one.index), one.leaf.get("action"), one.leaf.get("approval"))
     ]
-    if not named:
+    turned_away = [one for one in turned_away_in(shown_in) if name == str(one.index)]
+    if not named and not turned_away:
         raise Malformed(f"no decision is called {shown(name)}", code="decision.none")
-    found = [
+    found = turned_away + [
         explain(
             one,
             policies=statements.policy_set(one.leaf),
@@ -176,14 +178,14 @@ def could(
 
     Of now it is what the gateway would decide, by the checks that it makes of each action. With --at it is told by the
     documents, policies, mandates, budgets, holds and ends of that time, from the ledger. What depends on the single
-    action is told as conditions.
+    action is told as conditions, and so is, without a running server, what servers offer: exit code 6.
     """
     when = str(milliseconds(at)) if at else ""
     return _possible(shell, agent=agent, action=action, resource=resource, at=when)
 
 
 def can(shell: Shell, action: ActionName, resource: ResourceName = "", who: Who = False) -> int | None:
-    """Who can do an action now: of all active agents, those to which the gateway would not say no whatever they ask."""
+    """Who can do an action now: of all agents, those to which the gateway would not say no whatever they ask."""
     del who
     return _possible(shell, action=action, resource=resource)
 
@@ -192,9 +194,11 @@ def _possible(shell: Shell, **query: str) -> int | None:
     asked = {name: value for name, value in query.items() if value}
     with shell.control() as control:
         found = control.get("/v1/decisions/possible", **asked)
+    is_known = found["is_offered"] or all(one["effect"] == "deny" for one in found["agents"])
+    code = None if is_known else UNMET
     if shell.terminal.as_json:
         shell.terminal.json(found)
-        return None
+        return code
     for one in found["agents"]:
         if one["effect"] == "deny" and "agent" not in asked:
             continue
@@ -208,7 +212,7 @@ def _possible(shell: Shell, **query: str) -> int | None:
                 shell.terminal.line(f"  under {', '.join(way['mandates'])}")
     denied = sum(one["effect"] == "deny" for one in found["agents"])
     if "agent" not in asked:
-        shell.terminal.line(f"{denied} of {len(found['agents'])} active agents cannot")
+        shell.terminal.line(f"{denied} of {len(found['agents'])} agents cannot")
     if found["withheld"] or found["unfollowed"]:
         shell.terminal.warn(
             f"not looked at: {found['withheld']} statements that cannot be opened, {found['unfollowed']} revocations "
@@ -218,7 +222,7 @@ def _possible(shell: Shell, **query: str) -> int | None:
     if asked.get("at"):
         told += "; nor whether the tool was offered then, and what the agent was refused before"
     shell.terminal.warn(told)
-    return None
+    return code
 
 
 def disclosed(control: Control, name: str) -> tuple[bytes, frozenset[int]]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 import typer
 
 from answerable.apps.cli.command import CHECK_FAILED, INTERRUPTED, PENDING, Shell, command
+from answerable.apps.cli.ending import ending
 from answerable.apps.cli.stop_report import ReportView
 from answerable.core.containment.hold import HOLD_KINDS, Hold, HoldId, described, holdable
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
@@ -100,7 +101,7 @@ def stop(
     if lasting:
         body["seconds"] = seconds_in(lasting)
     try:
-        with shell.control() as control:
+        with ending(shell) as control:
             answer = control.post("/v1/holds", body, seconds_max=STOP_SECONDS_MAX)
             return _show_stop(shell, control, answer, waits=not no_wait)
     except KeyboardInterrupt:

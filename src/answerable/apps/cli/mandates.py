@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.ending import ending
 from answerable.apps.cli.mandate_tree import tree
 from answerable.core.identity.principal import SCHEDULE_PREFIX
 from answerable.errors import Malformed, Refused, Unverified, shown
@@ -33,7 +34,7 @@ SchedulerKey = Annotated[Path, typer.Option("--key", help="The schedule's key fi
 Id = Annotated[str, typer.Argument(help="Id of the mandate.", metavar="ID")]
 State = Annotated[
     str | None,
-    typer.Option(help="Only those that are open, held, closed, revoked, expired, not_yet or spent."),
+    typer.Option(help="Only those that are open, held, fallen, closed, revoked, expired, not_yet or spent."),
 ]
 
 _SHORT_PURPOSE_CHARS: Final = 60
@@ -209,7 +210,7 @@ def close(shell: Shell, id: Id) -> int | None:
     """
     from answerable.apps.cli.control import segment
 
-    with shell.control() as control:
+    with ending(shell) as control:
         before = control.get(f"/v1/mandates/{segment(id)}")
         if not shell.terminal.confirmed(
             f"Close the mandate of {before['agent']}: {before['purpose']}?", yes=shell.yes
@@ -269,7 +270,7 @@ def _show(shell: Shell, mandate: Answer) -> None:
     shell.terminal.record(
         [
             ("id", mandate["id"]),
-            ("state", mandate["state"]),
+            ("state", " · ".join(one for one in (mandate["state"], mandate["because"]) if one)),
             ("agent", mandate["agent"]),
             ("principal", mandate["principal"]),
             *((name, mandate[name]) for name in ("owner", "application") if mandate[name]),

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.errors import AnswerableError
+from answerable.apps.cli.ending import WITHOUT_SERVER
+from answerable.errors import AnswerableError, Unavailable
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer
+    from answerable.core.canonical import JSONValue
 
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the record.", metavar="TEXT")]
 
@@ -30,12 +32,19 @@ def panic(shell: Shell, reason: Reason = "") -> int | None:
     """Stop everything, even when no server answers.
 
     Writes one file into the data directory. A running server holds everything within a moment, and each that starts
-    does so before any door opens. Removing the file lifts nothing. Asks nothing.
+    does so before any door opens. Removing the file lifts nothing. Asks nothing. Where the file cannot be written, a
+    server that runs is asked to hold everything.
     """
     from answerable.core.containment.press import FILE
     from answerable.wiring.stops import press
 
-    done = press(shell.data, reason=reason)
+    try:
+        done = press(shell.data, reason=reason)
+    except Unavailable as unwritten:
+        if unwritten.code != "panic.not_written":
+            raise
+        _ask_server(shell, reason, unwritten)
+        return None
     file = shell.data / FILE
     seen = _seen(shell, done.now.id) if done.now is not None else None
     if shell.terminal.as_json:
@@ -52,6 +61,40 @@ def panic(shell: Shell, reason: Reason = "") -> int | None:
     else:
         _say_held(shell, seen)
     return None
+
+
+def _ask_server(shell: Shell, reason: str, unwritten: Unavailable) -> None:
+    """Raises Unavailable: `panic.not_written` where no server has answered; else as the server says what holds."""
+    from answerable.apps.cli.control import running
+
+    body: dict[str, JSONValue] = {"kind": "everything", **({"reason": reason} if reason else {})}
+    answer: Answer | None = None
+    failed = unwritten
+    try:
+        with running(shell.settings()) as control:
+            if control is not None:
+                answer = control.post("/v1/holds", body, seconds_max=SEEN_SECONDS_MAX)
+    except Unavailable as told:
+        if not told.code.startswith("control."):
+            message = f"{unwritten.message}; the server was asked: {told.message}"
+            raise Unavailable(message, code=told.code, port=told.port, effect=told.effect) from None
+        failed = Unavailable(
+            f"{unwritten.message}; {told.message}",
+            code=unwritten.code,
+            port=unwritten.port,
+            effect=told.effect,
+        )
+    if answer is None:
+        message = f"{failed.message}. {WITHOUT_SERVER}"
+        raise Unavailable(message, code=failed.code, port=failed.port, effect=failed.effect)
+    if shell.terminal.as_json:
+        hold = answer["hold"]
+        shell.terminal.json(
+            {"file": None, "how": "held by the server", "again": False, "hold": hold, "standing": []}
+        )
+        return
+    shell.terminal.warn(f"{unwritten.message}: the server that runs was asked instead")
+    _say_held(shell, _Seen(hold=answer["hold"], standing=()))
 
 
 def _say_unseen(shell: Shell, *, is_again: bool) -> None:

@@ -184,8 +184,8 @@ def list_documents(
 
 def show_document(
     shell: Shell,
-    kind: Annotated[str, typer.Argument(help="Such as Agent or Capability.")],
-    name: Annotated[str, typer.Argument(help="metadata.name of the document.")],
+    kind: Annotated[str, typer.Argument(help="Such as Agent or Capability.", metavar="KIND")],
+    name: Annotated[str, typer.Argument(help="metadata.name of the document.", metavar="NAME")],
 ) -> int | None:
     """One document as it is stored."""
     import yaml

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.ending import ending
 from answerable.core.mandate.revocation import REVOCATION_KINDS, described, revocable
 from answerable.errors import Malformed, Refused
 
@@ -47,7 +48,7 @@ def revoke(
     body: dict[str, JSONValue] = {"kind": what.kind, "name": what.name}
     if reason:
         body["reason"] = reason
-    with shell.control() as control:
+    with ending(shell) as control:
         answer = control.post("/v1/revocations", body)
     if shell.terminal.as_json:
         shell.terminal.json(answer)

@@ -34,6 +34,7 @@ _STYLES: Final = {
     "not_yet": "yellow",
     "changed": "yellow",
     "denied": "red",
+    "fallen": "red",
     "inactive": "red",
     "fault": "red",
     "failed": "red",

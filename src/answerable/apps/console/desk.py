@@ -15,6 +15,7 @@ from answerable.apps.console.guard import HEADERS, Attempts, check_request, form
 from answerable.apps.console.pages import NONCE_BYTES, page
 from answerable.apps.console.sessions import COOKIE, Sessions
 from answerable.core.base64url import to_base64url
+from answerable.core.identity.door_refusal import sender_of
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
 from answerable.flows.confirm_person import SessionSeen, record_refused_session
 
@@ -156,6 +157,9 @@ def endpoint(
                 return _signed_out(asked)
             return await act(asked)
         except Exception as error:
+            # Whoever is signed in has a name, and what they are refused has entries of its own.
+            if asked.session is None and isinstance(error, AnswerableError):
+                console.needs.refused(error, sender_of(request.scope))
             return _failed(asked, error)
 
     return answered

@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from answerable.core.identity.door_refusal import untold
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from answerable.core.identity.door_refusal import TellRefused
     from answerable.flows.walk import Walk
     from answerable.flows.workloads import Workloads
 
@@ -52,11 +55,13 @@ class ConsoleLimits:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Needs:
     """origin: where browsers have the console, exactly. workloads: where there are instances to end. providers: at
-    which people sign in. stopping: whether the server is about to end."""
+    which people sign in. stopping: whether the server is about to end. refused: hears of who was refused and is not
+    signed in."""
 
     walk: Walk
     origin: str
     workloads: Workloads | None = None
     providers: tuple[CodeFlow, ...] = ()
     stopping: Callable[[], bool] = lambda: False
+    refused: TellRefused = untold
     limits: ConsoleLimits = field(default_factory=ConsoleLimits)

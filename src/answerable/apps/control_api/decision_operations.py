@@ -66,6 +66,7 @@ async def tell_possible(call: Call) -> Answer:
         "registry": moment.registry.current.digest,
         "withheld": then.withheld if then is not None else 0,
         "unfollowed": then.unfollowed if then is not None else 0,
+        "is_offered": moment.is_offered,
         "agents": [one.as_value() for one in found],
     }
 
@@ -122,7 +123,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
         answer="Possible",
         query=(
             ("action", TEXT, "name of a capability"),
-            ("agent", TEXT, "name of an agent; all that were active when not given"),
+            ("agent", TEXT, "name of an agent; all that were registered when not given"),
             ("resource", TEXT, "id of what it is done to; any when not given"),
             ("at", COUNT, "Unix milliseconds; now when not given"),
         ),

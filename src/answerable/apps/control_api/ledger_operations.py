@@ -9,13 +9,13 @@ from anyio import to_thread
 
 from answerable import __version__
 from answerable.apps.control_api.call import instant, page_of
-from answerable.apps.control_api.mandate_operations import mandate_state
 from answerable.core.incident.timeline import told
 from answerable.core.incident.under_manifest import wanted_manifest
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.find_actions import action_told, find_actions
 from answerable.flows.owed_reviews import counted_reviews
 from answerable.flows.reconstruct_timeline import opened_moment, reconstruct_timeline
+from answerable.flows.trace_mandate import mandates_in
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
@@ -39,7 +39,7 @@ async def show_status(call: Call) -> Answer:
         "approvals_pending": sum(1 for _ in walk.approvals.all(pending_only=True, now=now)),
         "reviews_owed": sum(owed.values()),
         "reviews_overdue": owed["overdue"],
-        "mandates_open": sum(mandate_state(call, one) == "open" for one in walk.mandates.all()),
+        "mandates_open": len(await mandates_in(walk, "open")),
         "policy_set": walk.decision_point.policy_set,
         "policy_publishers": walk.policies.publishers,
         "registry": walk.registry.current.digest,

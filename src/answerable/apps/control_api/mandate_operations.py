@@ -18,15 +18,13 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.mandate_standing import known_session, schedule_owner
-from answerable.flows.refuse_revoked import mandate_names
-from answerable.flows.trace_mandate import held_under
+from answerable.flows.trace_mandate import MANDATE_STATES, mandate_state, mandates_in
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate, MandateTerms
 
-STATES: Final = ("open", "held", "closed", "revoked", "expired", "not_yet", "spent")
 PRINCIPAL_CHARS_MAX: Final = 63
 
 
@@ -98,11 +96,11 @@ async def register_mandate(call: Call) -> Answer:
 async def list_mandates(call: Call) -> Answer:
     """Newest first; with `state`, those that stand so now."""
     state = call.query.get("state")
-    if state is not None and state not in STATES:
+    if state is not None and state not in MANDATE_STATES:
         raise Malformed(
-            f"state {shown(state)} is not known: use one of {', '.join(STATES)}", code="request.query"
+            f"state {shown(state)} is not known: use one of {', '.join(MANDATE_STATES)}", code="request.query"
         )
-    wanted = (one for one in call.walk.mandates.all() if state in (None, mandate_state(call, one)))
+    wanted = call.walk.mandates.all() if state is None else await mandates_in(call.walk, state)
     return page_of(call, wanted, name=lambda one: one.id, render=lambda one: _mandate(call, one))
 
 
@@ -120,30 +118,9 @@ async def end_mandate(call: Call) -> Answer:
     return _mandate(call, await close_mandate(call.walk, call.path["id"], by=call.by))
 
 
-def mandate_state(call: Call, mandate: Mandate) -> str:
-    """How it stands now, one of STATES. Raises Unavailable."""
-    return mandate_standing(call, mandate)[0]
-
-
-def mandate_standing(call: Call, mandate: Mandate) -> tuple[str, str]:
-    """One of STATES; where it is held, what of it, in words. Raises Unavailable."""
-    walk, now = call.walk, call.walk.clock.now()
-    names = mandate_names(walk, mandate)
-    if walk.mandates.state(mandate.id) == "closed":
-        return "closed", ""
-    if walk.revocations.find(names) is not None:
-        return "revoked", ""
-    if now >= mandate.expires_at:
-        return "expired", ""
-    if held := held_under(walk, names, now):
-        return "held", held
-    if now < mandate.not_before:
-        return "not_yet", ""
-    return ("spent" if walk.mandates.calls_used(mandate.id) >= mandate.calls_max else "open"), ""
-
-
 def _mandate(call: Call, mandate: Mandate) -> Answer:
     titles = _titles(call, tuple(grant.capability for grant in mandate.grants))
+    state, because = mandate_state(call.walk, mandate)
     audience = audience_of(mandate.token)
     return {
         "id": mandate.id,
@@ -153,7 +130,8 @@ def _mandate(call: Call, mandate: Mandate) -> Answer:
         "agent": mandate.agent,
         "use_case": mandate.use_case,
         "purpose": mandate.purpose,
-        "state": mandate_state(call, mandate),
+        "state": state,
+        "because": because,
         "calls_used": call.walk.mandates.calls_used(mandate.id),
         "calls_max": mandate.calls_max,
         "budgets": _budgets(call, mandate),

@@ -8,6 +8,7 @@ from answerable.core.approval.typed_name import TYPED_CHARS_MAX
 from answerable.core.canonical import JSONValue
 from answerable.core.registry.capability import ACTION_KINDS
 from answerable.flows.agent_standing import Standing
+from answerable.flows.trace_mandate import MANDATE_STATES
 
 Schema: TypeAlias = "dict[str, JSONValue]"
 
@@ -220,7 +221,8 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "agent": TEXT,
             "use_case": TEXT,
             "purpose": TEXT,
-            "state": choice("open", "held", "closed", "revoked", "expired", "not_yet", "spent"),
+            "state": choice(*MANDATE_STATES),
+            "because": TEXT,
             "calls_used": COUNT,
             "calls_max": COUNT,
             "budgets": mapping(record({"used": COUNT, "limit": COUNT})),
@@ -319,6 +321,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "registry": TEXT,
             "withheld": COUNT,
             "unfollowed": COUNT,
+            "is_offered": FLAG,
             "agents": sequence({"type": "object", "description": "an agent, and what it could do"}),
         }
     ),

@@ -8,13 +8,12 @@ import anyio.lowlevel
 from anyio import to_thread
 
 from answerable.apps.control_api.call import Operation, instant
-from answerable.apps.control_api.mandate_operations import STATES, mandate_standing
 from answerable.apps.control_api.schemas import COUNT, INSTANT, TEXT, TEXTS, choice, record, sequence
 from answerable.core.incident.handed_on import narrowed
 from answerable.core.mandate.authority import authority_of
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.trace_mandate import hop_states, trace_mandate
+from answerable.flows.trace_mandate import MANDATE_STATES, hop_states, mandate_state, trace_mandate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 HOPS_MAX: Final = 1_000
 """Of one answer; how many more there are is in it."""
 ENTRIES_PER_TURN: Final = 256
-ENDED: Final = ("closed", "revoked", "expired")
+ENDED: Final = ("closed", "fallen", "revoked", "expired")
 """States of a mandate that all of its hops are in, too."""
 
 
@@ -46,7 +45,7 @@ async def show_tree(call: Call) -> Answer:
         if len(entries) % ENTRIES_PER_TURN == 0:
             await anyio.lowlevel.checkpoint()
     tree = await to_thread.run_sync(trace_mandate, entries, mandate.id, call.walk.subject_keys.find)
-    state, because = mandate_standing(call, mandate)
+    state, because = mandate_state(call.walk, mandate)
     states = {
         name: (state, because) if _counts_first(state, found[0]) else found
         for name, found in hop_states(call.walk, tree.branches, call.walk.clock.now()).items()
@@ -116,7 +115,7 @@ COMPONENTS: Final[dict[str, Schema]] = {
             "principal": TEXT,
             "agent": TEXT,
             "purpose": TEXT,
-            "state": choice(*STATES),
+            "state": choice(*MANDATE_STATES),
             "because": TEXT,
             "expires_at": INSTANT,
             "actions": _ACTIONS,

@@ -17,6 +17,7 @@ from answerable.apps.enrolment.pace import Pace
 from answerable.core.identity.attestation import SHOWN_AGAIN
 from answerable.core.identity.challenge import LIFETIME_SECONDS
 from answerable.core.identity.enrolment import STEP, verified_enrolment_proof
+from answerable.core.identity.http_signature import request_from_http
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.registry.manifest_drift import program_in
 from answerable.core.registry.unregistered import stranger_name
@@ -204,7 +205,7 @@ class EnrolmentDesk:
     def _caller(self, asked: Asked) -> Instance:
         """The live instance whose key signed this very message; what the connection could prove does not count here."""
         prover = self._needs.prover
-        message = prover.receive(asked.method, asked.target, asked.headers, asked.body)
+        message = request_from_http(asked.method, asked.target, asked.headers, asked.body)
         try:
             caller = prover.verify(message)
         except Unverified as error:

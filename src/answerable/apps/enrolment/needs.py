@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Final, Protocol
 from answerable.core.identity.door_refusal import untold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from answerable.core.identity.caller import VerifiedCaller
     from answerable.core.identity.channel import Channel
     from answerable.core.identity.door_refusal import TellRefused
@@ -33,12 +31,6 @@ class Prover(Protocol):
 
     def challenge(self, step: str) -> str:
         """Value of the WWW-Authenticate field."""
-        ...
-
-    def receive(
-        self, method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]], body: bytes
-    ) -> SignedRequest:
-        """The parts of a request that a proof covers. Raises Unverified."""
         ...
 
     def verify(self, message: SignedRequest, channel: Channel | None = None) -> VerifiedCaller:

@@ -54,7 +54,7 @@ class Listening:
         queue = EventQueue(self._limits.events_waiting_max)
         caller, mandate_id, delegation = arrival.task
         closed = self._needs.open_stream(
-            caller, mandate_id, self._server, delegation=delegation, cut=queue.close
+            caller, mandate_id, self._server, delegation=delegation, cut=queue.close, listens=True
         )
         try:
             return await self._listened(ctx, arrival, flags, requests, queue)

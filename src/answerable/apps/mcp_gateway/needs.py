@@ -122,6 +122,7 @@ class OpenStream(Protocol):
         *,
         delegation: str = "",
         cut: Callable[[], None],
+        listens: bool = False,
     ) -> Callable[[], None]:
         """Have a stream cut once it is held; returns what ends that. Raises as RefuseHeld."""
         ...

@@ -85,7 +85,8 @@ def raised(error: AnswerableError, *, method: str, version: str, on_stdio: bool 
     if isinstance(error, Refused):
         error = _with_next_step(error, on_stdio=on_stdio)
         if method == "tools/call":
-            text = "refused: " + "; ".join(error.reasons[:REASONS_SHOWN_MAX])
+            # The text is all that some clients show, so it names the code, too.
+            text = f"refused: {'; '.join(error.reasons[:REASONS_SHOWN_MAX])} ({error.code})"
             return _tool_error(text, {"state": "refused", **_refusal(error, text)}, version)
     code, message, extra = error_of(error)
     raise MCPError(code, message, extra)

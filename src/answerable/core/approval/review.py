@@ -17,7 +17,7 @@ Laws: it speaks of one broken glass and what ran by it; an old one is none; all 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.approval.break_glass import answer_digest
 from answerable.core.approval.token import AGE_MILLIS_MAX, AHEAD_MILLIS_MAX
@@ -37,6 +37,7 @@ REVIEW_TYP: Final = "answerable-review+jwt"
 CLAIMS: Final = ("iss", "aud", "approval", "action", "answer", "verdict", "comment", "iat_ms")
 STEP: Final = "review"
 Judgement = Literal["justified", "unjustified"]
+JUDGEMENTS: Final[tuple[Judgement, ...]] = get_args(Judgement)
 _CODE: Final = "review.malformed"
 
 

@@ -22,7 +22,7 @@ from before there were `reason` and `narrower` are read by whoever checks old re
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.approval.words import words_of
 from answerable.core.base64url import from_base64url_32, to_base64url
@@ -49,6 +49,7 @@ AHEAD_MILLIS_MAX: Final = 60 * 1000
 """How far the answering person's clock may run ahead of ours."""
 
 Verdict = Literal["approve", "deny", "break_glass"]
+VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 _CODE: Final = "approval.malformed"
 
 

@@ -34,7 +34,6 @@ DRIFT_CODES: Final = frozenset({"agent.drifted", "manifest.drifted"})
 TOOL_CODES: Final = frozenset({"tool.changed"})
 HELD: Final = "held."
 """What codes of refusals begin with where something stands still."""
-QUOTA_CODE: Final = "agent.held"
 NO_KEY: Final = "-"
 """Where a rule counts one number for its owner; of a mandate, with the agent behind it that would be held for it."""
 CANARY_SECONDS: Final = 24 * 3600
@@ -131,7 +130,7 @@ def counts(rule: StopRule, happening: Happening) -> bool:
         case "canary":
             return kind in ("started", "denied") and touches(rule.canary, happening)
         case "denied_rate":
-            return kind == "denied" and code != QUOTA_CODE
+            return kind == "denied"
         case "denied_variation":
             return kind == "said_no"
         case "identical_retry":

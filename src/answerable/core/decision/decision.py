@@ -129,6 +129,11 @@ class PolicyNote:
         return self.approve is not None or bool(self.oblige)
 
 
+DEFAULT_DENY: Final = "policy.default_deny"
+"""What determines a denial where no policy permits."""
+_NOTHING: Final = Reason(source=DEFAULT_DENY, text="no policy allows this action")
+
+
 def weigh(
     first: Evaluation,
     *,
@@ -172,8 +177,7 @@ def _weighed(
             policy_set=policy_set,
         )
     if not first.determining:
-        nothing = Reason(source="policy.default_deny", text="no policy allows this action")
-        return _denied((nothing,), ("policy.default_deny",), policy_set)
+        return _denied((_NOTHING,), (DEFAULT_DENY,), policy_set)
     return _weigh_forbids(first, notes=notes, without=without, approval=approval, policy_set=policy_set)
 
 
@@ -192,8 +196,11 @@ def _weigh_forbids(
         forbids = (*final, *(forbid for forbid in forbids if forbid not in final))
         return _denied(_reasons(forbids, notes), forbids, policy_set)
     rest = without(forbids)
-    if rest.errors or not rest.allowed:
+    if rest.errors:
         return _denied(_reasons(forbids, notes), forbids, policy_set)
+    if not rest.allowed:
+        # First of all, so that nobody is told to wait for people who could not allow it either.
+        return _denied((_NOTHING, *_reasons(forbids, notes)), (DEFAULT_DENY, *forbids), policy_set)
     lifts = [notes[forbid] for forbid in forbids]
     obligations = tuple(dict.fromkeys(one for note in lifts for one in note.oblige))
     try:

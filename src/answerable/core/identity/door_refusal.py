@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import UnixMillis
     from answerable.errors import AnswerableError
 
-Door = Literal["mcp", "enrolment", "tokens", "events", "workflows", "workload_api", "control"]
+Door = Literal[
+    "mcp", "enrolment", "tokens", "events", "workflows", "workload_api", "control", "console", "chat"
+]
 
 UNKNOWN_SOURCE: Final = "unknown"
 """Of a connection that says nothing about its other end."""

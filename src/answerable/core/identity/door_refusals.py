@@ -27,7 +27,9 @@ TOTAL_ENTRIES: Final = 512
 TOTAL_REFILL_MILLIS: Final = 30_000
 """After which they may cause one more: 120 an hour."""
 AGAIN_MILLIS: Final = 600_000
-"""How long repetitions are counted before they are written down."""
+"""How long repetitions are counted before they are written down, at the longest; a crash loses what waits."""
+SOON_MILLIS: Final = 60_000
+"""How long the first repetitions are; each time after it takes twice as long."""
 FORGOTTEN_MILLIS: Final = 3_600_000
 """After which the next one of the kind is a first one again."""
 ROWS_MAX: Final = 4_096
@@ -67,12 +69,13 @@ class _Allowance:
 @dataclass(slots=True)
 class _Row:
     """like: the first of them, as it was told. room: whose entries it takes. waiting: what is not written down yet.
-    told_at: when it was written down last, 0 before."""
+    told_at: when it was written down last, 0 before. apart: how long repetitions wait then."""
 
     like: DoorRefusal
     room: str = ""
     waiting: DoorRefusal | None = None
     told_at: int = 0
+    apart: int = SOON_MILLIS // 2
 
     def add(self, refusal: DoorRefusal) -> None:
         """One more that is alike."""
@@ -82,6 +85,7 @@ class _Row:
     def take(self, at: int) -> DoorRefusal:
         """What waits, as written down now."""
         waiting, self.waiting, self.told_at = self.waiting, None, at
+        self.apart = min(2 * self.apart, AGAIN_MILLIS)
         self.like = replace(self.like, last=waiting.last) if waiting is not None else self.like
         return waiting if waiting is not None else self.like
 
@@ -126,13 +130,13 @@ class DoorRefusals:
                 if not 0 <= at - row.like.last < FORGOTTEN_MILLIS:
                     del self._rows[place]
             elif not row.told_at or (
-                (closing or abs(at - row.told_at) >= AGAIN_MILLIS) and self._takes(row.room, at)
+                (closing or abs(at - row.told_at) >= row.apart) and self._takes(row.room, at)
             ):
                 found.append(row.take(at))
             elif closing:
                 self._count_other(row.take(at))
         for row in self._others.values():
-            if row.waiting is not None and (closing or abs(at - row.told_at) >= AGAIN_MILLIS):
+            if row.waiting is not None and (closing or abs(at - row.told_at) >= row.apart):
                 found.append(row.take(at))
         if len(self._rooms) > ROOMS_MAX // 2:
             for name in [one for one, its in self._rooms.items() if its.refilled(at) == its.most]:

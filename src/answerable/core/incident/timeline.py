@@ -35,6 +35,7 @@ from answerable.core.incident.policies_told import policy_changed_told, policy_p
 from answerable.core.incident.prepared_told import executed_told, kept_told
 from answerable.core.incident.revocations_told import authority_told, revoked_told
 from answerable.core.incident.rules_told import rule_fired_told
+from answerable.core.incident.streams_told import stream_told
 from answerable.core.incident.tools_told import tool_pinned_told
 from answerable.core.incident.wording import (
     fields_told,
@@ -365,6 +366,7 @@ _TELLERS: Final[dict[int, Callable[[Mapping[str, JSONValue], Mapping[str, JSONVa
     **DUTIES_TOLD,
     Tag.CANARY_TOLD: canary_told,
     Tag.PEOPLES_KEYS: keys_told,
+    Tag.EVENT_STREAM: stream_told,
 }
 
 

@@ -125,7 +125,7 @@ def payload_of(stored: StoredEntry, leaf: dict[str, JSONValue], find: FindKey) -
         elif "request_digest" in payload:
             payload["digest"] = payload["request_digest"]
         return payload
-    except (AnswerableError, ValueError, RecursionError):
+    except (AnswerableError, ValueError, TypeError, RecursionError):
         return None
 
 

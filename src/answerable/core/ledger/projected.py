@@ -9,6 +9,7 @@ Laws of every projection:
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -16,7 +17,7 @@ from answerable.core.canonical import encode, parse
 from answerable.core.identity.passkey_form import passkey_in
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.active import digest_of, documents_in, snapshot_of
-from answerable.errors import AnswerableError, Unverified
+from answerable.errors import AnswerableError, Malformed, Unverified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -89,7 +90,7 @@ class Told:
     def text(self, name: str) -> str:
         """A field that is text; empty where it is not there or cannot be opened."""
         value = (self.fields or {}).get(name)
-        return value if isinstance(value, str) else ""
+        return value if isinstance(value, str) and _is_unicode(value) else ""
 
     def whole(self, name: str) -> int:
         """A member of the leaf that is a whole number; 0 where it is not there."""
@@ -109,19 +110,37 @@ class Told:
         return value
 
 
+def _is_unicode(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # What is sealed is read by the lenient reader, which lets lone surrogates in.
+        return False
+    return True
+
+
+def octets_in(value: JSONValue, count: int) -> bytes | None:
+    """So many octets in hex; None for anything else."""
+    try:
+        found = bytes.fromhex(value) if isinstance(value, str) else b""
+    except ValueError:
+        return None
+    return found if len(found) == count else None
+
+
 KEY_GONE: Final = "ledger.key_gone"
 WORLD_TAGS: Final = frozenset({Tag.REGISTRY_CHANGE, Tag.PASSKEY})
 """Entries that say under which keys what comes after them is signed."""
 
 
 def changed_documents(documents: Mapping[str, bytes], fields: Members | None) -> dict[str, bytes]:
-    """The documents after a change. What cannot be opened stays as it was: their digest tells."""
+    """The documents after a change. What cannot be opened, or read, stays as it was: their digest tells."""
     after = dict(documents)
     changes = (fields or {}).get("changes")
     for key, document in changes.items() if isinstance(changes, dict) else ():
         if document is None:
             after.pop(key, None)
-        else:
+            continue
+        with suppress(Malformed):
             after[key] = encode(document)
     return after
 

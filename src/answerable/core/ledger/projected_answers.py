@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, cast
-
-import msgspec
+from typing import TYPE_CHECKING, NamedTuple
 
 from answerable.core.approval.approval import Answer
 from answerable.core.approval.batch_answer import is_of_batch, root_in, verify_kept_batch
@@ -12,8 +10,8 @@ from answerable.core.approval.break_glass import GLASS
 from answerable.core.approval.chat_click import is_click
 from answerable.core.approval.in_place_of import InPlaceOf
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
-from answerable.core.approval.token import verify_answer
-from answerable.core.canonical import encode
+from answerable.core.approval.token import VERDICTS, verify_answer
+from answerable.core.canonical import encode, parse
 from answerable.core.identity.principal import PrincipalId, UnixMillis, workflow_id
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Unverified
@@ -27,16 +25,17 @@ if TYPE_CHECKING:
 
 
 def answer_in(told: Told) -> Answer | None:
-    """The answer that an entry has; None where nobody can open it."""
+    """The answer that an entry has; None where nobody can open it, or where it says neither yes nor no."""
     fields, leaf = told.fields or {}, told.leaf
     by, token, groups = told.text("person"), told.text("token"), fields.get("groups")
-    if not by or not token:
+    verdict = next((one for one in VERDICTS if one == leaf.get("verdict")), None)
+    if not by or not token or verdict is None:
         return None
     narrower, opened = fields.get("narrower"), leaf.get("opened")
     return Answer(
         by=PrincipalId(by),
         groups=tuple(map(str, groups)) if isinstance(groups, list) else (),
-        verdict=cast("object", leaf.get("verdict")),  # type: ignore[arg-type]
+        verdict=verdict,
         comment=told.text("comment"),
         at=UnixMillis(told.whole("at")),
         token=token,
@@ -151,10 +150,13 @@ def _require_owner(key: str, answer: Answer, told: Told) -> None:
 
 
 def credential_in(token: str) -> str:
-    """The passkey that a kept answer names; empty where none signed it."""
+    """The passkey that a kept answer names; empty where none signed it, or where it cannot be read."""
     if not token.startswith("{"):
         return ""
-    kept = msgspec.json.decode(token)
+    try:
+        kept = parse(token.encode())
+    except AnswerableError:
+        return ""
     signed = kept.get("passkey", kept) if isinstance(kept, dict) else {}
     assertion = signed.get("assertion") if isinstance(signed, dict) else None
     return str(assertion.get("credential_id") or "") if isinstance(assertion, dict) else ""

@@ -8,18 +8,21 @@ void, so that people are asked anew.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Final, cast, get_args
+from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.approval import NOTHING_SHOWN, Approval, ApprovalId, Review
 from answerable.core.approval.break_glass import GLASS
-from answerable.core.approval.canary import Canary
+from answerable.core.approval.canary import CANARY_ENDS, NONCE_BYTES, WRONGS, Canary
+from answerable.core.approval.review import JUDGEMENTS
 from answerable.core.canonical import freeze
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.ledger.projected import octets_in
 from answerable.core.ledger.projected_answers import answer_fault, answer_in, credential_in
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.mandate.revocation import Revocable, RevocationKind
+from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable
+from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import ApprovalState
@@ -42,8 +45,8 @@ APPROVAL_TAGS: Final = frozenset(
 ENDED: Final = frozenset({"denied", "expired", "used", "void"})
 UNREADABLE: Final = "what the ledger still lets be read of it"
 UNSIGNED: Final = "an answer whose signature does not check any more"
+_KINDS: Final = {str(kind): kind for kind in REVOCATION_KINDS}
 _STOPS: Final = frozenset({Tag.HOLD_PLACED, Tag.MANDATE_CLOSED, Tag.REVOKED})
-_KINDS: Final = frozenset(get_args(RevocationKind))
 
 
 def approvals_in(told: Told) -> tuple[str, ...]:
@@ -107,8 +110,11 @@ def _answered(known: Approval, told: Told) -> Approval:
 def _asked(told: Told) -> Approval:
     said, leaf = told.fields or {}, told.leaf
     under, action, shown, card = (said.get(one) for one in ("under", "action", "object", "card"))
-    is_whole = isinstance(under, dict) and None not in (action, shown, card) and "commitment" not in leaf
     asked_of = under if isinstance(under, dict) else {}
+    requirements = _requirements(asked_of.get("requirements", leaf.get("requirements")))
+    names = _names(asked_of.get("names"))
+    is_told = None not in (action, shown, card, requirements, names)
+    is_whole = is_told and "commitment" not in leaf
     return Approval(
         id=ApprovalId(str(leaf.get("approval"))),
         agent=AgentId(str(leaf.get("agent"))),
@@ -116,18 +122,14 @@ def _asked(told: Told) -> Approval:
         principal=PrincipalId(told.text("principal") or f"erased:{leaf.get('principal')}"),
         capability=str(leaf.get("capability")),
         action=freeze(action) if action is not None else NOTHING_SHOWN,
-        requirements=_requirements(asked_of.get("requirements", leaf.get("requirements"))),
+        requirements=requirements or (),
         reasons=_texts(said.get("reasons")),
         created_at=UnixMillis(told.whole("at")),
         expires_at=UnixMillis(told.whole("expires")),
         state="pending" if is_whole else "void",
         subject=str(asked_of.get("subject") or ""),
         internal=tuple(str(one.get("text")) for one in _list(said.get("internal")) if isinstance(one, dict)),
-        names=tuple(
-            Revocable(cast("RevocationKind", one[0]), str(one[1]))
-            for one in _list(asked_of.get("names"))
-            if isinstance(one, list) and len(one) == 2 and one[0] in _KINDS
-        ),
+        names=names or (),
         shown=freeze(shown) if shown is not None else NOTHING_SHOWN,
         card=freeze(card) if card is not None else NOTHING_SHOWN,
         void_because=() if is_whole else (UNREADABLE,),
@@ -139,21 +141,24 @@ def _told_test(known: Approval, told: Told) -> Approval:
     if known.canary is not None and known.canary.ended:
         return known
     leaf, answer = told.leaf, answer_in(told) if told.leaf.get("verdict") else None
-    canary = Canary(
-        nonce=bytes.fromhex(str(leaf.get("nonce"))),
-        wrong=cast("object", leaf.get("wrong")),  # type: ignore[arg-type]
-        argument=str(leaf.get("argument")),
-        ended=cast("object", leaf.get("ended")),  # type: ignore[arg-type]
-    )
+    wrong = next((one for one in WRONGS if one == leaf.get("wrong")), None)
+    ended = next((one for one in CANARY_ENDS if one == leaf.get("ended")), None)
+    nonce = octets_in(leaf.get("nonce"), NONCE_BYTES)
+    if wrong is None or ended is None or nonce is None:
+        raise Malformed(f"entry {told.index} tells of no test that is one", code="approval.canary")
+    canary = Canary(nonce=nonce, wrong=wrong, argument=str(leaf.get("argument")), ended=ended)
     answers = (*known.answers, answer) if answer is not None else known.answers
     return replace(known, state="void", answers=answers, canary=canary)
 
 
 def _review(told: Told) -> Review:
     token = told.text("token")
+    verdict = next((one for one in JUDGEMENTS if one == told.leaf.get("verdict")), None)
+    if verdict is None:
+        raise Malformed(f"entry {told.index} judges nothing", code="review.malformed")
     return Review(
         by=PrincipalId(told.text("person") or f"erased:{told.leaf.get('person')}"),
-        verdict=cast("object", told.leaf.get("verdict")),  # type: ignore[arg-type]
+        verdict=verdict,
         comment=told.text("comment"),
         at=UnixMillis(told.whole("at")),
         token=token,
@@ -161,11 +166,28 @@ def _review(told: Told) -> Review:
     )
 
 
-def _requirements(value: JSONValue) -> tuple[Requirement, ...]:
-    pairs = [one for one in _list(value) if isinstance(one, list)]
-    return tuple(
-        Requirement(group=str(group), count=count) for group, count in pairs if isinstance(count, int)
-    )
+def _requirements(value: JSONValue) -> tuple[Requirement, ...] | None:
+    """Whose answers it takes; None where that cannot be read, all of it."""
+    found: list[Requirement] = []
+    for one in value if isinstance(value, list) else (None,):
+        match one:
+            case [str(group), int(count)]:
+                found.append(Requirement(group=group, count=count))
+            case _:
+                return None
+    return tuple(found)
+
+
+def _names(value: JSONValue) -> tuple[Revocable, ...] | None:
+    """What may be revoked under it; None where that cannot be read, all of it."""
+    found: list[Revocable] = []
+    for one in value if isinstance(value, list) else (None,):
+        match one:
+            case [str(kind), str(name)] if (known := _KINDS.get(kind)) is not None:
+                found.append(Revocable(known, name))
+            case _:
+                return None
+    return tuple(found)
 
 
 def more_ended(live: ApprovalState, told: ApprovalState) -> ApprovalState:

@@ -44,6 +44,7 @@
 | 42  | 2026-11-28 | canary_told     | a question to people was a test: what was wrong with it, and who saw it  |
 | 44  | 2026-11-30 | policy_withdrawn    | a proposed change of policy sets was taken back; it does not wait any more |
 | 45  | 2026-11-30 | door_refusal    | who was refused at a door before there was an action, and why; how often |
+| 46  | 2026-11-30 | event_stream        | an agent made, changed or removed a stream of events of its own          |
 """
 
 from __future__ import annotations
@@ -97,6 +98,7 @@ class Tag(IntEnum):
     CANARY_TOLD = 42
     POLICY_WITHDRAWN = 44
     DOOR_REFUSAL = 45
+    EVENT_STREAM = 46
 
 
 OWED: Final = frozenset(

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.mandate.bounded_match import matches_whole
 from answerable.core.mandate.caveat import (
     ArgumentAtMost,
     ArgumentEquals,
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     )
 
 VALUE_CHARS_MAX: Final = 200
-"""Longest value a person may fill in. Bounds what a careless pattern can cost, too."""
+"""Longest value a person may fill in."""
 
 _INTEGER: Final = re.compile(r"0|-?[1-9][0-9]{0,15}")
 _INTEGER_MAX: Final = 2**53 - 1
@@ -145,7 +146,7 @@ def _value(parameter: TemplateParameter, text: str) -> str:
     name, pattern = shown(parameter.name), shown(parameter.pattern)
     if not text or len(text) > VALUE_CHARS_MAX or not text.isprintable():
         raise _fault(f"give {name} 1 to {VALUE_CHARS_MAX} printable characters")
-    if re.fullmatch(parameter.pattern, text) is None:
+    if not matches_whole(parameter.pattern, text):
         raise _fault(f"{name} is {shown(text)}, which does not match {pattern}: give one that does")
     _typed(parameter.type, text, name)
     return text

@@ -130,6 +130,7 @@ def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
         principals=MappingProxyType({PrincipalId(n): p for n, p in _by_name(active, Principal).items()}),
         use_cases=_by_name(active, UseCase),
         agents=MappingProxyType({AgentId(n): a for n, a in _by_name(active, Agent).items()}),
+        idle_agents=MappingProxyType({AgentId(n): a for n, a in _by_name(idle, Agent).items()}),
         servers=_by_name(active, Server),
         capabilities=_by_name(active, Capability),
         idle=_by_name(idle, Capability),

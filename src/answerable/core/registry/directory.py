@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 from answerable.core.identity.attestation import RegistrationEntry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from answerable.core.identity.keys import PublicKey
     from answerable.core.identity.principal import AgentId
@@ -28,24 +28,28 @@ class AgentDirectory:
     """Look-up built once per registry snapshot; one dict hit each.
 
     by_key: thumbprint to agent and key. by_uid: user id of Unix-socket peers. by_certificate: SHA-256, hex.
-    by_selector: by what a connection alone can show, the attestation sets of active agents that ask for it.
+    by_selector: by what a connection alone can show, the attestation sets of active agents that ask for it;
+    idle_by_selector: those of the others.
     """
 
-    __slots__ = ("by_certificate", "by_key", "by_selector", "by_uid", "snapshot")
+    __slots__ = ("by_certificate", "by_key", "by_selector", "by_uid", "idle_by_selector", "snapshot")
 
     def __init__(self, snapshot: RegistrySnapshot) -> None:
         self.snapshot: Final = snapshot
-        agents = sorted(snapshot.agents.values(), key=lambda agent: agent.status != "active")
+        active = snapshot.agents
+        agents = (*active.values(), *snapshot.idle_agents.values())
         self.by_key: Final[dict[str, tuple[Agent, PublicKey]]] = _unambiguous(
-            (key.thumbprint, agent, (agent, key)) for agent in agents for key in agent.keys
+            active, ((key.thumbprint, agent, (agent, key)) for agent in agents for key in agent.keys)
         )
         self.by_uid: Final[dict[int, Agent]] = _unambiguous(
-            (uid, agent, agent) for agent in agents for uid in agent.unix_uids
+            active, ((uid, agent, agent) for agent in agents for uid in agent.unix_uids)
         )
         self.by_certificate: Final[dict[str, Agent]] = _unambiguous(
-            (certificate, agent, agent) for agent in agents for certificate in agent.certificates
+            active,
+            ((certificate, agent, agent) for agent in agents for certificate in agent.certificates),
         )
-        self.by_selector: Final = _by_selector(agents)
+        self.by_selector: Final = _by_selector(active.values())
+        self.idle_by_selector: Final = _by_selector(snapshot.idle_agents.values())
 
 
 def registered_under(snapshot: RegistrySnapshot, uid: int) -> frozenset[AgentId]:
@@ -61,7 +65,7 @@ def registered_under(snapshot: RegistrySnapshot, uid: int) -> frozenset[AgentId]
 def _by_selector(agents: Iterable[Agent]) -> dict[str, tuple[RegistrationEntry, ...]]:
     found: dict[str, tuple[RegistrationEntry, ...]] = {}
     for agent in agents:
-        for chosen in agent.attestation if agent.status == "active" else ():
+        for chosen in agent.attestation:
             entry = RegistrationEntry(agent=agent.name, selectors=frozenset(chosen))
             for selector in chosen:
                 if selector.startswith(SHOWN_BY_CONNECTIONS):
@@ -69,7 +73,9 @@ def _by_selector(agents: Iterable[Agent]) -> dict[str, tuple[RegistrationEntry, 
     return found
 
 
-def _unambiguous(claims: Iterable[tuple[Proof, Agent, Found]]) -> dict[Proof, Found]:
+def _unambiguous(
+    active: Mapping[AgentId, Agent], claims: Iterable[tuple[Proof, Agent, Found]]
+) -> dict[Proof, Found]:
     """Claims of active agents come first; a later claim of another active agent takes the proof from both."""
     found: dict[Proof, Found] = {}
     owner: dict[Proof, Agent] = {}
@@ -78,6 +84,6 @@ def _unambiguous(claims: Iterable[tuple[Proof, Agent, Found]]) -> dict[Proof, Fo
         if earlier is None:
             owner[proof] = agent
             found[proof] = target
-        elif earlier.name != agent.name and agent.status == "active":
+        elif earlier.name != agent.name and agent.name in active:
             found.pop(proof, None)
     return found

@@ -38,13 +38,15 @@ class RegistrySnapshot:
     duties by their group.
 
     idle: capabilities that are registered and not active. They resolve to nothing and are offered to nobody; policies
-    may name them, so that what becomes inactive in an emergency takes no policy set along.
+    may name them, so that what becomes inactive in an emergency takes no policy set along. idle_agents: agents that
+    are; nothing is done for them, and who asks as one of them is told so, and not that nobody knows it.
     """
 
     digest: str
     principals: Mapping[PrincipalId, Principal] = field(default_factory=lambda: MappingProxyType({}))
     use_cases: Mapping[str, UseCase] = field(default_factory=lambda: MappingProxyType({}))
     agents: Mapping[AgentId, Agent] = field(default_factory=lambda: MappingProxyType({}))
+    idle_agents: Mapping[AgentId, Agent] = field(default_factory=lambda: MappingProxyType({}))
     servers: Mapping[str, Server] = field(default_factory=lambda: MappingProxyType({}))
     capabilities: Mapping[str, Capability] = field(default_factory=lambda: MappingProxyType({}))
     idle: Mapping[str, Capability] = field(default_factory=lambda: MappingProxyType({}))

@@ -89,16 +89,6 @@ class JoinTokensContract:
         claim([one.used_at for one in found] == [None, START, None], "with their use")
         claim(found[0] == sample(2), "whole")
 
-    def test_a_withdrawn_token_grants_nothing(self, tmp_path: Path) -> None:
-        tokens = self.opened(tmp_path)
-        tokens.add(sample(0))
-        tokens.add(sample(1))
-        tokens.consume(sample(1).digest, now=START)
-        claim(tokens.withdraw(sample(0).digest), "an unused one is withdrawn")
-        claim(not tokens.withdraw(sample(0).digest), "once")
-        claim(not tokens.withdraw(sample(1).digest), "a used one stays to be seen")
-        claim(tokens.consume(sample(0).digest, now=START) is None, "and grants nothing")
-
     def test_the_number_kept_is_bounded_until_old_ones_are_forgotten(self, tmp_path: Path) -> None:
         tokens = self.opened(tmp_path)
         for number in range(TOKENS_MAX):

@@ -173,19 +173,22 @@ def test_a_project_as_it_was_passes_and_claims_stay_unmeasured(command, project)
     assert "not measured here: model_name" in result.stderr
 
 
-def test_drift_is_a_readable_difference_and_exit_code_1(command, world, project):
+@pytest.mark.requirement("SAME-24")
+def test_drift_is_a_readable_difference_and_the_exit_code_of_a_check_that_found_something(
+    command, world, project
+):
     command("agent", "manifest", str(project))
     token = token_file(command, world, project)
     (project / "AGENTS.md").write_text("delete customers\n")
     (project / "uv.lock").write_text('[[package]]\nname = "langgraph"\nversion = "1.0.4"\n')
     for against in (manifest_file(project), token):
-        result = command("agent", "manifest", "check", str(project), "--against", str(against), code=1)
+        result = command("agent", "manifest", "check", str(project), "--against", str(against), code=5)
         assert "- framework_version: 1.0.3" in result.stdout
         assert "+ framework_version: 1.0.4 (claimed, uv.lock)" in result.stdout
         assert "- prompt_digest: sha256:" in result.stdout
         assert "differs from its manifest" in result.stderr
     result = command(
-        "agent", "manifest", "check", str(project), "--against", str(manifest_file(project)), "--json", code=1
+        "agent", "manifest", "check", str(project), "--against", str(manifest_file(project)), "--json", code=5
     )
     assert json.loads(result.stdout)["drifted"] == ["prompt_digest", "framework_version", "code_digest"]
 
@@ -197,7 +200,7 @@ def test_a_drifted_tool_is_found_against_its_listing(command, project, tmp_path)
     against = ("agent", "manifest", "check", str(project), "--against", str(manifest_file(project)))
     assert "? tools_digest" in command(*against, "--tools", str(tools)).stdout
     tools.write_text(json.dumps({"crm": [{**TOOL, "description": "Read a case, then mail it"}]}))
-    assert "+ tools_digest" in command(*against, "--tools", str(tools), code=1).stdout
+    assert "+ tools_digest" in command(*against, "--tools", str(tools), code=5).stdout
 
 
 @pytest.mark.parametrize(
@@ -253,5 +256,5 @@ def test_the_tools_that_the_gateway_sees_are_told_and_go_into_a_manifest_and_a_c
     manifest_file(project).write_text(wrong)
     token = token_file(command, world, project)
     command("agent", "manifest", "register", str(token))
-    result = command("agent", "manifest", "tools", "support-agent", code=1)
+    result = command("agent", "manifest", "tools", "support-agent", code=5)
     assert "the manifest of support-agent says sha256:000" in result.stderr

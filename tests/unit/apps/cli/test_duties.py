@@ -117,6 +117,13 @@ def test_a_member_hands_on_lists_and_ends(command: Command, tmp_path: Path) -> N
     command("duty", "end", one["id"], "--yes", code=3)
 
 
+@pytest.mark.requirement("WORDS-07")
+def test_a_delegation_is_looked_up_by_an_id_that_begins_with_a_dash(command: Command) -> None:
+    name = f"-{'kMO3' * 10}-x"
+    told = command("duty", "end", name, "--yes", code=1)
+    assert name in told.output + told.stderr
+
+
 def test_times_that_cannot_be_meant_are_told_before_anything_is_signed(
     command: Command, bench: Bench, tmp_path: Path
 ) -> None:

@@ -44,14 +44,15 @@ def test_strangers_learn_the_step_and_no_more():
     assert "secret" not in str(error_of(Broken("the secret invariant", code="warrant.spent")))
 
 
-def test_a_refused_tool_call_is_a_result_a_model_can_read():
+@pytest.mark.requirement("WORDS-08")
+def test_a_refused_tool_call_is_a_result_a_model_can_read_and_its_text_names_the_code():
     result = raised(REFUSED, method="tools/call", version=MODERN)
     assert result["isError"] is True
-    assert result["content"] == [{"type": "text", "text": "refused: first; second"}]
+    assert result["content"] == [{"type": "text", "text": "refused: first; second (policy.denied)"}]
     assert result["structuredContent"] == {
         "state": "refused",
         "code": "policy.denied",
-        "message": "refused: first; second",
+        "message": "refused: first; second (policy.denied)",
         "reasons": ["first", "second"],
         "retry": False,
         "approvalUrl": None,

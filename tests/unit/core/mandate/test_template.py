@@ -239,3 +239,35 @@ def test_whoever_signs_reads_each_budget_as_a_sentence():
         "It can use at most 4 tokens of language models",
         "It can take at most 60000 milliseconds of upstream time",
     ]
+
+
+@pytest.mark.requirement("NEIGHBOUR-17")
+@pytest.mark.parametrize("pattern", ["(a+)+", "(a|a)*b", "([a-z]+)*@x", "(?=(a+)+$)a+", ".*.*.*.*.*.*.*.*b"])
+def test_a_pattern_that_backtracks_for_ever_is_cut_short(pattern):
+    with pytest.raises(Malformed, match="does not match"):
+        fill(typed("string", pattern=pattern), v="a" * 199 + "!")
+
+
+@pytest.mark.requirement("NEIGHBOUR-17")
+@pytest.mark.parametrize("pattern", [r"a\Z", "(?P<x>a)(?P=x)", "((a{1,1000}){1,1000}){1,1000}"])
+def test_a_pattern_that_cannot_be_matched_in_bounded_time_says_how_to_write_it(pattern):
+    with pytest.raises(Malformed, match="not a regular expression as JSON Schema has them: write it without"):
+        fill(typed("string", pattern=pattern), v="a")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "value", "fits"),
+    [
+        ("a|bc", "bc", True),
+        ("a|bc", "ac", False),
+        (r"\d+", "\u0663", False),
+        (r"\p{L}+", "Ä", True),
+        ("(?i)ab", "AB", True),
+    ],
+)
+def test_the_whole_value_matches_the_pattern_as_json_schema_has_it(pattern, value, fits):
+    if fits:
+        assert fill(typed("string", pattern=pattern), v=value).grants
+    else:
+        with pytest.raises(Malformed, match="does not match"):
+            fill(typed("string", pattern=pattern), v=value)

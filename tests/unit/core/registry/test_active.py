@@ -38,6 +38,7 @@ def test_everything_complete_is_active():
     assert set(snapshot.principals) == {"alice", "bob"}
     assert set(snapshot.use_cases) == {"support"}
     assert set(snapshot.agents) == {"scout"}
+    assert not snapshot.idle_agents
     assert set(snapshot.servers) == {"crm"}
     assert set(snapshot.capabilities) == {"crm.read", "crm.refund"}
     assert set(snapshot.templates) == {"one-case"}

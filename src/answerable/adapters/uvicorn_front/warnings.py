@@ -1,0 +1,47 @@
+"""Warnings of the HTTP server that a stranger can cause with each connection: said now and then, with their number."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+APART_SECONDS: Final = 10.0
+MESSAGES_MAX: Final = 64
+"""Different ones that are remembered; uvicorn has fewer."""
+
+
+class SaidOnce(logging.Filter):
+    """Lets a warning through once in APART_SECONDS, and adds how often it would have been said meanwhile."""
+
+    def __init__(self, *, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._now = now
+        self._said: dict[str, tuple[float, int]] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """As logging.Filter. Errors, which are faults of ours, pass."""
+        if record.levelno != logging.WARNING:
+            return True
+        message, now = record.getMessage(), self._now()
+        said_at, more = self._said.get(message, (now - APART_SECONDS, 0))
+        if now - said_at < APART_SECONDS:
+            self._said[message] = (said_at, more + 1)
+            return False
+        if message not in self._said and len(self._said) >= MESSAGES_MAX:
+            self._said.clear()
+        self._said[message] = (now, 0)
+        if more:
+            record.msg, record.args = f"{message} And {more} times before this since it was last said.", ()
+        return True
+
+
+_SAID_ONCE: Final = SaidOnce()
+
+
+def say_once() -> None:
+    """For the whole process, whose doors share uvicorn's one log. Idempotent."""
+    logging.getLogger("uvicorn.error").addFilter(_SAID_ONCE)

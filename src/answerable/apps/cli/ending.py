@@ -1,0 +1,47 @@
+"""Ending authority from the command line where no server runs and nothing can be written: what holds, and what to do.
+
+Law: whoever ends something is told that it was ended, or that it was not; a message of a disk alone says neither.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Broken, Unavailable, shown
+from answerable.ports.register_room import UNRECORDED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.apps.cli.command import Shell
+    from answerable.apps.cli.control import Control
+
+WITHOUT_SERVER: Final = (
+    "While no server runs on this data directory nothing acts through it; what was given out before (leases, tokens, "
+    "identity documents) lives to its own end: revoke it at its targets. End every process that still runs on it, keep "
+    "it down until its disk can be written, and end this again before agents are let in"
+)
+
+
+@contextmanager
+def ending(shell: Shell) -> Iterator[Control]:
+    """As `Shell.control`, for a command that ends authority. Raises Unavailable (`control.not_ended`) where this
+    process, in place of a server, can keep nothing."""
+    control: Control | None = None
+    try:
+        with shell.control() as control:
+            yield control
+    except (Unavailable, Broken) as failed:
+        # A server is there, or was just now, or nobody can say: its own words say what to do.
+        if failed.code.startswith("control.") or failed.code == "ledger.locked":
+            raise
+        # Of what this process alone held nothing is left once it has ended.
+        if control is not None and (control.is_server or failed.code != UNRECORDED):
+            raise
+        raise Unavailable(
+            f"nothing was ended: no server runs, and {shown(shell.data)} cannot be worked on ({failed.message}). "
+            f"{WITHOUT_SERVER}; `answerable panic` lets each start hold everything, where its file can be written",
+            code="control.not_ended",
+            port="control",
+        ) from None

@@ -1,0 +1,54 @@
+"""What commands tell beside what the rest of the product says: the same codes, statuses and names."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+from typer.main import get_command
+
+from answerable.core.identity.door_refusal import Sender
+from answerable.errors import Unverified
+from answerable.flows.door_desk import DoorDesk, record_door_refusals
+from answerable.flows.known_callers import KnownCallers
+from answerable.main import application
+from tests.control_world import Product
+from tests.proof_world import unix
+from tests.unit.apps.cli.test_commands import Command, applied, command, product, world
+
+__all__ = ["applied", "command", "product", "world"]
+
+
+@pytest.mark.requirement("SAME-24")
+def test_every_argument_of_a_command_has_a_name_where_its_usage_is_told():
+    def arguments(one: Any, path: str) -> list[tuple[str, str | None]]:
+        own = [(path, each.metavar) for each in one.params if each.param_type_name == "argument"]
+        below = getattr(one, "commands", {}).items()
+        return own + [found for name, each in below for found in arguments(each, f"{path} {name}")]
+
+    found = arguments(get_command(application()), "answerable")
+    assert found
+    assert [path for path, named in found if not named] == []
+
+
+@pytest.mark.requirement("SAME-23")
+def test_why_tells_a_message_that_a_door_refused_by_the_code_of_the_door_and_of_could(
+    applied: Command, product: Product
+) -> None:
+    applied("agent", "suspend", "support-agent", "--yes")
+    (told,) = json.loads(applied("could", "support-agent", "crm.read", "--json").stdout)["agents"]
+    assert (told["effect"], told["by"]) == ("deny", ["agent.inactive"])
+    (can,) = json.loads(applied("can", "crm.read", "--json").stdout)["agents"]
+    assert can == told
+    known = KnownCallers(registry=product.walk.registry)
+    with pytest.raises(Unverified) as refused:
+        known.by_channel(unix(0), product.walk.clock.now())
+    DoorDesk(walk=product.walk, known=known).refused("mcp", refused.value, Sender(channel=unix(0)))
+    anyio.run(partial(record_door_refusals, product.walk, closing=True))
+    index = str(product.walk.ledger.size - 1)
+    (why,) = json.loads(applied("why", index, "--json").stdout)["explained"]
+    assert (why["effect"], why["reasons"]) == ("deny", ["agent.inactive"])
+    assert "at door mcp" in applied("why", index).stdout
