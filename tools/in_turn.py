@@ -10,10 +10,11 @@ import json
 import socket
 from typing import IO, TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+import pytest
 
-    import pytest
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from pathlib import Path
 
 SOCKET_OPTION = "--in-turn"
 
@@ -35,6 +36,13 @@ class InTurn:
 
     def __init__(self, channel: IO[str]) -> None:
         self._channel = channel
+        self._folders: dict[Path, pytest.Collector] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_collect_directory(self, path: Path) -> Generator[None, pytest.Collector | None, Any]:
+        """One node for each folder, however often it is looked into: the fixtures of its `conftest.py` belong to it."""
+        found = yield
+        return found and self._folders.setdefault(path, found)
 
     def pytest_collection(self, session: pytest.Session) -> bool:
         """Nothing is collected ahead."""

@@ -54,7 +54,7 @@ class Unchanged:
         }
 
     @cached_property
-    def _base(self) -> bytes:
+    def _shared(self) -> bytes:
         """Digest of what belongs to every test."""
         digest = sha256(f"{sys.version} {self._given}".encode())
         others = [
@@ -73,7 +73,7 @@ class Unchanged:
                 if one not in reached:
                     reached.add(one)
                     left.append(one)
-        digest = sha256(self._base)
+        digest = sha256(self._shared)
         for one in sorted(reached):
             octets = self._read(one)
             if one.startswith("tests.") and b"__file__" in octets:

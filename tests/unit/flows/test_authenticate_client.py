@@ -27,7 +27,7 @@ async def authenticator(**parts: Any) -> tuple[Bench, ClientAuthenticator]:
     bench = await Bench().registered()
     known = KnownCallers(registry=bench.walk.registry)
     given: dict[str, Any] = {
-        "verifier": SimpleNamespace(receive=lambda *_: None, verify=lambda *_: CALLER),
+        "verifier": SimpleNamespace(verify=lambda *_: CALLER),
         "known": known,
         "trust": SimpleNamespace(bundle=lambda _: None),
         "replay": MemoryReplayStore(epoch=bytes(32)),
@@ -44,8 +44,14 @@ CALLER = VerifiedCaller(
 
 
 def asked(*headers: tuple[bytes, bytes], **values: str) -> Asked:
+    fields = tuple((name, b"x") for name in (b"content-digest", b"signature-input", b"signature"))
     return Asked(
-        method="POST", target=b"/oauth/token", headers=headers, body=b"", channel=None, values=values
+        method="POST",
+        target=b"/oauth/token",
+        headers=((b"host", b"tokens.example"), *fields, *headers),
+        body=b"",
+        channel=None,
+        values=values,
     )
 
 
