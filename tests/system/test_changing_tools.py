@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
@@ -109,13 +109,13 @@ async def test_a_tool_that_a_server_adds_while_running_waits_for_its_owner(tmp_p
 async def test_a_server_that_does_not_announce_changes_is_asked_again(tmp_path: Path, monkeypatch):
     monkeypatch.setattr("tests.gateway_world.registry", quietly(registry))
     # In this era it says itself that it announces nothing.
-    settings = UpstreamSettings(catalogue_seconds_max=0.1, mode="legacy")
+    settings = UpstreamSettings(catalogue_seconds_max=3_600, mode="legacy")
     async with gateway_world(tmp_path, "noticing", settings=settings) as world:
         world.mandate("thing.touch")
         await approve_offered(world.walk, "noticing", "touch")
         assert await called(world, "2026-07-28", "touch", POISON) == ""
         assert tool_state(world.walk, "noticing", "touch").standing == "pinned", "nobody said anything"
-        await anyio.sleep(0.2)
+        world.upstream._settings = replace(settings, catalogue_seconds_max=0)
         await world.upstream.relist()
         assert "has changed since it was approved" in await called(world, "2026-07-28", "touch")
 
