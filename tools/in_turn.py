@@ -31,8 +31,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class InTurn:
-    """Collects and runs one file after the other; the next is collected before the last test of one, so that what is
-    made once a session stays."""
+    """Collects and runs one file after the other. What is made once a session stays until the end; what a file made is
+    gone before the next one is read."""
 
     def __init__(self, channel: IO[str]) -> None:
         self._channel = channel
@@ -51,12 +51,10 @@ class InTurn:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Until no file is left."""
-        items = self._next(session)
-        while items:
-            then = self._next(session)
-            for item, following in zip(items, [*items[1:], *then[:1], None], strict=False):
+        while items := self._next(session):
+            for item, following in zip(items, [*items[1:], session], strict=True):
+                # All that pytest asks of what follows is what it stands on: of a session, the session.
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            items = then
         return True
 
     def _next(self, session: pytest.Session) -> Sequence[pytest.Item]:

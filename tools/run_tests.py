@@ -252,6 +252,8 @@ def keep_seconds(told: Told) -> None:
 
 def main() -> int:
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+    # Whoever starts us beside something else has it ignored, and so would all that tests start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("paths", nargs="*", default=["tests"])
     parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1))
