@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,6 +119,9 @@ def running(*words: str, env: dict[str, str] | None = None) -> Iterator[ProcessF
     """A process of these words, as the observer of a server sees it whose command is the first script of `words`."""
     process = subprocess.Popen([sys.executable, *words], env=env or PLAIN, cwd=COMMAND[0].parent)
     try:
+        # The kernel closes our end of the pipe a moment before it says by which words a program was started.
+        while not Path(f"/proc/{process.pid}/environ").read_bytes():
+            time.sleep(0.001)
         observer = LinuxProcessObserver(command=OwnCommand([str(COMMAND[0])], PLAIN))
         yield observer.observe(process.pid, started=observer.started(process.pid))
     finally:
