@@ -19,7 +19,7 @@ COLUMNS: Final[Mapping[str, str]] = {
     "reader during load": "64 readers and a hostile agent beside everything that is prepared, used and ended",
 }
 LEFT_OUT: Final[Mapping[str, str]] = {
-    "erased subject": "no door erases a person yet; what stands when a key is gone is held where keys are read.",
+    "erased subject": "no door erases a person yet; what a start does once a key is gone is held by PROJECT-27.",
     "upgrade": "no version has been handed out; a file of an earlier form is opened by the tests of its register.",
 }
 """What a feature will be held to besides, by column, and why there is no test of it here."""

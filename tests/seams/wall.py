@@ -19,7 +19,12 @@ class Wall:
         place.write_bytes(b"0".rjust(WIDTH))
         with place.open("r+b") as file:
             self._shown = mmap.mmap(file.fileno(), 0)
-        self.environment = {"PYTHONPATH": f"{TURNED}:{SOURCES}", "SEAMS_CLOCK": str(place)}
+        self.environment = {
+            "PYTHONPATH": f"{TURNED}:{SOURCES}",
+            "SEAMS_CLOCK": str(place),
+            # Started from nothing: a Python that was forked has read what it begins with already.
+            "PYTHONNOUSERSITE": "1",
+        }
 
     def set(self, seconds: int) -> None:
         """To so many seconds from what it really is."""
