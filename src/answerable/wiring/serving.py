@@ -30,6 +30,7 @@ from answerable.wiring.identity import require_open
 from answerable.wiring.identity_doors import by_path, let_svids_in, listen_for_workloads, serve_bundle
 from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.leases import kept_broker
+from answerable.wiring.policies import say_who_publishes
 from answerable.wiring.settings import secret
 from answerable.wiring.shard_links import serve_link
 from answerable.wiring.telemetry import serve_metrics
@@ -152,6 +153,7 @@ async def _serve_product(
             witness=doors.witness,
         ) as product:
             require_open(product.identity)
+            say_who_publishes(product.walk)
             await _serve(product, settings, doors, (sockets, control_sockets), tls, started)
     finally:
         sockets.close()
