@@ -16,6 +16,7 @@ from answerable.adapters.local_keys import open_or_create_key
 from answerable.core.ledger.warrant_token import SignedWarrant
 from answerable.errors import Broken, Unavailable
 from answerable.flows.lease_side import LeaseLives, LeaseSide
+from answerable.plain_file import read_plain
 from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.shards import other_shards
 from answerable.wiring.target_files import has_targets
@@ -103,7 +104,7 @@ def _publish(path: Path, key: SigningKey) -> None:
 def _publish_alone(path: Path, key: SigningKey) -> None:
     own = json.loads(key.public.jwk)
     try:
-        known = json.loads(path.read_bytes())["keys"]
+        known = json.loads(read_plain(path))["keys"]
         if own in known:
             return
     except FileNotFoundError:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.plain_file import read_plain
 from answerable.wiring.announcing_settings import announcing_faults
 from answerable.wiring.broker_settings import broker_faults
 from answerable.wiring.channel_settings import channel_faults
@@ -109,8 +110,7 @@ def secret(reference: str, *, data: Path) -> bytes:
         return value.encode()
     if kind == "file" and name:
         try:
-            with (data / Path(name).expanduser()).open("rb") as file:
-                content = file.read(SECRET_BYTES_MAX + 1)
+            content = read_plain(data / Path(name).expanduser(), SECRET_BYTES_MAX + 1)
         except OSError as error:
             raise Unavailable(
                 f"secret file {shown(name)} cannot be read: {(error.strerror or 'unknown fault').lower()}",
@@ -132,8 +132,7 @@ def _loaded(data: Path, config: Path | None) -> tuple[Settings | None, list[Sett
     path = config or data / FILE_NAME
     name = str(config) if config else FILE_NAME
     try:
-        with path.open("rb") as file:
-            content = file.read(FILE_BYTES_MAX + 1)
+        content = read_plain(path, FILE_BYTES_MAX + 1)
     except FileNotFoundError:
         if config is None:
             content = b""

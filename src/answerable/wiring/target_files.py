@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.identity.principal import checked_name
 from answerable.errors import Malformed, Unavailable
+from answerable.plain_file import read_plain
 from answerable.wiring.settings import SettingFault, checked_value, lines_of, unknown_key
 from answerable.wiring.target_kinds import kind_named
 from answerable.wiring.toml_text import TOMLDecodeError, toml_in
@@ -96,8 +97,7 @@ def checked_targets(directory: Path) -> list[TargetFile]:
 def _read(path: Path) -> tuple[TargetFile | None, list[SettingFault]]:
     try:
         name = checked_name(path.stem, what="target")
-        with path.open("rb") as opened:
-            content = opened.read(FILE_BYTES_MAX + 1)
+        content = read_plain(path, FILE_BYTES_MAX + 1)
         if len(content) > FILE_BYTES_MAX:
             raise Malformed(f"more than {FILE_BYTES_MAX} bytes", code="settings.value")
         text = content.decode()
