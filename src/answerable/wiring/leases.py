@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -19,7 +20,7 @@ from answerable.flows.lease_side import LeaseLives, LeaseSide
 from answerable.plain_file import read_plain
 from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.shards import other_shards
-from answerable.wiring.target_files import has_targets
+from answerable.wiring.target_files import has_targets, place_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.warrant import Warrant
     from answerable.ports.entropy import Entropy
     from answerable.wiring.setting_tree import Settings
+
+_log: Final = logging.getLogger(__name__)
 
 KEYS_MODE: Final = 0o644
 KEYS_MAX: Final = 16
@@ -134,6 +137,8 @@ async def kept_broker(settings: Settings, command: tuple[str, ...]) -> None:
     broker = settings.broker
     if not command or not broker.enabled:
         return
+    if fault := await to_thread.run_sync(place_fault, broker.targets):
+        _log.warning("no broker is started: %s", fault)
     while not await to_thread.run_sync(has_targets, broker.targets):  # noqa: ASYNC110 - a file has no event
         await anyio.sleep(LOOK_SECONDS)
     process = KeptProcess(

@@ -23,6 +23,7 @@ from answerable.wiring.click_settings import click_faults
 from answerable.wiring.console_settings import console_faults
 from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
+from answerable.wiring.name_settings import name_faults
 from answerable.wiring.provider_settings import provider_faults
 from answerable.wiring.setting_fields import references_in
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "answerable.toml"
 FILE_BYTES_MAX: Final = 262_144
 SECRET_BYTES_MAX: Final = 65_536
-SOCKET_PATH_BYTES_MAX: Final = 107
-"""What fits `sun_path` of a Unix socket address on Linux, its closing zero apart."""
 
 _DATA_VARIABLE: Final = "ANSWERABLE_DATA"
 _DATA_DEFAULT: Final = ".answerable"
@@ -200,19 +199,8 @@ class _Reader:
             settings = with_shard(
                 replace(settings, ledger=replace(settings.ledger, shard="")), settings.ledger.shard
             )
-        for key, socket in (
-            ("gateway.socket", settings.gateway.socket),
-            ("control.socket", settings.control.socket),
-            ("local_witness.socket", settings.local_witness.socket),
-            ("identity.socket", settings.identity.socket),
-            ("broker.socket", settings.broker.socket),
-        ):
-            if len(os.fsencode(socket)) > SOCKET_PATH_BYTES_MAX:
-                self._fault(
-                    key,
-                    f"a socket path has at most {SOCKET_PATH_BYTES_MAX} bytes, got {len(os.fsencode(socket))}: "
-                    "choose a shorter path, or a data directory nearer the root",
-                )
+        for key, message in name_faults(settings):
+            self._fault(key, message)
         return settings
 
     def _section(self, name: str, kind: type) -> Any:

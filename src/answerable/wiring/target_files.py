@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.identity.principal import checked_name
-from answerable.errors import Malformed, Unavailable
+from answerable.errors import Malformed, Unavailable, shown
 from answerable.plain_file import read_plain
 from answerable.wiring.settings import SettingFault, checked_value, lines_of, unknown_key
 from answerable.wiring.target_kinds import kind_named
@@ -62,6 +62,13 @@ def has_targets(directory: Path) -> bool:
         return any(path.suffix == SUFFIX for path in directory.iterdir())
     except OSError:
         return False
+
+
+def place_fault(directory: Path) -> str:
+    """Why no file of a target can ever be found there; empty where one may come."""
+    if directory.exists() and not directory.is_dir():
+        return f"`broker.targets` names {shown(directory)}, which is no folder: name one that holds NAME{SUFFIX} files"
+    return ""
 
 
 def read_targets(directory: Path) -> tuple[list[TargetFile], list[str]]:
