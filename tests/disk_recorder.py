@@ -87,6 +87,9 @@ class Recorder:
         name = self._name(path)
         is_new = name is not None and not os.path.lexists(path)
         fd = real(path, flags, *rest, **named)
+        # What a file object closed is not heard of: its number is another's now.
+        self._files.pop(fd, None)
+        self._directories.pop(fd, None)
         if name is None:
             return fd
         if os.path.isdir(path):

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
+from types import SimpleNamespace
 
+import anyio.lowlevel
 import pytest
 
+from answerable.apps.console import agent_pages
 from answerable.core.containment.hold import holdable
 from answerable.core.identity.principal import AgentId
+from answerable.flows import trace_mandate
 from answerable.flows.place_hold import place_hold
 from answerable.flows.report_containment import record_reports
 from answerable.testing.builders import POLICIES, bench_documents
@@ -53,6 +58,38 @@ async def test_an_agent_that_stands_still_is_not_counted_as_active(kind):
     for one in in_reach:
         assert "It stands still" in (await client.page(f"/agents/{one}")).text
     assert (await client.page("/agents")).text.count("state-stopped") == len(in_reach)
+
+
+@pytest.mark.requirement("NEIGHBOUR-16")
+async def test_the_page_of_an_agent_gives_way_while_thousands_of_mandates_are_looked_at(monkeypatch):
+    house = await console_house()
+    device = SoftPasskey(seed="carol")
+    await enrolled(house.bench, "carol", device)
+    client = Client(house.app)
+    await client.sign_in(device)
+    looked = [0]
+
+    def state(_walk, _mandate):
+        looked[0] += 1
+        return "closed", ""
+
+    for where in (trace_mandate, agent_pages):
+        monkeypatch.setattr(where, "mandate_state", state, raising=False)
+    held = SimpleNamespace(agent="scout")
+    monkeypatch.setattr(type(house.bench.walk.mandates), "all", lambda _: [held] * 10_000)
+    seen = []
+
+    async def beside():
+        while True:
+            await anyio.lowlevel.checkpoint()
+            seen.append(looked[0])
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(beside)
+        assert (await client.page("/agents/scout")).status_code == 200
+        tasks.cancel_scope.cancel()
+    assert looked[0] == 10_000
+    assert max(after - before for before, after in pairwise(seen)) <= 64
 
 
 @pytest.mark.requirement("CEREMONY-13")

@@ -68,6 +68,12 @@ def lived() -> Iterator[Life]:
             (f"/v1/mandates/{leases['closed'][0]}/close", {}),
             ("/v1/revocations", {"kind": "mandate", "name": leases["revoked"][0]}),
         )
+        # A sub-agent, which none of the others needs: what ends an instance takes room, what stops it does not.
+        below_it = instances["below"]
+        one.kept["instance"] = {
+            "end": one.asked("POST", "/v1/instances/end", {"instance": below_it}),
+            "stop": one.asked("POST", "/v1/holds", {"kind": "instance", "name": below_it}),
+        }
         said = {name: one.asked("POST", *end) for name, end in zip(ENDS, ends, strict=True)}
         one.stop(signal.SIGKILL)
         make_room(one.home.data)
@@ -80,6 +86,19 @@ def lived() -> Iterator[Life]:
 @pytest.mark.parametrize("name", ENDS)
 def test_it_was_told_as_ended_and_on_record(lived: Life, name: str) -> None:
     status, answer = lived.kept["said"][name]
+    assert (status, answer["code"]) == (503, "register.behind"), answer
+    assert "in the ledger, so that a restart keeps it" in answer["detail"]
+
+
+@pytest.mark.requirement("FULLDISK-13")
+def test_the_end_of_an_instance_that_was_not_kept_names_the_stop_that_is(lived: Life) -> None:
+    told = lived.kept["instance"]
+    status, answer = told["end"]
+    assert (status, answer["code"], answer["effect"]) == (503, "register.unavailable", "unknown"), answer
+    assert "`answerable stop" in answer["detail"]
+    assert "--kind instance" in answer["detail"]
+    assert "`answerable panic`" in answer["detail"]
+    status, answer = told["stop"]
     assert (status, answer["code"]) == (503, "register.behind"), answer
     assert "in the ledger, so that a restart keeps it" in answer["detail"]
 

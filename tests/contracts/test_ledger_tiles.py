@@ -21,6 +21,7 @@ from answerable.core.tlog.tile import (
     verified_hash_reader,
 )
 from answerable.errors import Broken, Malformed, Unavailable
+from answerable.plain_file import read_plain
 from answerable.testing.contracts.ledger import ORIGIN, log_key, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
 from tests.ledger_files_world import SMALL, checkpoint_of, grown, small_log
@@ -291,7 +292,6 @@ def test_a_faster_seal_takes_no_partial_tile_away_before_it_was_read_back(
 ) -> None:
     (tmp_path / "tile.new").mkdir()
     tiles, partial = TileFiles(tmp_path), TileName(level=0, index=0, width=3)
-    read = Path.read_bytes
     removals: list[threading.Thread] = []
 
     def meanwhile(path: Path) -> bytes:
@@ -302,9 +302,9 @@ def test_a_faster_seal_takes_no_partial_tile_away_before_it_was_read_back(
             )
             removals[0].start()
             removals[0].join(0.1)
-        return read(path)
+        return read_plain(path)
 
-    monkeypatch.setattr(Path, "read_bytes", meanwhile)
+    monkeypatch.setattr("answerable.adapters.tlog_files.tiles.read_plain", meanwhile)
     tiles.write([(partial, bytes(96))])
     removals[0].join()
     assert not (tmp_path / partial.path).exists()

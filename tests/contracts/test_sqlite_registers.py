@@ -161,6 +161,24 @@ def test_what_waits_is_listed_in_its_order_whoever_wrote_it_and_when_it_waits_ag
 
 
 @pytest.mark.requirement("STORE-02")
+def test_what_others_write_before_and_after_many_of_ones_own_is_seen(tmp_path):
+    here, there = SqliteApprovalRegister(store_in(tmp_path)), SqliteApprovalRegister(store_in(tmp_path))
+    waiting = [approval(f"a-{number}", amount=number) for number in range(6)]
+    _each(here.add, waiting[:4])
+    there.add(waiting[4])
+    denied = [(replace(one, state="denied"), one) for one in waiting]
+    assert there.replace_many(denied[:1]) == (True,)
+    assert here.replace_many(denied[1:3]) == (True, True)
+    there.add(waiting[5])
+    assert here.replace_many([denied[0], denied[3]]) == (False, True)
+    assert there.replace_many(denied[5:]) == (True,)
+    seen = ["pending" if number == 4 else "denied" for number in reversed(range(6))]
+    for register in (here, there, SqliteApprovalRegister(store_in(tmp_path))):
+        assert [one.state for one in register.all(pending_only=False, now=LATER)] == seen
+        assert [one.id for one in register.all(pending_only=True, now=LATER)] == ["a-4"]
+
+
+@pytest.mark.requirement("STORE-02")
 @pytest.mark.parametrize("fault", [SqliteStore.close, full], ids=["closed", "full"])
 def test_a_failing_file_is_unavailable_and_what_is_known_stays(tmp_path, fault):
     store = store_in(tmp_path)

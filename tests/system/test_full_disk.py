@@ -14,7 +14,7 @@ from answerable.adapters.tlog_files import PublishedFiles
 from answerable.core.ledger.tags import Tag
 from tests.control_world import made_world
 from tests.full_disk import fill, make_room, small_disk
-from tests.shard_house import House, Shard, leaves, until
+from tests.shard_house import House, Shard, environment, leaves, until
 from tests.system.test_approval_faults import ASK, PERMIT, asked
 
 
@@ -166,3 +166,30 @@ def test_another_process_begins_nothing_either_and_has_it_once_there_is_room(hou
             refused(b, mandate, refusal)
             refused(a, mandate, refusal)
     nothing_began_after(house, *TAGS)
+
+
+@pytest.mark.requirement("FULLDISK-14")
+def test_a_start_without_room_says_on_which_disk_to_make_it_and_starts_once_there_is_some(
+    house: House,
+) -> None:
+    disk = house.world.root
+    new = disk / "new"
+    new.mkdir(mode=0o700)
+    fill(disk)
+    for place, line in (
+        (house.data, house.line("a", "up")),
+        (house.data, house.line("a", "status")),
+        (new, [*house.line("a")[:3], "--data", str(new), "up"]),
+        (new, [*house.line("a")[:3], "--data", str(new), "apply", "-f", str(house.world.registry)]),
+    ):
+        done = subprocess.run(
+            line, capture_output=True, text=True, env=environment(), check=False, timeout=60
+        )
+        said = said_of(done)
+        assert done.returncode == 1, said
+        assert "ake room on the disk of" in said, (line, said)
+        assert str(place) in said
+        assert "Traceback" not in said
+    make_room(disk)
+    with house.up("a") as a:
+        a.acted(house.issue("a"))

@@ -22,6 +22,7 @@ from answerable.errors import Refused, Unverified, shown
 from answerable.flows.answering_pace import check_look, counted
 from answerable.flows.approval_nonces import give_nonce, used_nonce
 from answerable.flows.count_history import count_answered
+from answerable.flows.deny_waiting import names_of_approval
 from answerable.flows.mandate_standing import schedule_owner, shard_elsewhere
 from answerable.flows.name_keys import key_on_record
 from answerable.flows.narrow_approval import with_proposal
@@ -30,7 +31,6 @@ from answerable.flows.owed_reviews import tell_broken
 from answerable.flows.people_signing_in import desk_of
 from answerable.flows.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
 from answerable.flows.refuse_revoked import signer_fault, signing_key_of
-from answerable.flows.revoke_authority import names_of_approval
 from answerable.flows.sign_in import check_passkey
 from answerable.flows.stand_in import agent_owners, in_place_of
 from answerable.flows.tell_canary import tell_canary

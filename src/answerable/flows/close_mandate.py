@@ -12,11 +12,11 @@ from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused, Unavailable, shown
+from answerable.flows.deny_waiting import drop_approvals, waiting_under
 from answerable.flows.end_instance import written
 from answerable.flows.end_leases import end_leases
 from answerable.flows.end_without_room import is_in_force, told
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.revoke_authority import drop_approvals, waiting_under
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -21,7 +21,7 @@ from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger import records_workload
 from answerable.core.ledger.subject import operator_subject
-from answerable.errors import AnswerableError, Refused, shown
+from answerable.errors import AnswerableError, Refused, Unavailable, shown
 from answerable.flows.end_leases import end_leases
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.ports.instance_register import UNRECORDED_MAX
@@ -63,11 +63,23 @@ async def end_instance(
     operator who wants it, as the control door knows them; the ledger names them, also where a crash comes between.
 
     Raises Refused (`instance.unknown`), and Unavailable where the end could not be recorded yet: it has ended all the
-    same, and is recorded by a later round of `follow_standing`.
+    same, and is recorded by a later round of `follow_standing`. Where the register took nothing it may not have ended.
     """
     if workloads.instances.find(instance) is None:
         raise Refused(f"instance {shown(instance)} is not known", code="instance.unknown")
-    return await _ended(workloads, [instance], because, by)
+    try:
+        return await _ended(workloads, [instance], because, by)
+    except Unavailable as failed:
+        if failed.code != "register.unavailable":
+            raise
+        # What stops it needs no room.
+        raise Unavailable(
+            f"{failed.message}: it may not have ended. `answerable stop {shown(instance)} --kind instance` stops it "
+            "also while nothing can be written, and `answerable panic` stops everything",
+            code=failed.code,
+            port=failed.port,
+            effect="unknown",
+        ) from None
 
 
 async def end_agent(

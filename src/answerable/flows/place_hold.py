@@ -20,12 +20,13 @@ from answerable.core.ledger import records_holds
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.errors import Unavailable
 from answerable.flows.cut_held import cut_held
+from answerable.flows.deny_waiting import deny_approvals
 from answerable.flows.end_instance import end_instances
 from answerable.flows.end_leases import end_leases
 from answerable.flows.end_without_room import is_in_force, told
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.refuse_revoked import mandate_names
-from answerable.flows.revoke_authority import denied_now, names_of_approval, names_of_instance
+from answerable.flows.revoke_authority import names_of_instance
 from answerable.flows.trace_effects import in_flight_under
 
 if TYPE_CHECKING:
@@ -293,24 +294,6 @@ def denied_by(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
     """The questions that this hold has denied. Raises Unavailable."""
     known = walk.approvals.all(pending_only=False, now=hold.at)
     return tuple(one.id for one in known if one.ended_by == hold.id)
-
-
-def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
-    """Deny, for good, what waits within reach of a hold and was asked for before its end. Raises Unavailable."""
-    now, current = walk.clock.now(), walk.registry.current
-    denied: list[ApprovalId] = []
-    for approval in walk.approvals.all(pending_only=False, now=now):
-        if approval.state_at(now) not in ("pending", "approved"):
-            continue
-        if hold.lifted_at and approval.created_at >= hold.lifted_at:
-            continue
-        names = names_of_approval(walk, approval)
-        capability = current.capabilities.get(approval.capability)
-        if hold.what in reach_of(names, current, capability=capability) and denied_now(
-            walk, approval, now, by=hold.id
-        ):
-            denied.append(approval.id)
-    return tuple(denied)
 
 
 def open_mandates(walk: Walk, hold: Hold) -> tuple[MandateId, ...]:

@@ -18,8 +18,8 @@ from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed
+from answerable.flows.deny_waiting import deny_approvals
 from answerable.flows.end_instance import written
-from answerable.flows.place_hold import deny_approvals
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

@@ -7,7 +7,7 @@ between the register and the ledger: the register says that it is not recorded, 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import anyio
@@ -19,18 +19,19 @@ from answerable.core.ledger.effects import ordered
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable, Revocation, described, instance_names
 from answerable.core.registry.standing import retired_agents
-from answerable.errors import Unavailable, shown
+from answerable.errors import Unavailable
+from answerable.flows.deny_waiting import drop_approvals
 from answerable.flows.end_instance import end_instances
 from answerable.flows.end_leases import end_leases
 from answerable.flows.end_without_room import is_in_force, told
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
-from answerable.flows.refuse_revoked import agent_names, agents_under, capability_names, mandate_names
+from answerable.flows.refuse_revoked import agent_names, agents_under, mandate_names
 from answerable.flows.trace_effects import effects_elsewhere, effects_under, in_flight_under
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from answerable.core.approval.approval import Approval, ApprovalId
+    from answerable.core.approval.approval import ApprovalId
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.principal import UnixMillis
     from answerable.core.ledger.effects import Done, Effects, InFlight, NotAsked
@@ -40,8 +41,6 @@ if TYPE_CHECKING:
 
 GRACE_MILLIS: Final = 10_000
 """How long a revocation may wait for the process that made it to record it; then whoever notices does."""
-CHANGES_MAX: Final = 1_000
-"""How often an approval may change while it is being denied: each person answers once."""
 NAMED_MAX: Final = 200
 """Mandates, tokens and instances that an answer names; the rest are counted."""
 ENDED_AT_A_TIME: Final = 256
@@ -271,51 +270,6 @@ def _open_mandates(walk: Walk, names: frozenset[Revocable]) -> tuple[MandateId, 
         if now < one.expires_at
         and walk.mandates.state(one.id) == "open"
         and not names.isdisjoint(mandate_names(walk, one))
-    )
-
-
-def waiting_under(walk: Walk, ended: frozenset[Revocable]) -> list[Approval]:
-    """What waits for people, or may run by their yes, and was asked under one of these names. Raises Unavailable."""
-    now = walk.clock.now()
-    return [
-        one
-        for one in walk.approvals.all(pending_only=False, now=now)
-        if one.state_at(now) in ("pending", "approved") and not ended.isdisjoint(names_of_approval(walk, one))
-    ]
-
-
-def drop_approvals(walk: Walk, ended: frozenset[Revocable]) -> tuple[ApprovalId, ...]:
-    """Deny, for good, what waits under these names; says what this call denied. Raises Unavailable."""
-    now = walk.clock.now()
-    return tuple(one.id for one in waiting_under(walk, ended) if denied_now(walk, one, now))
-
-
-def names_of_approval(walk: Walk, approval: Approval) -> tuple[Revocable, ...]:
-    """What it was asked under, and what that is under by today's registry."""
-    current = walk.registry.current
-    capability = current.capabilities.get(approval.capability)
-    return (
-        *approval.names,
-        Revocable("mandate", approval.mandate),
-        *agent_names(walk, approval.agent),
-        *(capability_names(current, capability) if capability is not None else ()),
-    )
-
-
-def denied_now(walk: Walk, approval: Approval, now: UnixMillis, *, by: str = "") -> bool:
-    """Whether it is denied now: who ends or uses it at this very moment comes first, and is refused in the walk. Who
-    answers it meanwhile and leaves it waiting does not. by: the hold that denies it. Raises Unavailable."""
-    current: Approval | None = approval
-    for _ in range(CHANGES_MAX):
-        if current is None or current.state_at(now) not in ("pending", "approved"):
-            return False
-        if walk.approvals.replace(replace(current, state="denied", ended_by=by), was=current):
-            return True
-        current = walk.approvals.find(approval.id)
-    raise Unavailable(
-        f"approval {shown(approval.id)} is answered faster than it can be denied: try again",
-        code="approval.busy",
-        port="approval_register",
     )
 
 

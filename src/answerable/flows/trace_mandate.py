@@ -62,12 +62,12 @@ def mandate_state(walk: Walk, mandate: Mandate) -> tuple[str, str]:
     return ("spent" if walk.mandates.calls_used(mandate.id) >= mandate.calls_max else "open"), ""
 
 
-async def mandates_in(walk: Walk, state: str) -> list[Mandate]:
-    """Those that stand so now, newest first. Of thousands it takes a while: others are served meanwhile. Raises
-    Unavailable."""
+async def mandates_in(walk: Walk, *states: str, agent: AgentId | None = None) -> list[Mandate]:
+    """Those that stand so now, of all agents or of this one, newest first. Of thousands it takes a while: others are
+    served meanwhile. Raises Unavailable."""
     found = []
     for number, mandate in enumerate(list(walk.mandates.all()), 1):
-        if mandate_state(walk, mandate)[0] == state:
+        if (agent is None or mandate.agent == agent) and mandate_state(walk, mandate)[0] in states:
             found.append(mandate)
         if number % MANDATES_PER_TURN == 0:
             await anyio.lowlevel.checkpoint()

@@ -301,6 +301,8 @@ def broker_door(broker: Broker) -> Any:
 async def offline_control(settings: Settings) -> AsyncIterator[Any]:
     """The control application on a data directory, in this process, with no other door open."""
     from answerable.wiring.assemble import assembled
+    from answerable.wiring.start_room import told_of_room
 
-    async with assembled(settings, wait_seconds_max=COMMAND_WAIT_SECONDS_MAX) as product:
+    opening = assembled(settings, wait_seconds_max=COMMAND_WAIT_SECONDS_MAX)
+    async with told_of_room(settings, opening) as product:
         yield control_door(settings, product)

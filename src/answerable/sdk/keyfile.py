@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.canonical import encode
 from answerable.core.identity.keys import SigningKey, new_private_jwk
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import BinaryIO
 
     from answerable.core.identity.keys import Algorithm
 
@@ -65,8 +67,7 @@ def load_key(path: Path) -> SigningKey:
     to somebody else; Malformed (`key.*`, `json.*`) for its content, of which no message shows anything.
     """
     try:
-        # Not blocking, so that a pipe in the place of the file cannot hang us.
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        opened = open_plain(path)
     except FileNotFoundError:
         raise Unavailable(
             f"key file {shown(path.name)} is not there", code="key.missing", port=_PORT
@@ -75,10 +76,8 @@ def load_key(path: Path) -> SigningKey:
         raise Unavailable(
             f"key file {shown(path.name)} cannot be read: {error.strerror}", code="key.unreadable", port=_PORT
         ) from None
-    try:
-        content = _checked_content(descriptor, path)
-    finally:
-        os.close(descriptor)
+    with opened:
+        content = _checked_content(opened, path)
     if len(content) > FILE_BYTES_MAX:
         message = f"key file {shown(path.name)} has more than {FILE_BYTES_MAX} bytes, so it is none"
         raise Malformed(message, code="key.size")
@@ -101,11 +100,9 @@ def public_jwk(key: SigningKey) -> str:
     return key.public.jwk
 
 
-def _checked_content(descriptor: int, path: Path) -> bytes:
+def _checked_content(opened: BinaryIO, path: Path) -> bytes:
     """Judged by the open file and not by its name, which could point elsewhere a moment later."""
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode):
-        raise Unavailable(f"{shown(path.name)} is not a file", code="key.unreadable", port=_PORT)
+    status = os.fstat(opened.fileno())
     if status.st_mode & _OTHERS or status.st_uid not in (os.geteuid(), 0):
         mode = stat.S_IMODE(status.st_mode)
         raise Unavailable(
@@ -114,7 +111,7 @@ def _checked_content(descriptor: int, path: Path) -> bytes:
             code="key.exposed",
             port=_PORT,
         )
-    return os.read(descriptor, FILE_BYTES_MAX + 1)
+    return opened.read(FILE_BYTES_MAX + 1)
 
 
 def _write_new(path: Path, content: bytes) -> None:

@@ -17,6 +17,7 @@ from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.cosignature import verified_cosignatures
 from answerable.core.tlog.note import ED25519, ML_DSA_44_COSIGNATURE, Note, VerifierKey
 from answerable.errors import Malformed, Unverified, shown
+from answerable.plain_file import read_plain
 from answerable.verify.report import Finding
 from answerable.verify.small_files import content_of_small
 
@@ -193,7 +194,7 @@ class _Notes:
         if path.exists() and not (path.is_file() and path.stat().st_size <= HISTORY_BYTES_MAX):
             self._wrong("checkpoint.damaged", f"no file of at most {HISTORY_BYTES_MAX} bytes", name)
             return
-        content = path.read_bytes() if path.exists() else b""
+        content = read_plain(path) if path.exists() else b""
         notes, used = notes_in(content)
         start = 0
         own: list[Signed] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors import Malformed
+from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,8 +15,7 @@ SMALL_FILE_BYTES_MAX: Final = 1_048_576
 
 def content_of_small(path: Path, bytes_max: int = SMALL_FILE_BYTES_MAX) -> bytes:
     """A file's bytes. Raises Malformed (`log.file_size`), OSError."""
-    with path.open("rb") as opened:
-        content = opened.read(bytes_max + 1)
+    content = read_plain(path, bytes_max + 1)
     if len(content) > bytes_max:
         raise Malformed("the file is too large", code="log.file_size")
     return content

@@ -13,6 +13,7 @@ from answerable.core.tlog.tile import (
     parse_tile_path,
     tile_path,
 )
+from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,7 +107,7 @@ def name_of(level: int, index: int, width: int) -> str:
 def content_of(directory: Path, name: str, bytes_max: int) -> bytes | None:
     """The file's bytes, None when it is not there, and one byte too many when it is too long."""
     try:
-        with (directory / name).open("rb") as opened:
+        with open_plain(directory / name) as opened:
             # Memory for as much as may be there would be cleared every time; what comes later is one byte too many.
             size = min(os.fstat(opened.fileno()).st_size, bytes_max)
             return opened.read(size + 1)

@@ -24,6 +24,7 @@ from answerable.flows.revoke_lease import begin, told
 from answerable.flows.rotate_due import keep_rotating
 from answerable.flows.secret_desk import keep_looking, look
 from answerable.flows.settle_leases import keep_settling, reopen
+from answerable.plain_file import read_plain
 from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.own_files import broker_faults, require_own
@@ -267,8 +268,7 @@ class _Keys:
             state = self._path.stat()
             seen = (state.st_ino, state.st_mtime_ns, state.st_size)
             if seen != self._seen:
-                with self._path.open("rb") as opened:
-                    content = opened.read(KEYS_BYTES_MAX)
+                content = read_plain(self._path, KEYS_BYTES_MAX)
                 self._keys = tuple(public_key(one) for one in json.loads(content)["keys"])
                 self._seen = seen
         except (OSError, ValueError, KeyError, TypeError, AnswerableError):

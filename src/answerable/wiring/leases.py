@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import logging
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -16,9 +17,10 @@ from answerable.adapters.local_keys import open_or_create_key
 from answerable.core.ledger.warrant_token import SignedWarrant
 from answerable.errors import Broken, Unavailable
 from answerable.flows.lease_side import LeaseLives, LeaseSide
+from answerable.plain_file import read_plain
 from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.shards import other_shards
-from answerable.wiring.target_files import has_targets
+from answerable.wiring.target_files import has_targets, place_fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.warrant import Warrant
     from answerable.ports.entropy import Entropy
     from answerable.wiring.setting_tree import Settings
+
+_log: Final = logging.getLogger(__name__)
 
 KEYS_MODE: Final = 0o644
 KEYS_MAX: Final = 16
@@ -103,7 +107,7 @@ def _publish(path: Path, key: SigningKey) -> None:
 def _publish_alone(path: Path, key: SigningKey) -> None:
     own = json.loads(key.public.jwk)
     try:
-        known = json.loads(path.read_bytes())["keys"]
+        known = json.loads(read_plain(path))["keys"]
         if own in known:
             return
     except FileNotFoundError:
@@ -133,6 +137,8 @@ async def kept_broker(settings: Settings, command: tuple[str, ...]) -> None:
     broker = settings.broker
     if not command or not broker.enabled:
         return
+    if fault := await to_thread.run_sync(place_fault, broker.targets):
+        _log.warning("no broker is started: %s", fault)
     while not await to_thread.run_sync(has_targets, broker.targets):  # noqa: ASYNC110 - a file has no event
         await anyio.sleep(LOOK_SECONDS)
     process = KeptProcess(

@@ -10,7 +10,7 @@ import anyio
 from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.cedar.set_checks import check_sets
 from answerable.adapters.sqlite import SqlitePolicyRegister
-from answerable.errors import AnswerableError
+from answerable.errors import AnswerableError, shown
 from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.shadow_policy import follow_shadow
 
@@ -33,6 +33,17 @@ def policy_desk(settings: Settings, store: SqliteStore) -> PolicyDesk:
         check=check_sets,
         compile_asking=compiled_asking,
     )
+
+
+def say_who_publishes(walk: Walk) -> None:
+    """A group that nobody is in lets nobody publish, and is more often a slip than a wish."""
+    group = walk.policies.publishers
+    if group and not any(group in one.groups for one in walk.registry.current.principals.values()):
+        _log.warning(
+            "nobody is in group %s, whose members publish policy sets (`policy.publishers`): until somebody registered "
+            "is, no policy set can be put into force",
+            shown(group),
+        )
 
 
 async def following_shadow(walk: Walk) -> None:

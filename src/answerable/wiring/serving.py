@@ -30,8 +30,10 @@ from answerable.wiring.identity import require_open
 from answerable.wiring.identity_doors import by_path, let_svids_in, listen_for_workloads, serve_bundle
 from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.leases import kept_broker
+from answerable.wiring.policies import say_who_publishes
 from answerable.wiring.settings import secret
 from answerable.wiring.shard_links import serve_link
+from answerable.wiring.start_room import room_told, told_of_room
 from answerable.wiring.telemetry import serve_metrics
 from answerable.wiring.witness_settings import LOCAL
 from answerable.wiring.witness_view import add_watched_log
@@ -127,7 +129,8 @@ def _with_what_holds(error: AnswerableError) -> AnswerableError:
 async def _serve_product(
     settings: Settings, doors: Doors, started: Callable[[Product, Listeners], Coroutine[Any, Any, None]]
 ) -> None:
-    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with room_told(settings):
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     _take_open_files(settings.front.connections_max)
     tls = _tls(settings)
     control_sockets = listen(uds=settings.control.socket)
@@ -144,14 +147,16 @@ async def _serve_product(
         raise
     try:
         authorities = authorities_of(settings, sockets.tcp_address)
-        async with assembled(
+        opening = assembled(
             settings,
             authorities=authorities,
             address=sockets.tcp_address,
             wait_seconds_max=LOCK_WAIT_SECONDS_MAX,
             witness=doors.witness,
-        ) as product:
+        )
+        async with told_of_room(settings, opening) as product:
             require_open(product.identity)
+            say_who_publishes(product.walk)
             await _serve(product, settings, doors, (sockets, control_sockets), tls, started)
     finally:
         sockets.close()

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.plain_file import read_plain
 from answerable.wiring.announcing_settings import announcing_faults
 from answerable.wiring.broker_settings import broker_faults
 from answerable.wiring.channel_settings import channel_faults
@@ -22,6 +23,7 @@ from answerable.wiring.click_settings import click_faults
 from answerable.wiring.console_settings import console_faults
 from answerable.wiring.containment_settings import containment_faults
 from answerable.wiring.identity_settings import identity_faults
+from answerable.wiring.name_settings import name_faults
 from answerable.wiring.provider_settings import provider_faults
 from answerable.wiring.setting_fields import references_in
 from answerable.wiring.setting_tree import SECTIONS, GatewaySettings, Settings, described
@@ -38,8 +40,6 @@ if TYPE_CHECKING:
 FILE_NAME: Final = "answerable.toml"
 FILE_BYTES_MAX: Final = 262_144
 SECRET_BYTES_MAX: Final = 65_536
-SOCKET_PATH_BYTES_MAX: Final = 107
-"""What fits `sun_path` of a Unix socket address on Linux, its closing zero apart."""
 
 _DATA_VARIABLE: Final = "ANSWERABLE_DATA"
 _DATA_DEFAULT: Final = ".answerable"
@@ -109,8 +109,7 @@ def secret(reference: str, *, data: Path) -> bytes:
         return value.encode()
     if kind == "file" and name:
         try:
-            with (data / Path(name).expanduser()).open("rb") as file:
-                content = file.read(SECRET_BYTES_MAX + 1)
+            content = read_plain(data / Path(name).expanduser(), SECRET_BYTES_MAX + 1)
         except OSError as error:
             raise Unavailable(
                 f"secret file {shown(name)} cannot be read: {(error.strerror or 'unknown fault').lower()}",
@@ -132,8 +131,7 @@ def _loaded(data: Path, config: Path | None) -> tuple[Settings | None, list[Sett
     path = config or data / FILE_NAME
     name = str(config) if config else FILE_NAME
     try:
-        with path.open("rb") as file:
-            content = file.read(FILE_BYTES_MAX + 1)
+        content = read_plain(path, FILE_BYTES_MAX + 1)
     except FileNotFoundError:
         if config is None:
             content = b""
@@ -201,19 +199,8 @@ class _Reader:
             settings = with_shard(
                 replace(settings, ledger=replace(settings.ledger, shard="")), settings.ledger.shard
             )
-        for key, socket in (
-            ("gateway.socket", settings.gateway.socket),
-            ("control.socket", settings.control.socket),
-            ("local_witness.socket", settings.local_witness.socket),
-            ("identity.socket", settings.identity.socket),
-            ("broker.socket", settings.broker.socket),
-        ):
-            if len(os.fsencode(socket)) > SOCKET_PATH_BYTES_MAX:
-                self._fault(
-                    key,
-                    f"a socket path has at most {SOCKET_PATH_BYTES_MAX} bytes, got {len(os.fsencode(socket))}: "
-                    "choose a shorter path, or a data directory nearer the root",
-                )
+        for key, message in name_faults(settings):
+            self._fault(key, message)
         return settings
 
     def _section(self, name: str, kind: type) -> Any:

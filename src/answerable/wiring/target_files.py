@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.identity.principal import checked_name
-from answerable.errors import Malformed, Unavailable
+from answerable.errors import Malformed, Unavailable, shown
+from answerable.plain_file import read_plain
 from answerable.wiring.settings import SettingFault, checked_value, lines_of, unknown_key
 from answerable.wiring.target_kinds import kind_named
 from answerable.wiring.toml_text import TOMLDecodeError, toml_in
@@ -63,6 +64,13 @@ def has_targets(directory: Path) -> bool:
         return False
 
 
+def place_fault(directory: Path) -> str:
+    """Why no file of a target can ever be found there; empty where one may come."""
+    if directory.exists() and not directory.is_dir():
+        return f"`broker.targets` names {shown(directory)}, which is no folder: name one that holds NAME{SUFFIX} files"
+    return ""
+
+
 def read_targets(directory: Path) -> tuple[list[TargetFile], list[str]]:
     """Every target, and every fault of every file as a line of text. Raises Unavailable (`target.files`)."""
     try:
@@ -96,8 +104,7 @@ def checked_targets(directory: Path) -> list[TargetFile]:
 def _read(path: Path) -> tuple[TargetFile | None, list[SettingFault]]:
     try:
         name = checked_name(path.stem, what="target")
-        with path.open("rb") as opened:
-            content = opened.read(FILE_BYTES_MAX + 1)
+        content = read_plain(path, FILE_BYTES_MAX + 1)
         if len(content) > FILE_BYTES_MAX:
             raise Malformed(f"more than {FILE_BYTES_MAX} bytes", code="settings.value")
         text = content.decode()

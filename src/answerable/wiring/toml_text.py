@@ -11,6 +11,8 @@ __all__ = ["TOMLDecodeError", "toml_in"]
 
 def toml_in(text: str) -> dict[str, Any]:
     """The tree. Raises TOMLDecodeError, and nothing else, for what is none or is more than can be read."""
+    if text.startswith("\ufeff"):
+        raise TOMLDecodeError("a byte order mark (BOM) stands before it, save it as UTF-8 without one")
     try:
         return tomllib.loads(text)
     except TOMLDecodeError:

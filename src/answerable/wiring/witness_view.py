@@ -12,6 +12,7 @@ from answerable.core.tlog.cosignature import verified_cosignatures
 from answerable.core.tlog.note import LOG_KINDS, Note, VerifierKey
 from answerable.core.tlog.policy import Group, Log, Policy, Witness
 from answerable.errors import Broken, Malformed, Unavailable, Unverified, shown
+from answerable.plain_file import read_plain
 from answerable.wiring.local_witness import watch_log
 from answerable.wiring.witness_settings import LOCAL, remote_witness
 
@@ -145,8 +146,7 @@ def policy_text(settings: Settings) -> str:
 def _log_keys(settings: Settings) -> tuple[VerifierKey, ...]:
     path = (settings.ledger.heads if settings.ledger.shard else settings.ledger.directory) / "log.pub"
     try:
-        with path.open("rb") as file:
-            content = file.read(LOG_KEYS_BYTES_MAX)
+        content = read_plain(path, LOG_KEYS_BYTES_MAX)
     except OSError as error:
         raise Unavailable(
             f"there is no key of the log in {shown(path)}: {(error.strerror or 'unknown fault').lower()}; start "

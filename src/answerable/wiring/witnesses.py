@@ -12,6 +12,7 @@ from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
 from answerable.core.tlog.note import NOTE_BYTES_MAX, Note
 from answerable.errors import AnswerableError
 from answerable.flows.gather_cosignatures import Cosigning, CosigningLimits, contradiction, rolled_back
+from answerable.plain_file import read_plain
 from answerable.wiring.witness_settings import LOCAL, remote_witness
 
 if TYPE_CHECKING:
@@ -102,8 +103,7 @@ def require_known_history(
 def _newest_on_disk(directory: Path) -> Checkpoint | None:
     """The checkpoint in a log's directory, None where there is none. Opening the log verifies it. Raises OSError."""
     try:
-        with (directory / "checkpoint").open("rb") as file:
-            encoded = file.read(NOTE_BYTES_MAX + 1)
+        encoded = read_plain(directory / "checkpoint", NOTE_BYTES_MAX + 1)
     except FileNotFoundError:
         return None
     return Checkpoint.parse(Note.parse(encoded).text)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -13,6 +12,7 @@ from anyio import to_thread
 from answerable.core.identity.federation import bundle_unavailable
 from answerable.core.identity.trust_bundle import BUNDLE_BYTES_MAX, parse_bundle
 from answerable.errors import Malformed, shown
+from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from answerable.core.identity.federation import FederationSource
@@ -62,13 +62,8 @@ class FileBundle:
     def _read(self) -> bytes:
         domain, path = self._source.trust_domain, shown(self._path)
         try:
-            # Not blocking: a pipe in the place of the file must not hold this thread.
-            opened = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-            with open(opened, "rb") as file:
-                about = os.fstat(opened)
-                self._seen = _seen(about)
-                if not stat.S_ISREG(about.st_mode):
-                    raise bundle_unavailable(domain, f"{path} is no regular file", code="bundle.unreachable")
+            with open_plain(self._path) as file:
+                self._seen = _seen(os.fstat(file.fileno()))
                 document = file.read(BUNDLE_BYTES_MAX + 1)
         except OSError as error:
             self._seen = self._look()

@@ -20,6 +20,7 @@ from answerable.core.identity.federation import (
 from answerable.core.identity.trust_bundle import BUNDLE_BYTES_MAX, parse_bundle
 from answerable.core.identity.x509_svid import verified_x509_svid
 from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, shown
+from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,8 +195,7 @@ class HttpBundleEndpoint:
         """Read each time, so that a new one needs no restart. Empty where none is configured."""
         if not self._source.file:
             return b""
-        with Path(self._source.file).open("rb") as file:
-            document = file.read(BUNDLE_BYTES_MAX + 1)
+        document = read_plain(Path(self._source.file), BUNDLE_BYTES_MAX + 1)
         if len(document) > BUNDLE_BYTES_MAX:
             raise Malformed(f"more than {BUNDLE_BYTES_MAX} bytes", code="bundle.size")
         return document

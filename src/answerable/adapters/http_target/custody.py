@@ -22,6 +22,7 @@ import msgspec
 
 from answerable.adapters.http_target.grant import error_in, token_in
 from answerable.errors import Unavailable, shown
+from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -105,8 +106,7 @@ class RefreshCustody:
 
     def _read(self) -> _Held:
         try:
-            descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-            with os.fdopen(descriptor, "rb") as opened:
+            with open_plain(self._path, follow=False) as opened:
                 status = os.fstat(opened.fileno())
                 content = opened.read(FILE_BYTES_MAX + 1)
         except OSError as error:

@@ -17,6 +17,7 @@ import anyio.to_thread
 from answerable.adapters.http_target.oauth_server import PORT
 from answerable.core.lease.name import checked_lease_name
 from answerable.errors import Malformed, Unavailable, shown
+from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
     from answerable.core.lease.name import LeaseName
@@ -105,8 +106,7 @@ class OutstandingTokens:
 def _read(path: Path) -> tuple[dict[LeaseName, int], int]:
     """What a kill cut off in the middle of a line was not durable yet, so that no server was asked."""
     try:
-        with path.open("rb") as opened:
-            content = opened.read(FILE_BYTES_MAX)
+        content = read_plain(path, FILE_BYTES_MAX)
     except FileNotFoundError:
         return {}, 0
     *lines, _ = content.decode("ascii").split("\n")

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.errors import Unavailable, shown
+from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -101,7 +102,7 @@ class LocalAuthorityKeys:
     def _key(self, name: str) -> ec.EllipticCurvePrivateKey | None:
         """Read once for each file: what is not in the directory any more signs no more, whoever took it out."""
         path, _ = self._paths(name)
-        with _faults(f"the key {shown(name)} cannot be read"):
+        with _faults(f"the key {shown(path.name)} cannot be read"):
             try:
                 status = os.stat(path, follow_symlinks=False)
             except FileNotFoundError:
@@ -123,8 +124,7 @@ class LocalAuthorityKeys:
 
 
 def _read(path: Path) -> ec.EllipticCurvePrivateKey:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    with open(descriptor, "rb") as opened:
+    with open_plain(path, follow=False) as opened:
         _require_private(os.fstat(opened.fileno()), path.name)
         content = opened.read(FILE_BYTES_MAX + 1)
     try:

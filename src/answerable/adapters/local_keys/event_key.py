@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from answerable.adapters.local_keys.secret import PORT, create_secret
 from answerable.core.identity.event_key import BITS, EXPONENT, EventKey
 from answerable.errors import Malformed, Unavailable
+from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +32,7 @@ def open_or_create_event_key(path: Path, *, entropy: Entropy) -> EventKey:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             create_secret(path, _fresh(), draft=path.with_name(f".{path.name}.{entropy.token()}"))
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb") as opened:
+        with open_plain(path, follow=False) as opened:
             mode = os.fstat(opened.fileno()).st_mode
             content = opened.read(FILE_BYTES_MAX + 1)
     except OSError as error:

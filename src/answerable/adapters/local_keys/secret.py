@@ -7,6 +7,7 @@ import stat
 from typing import TYPE_CHECKING
 
 from answerable.errors import Unavailable
+from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,7 +26,7 @@ def open_or_create_secret(path: Path, *, count: int, entropy: Entropy) -> bytes:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             create_secret(path, entropy.bytes(count), draft=path.with_name(f".{path.name}.{entropy.token()}"))
-        with path.open("rb") as opened:
+        with open_plain(path) as opened:
             mode = os.fstat(opened.fileno()).st_mode
             secret = opened.read(count + 1)
     except OSError as error:

@@ -31,7 +31,7 @@ from answerable.adapters.mcp_upstream.stdio_direct import StdioDirect
 from answerable.adapters.mcp_upstream.stdio_transport import stdio_transport
 from answerable.adapters.mcp_upstream.watches import Watches
 from answerable.core.lease.wire import HOST, MCP_PATH
-from answerable.errors import AnswerableError, Unavailable
+from answerable.errors import AnswerableError, Unavailable, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
 
 READ_SLACK_SECONDS: Final = 30.0
 REFRESH_PAUSE_SECONDS: Final = 0.2
+FAULT_CHARS_MAX: Final = 300
 SESSION_ENDED: Final = "Session terminated"
 """What the SDK says when a session-based HTTP server no longer knows the session (2.3)."""
 
@@ -75,6 +76,7 @@ class Link:
         self.instructions = ""
         self.state: State = "connecting"
         self.fault = ""
+        self._told = ""
         path = settings.log_directory / f"{server.name}.log" if settings.log_directory else None
         self.log = StderrLog(path, bytes_max=settings.log_bytes_max)
         self._settings = settings
@@ -242,6 +244,7 @@ class Link:
             self._note(fault)
         finally:
             self._unpublish(live)
+            self._tell_down()
             lost.set()
             if live is not None:
                 live.settled.set()
@@ -312,6 +315,7 @@ class Link:
 
     def _publish(self, live: Live) -> None:
         self._live, self.state, self.fault = live, "up", ""
+        self._told = ""
         self._up.set()
         self._turned()
 
@@ -320,6 +324,15 @@ class Link:
             self._live, self.state = None, "down"
             self._up = anyio.Event()
             self._turned()
+
+    def _tell_down(self) -> None:
+        """Once for each reason: it is tried again for ever."""
+        if self.fault and self.fault != self._told:
+            self._told = self.fault
+            where = f"; what it wrote is in {self.log.path}" if not self.server.url and self.log.path else ""
+            _log.warning(
+                "server %s is down: %s%s", self.server.name, shown(self.fault, FAULT_CHARS_MAX), where
+            )
 
     def _turned(self) -> None:
         turn, self._turn = self._turn, anyio.Event()
@@ -369,4 +382,4 @@ class Link:
         while isinstance(inner, BaseExceptionGroup):
             inner = inner.exceptions[0]
         text = inner.message if isinstance(inner, AnswerableError | MCPError) else str(inner)
-        self.fault = f"{type(inner).__name__}: {text}"[:300]
+        self.fault = f"{type(inner).__name__}: {text}"[:FAULT_CHARS_MAX]

@@ -18,10 +18,10 @@ class StderrLog:
     A disk that fails costs the log, never the connection.
     """
 
-    __slots__ = ("_bytes_max", "_path", "_tail", "_unfinished")
+    __slots__ = ("_bytes_max", "_tail", "_unfinished", "path")
 
     def __init__(self, path: Path | None, *, bytes_max: int) -> None:
-        self._path = path
+        self.path = path
         self._bytes_max = bytes_max
         self._tail: deque[str] = deque(maxlen=LINES_KEPT)
         self._unfinished = b""
@@ -36,13 +36,13 @@ class StderrLog:
         self._unfinished = rest[:LINE_BYTES_MAX]
         for line in lines:
             self._tail.append(line[:LINE_BYTES_MAX].decode("utf-8", "replace").rstrip())
-        if self._path is None:
+        if self.path is None:
             return
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            if self._path.exists() and self._path.stat().st_size + len(chunk) > self._bytes_max:
-                self._path.replace(self._path.with_name(self._path.name + ".1"))
-            with self._path.open("ab") as file:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            if self.path.exists() and self.path.stat().st_size + len(chunk) > self._bytes_max:
+                self.path.replace(self.path.with_name(self.path.name + ".1"))
+            with self.path.open("ab") as file:
                 file.write(chunk[-self._bytes_max :])
         except OSError:
             return

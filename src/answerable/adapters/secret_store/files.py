@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors import Refused, Unavailable, shown
+from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,13 +33,12 @@ def read_private(path: Path, bytes_max: int) -> bytes | None:
     """A file that only we can have read; None where there is none. Raises Unavailable (`secrets.*`)."""
     with faults(f"{shown(path.name)} cannot be read"):
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+            opened = open_plain(path, follow=False)
         except FileNotFoundError:
             return None
-        with open(descriptor, "rb") as opened:
-            status = os.fstat(opened.fileno())
-            require_private(status, path.name)
-            content = opened.read(bytes_max + 1) if stat.S_ISREG(status.st_mode) else b""
+        with opened:
+            require_private(os.fstat(opened.fileno()), path.name)
+            content = opened.read(bytes_max + 1)
     if not content or len(content) > bytes_max:
         raise Unavailable(
             f"{shown(path.name)} is empty, longer than {bytes_max} bytes, or no file: bring it back from a copy",

@@ -29,7 +29,7 @@ _ADD: Final = (
 )
 _REPLACE: Final = (
     "UPDATE approvals SET state = ?, expires_at = ?, body = ?, change = (SELECT max(change) + 1 FROM approvals) "
-    "WHERE id = ? AND state = ? AND body = ?"
+    "WHERE id = ? AND state = ? AND body = ? RETURNING change"
 )
 _USE: Final = (
     "UPDATE approvals SET state = 'used', change = (SELECT max(change) + 1 FROM approvals) "
@@ -100,20 +100,26 @@ class SqliteApprovalRegister:
         """As the port says: in one transaction."""
         bodies = [(body_of(approval), body_of(was)) for approval, was in changes]
         with self._store.write() as connection:
-            swapped = tuple(
-                approval.id == was.id
-                and connection.execute(
+            numbers = [
+                connection.execute(
                     _REPLACE, (approval.state, approval.expires_at, body, was.id, was.state, body_was)
-                ).rowcount
-                == 1
+                ).fetchone()
+                if approval.id == was.id
+                else None
                 for (approval, was), (body, body_was) in zip(changes, bodies, strict=True)
-            )
-        for (approval, was), is_swapped in zip(changes, swapped, strict=True):
-            if is_swapped:
-                self._keep(approval)
-            elif approval.id == was.id:
+            ]
+        taken = [whole(number[0]) for number in numbers if number is not None]
+        with self._changing:
+            for (approval, _), number in zip(changes, numbers, strict=True):
+                if number is not None:
+                    self._put(approval)
+            if taken and taken[0] == self._read_change + 1:
+                # Nobody else wrote meanwhile, so that there is nothing to read anew: thousands may be denied at once.
+                self._read_change = taken[-1]
+        for (approval, was), number in zip(changes, numbers, strict=True):
+            if number is None and approval.id == was.id:
                 self._keep_as_it_is(was.id)
-        return swapped
+        return tuple(number is not None for number in numbers)
 
     def use(self, approval: ApprovalId, now: UnixMillis) -> bool:
         """As the port says."""

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import SSHCertificateBuilder, SSHCertificateType
 
 from answerable.errors import Unavailable
+from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +97,7 @@ def open_or_create_authority(path: Path, *, token: Callable[[], str]) -> UserAut
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():
             _create(path, path.with_name(f".{path.name}.{token()}"))
-        with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), "rb") as opened:
+        with open_plain(path, follow=False) as opened:
             status = os.fstat(opened.fileno())
             content = opened.read(FILE_BYTES_MAX + 1)
     except OSError as error:

@@ -21,6 +21,7 @@ import anyio
 from answerable.adapters.ssh_certificates.agent_socket import OneKeyAgent
 from answerable.adapters.ssh_certificates.local_port import local_port
 from answerable.errors import Unavailable, shown
+from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -236,7 +237,7 @@ async def _ended(process: Process) -> int:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as opened:
+        with open_plain(path) as opened:
             return opened.read(LOG_BYTES_MAX + 1)
     except OSError:
         return b""

@@ -20,6 +20,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.errors import Unavailable, shown
+from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,7 +171,7 @@ def is_zero_filled(path: Path, size: int, *, skipping: int) -> bool:
     """Whether the file has this size and holds only zeros after its first `skipping` bytes."""
     if path.stat().st_size != size:
         return False
-    with path.open("rb") as opened:
+    with open_plain(path) as opened:
         opened.seek(skipping)
         while chunk := opened.read(len(_ZEROS)):
             if chunk != _ZEROS[: len(chunk)]:

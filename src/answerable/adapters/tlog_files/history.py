@@ -11,6 +11,7 @@ from answerable.adapters.tlog_files.reading import corrupt
 from answerable.core.ledger.codec import notes_in
 from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
 from answerable.errors import Malformed, Unverified
+from answerable.plain_file import open_plain, read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ class NoteHistory:
         self._name = newest
         self.newest: Signed | None = None
         path = directory / newest
-        self._in_own_file = path.read_bytes() if path.exists() else b""
+        self._in_own_file = read_plain(path) if path.exists() else b""
         candidates = [(path, self._in_own_file)] if path.exists() else []
         candidates += [(self._path, note) for note in self._last_note()]
         for source, note in candidates:
@@ -84,7 +85,7 @@ class NoteHistory:
             return []
         size = self._path.stat().st_size
         start = max(0, size - _TAIL_BYTES)
-        with self._path.open("rb") as opened:
+        with open_plain(self._path) as opened:
             opened.seek(start)
             tail = opened.read()
         # In the middle of a long file, a note starts after the blank line that follows a signature line.

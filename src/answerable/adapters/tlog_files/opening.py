@@ -16,6 +16,7 @@ from answerable.adapters.tlog_files.tiles import TileFiles
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Unavailable, shown
+from answerable.plain_file import NotPlain, read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,6 +60,8 @@ def port_errors(what: str, *, log: Path | None = None) -> Iterator[None]:
         elif error.errno == errno.EROFS or (log is not None and not files.takes_writes(log)):
             code = files.UNWRITABLE
         reason = os.strerror(error.errno).lower() if error.errno else "unknown error"
+        if isinstance(error, NotPlain):
+            reason = f"{shown(error.filename)} is not a plain file: bring it back from a copy"
         raise Unavailable(f"{what}: {reason}", code=code, port="ledger") from error
 
 
@@ -112,7 +115,7 @@ def _settle_keys(directory: Path, keys: tuple[VerifierKey, ...], *, is_new: bool
     """
     path = directory / files.PUBLIC_KEY
     wanted = "".join(f"{key.formatted()}\n" for key in keys).encode()
-    kept = path.read_bytes() if path.exists() else b""
+    kept = read_plain(path) if path.exists() else b""
     if kept == wanted or (kept.startswith(wanted) and not is_new):
         return
     if not kept or is_new or wanted.startswith(kept):

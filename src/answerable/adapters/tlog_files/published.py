@@ -13,6 +13,7 @@ from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import NOTE_BYTES_MAX, Note, VerifierKey
 from answerable.core.tlog.tile import TILE_WIDTH, TileName, decode_bundle
 from answerable.errors import Broken, Malformed
+from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,8 +87,7 @@ class PublishedFiles:
     def _content(self, name: str) -> bytes | None:
         with port_errors(_WHAT):
             try:
-                with (self._directory / name).open("rb") as opened:
-                    content = opened.read(NOTE_BYTES_MAX + 1)
+                content = read_plain(self._directory / name, NOTE_BYTES_MAX + 1)
             except (FileNotFoundError, NotADirectoryError):
                 return None
         if len(content) > NOTE_BYTES_MAX:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from answerable.core.ledger.codec import Frame, Passed, decode_frame, frame_passed
 from answerable.errors import Broken, Malformed, Unverified, shown
+from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,7 +40,7 @@ def _windows(
     """What `read` finds at one offset after another; None from it, or a frame cut off, asks for more bytes."""
     if count <= 0:
         return
-    with path.open("rb", buffering=0) as opened:
+    with open_plain(path) as opened:
         opened.seek(start)
         base, at, held = start, 0, b""
         while True:

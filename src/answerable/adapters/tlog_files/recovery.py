@@ -39,6 +39,7 @@ from answerable.core.ledger.open_intents import OpenIntents
 from answerable.core.tlog.merkle import CompactRange, leaf_hash
 from answerable.core.tlog.tile import TILE_WIDTH, edge_from_tiles, tiles_of
 from answerable.errors import Broken, Malformed, Unverified
+from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -236,7 +237,7 @@ class _Walk:
     def _segment(self, number: int, place: Place) -> bool:
         """Verify what one segment holds of interest and add it; False where the tree lacks the signed root."""
         is_last = number == len(self._places) - 1
-        content = files.read_from_disk(place.path) if is_last else place.path.read_bytes()
+        content = files.read_from_disk(place.path) if is_last else read_plain(place.path)
         place.end = self._start_in(number, place, content)
         while True:
             try:
@@ -342,7 +343,7 @@ def _head(path: Path, origin: str) -> Head | None:
     if not path.exists():
         return None
     try:
-        head = Head.parse(path.read_bytes())
+        head = Head.parse(read_plain(path))
     except Malformed as error:
         raise corrupt(path, 0, error.message) from None
     if head.origin != origin:

@@ -16,6 +16,7 @@ from answerable.adapters.tlog_files import directory as files
 from answerable.core.tlog.merkle import HASH_BYTES
 from answerable.core.tlog.tile import TILE_WIDTH, TileName, decode_bundle, encode_bundle
 from answerable.errors import Broken, Malformed, shown
+from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -39,7 +40,7 @@ class TileFiles:
         for width in (name.width, *self._wider(name)):
             with suppress(FileNotFoundError):
                 found = replace(name, width=width)
-                return _cut(found, (self._directory / found.path).read_bytes(), name.width)
+                return _cut(found, read_plain(self._directory / found.path), name.width)
         raise damaged(name, "it is missing")
 
     def write(self, contents: Sequence[tuple[TileName, bytes]]) -> None:
@@ -67,7 +68,7 @@ class TileFiles:
                         path.unlink()
             # Before anybody else has a turn: a faster seal removes partial tiles when the full ones are there.
             for name, content in contents:
-                if (self._directory / name.path).read_bytes() != content:
+                if read_plain(self._directory / name.path) != content:
                     raise damaged(name, "it is not what was written")
 
     def drop_partials(self, full: Iterable[TileName]) -> None:

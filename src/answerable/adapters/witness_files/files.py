@@ -8,6 +8,8 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from answerable.plain_file import read_plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -67,11 +69,9 @@ def make_directory(path: Path) -> None:
 def read_at_most(path: Path, size: int) -> bytes | None:
     """The content, None where there is no such file. Raises OSError (EFBIG) when it is longer."""
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        content = read_plain(path, size + 1, follow=False)
     except FileNotFoundError:
         return None
-    with os.fdopen(fd, "rb") as file:
-        content = file.read(size + 1)
     if len(content) > size:
         raise OSError(errno.EFBIG, f"more than {size} bytes")
     return content

@@ -44,7 +44,7 @@ def figures(shell: Shell, since: Since = "30d", by: Apart = By.approver) -> int 
     Counted from the ledger of this server. A share of too few is `no data`, never a pass.
     """
     with shell.control() as control:
-        found = control.get("/v1/oversight", since=str(millis_back(since)))
+        found = control.get_long("/v1/oversight", since=str(millis_back(since)))
     if shell.terminal.as_json:
         shell.terminal.json(found)
         return None

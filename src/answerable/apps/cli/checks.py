@@ -280,4 +280,14 @@ def _server(server: dict[str, str]) -> Finding:
     if server["transport"] == "stdio" and shutil.which(program) is None:
         advice = "install it, or name its full path in the document"
         return Finding(name=name, state="fault", says=f"there is no program {program}", advice=advice)
+    if server["state"] == "down":
+        advice = (
+            "the log of `answerable up` says why, and `upstream-logs` in the data directory has what it wrote"
+        )
+        return Finding(
+            name=name,
+            state="fault",
+            says="down: it is started or connected to again and again",
+            advice=advice,
+        )
     return Finding(name=name, state="ok", says=server["state"])

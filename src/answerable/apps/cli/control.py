@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import threading
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
 Answer: TypeAlias = "dict[str, Any]"
 
 WAIT_SECONDS_MAX: Final = 60.0
+"""For an answer to what changes something, or works long."""
+READ_SECONDS_MAX: Final = 10.0
+"""For any other answer, and until whoever waits longer is told so."""
+NEEDS_NO_ANSWER: Final = "`answerable panic` holds everything at once and needs no answer of a server"
 CONNECT_SECONDS_MAX: Final = 5.0
 PAGE_ITEMS: Final = 500
 _ORIGIN: Final = "http://answerable"
@@ -39,13 +44,19 @@ _ORIGIN: Final = "http://answerable"
 class Control:
     """One conversation with the control API. Every method raises the error family as the server raised it."""
 
-    def __init__(self, exchange: Exchange, *, is_server: bool = True) -> None:
-        """is_server: whether a server answers, and not this very process."""
-        self._exchange, self.is_server = exchange, is_server
+    def __init__(
+        self, exchange: Exchange, *, is_server: bool = True, say: Callable[[str], None] = lambda _: None
+    ) -> None:
+        """is_server: whether a server answers, and not this very process. say: tells whoever waits that they do."""
+        self._exchange, self.is_server, self._say = exchange, is_server, say
 
     def get(self, path: str, **query: str) -> Answer:
         """One thing."""
-        return self._answer("GET", path, params=query)
+        return self._answer("GET", path, params=query, timeout=READ_SECONDS_MAX)
+
+    def get_long(self, path: str, **query: str) -> Answer:
+        """One thing that the server works out of many: whoever waits long is told so."""
+        return self.get_soon(path, seconds_max=WAIT_SECONDS_MAX, **query)
 
     def get_soon(self, path: str, *, seconds_max: float, **query: str) -> Answer:
         """One thing, where it is told in that time."""
@@ -70,20 +81,42 @@ class Control:
         """Change something. seconds_max: how long an answer is waited for."""
         return self._answer("POST", path, json=body or {}, timeout=seconds_max)
 
-    def _answer(self, method: str, path: str, **given: Any) -> Answer:
+    @contextmanager
+    def _patience(self, seconds_max: float) -> Iterator[None]:
+        """Whoever waits long for a server is told that they do, and what needs no waiting."""
+        said = (
+            f"no answer of the server for {READ_SECONDS_MAX:g} s: still waiting, up to {seconds_max:g} s in all; "
+            + NEEDS_NO_ANSWER
+        )
+        timer = threading.Timer(READ_SECONDS_MAX, self._say, (said,))
+        timer.daemon = True
+        if self.is_server and seconds_max > READ_SECONDS_MAX:
+            timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+
+    def _answer(self, method: str, path: str, *, timeout: float, **given: Any) -> Answer:
         import httpx2
 
         try:
-            response = self._exchange(method, path, **given)
+            with self._patience(timeout):
+                response = self._exchange(method, path, timeout=timeout, **given)
         except httpx2.HTTPError as error:
             effect: Effect = "unknown" if method == "POST" else "none"
+            what = (
+                f"no answer of the server within {timeout:g} s"
+                if isinstance(error, httpx2.TimeoutException)
+                else f"the server did not answer ({type(error).__name__})"
+            )
             known = (
-                "look at its output"
+                "look at the output of the server"
                 if method == "GET"
                 else "it may be done or not, so look before it is repeated"
             )
             raise Unavailable(
-                f"the server did not answer ({type(error).__name__}): {known}",
+                f"{what}: {known}; {NEEDS_NO_ANSWER}",
                 code="control.no_answer",
                 port="control",
                 effect=effect,
@@ -107,7 +140,7 @@ def connected(
 
     creates: whether a data directory may be made. Raises Unavailable: `control.no_data`, `control.forbidden`.
     """
-    with running(settings) as control:
+    with running(settings, say=say) as control:
         if control is not None:
             yield control
             return
@@ -124,7 +157,9 @@ def connected(
             control = opened.enter_context(_in_process(settings, offline))
         except Unavailable as error:
             # A server may have started since we looked: then it answers.
-            found = opened.enter_context(running(settings)) if error.code == "ledger.locked" else None
+            found = (
+                opened.enter_context(running(settings, say=say)) if error.code == "ledger.locked" else None
+            )
             if found is None:
                 raise
             control = found
@@ -132,7 +167,7 @@ def connected(
 
 
 @contextmanager
-def running(settings: Settings) -> Iterator[Control | None]:
+def running(settings: Settings, *, say: Callable[[str], None] = lambda _: None) -> Iterator[Control | None]:
     """A conversation with the server of this data directory; None when none runs. Raises Unavailable, as
     `connected`."""
     import httpx2
@@ -141,9 +176,8 @@ def running(settings: Settings) -> Iterator[Control | None]:
         yield None
         return
     transport = httpx2.HTTPTransport(uds=str(settings.control.socket))
-    timeout = httpx2.Timeout(WAIT_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
-    with httpx2.Client(transport=transport, base_url=_ORIGIN, timeout=timeout) as client:
-        yield Control(client.request)
+    with httpx2.Client(transport=transport, base_url=_ORIGIN) as client:
+        yield Control(client.request, say=say)
 
 
 @contextmanager
@@ -153,7 +187,7 @@ def _in_process(settings: Settings, offline: Offline) -> Iterator[Control]:
 
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(offline(settings)) as app:
         transport = httpx2.ASGITransport(app=_as_ourselves(app))
-        client = httpx2.AsyncClient(transport=transport, base_url=_ORIGIN, timeout=WAIT_SECONDS_MAX)
+        client = httpx2.AsyncClient(transport=transport, base_url=_ORIGIN)
 
         def exchange(method: str, path: str, **given: Any) -> httpx2.Response:
             return portal.call(partial(client.request, method, path, **given))
@@ -193,7 +227,8 @@ def _somebody_listens(path: Path) -> bool:
             ) from None
         except OSError as error:
             raise Unavailable(
-                f"the control socket {shown(path)} does not answer: {(error.strerror or 'timed out').lower()}",
+                f"the control socket {shown(path)} does not answer: {(error.strerror or 'timed out').lower()}; "
+                + NEEDS_NO_ANSWER,
                 code="control.no_answer",
                 port="control",
             ) from None

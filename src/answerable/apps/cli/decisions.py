@@ -193,7 +193,7 @@ def can(shell: Shell, action: ActionName, resource: ResourceName = "", who: Who 
 def _possible(shell: Shell, **query: str) -> int | None:
     asked = {name: value for name, value in query.items() if value}
     with shell.control() as control:
-        found = control.get("/v1/decisions/possible", **asked)
+        found = control.get_long("/v1/decisions/possible", **asked)
     is_known = found["is_offered"] or all(one["effect"] == "deny" for one in found["agents"])
     code = None if is_known else UNMET
     if shell.terminal.as_json:
@@ -278,7 +278,7 @@ def _all(shell: Shell, first: int, end: int | None) -> int | None:
     with shell.control() as control, shell.terminal.progress("asking again") as progress:
         try:
             while at is not None:
-                page = control.get("/v1/decisions/replay", start=str(at), **asked)
+                page = control.get_long("/v1/decisions/replay", start=str(at), **asked)
                 for verdict, count in page["counts"].items():
                     counts[verdict] = counts.get(verdict, 0) + count
                 told += page["told"][: _TOLD_MAX - len(told)]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, cast
 import typer
 
 from answerable.apps.cli.command import CHECK_FAILED, INTERRUPTED, PENDING, Shell, command
+from answerable.apps.cli.control import NEEDS_NO_ANSWER
 from answerable.apps.cli.ending import ending
 from answerable.apps.cli.stop_report import ReportView
 from answerable.core.containment.hold import HOLD_KINDS, Hold, HoldId, described, holdable
@@ -64,8 +65,8 @@ POLL_SECONDS: Final = 0.25
 STOP_SECONDS_MAX: Final = 10.0
 """How long whoever stops waits for any answer: past it another door is named."""
 UNKNOWN: Final = (
-    "it may be held or not, see `answerable hold list`; pressed again it is held once. `answerable panic` holds "
-    "everything at once and needs no answer of a server"
+    f"it may be held or not: {NEEDS_NO_ANSWER}. Once the server answers, `answerable hold list` says what is held; "
+    "pressed again it is held once"
 )
 SETTLED_SECONDS: Final = 15.0
 """How long after its last deadline an action in flight has an end, where a server runs that settles it."""

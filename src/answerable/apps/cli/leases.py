@@ -138,7 +138,7 @@ def boundaries(shell: Shell) -> int | None:
 def strays(shell: Shell) -> int | None:
     """Accounts of ours that a target knows and no lease explains. Exit code 5 when there is any."""
     with shell.control() as control:
-        answer = control.get("/v1/strays")
+        answer = control.get_long("/v1/strays")
     if shell.terminal.as_json:
         shell.terminal.json(answer)
     else:

@@ -261,7 +261,7 @@ def _story(shell: Shell, name: str) -> list[dict[str, Any]]:
     from answerable.apps.cli.control import segment
 
     with shell.control() as control:
-        return list(control.get(f"/v1/timeline/{segment(name)}")["lines"])
+        return list(control.get_long(f"/v1/timeline/{segment(name)}")["lines"])
 
 
 def _copied_story(directory: Path, name: str) -> list[dict[str, Any]]:

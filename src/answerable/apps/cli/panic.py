@@ -100,7 +100,7 @@ def _ask_server(shell: Shell, reason: str, unwritten: Unavailable) -> None:
 def _say_unseen(shell: Shell, *, is_again: bool) -> None:
     shell.terminal.warn(
         "no server has answered: if one runs on this directory it holds everything now; each that starts does so "
-        "before it opens a door. `answerable hold list` says so"
+        "before it opens a door. Once it answers, `answerable hold list` says so"
     )
     if is_again:
         shell.terminal.warn(

@@ -55,7 +55,7 @@ def waits_by_tier(control: Control, since: int) -> dict[str, int]:
 
     since: Unix milliseconds."""
     try:
-        told = control.get("/v1/oversight", since=str(since))
+        told = control.get_long("/v1/oversight", since=str(since))
     except AnswerableError:
         return {}
     return {one["tier"]: one["wait_ms"]["p50"] for one in told["tiers"] if one["wait_ms"]}

@@ -40,7 +40,7 @@ def suggest(
     """
     with shell.control() as control:
         query = {"approved_min": str(approved_min), "days": str(days)}
-        found = control.get("/v1/policy/suggestions", since=str(millis_back(since)), **query)
+        found = control.get_long("/v1/policy/suggestions", since=str(millis_back(since)), **query)
         for one in found["rules"]:
             if one["document"] is not None:
                 one["simulation"] = _simulation(shell, control, one["document"], since)

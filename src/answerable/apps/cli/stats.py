@@ -47,7 +47,7 @@ def stats(shell: Shell, since: Since = "7d", save: Save = None, against: Against
 
     before = read_baseline(against) if against is not None else None
     with shell.control() as control:
-        found = control.get("/v1/stats", since=str(millis_back(since)))
+        found = control.get_long("/v1/stats", since=str(millis_back(since)))
     now = stats_of(found)
     if save is not None:
         write_baseline(save, found)

@@ -32,7 +32,7 @@ def simulate(shell: Shell, name: Name, since: Since = "7d") -> int | None:
     have stopped.
     """
     with shell.control() as control:
-        found = control.get(f"/v1/stop-rules/{segment(name)}/simulation", since=str(millis_back(since)))
+        found = control.get_long(f"/v1/stop-rules/{segment(name)}/simulation", since=str(millis_back(since)))
     if shell.terminal.as_json:
         shell.terminal.json(found)
     else:

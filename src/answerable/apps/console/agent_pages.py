@@ -12,7 +12,7 @@ from answerable.errors import Malformed, Refused, shown
 from answerable.flows.agent_standing import standing_of
 from answerable.flows.place_hold import place_hold
 from answerable.flows.report_containment import hold_called, report_containment
-from answerable.flows.trace_mandate import mandate_state
+from answerable.flows.trace_mandate import mandates_in
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -47,11 +47,7 @@ async def agent(asked: Asked) -> Response:
     if f"Agent/{name}" not in walk.registry.documents():
         raise Refused(f"agent {shown(name)} is not registered", code="console.gone")
     found = walk.registry.current.agents.get(name)
-    mandates = [
-        one
-        for one in walk.mandates.all()
-        if one.agent == name and mandate_state(walk, one)[0] in ("open", "held", "not_yet", "spent")
-    ]
+    mandates = await mandates_in(walk, "open", "held", "not_yet", "spent", agent=name)
     return asked.page(
         "agent.html",
         agent=_row(walk, name),

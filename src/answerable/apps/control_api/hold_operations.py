@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.effects import Done
     from answerable.flows.workloads import Workloads
 
-FIRST_REPORT_SECONDS_MAX: Final = 3.0
+FIRST_REPORT_SECONDS_MAX: Final = 0.2
 """How long the answer to a stop waits for its report; then it comes without, and the report is asked for by itself."""
 _REPORTING: Final[set[asyncio.Future[ContainmentReport]]] = set()
 

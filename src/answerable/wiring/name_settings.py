@@ -1,0 +1,50 @@
+"""Settings that are names: of sockets, which no two doors share, and of keys in signed notes."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.tlog.note import require_key_name
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.wiring.setting_tree import Settings
+
+SOCKET_PATH_BYTES_MAX: Final = 107
+"""What fits `sun_path` of a Unix socket address on Linux, its closing zero apart."""
+
+
+def name_faults(settings: Settings) -> Iterator[tuple[str, str]]:
+    """Key and message."""
+    for key, name in (
+        ("ledger.origin", settings.ledger.origin),
+        ("local_witness.name", settings.local_witness.name),
+    ):
+        try:
+            # Empty takes a name made from the key.
+            require_key_name(name or "empty")
+        except Malformed as fault:
+            yield key, f"{fault.message}: expected a name without spaces, `+` and control characters"
+    yield from _socket_faults(settings)
+
+
+def _socket_faults(settings: Settings) -> Iterator[tuple[str, str]]:
+    taken: dict[str, str] = {}
+    for key, socket in (
+        ("gateway.socket", settings.gateway.socket),
+        ("control.socket", settings.control.socket),
+        ("local_witness.socket", settings.local_witness.socket),
+        ("identity.socket", settings.identity.socket),
+        ("broker.socket", settings.broker.socket),
+    ):
+        if len(os.fsencode(socket)) > SOCKET_PATH_BYTES_MAX:
+            yield (
+                key,
+                f"a socket path has at most {SOCKET_PATH_BYTES_MAX} bytes, got {len(os.fsencode(socket))}: "
+                "choose a shorter path, or a data directory nearer the root",
+            )
+        if (other := taken.setdefault(os.path.normpath(socket), key)) != key:
+            yield key, f"`{other}` is the same socket: each needs one of its own"

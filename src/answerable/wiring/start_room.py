@@ -1,0 +1,74 @@
+"""A start on a disk without room: whichever file could not be written first, the message names the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from answerable.errors import Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from answerable.wiring.setting_tree import Settings
+
+ROOM_BYTES_MIN: Final = 1_048_576
+"""Less than this on a disk is why a start on it failed."""
+_NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+T = TypeVar("T")
+
+
+@contextmanager
+def room_told(settings: Settings) -> Iterator[None]:
+    """Raises Unavailable as what is done in it does, with where to make room, if there is none."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        message = f"{shown(settings.data)} cannot be made: {(error.strerror or '').lower()}"
+        failed = Unavailable(message, code="start.no_room", port="files")
+        raise _with_advice(failed, settings.data) from None
+    except Unavailable as failed:
+        places = (settings.data, settings.ledger.place, settings.registers.database.parent)
+        place = next((one for one in places if _left(one) < ROOM_BYTES_MIN), None)
+        if failed.code == "ledger.full":
+            # A segment of the log takes more.
+            place = settings.ledger.place
+        if place is None:
+            raise
+        raise _with_advice(failed, place) from None
+
+
+@asynccontextmanager
+async def told_of_room(settings: Settings, opening: AbstractAsyncContextManager[T]) -> AsyncIterator[T]:
+    """What is opened, for as long as the block lasts; as it opens, `room_told`."""
+    async with AsyncExitStack() as opened:
+        with room_told(settings):
+            found = await opened.enter_async_context(opening)
+        yield found
+
+
+def _with_advice(failed: Unavailable, place: Path) -> Unavailable:
+    return Unavailable(
+        f"{failed.message}. Make room on the disk of {shown(place)}, which has {_left(place)} bytes left, and start "
+        "again: what was stored before is kept",
+        code=failed.code,
+        port=failed.port,
+        effect=failed.effect,
+    )
+
+
+def _left(place: Path) -> int:
+    for there in (place, *place.parents):
+        try:
+            found = os.statvfs(there)
+        except OSError:
+            continue
+        return found.f_bavail * found.f_frsize
+    return ROOM_BYTES_MIN
