@@ -29,7 +29,7 @@ def test_a_part_of_the_ledger_is_asked_again(command: Command):
 def test_broken_off_it_tells_what_it_found_and_where_to_go_on(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ):
-    get = Control.get
+    get = Control.get_long
     pages: list[Any] = []
 
     def interrupted(self: Control, path: str, **query: str) -> Any:
@@ -38,7 +38,7 @@ def test_broken_off_it_tells_what_it_found_and_where_to_go_on(
         pages.append(get(self, path, **query, entries="8"))
         return pages[0]
 
-    monkeypatch.setattr(Control, "get", interrupted)
+    monkeypatch.setattr(Control, "get_long", interrupted)
     result = command("decision", "replay", "--all", code=1)
     assert "broken off, so this is not the whole: go on with --from 8" in result.stderr
     assert pages[0]["next"] == 8
