@@ -15,6 +15,7 @@ from answerable.core.identity.instance import SUB_AGENTS_MAX
 from answerable.core.identity.pace import Pace
 from answerable.core.identity.sidecars import Sidecars
 from answerable.errors import Malformed, Refused, shown
+from answerable.flows.find_outstanding import IssuedSvids
 from answerable.flows.measure_process import Measuring
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ class Workloads:
     challenges, local_challenges: of self-proofs of keys, to those who come over TCP and to local processes: what was
     asked for at one door is good at that one; used under the event loop alone. measuring: of local processes.
     turns: processes, keys and instances that somebody is changing right now. sub_numbers: number of the last sub-agent
-    by parent. sidecars: whose measurements count as our sidecar's.
+    by parent. sidecars: whose measurements count as our sidecar's. issued: what the log says of SVIDs.
     """
 
     walk: Walk
@@ -90,6 +91,7 @@ class Workloads:
     measuring: Measuring = field(default_factory=Measuring)
     turns: dict[str, Event] = field(default_factory=dict)
     sub_numbers: dict[SpiffeId, int] = field(default_factory=dict)
+    issued: IssuedSvids = field(default_factory=IssuedSvids, init=False)
 
     _in_force: tuple[RegistrySnapshot | None, tuple[RegistrationEntry, ...]] = field(
         default=(None, ()), init=False
