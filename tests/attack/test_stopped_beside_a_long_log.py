@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from answerable.flows import find_outstanding, hand_out_svid
+from answerable.flows import hand_out_svid, issued_svids
 from answerable.flows.enrol_workload import enrol
 from answerable.flows.find_outstanding import outstanding_of_agent
 from tests.enrolment_world import enrolling, evidence_of
@@ -35,7 +35,7 @@ class Watched:
 
 
 async def issued(monkeypatch: pytest.MonkeyPatch) -> tuple[Any, Any, Any]:
-    monkeypatch.setattr(find_outstanding, "ENTRIES_AT_A_TIME", 3)
+    monkeypatch.setattr(issued_svids, "ENTRIES_AT_A_TIME", 3)
     bench, workloads = await enrolling()
     one = await enrol(workloads, evidence=evidence_of(), key=None, process="boot:1:1")
     await hand_out_svid.x509_svid(workloads, one.id, KEY)
@@ -61,7 +61,7 @@ async def test_what_was_not_read_or_not_kept_is_not_said_to_be_all(monkeypatch: 
     bench, workloads, one = await issued(monkeypatch)
     for _ in range(3):
         await hand_out_svid.x509_svid(workloads, one.id, KEY)
-    monkeypatch.setattr(find_outstanding, "KEPT_MAX", 2)
+    monkeypatch.setattr(issued_svids, "KEPT_MAX", 2)
     cut = await outstanding_of_agent(workloads, "scout")
     assert len(cut.svids) == 2
     assert not cut.is_all
@@ -71,7 +71,7 @@ async def test_what_was_not_read_or_not_kept_is_not_said_to_be_all(monkeypatch: 
 
 async def test_of_a_log_that_is_too_long_the_end_is_read(monkeypatch: pytest.MonkeyPatch):
     bench, workloads, one = await issued(monkeypatch)
-    monkeypatch.setattr(find_outstanding, "ENTRIES_READ_MAX", 1)
+    monkeypatch.setattr(issued_svids, "ENTRIES_READ_MAX", 1)
     for _ in range(2):
         await hand_out_svid.x509_svid(workloads, one.id, KEY)
     found = await outstanding_of_agent(workloads, "scout")

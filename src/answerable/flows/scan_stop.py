@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, cast
 
 import anyio
-import anyio.lowlevel
 import msgspec
 
 from answerable.core.containment.reach import reach_of
@@ -22,11 +21,11 @@ from answerable.core.ledger.effects import DONE_NAMED_MAX, Done, ordered
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import instance_names
+from answerable.flows.give_way import Turns
 from answerable.flows.place_hold import BECAUSE
 from answerable.flows.refuse_revoked import agent_names
 from answerable.flows.trace_effects import (
     ENTRIES_LOOKED_AT_MAX,
-    ENTRIES_PER_TURN,
     End,
     Intent,
     LeafReader,
@@ -92,9 +91,9 @@ class StopScan:
             size = self.walk.ledger.size
             if self.read_to >= size:
                 return
+            turns = Turns(self.walk.clock)
             for count, stored in enumerate(self.walk.ledger.replay(self.read_to)):
-                if count % ENTRIES_PER_TURN == 0:
-                    await anyio.lowlevel.checkpoint()
+                await turns.after(count)
                 self._take(stored)
                 self.read_to = stored.index + 1
                 if self.read_to >= size:

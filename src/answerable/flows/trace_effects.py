@@ -10,7 +10,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, TypeVar
 
 import anyio
-import anyio.lowlevel
 import msgspec
 
 from answerable.core.base64url import to_base64url
@@ -33,6 +32,7 @@ from answerable.core.mandate.hop_token import consent_in, read_hop, signing_hash
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable, instance_names
 from answerable.errors import AnswerableError
+from answerable.flows.give_way import Turns
 from answerable.flows.refuse_revoked import agent_names, capability_names, mandate_names
 
 if TYPE_CHECKING:
@@ -49,7 +49,6 @@ OTHERS_SECONDS_MAX: Final = 2.0
 """How long whoever stops or revokes waits for what other processes know: what they start is stopped all the same."""
 ENTRIES_LOOKED_AT_MAX: Final = 500_000
 """The newest of the ledger; what was done before them is not looked for, and that is said."""
-ENTRIES_PER_TURN: Final = 256
 
 
 class _Proof(msgspec.Struct):
@@ -135,9 +134,9 @@ async def effects_under(
     reader = LeafReader(walk)
     ended: dict[int, Done] = {}
     entries = ledger.size
+    turns = Turns(walk.clock)
     for count, stored in enumerate(ledger.replay(looked_from)):
-        if count % ENTRIES_PER_TURN == 0:
-            await anyio.lowlevel.checkpoint()
+        await turns.after(count)
         if stored.tag == Tag.INTENT:
             leaf = intent_in(stored)
             if reader.is_under(leaf, what):

@@ -15,7 +15,7 @@ from answerable.core.identity.instance import SUB_AGENTS_MAX
 from answerable.core.identity.pace import Pace
 from answerable.core.identity.sidecars import Sidecars
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.find_outstanding import IssuedSvids
+from answerable.flows.issued_svids import IssuedSvids
 from answerable.flows.measure_process import Measuring
 
 if TYPE_CHECKING:

@@ -6,13 +6,12 @@ from base64 import b64encode
 from functools import partial
 from typing import TYPE_CHECKING
 
-import anyio.lowlevel
 from anyio import to_thread
 
-from answerable.apps.control_api.ledger_operations import ENTRIES_PER_TURN
 from answerable.core.evidence.bundle import ENTRIES_MAX
 from answerable.errors import Malformed
 from answerable.flows.assemble_evidence import REVEALS_MAX, Selection, assemble_evidence
+from answerable.flows.give_way import Turns
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
@@ -36,10 +35,10 @@ async def export_evidence(call: Call) -> Answer:
     ledger = call.walk.ledger
     if selection.needs_all:
         # A long log takes a while to read: other callers are served meanwhile.
+        turns = Turns(call.walk.clock)
         for number, stored in enumerate(ledger.replay(), 1):
             selection.take(stored)
-            if number % ENTRIES_PER_TURN == 0:
-                await anyio.lowlevel.checkpoint()
+            await turns.after(number)
     else:
         for index in sorted(indexes):
             selection.take(ledger.entry(index))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
-import anyio.lowlevel
 from anyio import to_thread
 
 from answerable import __version__
@@ -13,6 +12,7 @@ from answerable.core.incident.timeline import told
 from answerable.core.incident.under_manifest import wanted_manifest
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.find_actions import action_told, find_actions
+from answerable.flows.give_way import Turns
 from answerable.flows.owed_reviews import counted_reviews
 from answerable.flows.reconstruct_timeline import opened_moment, reconstruct_timeline
 from answerable.flows.trace_mandate import mandates_in
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.gather_cosignatures import WitnessState
-
-ENTRIES_PER_TURN: Final = 256
 
 
 async def show_status(call: Call) -> Answer:
@@ -118,10 +116,10 @@ async def find_under(call: Call) -> Answer:
 async def _entries(call: Call) -> list[StoredEntry]:
     """All of the log. A long one takes a while to read: other callers are served meanwhile."""
     entries: list[StoredEntry] = []
+    turns = Turns(call.walk.clock)
     for stored in call.walk.ledger.replay():
         entries.append(stored)
-        if len(entries) % ENTRIES_PER_TURN == 0:
-            await anyio.lowlevel.checkpoint()
+        await turns.after(len(entries))
     return entries
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-import anyio.lowlevel
 from anyio import to_thread
 
 from answerable.apps.control_api.call import Operation, instant
@@ -13,6 +12,7 @@ from answerable.core.incident.handed_on import narrowed
 from answerable.core.mandate.authority import authority_of
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, shown
+from answerable.flows.give_way import Turns
 from answerable.flows.trace_mandate import MANDATE_STATES, hop_states, mandate_state, trace_mandate
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 HOPS_MAX: Final = 1_000
 """Of one answer; how many more there are is in it."""
-ENTRIES_PER_TURN: Final = 256
 ENDED: Final = ("closed", "fallen", "revoked", "expired")
 """States of a mandate that all of its hops are in, too."""
 
@@ -40,10 +39,10 @@ async def show_tree(call: Call) -> Answer:
         raise Refused(f"mandate {shown(call.path['id'])} is not known", code="mandate.unknown")
     # A long log takes a while to read: other callers are served meanwhile.
     entries: list[StoredEntry] = []
+    turns = Turns(call.walk.clock)
     for stored in call.walk.ledger.replay():
         entries.append(stored)
-        if len(entries) % ENTRIES_PER_TURN == 0:
-            await anyio.lowlevel.checkpoint()
+        await turns.after(len(entries))
     tree = await to_thread.run_sync(trace_mandate, entries, mandate.id, call.walk.subject_keys.find)
     state, because = mandate_state(call.walk, mandate)
     states = {
