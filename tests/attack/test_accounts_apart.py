@@ -17,6 +17,7 @@ import anyio
 import pytest
 import uvloop
 
+from answerable.adapters.mcp_upstream import account
 from answerable.adapters.uvicorn_front import listen
 from answerable.errors import Unavailable
 from answerable.wiring.kept_process import KeptProcess
@@ -229,3 +230,20 @@ def test_what_is_kept_running_runs_under_the_account_that_is_named(factory):
     with tempfile.TemporaryDirectory() as name, asyncio.Runner(loop_factory=factory) as runner:
         os.chmod(name, 0o777)  # noqa: S103 - the other account writes into it
         assert runner.run(kept(Path(name))).split()[0] == str(NOBODY)
+
+
+@pytest.mark.requirement("BOUNDARY-14")
+def test_an_account_made_for_servers_is_theirs_where_the_settings_name_none(monkeypatch):
+    if os.geteuid():
+        not_proven("only root starts others under another account: NOT PROVEN here")
+    monkeypatch.setattr(account, "TOOLS", "nobody")
+    found = account.tools_account("")
+    assert found is not None
+    assert found.pw_uid == NOBODY
+    assert account.tools_account("root") is None, "the settings come first"
+    assert account.account_of("") is None, "broker and witness have settings of their own"
+    monkeypatch.setattr(account, "TOOLS", "no-such-account")
+    assert account.tools_account("") is None
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    monkeypatch.setattr(account, "TOOLS", "nobody")
+    assert account.tools_account("") is None, "who is not root changes to nobody"

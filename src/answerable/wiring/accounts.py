@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from answerable.adapters.mcp_upstream.account import account_of
+from answerable.adapters.mcp_upstream.account import TOOLS, tools_account
 from answerable.core.registry.directory import registered_under
 from answerable.errors import Unavailable
 
@@ -18,18 +18,26 @@ if TYPE_CHECKING:
 def stdio_fault(settings: Settings) -> str:
     """Why nothing can be started under `upstreams.user`; empty where it can."""
     try:
-        account_of(settings.upstreams.user)
+        tools_account(settings.upstreams.user)
     except Unavailable as fault:
         return f"`upstreams.user`: {fault.message}"
     return ""
 
 
+def stdio_account(settings: Settings) -> str:
+    """The name of the account that they run under; empty for ours. Raises Unavailable (`upstream.user`)."""
+    found = tools_account(settings.upstreams.user)
+    return found.pw_name if found is not None else ""
+
+
 def stdio_note(settings: Settings) -> str:
     """What follows where servers run under our own account; empty where they do not."""
-    if settings.upstreams.user:
+    if tools_account(settings.upstreams.user) is not None:
         return ""
     says = "run under the account of this server: one that is hostile reads its keys and answers in people's names"
-    mend = "set `upstreams.user`" if os.geteuid() == 0 else "start it as root and set `upstreams.user`"
+    mend = f"give them an account: `useradd --system {TOOLS}`, or `upstreams.user`"
+    if os.geteuid() != 0:
+        mend = f"start it as root and {mend}"
     return f"{says}; {mend}"
 
 

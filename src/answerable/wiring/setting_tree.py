@@ -84,7 +84,8 @@ class UpstreamsSettings:
     user: str = text(
         "",
         "account of this machine that servers run under which `answerable up` starts (stdio), when it is started by "
-        "root; empty for the same, where whatever runs in them can read its keys and answer in people's names",
+        "root; empty for `answerable-tools` where there is one, else for its own, where whatever runs in them can "
+        "read its keys and answer in people's names",
     )
     result_bytes_max: int = number(
         4_194_304, "longest answer, as canonical JSON", unit="bytes", minimum=1_024, maximum=67_108_864

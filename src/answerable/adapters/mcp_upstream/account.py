@@ -12,6 +12,9 @@ from answerable.errors import Unavailable, shown
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+TOOLS: Final = "answerable-tools"
+"""An account of this name is there for one purpose."""
+
 # `warnings` is what `execvp` imports by itself, from a place that the account may not be able to read.
 _BECOMES: Final = """
 import os, sys, warnings
@@ -44,6 +47,17 @@ def account_of(user: str) -> pwd.struct_passwd | None:
         said = "is not ours, and only a server that root starts can run others under it"
     message = f"account {shown(user)} {said}: nothing is started under it"
     raise Unavailable(message, code="upstream.user", port="upstream")
+
+
+def tools_account(user: str) -> pwd.struct_passwd | None:
+    """The account that servers of tools run under. user: as the settings name it; where they name none, and root starts
+    us, the account `TOOLS` of this machine if it has one. None for our own. Raises Unavailable (`upstream.user`)."""
+    if not user and os.geteuid() == 0:
+        try:
+            return pwd.getpwnam(TOOLS)
+        except KeyError:
+            return None
+    return account_of(user)
 
 
 def names_of(account: pwd.struct_passwd | None) -> dict[str, str]:

@@ -18,7 +18,8 @@ class UpstreamSettings:
     `steady_seconds` starts again at the first. write_seconds_max: for a server that does not read its input.
     catalogue_seconds_max: age of a list that the server does not announce changes of. log_directory: where the
     standard error of each server is kept, none when None. mode: as `mcp.Client`. broker_socket: on which the broker's
-    targets are reached; without it they are not. user: account that servers over stdio run under; ours where empty.
+    targets are reached; without it they are not. user: account that servers over stdio run under; where empty as
+    `account.tools_account` says.
     """
 
     result_bytes_max: int = 4 * 1024 * 1024

@@ -19,7 +19,7 @@ from mcp.client.stdio import get_default_environment
 from mcp.shared.exceptions import MCPError
 from mcp.shared.message import SessionMessage
 
-from answerable.adapters.mcp_upstream.account import account_of, names_of, under
+from answerable.adapters.mcp_upstream.account import names_of, tools_account, under
 from answerable.adapters.mcp_upstream.direct import is_unasked
 from answerable.adapters.mcp_upstream.following import TOOLS_CHANGED
 from answerable.adapters.mcp_upstream.marks import ERROR_CODE, marked
@@ -68,7 +68,7 @@ async def stdio_transport(
     Raises OSError when it cannot be started, Unavailable (`upstream.secret_missing`) when a reference in its
     environment leads nowhere, and `upstream.user` where it cannot run under the account that the settings name.
     """
-    account = account_of(settings.user)
+    account = tools_account(settings.user)
     environment = {
         **get_default_environment(),
         **names_of(account),

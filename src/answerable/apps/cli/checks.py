@@ -206,7 +206,7 @@ def _secrets(control: Control) -> Iterator[Finding]:
 
 def _account(settings: Settings) -> Finding:
     """Under which account the servers run that `up` starts."""
-    from answerable.wiring.accounts import stdio_fault, stdio_note
+    from answerable.wiring.accounts import stdio_account, stdio_fault, stdio_note
 
     name = "servers over stdio"
     if fault := stdio_fault(settings):
@@ -215,7 +215,7 @@ def _account(settings: Settings) -> Finding:
         )
     if note := stdio_note(settings):
         return Finding(name=name, state="look at", says=note)
-    return Finding(name=name, state="ok", says=f"run under the account {settings.upstreams.user}")
+    return Finding(name=name, state="ok", says=f"run under the account {stdio_account(settings)}")
 
 
 def _product(control: Control, settings: Settings) -> Iterator[Finding]:
