@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import resource
 import selectors
 import signal
@@ -44,6 +43,8 @@ FIRST = (
 UNKNOWN_SECONDS = 1_000.0
 TOLD_EVERY_SECONDS = 30.0
 END_SECONDS = 30.0
+WORKERS = 4
+"""Twice the cores of the machine that this is measured on: half of what tests do is wait for processes."""
 NO_TESTS = 5
 SPOILT_LINES = 60
 
@@ -256,7 +257,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
     parser.add_argument("paths", nargs="*", default=["tests"])
-    parser.add_argument("--workers", type=int, default=2 * (os.cpu_count() or 1))
+    parser.add_argument("--workers", type=int, default=WORKERS)
     parser.add_argument(
         "--changed", action="store_true", help="leave out files of which all passed as it is now"
     )
