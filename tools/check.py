@@ -1,8 +1,7 @@
-"""`./dev check [--static]`: every quick check with its time, tests beside the others; goes on after a failure."""
+"""`./dev check [--static] [--all]`: every quick check with its time, tests beside the rest; goes on after a failure."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -32,7 +31,7 @@ def static_steps() -> list[tuple[str, list[str]]]:
 
 def test_step() -> tuple[str, list[str]]:
     # What passed and is as it was need not run again, but where what we say of a change is decided.
-    changed = [] if os.environ.get("CI") else ["--changed"]
+    changed = [] if "--all" in sys.argv else ["--changed"]
     # These tests wait for nothing: one for each core of the machine that this is measured on.
     workers = ["--workers", "2"]
     options = ["--", "-m", "not slow", "--hypothesis-profile=quick"]
