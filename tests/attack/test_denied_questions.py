@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Refused
+from answerable.errors import Refused, Unavailable
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.moment import moment_now
 from answerable.flows.replay_decisions import replay_decisions
@@ -69,3 +69,22 @@ async def test_what_people_have_approved_stays_approved_while_policy_denies_it()
     found = bench.walk.approvals.find(asked.id)
     assert found is not None
     assert found.state == "approved"
+
+
+async def test_a_question_that_cannot_be_made_void_takes_no_refusal_off_the_record(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    bench = await Bench().registered()
+    await bench.issue()
+    assert (await bench.refund(10_000)).approval is not None
+    await published(bench, NEVER)
+
+    def full(*_: object, **__: object) -> bool:
+        raise Unavailable("the disk is full", code="register.unavailable", port="register")
+
+    monkeypatch.setattr(bench.walk.approvals, "replace", full)
+    with pytest.raises(Unavailable):
+        await bench.refund(10_000)
+    [leaf] = bench.entries(Tag.REFUSAL)
+    assert leaf["code"] == "none"
+    assert not bench.upstream.effects

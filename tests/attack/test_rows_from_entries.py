@@ -112,7 +112,7 @@ async def test_streams_of_events_can_be_made_again_from_their_entries(tmp_path: 
         # What is only counted, or is its receiver's secret, is nobody's to make again.
         own = {"revision": 0, "verified_at": 0}
         assert made == {
-            identity: replace(stream, authorization="lost" if stream.authorization else "", **own)  # type: ignore[arg-type]
+            identity: replace(stream, authorization="lost" if stream.authorization else "", **own)
             for identity, stream in live.items()
         }
 

@@ -75,7 +75,7 @@ async def writes_of(folder: Path, count: int, end: Callable[[Bench], Awaitable[A
             writes.append(1)
             return write()
 
-        store.write = counted  # type: ignore[method-assign]
+        store.write = counted
         await end(bench)
         found = bench.walk.approvals.all(pending_only=False, now=bench.clock.now())
         assert [one.state for one in found] == ["denied"] * count
@@ -99,7 +99,7 @@ async def test_what_came_of_a_stop_reads_no_question_anew_that_the_stop_itself_d
             read.extend(found if "FROM approvals" in query else ())
             return found
 
-        store.rows = counted  # type: ignore[method-assign]
+        store.rows = counted
         hold = (await stop(bench, holdable("agent", "scout"))).hold
         assert len((await report_containment(bench.walk, hold)).approvals) == MANY
         assert len(read) <= 1, "beside the one that was asked for last"

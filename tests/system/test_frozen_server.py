@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from tests.up_world import PEOPLE, House, house, until
 
 pytestmark = [
     pytest.mark.anyio,
-    pytest.mark.skipif(sys.platform != "linux", reason="agents are attested by Linux's kernel"),
 ]
 REGISTRY = "registry.yaml"
 ASKING = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,6 @@ from tests.up_world import PEOPLE, SETTINGS, house, until
 pytestmark = [
     pytest.mark.anyio,
     pytest.mark.requirement("WORDS-14"),
-    pytest.mark.skipif(sys.platform != "linux", reason="agents are attested by Linux's kernel"),
 ]
 
 

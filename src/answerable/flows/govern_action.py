@@ -107,8 +107,9 @@ async def govern_action(
         request = request if verified is None else verified.request
         raise await refuse_action(walk, request, caller, no_from(refused, verified)) from None
     if decision.effect == "deny":
+        refusal = await refuse_action(walk, verified.request, caller, no_of(decision, verified))
         await void_denied(walk, verified, decision, facts.at)
-        raise await refuse_action(walk, verified.request, caller, no_of(decision, verified))
+        raise refusal
     # 5 defer: a durable record waits for people; asking again finds the same one.
     if decision.effect == "defer":
         return await _asked_people(walk, asked, verified, decision, at=facts.at)

@@ -21,13 +21,14 @@ from mcp_types import (
 from mcp_types.methods import validate_server_result
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
+from answerable import __version__
 from answerable.adapters.mcp_upstream.catalogue import LIST_METHODS
 from answerable.adapters.mcp_upstream.marks import ERROR_CODE, marked
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
 
-CLIENT_INFO: Final = Implementation(name="answerable", version="0.1.0")
+CLIENT_INFO: Final = Implementation(name="answerable", version=__version__)
 FIRST_ID: Final = 1 << 30
 """Ids of direct requests start here; those of the session start at zero and do not get so far in any life."""
 
