@@ -8,7 +8,7 @@ import threading
 import anyio
 import pytest
 
-from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
+from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.delivery import DigestLimits
 from answerable.errors import Unavailable
 from answerable.flows.reach_desk import ReachLimits, Route
@@ -104,7 +104,7 @@ async def test_a_try_that_takes_too_long_is_given_up():
     assert "no answer within 0.01 seconds" in reach.desk.register.open("email", now=0).error
 
 
-class Unwritable(MemoryDeliveryRegister):
+class Unwritable(SqliteDeliveryRegister):
     def open(self, channel, *, now):
         raise Unavailable("the disk is full", code="register.unavailable", port="register")
 

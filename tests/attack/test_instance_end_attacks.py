@@ -11,7 +11,6 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from answerable.adapters.memory.instances import MemoryInstanceRegister
 from answerable.adapters.sqlite import SqliteInstanceRegister, SqliteStore
 from answerable.core.identity.instance import Instance
 from answerable.core.identity.principal import AgentId
@@ -22,6 +21,7 @@ from answerable.flows.end_instance import end_agent, end_instance, follow_standi
 from answerable.flows.enrol_workload import enrol, live_instance, renew
 from answerable.flows.set_agent_standing import set_agent_standing
 from answerable.flows.workloads import WorkloadLimits
+from answerable.testing.registers import fresh
 from tests.enrolment_world import (
     attested_documents,
     enrolling,
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.anyio
 SCOUT = AgentId("scout")
 
 
-class Slow(MemoryInstanceRegister):
+class Slow(SqliteInstanceRegister):
     """A register whose writes wait until the test lets them go, as those of a file that another process keeps do."""
 
     def __init__(self) -> None:
@@ -104,7 +104,7 @@ async def test_a_process_whose_instance_was_ended_does_not_come_back_by_asking_a
 
 @pytest.mark.requirement("ENDS-03")
 async def test_a_process_does_not_come_back_by_asking_while_it_is_ended_and_its_time_runs_out():
-    class Overtaken(MemoryInstanceRegister):
+    class Overtaken(SqliteInstanceRegister):
         """Where an operator's end always comes just before that of whose time ran out."""
 
         def end_many(self, instances: Any, *, because: str, by: str = "") -> tuple[Instance, ...]:
@@ -352,7 +352,7 @@ async def test_the_sweep_ends_what_lives_of_an_agent_that_is_out_of_force_howeve
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: follow_standing(workloads, poll_seconds=0.002, sweep_seconds=0.005))
         await anyio.sleep(0.05)
-        late = MemoryInstanceRegister()
+        late = fresh(SqliteInstanceRegister)
         late.add(live)
         workloads.instances = late
         bench.clock.advance(1)

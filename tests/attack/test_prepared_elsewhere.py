@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from answerable.adapters.memory.prepared import MemoryPreparedRegister
+from answerable.adapters.sqlite import SqlitePreparedRegister
 from answerable.core.action.prepared import NO_CONTENT, PreparedText
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Refused
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_mandate
+from answerable.testing.registers import fresh
 from answerable.testing.samples import mandate_terms, signing_key
 from tests.link_world import A, door, link_of, sent, shard
 from tests.prepared_world import (
@@ -69,7 +70,7 @@ async def test_what_is_asked_for_a_card_is_not_prepared_for_the_agent():
     for one in found:
         if one["metadata"]["name"] == "crm.prepare":
             one["spec"]["tier"] = 0
-    register = MemoryPreparedRegister()
+    register = fresh(SqlitePreparedRegister)
     limits = WalkLimits(prepared_waiting_per_agent_max=1)
     results = (structured(LARGE), structured(other))
     bench, upstream = await prepared_bench(*results, prepared=register, registry=found, limits=limits)
@@ -99,7 +100,7 @@ ROWS: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("what", ROWS)
 async def test_whatever_is_kept_otherwise_is_not_executed(what):
     changes, code = ROWS[what]
-    register = MemoryPreparedRegister()
+    register = fresh(SqlitePreparedRegister)
     bench, upstream = await prepared_bench(prepared=register)
     named = await prepared(bench)
     ((identity, kept),) = register._kept.items()
@@ -109,7 +110,7 @@ async def test_whatever_is_kept_otherwise_is_not_executed(what):
 
 
 async def test_of_several_of_one_digest_the_one_that_waits_is_executed():
-    register = MemoryPreparedRegister()
+    register = fresh(SqlitePreparedRegister)
     bench, upstream = await prepared_bench(prepared=register)
     await execute(bench, await prepared(bench))
     await execute(bench, await prepared(bench))

@@ -14,7 +14,6 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.sqlite import SqliteHoldRegister, SqliteRevocationRegister, SqliteStore
 from answerable.adapters.system import SystemClock
 from answerable.core.ledger.tags import Tag
@@ -119,7 +118,7 @@ async def test_what_was_decided_and_has_not_started_when_it_is_revoked_does_not_
     assert end["status"] == "not_started"
 
 
-class Asleep(MemoryRevocationRegister):
+class Asleep(SqliteRevocationRegister):
     """A register that cannot say what was revoked, from the second look on."""
 
     looks = 0

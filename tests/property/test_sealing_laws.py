@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
+from answerable.adapters.sqlite import SqliteSubjectKeys
 from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.door_refusal import DoorRefusal
@@ -86,7 +86,7 @@ class Story:
         self.keys_entropy, self.entropy = RecordingEntropy("keys"), RecordingEntropy("walk")
         self.bench = Bench(
             entropy=self.entropy,
-            subject_keys=MemorySubjectKeys(entropy=self.keys_entropy),
+            subject_keys=SqliteSubjectKeys(entropy=self.keys_entropy),
             limits=WalkLimits(
                 refusals_recorded_max=5, refusals_window_ms=60_000, recorded_result_bytes_max=120
             ),

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.local_keys import LocalAuthorityKeys
-from answerable.adapters.memory.authorities import MemoryAuthorityKeys, MemoryAuthorityRegister
+from answerable.adapters.memory.authorities import MemoryAuthorityKeys
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteStore
 from answerable.core.identity.authority import AuthoritySet
 from answerable.core.identity.x509_svid import verified_x509_svid
@@ -66,13 +66,13 @@ class CrashingKeys(MemoryAuthorityKeys):
         return set(self._keys)
 
 
-class CrashingRegister(MemoryAuthorityRegister):
+class CrashingRegister(SqliteAuthorityRegister):
     def __init__(self, point: Point) -> None:
         super().__init__()
         self.point = point
 
     def replace(self, after: AuthoritySet, *, expected: int | None):
-        return self.point.run(lambda: MemoryAuthorityRegister.replace(self, after, expected=expected))
+        return self.point.run(lambda: SqliteAuthorityRegister.replace(self, after, expected=expected))
 
 
 def open_first(world: TrustWorld) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from answerable.adapters.cedar.decision_point import compiled
-from answerable.adapters.memory.registers import MemoryRegistryStore
+from answerable.adapters.sqlite import SqliteRegistryStore
 from answerable.core.canonical import encode
 from answerable.core.registry.parse import document_key
 from answerable.errors import Malformed, Refused, Unavailable
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SHARD-08")]
 NOTHING = '@id("none") @reason("closed for today") forbid (principal, action, resource);'
 
 
-class Shared(MemoryRegistryStore):
+class Shared(SqliteRegistryStore):
     """A registry that another process writes to: what it wrote is seen after `refresh`."""
 
     elsewhere: dict[str, bytes] | None = None

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from answerable.adapters.memory.history import MemoryHistoryRegister
+from answerable.adapters.sqlite import SqliteHistoryRegister
 from answerable.core.decision.history import HistoryState
 from answerable.core.decision.tally import Tally, decoded, encoded
 from answerable.core.registry.active import stored_form
@@ -237,7 +237,7 @@ async def test_a_tracker_that_was_away_for_a_while_counts_what_happened_meanwhil
 
 @pytest.mark.requirement("HIST-06")
 async def test_a_register_that_takes_nothing_is_given_it_again():
-    class Full(MemoryHistoryRegister):
+    class Full(SqliteHistoryRegister):
         full = True
 
         def keep(self, origin: str, state: HistoryState) -> None:

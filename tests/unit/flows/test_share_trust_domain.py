@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.adapters.memory.authorities import MemoryAuthorityRegister
+from answerable.adapters.sqlite import SqliteAuthorityRegister
 from answerable.core.identity.spiffe_id import TrustDomain
 from answerable.core.identity.trust_bundle import TrustBundle
 from answerable.errors import Refused, Unavailable
 from answerable.flows import keep_trust_domain
 from answerable.testing.clock import START
+from answerable.testing.registers import fresh
 from tests.trust_world import DOMAIN, FOREIGN, TrustWorld, active_of, sequence_of, states
 
 
@@ -73,7 +74,7 @@ def test_a_domain_that_was_renamed_stops_the_start_until_the_old_authority_is_re
 
 
 def test_an_authority_that_cannot_be_read_back_stops_the_start():
-    register = MemoryAuthorityRegister()
+    register = fresh(SqliteAuthorityRegister)
     world = TrustWorld(register=register)
     world.desk()
     current = register.read()
@@ -119,7 +120,7 @@ def test_what_one_process_changes_another_takes_over_when_it_tends():
     assert active_of(other) == active_of(one)
 
 
-class RacedRegister(MemoryAuthorityRegister):
+class RacedRegister(SqliteAuthorityRegister):
     """Another process is faster at the writes whose numbers are in `lost`."""
 
     def __init__(self) -> None:
@@ -166,7 +167,7 @@ def test_who_always_loses_gives_up_and_says_so():
     assert told.value.code == "authority_register.busy"
 
 
-class FirstRacedRegister(MemoryAuthorityRegister):
+class FirstRacedRegister(SqliteAuthorityRegister):
     """Another process starts at the same instant and is first."""
 
     def replace(self, after, *, expected):
@@ -183,7 +184,7 @@ def test_of_two_first_starts_the_second_goes_on_with_what_the_first_wrote():
 
 @pytest.mark.parametrize("emptied", [True, False])
 def test_a_register_that_goes_back_under_a_running_server_is_not_published(emptied):
-    register = MemoryAuthorityRegister()
+    register = fresh(SqliteAuthorityRegister)
     desk = TrustWorld(register=register).desk()
     old = register.read()
     desk.rotate(activate=True)

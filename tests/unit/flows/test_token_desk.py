@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from answerable.adapters.memory.tokens import MemoryTokenRegister
+from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.flows.known_callers import KnownCallers
 from answerable.flows.token_desk import PLACES_AHEAD, TokenDesk
 from answerable.testing.builders import Bench
@@ -10,7 +10,7 @@ from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.entropy import SeededEntropy
 
 
-class CountedRegister(MemoryTokenRegister):
+class CountedRegister(SqliteTokenRegister):
     """Counts how often places were taken, each of which is a write."""
 
     taken = 0
@@ -20,7 +20,7 @@ class CountedRegister(MemoryTokenRegister):
         return super().take_places(count)
 
 
-def desk(register: MemoryTokenRegister) -> TokenDesk:
+def desk(register: SqliteTokenRegister) -> TokenDesk:
     walk = Bench().walk
     return TokenDesk(
         walk=walk,
