@@ -20,6 +20,7 @@ from answerable.ports.authority_keys import AuthorityKeys
 from answerable.ports.authority_register import AuthorityRegister
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 from tests.loud_skips import skip_loudly
 
 DOMAIN = TrustDomain("answerable.example")
@@ -45,7 +46,7 @@ class TrustWorld:
 
     domain: TrustDomain = DOMAIN
     keys: AuthorityKeys = field(default_factory=MemoryAuthorityKeys)
-    register: AuthorityRegister = field(default_factory=SqliteAuthorityRegister)
+    register: AuthorityRegister = field(default_factory=lambda: fresh(SqliteAuthorityRegister))
     clock: ManualClock = field(default_factory=ManualClock)
     entropy: SeededEntropy = field(default_factory=SeededEntropy)
     limits: TrustLimits = LIMITS

@@ -15,6 +15,7 @@ from answerable.flows.reach_desk import ReachLimits, Route
 from answerable.flows.reach_people import AT_A_TIME, reach_always, reach_people
 from answerable.flows.walk_limits import WalkLimits
 from answerable.ports.message_channel import Sent
+from answerable.testing.registers import fresh
 from tests.channel_world import LoudChannel, asked, never, notice, reach_bench
 from tests.gateway_world import until
 
@@ -114,7 +115,7 @@ class Unwritable(SqliteDeliveryRegister):
 
 @pytest.mark.requirement("CHANNEL-04")
 async def test_a_register_that_fails_keeps_nobody_from_asking_or_answering(caplog):
-    reach = await reach_bench(register=Unwritable())
+    reach = await reach_bench(register=fresh(Unwritable))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(reach_always, reach.bench.walk)
         waiting = await asked(reach)

@@ -37,7 +37,7 @@ class Unreadable(SqliteDeliveryRegister):
 async def test_a_register_that_cannot_be_read_leaves_the_page_standing():
     house = await console_house()
     browser = await house.signed_in()
-    house.bench.walk.reach = ReachDesk(register=Unreadable(), routes=ROUTES)
+    house.bench.walk.reach = ReachDesk(register=fresh(Unreadable), routes=ROUTES)
     page = await browser.page("/")
     assert page.status_code == 200
     assert "every channel is down" in page.text

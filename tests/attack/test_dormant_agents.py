@@ -156,7 +156,7 @@ async def test_a_failing_register_suspends_nobody_and_is_asked_again() -> None:
                 raise Unavailable("the disk is gone", code="register.unavailable", port="register")
             return super().days()
 
-    uses = Failing()
+    uses = fresh(Failing)
     async with anyio.create_task_group() as tasks:
 
         async def follow() -> None:

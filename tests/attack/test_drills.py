@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.adapters.sqlite import SqliteHoldRegister
+from answerable.adapters.sqlite import SqliteHoldRegister, SqliteRevocationRegister
 from answerable.adapters.system import SystemClock
 from answerable.core.containment.drill import DRILL_KINDS, definition_of, drilled
 from answerable.core.ledger.tags import Tag
@@ -13,7 +13,7 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.flows.run_drill import run_drill
 from answerable.testing.builders import bench_documents
 from answerable.testing.contracts.drill_register import sample_drill
-from answerable.testing.registers import fresh_ends
+from answerable.testing.registers import fresh_store
 from tests.drill_world import bench_to_drill, documents_with, drill, drill_all
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DRILL-03")]
@@ -153,7 +153,8 @@ async def test_a_failed_drill_and_one_that_was_only_claimed_count_for_nothing():
         def standing(self, names):
             return ()
 
-    bench.walk.holds = Deaf(fresh_ends()[0])
+    store = fresh_store()
+    bench.walk.holds = Deaf(store, SqliteRevocationRegister(store, clock=bench.clock))
     found = await run_drill(workloads, "stop", drilled("agent", "scout"), by="uid:0")
     assert not found.passed
     [leaf] = bench.entries(Tag.DRILL)

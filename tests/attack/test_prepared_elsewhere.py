@@ -77,10 +77,16 @@ async def test_what_is_asked_for_a_card_is_not_prepared_for_the_agent():
     named = await prepared(bench)
     asked = (await execute(bench, named)).approval
     assert "PB-2" in asked.card.bytes.decode(), "the server was asked"
-    assert [one.digest for one in register._kept.values()] == [named.removeprefix("sha256:")]
+    assert [one.digest for one in all_of(register)] == [named.removeprefix("sha256:")]
     await bench.answer(asked)
     await execute(bench, named)
     assert len(executed(upstream)) == 1
+
+
+def all_of(register):
+    return [
+        register.get(str(row[0])) for row in register._store.rows("SELECT id FROM prepared ORDER BY number")
+    ]
 
 
 ROWS: dict[str, tuple[dict[str, Any], str]] = {
@@ -103,8 +109,10 @@ async def test_whatever_is_kept_otherwise_is_not_executed(what):
     register = fresh(SqlitePreparedRegister)
     bench, upstream = await prepared_bench(prepared=register)
     named = await prepared(bench)
-    ((identity, kept),) = register._kept.items()
-    register._kept[identity] = replace(kept, **changes)
+    (kept,) = all_of(register)
+    with register._store.write() as connection:
+        connection.execute("DELETE FROM prepared")
+    register.add(replace(kept, **changes), waiting_max=10)
     await refused(bench, named, code)
     assert not executed(upstream)
 
@@ -115,9 +123,9 @@ async def test_of_several_of_one_digest_the_one_that_waits_is_executed():
     await execute(bench, await prepared(bench))
     await execute(bench, await prepared(bench))
     named = await prepared(bench)
-    ((identity, kept), *_) = [one for one in register._kept.items() if not one[1].used_by]
+    (kept,) = [one for one in all_of(register) if not one.used_by]
     # One that was used later than the one that waits was made does not hide it.
-    register._kept["later"] = replace(kept, id="later", used_by="a-1", content=NO_CONTENT)
+    register.add(replace(kept, id="later", used_by="a-1", content=NO_CONTENT), waiting_max=10)
     done = await execute(bench, named)
-    assert register._kept[identity].used_by == done.action_id
+    assert register.get(kept.id).used_by == done.action_id
     assert len(executed(upstream)) == 3

@@ -22,6 +22,7 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows.refuse_revoked import signing_key_of
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh_store
 from answerable.testing.samples import signing_key
 from tests.revocation_world import INSTANCE, MANIFEST, act_as_instance, bench_with_vendors, revoke_now
 from tests.walk_world import cited
@@ -133,7 +134,10 @@ class Asleep(SqliteRevocationRegister):
 @pytest.mark.anyio
 @pytest.mark.requirement("REVOKE-04")
 async def test_where_it_cannot_be_said_what_was_revoked_nothing_starts():
-    bench = await Bench(revocations=Asleep()).registered()
+    store, clock = fresh_store(), ManualClock()
+    register = Asleep(store, clock=clock)
+    holds = SqliteHoldRegister(store, register)
+    bench = await Bench(clock=clock, revocations=register, holds=holds).registered()
     await bench.issue()
     for _ in range(2):
         with pytest.raises(Unavailable):

@@ -117,7 +117,7 @@ class SlowRegister(SqliteTokenRegister):
 async def test_a_token_that_is_issued_while_what_it_derives_from_is_revoked_is_not_given_and_has_ended(
     kind, name, code
 ):
-    register = SlowRegister(entropy=SeededEntropy("places"))
+    register = fresh(SlowRegister, entropy=SeededEntropy("places"))
     world = await tree_world(register)
     root = await world.root()
     revoked = Revocable(kind, name)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
 
 _IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
 _FILE: Final = "registers.db"
@@ -42,6 +43,13 @@ def fresh_store() -> SqliteStore:
     return store
 
 
+def elsewhere(store: SqliteStore) -> SqliteStore:
+    """The same database as another process has it open."""
+    other = SqliteStore.open(store.path)
+    weakref.finalize(other, lambda kept: None, store)
+    return other
+
+
 def fresh(register: Callable[..., R], **more: object) -> R:
     """A register of this kind in a database of its own. more: what else it is opened with."""
     return register(fresh_store(), **more)
@@ -54,11 +62,13 @@ def fresh_ends(clock: Clock | None = None) -> tuple[SqliteRevocationRegister, Sq
     return revocations, SqliteHoldRegister(store, revocations)
 
 
-def fresh_subject_keys(seed: str = "subject keys") -> SqliteSubjectKeys:
+def fresh_subject_keys(seed: str = "subject keys", *, entropy: Entropy | None = None) -> SqliteSubjectKeys:
     """Keys of subjects, the same ones for the same seed and the same order of asking."""
     folder = _folder()
     root = seed.encode().ljust(ROOT_BYTES, b".")[:ROOT_BYTES]
-    keys = SqliteSubjectKeys.open(Path(folder.name) / "keys.db", root=root, entropy=SeededEntropy(seed))
+    keys = SqliteSubjectKeys.open(
+        Path(folder.name) / "keys.db", root=root, entropy=entropy or SeededEntropy(seed)
+    )
     weakref.finalize(keys, folder.cleanup)
     return keys
 

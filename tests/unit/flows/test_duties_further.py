@@ -152,7 +152,7 @@ async def test_the_follower_goes_on_where_the_register_could_not_be_had(at, monk
 
     monkeypatch.setattr("answerable.flows.route_approval.LOOK_SECONDS_MAX", 0.001)
     monkeypatch.setattr("answerable.flows.route_approval.AGAIN_MILLIS", 0)
-    register = Faulty()
+    register = fresh(Faulty)
     bench = await duty_bench(bench=Bench(duties=register))
     register.faults, bench.walk.duties.scanned = 1, None
     asked = await waiting(bench)

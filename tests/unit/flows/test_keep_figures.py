@@ -183,7 +183,7 @@ async def test_what_could_not_be_kept_is_kept_the_next_time():
             super().keep(*given, **more)
 
     bench = await ready()
-    bench.walk.figures.register = register = Full()
+    bench.walk.figures.register = register = fresh(Full)
     await bench.act()
     await figures_of(bench)
     with pytest.raises(Unavailable):

@@ -118,7 +118,7 @@ async def test_of_two_answers_at_once_the_count_lets_one_pass():
             super().count_up(credential_id, count)
             return super().count_up(credential_id, count)
 
-    beaten = Beaten()
+    beaten = fresh(Beaten)
     for one in desk.register.all():
         beaten.add(one)
     desk.register = beaten

@@ -140,7 +140,7 @@ async def test_of_two_definitions_first_seen_at_once_the_one_that_was_put_counts
     bench = await bench_with(limits=FIRST_SIGHT)
     donor = await bench_with(get_case=POISONED)
     other = await approve_tool(donor.walk, approval(POISONED), by="operator")
-    bench.walk.pins = Quicker()
+    bench.walk.pins = fresh(Quicker)
     assert await refused(bench) == "tool.changed"
     assert bench.upstream.effects == []
 

@@ -159,7 +159,7 @@ async def test_however_many_were_revoked_all_are_put_back_with_one_write():
     names = [revocable("token", f"t-{number}") for number in range(300)]
     for one in names:
         await revoke_authority(bench.walk, one, by="operator", looks_back=False)
-    bench.walk.revocations = counted = CountedRevocations()
+    bench.walk.revocations = counted = fresh(CountedRevocations, clock=bench.clock)
     authorities = AuthorityChanges(bench.walk, workloads.trust)
     assert (await recall_ends(workloads, authorities, since=0)).revocations == len(names)
     assert counted.writes == 2, "one that puts them into force, one that says that they are recorded"

@@ -112,7 +112,7 @@ async def test_a_crash_after_the_record_and_before_telling_tells_without_a_secon
                 raise Unavailable("cut", code="register.unavailable", port="registers")
             return super().tell(approval, group, step, at)
 
-    register = Cut()
+    register = fresh(Cut)
     bench = await duty_bench(bench=Bench(duties=register))
     await waiting(bench)
     await tell(bench)
@@ -283,7 +283,7 @@ async def test_a_view_that_cannot_be_noted_counts_as_none():
         def view(self, approval, person, at):
             raise Unavailable("gone", code="register.unavailable", port="registers")
 
-    bench = await duty_bench(bench=Bench(duties=Broken()))
+    bench = await duty_bench(bench=Bench(duties=fresh(Broken)))
     asked = await waiting(bench)
     await tell(bench)
     await note_view(bench.walk, asked, person("bob"))

@@ -141,7 +141,7 @@ class RacedRegister(SqliteAuthorityRegister):
 
 @pytest.mark.parametrize("lost", [(1,), (2,), (3,), (4,), (1, 2), (2, 4), (2, 3, 4, 5), (1, 3, 5)])
 def test_who_lost_a_race_begins_again_from_the_newest_state(lost):
-    register = RacedRegister()
+    register = fresh(RacedRegister)
     world = TrustWorld(register=register)
     desk = world.desk()
     register.lose(*lost)
@@ -159,7 +159,7 @@ def test_who_lost_a_race_begins_again_from_the_newest_state(lost):
 
 
 def test_who_always_loses_gives_up_and_says_so():
-    register = RacedRegister()
+    register = fresh(RacedRegister)
     desk = TrustWorld(register=register).desk()
     register.lose(*range(1000))
     with pytest.raises(Unavailable) as told:
@@ -177,7 +177,7 @@ class FirstRacedRegister(SqliteAuthorityRegister):
 
 
 def test_of_two_first_starts_the_second_goes_on_with_what_the_first_wrote():
-    desk = TrustWorld(register=FirstRacedRegister()).desk()
+    desk = TrustWorld(register=fresh(FirstRacedRegister)).desk()
     assert states(desk) == ["active"]
     assert sequence_of(desk) > START // 1000 + 5
 

@@ -8,6 +8,7 @@ from answerable.flows.token_desk import PLACES_AHEAD, TokenDesk
 from answerable.testing.builders import Bench
 from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 
 
 class CountedRegister(SqliteTokenRegister):
@@ -32,7 +33,7 @@ def desk(register: SqliteTokenRegister) -> TokenDesk:
 
 
 def test_a_place_is_given_once_whichever_desk_gives_it_and_many_are_taken_with_one_write():
-    register = CountedRegister(entropy=SeededEntropy("places"))
+    register = fresh(CountedRegister, entropy=SeededEntropy("places"))
     one, other = desk(register), desk(register)
     given = [each.place() for _ in range(PLACES_AHEAD) for each in (one, other)]
     assert len(set(given)) == 2 * PLACES_AHEAD
