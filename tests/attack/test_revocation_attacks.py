@@ -22,6 +22,7 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows.refuse_revoked import signing_key_of
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench
+from answerable.testing.clock import ManualClock
 from answerable.testing.registers import fresh_store
 from answerable.testing.samples import signing_key
 from tests.revocation_world import INSTANCE, MANIFEST, act_as_instance, bench_with_vendors, revoke_now

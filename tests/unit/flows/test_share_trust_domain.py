@@ -123,8 +123,8 @@ def test_what_one_process_changes_another_takes_over_when_it_tends():
 class RacedRegister(SqliteAuthorityRegister):
     """Another process is faster at the writes whose numbers are in `lost`."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, store) -> None:
+        super().__init__(store)
         self.lost: set[int] = set()
         self.writes = 0
 
