@@ -17,6 +17,7 @@ from answerable.adapters.sqlite import (
     SqliteStore,
     SqliteSubjectKeys,
 )
+from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.adapters.sqlite.subject_keys import ROOT_BYTES
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
@@ -83,3 +84,11 @@ def _empty() -> bytes:
         path = Path(folder) / _FILE
         SqliteStore.open(path).close()
         return path.read_bytes()
+
+
+def fresh_leases() -> SqliteLeaseRegister:
+    """A broker's register of leases, in a file of its own."""
+    folder = _folder()
+    leases = SqliteLeaseRegister(Path(folder.name) / "leases.db")
+    weakref.finalize(leases, folder.cleanup)
+    return leases
