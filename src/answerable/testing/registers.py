@@ -5,8 +5,9 @@ The file lies on a disk in memory where the machine has one. A new one is a copy
 
 from __future__ import annotations
 
+import os
 import weakref
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -40,7 +41,7 @@ def fresh_store() -> SqliteStore:
     path = Path(folder.name) / _FILE
     path.write_bytes(_empty())
     store = SqliteStore.open(path)
-    weakref.finalize(store, folder.cleanup)
+    weakref.finalize(store, _gone, store.shared_epoch().close, folder)
     return store
 
 
@@ -74,6 +75,11 @@ def fresh_subject_keys(seed: str = "subject keys", *, entropy: Entropy | None = 
     return keys
 
 
+def _gone(close: Callable[[], object], folder: TemporaryDirectory[str]) -> None:
+    close()
+    folder.cleanup()
+
+
 def _folder() -> TemporaryDirectory[str]:
     return TemporaryDirectory(prefix="answerable-", dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None)
 
@@ -90,5 +96,5 @@ def fresh_leases() -> SqliteLeaseRegister:
     """A broker's register of leases, in a file of its own."""
     folder = _folder()
     leases = SqliteLeaseRegister(Path(folder.name) / "leases.db")
-    weakref.finalize(leases, folder.cleanup)
+    weakref.finalize(leases, _gone, partial(os.close, leases._lock), folder)
     return leases
