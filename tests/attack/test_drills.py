@@ -81,7 +81,8 @@ async def test_an_older_document_of_a_higher_tier_is_a_raise_too():
     await drill_all(workloads)
     await raise_to(bench, 2)
     await raise_to(bench, 0)
-    bench.walk.drills.register._drills.clear()
+    with bench.walk.drills.register._store.write() as connection:
+        connection.execute("DELETE FROM drills")
     with pytest.raises(Refused) as raised:
         await raise_to(bench, 2)
     refused(raised)

@@ -95,11 +95,11 @@ ROWS: dict[str, tuple[dict[str, Any], str]] = {
     "made by another definition": ({"tool": "1" * 64}, "prepared.changed"),
     "made by another tool": ({"capability": "crm.read"}, "prepared.unknown"),
     "made on another server": ({"server": "erp"}, "prepared.unknown"),
-    "of other bytes": ({"content": PreparedText(format="json", text="{}")}, "prepared.used"),
-    "of no bytes": ({"content": NO_CONTENT}, "prepared.used"),
+    "of other bytes": ({"content": PreparedText(format="json", text="{}")}, "prepared.unknown"),
+    "of no bytes": ({"content": NO_CONTENT}, "prepared.unknown"),
     "of another mandate": ({"mandate": "m-2"}, "prepared.other_mandate"),
     "of another agent": ({"agent": "rover"}, "prepared.unknown"),
-    "used": ({"used_by": "a-1"}, "prepared.used"),
+    "used": ({"used_by": "a-1", "content": NO_CONTENT}, "prepared.used"),
 }
 
 

@@ -77,10 +77,8 @@ def test_an_authority_that_cannot_be_read_back_stops_the_start():
     register = fresh(SqliteAuthorityRegister)
     world = TrustWorld(register=register)
     world.desk()
-    current = register.read()
-    assert current is not None
-    damaged = replace(current.authorities[0], certificate=b"\x30\x00")
-    register._current = replace(current, authorities=(damaged,))
+    with register._store.write() as connection:
+        connection.execute("UPDATE authorities SET certificate = ?", (b"\x30\x00",))
     with pytest.raises(Unavailable) as told:
         world.desk()
     assert told.value.code == "register.corrupt"
@@ -188,7 +186,13 @@ def test_a_register_that_goes_back_under_a_running_server_is_not_published(empti
     desk = TrustWorld(register=register).desk()
     old = register.read()
     desk.rotate(activate=True)
-    register._current = None if emptied else old
+    now = register.read()
+    assert old is not None
+    assert now is not None
+    assert register.replace(old, expected=now.revision)
+    if emptied:
+        with register._store.write() as connection:
+            connection.execute("DELETE FROM trust_domain")
     before = desk.bundles()
     with pytest.raises(Unavailable) as told:
         desk.tend()
