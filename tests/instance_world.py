@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from answerable.adapters.memory.instances import MemoryInstanceRegister
+from answerable.adapters.sqlite import SqliteInstanceRegister
 from answerable.core.identity.channel import Channel
 from answerable.core.identity.evidence import SELECTOR_CHARS_MAX, CallerIdentity, Evidence
 from answerable.core.identity.instance import Instance
@@ -101,7 +101,7 @@ def shown(certificate: bytes, *, connection: int = 1, sequence: int = 1) -> Chan
 class InstanceWorld(ProofWorld):
     """ProofWorld with one instance of `crm`, a sub-agent of it, and authorities of two trust domains."""
 
-    instances: MemoryInstanceRegister = field(default_factory=MemoryInstanceRegister)
+    instances: SqliteInstanceRegister = field(default_factory=SqliteInstanceRegister)
     trust: FixedTrust = field(default_factory=FixedTrust)
     sightings: SightingBatch = field(default_factory=SightingBatch)
     instance_key: SigningKey = field(default_factory=lambda: new_key("instance"))

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from answerable.adapters.memory.authorities import MemoryAuthorityKeys, MemoryAuthorityRegister
+from answerable.adapters.memory.authorities import MemoryAuthorityKeys
+from answerable.adapters.sqlite import SqliteAuthorityRegister
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.identity.spiffe_id import TrustDomain, spiffe_id
 from answerable.flows.issue_svid import SvidIssuer
@@ -19,6 +20,7 @@ from answerable.ports.authority_keys import AuthorityKeys
 from answerable.ports.authority_register import AuthorityRegister
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 from tests.loud_skips import skip_loudly
 
 DOMAIN = TrustDomain("answerable.example")
@@ -44,7 +46,7 @@ class TrustWorld:
 
     domain: TrustDomain = DOMAIN
     keys: AuthorityKeys = field(default_factory=MemoryAuthorityKeys)
-    register: AuthorityRegister = field(default_factory=MemoryAuthorityRegister)
+    register: AuthorityRegister = field(default_factory=lambda: fresh(SqliteAuthorityRegister))
     clock: ManualClock = field(default_factory=ManualClock)
     entropy: SeededEntropy = field(default_factory=SeededEntropy)
     limits: TrustLimits = LIMITS

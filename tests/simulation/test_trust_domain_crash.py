@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.local_keys import LocalAuthorityKeys
-from answerable.adapters.memory.authorities import MemoryAuthorityKeys, MemoryAuthorityRegister
+from answerable.adapters.memory.authorities import MemoryAuthorityKeys
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteStore
 from answerable.core.identity.authority import AuthoritySet
 from answerable.core.identity.x509_svid import verified_x509_svid
 from answerable.flows.keep_trust_domain import TrustDomainDesk
+from answerable.testing.registers import fresh_store
 from tests.trust_world import DOMAIN, HOUR, WORKLOAD, TrustWorld, active_of, states, workload_key
 
 pytestmark = pytest.mark.requirement("TRUST-12")
@@ -53,7 +54,7 @@ class Point:
 
 class CrashingKeys(MemoryAuthorityKeys):
     def __init__(self, point: Point) -> None:
-        super().__init__()
+        super().__init__(fresh_store())
         self.point = point
 
     def create(self, name):
@@ -66,13 +67,13 @@ class CrashingKeys(MemoryAuthorityKeys):
         return set(self._keys)
 
 
-class CrashingRegister(MemoryAuthorityRegister):
+class CrashingRegister(SqliteAuthorityRegister):
     def __init__(self, point: Point) -> None:
-        super().__init__()
+        super().__init__(fresh_store())
         self.point = point
 
     def replace(self, after: AuthoritySet, *, expected: int | None):
-        return self.point.run(lambda: MemoryAuthorityRegister.replace(self, after, expected=expected))
+        return self.point.run(lambda: SqliteAuthorityRegister.replace(self, after, expected=expected))
 
 
 def open_first(world: TrustWorld) -> None:

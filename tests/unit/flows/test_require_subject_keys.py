@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.errors import Unavailable
 from answerable.flows import require_subject_keys as module
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.testing.builders import Bench, memory_ledger
 from answerable.testing.clock import ManualClock
-from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh_subject_keys
 
 pytestmark = pytest.mark.anyio
 
@@ -30,7 +29,7 @@ async def test_a_store_that_knows_the_newest_keys_is_taken():
 async def test_another_store_is_refused_and_the_message_says_what_to_do():
     bench = await lived_in()
     with pytest.raises(Unavailable, match="put its backup back") as lost:
-        require_subject_keys(bench.walk.ledger, MemorySubjectKeys(entropy=SeededEntropy("another")))
+        require_subject_keys(bench.walk.ledger, fresh_subject_keys("another"))
     assert lost.value.code == "subject_keys.lost"
 
 
@@ -46,11 +45,11 @@ async def test_one_known_key_among_erased_ones_is_enough():
 
 
 async def test_a_log_in_which_nothing_is_sealed_needs_no_keys():
-    require_subject_keys(memory_ledger(ManualClock()), MemorySubjectKeys(entropy=SeededEntropy("new")))
+    require_subject_keys(memory_ledger(ManualClock()), fresh_subject_keys("new"))
 
 
 async def test_only_the_newest_entries_are_looked_at(monkeypatch):
     monkeypatch.setattr(module, "ENTRIES_LOOKED_AT", 1)
     bench = await lived_in()
     with pytest.raises(Unavailable):
-        require_subject_keys(bench.walk.ledger, MemorySubjectKeys(entropy=SeededEntropy("another")))
+        require_subject_keys(bench.walk.ledger, fresh_subject_keys("another"))

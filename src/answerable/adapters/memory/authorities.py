@@ -11,50 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from answerable.core.identity.authority import AuthoritySet
-    from answerable.core.identity.spiffe_id import TrustDomain
+    pass
 
 PORT: Final = "authority_keys"
 _SHA256: Final = ec.ECDSA(hashes.SHA256())
-
-
-class MemoryAuthorityRegister:
-    """Port AuthorityRegister."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._current: AuthoritySet | None = None
-        self._federated: dict[TrustDomain, bytes] = {}
-
-    def read(self) -> AuthoritySet | None:
-        """As the port says."""
-        return self._current
-
-    def replace(self, after: AuthoritySet, *, expected: int | None) -> bool:
-        """As the port says."""
-        with self._lock:
-            found = None if self._current is None else self._current.revision
-            if found != expected:
-                return False
-            self._current = after
-            return True
-
-    def federated(self) -> Mapping[TrustDomain, bytes]:
-        """As the port says."""
-        with self._lock:
-            return dict(self._federated)
-
-    def keep_federated(self, domain: TrustDomain, document: bytes) -> None:
-        """As the port says."""
-        with self._lock:
-            self._federated[domain] = document
-
-    def drop_federated(self, domain: TrustDomain) -> bool:
-        """As the port says."""
-        with self._lock:
-            return self._federated.pop(domain, None) is not None
 
 
 class MemoryAuthorityKeys:

@@ -1,0 +1,100 @@
+"""Registers for tests and benches: those that run everywhere, SQLite, each on a file of its own that goes with it.
+
+The file lies on a disk in memory where the machine has one. A new one is a copy of one whose schema is made already.
+"""
+
+from __future__ import annotations
+
+import os
+import weakref
+from functools import cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from answerable.adapters.sqlite import (
+    SqliteHoldRegister,
+    SqliteRevocationRegister,
+    SqliteStore,
+    SqliteSubjectKeys,
+)
+from answerable.adapters.sqlite.leases import SqliteLeaseRegister
+from answerable.adapters.sqlite.subject_keys import ROOT_BYTES
+from answerable.testing.clock import ManualClock
+from answerable.testing.entropy import SeededEntropy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+
+_IN_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a directory of our own is made in it
+_FILE: Final = "registers.db"
+
+R = TypeVar("R")
+
+
+def fresh_store() -> SqliteStore:
+    """An open database that knows nothing; its file goes once nobody has it any more."""
+    folder = _folder()
+    path = Path(folder.name) / _FILE
+    path.write_bytes(_empty())
+    store = SqliteStore.open(path)
+    weakref.finalize(store, _gone, store.shared_epoch().close, folder)
+    return store
+
+
+def elsewhere(store: SqliteStore) -> SqliteStore:
+    """The same database as another process has it open."""
+    other = SqliteStore.open(store.path)
+    weakref.finalize(other, lambda kept: None, store)
+    return other
+
+
+def fresh(register: Callable[..., R], **more: object) -> R:
+    """A register of this kind in a database of its own. more: what else it is opened with."""
+    return register(fresh_store(), **more)
+
+
+def fresh_ends(clock: Clock | None = None) -> tuple[SqliteRevocationRegister, SqliteHoldRegister]:
+    """Revocations and holds, of one database."""
+    store = fresh_store()
+    revocations = SqliteRevocationRegister(store, clock=clock or ManualClock())
+    return revocations, SqliteHoldRegister(store, revocations)
+
+
+def fresh_subject_keys(seed: str = "subject keys", *, entropy: Entropy | None = None) -> SqliteSubjectKeys:
+    """Keys of subjects, the same ones for the same seed and the same order of asking."""
+    folder = _folder()
+    root = seed.encode().ljust(ROOT_BYTES, b".")[:ROOT_BYTES]
+    keys = SqliteSubjectKeys.open(
+        Path(folder.name) / "keys.db", root=root, entropy=entropy or SeededEntropy(seed)
+    )
+    weakref.finalize(keys, folder.cleanup)
+    return keys
+
+
+def _gone(close: Callable[[], object], folder: TemporaryDirectory[str]) -> None:
+    close()
+    folder.cleanup()
+
+
+def _folder() -> TemporaryDirectory[str]:
+    return TemporaryDirectory(prefix="answerable-", dir=_IN_MEMORY if _IN_MEMORY.is_dir() else None)
+
+
+@cache
+def _empty() -> bytes:
+    with _folder() as folder:
+        path = Path(folder) / _FILE
+        SqliteStore.open(path).close()
+        return path.read_bytes()
+
+
+def fresh_leases() -> SqliteLeaseRegister:
+    """A broker's register of leases, in a file of its own."""
+    folder = _folder()
+    leases = SqliteLeaseRegister(Path(folder.name) / "leases.db")
+    weakref.finalize(leases, _gone, partial(os.close, leases._lock), folder)
+    return leases
