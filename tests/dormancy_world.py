@@ -27,7 +27,7 @@ class Shards:
     a: Workloads
     b: Workloads
     bench: Bench
-    uses: SqliteAgentUses = field(default_factory=SqliteAgentUses)
+    uses: SqliteAgentUses = field(default_factory=lambda: fresh(SqliteAgentUses))
     unpublished: int = 0
 
     def published(self) -> dict[str, int]:

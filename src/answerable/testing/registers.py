@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from answerable.adapters.replay_table import SharedReplayStore
 from answerable.adapters.sqlite import (
     SqliteHoldRegister,
     SqliteRevocationRegister,
@@ -73,6 +74,22 @@ def fresh_subject_keys(seed: str = "subject keys", *, entropy: Entropy | None = 
     )
     weakref.finalize(keys, folder.cleanup)
     return keys
+
+
+def fresh_replay_store(
+    entropy: Entropy | None = None, *, partitions_max: int = 64, uses_per_partition_max: int = 4_096
+) -> SharedReplayStore:
+    """A table of accepted proofs of its own, whose epoch comes from `entropy`; its file goes with it."""
+    folder = _folder()
+    store = SharedReplayStore.open(
+        Path(folder.name) / "proofs",
+        entropy=entropy or SeededEntropy("proofs"),
+        at=0.0,
+        partitions_max=partitions_max,
+        uses_per_partition_max=uses_per_partition_max,
+    )
+    weakref.finalize(store, folder.cleanup)
+    return store
 
 
 def _gone(close: Callable[[], object], folder: TemporaryDirectory[str]) -> None:

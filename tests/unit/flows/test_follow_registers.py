@@ -214,11 +214,15 @@ async def test_documents_that_were_taken_back_meanwhile_do_not_come_into_force()
 
 
 @pytest.mark.requirement("PUB-10")
-async def test_what_is_applied_here_meanwhile_is_not_replaced():
+async def test_who_applies_here_while_those_of_another_process_are_compiled_has_to_look_again():
     _, registry, compiler, following = await followed(MANY)
-    registry.put(stored(NOTHING))
+    with pytest.raises(Unavailable) as told:
+        registry.put(stored(NOTHING))
+    assert told.value.code == "register.changed_meanwhile"
     compiler.go_on.set()
-    assert await following is False
+    assert await following is True
+    assert registry.documents() == stored(MANY)
+    registry.put(stored(NOTHING))
     assert registry.documents() == stored(NOTHING)
 
 
