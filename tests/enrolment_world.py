@@ -18,7 +18,6 @@ import httpx2
 from answerable.adapters.linux_process.observer import LinuxProcessObserver
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.mcp_upstream.upstream import McpUpstream
-from answerable.adapters.memory.authorities import MemoryAuthorityKeys
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteInstanceRegister, SqliteJoinTokens
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import Listeners, serve
@@ -53,7 +52,7 @@ from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
-from answerable.testing.registers import fresh
+from answerable.testing.registers import fresh, fresh_keys
 from answerable.testing.samples import signing_key
 from tests.gateway_world import needs_of, registry, walk_of
 
@@ -122,7 +121,7 @@ def workloads_over(
     clock, entropy = walk.clock, walk.entropy
     desk = TrustDomainDesk(
         domain=DOMAIN,
-        keys=MemoryAuthorityKeys(),
+        keys=fresh_keys(),
         register=fresh(SqliteAuthorityRegister),
         clock=clock,
         entropy=entropy,

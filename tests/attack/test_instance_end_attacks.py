@@ -39,8 +39,8 @@ SCOUT = AgentId("scout")
 class Slow(SqliteInstanceRegister):
     """A register whose writes wait until the test lets them go, as those of a file that another process keeps do."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, store: SqliteStore) -> None:
+        super().__init__(store)
         self.waiting = threading.Event()
         self.go = threading.Event()
         self.slow = False

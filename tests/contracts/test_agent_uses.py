@@ -47,7 +47,7 @@ def test_the_latest_days_stay(tmp_path: Path) -> None:
 
 def test_sqlite_keeps_them_over_a_restart_and_shows_them_to_every_process(tmp_path: Path) -> None:
     store = SqliteStore.open(tmp_path / "registers.db")
-    ours, theirs = SqliteAgentUses(store), register("sqlite", tmp_path)
+    ours, theirs = SqliteAgentUses(store), register(tmp_path)
     ours.keep("log", read_to=4, window=90, used=used(a=5), days=[1])
     assert dict(theirs.last()) == {A: 5}
     theirs.keep("log", read_to=5, window=90, used=used(a=6), days=[2])
@@ -56,5 +56,5 @@ def test_sqlite_keeps_them_over_a_restart_and_shows_them_to_every_process(tmp_pa
     with pytest.raises(Unavailable) as closed:
         ours.keep("log", read_to=6, window=90, used={}, days=[])
     assert closed.value.code == "register.unavailable"
-    again = register("sqlite", tmp_path)
+    again = register(tmp_path)
     assert (dict(again.last()), again.days()) == ({A: 6}, {1, 2})

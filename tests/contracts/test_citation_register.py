@@ -47,6 +47,6 @@ def test_what_is_kept_again_takes_the_place_of_what_was(tmp_path: Path) -> None:
 
 
 def test_sqlite_keeps_them_over_a_restart(tmp_path: Path) -> None:
-    opened("sqlite", tmp_path).keep(HERE, {HOP: at(3)}, 7)
-    again = opened("sqlite", tmp_path)
+    opened(tmp_path).keep(HERE, {HOP: at(3)}, 7)
+    again = opened(tmp_path)
     assert (again.find(HERE, HOP), again.kept_to(HERE)) == (at(3), 7)

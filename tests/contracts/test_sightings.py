@@ -88,8 +88,8 @@ def test_where_all_room_is_taken_those_give_up_some_that_have_most(tmp_path: Pat
 
 
 def test_sqlite_keeps_them_over_a_restart_and_takes_over_what_an_earlier_version_kept(tmp_path: Path) -> None:
-    register("sqlite", tmp_path).keep([seen("a", 1)])
-    assert list(register("sqlite", tmp_path).all()) == [seen("a", 1)]
+    register(tmp_path).keep([seen("a", 1)])
+    assert list(register(tmp_path).all()) == [seen("a", 1)]
     [before] = [
         number for number, one in enumerate(MIGRATIONS) if any("DROP TABLE sightings" in text for text in one)
     ]

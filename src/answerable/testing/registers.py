@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, TypeVar
 
+from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.replay_table import SharedReplayStore
 from answerable.adapters.sqlite import (
     SqliteHoldRegister,
@@ -90,6 +91,17 @@ def fresh_replay_store(
     )
     weakref.finalize(store, folder.cleanup)
     return store
+
+
+K = TypeVar("K", bound=LocalAuthorityKeys)
+
+
+def fresh_keys(kind: type[K] = LocalAuthorityKeys) -> K:  # type: ignore[assignment]
+    """Keys of authorities, each a file in a directory that goes with them."""
+    folder = _folder()
+    keys = kind(Path(folder.name))
+    weakref.finalize(keys, folder.cleanup)
+    return keys
 
 
 def _gone(close: Callable[[], object], folder: TemporaryDirectory[str]) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.adapters.memory.authorities import MemoryAuthorityKeys
+from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import (
     SqliteAuthorityRegister,
     SqliteInstanceRegister,
@@ -24,7 +24,7 @@ from answerable.flows.name_sub_agent import sub_agent_number
 from answerable.flows.recall_ends import Recalled, recall_ends
 from answerable.flows.record_entry import pseudonym_of
 from answerable.flows.revoke_authority import record_revocations, revoke_authority
-from answerable.testing.registers import fresh, fresh_ends, fresh_subject_keys
+from answerable.testing.registers import fresh, fresh_ends, fresh_keys, fresh_subject_keys
 from tests.enrolment_world import DOMAIN, enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio
@@ -65,7 +65,7 @@ async def test_a_sub_agent_that_an_older_register_does_not_know_keeps_its_number
     assert sub_agent_number(parent.id) == 0
 
 
-class CopiedKeys(MemoryAuthorityKeys):
+class CopiedKeys(LocalAuthorityKeys):
     """Port AuthorityKeys of which there is a copy: what is destroyed comes back with it."""
 
     def destroy(self, name: str) -> None:
@@ -74,7 +74,7 @@ class CopiedKeys(MemoryAuthorityKeys):
 
 async def test_an_authority_that_was_withdrawn_and_is_back_is_withdrawn_again():
     bench, workloads = await enrolling()
-    keys, register = CopiedKeys(), fresh(SqliteAuthorityRegister)
+    keys, register = fresh_keys(CopiedKeys), fresh(SqliteAuthorityRegister)
 
     def opened(register: SqliteAuthorityRegister) -> TrustDomainDesk:
         desk = TrustDomainDesk(

@@ -13,11 +13,7 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows import keep_trust_domain
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh
-from tests.trust_world import DOMAIN, FOREIGN, TrustWorld, active_of, sequence_of, states
-
-
-def held(keys):
-    return set(keys._keys)
+from tests.trust_world import DOMAIN, FOREIGN, TrustWorld, active_of, held, sequence_of, states
 
 
 def foreign_bundle():
