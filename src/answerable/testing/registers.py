@@ -49,7 +49,7 @@ def fresh_store() -> SqliteStore:
 
 def elsewhere(store: SqliteStore) -> SqliteStore:
     """The same database as another process has it open."""
-    other = SqliteStore.open(store.path)
+    other = SqliteStore.open(store._path)
     weakref.finalize(other, lambda kept: None, store)
     return other
 

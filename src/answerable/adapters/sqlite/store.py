@@ -66,11 +66,6 @@ class SqliteStore:
         # Only of the registers, and once their schema is there.
         self._notes = False
 
-    @property
-    def path(self) -> Path:
-        """Of its file."""
-        return self._path
-
     @classmethod
     def open(
         cls, path: Path, *, migrations: Migrations = MIGRATIONS, application_id: int = APPLICATION_ID
