@@ -19,7 +19,6 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.local_keys import open_or_create_key, open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
-from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
@@ -55,6 +54,7 @@ from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.walk import Walk
 from answerable.ports.published_log import PublishedLog
 from answerable.sdk.keyfile import create_key
+from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.registers import fresh, fresh_ends, fresh_subject_keys
 from answerable.testing.tool_pins import ApprovedAsSeen
 from answerable.wiring.policies import policy_desk

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.sqlite import SqliteAgentUses, SqliteInstanceRegister
 from answerable.core.identity.principal import AgentId
 from answerable.flows.enrol_workload import enrol
@@ -12,6 +11,7 @@ from answerable.flows.suspend_dormant import Dormancy, suspend_dormant
 from answerable.flows.workloads import Workloads
 from answerable.testing.builders import Bench, memory_ledger
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.registers import fresh
 from tests.enrolment_world import attested_documents, evidence_of, workloads_over
 from tests.shard_world import key_of as log_key_of

@@ -21,7 +21,6 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.mcp_upstream.upstream import McpUpstream
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
-from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteMandateRegister,
@@ -55,6 +54,7 @@ from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.walk import Walk
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
 from answerable.sdk.signing import signed_mandate
+from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.registers import fresh, fresh_ends, fresh_subject_keys
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen

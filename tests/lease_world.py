@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from answerable.adapters.memory.target import MemoryTarget
 from answerable.core.canonical import freeze
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.name import lease_name
@@ -18,6 +17,7 @@ from answerable.flows.lease_writer import LeaseWriter
 from answerable.flows.settle_leases import keep_settling, reopen
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.memory_target import MemoryTarget
 from answerable.testing.registers import fresh_leases
 
 if TYPE_CHECKING:

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.cedar import compiled
 from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
-from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteDutyRegister,
@@ -54,6 +53,7 @@ from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.recording_upstream import RecordingUpstream
 from answerable.testing.registers import fresh_store, fresh_subject_keys
 from answerable.testing.samples import (
