@@ -211,6 +211,7 @@ class Bench:
         registry = registry or MemoryRegistryStore()
         subject_keys = subject_keys or MemorySubjectKeys(entropy=SeededEntropy("subject keys"))
         self.upstream = RecordingUpstream(clock=self.clock, ledger=ledger, subject_keys=subject_keys)
+        self.channel = MemoryApprovalChannel()
         self.sequence = 0
         self.walk = Walk(
             clock=self.clock,
@@ -220,7 +221,7 @@ class Bench:
             mandates=mandates or MemoryMandateRegister(),
             approvals=approvals or MemoryApprovalRegister(),
             openings=openings or MemoryOpeningRegister(),
-            channel=channel or MemoryApprovalChannel(),
+            channel=channel or self.channel,
             upstream=upstream or self.upstream,
             decision_point=compiled_once(policy_text(registry.current), registry.current),
             compile_policies=compiled_once,
