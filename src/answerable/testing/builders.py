@@ -211,7 +211,6 @@ class Bench:
         registry = registry or MemoryRegistryStore()
         subject_keys = subject_keys or MemorySubjectKeys(entropy=SeededEntropy("subject keys"))
         self.upstream = RecordingUpstream(clock=self.clock, ledger=ledger, subject_keys=subject_keys)
-        self.channel = MemoryApprovalChannel()
         self.sequence = 0
         self.walk = Walk(
             clock=self.clock,
@@ -221,7 +220,7 @@ class Bench:
             mandates=mandates or MemoryMandateRegister(),
             approvals=approvals or MemoryApprovalRegister(),
             openings=openings or MemoryOpeningRegister(),
-            channel=channel or self.channel,
+            channel=channel or MemoryApprovalChannel(),
             upstream=upstream or self.upstream,
             decision_point=compiled_once(policy_text(registry.current), registry.current),
             compile_policies=compiled_once,
@@ -238,6 +237,13 @@ class Bench:
             prepared=prepared or MemoryPreparedRegister(),
             duties=DutyDesk(register=duties or MemoryDutyRegister()),
         )
+
+    @property
+    def channel(self) -> MemoryApprovalChannel:
+        """What approvers were told. Raises TypeError where another channel was passed in."""
+        if not isinstance(self.walk.channel, MemoryApprovalChannel):
+            raise TypeError("the bench was given a channel that keeps nothing")
+        return self.walk.channel
 
     def opened(self, index: int) -> tuple[dict[str, JSONValue], dict[str, JSONValue]]:
         """Leaf and fields of an entry, as the timeline reads them; no fields where there are none."""

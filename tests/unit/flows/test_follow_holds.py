@@ -70,10 +70,10 @@ async def test_instances_that_cannot_be_ended_now_are_once_they_can():
     def failing(*_: object, **__: object) -> None:
         raise Unavailable("the disk is full", code="register.unavailable", port="register")
 
-    workloads.instances.end_many = failing
+    workloads.instances.end_many = failing  # type: ignore[method-assign]
     placed = await place_hold(bench.walk, holdable("agent", "scout"), by="uid:0", workloads=workloads)
     assert not placed.recorded
-    workloads.instances.end_many = end_many
+    workloads.instances.end_many = end_many  # type: ignore[method-assign]
     assert await resume_holds(bench.walk, workloads, overdue_only=False) == 1
     assert workloads.instances.find(instance.id).state == "ended"
 
@@ -97,7 +97,7 @@ async def test_a_caller_who_leaves_while_it_is_recorded_leaves_a_hold_and_a_lift
 
         def leaving(entry: object) -> object:
             scope.cancel()
-            return submit(entry)
+            return submit(entry)  # type: ignore[arg-type]
 
         bench.walk.ledger.submit = leaving
         await stop(bench, EVERYTHING, by="alice")
@@ -114,12 +114,12 @@ async def test_two_who_read_the_same_hold_and_sign_one_after_the_other_do_not_ov
     bench = await bench_to_hold()
     hold = (await stop(bench, EVERYTHING)).hold
     get = bench.walk.holds.get
-    bench.walk.holds.get = lambda _: hold
+    bench.walk.holds.get = lambda _: hold  # type: ignore[method-assign]
     await lift_hold(bench.walk, hold.id, lift_token(bench, hold, "bob"))
     with pytest.raises(Refused) as raised:
         await lift_hold(bench.walk, hold.id, lift_token(bench, hold, "carol"))
     assert raised.value.code == "hold.changed_meanwhile"
-    bench.walk.holds.get = get
+    bench.walk.holds.get = get  # type: ignore[method-assign]
     assert [one.by for one in get(hold.id).agreed] == ["bob"]
 
 
@@ -133,7 +133,7 @@ async def test_a_round_that_is_cancelled_while_a_hold_is_recorded_records_it_onc
 
         def leaving(entry: object) -> object:
             scope.cancel()
-            return submit(entry)
+            return submit(entry)  # type: ignore[arg-type]
 
         bench.walk.ledger.submit = leaving
         await resume_holds(bench.walk, overdue_only=False)
@@ -154,7 +154,7 @@ async def test_an_approval_that_somebody_answers_at_this_very_moment_is_not_deni
 
     bench.walk.approvals.replace = denied_first
     assert (await stop(bench, EVERYTHING)).approvals == ()
-    bench.walk.approvals.replace = replace_in
+    bench.walk.approvals.replace = replace_in  # type: ignore[method-assign]
     assert (await stop(bench, EVERYTHING)).approvals == ()
     (after,) = bench.walk.approvals.all(pending_only=False, now=bench.clock.now())
     assert (after.state, after.ended_by) == ("denied", "")
@@ -169,7 +169,7 @@ async def test_a_task_that_is_ended_while_its_hold_is_recorded_cuts_first():
 
     def ended(entry: object) -> object:
         task.cancel()
-        return submit(entry)
+        return submit(entry)  # type: ignore[arg-type]
 
     bench.walk.ledger.submit = ended
     task = asyncio.get_running_loop().create_task(stop(bench, EVERYTHING))
