@@ -8,10 +8,12 @@ import re
 import pytest
 
 from answerable.adapters.sqlite import SqliteStore
+from answerable.flows.tripped_holds import TrippedHolds
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh_store
+from imports import Imports
 from tests.tidy.test_dead_modules import unreached
-from tests.tidy.tree import imports, modules
+from tests.tidy.tree import ROOT, modules
 
 PORT_OF = re.compile(r"\b(?:Implements |Ports? |and )(?:ports\.\w+\.)?([A-Z]\w+)")
 PORTS = {
@@ -20,7 +22,7 @@ PORTS = {
     for node in module.nodes
     if isinstance(node, ast.ClassDef)
 }
-SUITE = re.compile(r"(?:Durable|Shared)?(\w+)Contract")
+SUITE = re.compile(r"^class \w+\((?:Durable|Shared)?(\w+)Contract\)", re.MULTILINE)
 
 
 def adapters() -> dict[str, set[str]]:
@@ -35,17 +37,18 @@ def adapters() -> dict[str, set[str]]:
     return found
 
 
-def suites() -> dict[str, str]:
-    """What is run, by the port whose suite it is: the text of its test modules and of the worlds that they import."""
-    found: dict[str, str] = {}
-    worlds = {module.name: module.text for module in modules("tests") if module.name.count(".") == 1}
-    for module in modules("tests/contracts"):
-        for node in module.nodes:
-            bases = node.bases if isinstance(node, ast.ClassDef) else []
-            for base in bases:
-                if isinstance(base, ast.Name) and (suite := SUITE.fullmatch(base.id)):
-                    theirs = [worlds.get(name, "") for name, _ in imports(module)]
-                    found[suite[1]] = "".join([found.get(suite[1], ""), module.text, *theirs])
+def suites() -> dict[str, set[str]]:
+    """What is run, by the port whose suite it is: modules that its test modules and their worlds import."""
+    tree, found = Imports(), dict[str, set[str]]()
+    for path in sorted((ROOT / "tests/contracts").glob("test_*.py")):
+        name = f"tests.contracts.{path.stem}"
+        reached, left = {name}, [name]
+        for one in left:
+            more = set(tree.imported(one)) - reached
+            reached |= more
+            left += [module for module in more if module.startswith(("tests.", "answerable.wiring.target_"))]
+        for suite in SUITE.findall(tree.read(name).decode()):
+            found.setdefault(suite, set()).update(reached)
     return found
 
 
@@ -59,6 +62,7 @@ def test_every_adapter_is_used_by_the_product_itself() -> None:
 def test_registers_of_a_bench_are_those_of_one_sqlite_database() -> None:
     bench = Bench()
     walk = bench.walk
+    assert isinstance(walk.holds, TrippedHolds)
     registers = {
         "mandates": walk.mandates,
         "approvals": walk.approvals,
