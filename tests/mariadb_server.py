@@ -117,7 +117,7 @@ class MariadbServer:
 @contextmanager
 def mariadb_server() -> Iterator[MariadbServer]:
     if not shutil.which("mariadbd") or not shutil.which("mariadb-install-db"):
-        skip_loudly("MariaDB", "install the package mariadb-server", name="mariadb")
+        skip_loudly("MariaDB", "apt-get install mariadb-server", name="mariadb")
     folder = Path(tempfile.mkdtemp(prefix="answerable-mariadb-"))
     folder.chmod(0o755)
     server = MariadbServer(folder)
