@@ -15,7 +15,6 @@ from typing import Any
 
 import anyio
 
-from answerable.adapters.bundle_files.source import FileBundle
 from answerable.adapters.cedar import compiled
 from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.local_keys import open_or_create_key, open_or_create_secret
@@ -53,7 +52,6 @@ from answerable.core.action.request import action_request
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import JSONValue, encode
 from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.federation import federation_source
 from answerable.core.identity.keys import SigningKey, new_private_jwk
 from answerable.core.identity.principal import AgentId
 from answerable.core.tlog.note import VerifierKey
@@ -303,7 +301,7 @@ def identity_over(workloads: Any) -> Any:
     """What the control API asks of a trust domain beside its workloads."""
     desk, walk = workloads.trust, workloads.walk
     federation = BundleFollowing(
-        endpoints=[FileBundle(source=federation_source("partner.example file /nowhere/bundle.json"))],
+        endpoints=[],
         bundle=desk.bundle,
         put=desk.set_federated,
         drop=desk.drop_federated,
