@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -74,9 +73,8 @@ async def test_a_command_ends_with_its_lease_by_the_hosts_clock_even_when_nobody
     target = built(world, KEY, revocable=False)
     mark = f"mark{os.urandom(8).hex()}"
     command = sleeper(mark)
-    started = time.monotonic()
     performed = await done(target, await lease(target, command, ttl=3), command)
-    assert time.monotonic() - started < 10
+    # Ended by SIGTERM: left alone it would end by itself, with 0.
     assert structured(performed)["exit_status"] == 143
     assert not is_running(mark)
 
