@@ -26,6 +26,7 @@ from tests.ssh_world import (
     structured,
     until,
 )
+from tests.waiting import past
 
 pytestmark = pytest.mark.anyio
 KEY = authority_key()
@@ -99,7 +100,7 @@ async def test_a_session_that_is_opened_after_the_lease_was_revoked_or_ended_run
         with subprocess.Popen(client, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as master:  # noqa: ASYNC220
             await until(control.exists)
             if ends:
-                await anyio.sleep(2.5)
+                await past(credential.expires_at + 500)
             else:
                 await target_of.issuer.revoke(credential.lease)
             late = world.client(credential, "-S", str(control), "-o", "ControlMaster=no")
