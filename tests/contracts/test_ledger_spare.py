@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.tlog_files.directory import SPARE
+from answerable.adapters.tlog_files.directory import SPARE, WAL
 from answerable.adapters.tlog_files.segments import Segments, Stretch
 from answerable.testing.contracts.ledger import log_key, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
@@ -39,7 +39,7 @@ def test_a_spare_that_is_being_taken_is_no_spare(
 
     async def run() -> None:
         async with small_log(tmp_path / "log") as ledger:
-            await until((tmp_path / "log" / SPARE).exists)
+            await until((tmp_path / "log" / WAL / SPARE).exists)
             monkeypatch.setattr(Segments, "written", slowly)
             if moment == "between two looks at it":
                 monkeypatch.setattr(Path, "stat", slow_stat)

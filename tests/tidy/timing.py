@@ -56,8 +56,10 @@ def _assigned(function: FunctionNode) -> Iterator[tuple[str, ast.expr]]:
 def _is_span(node: ast.AST, readings: set[str], spans: set[str], bound: dict[str, str]) -> bool:
     if isinstance(node, ast.Name):
         return node.id in spans
-    is_difference = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Sub)
-    return is_difference and _reads(node.left, readings, bound) and not isinstance(node.right, ast.Constant)
+    match node:
+        case ast.BinOp(left=left, op=ast.Sub(), right=right):
+            return _reads(left, readings, bound) and not isinstance(right, ast.Constant)
+    return False
 
 
 def _reads(node: ast.AST, readings: set[str], bound: dict[str, str]) -> bool:
