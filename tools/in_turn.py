@@ -55,6 +55,8 @@ class InTurn:
             for item, following in zip(items, [*items[1:], session], strict=True):
                 # All that pytest asks of what follows is what it stands on: of a session, the session.
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if session.shouldfail:
+                    raise session.Failed(session.shouldfail)
         return True
 
     def _next(self, session: pytest.Session) -> Sequence[pytest.Item]:
