@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import selectors
 import signal
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from run_folder import VARIABLE, run_folder
 from unchanged import Unchanged
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -158,7 +160,13 @@ def started(options: Sequence[str]) -> Worker:
 
 
 def run(files: Sequence[str], options: Sequence[str], *, workers: int) -> Told:
-    """All of them; ended with us, however we end."""
+    """All of them; ended with us, however we end, and so are the servers that they share."""
+    with run_folder() as shared:
+        os.environ[VARIABLE] = str(shared)
+        return _run(files, options, workers)
+
+
+def _run(files: Sequence[str], options: Sequence[str], workers: int) -> Told:
     told, left, begun = Told(), list(files), time.monotonic()
     running = [started(options) for _ in range(min(workers, len(files)))]
     waiting = selectors.DefaultSelector()
