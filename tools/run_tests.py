@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import selectors
 import signal
@@ -23,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from once_a_run import RUN_FOLDER, run_folder
 from unchanged import Unchanged
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,13 +87,14 @@ class Worker:
 
 @dataclass
 class Told:
-    """What the tests came to. failed: test and text. seconds: by file."""
+    """What the tests came to. failed: test and text. seconds, processor: by file, the latter of its processes too."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[str, str]] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     warned: Counter[str] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+    processor: dict[str, float] = field(default_factory=dict)
     unclean: set[str] = field(default_factory=set)
 
     def take(self, line: dict[str, Any]) -> None:
@@ -101,12 +104,14 @@ class Told:
             self.unclean.update(one.partition("::")[0] for one in line["deselected"])
         elif "warned" in line:
             self.warned[line["warned"]] += 1
+        elif "done" in line:
+            self.seconds[line["done"]] = line["seconds"]
+            self.processor[line["done"]] = line["processor"]
         else:
             self._test(line)
 
     def _test(self, line: dict[str, Any]) -> None:
         file, outcome = line["test"].partition("::")[0], line["outcome"]
-        self.seconds[file] += line["seconds"]
         if outcome == "failed":
             self.fail(line["test"] + ("" if line["when"] == "call" else f" ({line['when']})"), line["shown"])
         elif outcome == "skipped":
@@ -140,14 +145,15 @@ def _guess(file: str) -> float:
     return UNKNOWN_SECONDS / (1 + FIRST.index(folder)) if folder in FIRST else 0.1
 
 
-def started(options: Sequence[str]) -> Worker:
-    """A worker that asks for its first file."""
+def started(options: Sequence[str], folder: Path) -> Worker:
+    """A worker that asks for its first file. folder: of what is made once for all workers."""
     ours, theirs = socket.socketpair()
     log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker lives
     plugin = ["-p", "tools.in_turn", "--in-turn", str(theirs.fileno())]
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-q", "--no-header", *plugin, *options],
         cwd=ROOT,
+        env={**os.environ, RUN_FOLDER: str(folder)},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -157,10 +163,10 @@ def started(options: Sequence[str]) -> Worker:
     return Worker(process, ours, log)
 
 
-def run(files: Sequence[str], options: Sequence[str], *, workers: int) -> Told:
+def run(files: Sequence[str], options: Sequence[str], folder: Path, *, workers: int) -> Told:
     """All of them; ended with us, however we end."""
     told, left, begun = Told(), list(files), time.monotonic()
-    running = [started(options) for _ in range(min(workers, len(files)))]
+    running = [started(options, folder) for _ in range(min(workers, len(files)))]
     waiting = selectors.DefaultSelector()
     for first in running:
         waiting.register(first.channel, selectors.EVENT_READ, first)
@@ -173,7 +179,7 @@ def run(files: Sequence[str], options: Sequence[str], *, workers: int) -> Told:
                     waiting.unregister(worker.channel)
                     if not _ended_well(worker, told) and worker.not_begun:
                         left += worker.not_begun
-                        running.append(started(options))
+                        running.append(started(options, folder))
                         waiting.register(running[-1].channel, selectors.EVENT_READ, running[-1])
                 for line in lines or ():
                     if "ask" in line:
@@ -228,10 +234,24 @@ def report(told: Told, begun: float) -> None:
     for test, _ in told.failed:
         print(f"FAILED {test}")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = int(used.ru_utime + used.ru_stime)
-    print(f"\n{_counted(told)} in {_clock(begun)}, {cpu // 60}:{cpu % 60:02} of CPU")
+    processor = used.ru_utime + used.ru_stime
+    _report_folders(told, processor)
+    print(f"\n{_counted(told)} in {_clock(begun)}, {_minutes(processor)} of CPU")
     if told.counts["left out"]:
         print(f"{told.counts['left out']} tests were left out by `{' '.join(sys.argv)}`")
+
+
+def _report_folders(told: Told, processor: float) -> None:
+    """What each folder took. processor: of all, of which a part belongs to no file."""
+    folders: dict[str, list[str]] = {}
+    for file in told.seconds:
+        folders.setdefault("/".join(Path(file).parts[:2]), []).append(file)
+    print(f"\n{'took':20} {'files':>5} {'elapsed':>8} {'CPU':>8}")
+    for folder, files in sorted(folders.items()):
+        took, used = (sum(map(one.__getitem__, files)) for one in (told.seconds, told.processor))
+        print(f"{folder:20} {len(files):5} {_minutes(took):>8} {_minutes(used):>8}")
+        processor -= used
+    print(f"{'starts and ends':20} {'':5} {'':>8} {_minutes(processor):>8}")
 
 
 def _counted(told: Told) -> str:
@@ -240,15 +260,19 @@ def _counted(told: Told) -> str:
 
 
 def _clock(begun: float) -> str:
-    seconds = int(time.monotonic() - begun)
-    return f"{seconds // 60}:{seconds % 60:02}"
+    return _minutes(time.monotonic() - begun)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 def keep_seconds(told: Told) -> None:
     """For the order of the next run."""
     known = json.loads(SECONDS_FILE.read_text()) if SECONDS_FILE.exists() else {}
+    known |= {file: round(seconds, 2) for file, seconds in told.seconds.items()}
     SECONDS_FILE.parent.mkdir(parents=True, exist_ok=True)
-    SECONDS_FILE.write_text(json.dumps({**known, **{file: round(s, 2) for file, s in told.seconds.items()}}))
+    SECONDS_FILE.write_text(json.dumps({file: s for file, s in known.items() if (ROOT / file).exists()}))
 
 
 def main() -> int:
@@ -267,7 +291,8 @@ def main() -> int:
     begun, files = time.monotonic(), test_files(wanted.paths)
     unchanged = Unchanged(options)
     left = unchanged.left(files) if wanted.changed else files
-    told = run(left, options, workers=wanted.workers)
+    with run_folder() as folder:
+        told = run(left, options, folder, workers=wanted.workers)
     report(told, begun)
     if len(left) < len(files):
         print(f"{len(files) - len(left)} files are as they were when all of them passed")
