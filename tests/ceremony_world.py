@@ -267,7 +267,7 @@ def documents(root: Path, issuer: str) -> str:
     found: list[Any] = [
         one
         for one in registry(root, ["crm"])
-        if (one["kind"], one["metadata"]["name"]) != ("Principal", "bob")  # type: ignore[call-overload, index]
+        if (one["kind"], one["metadata"]["name"]) != ("Principal", "bob")
     ]
     for one in found:
         if (one["kind"], one["metadata"]["name"]) == ("Capability", "crm.note"):

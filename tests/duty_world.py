@@ -73,7 +73,7 @@ async def waiting(bench: Bench, amount: int = 6000) -> Approval:
 async def tell(bench: Bench, *, seconds: int = 0) -> list[tuple[int, tuple[str, ...] | None]]:
     """What is told when so many seconds have passed: steps with the people."""
     bench.clock.advance(seconds)
-    channel = bench.walk.channel
+    channel = bench.channel
     before = len(channel.told)
     if bench.walk.duties.scanned is not bench.walk.registry.current:
         await scan_waiting(bench.walk)

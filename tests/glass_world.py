@@ -9,8 +9,8 @@ from answerable.core.identity.principal import PrincipalId
 from answerable.core.registry.documents import Principal
 from answerable.flows.review_glass import review_glass
 from answerable.sdk.signing import signed_review
-from answerable.testing.builders import AUDIENCE, POLICIES, Bench, bench_documents
-from answerable.testing.samples import signing_key
+from answerable.testing.builders import POLICIES, Bench, bench_documents
+from answerable.testing.samples import AUDIENCE, signing_key
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval

@@ -10,8 +10,8 @@ from answerable.core.identity.compact_jws import signed_statement
 from answerable.core.identity.principal import PrincipalId
 from answerable.flows.lift_hold import lift_hold
 from answerable.flows.place_hold import place_hold
-from answerable.testing.builders import AUDIENCE, Bench
-from answerable.testing.samples import signing_key
+from answerable.testing.builders import Bench
+from answerable.testing.samples import AUDIENCE, signing_key
 from tests.revocation_world import INSTANCE, MANIFEST, documents_with_vendors
 
 if TYPE_CHECKING:

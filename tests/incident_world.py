@@ -14,8 +14,7 @@ from typing import Any
 from answerable.core.identity.keys import SigningKey
 from answerable.sdk.keyfile import create_key, public_jwk
 from tests.authorization_server import OPAQUE, AuthorizationServer
-from tests.brokered_http_world import Desk
-from tests.brokered_world import documents
+from tests.brokered_world import Desk, documents
 from tests.mail_world import Mailbox
 from tests.resource_server import ResourceServer
 from tests.up_world import SETTINGS, House, house

@@ -65,7 +65,7 @@ class ForgedSet:
             seals=(len(entries),),
             origin=HEADS,
             cosigned={len(entries): START} if self.cosigned else {},
-            **changed,  # type: ignore[arg-type]
+            **changed,
         ).written()
 
     def verified(

@@ -370,7 +370,7 @@ def codes(report: LedgerReport) -> list[str]:
 
 def sealed_story(directory: Path, **changed: object) -> ForgedLog:
     log = ForgedLog(directory=directory, entries=story(), seals=(BEGIN + 2, STORY))
-    return dataclasses.replace(log, **changed).written()  # type: ignore[arg-type]
+    return dataclasses.replace(log, **changed).written()
 
 
 def flipped(path: Path, at: int, value: int) -> bytes:

@@ -83,6 +83,6 @@ def globbed(pattern: str, text: str) -> bool:
     return re.fullmatch(fnmatch.translate(pattern.replace("[", "[[]")), text) is not None
 
 
-access_control.AssumedRoleAccessKey.__init__ = made  # type: ignore[method-assign]
-access_control.IAMRequestBase.check_action_permitted = checked  # type: ignore[method-assign]
+access_control.AssumedRoleAccessKey.__init__ = made
+access_control.IAMRequestBase.check_action_permitted = checked
 main(["-p", sys.argv[1]])

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import httpx2
 
-from tests.interop.programs import skip_loudly
+from tests.loud_skips import skip_loudly
 
 CLIENT = """
 import http.client, json, sys

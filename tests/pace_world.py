@@ -20,10 +20,10 @@ from answerable.core.identity.principal import PrincipalId
 from answerable.flows.answer_approval import answer_approval, answer_by_passkey, open_to_answer
 from answerable.flows.passkey_desk import PasskeyDesk
 from answerable.sdk.signing import signed_answer
-from answerable.testing.builders import AUDIENCE, Bench, bench_documents
+from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
-from answerable.testing.samples import signing_key
+from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.soft_passkey import ORIGIN, RP_ID
 
 if TYPE_CHECKING:

@@ -129,7 +129,7 @@ class ProofWorld:
 
     def restarted(self, **changes: int) -> CallerVerifier:
         """A new verifier, as after a restart; time goes on."""
-        limits = replace(self.limits, **changes)  # type: ignore[arg-type]  # all changes in tests are numbers
+        limits = replace(self.limits, **changes)  # all changes in tests are numbers
         return CallerVerifier(registry=self.registry, clock=self.clock, entropy=self.entropy, limits=limits)
 
     def nonce(self, epoch: str | None = None) -> str:

@@ -65,9 +65,7 @@ def _sites(module: str, node: ast.AST, names: dict[str, tuple[str, int]], *, ins
 def _kind_of(call: ast.Call) -> ast.expr | None:
     """The type that a call reads as; None for one that reads anything, or is no such call."""
     function = call.func
-    if not isinstance(function, ast.Attribute) or function.attr not in READERS:
-        return None
-    if ast.unparse(function.value) not in MODULES:
+    if not isinstance(function, ast.Attribute) or not _is_reader(function):
         return None
     place = 0 if function.attr == "Decoder" else 1
     positional = call.args[place] if len(call.args) > place else None
@@ -162,6 +160,10 @@ def _by_name(module: str, tree: ast.Module) -> Iterator[str]:
                 yield f"{module}:{node.lineno} imports {', '.join(sorted(names))} by name: write msgspec.…"
 
 
+def _is_reader(node: ast.Attribute) -> bool:
+    return node.attr in READERS and ast.unparse(node.value) in MODULES
+
+
 def _handed_on(module: str, tree: ast.Module) -> Iterator[str]:
     """A reader that is kept under another name, or handed to somebody, would not be found; nor would a type that
     pydantic builds when a function is called."""
@@ -175,8 +177,7 @@ def _handed_on(module: str, tree: ast.Module) -> Iterator[str]:
         for one in ast.walk(node.annotation)
     }
     for node in ast.walk(tree):
-        is_reader = isinstance(node, ast.Attribute) and node.attr in READERS and id(node) not in known
-        if is_reader and ast.unparse(node.value) in MODULES:
+        if isinstance(node, ast.Attribute) and id(node) not in known and _is_reader(node):
             yield f"{module}:{node.lineno} hands {ast.unparse(node)} on: call it where it stands"
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             late = [one for one in ast.walk(node) if isinstance(one, ast.Call)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from answerable.core.identity.evidence import CallerIdentity
+from answerable.core.ledger.answer import Answer
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.flows.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
@@ -30,7 +31,7 @@ async def bench_with_vendors() -> Bench:
     return bench
 
 
-async def act_as_instance(bench: Bench) -> object:
+async def act_as_instance(bench: Bench) -> Answer:
     identity = CallerIdentity(
         instance=INSTANCE, source="unix", grade="kernel", manifest=MANIFEST, measured=MANIFEST, key="K" * 43
     )

@@ -11,9 +11,9 @@ from answerable.core.registry.active import snapshot_of
 from answerable.flows.answer_as_workflow import answer_as_workflow
 from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer
-from answerable.testing.builders import AUDIENCE, Bench, bench_documents, nonce_for
+from answerable.testing.builders import Bench, bench_documents, nonce_for
 from answerable.testing.recording_upstream import sample_tools
-from answerable.testing.samples import OWNERSHIP, document, signing_key
+from answerable.testing.samples import AUDIENCE, OWNERSHIP, document, signing_key
 from tests.enrolment_world import InventedProcesses, workloads_over
 from tests.mandate_world import changed
 

@@ -22,8 +22,8 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer
-from answerable.testing.builders import AUDIENCE, POLICIES, bench_documents, nonce_for
-from answerable.testing.samples import signing_key
+from answerable.testing.builders import POLICIES, bench_documents, nonce_for
+from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.verify.ledger_replay import replay_entries
 from tests.duty_world import delegate, duty_bench
@@ -274,7 +274,7 @@ async def test_no_workflow_breaks_one():
 async def test_everybody_who_could_have_answered_is_told():
     bench, approval = await waiting()
     await broken(bench, approval)
-    told = [(one.group, one.what, one.action_id) for one in bench.walk.channel.notified]
+    told = [(one.group, one.what, one.action_id) for one in bench.channel.notified]
     assert told == [("approvers", "glass", approval.id), ("sales", "glass", approval.id)]
 
 
@@ -339,7 +339,7 @@ async def test_who_stands_in_for_somebody_breaks_no_glass_in_their_place():
 async def test_a_message_about_a_broken_glass_says_so():
     bench, approval = await waiting()
     await broken(bench, approval)
-    (first, *_) = bench.walk.channel.notified
+    (first, *_) = bench.channel.notified
     message = notice_message(first, now=bench.clock.now())
     assert "broke a glass" in message.title
     assert "without its approval" in message.sentence

@@ -205,7 +205,7 @@ async def test_people_are_turned_away_from_a_canary_as_from_any_other():
 async def test_channels_announce_a_canary_as_any_other():
     bench = await bench_with_tests()
     canary = await canary_on(bench)
-    assert canary in bench.walk.channel.announced
+    assert canary in bench.channel.announced
 
 
 # --- what is on record -----------------------------------------------------------------------------------------------

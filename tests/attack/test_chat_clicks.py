@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from answerable.adapters.slack.clicks import SlackClicks
 from answerable.core.approval.chat_click import APPROVE, ChatAccount
 from answerable.core.base64url import to_base64url
 from answerable.core.containment.hold import Holdable
@@ -129,9 +130,9 @@ async def test_with_slack_gone_the_click_is_lost_and_the_answer_still_possible()
     async with clicking() as world:
         asked = await world.asked()
         body = world.payload()
-        world.desk.chat = type(world.desk.chat)(  # nobody listens there
-            world.desk.chat._post, token="xoxb", url="http://127.0.0.1:1/api"
-        )
+        assert isinstance(world.desk.chat, SlackClicks)
+        # Nobody listens there.
+        world.desk.chat = SlackClicks(world.desk.chat._post, token="xoxb", url="http://127.0.0.1:1/api")
         assert (await world.press(**body)).status_code == 200
         assert world.answers() == 0
         await world.bench.answer(asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from functools import partial
 
 import anyio
 import pytest
@@ -145,7 +146,7 @@ async def test_of_two_clicks_at_once_one_answers(pair, verdicts):
         world.desk.chat = Between(world.desk.chat, meet)
         async with anyio.create_task_group() as tasks:
             for number, (person, verdict) in enumerate(zip(pair, verdicts, strict=True)):
-                tasks.start_soon(lambda p=person, v=verdict, n=number: world.press(p, v, trigger_id=str(n)))
+                tasks.start_soon(partial(world.press, person, verdict, trigger_id=str(number)))
         assert world.answers() == 1
         assert len(world.now(asked).answers) == 1
         assert len(world.slack.whispered) == 1

@@ -21,6 +21,7 @@ from answerable.core.mandate.hop_token import read_hop
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows import exchange_token
 from answerable.flows.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.find_parent import parent_of
 from answerable.testing.samples import signing_key
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.ledger_history import verify_ledger
@@ -129,7 +130,6 @@ async def test_a_token_for_another_agent_without_any_consent_is_found_in_the_log
         parent = parent_of(desk, client, wanted, confirmation, now)
         return msgspec.structs.replace(parent, consent=None)
 
-    parent_of = exchange_token.parent_of
     async with token_world(tmp_path) as world:
         await world.mandate()
         monkeypatch.setattr(exchange_token, "parent_of", without)
@@ -150,7 +150,6 @@ async def test_a_token_that_refers_to_the_consent_of_another_agent_is_found_in_t
             hop = world.walk.delegations.verified(f"{root}~{other}", now).leaf
             return msgspec.structs.replace(parent, consent=hop)
 
-        parent_of = exchange_token.parent_of
         monkeypatch.setattr(exchange_token, "parent_of", swapped)
         consent = world.handed((root,), "orchestrator", "researcher", narrow(("crm.read",), root))
         assert (await world.exchange("researcher", root, consent=consent)).status_code == 200
@@ -182,7 +181,6 @@ async def test_a_consent_that_the_service_made_up_is_found_where_the_tokens_are_
         root = await world.root()
         real = world.handed((root,), "orchestrator", "researcher", narrow(("crm.read",), root))
         made_up = signed_by(read_hop(real).raw.claims, "researcher")
-        parent_of = exchange_token.parent_of
 
         def invented(desk, client, wanted, confirmation, now):
             parent = parent_of(desk, client, wanted, confirmation, now)

@@ -10,7 +10,7 @@ import pytest
 
 from answerable.apps.console import asking_less_pages
 from answerable.flows.apply_registry import apply_registry
-from answerable.flows.suggest_rules import APPROVED_MIN
+from answerable.flows.suggest_rules import APPROVED_MIN, suggest_rules
 from answerable.testing.builders import POLICIES, bench_documents
 from tests.canary_world import TESTED, canary_on
 from tests.console_client import House, console_house
@@ -120,15 +120,15 @@ async def test_to_look_again_at_once_opens_nothing_anew(monkeypatch: pytest.Monk
     client = await house.signed_in()
     read: list[int] = []
     entry = type(house.bench.walk.ledger).entry
-    monkeypatch.setattr(
-        type(house.bench.walk.ledger),
-        "entry",
-        lambda ledger, index: (read.append(index), entry(ledger, index))[1],
-    )
-    suggest = asking_less_pages.suggest_rules
+
+    def counted(ledger: Any, index: int) -> Any:
+        read.append(index)
+        return entry(ledger, index)
+
+    monkeypatch.setattr(type(house.bench.walk.ledger), "entry", counted)
 
     async def while_others_act(walk: Any, **given: Any) -> Any:
-        found = await suggest(walk, **given)
+        found = await suggest_rules(walk, **given)
         await house.bench.issue("m-2")
         return replace(found, size=walk.ledger.size)
 

@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from tests.interop.programs import skip_loudly
+from tests.loud_skips import skip_loudly
 from tests.other_host import Tapped, other_host, require_namespace
 from tests.system.test_bound_tokens import acting, doors, exchanging, sent, sent_by_another
 from tests.token_world import outcome_of, succeeded, token_world, why_not

@@ -135,7 +135,7 @@ def test_fingerprints_of_words_are_of_one_question_alone_and_those_of_keys_of_al
     for shown in (one["arguments"], other["arguments"]):
         assert isinstance(shown, dict)
         assert shown["note"] == f"use {MARK} for it"
-    assert one["arguments"]["api_key"] != other["arguments"]["api_key"]  # type: ignore[index, call-overload]
+    assert one["arguments"]["api_key"] != other["arguments"]["api_key"]
     plain = {"arguments": {"text": "nothing here", "list": [1, True, None]}, "token_count": 3}
     assert without_credentials(plain, question="q") == plain
     assert text_without_credentials(text_without_credentials(GITHUB)) == text_without_credentials(GITHUB)

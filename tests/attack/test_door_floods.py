@@ -88,7 +88,8 @@ async def test_a_hundred_thousand_strangers_cost_the_stated_bytes_and_all_are_co
         )
     await record_door_refusals(world.bench.walk, closing=True)
     written = world.bench.entries(Tag.DOOR_REFUSAL)
-    assert sum(one["count"] for one in written) == FLOOD, "none is dropped silently"
+    counts = [one["count"] for one in written]
+    assert sum(counts) == FLOOD, "none is dropped silently"
     assert len(written) <= (bounds.ROOM_ENTRIES + 2 if sources == 1 else bounds.TOTAL_ENTRIES + 2)
     assert world.stored_bytes <= len(written) * ENTRY_BYTES_MAX
 
@@ -115,7 +116,8 @@ async def test_a_flood_that_goes_on_for_hours_is_bounded_by_the_hour(world: Worl
     others = HOURS * 3_600_000 // bounds.AGAIN_MILLIS
     assert len(written) <= bounds.TOTAL_ENTRIES + HOURS * hourly + others + 1
     await record_door_refusals(world.bench.walk, closing=True)
-    assert sum(one["count"] for one in world.bench.entries(Tag.DOOR_REFUSAL)) == HOURS * 60 * 20
+    counts = [one["count"] for one in world.bench.entries(Tag.DOOR_REFUSAL)]
+    assert sum(counts) == HOURS * 60 * 20
 
 
 @pytest.mark.requirement("WHO-01")

@@ -254,16 +254,15 @@ async def test_acknowledgements_that_are_repeated_foreign_or_made_up_take_nothin
         await revoke_authority(made.walk, revocable("token", token), by="alice", reason="")
     await announce_new(desk)
     ids = [one.id for one in desk.register.waiting("s-1", count_max=9)]
-    at_once = {"at_once": True}
     # Never given: whoever knows its id cannot make it go.
-    answer = await poll_events(desk, "scout", "s-1", Poll(acks=tuple(ids), count_max=1, **at_once))
-    assert [*answer["sets"]] == ids[:1]
+    answer = await poll_events(desk, "scout", "s-1", Poll(acks=tuple(ids), count_max=1, at_once=True))
+    assert list(answer["sets"]) == ids[:1]
     assert answer["moreAvailable"] is True
     errors = dict.fromkeys(ids[1:], "invalid_key")
     answer = await poll_events(
-        desk, "scout", "s-1", Poll(acks=(*ids, "made up"), errors=errors, count_max=1, **at_once)
+        desk, "scout", "s-1", Poll(acks=(*ids, "made up"), errors=errors, count_max=1, at_once=True)
     )
-    assert [*answer["sets"]] == ids[1:2]
+    assert list(answer["sets"]) == ids[1:2]
     assert desk.register.find("s-1").refused == 0
     for _ in range(2):
         await poll_events(desk, "scout", "s-1", Poll(acks=(ids[0],), count_max=0))
@@ -324,7 +323,7 @@ async def test_a_receiver_that_never_answers_or_is_no_receiver_costs_a_bounded_t
 
     for behave in (silent, babbling):
         listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-        _, port = listener.listeners[0].extra(anyio.abc.SocketAttribute.local_address)  # noqa: S610
+        port = listener.listeners[0].extra(anyio.abc.SocketAttribute.local_address)[1]  # noqa: S610
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(listener.serve, behave)
             with pytest.raises(Unavailable) as raised:

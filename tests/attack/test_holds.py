@@ -237,7 +237,7 @@ async def test_an_approval_that_is_written_while_the_hold_comes_is_denied_too():
     bench.walk.ledger.submit = held_meanwhile
     answer = await bench.refund(6_000)
     assert answer.approval.state == "denied"
-    assert bench.walk.channel.announced == []
+    assert bench.channel.announced == []
 
 
 @pytest.mark.requirement("HOLD-05")

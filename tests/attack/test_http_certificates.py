@@ -175,8 +175,8 @@ async def test_a_chain_that_only_earlier_pythons_take_is_refused_with_the_reason
         credential = await target.issuer.issue(order(scope=ANY))
         if sys.version_info < (3, 13):
             assert (await asked(target, credential, "/a"))["status"] == 200
-            return
-        with pytest.raises(Unavailable) as refused:
-            await asked(target, credential, "/a")
-        assert "Missing Authority Key Identifier" in str(refused.value)
-        assert not api.seen
+        else:
+            with pytest.raises(Unavailable) as refused:
+                await asked(target, credential, "/a")
+            assert "Missing Authority Key Identifier" in str(refused.value)
+            assert not api.seen

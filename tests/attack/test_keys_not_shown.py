@@ -25,7 +25,7 @@ from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import Fault, read_leaf
-from answerable.verify.leaf_shapes import ChangeLeaf
+from answerable.verify.policy_shapes import ChangeLeaf
 from answerable.verify.shown_answers import ShownAnswers
 from tests.keys_world import (
     ABOUT,

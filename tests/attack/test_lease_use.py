@@ -17,6 +17,7 @@ from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows import count_lease_use as flow
 from answerable.flows import simulate_policy as turns
 from answerable.flows.apply_registry import apply_registry
+from answerable.flows.count_history import fields_of
 from answerable.flows.count_lease_use import (
     count_lease_use,
     count_lease_use_elsewhere,
@@ -150,9 +151,10 @@ async def test_what_was_used_of_another_template_is_not_counted_under_this_one()
 async def test_what_cannot_be_read_any_more_leaves_everything_unknown(monkeypatch, tag):
     bench = await a_bench()
     await acts(bench, told("cases/0"))
-    read = flow.fields_of
     monkeypatch.setattr(
-        flow, "fields_of", lambda walk, stored, leaf: None if stored.tag == tag else read(walk, stored, leaf)
+        flow,
+        "fields_of",
+        lambda walk, stored, leaf: None if stored.tag == tag else fields_of(walk, stored, leaf),
     )
     tally = await tally_of(bench)
     assert tally.told + sum(tally.untold.values()) == 1
@@ -260,9 +262,8 @@ async def test_a_question_that_was_not_kept_leaves_a_template_of_the_resource_un
     grants = {"cases": ["{resource}"]}
     bench = await a_bench(grants)
     await acts(bench, told("cases/0", grants=grants))
-    read = flow.fields_of
     monkeypatch.setattr(
-        flow, "fields_of", lambda *given: {n: v for n, v in read(*given).items() if n != "question"}
+        flow, "fields_of", lambda *given: {n: v for n, v in fields_of(*given).items() if n != "question"}
     )
     assert (await tally_of(bench)).untold == {"unreadable": 1}
 

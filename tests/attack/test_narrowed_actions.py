@@ -108,7 +108,7 @@ async def test_where_the_mandate_says_no_nothing_is_narrowed_and_nobody_is_asked
         with pytest.raises(Refused) as no:
             await bench.refund(9000)
         assert no.value.code.startswith("mandate.")
-        assert bench.walk.channel.announced == []
+        assert bench.channel.announced == []
         assert bench.entries(Tag.APPROVAL_ASKED) == []
 
 
@@ -121,7 +121,7 @@ async def test_where_the_budget_lacks_even_the_narrowed_amount_nobody_is_asked()
     with pytest.raises(Refused) as no:
         await bench.refund(9000)
     assert no.value.code == "mandate.budget_spent"
-    assert bench.walk.channel.announced == []
+    assert bench.channel.announced == []
     bench = await bench_with(NARROW, documents=with_spending, budgets=(("money:EUR", 5000),))
     await bench.refund(9000)
     assert bench.entries(Tag.INTENT)[0]["reserved"]["money:EUR"] == 5000

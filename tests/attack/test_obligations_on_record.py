@@ -89,13 +89,13 @@ async def test_groups_are_told_once_the_intent_is_durable_and_before_anything_is
     told_before: list[int] = []
 
     async def before(_effect) -> None:
-        told_before.append(len(bench.walk.channel.notified))
+        told_before.append(len(bench.channel.notified))
 
     bench.upstream.before = before
     answer = await bench.act()
     assert told_before == [2]
-    assert [one.group for one in bench.walk.channel.notified] == ["finance", "privacy"]
-    notice = bench.walk.channel.notified[0]
+    assert [one.group for one in bench.channel.notified] == ["finance", "privacy"]
+    notice = bench.channel.notified[0]
     assert answer.intent is not None
     assert (notice.action_id, notice.intent) == (answer.action_id, answer.intent.index)
     assert notice.capability == "crm.read"
@@ -125,7 +125,7 @@ async def test_a_channel_that_fails_changes_nothing_and_an_intent_that_is_not_wr
     bench.walk.ledger.submit = full
     with pytest.raises(Unavailable):
         await bench.act()
-    assert len(bench.walk.channel.notified) == 1
+    assert len(bench.channel.notified) == 1
 
 
 @pytest.mark.requirement("OBL-11")
@@ -176,7 +176,7 @@ async def test_without_witnesses_it_is_a_deny_and_no_question():
             await bench.act()
         assert no.value.code == "obligation.unfulfillable"
         assert bench.entries(Tag.INTENT) == bench.entries(Tag.APPROVAL_ASKED) == []
-        assert bench.walk.channel.announced == []
+        assert bench.channel.announced == []
 
 
 @pytest.mark.requirement("OBL-08")

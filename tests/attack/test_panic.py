@@ -10,7 +10,6 @@ import stat
 import anyio
 import pytest
 
-from answerable.adapters.panic_file import file as panic_file
 from answerable.adapters.panic_file import keep_ready, press, pressed
 from answerable.adapters.system import SystemEntropy
 from answerable.core.containment.hold import EVERYTHING
@@ -220,7 +219,7 @@ def test_on_a_disk_without_room_what_was_kept_ready_is_taken_and_then_a_name_alo
     def full(_descriptor, _text):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(panic_file.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
     assert press(tmp_path, reason="", entropy=ENTROPY) == "taken from what was kept ready"
     assert (tmp_path / FILE).read_bytes() == kept
     first = pressed(tmp_path)

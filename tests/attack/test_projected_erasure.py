@@ -31,7 +31,7 @@ pytestmark = pytest.mark.anyio
 
 
 def documents(life: Life) -> dict[str, bytes]:
-    return dict(life.store.rows("SELECT key, body FROM documents"))  # type: ignore[arg-type]
+    return dict(life.store.rows("SELECT key, body FROM documents"))
 
 
 @pytest.mark.requirement("PROJECT-16")

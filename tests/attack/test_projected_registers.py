@@ -213,8 +213,8 @@ async def test_a_join_token_that_was_used_since_an_older_copy_is_not_good_again(
                 (one, f"t-{number}", 2**50),
             )
     life.copied("before its use")
-    one = instance("i" * 32)
-    used = replace(one, evidence=replace(one.evidence, join_token=digest.hex()))
+    fresh = instance("i" * 32)
+    used = replace(fresh, evidence=replace(fresh.evidence, join_token=digest.hex()))
     await appended(life, lambda sealing: workload_enrolled(used, at=life.bench.clock.now(), sealing=sealing))
     store, done = life.caught_up(life.copies["before its use"])
     with closing(store):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from html import escape
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,10 +20,17 @@ from tests.http_target_world import KEYED, Secrets, asked, order, world
 KEY = "k3y/with+all&of<them>='\"8d1f0c7e"
 
 
+class _Written(ThreadingHTTPServer):
+    """Knows how the test wants its answer to be written."""
+
+    written: Callable[[str], str]
+
+
 class _Echoing(BaseHTTPRequestHandler):
     """Answers with what the header says, as this test's server was told to write it."""
 
     def do_GET(self) -> None:
+        assert isinstance(self.server, _Written)
         body = self.server.written(self.headers["x-key"]).encode()
         self.send_response(200)
         self.send_header("content-type", "application/json")
@@ -36,8 +43,8 @@ class _Echoing(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def api() -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Echoing)
+def api() -> Iterator[_Written]:
+    server = _Written(("127.0.0.1", 0), _Echoing)
     thread = Thread(target=server.serve_forever)
     thread.start()
     yield server

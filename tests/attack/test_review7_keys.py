@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ GATEWAYS = 8
 ROUNDS = 10
 
 
-def _start(path: Path, name: str, gate: object) -> None:
+def _start(path: Path, name: str, gate: Barrier) -> None:
     key: SigningKey = signing_key(name)
     gate.wait()
     _publish(path, key)

@@ -12,6 +12,7 @@ from threading import Thread
 
 import pytest
 
+from answerable.adapters.http_target.oauth_issuer import OAuthIssuer
 from answerable.testing.clock import ManualClock
 from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
 from tests.http_target_world import READ, SECRETS, order, world
@@ -57,6 +58,7 @@ async def test_what_is_not_taken_back_is_known_until_it_ends_and_no_longer(serve
     settings = replace(settings, token_url=server, secret="file:client")
     assert not faults_of(settings)
     issuer = built(settings, world(SECRETS, clock=clock)).issuer
+    assert isinstance(issuer, OAuthIssuer)
     for number in range(1, 6):
         await issuer.issue(order(number, scope=READ))
         assert not (await issuer.revoke(order(number).name)).is_gone

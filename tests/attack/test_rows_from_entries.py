@@ -36,7 +36,7 @@ from answerable.flows.announce import announce_new
 from answerable.flows.end_instance import end_instance
 from answerable.flows.enrol_workload import enrol, renew
 from answerable.testing.builders import Bench
-from tests.enrolment_world import enrolling, evidence_of, key_of, sign_manifest
+from tests.enrolment_world import InventedProcesses, enrolling, evidence_of, key_of, sign_manifest
 from tests.event_world import CAEP, desk_on
 from tests.prepared_world import BATCH, LARGE, execute, prepared, prepared_bench, structured
 
@@ -179,6 +179,7 @@ async def test_instances_can_be_made_again_from_their_entries_also_after_they_re
         below = await enrol(
             workloads, evidence=evidence_of(), key=key_of("sub"), measured=told, parent=first.id
         )
+        assert isinstance(workloads.observer, InventedProcesses)
         process = workloads.observer.start(7).process
         await enrol(workloads, evidence=evidence_of("unix:uid:2000"), key=None, process=process)
         gone = await enrol(workloads, evidence=evidence_of("unix:uid:2000"), key=key_of("two"))

@@ -86,7 +86,7 @@ async def test_sockets_lie_in_a_directory_that_is_ours_alone(tmp_path, spoil, mo
         if spoil == "mode":
             directory.chmod(0o750)
     if spoil == "owner":
-        monkeypatch.setattr(place.os, "geteuid", lambda: 12345)
+        monkeypatch.setattr(os, "geteuid", lambda: 12345)
     a, b = await two_shards(directory)
     with pytest.raises(Unavailable) as told:
         await sent(b)

@@ -17,7 +17,7 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.flows.record_entry import pseudonym_of
 from answerable.testing.samples import signing_key
 from answerable.verify.answer_shapes import AnswerLeaf
-from answerable.verify.leaf_shapes import ChangeLeaf
+from answerable.verify.policy_shapes import ChangeLeaf
 from tests.keys_world import (
     LATER,
     answered,

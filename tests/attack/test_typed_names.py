@@ -15,8 +15,8 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.flows.typed_names import name_wanted
 from answerable.flows.typed_tries import TRIES_MAX, TRIES_MILLIS
 from answerable.sdk.signing import signed_answer
-from answerable.testing.builders import AUDIENCE, bench_documents
-from answerable.testing.samples import signing_key
+from answerable.testing.builders import bench_documents
+from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import Client, House, challenge_of, console_house
 from tests.glass_world import BREAKABLE, REASON

@@ -78,7 +78,7 @@ async def test_a_forbid_that_protects_nothing_is_neither_applied_nor_proposed_no
     assert told & {one.fault.code for one in check_sets(bench_documents(policies), _snapshot(policies))}
 
 
-def _snapshot(policies: str):  # type: ignore[no-untyped-def]
+def _snapshot(policies: str):
     from answerable.core.registry.active import snapshot_of
 
     return snapshot_of(bench_documents(policies))

@@ -195,11 +195,13 @@ async def test_what_strangers_can_make_never_crowds_out_proof_of_a_fork(witness:
 
 
 @pytest.mark.requirement("WITNESS-05")
-async def test_one_checkpoint_sent_in_many_wrappings_is_one_piece_of_evidence(witness: Door) -> None:
+async def test_one_checkpoint_sent_in_many_wrappings_is_one_piece_of_evidence(
+    witness: Door, tmp_path: Path
+) -> None:
     await witness.add(TRUE.request(0, 8))
     for old in range(8):
         await witness.add(TRUE.request(old, 8).replace(TRUE.note(8), FALSE.note(8)))
-    (found,) = witness.desk.register._logs.glob("*/evidence/*")
+    (found,) = (tmp_path / "w/logs").glob("*/evidence/*")
     stored = json.loads(found.read_bytes())
     assert stored["kind"] == "fork"
     assert Note.parse(stored["known"].encode()).text == TRUE.text(8)

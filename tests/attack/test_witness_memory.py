@@ -56,7 +56,7 @@ async def test_who_was_slower_by_one_step_gets_the_newer_size_and_no_cosignature
     with desk(tmp_path / "w", TRUE) as at:
         cosign_checkpoint(at, TRUE.request(0, 3))
 
-        class Slow(type(at.register)):
+        class Slow(FilesWitnessRegister):
             def advance(self, origin: str, *, seen: bytes | None, newest: bytes) -> bool:
                 if size_in(newest) == 5:
                     assert isinstance(cosign_checkpoint(at, TRUE.request(3, 8)), Cosigned)
@@ -102,9 +102,11 @@ def test_a_second_witness_on_the_same_memory_does_not_start(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "damage", ["torn", "empty", "gone", "zeros", "noise", "other log", "older", "unsigned", "long"]
 )
-async def test_a_damaged_memory_is_never_taken_for_an_empty_or_older_one(witness: Door, damage: str) -> None:
+async def test_a_damaged_memory_is_never_taken_for_an_empty_or_older_one(
+    witness: Door, tmp_path: Path, damage: str
+) -> None:
     await witness.add(TRUE.request(0, 3))
-    (path,) = witness.desk.register._logs.glob("*/checkpoint")
+    (path,) = (tmp_path / "w/logs").glob("*/checkpoint")
     older = path.read_bytes()
     await witness.add(TRUE.request(3, 8))
     content = path.read_bytes()
@@ -191,7 +193,7 @@ def test_a_full_disk_stops_one_cosignature_and_not_the_next(
 def test_a_log_whose_memory_is_gone_while_it_is_judged_gets_no_answer(tmp_path: Path) -> None:
     with desk(tmp_path / "w", TRUE) as at:
 
-        class Vanishing(type(at.register)):
+        class Vanishing(FilesWitnessRegister):
             def advance(self, origin: str, *, seen: bytes | None, newest: bytes) -> bool:
                 shutil.rmtree(tmp_path / "w/logs")
                 return False

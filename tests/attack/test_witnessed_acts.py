@@ -34,7 +34,7 @@ async def test_the_intent_is_under_a_cosigned_checkpoint_when_the_effect_happens
     ledger = TlogFilesLedger.open(
         tmp_path / "log", key=key, sign=signing_key("ledger").sign, clock=clock, settings=SMALL
     )
-    with desk(tmp_path / "w", Known(key), clock=clock) as at:  # type: ignore[arg-type]
+    with desk(tmp_path / "w", Known(key), clock=clock) as at:
         async with ledger:
             honest = HonestWitness(at)
             rounds = Cosigning(

@@ -21,8 +21,9 @@ from answerable.sdk.gateway_address import open_client
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import document, signing_key
-from tests.browser.console_world import SETTINGS, Console, console
+from tests.browser.console_world import Console, console
 from tests.gateway_world import modern, modern_headers, registry
+from tests.up_world import SETTINGS
 
 MANDATE = "m-1"
 WAIT_SECONDS_MAX = 60

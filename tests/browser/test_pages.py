@@ -13,8 +13,9 @@ from playwright.async_api import Page, expect
 
 from answerable.core.ledger.tags import Tag
 from node_packages import AXE
-from tests.browser.console_world import DESKTOP, PHONE, SETTINGS, console
+from tests.browser.console_world import DESKTOP, PHONE, console
 from tests.loud_skips import skip_loudly
+from tests.up_world import SETTINGS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

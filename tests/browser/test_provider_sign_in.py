@@ -8,8 +8,9 @@ import httpx2
 import pytest
 from playwright.async_api import expect
 
-from tests.browser.console_world import AGENTS, SECONDS_MAX, SETTINGS, Person, console
+from tests.browser.console_world import AGENTS, SECONDS_MAX, Person, console
 from tests.oidc_provider import oidc_provider
+from tests.up_world import SETTINGS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.requirement("CONSOLE-11")]
 

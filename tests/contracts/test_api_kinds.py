@@ -24,8 +24,9 @@ from tests.contracts.test_aws_leases import SCOPE as AWS_SCOPE
 from tests.contracts.test_aws_leases import server
 from tests.contracts.test_github_leases import KEY, KEY_PEM
 from tests.github_stand_in import APP, INSTALLATION, OWNER, GitHubStandIn
-from tests.kubernetes_world import BROKER_TOKEN, cluster
+from tests.kubernetes_stand_in import BROKER_TOKEN
 from tests.kubernetes_world import SCOPE as K8S_SCOPE
+from tests.kubernetes_world import cluster
 from tests.loud_skips import skip_loudly
 from tests.moto_server import BUCKET, REGION, ROLE
 from tests.openbao_stand_in import ROLE_ID, SECRET_ID, OpenBaoStandIn

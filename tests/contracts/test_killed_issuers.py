@@ -16,6 +16,7 @@ from answerable.core.lease.name import lease_name
 from tests.contracts.test_github_leases import KEY, KEY_PEM, GitHubBench
 from tests.contracts.test_kubernetes_leases import ClusterBench
 from tests.contracts.test_openbao_leases import OpenBaoBench
+from tests.kubernetes_stand_in import BROKER_TOKEN
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 
@@ -68,7 +69,7 @@ def killed_at(number, when, stand_in, kind, settings, scope, secret) -> None:
 async def test_nothing_is_left_on_kubernetes(number, when):
     bench = ClusterBench()
     settings = f'{{"url":"{bench.cluster.url}","token":"file:t","namespaces":["billing","support"]}}'
-    secret = bench.issuer._own_token().decode()
+    secret = BROKER_TOKEN
     await to_thread.run_sync(
         killed_at, number, when, bench.cluster, "kubernetes", settings, bench.scope, secret
     )

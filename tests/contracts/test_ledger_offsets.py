@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from answerable.adapters.tlog_files import TlogFilesLedger, places
+from answerable.adapters.tlog_files.reading import passed_frames
 from answerable.adapters.tlog_files.tiles import TileFiles
 from answerable.errors import Broken
 from tests.ledger_files_world import grown, small_log
@@ -52,7 +53,7 @@ def test_every_entry_is_the_one_that_a_replay_shows_in_whatever_order_and_from_m
 def test_what_was_passed_and_proved_before_is_neither_again(tmp_path, monkeypatch):
     passed: list[int] = []
     read: list[object] = []
-    passing, reading = places.passed_frames, TileFiles.read
+    passing, reading = passed_frames, TileFiles.read
 
     def counted(path: Path, start: int, count: int) -> Any:
         passed.append(max(count, 0))

@@ -275,6 +275,7 @@ def test_what_is_mended_is_in_use_again_and_named_no_more(tmp_path):
     register = SqliteApprovalRegister(in_file(tmp_path))
     register.add(FIRST)
     kept = register._store.rows("SELECT body FROM approvals")[0][0]
+    assert isinstance(kept, bytes)
     damage(tmp_path, "UPDATE approvals SET body = x'7b7d', change = 2")
     fresh = SqliteApprovalRegister(in_file(tmp_path))
     assert fresh.find(FIRST.id) is None

@@ -24,7 +24,8 @@ from answerable.core.identity.keys import new_private_jwk
 from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.tags import Tag
 from set_up import ROOT, VERIFIERS
-from tests.interop.programs import program, skip_loudly
+from tests.interop.programs import program
+from tests.loud_skips import skip_loudly
 from tests.token_world import AGENTS, TokenWorld, token_world
 from verifiers import NATS
 

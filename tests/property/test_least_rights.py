@@ -14,7 +14,7 @@ from answerable.adapters.redis_acl.commands import READING, WRITING
 from answerable.adapters.redis_acl.grants import checked_grants
 from answerable.adapters.redis_acl.rights import RedisRights
 from answerable.core.canonical import freeze
-from answerable.core.lease.scope import filled
+from answerable.core.lease.scope import Scope, filled
 from answerable.core.lease.use import DAY_MS, Needed, Used, UseTally, refusals, smaller
 
 NOW = 1_000 * DAY_MS
@@ -67,6 +67,13 @@ def redis_grants(draw: st.DrawFn) -> dict[str, Any]:
     return {**draw(redis_part()), **({"also": also} if also else {})}
 
 
+def used_by(rights: RedisRights, scope: Scope, call: tuple[str, dict[str, Any]]) -> Used:
+    tool, arguments = call
+    used = rights.used(scope, tool, arguments, None)
+    assert used is not None
+    return used
+
+
 VALUES = {"resource": "7", "argument.table": "t", "argument.channel": "c7"}
 
 
@@ -76,7 +83,7 @@ def rights_and_uses(data: st.DataObject, kind: str) -> tuple[Any, dict[str, Any]
         rights, grants = RedisRights(), data.draw(redis_grants())
         calls = data.draw(st.lists(redis_calls(), min_size=1, max_size=6))
         scope = filled(grants, VALUES)
-        return rights, grants, [rights.used(scope, tool, arguments, None) for tool, arguments in calls]
+        return rights, grants, [used_by(rights, scope, call) for call in calls]
     told, grants = PostgresRights(), data.draw(postgres_grants())
     places = [right.place for right in told.rights(grants) if right.is_told]
     some = st.frozensets(st.sampled_from(places), max_size=4)
@@ -98,8 +105,8 @@ def redis_calls(draw: st.DrawFn) -> tuple[str, dict[str, Any]]:
 def test_every_past_action_has_all_it_used_under_what_is_proposed(kind, data):
     rights, grants, done = rights_and_uses(data, kind)
     tally = UseTally()
-    for used in done:
-        tally.add(used, NOW - DAY_MS)
+    for one in done:
+        tally.add(one, NOW - DAY_MS)
     before = rights.rights(grants)
     less = smaller(before, tally, ENOUGH, now=NOW)
     used = frozenset[str]().union(*(one.all for one in done))
@@ -154,10 +161,10 @@ def let_by(scope: PostgresScope) -> set[tuple[str, ...]]:
 @given(grants=redis_grants(), call=redis_calls())
 def test_a_command_of_redis_finds_all_it_needs_in_what_it_is_said_to_have_used(grants, call):
     rights, scope = RedisRights(), filled(grants, VALUES)
-    used = rights.used(scope, *call, None)
+    used = used_by(rights, scope, call)
     less = rights.narrowed(scope.thaw(), used.all)
     if less is not None:
-        again = rights.used(freeze(less), *call, None)
+        again = used_by(rights, freeze(less), call)
         assert {right.place for right in rights.rights(less)} == again.all, (
             "nothing is left that it would not use"
         )

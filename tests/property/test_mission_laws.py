@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answerable.core.mandate.caveat import (
-    ACTION_KINDS,
     SENSITIVITIES,
     Attempt,
     DestinationIn,
@@ -21,6 +20,7 @@ from answerable.core.mandate.caveat import (
 )
 from answerable.core.mandate.delegability import Delegability
 from answerable.core.mandate.token import claims_of, terms_of
+from answerable.core.registry.capability import ACTION_KINDS
 from answerable.core.registry.destination import normalised
 from answerable.errors import Malformed
 from answerable.testing.samples import mandate_terms

@@ -104,7 +104,8 @@ async def test_wherever_it_dies_what_is_live_has_a_name_and_the_next_start_ends_
     deaths = 0
     for step in range(1, STEPS_MAX):
         directory = tmp_path / str(step)
-        world = LeaseWorld(register=SqliteLeaseRegister(directory / "leases.db"))
+        register = SqliteLeaseRegister(directory / "leases.db")
+        world = LeaseWorld(register=register)
         world.target().values["case-1"] = "open"
         fate = _Fate(step, after=after)
         try:
@@ -117,7 +118,7 @@ async def test_wherever_it_dies_what_is_live_has_a_name_and_the_next_start_ends_
         live = await world.target().live()
         named = {lease.name for lease in world.register.open_leases()}
         assert set(live) <= named, f"step {step}: live and without a name"
-        world.register.close()
+        register.close()
         # The next process, on what the disk holds.
         world.register = SqliteLeaseRegister(directory / "leases.db")
         async with world.broker() as desk:
@@ -125,7 +126,7 @@ async def test_wherever_it_dies_what_is_live_has_a_name_and_the_next_start_ends_
             assert len(desk.open) == 0
         assert await world.target().live() == (), f"step {step}"
         assert list(world.register.open_leases()) == []
-        world.register.close()
+        register.close()
         if not fate.is_dead:
             break
     assert deaths >= 10

@@ -37,7 +37,7 @@ def history() -> list[Entry]:
 def true_log(directory: Path, **changed: object) -> ForgedLog:
     """As the writer and the witness made it."""
     log = ForgedLog(directory=directory, entries=history(), seals=SEALS, cosigned=COSIGNED)
-    return dataclasses.replace(log, **changed).written()  # type: ignore[arg-type]
+    return dataclasses.replace(log, **changed).written()
 
 
 def with_directory(tmp_path: Path, entries: Sequence[Entry]) -> LedgerReport:

@@ -30,8 +30,8 @@ from answerable.apps.mcp_shim.client_config import ShimCommand  # noqa: E402
 
 for name in ("open", "fdopen", "fsync", "fchmod", "replace", "unlink", "mkdir"):
     setattr(os, name, counted(getattr(os, name)))
-Path.replace = counted(Path.replace)  # type: ignore[method-assign]
-Path.unlink = counted(Path.unlink)  # type: ignore[method-assign]
+Path.replace = counted(Path.replace)
+Path.unlink = counted(Path.unlink)
 file = Path(sys.argv[3])
 if sys.argv[2] == "unwrap":
     client_files.unwrap(file)

@@ -7,6 +7,7 @@ import signal
 import socket
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import anyio
 import pytest
@@ -52,7 +53,7 @@ async def test_what_is_revoked_reaches_receivers_that_poll_and_are_pushed_to_whe
 ):
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    keys: list = []
+    keys: list[Any] = []
     with receiving(lambda: keys, issuer=url, audience="soc") as pushed:
         settings = SETTINGS.replace("port = 0", f"port = {port}")
         house = House(tmp_path, settings + announcing("siem", f"soc {pushed.url}"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from typing import Any
 
 import anyio
 import httpx2
@@ -214,7 +215,7 @@ async def test_a_stream_that_is_paused_holds_and_one_that_is_disabled_forgets(tm
 
 @pytest.mark.requirement("SSF-06")
 async def test_a_receiver_that_is_pushed_to_gets_an_instance_and_a_task_that_ended(tmp_path):
-    jwks: list = []
+    jwks: list[Any] = []
     with receiving(lambda: jwks, audience="researcher") as receiver:
         async with token_world(tmp_path, settings=announcing(f"researcher {receiver.url}")) as world:
             receiver.issuer = world.url

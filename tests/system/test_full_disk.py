@@ -35,9 +35,14 @@ def nothing_began_after(house: House, *ends: Tag) -> None:
     assert not set(ends) & set(tags[:begun])
 
 
-def refused(shard: Shard, mandate: str, why: str) -> None:
-    """Within a moment, and from then on."""
-    until(lambda: why in str(shard.call(mandate)), why)
+def refused(shard: Shard, mandate: str, *why: str) -> None:
+    """Within a moment, for one of these reasons, and from then on."""
+
+    def is_refused() -> bool:
+        said = str(shard.call(mandate))
+        return any(one in said for one in why)
+
+    until(is_refused, " or ".join(why))
 
 
 def filled(house: House, shard: Shard) -> None:
@@ -155,12 +160,7 @@ def test_another_process_begins_nothing_either_and_has_it_once_there_is_room(hou
         for refusal, mandate in mandates.items():
             house.command("a", *ENDS[refusal], mandate, code=1)
             # Of what is revoked the other process hears at once, by its link.
-            until(
-                lambda mandate=mandate, heard=("no action begins", refusal): any(
-                    why in str(b.call(mandate)) for why in heard
-                ),
-                "a refusal",
-            )
+            refused(b, mandate, "no action begins", refusal)
         make_room(house.world.root)
         for refusal, mandate in mandates.items():
             refused(b, mandate, refusal)

@@ -8,6 +8,7 @@ import pytest
 from mcp_types import PromptReference
 
 from answerable.adapters.cedar import compiled
+from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from tests.gateway_world import PERMIT, gateway_world
@@ -72,4 +73,5 @@ async def test_an_agent_sees_of_every_kind_of_answer_what_it_may_and_that_someth
             ["redact"],
             ["mask", "notify", "redact", "rows_max"],
         ]
+        assert isinstance(world.walk.channel, MemoryApprovalChannel)
         assert len(world.walk.channel.notified) == 4

@@ -16,10 +16,11 @@ from answerable.core.canonical import JSONValue, encode, parse
 from answerable.core.identity.door_refusal import Sender
 from answerable.core.identity.http_signature import SignedRequest, sign_request
 from answerable.core.identity.keys import SigningKey
+from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Refused, Unverified
 from answerable.flows.door_desk import DoorDesk, record_door_refusals
-from answerable.flows.govern_action import Answer, govern_action
+from answerable.flows.govern_action import govern_action
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
 from answerable.flows.verify_caller import CallerVerifier

@@ -16,7 +16,7 @@ from answerable.core.identity.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from tests.attack.test_http_requests import command_lines
 from tests.authorization_server import SECRET, AuthorizationServer, authorization_server
-from tests.brokered_http_world import Desk
+from tests.brokered_world import Desk
 from tests.http_target_world import api_of, directly
 from tests.incident_world import (
     ALL,

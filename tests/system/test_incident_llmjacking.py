@@ -15,7 +15,8 @@ from answerable.core.identity.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.keyfile import create_key, public_jwk
 from tests.attack.test_http_requests import command_lines
-from tests.brokered_http_world import MODELS, Desk
+from tests.brokered_http_world import MODELS
+from tests.brokered_world import Desk
 from tests.incident_world import (
     ALL,
     OWNERSHIP,
@@ -126,8 +127,8 @@ async def test_a_stolen_identity_asks_no_more_than_its_mandate_has_left_and_hold
         assert (tokens <= TOKENS, cents <= CENTS) == (True, True)
         assert {body["model"] for _, body in chats(provider)} == {"small-1"}
         # Others go on.
-        other = Desk(found.home, await issued(found.home, "roving"), "models")
-        said.append(await other.does_call(rover, "chat", **MOST))
+        roving = Desk(found.home, await issued(found.home, "roving"), "models")
+        said.append(await roving.does_call(rover, "chat", **MOST))
         assert was_done(said[-1]), said[-1]["text"]
         # What the mandate spent, and when it was refused first.
         shown = await own.command("mandate", "show", found.mandate, "--json")

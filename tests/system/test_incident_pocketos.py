@@ -13,7 +13,7 @@ import pytest
 
 from answerable.core.ledger.tags import Tag
 from tests.authorization_server import SECRET, AuthorizationServer, authorization_server
-from tests.brokered_http_world import Desk
+from tests.brokered_world import Desk
 from tests.http_target_world import api_of, directly
 from tests.incident_world import (
     ALL,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections import Counter
+from typing import Any
 
 import anyio
 import httpx2
@@ -102,7 +103,7 @@ def added(house: House) -> list[str]:
     return [str(text) for (text,) in rows]
 
 
-def rows_used(entries: list[dict[str, object]]) -> int:
+def rows_used(entries: list[dict[str, Any]]) -> int:
     """Of the budget, by the log alone; at no entry is more reserved than there is."""
     used = 0
     for leaf in entries:

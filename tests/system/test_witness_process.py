@@ -207,7 +207,12 @@ def test_a_local_witness_that_takes_its_time_to_start_is_not_in_alarm(world: Wor
     seen: list[str] = []
     with up(world) as server:
         server.answers()
-        until(lambda: seen.append(server.witness()["state"]) or seen[-1] == "ok", "the first cosignature")
+
+        def is_cosigned() -> bool:
+            seen.append(server.witness()["state"])
+            return seen[-1] == "ok"
+
+        until(is_cosigned, "the first cosignature")
     assert set(seen) <= {"waiting", "ok"}
 
 

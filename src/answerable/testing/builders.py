@@ -238,6 +238,13 @@ class Bench:
             duties=DutyDesk(register=duties or MemoryDutyRegister()),
         )
 
+    @property
+    def channel(self) -> MemoryApprovalChannel:
+        """What approvers were told. Raises TypeError where another channel was passed in."""
+        if not isinstance(self.walk.channel, MemoryApprovalChannel):
+            raise TypeError("the bench was given a channel that keeps nothing")
+        return self.walk.channel
+
     def opened(self, index: int) -> tuple[dict[str, JSONValue], dict[str, JSONValue]]:
         """Leaf and fields of an entry, as the timeline reads them; no fields where there are none."""
         stored = next(iter(self.walk.ledger.replay(index)))

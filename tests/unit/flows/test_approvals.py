@@ -17,11 +17,11 @@ from answerable.adapters.sqlite import (
 )
 from answerable.core.approval.typed_name import name_to_type
 from answerable.core.identity.principal import PrincipalId
+from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable, Unverified
 from answerable.flows.answer_approval import answer_approval
 from answerable.flows.apply_registry import apply_registry
-from answerable.flows.govern_action import Answer
 from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import POLICIES, Bench, bench_documents, nonce_for
@@ -274,7 +274,7 @@ async def test_when_the_first_who_asks_fails_the_next_asks():
     struck = iter(["full"])
     bench.walk.ledger = TroubledLedger(
         bench.walk.ledger,
-        Trouble(lambda _n, method: next(struck, None) if "submit" in method else None),  # type: ignore[arg-type]
+        Trouble(lambda _n, method: next(struck, None) if "submit" in method else None),
     )
     answers = await asyncio.gather(*(bench.refund(6000) for _ in range(3)), return_exceptions=True)
     assert [type(answer) for answer in answers].count(Unavailable) == 1

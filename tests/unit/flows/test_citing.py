@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from answerable.core.canonical import parse
+from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
 from answerable.flows import cite_statement
 from answerable.flows.apply_registry import policy_text
-from answerable.flows.govern_action import Answer
 from answerable.testing.builders import POLICIES, Bench, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
 from answerable.testing.trouble import Trouble, TroubledLedger
@@ -126,7 +126,7 @@ async def test_of_sixty_four_first_callers_who_all_wait_for_room_each_statement_
     busy = iter(["busy"] * 150)
     bench.walk.ledger = TroubledLedger(
         bench.walk.ledger,
-        Trouble(lambda _n, method: next(busy, None) if method == "ledger.submit" else None),  # type: ignore[arg-type]
+        Trouble(lambda _n, method: next(busy, None) if method == "ledger.submit" else None),
     )
     answers = await asyncio.gather(*(bench.act() for _ in range(64)))
     assert all(answer.outcome is not None for answer in answers)
@@ -232,7 +232,7 @@ async def test_a_policy_set_swapped_while_citing_waits_is_cited_itself_and_each_
     assert isinstance(intent["decision"], dict)
     assert intent["decision"]["policy_set"] == bench.walk.decision_point.policy_set
     texts = {
-        entry["name"]: bench.opened(int(str(entry["index"])))[1]["text"]["policies"]  # type: ignore[call-overload, index]
+        entry["name"]: bench.opened(int(str(entry["index"])))[1]["text"]["policies"]
         for entry in bench.entries(Tag.CITED)
         if entry["kind"] == "policy_set"
     }

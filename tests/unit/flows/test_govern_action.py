@@ -310,7 +310,7 @@ async def test_when_places_run_out_intents_are_refused_and_outcomes_recorded():
 async def test_what_a_caller_does_to_his_own_object_changes_nothing():
     bench = await ready()
     arguments: dict[str, object] = {"case": "4711", "amount": 100}
-    action, caller = bench.request("refund", arguments)  # type: ignore[arg-type]
+    action, caller = bench.request("refund", arguments)
     frozen = action.action.bytes
 
     async def mutate(_: Effect) -> None:

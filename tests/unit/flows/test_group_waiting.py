@@ -8,6 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
+from answerable.core.approval.features import features_of
 from answerable.errors import Unavailable
 from answerable.flows import waiting_groups
 from answerable.flows.group_waiting import follow_waiting, groups_waiting
@@ -68,17 +69,16 @@ def test_a_long_queue_is_read_a_part_at_a_time_and_only_once(monkeypatch: pytest
 def test_a_look_that_fails_in_the_middle_leaves_nothing_behind(monkeypatch: pytest.MonkeyPatch):
     kept, waiting = WaitingGroups(), tuple(payments(25))
     kept.of(waiting[:10])
-    read = waiting_groups.features_of
 
     def failing(one: Approval):
         if one.id == waiting[20].id:
             raise MemoryError
-        return read(one)
+        return features_of(one)
 
     monkeypatch.setattr(waiting_groups, "features_of", failing)
     with pytest.raises(MemoryError):
         kept.of(waiting)
-    monkeypatch.setattr(waiting_groups, "features_of", read)
+    monkeypatch.setattr(waiting_groups, "features_of", features_of)
     assert kept.of(waiting) == groups_of(waiting)
     assert kept.of(waiting[5:]) == groups_of(waiting[5:])
 

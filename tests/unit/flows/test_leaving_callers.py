@@ -246,4 +246,4 @@ async def test_on_real_files_nothing_is_torn_whenever_a_task_is_cancelled(commit
 async def test_a_record_that_is_refused_for_good_is_not_waited_for():
     bench = await slow_bench(lambda method: "full" if method == "ledger.submit" else None)
     with pytest.raises(Unavailable):
-        await record_entry(bench.walk, None)  # type: ignore[arg-type]
+        await record_entry(bench.walk, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from answerable.testing.samples import signing_key
 pytestmark = [pytest.mark.anyio]
 
 
-def changed(name: str, **spec: object) -> list:
+def changed(name: str, **spec: object) -> list[Any]:
     """The bench's documents with one principal changed."""
     documents = json.loads(json.dumps(bench_documents()))
     for document in documents:

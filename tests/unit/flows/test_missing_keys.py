@@ -154,7 +154,7 @@ async def test_no_key_is_needed_any_more_once_the_intent_is_written(status: str)
         bench.walk.subject_keys = TroubledSubjectKeys(keys, Trouble(lambda _n, _m: "undone"))
 
     bench.upstream.after = lost
-    bench.upstream.answer = lambda _: Outcome(status=status)  # type: ignore[arg-type]
+    bench.upstream.answer = lambda _: Outcome(status=status)
     answer = await bench.refund(100)
     assert answer.receipt is not None
     bench.walk.subject_keys = keys
@@ -235,7 +235,7 @@ async def test_the_end_of_an_intent_whose_key_was_destroyed_is_sealed_under_the_
         def find(self, key_id: bytes) -> None:
             return None
 
-    bench.walk.subject_keys = Destroyed()  # type: ignore[assignment]
+    bench.walk.subject_keys = Destroyed()
     assert await settle_open_intents(bench.walk) == 1
     (end,) = stored_of(bench, Tag.INDETERMINATE)
     assert keys.of("log:own").id == end.attachment[1:17]

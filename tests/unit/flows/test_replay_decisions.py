@@ -123,6 +123,7 @@ async def test_one_call_does_no_more_than_its_time_and_the_next_goes_on(monkeypa
     assert all((one.end, not one.counts) == (middle, True) for one in reading)
     assert len(found) > len(reading) + 2
     assert {verdict for one in found for verdict in one.counts} == {"same"}
+    assert isinstance(bench.walk.ledger, CountedLedger)
     assert bench.walk.ledger.read.count(0) == 1
 
 
@@ -166,7 +167,7 @@ async def test_a_mandate_whose_key_was_destroyed_since_is_not_remembered():
 
 @asynccontextmanager
 async def control_of(walk: Walk) -> AsyncIterator[httpx2.AsyncClient]:
-    app = control_app(Product(walk=walk, log_key="", published=None))  # type: ignore[arg-type]
+    app = control_app(Product(walk=walk, log_key="", published=None))
 
     async def from_peer(scope: Any, receive: Any, send: Any) -> None:
         peer = PeerCredentials(pid=1, uid=os.geteuid(), gid=1)

@@ -57,6 +57,12 @@ def chains(bench: Bench) -> dict[str, list[tuple[int, JSONValue]]]:
     return found
 
 
+def striking_in_turn(*faults: Fault | None) -> Trouble:
+    """Trouble that strikes what is submitted, one after the other."""
+    left = iter(faults)
+    return Trouble(lambda _n, method: next(left, None) if method == "ledger.submit" else None)
+
+
 async def ready() -> Bench:
     bench = await Bench().registered()
     await bench.issue(calls_max=1000)
@@ -109,11 +115,7 @@ async def test_a_hundred_racing_callers_of_one_mandate_make_one_run_without_a_ga
 async def test_two_racing_callers_of_whom_one_waits_for_room_share_one_run(waits: int):
     """Who waits is given its place anew: the place it first asked for went to the other meanwhile."""
     bench = await ready()
-    faults = iter(["busy"] * waits)
-    bench.walk.ledger = TroubledLedger(
-        bench.walk.ledger,
-        Trouble(lambda _n, method: next(faults, None) if method == "ledger.submit" else None),  # type: ignore[arg-type]
-    )
+    bench.walk.ledger = TroubledLedger(bench.walk.ledger, striking_in_turn(*["busy"] * waits))
     await asyncio.gather(bench.act(), bench.act())
     (chain,) = chains(bench).values()
     assert sorted(str(tag) for _, tag in chain) == sorted(str(tag) for tag in (Tag.INTENT, Tag.OUTCOME) * 2)
@@ -124,7 +126,7 @@ async def test_a_place_that_was_asked_for_and_not_taken_is_given_to_the_next():
     raw = bench.walk.ledger
     await bench.act()
     for at, fault in ((0, "full"), (1, "full")):
-        bench.walk.ledger = TroubledLedger(raw, striking("ledger.submit", fault, at=at))  # type: ignore[arg-type]
+        bench.walk.ledger = TroubledLedger(raw, striking("ledger.submit", fault, at=at))
         bench.upstream.answer = lambda _: Outcome(status="succeeded")
         with pytest.raises(Unavailable):
             await bench.act()
@@ -189,13 +191,10 @@ async def test_on_real_files_with_room_for_few_at_a_time_no_run_has_a_hole(commi
 async def test_who_leaves_while_waiting_for_room_leaves_no_hole(natively: bool):
     for turns in range(1, 12):
         bench = await ready()
-        faults = iter(["busy", "busy", None, "busy", "busy"])
         raw = bench.walk.ledger
         bench.walk.ledger = TroubledLedger(
             raw,
-            Trouble(
-                lambda _n, method, faults=faults: next(faults, None) if method == "ledger.submit" else None
-            ),  # type: ignore[arg-type,misc]
+            striking_in_turn("busy", "busy", None, "busy", "busy"),
             latency=lambda: 2,
         )
         scope = CancelScope()
@@ -243,11 +242,10 @@ async def test_a_run_that_is_forgotten_while_one_of_its_entries_waits_for_room_d
     bench = await ready()
     await bench.issue("m-2")
     await bench.act()
-    faults = iter(["busy", "busy"])
     raw = bench.walk.ledger
     bench.walk.ledger = TroubledLedger(
         raw,
-        Trouble(lambda _n, method: next(faults, None) if method == "ledger.submit" else None),  # type: ignore[arg-type]
+        striking_in_turn("busy", "busy"),
     )
     await asyncio.gather(bench.act(), bench.act(mandate="m-2"))
     bench.walk.ledger = raw
@@ -322,7 +320,7 @@ async def test_a_ledger_that_refuses_for_good_does_not_move_the_run():
 
     raw = bench.walk.ledger
     place = bench.walk.runs.place("m-1")
-    bench.walk.ledger = Closed(raw, Trouble(lambda _n, _m: None))  # type: ignore[assignment]
+    bench.walk.ledger = Closed(raw, Trouble(lambda _n, _m: None))
     with pytest.raises(Unavailable):
         await bench.act()
     assert bench.walk.runs.place("m-1") == place

@@ -205,7 +205,7 @@ async def test_a_correction_that_cannot_be_written_reopens_nothing():
 async def test_whatever_an_upstream_answers_the_outcome_is_recorded(result: dict[str, object]):
     bench = await Bench().registered()
     await bench.issue()
-    bench.upstream.answer = lambda _: Outcome(status="succeeded", result=result, detail="\ud800" + "d" * 9000)  # type: ignore[arg-type]
+    bench.upstream.answer = lambda _: Outcome(status="succeeded", result=result, detail="\ud800" + "d" * 9000)
     await bench.act()
     (end,), (fields,) = bench.entries(Tag.OUTCOME), fields_of(bench, Tag.OUTCOME)
     assert end["status"] == "succeeded"

@@ -18,6 +18,7 @@ from answerable.flows.shadow_policy import (
     start_shadow,
     stop_shadow,
 )
+from answerable.flows.simulate_policy import compared
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from tests.publication_world import STOP, house
 
@@ -171,12 +172,11 @@ async def test_a_set_stopped_in_the_middle_of_a_round_counts_nothing_more(monkey
     bench = await shadowed()
     await bench.act()
     await bench.act()
-    compare = shadowing.compared
 
     def stopping(*given):
         if shadow_set(bench.walk) is not None:
             stop_shadow(bench.walk)
-        return compare(*given)
+        return compared(*given)
 
     monkeypatch.setattr(shadowing, "compared", stopping)
     assert not await follow_shadow(bench.walk)

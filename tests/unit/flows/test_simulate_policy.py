@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from hashlib import sha256
+from typing import Any
 
+import anyio
 import pytest
 from msgspec import structs
 
@@ -44,7 +46,7 @@ async def worked() -> Bench:
     return bench
 
 
-async def all_pages(bench: Bench, *documents, **asked) -> tuple[Tally, list, list[Page]]:
+async def all_pages(bench: Bench, *documents, **asked) -> tuple[Tally, list[Any], list[Page]]:
     tally, found, pages = Tally(), [], []
     start = asked.pop("start", 0)
     while True:
@@ -162,7 +164,7 @@ async def test_it_goes_on_in_turns_between_which_others_run(monkeypatch):
     async def rested(seconds: float) -> None:
         rests.append(seconds)
 
-    monkeypatch.setattr(simulation.anyio, "sleep", rested)
+    monkeypatch.setattr(anyio, "sleep", rested)
     tally, _, _ = await all_pages(bench, house(STOP))
     assert tally.asked == 4
     assert len(rests) >= bench.walk.ledger.size

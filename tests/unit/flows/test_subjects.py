@@ -256,5 +256,5 @@ async def test_no_subjects_key_opens_what_is_anothers():
         assert owners
         for name in SUBJECTS:
             other = keys.of(name)
-            found = disclosures_of(stored, lambda key_id, other=other: other if key_id == other.id else None)
+            found = disclosures_of(stored, {other.id: other}.get)
             assert (found is not None) == (name in owners)

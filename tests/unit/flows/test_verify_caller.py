@@ -157,7 +157,7 @@ def test_a_full_memory_refuses_its_own_agent_alone_and_empties_with_time(world: 
     verifier = world.restarted(nonces_per_agent_max=10)
 
     def signed(**more: float) -> SignedRequest:
-        return world.signed(nonce=world.nonce(verifier.epoch), **more)  # type: ignore[arg-type]
+        return world.signed(nonce=world.nonce(verifier.epoch), **more)
 
     first = signed()
     verifier.verify(first)

@@ -32,7 +32,7 @@ NARROWING = POLICIES.replace('@approve("approvers:1")\n', '@oblige("modify:amoun
 
 async def ready(policies: str = POLICIES, **terms: object) -> Bench:
     bench = await Bench().registered(bench_documents(policies))
-    await bench.issue(**terms)  # type: ignore[arg-type]
+    await bench.issue(**terms)
     return bench
 
 
@@ -159,7 +159,7 @@ async def test_what_is_erased_or_not_shown_is_said_and_never_guessed():
     assert entry.fields is not None
 
     def verdict(**changed: object) -> str:
-        return replay(structs.replace(entry, **changed), policies=policies, mandate=mandate).verdict  # type: ignore[arg-type]
+        return replay(structs.replace(entry, **changed), policies=policies, mandate=mandate).verdict
 
     assert verdict(fields=None) == "erased"
     assert verdict(fields={}, whole=False) == "not_disclosed"

@@ -37,7 +37,7 @@ async def ready(
             assert isinstance(document["spec"], dict)
             document["spec"].update(parts or {})
     bench = await Bench().registered(documents)
-    await bench.issue(**terms)  # type: ignore[arg-type]
+    await bench.issue(**terms)
     return bench
 
 

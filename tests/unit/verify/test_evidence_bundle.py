@@ -52,7 +52,7 @@ def bundle_of(log: ForgedLog, indexes: Sequence[int], shown: Sequence[int] = (),
     )
     checkpoint = log.cosigned_note(size) if log.cosigned else log.note(size)
     bundle = Bundle(checkpoint=checkpoint, keys=(KEY,), policy=policy(), entries=entries)
-    return dataclasses.replace(bundle, **changed)  # type: ignore[arg-type]
+    return dataclasses.replace(bundle, **changed)
 
 
 def fields_of(one: Entry) -> tuple[Disclosure, ...]:

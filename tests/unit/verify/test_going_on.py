@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from answerable.core.ledger.codec import notes_in
 from answerable.verify import log_signatures
 from answerable.verify.ledger_history import verify_ledger
 from tests.ledger_world import STORY, sealed_story
@@ -22,11 +23,10 @@ def test_a_log_that_gets_a_checkpoint_while_it_is_read_is_not_called_wrong(
         (tmp_path / "checkpoint").write_bytes(notes[count - 1])
 
     publish(1)
-    taken = log_signatures.notes_in
 
     def meanwhile(content: bytes) -> tuple[list[bytes], int]:
         publish(2)
-        return taken(content)
+        return notes_in(content)
 
     monkeypatch.setattr(log_signatures, "notes_in", meanwhile)
     report = verify_ledger(tmp_path)

@@ -382,4 +382,4 @@ def test_an_intent_that_ended_after_the_head_was_written_may_be_in_it_or_not(tmp
 
 def _sealed(head: Head, **changed: object) -> Head:
     assert head.sealed is not None
-    return dataclasses.replace(head, sealed=dataclasses.replace(head.sealed, **changed))  # type: ignore[arg-type]
+    return dataclasses.replace(head, sealed=dataclasses.replace(head.sealed, **changed))

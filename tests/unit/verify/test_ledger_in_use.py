@@ -12,6 +12,8 @@ import pytest
 from answerable.testing.contracts.ledger import log_key
 from answerable.verify import ledger_history
 from answerable.verify.ledger_history import verify_ledger
+from answerable.verify.log_signatures import read_signatures
+from answerable.verify.tiles import listed_tiles
 from tests.ledger_files_world import grown, small_log
 from tests.ledger_world import BEGIN, KEY, sealed_story
 
@@ -22,10 +24,9 @@ def test_a_log_that_is_sealed_while_it_is_read_is_not_called_another(
 ) -> None:
     """The server seals between the verifier's looks at two files."""
     sealed_story(tmp_path, seals=(BEGIN + 2,), tiles=False)
-    read = ledger_history.read_signatures
 
     def read_and_sealed_meanwhile(*asked: Any) -> Any:
-        found = read(*asked)
+        found = read_signatures(*asked)
         sealed_story(tmp_path, tiles=False)
         return found
 
@@ -48,10 +49,9 @@ async def test_a_tile_that_became_full_since_it_was_listed_is_not_called_missing
     ledger = small_log(tmp_path)
     await grown(ledger, size)
     ledger.seal()
-    listed = ledger_history.listed_tiles
 
     def listed_and_grown_meanwhile(*asked: Any) -> Any:
-        found = listed(*asked)
+        found = listed_tiles(*asked)
         anyio.from_thread.run(grown, ledger, then)
         anyio.from_thread.run_sync(ledger.seal)
         return found

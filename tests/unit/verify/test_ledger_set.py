@@ -74,15 +74,15 @@ def test_only_what_stands_below_the_cosigned_size_counts_as_seen(tmp_path: Path)
 def test_a_log_of_logs_without_the_cosignature_that_is_asked_for_is_told_stale(tmp_path: Path) -> None:
     made = ForgedSet(tmp_path, cosigned=True).written()
     asked = {"key": None, "policy": policy(key=HEADS_KEY)}
-    report = verify_ledger_set(made.directory, **asked, witnessed_since=START + 1)  # type: ignore[arg-type]
+    report = verify_ledger_set(made.directory, **asked, witnessed_since=START + 1)
     assert report.heads is not None
     assert [one.code for one in report.heads.caveats] == ["stale"]
     assert (report.heads.status, report.status) == ("unmet", "unmet")
     assert report.as_lines()[-1].startswith("NOT MET")
     assert all("stale" in found for place, found in caveats(report).items() if place != "set")
-    met = verify_ledger_set(made.directory, **asked, witnessed_since=START)  # type: ignore[arg-type]
+    met = verify_ledger_set(made.directory, **asked, witnessed_since=START)
     assert (met.status, met.as_lines()[-1]) == ("valid", "the whole set is valid, and nothing is left open")
-    free = verify_ledger_set(made.directory, **asked)  # type: ignore[arg-type]
+    free = verify_ledger_set(made.directory, **asked)
     assert (free.status, "newer entries may exist" in free.as_lines()[-1]) == ("valid", True)
 
 

@@ -83,7 +83,7 @@ def test_a_hole_in_a_run_is_found(tmp_path: Path, rule: str, entries: list[Entry
 
 def refers(**changed: JSONValue) -> Entry:
     """An intent whose references are changed."""
-    return intent("a-1", **{**references(), **changed})  # type: ignore[arg-type]
+    return intent("a-1", **{**references(), **changed})
 
 
 HASHES = [leaf_hash(one.leaf).hex() for one in CITED]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import cedarpy
 import msgspec
@@ -210,7 +211,12 @@ def test_no_more_answers_are_kept_than_there_may_be(monkeypatch):
 def test_a_question_whose_answer_is_known_is_not_put_to_cedar_again(monkeypatch):
     given = []
     raw = cedarpy.is_authorized
-    monkeypatch.setattr(cedarpy, "is_authorized", lambda *arguments: given.append(1) or raw(*arguments))
+
+    def counted(*arguments: Any) -> Any:
+        given.append(1)
+        return raw(*arguments)
+
+    monkeypatch.setattr(cedarpy, "is_authorized", counted)
     policies = asking(AMOUNTS)
     for number in range(10):
         policies.decide(question(case=str(number), amount=1), whole=False)

@@ -39,7 +39,7 @@ def long_log(directory: Path, **changed: object) -> ForgedLog:
         entry(Tag.MANDATE_CLOSED, {"mandate": f"m-{number}"}, b"{}") for number in range(LONG - len(entries))
     ]
     given = {"seals": (100, 300, LONG), "cuts": (100, 256, 600), "cosigned": {LONG: START}, **changed}
-    return ForgedLog(directory=directory, entries=entries, **given).written()  # type: ignore[arg-type]
+    return ForgedLog(directory=directory, entries=entries, **given).written()
 
 
 @pytest.mark.requirement("LEDGER-38")

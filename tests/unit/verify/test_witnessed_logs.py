@@ -36,7 +36,7 @@ SECOND = 1000
 
 def under(log: ForgedLog, *witnesses: str, quorum: str = "all", **given: object) -> LedgerReport:
     """The verdict under a policy that trusts these witnesses."""
-    return verify_ledger(log.directory, policy=policy(*witnesses, quorum=quorum), **given)  # type: ignore[arg-type]
+    return verify_ledger(log.directory, policy=policy(*witnesses, quorum=quorum), **given)
 
 
 def closing(number: int, at: int) -> Entry:

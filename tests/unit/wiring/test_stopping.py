@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("RULE-05")]
 
 async def refused(product: Product) -> str:
     """An action of scout's under no mandate, on a server that is not there: it is refused in any case."""
-    action, caller = Bench(clock=product.walk.clock).request("get_case", {"case": "4711"}, mandate="m-9")  # type: ignore[arg-type]
+    action, caller = Bench(clock=product.walk.clock).request("get_case", {"case": "4711"}, mandate="m-9")
     with pytest.raises(Refused) as raised:
         await govern_action(product.walk, action, caller)
     return raised.value.code

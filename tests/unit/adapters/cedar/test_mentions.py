@@ -59,7 +59,7 @@ def test_unless_counts_as_when():
 
 def test_inside_is_names_or_everything_or_nothing():
     found = Mentions(paths=frozenset({("task", "use_case"), ("now",)}))
-    assert found.inside("task") == {"use_case"}
+    assert found.inside("task") == frozenset({"use_case"})
     assert found.inside("now") is None
     assert found.inside("proof") == frozenset()
     joined = found.joined(Mentions(everything=True, paths=frozenset({("proof",)})))

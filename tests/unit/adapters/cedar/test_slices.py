@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import cedarpy
 import pytest
@@ -104,7 +105,12 @@ def test_one_question_to_cedar_says_which_forbids_hold_and_what_is_left_without_
 
     def counting(policies: cedarpy.PolicySet, entities: str) -> Evaluate:
         evaluate = raw_engine(policies, entities)
-        return lambda request: (asked.append(request), evaluate(request))[1]
+
+        def counted(request: Any) -> Any:
+            asked.append(request)
+            return evaluate(request)
+
+        return counted
 
     own = Slices(published(LIFTED, REGISTRY), engine=counting, slicing=True)
     found = own.find(AGENT, READ, "2")

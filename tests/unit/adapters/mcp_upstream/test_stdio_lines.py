@@ -10,7 +10,8 @@ from answerable.adapters.mcp_upstream import stdio_transport
 from answerable.adapters.mcp_upstream.marks import mark_of
 from answerable.adapters.mcp_upstream.stderr_log import LINE_BYTES_MAX, StderrLog
 from answerable.adapters.mcp_upstream.stdio_direct import StdioDirect
-from answerable.adapters.mcp_upstream.stdio_transport import UNASKED_BYTES_MAX, _Lines, _message
+from answerable.adapters.mcp_upstream.stdio_transport import _Lines, _message
+from answerable.adapters.mcp_upstream.unasked import UNASKED_BYTES_MAX
 
 
 @pytest.mark.parametrize("size", [1, 3, 1000])

@@ -12,6 +12,7 @@ import pytest
 from answerable.apps.control_api.application import control_app
 from answerable.core.approval.card import card_of
 from answerable.core.identity.principal import PrincipalId
+from answerable.flows.group_waiting import group_named
 from tests.alike_world import payment
 from tests.control_approvals import alike_waiting
 from tests.control_world import Product, World, made_world, memory_product
@@ -114,10 +115,8 @@ def test_a_server_that_calls_alike_what_is_not_gets_no_signature(
     alike_waiting(product, mandate, 6, n2="Mallory Ltd", n4="Mallory Ltd")
     from answerable.apps.control_api import group_operations
 
-    plain = group_operations.group_named
-
     def lying(walk: Any, name: str) -> Any:
-        found = plain(walk, name)
+        found = group_named(walk, name)
         return replace(
             found,
             alike=found.all,

@@ -38,7 +38,7 @@ class House:
     def run(self, *arguments: str | Path, code: int = 0) -> Result:
         @asynccontextmanager
         async def offline(_: Any) -> AsyncIterator[Any]:
-            product = Product(walk=self.bench.walk, log_key="", published=None)  # type: ignore[arg-type]
+            product = Product(walk=self.bench.walk, log_key="", published=None)
             yield control_app(product)
 
         given = ["stats", *map(str, arguments), "--data", str(self.directory)]

@@ -43,7 +43,7 @@ def command(tmp_path: Path) -> Command:
     @asynccontextmanager
     async def offline(_: Any) -> AsyncIterator[Any]:
         walk = (await bench()).walk
-        yield control_app(Product(walk=walk, log_key="", published=None))  # type: ignore[arg-type]
+        yield control_app(Product(walk=walk, log_key="", published=None))
 
     def run(*arguments: str | Path, code: int = 0) -> Result:
         given = [*map(str, arguments), "--data", str(tmp_path)]

@@ -266,6 +266,7 @@ async def test_a_body_past_its_limit_is_not_read_to_its_end(product: Product) ->
             yield b" " * 1000
 
     async with client_of(control_app(product, body_bytes_max=10_000)) as client:
+        assert isinstance(client.http._transport, httpx2.ASGITransport)
         app = client.http._transport.app
         sent: list[Any] = []
         chunks = endless()

@@ -15,8 +15,8 @@ from answerable.apps.mcp_gateway.translate import (
     status_of,
 )
 from answerable.core.action.outcome import Outcome
+from answerable.core.ledger.answer import Answer
 from answerable.errors import Broken, Malformed, Refused, Unavailable, Unverified
-from answerable.flows.govern_action import Answer
 from answerable.testing.samples import approval
 
 MODERN, OLD = "2026-07-28", "2025-11-25"

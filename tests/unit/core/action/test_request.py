@@ -25,7 +25,7 @@ def made(**changes: object) -> ActionRequest:
         "reason": "because",
         "message_digest": bytes(32),
     }
-    return action_request(**{**parts, **changes})  # type: ignore[arg-type]
+    return action_request(**{**parts, **changes})
 
 
 def test_the_frozen_action_holds_all_that_will_run():

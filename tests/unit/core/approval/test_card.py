@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answerable.core.approval.action_object import object_in
-from answerable.core.approval.card import card_of, is_card_of, money
+from answerable.core.approval.card import card_of, is_card_of
 from answerable.core.approval.challenge import challenge
+from answerable.core.approval.money import money
 from answerable.core.canonical import encode, freeze, parse
 from answerable.errors import Malformed
 from answerable.testing.samples import action_shown

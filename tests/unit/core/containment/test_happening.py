@@ -25,7 +25,7 @@ BARE = Happening(kind="denied", at=1, agents=("scout",), code="policy")
 
 
 def rule(**members: object) -> StopRule:
-    return StopRule(**{"name": "r", "watches": "denied_rate", "limit": 0, "within_seconds": 60, **members})  # type: ignore[arg-type]
+    return StopRule(**{"name": "r", "watches": "denied_rate", "limit": 0, "within_seconds": 60, **members})
 
 
 @pytest.mark.requirement("RULE-04")
@@ -77,9 +77,9 @@ def test_a_canary_is_found_at_whatever_depth_and_in_names_and_numbers() -> None:
     for _ in range(20):
         deep = [{"a": deep}]
     for arguments in ({"x": deep}, {"honey-1": 1}, {"x": [471147]}, {"x": 4711471}):
-        assert touches(canary, Happening(kind="started", at=1, agents=("scout",), arguments=arguments))  # type: ignore[arg-type]
+        assert touches(canary, Happening(kind="started", at=1, agents=("scout",), arguments=arguments))
     for harmless in ({}, {"x": [True, None, 1, {"y": "honey"}]}):
-        assert not touches(canary, Happening(kind="started", at=1, agents=("scout",), arguments=harmless))  # type: ignore[arg-type]
+        assert not touches(canary, Happening(kind="started", at=1, agents=("scout",), arguments=harmless))
 
 
 @pytest.mark.requirement("RULE-04")

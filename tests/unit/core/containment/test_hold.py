@@ -44,7 +44,7 @@ SOUND = {
 
 def sample(**changes: object) -> Hold:
     plain = Hold(id=HoldId("hold_" + "a" * 22), what=EVERYTHING, at=UnixMillis(1_000), by="alice")
-    return replace(plain, **changes)  # type: ignore[arg-type]
+    return replace(plain, **changes)
 
 
 def test_every_kind_has_a_name_a_description_and_a_code_of_its_own():

@@ -28,7 +28,7 @@ def token(**changes: object) -> str:
     terms = Terms(hold=HOLD.id, digest=HOLD.digest, reason="looked at it")
     claims = {**lift_claims(terms, by=PrincipalId("bob"), audience="log", at=NOW), **changes}
     kept = {name: value for name, value in claims.items() if value is not None}
-    return signed_statement(kept, typ=LIFT_TYP, key=signing_key("bob"))  # type: ignore[arg-type]
+    return signed_statement(kept, typ=LIFT_TYP, key=signing_key("bob"))
 
 
 def verified(text: str) -> Agreement:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -107,8 +108,8 @@ def test_the_score_is_the_sum_of_the_points_of_the_factors_it_names(arguments, p
         "history": {"paid_today": paid},
         "capability": {"reversible": paid % 2 == 0},
     }
-    found = risk_of(PARTS.risk, context)
-    points = {factor.name: factor.points for factor in PARTS.risk}
+    found: dict[str, Any] = risk_of(PARTS.risk, context)
+    points = {factor.name: int(factor.points) for factor in PARTS.risk}
     assert found["score"] == sum(points[name] for name in found["factors"])
     assert found == risk_of(PARTS.risk, context)
     assert ("much" in found["factors"]) == (arguments.get("amount", 0) >= 100_000)

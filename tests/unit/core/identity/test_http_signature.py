@@ -164,7 +164,7 @@ def test_a_signer_learns_first_that_its_request_cannot_be_read() -> None:
         with pytest.raises(Unverified):
             sign_request(
                 request(),
-                **{  # type: ignore[arg-type]  # one wrong value at a time
+                **{  # one wrong value at a time
                     "algorithm": "ed25519",
                     "keyid": "k" * 43,
                     "created": 1,

@@ -101,9 +101,9 @@ MEMBERS = {
     ],
 )
 def test_a_head_that_cannot_be_is_refused(change: dict[str, object]) -> None:
-    assert Head.parse(encode(parse(encode({**MEMBERS})))).size == 9  # type: ignore[dict-item]
+    assert Head.parse(encode(parse(encode({**MEMBERS})))).size == 9
     with pytest.raises(Malformed) as refused:
-        Head.parse(encode({**MEMBERS, **change}))  # type: ignore[dict-item]
+        Head.parse(encode({**MEMBERS, **change}))
     assert refused.value.code == "ledger.head"
 
 

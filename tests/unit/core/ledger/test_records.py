@@ -181,7 +181,7 @@ def intent() -> Entry:
 
 def outcome(status: str = "not_started", *, run: Run | None = RUN) -> Entry:
     return records.outcome(
-        Outcome(status=status, detail="the detail " + "\U0001f512" * 600),  # type: ignore[arg-type]
+        Outcome(status=status, detail="the detail " + "\U0001f512" * 600),
         at=AT,
         sealing=SEALING,
         run=run,
@@ -194,7 +194,7 @@ def outcome(status: str = "not_started", *, run: Run | None = RUN) -> Entry:
 
 def refusal(request: object = REQUEST, *, mandate: Mandate | None = MANDATE, capability: str = NAME) -> Entry:
     return records.refusal(
-        request,  # type: ignore[arg-type]
+        request,
         CALLER,
         at=AT,
         sealing=SEALING,

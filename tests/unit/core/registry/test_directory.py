@@ -9,7 +9,7 @@ KEY = new_key(1)
 
 
 def found(*agents: object) -> tuple[str | None, str | None, str | None]:
-    directory = AgentDirectory(FixedRegistry(*agents).current)  # type: ignore[arg-type]  # made by `agent` below
+    directory = AgentDirectory(FixedRegistry(*agents).current)  # made by `agent` below
     by_key = directory.by_key.get(KEY.public.thumbprint)
     by_uid, by_certificate = directory.by_uid.get(1000), directory.by_certificate.get("c")
     return (

@@ -27,7 +27,7 @@ def test_what_is_seen_is_coming_and_in_force_when_it_is_taken_over():
     known.see(dict(FIRST))
     assert known.coming is news, "the same documents are no news"
     assert known.take_over(news, in_force(news.documents))
-    assert (known.present.documents, known.coming) == (FIRST, None)
+    assert [known.present.documents, known.coming] == [FIRST, None]
     assert known.present.index.resolve("crm", "tools/call", "get_case") is not None
     assert not known.take_over(news, in_force(news.documents)), "and once only"
 

@@ -378,7 +378,7 @@ def test_nothing_is_cosigned_that_could_not_be_verified() -> None:
     def attempt(
         text: bytes = TEXT, key: VerifierKey = ONE.key, timestamp: int = NOW, sign: object = never
     ) -> NoteSignature:
-        return cosignature(text, key=key, timestamp=timestamp, sign=sign)  # type: ignore[arg-type]
+        return cosignature(text, key=key, timestamp=timestamp, sign=sign)
 
     assert malformed_code(lambda: attempt(text=b"no checkpoint\n")) == "checkpoint.line"
     assert malformed_code(lambda: attempt(key=LOG.key)) == "note.key_type"

@@ -174,7 +174,7 @@ def _refused(trace: Trace) -> Iterator[Image]:
     end_place = len(trace.operations)
     whole = at_place(trace, end_place).live()
 
-    def image(name: str, about: str, change: Callable[[dict[str, bytes]], None], **expect: Any) -> Image:
+    def image(name: str, about: str, change: Callable[[dict[str, bytes]], object], **expect: Any) -> Image:
         files = dict(whole)
         change(files)
         return Image(name, about, end_place, files, {"opens": False, **expect})
@@ -186,11 +186,13 @@ def _refused(trace: Trace) -> Iterator[Image]:
         content = bytearray(files[FIRST])
         content[lost - 512 : lost] = bytes(512)
         files[FIRST] = bytes(content)
+        without_head(files)
 
     def flipped(files: dict[str, bytes]) -> None:
         content = bytearray(files[FIRST])
         content[offsets[7] + FRAME_HEADER_BYTES + 3] ^= 1
         files[FIRST] = bytes(content)
+        without_head(files)
 
     def without_head(files: dict[str, bytes]) -> None:
         # Otherwise sealed entries are not read again at opening.
@@ -199,26 +201,26 @@ def _refused(trace: Trace) -> Iterator[Image]:
     yield image(
         "synced-sector-lost",
         "a sector of an earlier sync is zeros, and the head is gone, so that all is read",
-        lambda files: (zeroed(files), without_head(files)) and None,
+        zeroed,
         code="ledger.corrupt",
     )
     yield image(
         "byte-flipped",
         "a bit of a leaf is another, and the head is gone, so that all is read",
-        lambda files: (flipped(files), without_head(files)) and None,
+        flipped,
         code="ledger.corrupt",
         place={"file": FIRST, "offset": offsets[7], "entry": 7},
     )
     yield image(
         "rolled-back",
         "the segment is as it was before a batch that a checkpoint covers",
-        lambda files: files.update({FIRST: at_place(trace, _batch(trace)).image(nothing)[FIRST]}) or None,
+        lambda files: files.update({FIRST: at_place(trace, _batch(trace)).image(nothing)[FIRST]}),
         code="ledger.corrupt",
     )
     yield image(
         "first-segment-missing",
         "the first segment was taken away",
-        lambda files: files.pop(FIRST) and None,
+        lambda files: files.pop(FIRST),
         code="ledger.corrupt",
     )
     yield image(
