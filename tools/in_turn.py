@@ -55,12 +55,12 @@ class InTurn:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Until no file is left."""
         while path := self._next():
-            begun, used = time.monotonic(), _processor_seconds()
+            begun, used = time.monotonic(), _cpu_seconds()
             items = session.perform_collect([path])
             for item, following in pairwise([*items, session]):
                 # All that pytest asks of what follows is what it stands on: of a session, the session.
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-            self._tell(done=path, seconds=time.monotonic() - begun, processor=_processor_seconds() - used)
+            self._tell(done=path, seconds=time.monotonic() - begun, cpu=_cpu_seconds() - used)
         return True
 
     def _next(self) -> str | None:
@@ -98,6 +98,6 @@ class InTurn:
         self._channel.flush()
 
 
-def _processor_seconds() -> float:
+def _cpu_seconds() -> float:
     """Of this process and of those that it has seen end."""
     return sum(os.times()[:4])

@@ -87,14 +87,14 @@ class Worker:
 
 @dataclass
 class Told:
-    """What the tests came to. failed: test and text. seconds, processor: by file, the latter of its processes too."""
+    """What the tests came to. failed: test and text. seconds, cpu: by file, the latter of its processes too."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[str, str]] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     warned: Counter[str] = field(default_factory=Counter)
     seconds: dict[str, float] = field(default_factory=dict)
-    processor: dict[str, float] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
     unclean: set[str] = field(default_factory=set)
 
     def take(self, line: dict[str, Any]) -> None:
@@ -106,7 +106,7 @@ class Told:
             self.warned[line["warned"]] += 1
         elif "done" in line:
             self.seconds[line["done"]] = line["seconds"]
-            self.processor[line["done"]] = line["processor"]
+            self.cpu[line["done"]] = line["cpu"]
         else:
             self._test(line)
 
@@ -234,24 +234,24 @@ def report(told: Told, begun: float) -> None:
     for test, _ in told.failed:
         print(f"FAILED {test}")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    processor = used.ru_utime + used.ru_stime
-    _report_folders(told, processor)
-    print(f"\n{_counted(told)} in {_clock(begun)}, {_minutes(processor)} of CPU")
+    cpu = used.ru_utime + used.ru_stime
+    _report_folders(told, cpu)
+    print(f"\n{_counted(told)} in {_clock(begun)}, {_minutes(cpu)} of CPU")
     if told.counts["left out"]:
         print(f"{told.counts['left out']} tests were left out by `{' '.join(sys.argv)}`")
 
 
-def _report_folders(told: Told, processor: float) -> None:
-    """What each folder took. processor: of all, of which a part belongs to no file."""
+def _report_folders(told: Told, cpu: float) -> None:
+    """What each folder took. cpu: of all, of which a part belongs to no file."""
     folders: dict[str, list[str]] = {}
     for file in told.seconds:
         folders.setdefault("/".join(Path(file).parts[:2]), []).append(file)
     print(f"\n{'took':20} {'files':>5} {'elapsed':>8} {'CPU':>8}")
     for folder, files in sorted(folders.items()):
-        took, used = (sum(map(one.__getitem__, files)) for one in (told.seconds, told.processor))
+        took, used = (sum(map(one.__getitem__, files)) for one in (told.seconds, told.cpu))
         print(f"{folder:20} {len(files):5} {_minutes(took):>8} {_minutes(used):>8}")
-        processor -= used
-    print(f"{'starts and ends':20} {'':5} {'':>8} {_minutes(processor):>8}")
+        cpu -= used
+    print(f"{'starts and ends':20} {'':5} {'':>8} {_minutes(cpu):>8}")
 
 
 def _counted(told: Told) -> str:
