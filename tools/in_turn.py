@@ -60,6 +60,8 @@ class InTurn:
             for item, following in pairwise([*items, session]):
                 # All that pytest asks of what follows is what it stands on: of a session, the session.
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+                if session.shouldfail:
+                    raise session.Failed(session.shouldfail)
             self._tell(done=path, seconds=time.monotonic() - begun, cpu=_cpu_seconds() - used)
         return True
 

@@ -1,8 +1,20 @@
-"""Small changes to a module, one at a time, each of which a test should notice. Their names outlive moved lines."""
+"""Small changes to a module, one at a time, each of which a test should notice. Their names outlive moved lines.
+
+Changed are: comparisons (to their neighbours and their opposites), arithmetic and bit operators, `and` and `or`, one
+operand of three or more, `not`, the sign, the test of an `if`, `while` or conditional expression, what is returned (to
+None), what is raised (to nothing), a call as a statement (to nothing), and constants: numbers by one, truth values, and
+texts and octets by a `?` at the end.
+
+Left out because no test need notice: types, decorators, docstrings, `__all__`, formatted texts, what an error says,
+names of encodings (Python finds the same under the changed one), `frozen`, `slots`, `kw_only` and `gc` of a class.
+Bounds alone (numbers given to a name that says MAX, MIN, SECONDS, MINUTES, DAYS, BYTES or CHARS) and wordings (texts
+of several words, and all that is logged) are told as such: `tools/mutate.py` takes them in `core/tlog` alone.
+"""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,8 +44,14 @@ _OPERATORS: dict[type[ast.operator], type[ast.operator]] = {
     ast.BitOr: ast.BitAnd,
     ast.BitXor: ast.BitOr,
 }
-_SPOKEN = frozenset({"what"})
-"""Arguments that end up in messages, whose wording is not stable."""
+_SPOKEN = frozenset({"what", "frozen", "slots", "kw_only", "gc"})
+"""Arguments that end up in messages, whose wording is not stable, and those that guard against our own mistakes."""
+_BOUND = re.compile(r"[A-Z_]*(MAX|MIN|SECONDS|MINUTES|DAYS|BYTES|CHARS)[A-Z_]*")
+_WORDING = re.compile(r"\w[,:;.]? \w")
+_LOGS = frozenset({"_log", "log", "logger", "logging"})
+_TYPING = frozenset({"cast", "TypeVar", "NewType", "ParamSpec"})
+_NEVER_RUN = frozenset({"TYPE_CHECKING", "__name__ == '__main__'"})
+_ENCODINGS = frozenset({"utf-8", "ascii", "latin-1"})
 Node = TypeVar("Node", bound=ast.AST)
 
 
@@ -41,20 +59,22 @@ Node = TypeVar("Node", bound=ast.AST)
 class Mutant:
     """name: function, what stands there, what would stand there, and which one of equals.
 
-    place, way: which node of the module in the order of a walk, and which of the changes to it.
+    place, way: which node of the module in the order of a walk, and which of the changes to it. kind: "bound",
+    "wording" or nothing.
     """
 
     name: str
     line: int
     place: int
     way: int
+    kind: str = ""
 
 
 def mutants(source: str) -> list[Mutant]:
     """All of a module."""
     tree = ast.parse(source)
     functions = _functions(tree)
-    left_out = _left_out(tree)
+    left_out, kinds = _left_out(tree), _kinds(tree)
     found: list[Mutant] = []
     seen: Counter[str] = Counter()
     for place, node in enumerate(ast.walk(tree)):
@@ -65,7 +85,9 @@ def mutants(source: str) -> list[Mutant]:
             name = f"{functions.get(id(node), 'module')}: {before} -> {_shown(changed)}"
             seen[name] += 1
             number = f" #{seen[name]}" if seen[name] > 1 else ""
-            found.append(Mutant(f"{name}{number}", getattr(node, "lineno", 0), place, way))
+            found.append(
+                Mutant(f"{name}{number}", getattr(node, "lineno", 0), place, way, kinds.get(id(node), ""))
+            )
     return sorted(found, key=lambda one: (one.line, one.name))
 
 
@@ -106,7 +128,7 @@ def _changes(node: ast.AST) -> Iterator[ast.AST]:
         yield _with(node, test=ast.UnaryOp(ast.Not(), node.test))
     elif isinstance(node, ast.Return) and node.value is not None and not _is_none(node.value):
         yield ast.Return(ast.Constant(None))
-    elif isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
+    elif isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and _is_call(node.value)):
         yield ast.Pass()
     elif isinstance(node, ast.Constant):
         yield from _constants(node.value)
@@ -121,7 +143,7 @@ def _constants(value: object) -> Iterator[ast.AST]:
             yield ast.Constant(value - 1)
     elif isinstance(value, bytes):
         yield ast.Constant(value + b"?" if value else b"?")
-    elif isinstance(value, str):
+    elif isinstance(value, str) and value not in _ENCODINGS:
         yield ast.Constant(value + "?" if value else "?")
 
 
@@ -137,7 +159,7 @@ def _functions(tree: ast.Module) -> dict[int, str]:
     def walk(node: ast.AST, names: tuple[str, ...]) -> None:
         for child in ast.iter_child_nodes(node):
             inner = names
-            if isinstance(child, ast.FunctionDef | ast.ClassDef):
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 inner = (*names, child.name)
             if inner:
                 found[id(child)] = ".".join(inner)
@@ -157,23 +179,49 @@ def _left_out(tree: ast.Module) -> set[int]:
             parts.append(node.annotation)
             if isinstance(node.annotation, ast.Name) and node.annotation.id == "TypeAlias":
                 parts.append(node.value)
-        elif isinstance(node, ast.FunctionDef):
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             parts += [node.returns, *node.decorator_list]
         elif isinstance(node, ast.ClassDef):
             parts += node.decorator_list
         elif (
             isinstance(node, ast.JoinedStr)
             or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-            or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__")
+            or (isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) in ("__all__", "__slots__"))
+            or (isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal")
+            or (isinstance(node, ast.If) and ast.unparse(node.test) in _NEVER_RUN)
         ):
             parts.append(node)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in _TYPING:
+            parts += [*node.args[:1], *node.keywords]
         elif isinstance(node, ast.keyword) and node.arg in _SPOKEN:
             parts.append(node.value)
         elif isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
             parts += node.exc.args
-        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-            parts.append(node)
     return {id(inner) for part in parts if part is not None for inner in ast.walk(part)}
+
+
+def _kinds(tree: ast.Module) -> dict[int, str]:
+    """Of nodes whose change says little: why."""
+    found: dict[int, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            if isinstance(target, ast.Name) and _BOUND.fullmatch(target.id):
+                found.update(dict.fromkeys(map(id, ast.walk(node.value)), "bound"))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and _WORDING.search(node.value):
+            found[id(node)] = "wording"
+        elif isinstance(node, ast.Expr) and _is_call(node.value) and _is_log(node.value):
+            found.update(dict.fromkeys(map(id, ast.walk(node)), "wording"))
+    return found
+
+
+def _is_log(node: ast.expr) -> bool:
+    return ast.unparse(node).removeprefix("await ").partition(".")[0] in _LOGS
+
+
+def _is_call(node: ast.expr) -> bool:
+    """With what waits for one."""
+    return isinstance(node.value if isinstance(node, ast.Await) else node, ast.Call)
 
 
 def _is_none(node: ast.AST) -> bool:

@@ -1,219 +1,277 @@
-"""Which small changes to the tree code does no test notice? Prints the survivors, and what share was noticed.
+"""`./dev mutate`: which small changes to the code does no test notice? Prints the survivors, and what share is noticed.
 
-    tools/mutate.py [--module NAME] [--jobs N] [--sample N] [--seed N] [--json]
+    ./dev mutate [--room PATH] [--sample N] [--seed N] [--jobs N] [--seconds N] [--mutant NAME] [--fresh] [--json]
 
-Each mutant runs the fast tests of core/tlog in a fork of a process that has loaded all but the code under test, until
-one fails. What it names in `tests/mutants.toml` as changing nothing is not run. Exits with 1 when another survives.
+What may be changed is told in `mutants.py`. A sample is drawn by seed: a module by its share of the statements, then
+any change to it. Each mutant meets the test files that reach it, nearest and quickest first (`near_tests.py`), until a
+test fails or they took so many seconds of CPU: a survivor is one that these did not notice. Slow tests are left out.
+What hangs or ends a test process counts as noticed. At the end every test that noticed anything runs on the code as it
+is, and counts only if it passes there. What was found is kept in `.dev/cache/mutants.jsonl`, so that an interrupted run
+goes on; it counts while module and test are what they were, and of a survivor while all code and all tests are.
+
+Exits with 1 when one survives that `tests/mutants.toml` does not argue to change nothing, or when that file names one
+that there is not.
+
+Why no library, by their documents: mutmut 3 changes nothing outside functions, draws no sample, and first runs every
+test under its tracer to know which meets which function; cosmic-ray runs one command of tests for all mutants, and
+changes the files of the checkout itself.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.abc
-import importlib.machinery
-import importlib.util
+import ast
 import json
-import os
 import random
-import resource
-import signal
 import sys
+import threading
 import time
 import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
-from types import ModuleType
-from typing import NoReturn
 
-import pytest
-from hypothesis import settings
+from imports import ROOT
+from mutant_trials import CODE, ENDS, HANGS, SECONDS_MAX, Job, Met, Trials
+from mutants import mutants
+from near_tests import NearTests
 
-from mutants import Mutant, mutants, mutated
-
-ROOT = Path(__file__).resolve().parent.parent
-CODE = ROOT / "src/answerable/core/tlog"
-TESTS = (
-    "tests/unit/core/tlog",
-    "tests/property/test_tlog_laws.py",
-    "tests/property/test_tile_laws.py",
-    "tests/property/test_cosigning_laws.py",
-    "tests/fuzz/test_tlog_parsers.py",
-)
+ROOMS = ("core", "flows", "wiring", "apps", "verify")
+EVERY_KIND = "core/tlog/"
+"""Where bounds and wordings are changed, too: others read what this code writes."""
 KNOWN = ROOT / "tests/mutants.toml"
-SECONDS_MAX = 25
-"""Of CPU; the tests take a fifth of it."""
-MEMORY_BYTES_MAX = 4 * 1024**3
+KEPT = ROOT / ".dev/cache/mutants.jsonl"
+TOLD_EVERY = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One mutant of one module. dotted: the module's name."""
-
-    path: Path
-    dotted: str
-    mutant: Mutant
-
-    @property
-    def name(self) -> str:
-        """As in the list of those that change nothing."""
-        return f"{self.path.name}: {self.mutant.name}"
-
-
-class _Loader(importlib.abc.InspectLoader):
-    """Gives one module another text."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def get_source(self, fullname: str) -> str:
-        return self._text
-
-
-class _Finder(importlib.abc.MetaPathFinder):
-    def __init__(self, dotted: str, loader: _Loader) -> None:
-        self._dotted, self._loader = dotted, loader
-
-    def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> importlib.machinery.ModuleSpec | None:
-        if fullname != self._dotted:
-            return None
-        return importlib.util.spec_from_loader(fullname, self._loader)
-
-
-def known() -> dict[str, str]:
+def argued() -> dict[str, str]:
     """Mutants that change nothing, each with the reason."""
     listed = tomllib.loads(KNOWN.read_text(encoding="utf-8")) if KNOWN.exists() else {}
     return {one["mutant"]: one["reason"] for one in listed.get("equivalent", [])}
 
 
-def jobs(module: str | None) -> list[Job]:
-    """Every mutant of the code, or of one module."""
-    found = []
-    for path in sorted(CODE.glob("*.py")):
-        if module in (None, path.stem) and path.stem != "__init__":
-            dotted = f"answerable.core.tlog.{path.stem}"
-            found += [Job(path, dotted, one) for one in mutants(path.read_text(encoding="utf-8"))]
+def jobs_of(path: Path) -> list[Job]:
+    """Every mutant of a module."""
+    every = str(path.relative_to(CODE)).startswith(EVERY_KIND)
+    found = mutants(path.read_text(encoding="utf-8"))
+    return [Job(path, one) for one in found if every or not one.kind]
+
+
+def modules(room: str | None) -> list[Path]:
+    """Of a room, of a folder in it, of one file; of all rooms otherwise."""
+    under = [CODE / room] if room else [CODE / one for one in ROOMS]
+    found = [path for one in under for path in ([one] if one.is_file() else sorted(one.rglob("*.py")))]
+    if not found:
+        raise SystemExit(
+            f"no code in `{room}`: expected a room ({', '.join(ROOMS)}), or a folder or file in one"
+        )
     return found
 
 
-def tests_for(stem: str) -> list[str]:
-    """All fast tests, those of the module first."""
-    own = sorted(str(path.relative_to(ROOT)) for path in (ROOT / TESTS[0]).glob(f"test_{stem}*.py"))
-    others = sorted(str(path.relative_to(ROOT)) for path in (ROOT / TESTS[0]).glob("test_*.py"))
-    return [*own, *(one for one in others if one not in own), *TESTS[1:]]
+def drawn(paths: Sequence[Path], sample: int, seed: int) -> list[Job]:
+    """So many by chance; all of them for 0."""
+    if not sample:
+        return [job for path in paths for job in jobs_of(path)]
+    chance = random.Random(seed)  # noqa: S311 no secret
+    weight = {path: _statements(path) for path in paths}
+    left: dict[Path, list[Job]] = {}
+    chosen: list[Job] = []
+    while weight and len(chosen) < sample:
+        (path,) = chance.choices(list(weight), list(weight.values()))
+        if path not in left:
+            left[path] = jobs_of(path)
+        if ours := left[path]:
+            chosen.append(ours.pop(chance.randrange(len(ours))))
+        else:
+            del weight[path]
+    return chosen
 
 
-def run_tests(job: Job | None) -> NoReturn:
-    """In a fork: load the mutant, run the tests, exit with 0 if all of them pass."""
-    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS_MAX, SECONDS_MAX))
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES_MAX, MEMORY_BYTES_MAX))
-    if job is not None:
-        text = mutated(job.path.read_text(encoding="utf-8"), job.mutant)
-        sys.meta_path.insert(0, _Finder(job.dotted, _Loader(text)))
-    arguments = [
-        "-x",
-        "-q",
-        "-o",
-        "cache_dir=.dev/cache/mutants",
-        "--hypothesis-profile=mutants",
-        "--hypothesis-seed=0",
-    ]
-    silent = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(silent, 1)
-    os.dup2(silent, 2)
-    status = 1
-    try:
-        status = int(pytest.main([*arguments, *tests_for(job.path.stem if job else "")]))
-    finally:
-        os._exit(status)
+def _statements(path: Path) -> int:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return 1 + sum(isinstance(node, ast.stmt) for node in ast.walk(tree))
 
 
-class Pool:
-    """So many forks at a time. survivors: jobs that no test noticed."""
+class Kept:
+    """What earlier runs found. Only what still counts is given back."""
 
-    def __init__(self, size: int) -> None:
-        self.survivors: list[Job] = []
-        self._size = size
-        self._running: dict[int, tuple[Job | None, float]] = {}
+    def __init__(self, *, fresh: bool) -> None:
+        self._lock = threading.Lock()
+        KEPT.parent.mkdir(parents=True, exist_ok=True)
+        lines = KEPT.read_text().splitlines() if KEPT.exists() and not fresh else []
+        self._rows = {row["mutant"]: row for row in map(json.loads, lines)}
 
-    def run(self, job: Job | None) -> None:
-        """Start one, once there is room."""
-        while len(self._running) >= self._size:
-            self._end_one()
-        child = os.fork()
-        if child == 0:
-            run_tests(job)
-        self._running[child] = (job, time.monotonic())
+    def of(self, job: Job) -> Met | None:
+        row = self._rows.get(job.name)
+        if row is None or row["state"] != self._state(job, Met(row["by"])):
+            return None
+        return Met(row["by"], row["seconds"])
+
+    def last_file(self, job: Job) -> str:
+        """The one that noticed it last time, whatever has changed since."""
+        return Met(self._rows.get(job.name, {}).get("by", "")).file
+
+    def keep(self, job: Job, met: Met) -> None:
+        row = {
+            "mutant": job.name,
+            "by": met.by,
+            "seconds": round(met.seconds, 1),
+            "state": self._state(job, met),
+        }
+        with self._lock, KEPT.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+
+    def _state(self, job: Job, met: Met) -> str:
+        if not met.by:
+            return self._everything
+        test = ROOT / met.file
+        octets = test.read_bytes() if test.is_file() else b""
+        return sha256(job.path.read_bytes() + octets).hexdigest()
+
+    @cached_property
+    def _everything(self) -> str:
+        digest = sha256()
+        for path in sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "tests").rglob("*.py")]):
+            digest.update(path.read_bytes())
+        return digest.hexdigest()
+
+
+class Run:
+    """All of a sample, some at a time. met: what became of each."""
+
+    def __init__(self, jobs: Sequence[Job], *, size: int, seconds_max: float, fresh: bool) -> None:
+        self.met: dict[Job, Met] = {}
+        self._jobs = jobs
+        self._seconds_max = seconds_max
+        self._near = NearTests()
+        self._kept = Kept(fresh=fresh)
+        self._free = [Trials() for _ in range(size)]
+        self._failing: set[str] = set()
+        self._begun = time.monotonic()
 
     def finish(self) -> None:
-        """Wait for all."""
-        while self._running:
-            self._end_one()
+        """What noticed a mutant must pass without it: what does not is asked no more."""
+        while left := [job for job in self._jobs if job not in self.met]:
+            with ThreadPoolExecutor(len(self._free)) as pool:
+                for job, met in pool.map(self._one, left):
+                    self.met[job] = met
+                    self._tell(job, met)
+            failing = self._failing_anyway({met.by for met in self.met.values() if "::" in met.by})
+            self._failing |= {by.partition("::")[0] for by in failing}
+            self.met = {job: met for job, met in self.met.items() if met.by not in failing}
+        for job, met in self.met.items():
+            self._kept.keep(job, met)
 
-    def _end_one(self) -> None:
-        """Wait for one; what sleeps instead of computing is ended by the clock."""
-        while True:
-            child, status = os.waitpid(-1, os.WNOHANG)
-            if child:
+    def _one(self, job: Job) -> tuple[Job, Met]:
+        met = self._kept.of(job)
+        if met is None or met.file in self._failing:
+            trying = self._free.pop()
+            try:
+                met = trying.changed(job, self._files(job), self._seconds_max)
+            finally:
+                self._free.append(trying)
+            self._kept.keep(job, met)
+        return job, met
+
+    def _files(self, job: Job) -> Iterator[str]:
+        near = [file for file in self._near.of(job.module, job.mutant) if file not in self._failing]
+        if (first := self._kept.last_file(job)) in near:
+            yield first
+        yield from (file for file in near if file != first)
+
+    def _failing_anyway(self, tests: set[str]) -> set[str]:
+        """Of these tests those that fail on the code as it is."""
+        found: set[str] = set()
+        left = {one for one in tests if not one.endswith((HANGS, ENDS))}
+        while left:
+            met = self._free[0].unchanged(sorted(left), float("inf"))
+            if not met.by:
                 break
-            for pid, (_, started) in self._running.items():
-                if time.monotonic() - started > 3 * SECONDS_MAX:
-                    os.kill(pid, signal.SIGKILL)
-            time.sleep(0.01)
-        job, _ = self._running.pop(child)
-        if job is None and status:
-            raise SystemExit("the tests fail without any change: nothing can be learnt")
-        if job is not None and status == 0:
-            self.survivors.append(job)
-            print(f"survived: {job.path.name}:{job.mutant.line} {job.name}", file=sys.stderr, flush=True)
+            print(f"fails without any change, so it proves nothing: {met.by}", file=sys.stderr, flush=True)
+            found |= {one for one in left if one.partition("::")[0] == met.file}
+            left -= found
+        return found
+
+    def _tell(self, job: Job, met: Met) -> None:
+        if not met.by:
+            print(
+                f"survived: {job.path.relative_to(ROOT)}:{job.mutant.line} {job.name}",
+                file=sys.stderr,
+                flush=True,
+            )
+        minutes, survived = (
+            (time.monotonic() - self._begun) / 60,
+            sum(not one.by for one in self.met.values()),
+        )
+        told = f"  {minutes:.0f} min: {len(self.met)} of {len(self._jobs)} tried, {survived} survived"
+        if sys.stderr.isatty():
+            print(f"\r{told}", end="", file=sys.stderr, flush=True)
+        elif len(self.met) % TOLD_EVERY == 0:
+            print(told, file=sys.stderr, flush=True)
+
+
+def report(run: Run, left_out: int, stale: Sequence[str]) -> None:
+    """The rate of each room, and who survived."""
+    tried_in = Counter(job.room for job in run.met)
+    noticed_in = Counter(job.room for job, met in run.met.items() if met.by)
+    for room, count in sorted(tried_in.items()):
+        print(f"{room:8} {noticed_in[room]} of {count} ({noticed_in[room] / count:.1%})")
+    count, noticed = tried_in.total(), noticed_in.total()
+    print(f"all      {noticed} of {count} mutants noticed ({noticed / max(1, count):.1%})")
+    if left_out:
+        print(f"{left_out} more change nothing, as {KNOWN.relative_to(ROOT)} argues")
+    for job in (job for job, met in run.met.items() if not met.by):
+        print(f"survived: {job.name}  (line {job.mutant.line})")
+    for name in stale:
+        print(f"argued to change nothing, but there is no such mutant any more: {name}")
+
+
+def stale_of(names: Iterable[str]) -> list[str]:
+    """Names that no mutant has."""
+    paths = {CODE / name.partition(":")[0] for name in names}
+    there = {job.name for path in paths if path.is_file() for job in jobs_of(path)}
+    return sorted(set(names) - there)
+
+
+def options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0], allow_abbrev=False)
+    parser.add_argument(
+        "--room", help="a room, or a folder or file in one, such as core/tlog; all five otherwise"
+    )
+    parser.add_argument("--sample", type=int, default=200, help="so many mutants; 0 for all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--jobs", type=int, default=1, help="so many at a time, each in a copy of the checkout"
+    )
+    parser.add_argument("--seconds", type=int, default=SECONDS_MAX, help="of CPU that the tests of each take")
+    parser.add_argument("--mutant", action="append", help="this one, as it was named; may be repeated")
+    parser.add_argument("--fresh", action="store_true", help="believe nothing that an earlier run found")
+    parser.add_argument("--json", action="store_true")
+    return parser.parse_args()
 
 
 def main() -> int:
     """Parse and run."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--module", help="of core/tlog; all of them otherwise")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--sample", type=int, default=0, help="so many mutants instead of all")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--part", default="1/1", help="e.g. 2/4: the second quarter of all")
-    parser.add_argument("--json", action="store_true")
-    given = parser.parse_args()
-    os.chdir(ROOT)
-    # Nothing of it may be left from mutants: what they find is no finding about the code.
-    settings.register_profile("mutants", database=None, max_examples=20, deadline=None)
-    listed = known()
-    part, parts = (int(one) for one in given.part.split("/"))
-    every = jobs(given.module)[part - 1 :: parts]
-    chosen = [job for job in every if job.name not in listed]
-    if 0 < given.sample < len(chosen):
-        chosen = random.Random(given.seed).sample(chosen, given.sample)  # noqa: S311 no secret
-    pool = Pool(given.jobs)
-    pool.run(None)
-    pool.finish()
-    for job in chosen:
-        pool.run(job)
-    pool.finish()
-    noticed = len(chosen) - len(pool.survivors)
-    stale = sorted(set(listed) - {job.name for job in jobs(None)})
-    if given.json:
-        print(
-            json.dumps(
-                {
-                    "mutants": len(chosen),
-                    "noticed": noticed,
-                    "survivors": sorted(job.name for job in pool.survivors),
-                    "equivalent": len(every) - len([job for job in every if job.name not in listed]),
-                    "stale": stale,
-                }
-            )
-        )
+    given, known = options(), argued()
+    if given.mutant:
+        paths = sorted({CODE / name.partition(":")[0] for name in given.mutant})
+        every = [job for path in paths for job in jobs_of(path) if job.name in given.mutant]
     else:
-        print(f"{noticed} of {len(chosen)} mutants noticed ({noticed / max(1, len(chosen)):.1%})")
-        for name in stale:
-            print(f"named as changing nothing, but there is no such mutant any more: {name}")
-    return 1 if pool.survivors or stale else 0
+        every = drawn(modules(given.room), given.sample, given.seed)
+    chosen, stale = [job for job in every if job.name not in known], stale_of(known)
+    run = Run(chosen, size=given.jobs, seconds_max=given.seconds, fresh=given.fresh)
+    run.finish()
+    survivors = sorted(job.name for job, met in run.met.items() if not met.by)
+    if given.json:
+        noticed = {job.name: met.by for job, met in run.met.items() if met.by}
+        told = {"mutants": len(chosen), "noticed": noticed, "survivors": survivors, "stale": stale}
+        print(json.dumps({**told, "argued": len(every) - len(chosen)}))
+    else:
+        report(run, len(every) - len(chosen), stale)
+    return 1 if survivors or stale else 0
 
 
 if __name__ == "__main__":

@@ -7,17 +7,17 @@ other files of the checkout names `__file__` somewhere, and always runs. `.ci/ru
 
 from __future__ import annotations
 
-import ast
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
+from imports import Imports
+
 ROOT = Path(__file__).resolve().parent.parent
 STATE = ROOT / ".dev/cache/passed.json"
-ROOTS = {"answerable": ROOT / "src", "tests": ROOT, "tools": ROOT}
 SHARED = ("requirements.lock", "pyproject.toml", "tests/conftest.py")
 
 
@@ -28,6 +28,7 @@ class Unchanged:
         self._given = " ".join(given)
         self._passed: dict[str, str] = json.loads(STATE.read_text()) if STATE.exists() else {}
         self._digests: dict[str, str] = {}
+        self._imports = Imports()
 
     def left(self, files: Iterable[str]) -> list[str]:
         """Those of the files that have to run."""
@@ -46,14 +47,6 @@ class Unchanged:
         STATE.write_text(json.dumps(self._passed))
 
     @cached_property
-    def _modules(self) -> dict[str, Path]:
-        return {
-            ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
-            for name, root in ROOTS.items()
-            for path in (root / name).rglob("*.py")
-        }
-
-    @cached_property
     def _shared(self) -> bytes:
         """Digest of what belongs to every test."""
         digest = sha256(f"{sys.version} {self._given}".encode())
@@ -66,61 +59,11 @@ class Unchanged:
 
     def _digest(self, file: str) -> str:
         """Of all that this file runs; empty where that cannot be told from its imports."""
-        name = ".".join(Path(file).with_suffix("").parts)
-        reached, left = {name}, [name]
-        while left:
-            for one in self._imported(left.pop()):
-                if one not in reached:
-                    reached.add(one)
-                    left.append(one)
+        reached = self._imports.reached(".".join(Path(file).with_suffix("").parts))
         digest = sha256(self._shared)
         for one in sorted(reached):
-            octets = self._read(one)
+            octets = self._imports.read(one)
             if one.startswith("tests.") and b"__file__" in octets:
                 return ""
             digest.update(one.encode() + b"\0" + sha256(octets).digest())
         return digest.hexdigest()
-
-    def _read(self, module: str) -> bytes:
-        if module not in self._octets:
-            self._octets[module] = self._modules[module].read_bytes()
-        return self._octets[module]
-
-    @cached_property
-    def _octets(self) -> dict[str, bytes]:
-        return {}
-
-    @cached_property
-    def _edges(self) -> dict[str, list[str]]:
-        return {}
-
-    def _imported(self, module: str) -> list[str]:
-        """Modules of ours that this one imports, with the packages that they are in."""
-        if module not in self._edges:
-            names = {*_named(ast.parse(self._read(module))), module}
-            whole = {part for name in names for part in _prefixes(name)}
-            self._edges[module] = sorted(whole & self._modules.keys() - {module})
-        return self._edges[module]
-
-
-def _prefixes(name: str) -> Iterator[str]:
-    while name:
-        yield name
-        name = name.rpartition(".")[0]
-
-
-def _named(tree: ast.AST) -> Iterator[str]:
-    """What is imported when this runs, and modules that a text names."""
-    left: list[ast.AST] = [tree]
-    while left:
-        match left.pop():
-            case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=otherwise):
-                left += otherwise
-            case ast.Import(names=names):
-                yield from (one.name for one in names)
-            case ast.ImportFrom(module=str(module), names=names):
-                yield from (f"{module}.{one.name}" for one in names)
-            case ast.Constant(value=str(text)) if text.startswith(("answerable.", "tests.")):
-                yield text.replace(":", ".")
-            case node:
-                left += ast.iter_child_nodes(node)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+import imports
 import unchanged
 from unchanged import Unchanged
 
@@ -163,7 +164,7 @@ def test_a_file_runs_again_once_what_it_imports_has_changed(
     monkeypatch.setattr(unchanged, "ROOT", tmp_path)
     monkeypatch.setattr(unchanged, "STATE", tmp_path / "passed.json")
     roots = {"answerable": tmp_path / "src", "tests": tmp_path, "tools": tmp_path}
-    monkeypatch.setattr(unchanged, "ROOTS", roots)
+    monkeypatch.setattr(imports, "ROOTS", roots)
     written = {
         "src/answerable/__init__.py": "",
         "src/answerable/part.py": "from answerable import deep\n",

@@ -1,0 +1,70 @@
+"""What each Python module of the checkout imports from it, and so what a test file reaches."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOTS = {"answerable": ROOT / "src", "tests": ROOT, "tools": ROOT}
+
+
+class Imports:
+    """The checkout as it is now."""
+
+    def __init__(self) -> None:
+        self.modules = {
+            ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
+            for name, root in ROOTS.items()
+            for path in (root / name).rglob("*.py")
+        }
+        self._octets: dict[str, bytes] = {}
+        self._edges: dict[str, list[str]] = {}
+
+    def read(self, module: str) -> bytes:
+        """Its text."""
+        if module not in self._octets:
+            self._octets[module] = self.modules[module].read_bytes()
+        return self._octets[module]
+
+    def imported(self, module: str) -> list[str]:
+        """Modules of ours that this one imports, with the packages that they are in."""
+        if module not in self._edges:
+            names = {*_named(ast.parse(self.read(module))), module}
+            whole = {part for name in names for part in _prefixes(name)}
+            self._edges[module] = sorted(whole & self.modules.keys() - {module})
+        return self._edges[module]
+
+    def reached(self, module: str) -> dict[str, int]:
+        """All that is read when this one is, each with how many imports away it is."""
+        found, left = {module: 0}, [module]
+        for one in left:
+            for other in self.imported(one):
+                if other not in found:
+                    found[other] = found[one] + 1
+                    left.append(other)
+        return found
+
+
+def _prefixes(name: str) -> Iterator[str]:
+    while name:
+        yield name
+        name = name.rpartition(".")[0]
+
+
+def _named(tree: ast.AST) -> Iterator[str]:
+    """What is imported when this runs, and modules that a text names."""
+    left: list[ast.AST] = [tree]
+    while left:
+        match left.pop():
+            case ast.If(test=ast.Name(id="TYPE_CHECKING"), orelse=otherwise):
+                left += otherwise
+            case ast.Import(names=names):
+                yield from (one.name for one in names)
+            case ast.ImportFrom(module=str(module), names=names):
+                yield from (f"{module}.{one.name}" for one in names)
+            case ast.Constant(value=str(text)) if text.startswith(("answerable.", "tests.")):
+                yield text.replace(":", ".")
+            case node:
+                left += ast.iter_child_nodes(node)
