@@ -16,8 +16,8 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from once_a_run import made_once
 from tests import warm_starts
+from tests.session_servers import made_once
 
 ROOT = Path(__file__).parents[1]
 UPSTREAMS = Path(os.environ.get("ANSWERABLE_UPSTREAMS", ROOT / ".dev" / "upstreams"))
@@ -93,7 +93,7 @@ def run_demo(
 
 
 def the_demo(*options: str) -> Run:
-    """The demo with these options, run once for all tests of a run (`once_a_run.py`). They only read what it left."""
+    """The demo with these options, run once for all tests of a run. They only read what it left."""
     folder = made_once("".join(["demo", *options]), lambda new: _demonstrate(new, *options))
     out, code = (folder.with_suffix(one).read_text() for one in (".out", ".code"))
     return Run(home=folder / HOME, code=int(code), out=out)

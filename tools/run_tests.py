@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from once_a_run import RUN_FOLDER, run_folder
+from run_folder import VARIABLE, run_folder
 from unchanged import Unchanged
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -145,15 +145,14 @@ def _guess(file: str) -> float:
     return UNKNOWN_SECONDS / (1 + FIRST.index(folder)) if folder in FIRST else 0.1
 
 
-def started(options: Sequence[str], folder: Path) -> Worker:
-    """A worker that asks for its first file. folder: of what is made once for all workers."""
+def started(options: Sequence[str]) -> Worker:
+    """A worker that asks for its first file."""
     ours, theirs = socket.socketpair()
     log = tempfile.TemporaryFile()  # noqa: SIM115 - as long as the worker lives
     plugin = ["-p", "tools.in_turn", "--in-turn", str(theirs.fileno())]
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-q", "--no-header", *plugin, *options],
         cwd=ROOT,
-        env={**os.environ, RUN_FOLDER: str(folder)},
         stdin=subprocess.DEVNULL,
         stdout=log,
         stderr=subprocess.STDOUT,
@@ -163,10 +162,16 @@ def started(options: Sequence[str], folder: Path) -> Worker:
     return Worker(process, ours, log)
 
 
-def run(files: Sequence[str], options: Sequence[str], folder: Path, *, workers: int) -> Told:
-    """All of them; ended with us, however we end."""
+def run(files: Sequence[str], options: Sequence[str], *, workers: int) -> Told:
+    """All of them; ended with us, however we end, and so are the servers that they share."""
+    with run_folder() as shared:
+        os.environ[VARIABLE] = str(shared)
+        return _run(files, options, workers)
+
+
+def _run(files: Sequence[str], options: Sequence[str], workers: int) -> Told:
     told, left, begun = Told(), list(files), time.monotonic()
-    running = [started(options, folder) for _ in range(min(workers, len(files)))]
+    running = [started(options) for _ in range(min(workers, len(files)))]
     waiting = selectors.DefaultSelector()
     for first in running:
         waiting.register(first.channel, selectors.EVENT_READ, first)
@@ -179,7 +184,7 @@ def run(files: Sequence[str], options: Sequence[str], folder: Path, *, workers: 
                     waiting.unregister(worker.channel)
                     if not _ended_well(worker, told) and worker.not_begun:
                         left += worker.not_begun
-                        running.append(started(options, folder))
+                        running.append(started(options))
                         waiting.register(running[-1].channel, selectors.EVENT_READ, running[-1])
                 for line in lines or ():
                     if "ask" in line:
@@ -291,8 +296,7 @@ def main() -> int:
     begun, files = time.monotonic(), test_files(wanted.paths)
     unchanged = Unchanged(options)
     left = unchanged.left(files) if wanted.changed else files
-    with run_folder() as folder:
-        told = run(left, options, folder, workers=wanted.workers)
+    told = run(left, options, workers=wanted.workers)
     report(told, begun)
     if len(left) < len(files):
         print(f"{len(files) - len(left)} files are as they were when all of them passed")

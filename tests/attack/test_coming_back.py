@@ -46,7 +46,7 @@ async def asks_until(agent: Attached, said: Path, text: str) -> dict[str, Any]:
             answer = await agent.asked("sub")
             if text in read(said):
                 return answer
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
 
 
 @pytest.mark.slow

@@ -96,7 +96,7 @@ class House:
                 states = json.loads(self.command("status", "--json"))["servers"]
                 if all(states.get(name) == "up" for name in servers):
                     return
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.1)
 
 
 @contextlib.asynccontextmanager
@@ -115,7 +115,7 @@ async def company(folder: Path) -> AsyncIterator[tuple[House, str]]:
     try:
         async with asyncio.timeout(WAIT_SECONDS_MAX):
             while "\nconsole " not in said.read_text():  # noqa: ASYNC110 - it is another process
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.1)
         origin = next(
             line.split()[1] for line in said.read_text().splitlines() if line.startswith("console ")
         )

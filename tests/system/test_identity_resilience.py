@@ -156,7 +156,7 @@ async def came_back(agent: Attached) -> dict[str, Any]:
     async with asyncio.timeout(WAIT_SECONDS_MAX):
         while (one := await agent.asked("sub"))["status"] != 201:
             assert one["status"] == 401, one
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
     return one
 
 
