@@ -18,7 +18,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 import aiomysql  # noqa: E402
 from lease_course import in_turns, run  # noqa: E402
 
-from tests.mariadb_server import BROKER_PASSWORD, MariadbServer, mariadb_server  # noqa: E402
+from tests.mariadb_server import BROKER_PASSWORD, MariadbServer, own_mariadb  # noqa: E402
 from tests.mariadb_world import MariadbBench, built, furnish, order  # noqa: E402
 
 AT_ONCE: Final = 100
@@ -77,7 +77,7 @@ async def all_at_once(server: MariadbServer) -> dict[str, object]:
 
 
 async def measured(count: int) -> dict[str, Any]:
-    with mariadb_server() as server:
+    with own_mariadb() as server:
         await furnish(server)
         return {
             "server": (await server.run("SELECT VERSION()"))[0][0],

@@ -19,7 +19,7 @@ import asyncpg  # noqa: E402
 from lease_course import in_turns, run  # noqa: E402
 
 from answerable.core.lease.credential import Credential  # noqa: E402
-from tests.postgres_server import BROKER_PASSWORD, PostgresServer, postgres_server  # noqa: E402
+from tests.postgres_server import BROKER_PASSWORD, PostgresServer, own_postgres  # noqa: E402
 from tests.postgres_world import PostgresBench, built, furnish, order, scope, table  # noqa: E402
 
 SHIPPED: Final = "listen_addresses = '127.0.0.1'\nmax_connections = 500\n"
@@ -113,7 +113,7 @@ async def all_at_once(server: PostgresServer) -> dict[str, object]:
 
 
 async def measured(count: int) -> dict[str, Any]:
-    with postgres_server(SHIPPED) as server:
+    with own_postgres(SHIPPED) as server:
         await furnish(server)
         return {
             "server": (await server.run("SHOW server_version"))[0][0],

@@ -22,7 +22,7 @@ from answerable.adapters.rabbitmq_users.grants import checked_grants  # noqa: E4
 from answerable.core.canonical import freeze  # noqa: E402
 from answerable.core.lease.credential import Credential  # noqa: E402
 from tests.rabbitmq_lease_world import SCOPE, issuer_of, order  # noqa: E402
-from tests.rabbitmq_server import ADMIN, ADMIN_PASSWORD, VHOST, RunningRabbit, rabbitmq_server  # noqa: E402
+from tests.rabbitmq_server import ADMIN, ADMIN_PASSWORD, VHOST, RunningRabbit, own_rabbitmq  # noqa: E402
 
 
 async def one_after_another(server: RunningRabbit, count: int) -> dict[str, object]:
@@ -70,7 +70,7 @@ async def one_after_another(server: RunningRabbit, count: int) -> dict[str, obje
 
 
 async def measured(count: int) -> dict[str, Any]:
-    with rabbitmq_server() as server:
+    with own_rabbitmq() as server:
         version = server.as_operator("GET", "/api/overview").json()["rabbitmq_version"]
         return {"server": version, "exchange_and_queue": await one_after_another(server, count)}
 

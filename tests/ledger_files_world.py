@@ -54,6 +54,17 @@ class DiskWithRoomFor:
         self._make(path, size)
 
 
+async def is_taken(ledger: TlogFilesLedger, entry: Entry) -> bool:
+    """Append it; False where the log is full."""
+    try:
+        await ledger.append(entry)
+    except Unavailable as refused:
+        if refused.code != "ledger.full":
+            raise
+        return False
+    return True
+
+
 async def appended_until_refused(ledger: TlogFilesLedger, entry: Callable[[int], Entry]) -> int:
     """Append until the log has no room; returns how many it took."""
     number = 0

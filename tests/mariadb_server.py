@@ -1,7 +1,8 @@
-"""A MariaDB server of a test's own: its folder, its port, its account; nothing is left of it."""
+"""MariaDB servers of tests: that of the session, or one of a test's own, of which nothing is left."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
@@ -17,15 +18,11 @@ from typing import Any
 import aiomysql
 
 from tests.loud_skips import skip_loudly
+from tests.own_server import kept_port
+from tests.session_servers import copied, environment_of, folder_of_run, lent
 
 OWNER_PASSWORD = "owner-of-the-test-server"
 BROKER_PASSWORD = "canary-broker-51c9d2"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class MariadbServer:
@@ -33,7 +30,7 @@ class MariadbServer:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
+        self.port = kept_port(folder)
         self.log = folder / "general.log"
         self.socket = folder / "socket"
         self.options: list[str] = []
@@ -53,10 +50,24 @@ class MariadbServer:
             os.chown(path, self._user, -1)
         return path
 
-    def make(self) -> None:
+    def begin(self) -> None:
+        """Make and start it, and give the owner a password."""
+        copied("mariadb-made", self._made, self.folder / "state")
+        self.start()
+        asyncio.run(self._own())
+
+    async def _own(self) -> None:
+        connection = await self.owner(password="")
+        cursor = await connection.cursor()
+        await cursor.execute(f"ALTER USER root@localhost IDENTIFIED BY '{OWNER_PASSWORD}'")
+        connection.close()
+
+    def _made(self, state: Path) -> None:
+        if self._user is not None:
+            os.chown(state, self._user, -1)
         done = subprocess.run(
             [
-                "mariadb-install-db", "--no-defaults", f"--datadir={self.folder / 'state'}", "--skip-test-db",
+                "mariadb-install-db", "--no-defaults", f"--datadir={state}", "--skip-test-db",
                 "--auth-root-authentication-method=normal", "--innodb-flush-log-at-trx-commit=0",
                 "--innodb-log-file-size=8M",
             ],
@@ -76,6 +87,7 @@ class MariadbServer:
                     "--performance-schema=ON", *self.options,
                 ],
                 stdout=log, stderr=log, user=self._user, cwd=self.folder,
+                env=environment_of(self.folder), start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + 30
         while True:
@@ -97,6 +109,34 @@ class MariadbServer:
             self._process.wait(timeout=30)
             self._process = None
 
+    def clean(self) -> None:
+        """As a new one is: no databases, no accounts, no sessions and no lines of the log of before."""
+        asyncio.run(self._clean())
+        os.truncate(self.log, 0)
+
+    async def _clean(self) -> None:
+        accounts = await self.run(
+            "SELECT CONCAT(QUOTE(User), IF(is_role = 'Y', '', CONCAT('@', QUOTE(Host)))), is_role FROM mysql.user"
+            " WHERE User NOT IN ('root', 'mariadb.sys', 'PUBLIC')"
+        )
+        databases = await self.run(
+            "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN"
+            " ('information_schema', 'mysql', 'performance_schema', 'sys')"
+        )
+        sessions = await self.run(
+            "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user <> 'system user'"
+        )
+        await self.run(
+            *(f"KILL SOFT CONNECTION {row[0]}" for row in sessions),
+            *(f"DROP {'ROLE' if row[1] == 'Y' else 'USER'} {row[0]}" for row in accounts),
+            *(f"DROP DATABASE `{row[0].replace('`', '``')}`" for row in databases),
+        )
+        left = await self.run(
+            "SELECT Db FROM mysql.db UNION SELECT Db FROM mysql.tables_priv WHERE User <> 'mariadb.sys'"
+        )
+        if left:
+            raise RuntimeError(f"rights on {left[0][0]} are left")
+
     async def owner(self, database: str | None = None, password: str = OWNER_PASSWORD) -> aiomysql.Connection:
         return await aiomysql.connect(
             unix_socket=str(self.socket), user="root", password=password, db=database, autocommit=True
@@ -114,16 +154,28 @@ class MariadbServer:
         return rows
 
 
-@contextmanager
-def mariadb_server() -> Iterator[MariadbServer]:
+def _or_skip() -> None:
     if not shutil.which("mariadbd") or not shutil.which("mariadb-install-db"):
-        skip_loudly("MariaDB", "install the package mariadb-server", name="mariadb")
-    folder = Path(tempfile.mkdtemp(prefix="answerable-mariadb-"))
+        skip_loudly("MariaDB", "apt-get install mariadb-server", name="mariadb")
+
+
+@contextmanager
+def session_mariadb() -> Iterator[MariadbServer]:
+    """A server of the session, with nothing on it. Not for tests that stop it or change its settings."""
+    _or_skip()
+    with lent("mariadb", MariadbServer) as server:
+        yield server
+
+
+@contextmanager
+def own_mariadb() -> Iterator[MariadbServer]:
+    """A server that a test may stop, and change as it likes."""
+    _or_skip()
+    folder = Path(tempfile.mkdtemp(prefix="own-mariadb-", dir=folder_of_run()))
     folder.chmod(0o755)
     server = MariadbServer(folder)
     try:
-        server.make()
-        server.start()
+        server.begin()
         yield server
     finally:
         server.stop()

@@ -20,7 +20,7 @@ from answerable.core.lease.scope import Scope
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.credential_issuer import IssuerBench
 from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
-from tests.mariadb_server import BROKER_PASSWORD, OWNER_PASSWORD, MariadbServer, mariadb_server
+from tests.mariadb_server import BROKER_PASSWORD, MariadbServer, own_mariadb, session_mariadb
 
 DATABASES = ("shop", "s_op")
 
@@ -50,10 +50,6 @@ SHOP = (
 
 
 async def furnish(server: MariadbServer) -> None:
-    connection = await server.owner(password="")
-    cursor = await connection.cursor()
-    await cursor.execute(f"ALTER USER root@localhost IDENTIFIED BY '{OWNER_PASSWORD}'")
-    connection.close()
     for database in DATABASES:
         await server.run(f"CREATE DATABASE {database}")
         await server.run(*SHOP, database=database)
@@ -62,8 +58,16 @@ async def furnish(server: MariadbServer) -> None:
 
 @contextmanager
 def furnished_server() -> Iterator[MariadbServer]:
-    """A server with the shop on it."""
-    with mariadb_server() as running:
+    """A server of the session, with databases and accounts of one's own on it: the shop."""
+    with session_mariadb() as running:
+        asyncio.run(furnish(running))
+        yield running
+
+
+@contextmanager
+def own_furnished_server() -> Iterator[MariadbServer]:
+    """The same on a server that a test may stop and change."""
+    with own_mariadb() as running:
         asyncio.run(furnish(running))
         yield running
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from tests.loud_skips import skip_loudly
+from tests.session_servers import environment_of, folder_of_run
 
 UNPRIVILEGED = "nobody"
 
@@ -23,6 +24,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def kept_port(folder: Path, of: str = "server") -> int:
+    """A port of the server of this folder, also for whoever did not start it."""
+    path = folder / f"{of}.port"
+    if not path.exists():
+        path.write_text(str(free_port()))
+    return int(path.read_text())
+
+
 def owner() -> tuple[str | int, str | int]:
     """As whom such a server runs: nobody where the tests run as root, else whoever runs them."""
     return (UNPRIVILEGED, "nogroup") if os.geteuid() == 0 else (os.geteuid(), os.getegid())
@@ -32,7 +41,7 @@ def owner() -> tuple[str | int, str | int]:
 def own_folder() -> Iterator[Path]:
     """A folder that the server may write, gone afterwards."""
     # Not pytest's: those can be entered by their owner alone.
-    folder = Path(tempfile.mkdtemp(prefix="answerable-"))
+    folder = Path(tempfile.mkdtemp(prefix="own-", dir=folder_of_run()))
     try:
         shutil.chown(folder, *owner())
         yield folder
@@ -52,7 +61,7 @@ def started(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            env=dict(environment) if environment is not None else None,
+            env=environment_of(folder, environment),
             user=user,
             group=group,
             extra_groups=[] if user is not None else None,

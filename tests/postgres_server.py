@@ -1,11 +1,11 @@
-"""A PostgreSQL server of a test's own: its folder, its port, its account; nothing is left of it."""
+"""PostgreSQL servers of tests: that of the session, or one of a test's own, of which nothing is left."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
@@ -16,6 +16,8 @@ from pathlib import Path
 import asyncpg
 
 from tests.loud_skips import skip_loudly
+from tests.own_server import kept_port
+from tests.session_servers import copied, environment_of, folder_of_run, lent
 
 OWNER_PASSWORD = "owner-of-the-test-server"
 BROKER_PASSWORD = "canary-broker-7f3a91"
@@ -45,14 +47,8 @@ def programs() -> Path:
         Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parents[1].name)
     )
     if not found:
-        skip_loudly("PostgreSQL", "install the package postgresql", name="postgres")
+        skip_loudly("PostgreSQL", "apt-get install postgresql", name="postgres")
     return found[-1].parent
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class PostgresServer:
@@ -61,7 +57,7 @@ class PostgresServer:
     def __init__(self, folder: Path, bin_folder: Path) -> None:
         self.folder = folder
         self.bin = bin_folder
-        self.port = free_port()
+        self.port = kept_port(folder)
         self.log = folder / "log"
         self._user: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -79,23 +75,38 @@ class PostgresServer:
             os.chown(path, self._user, -1)
         return path
 
+    def begin(self) -> None:
+        """As a server of the session begins."""
+        self.make()
+        self.start()
+
     def make(self, settings: str = SETTINGS) -> None:
-        password = self.folder / "owner"
-        password.write_text(OWNER_PASSWORD)
-        password.chmod(0o644)
-        self._run(
-            "initdb", "-D", str(self.folder / "state"), "-U", "owner", "-A", "scram-sha-256", "--no-sync",
-            "--encoding=UTF8", "--locale=C", f"--pwfile={password}",
-        )  # fmt: skip
-        (self.folder / "state/pg_hba.conf").write_text(HBA)
+        copied("postgres-made", self._made, self.folder / "state")
+        self.admit()
         with (self.folder / "state/postgresql.conf").open("a") as file:
             file.write(f"{settings}\nport = {self.port}\nunix_socket_directories = '{self.folder}'\n")
+
+    def _made(self, state: Path) -> None:
+        password = state.with_suffix(".password")
+        password.write_text(OWNER_PASSWORD)
+        password.chmod(0o644)
+        if self._user is not None:
+            os.chown(state, self._user, -1)
+        self._run(
+            "initdb", "-D", str(state), "-U", "owner", "-A", "scram-sha-256", "--no-sync",
+            "--encoding=UTF8", "--locale=C", f"--pwfile={password}",
+        )  # fmt: skip
+
+    def admit(self, hba: str = HBA) -> None:
+        """Who may sign in how, as soon as the server reads it."""
+        (self.folder / "state/pg_hba.conf").write_text(hba)
 
     def start(self) -> None:
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self.bin / "postgres", "-D", str(self.folder / "state")],
                 stdout=log, stderr=log, user=self._user, cwd=self.folder,
+                env=environment_of(self.folder), start_new_session=True,
             )  # fmt: skip
         deadline = time.monotonic() + 30
         while True:
@@ -114,6 +125,30 @@ class PostgresServer:
             self._process.send_signal(3)
             self._process.wait(timeout=30)
             self._process = None
+
+    def clean(self) -> None:
+        """As a new one is: no databases, no roles, no settings, no sessions and no lines of the log of before."""
+        self.admit()
+        asyncio.run(self._clean())
+        os.truncate(self.log, 0)
+
+    async def _clean(self) -> None:
+        connection = await self.owner()
+        try:
+            await connection.execute("ALTER SYSTEM RESET ALL")
+            await connection.execute("SELECT pg_reload_conf()")
+            for row in await connection.fetch(
+                "SELECT quote_ident(datname) FROM pg_database"
+                " WHERE NOT datistemplate AND datname <> 'postgres'"
+            ):
+                await connection.execute(f"DROP DATABASE {row[0]} WITH (FORCE)")
+            roles = await connection.fetch(
+                "SELECT quote_ident(rolname) FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> 'owner'"
+            )
+            if names := ", ".join(row[0] for row in roles):
+                await connection.execute(f"DROP OWNED BY {names} CASCADE; DROP ROLE {names}")
+        finally:
+            await connection.close()
 
     async def owner(self, database: str = "postgres") -> asyncpg.Connection:
         return await asyncpg.connect(
@@ -144,9 +179,20 @@ class PostgresServer:
 
 
 @contextmanager
-def postgres_server(settings: str = SETTINGS) -> Iterator[PostgresServer]:
+def session_postgres(hba: str = HBA) -> Iterator[PostgresServer]:
+    """A server of the session, with nothing on it. Not for tests that stop it or change its settings."""
     bin_folder = programs()
-    folder = Path(tempfile.mkdtemp(prefix="answerable-pg-"))
+    with lent("postgres", lambda folder: PostgresServer(folder, bin_folder)) as server:
+        server.admit(hba)
+        asyncio.run(server.run("SELECT pg_reload_conf()"))
+        yield server
+
+
+@contextmanager
+def own_postgres(settings: str = SETTINGS) -> Iterator[PostgresServer]:
+    """A server that a test may stop, and change as it likes."""
+    bin_folder = programs()
+    folder = Path(tempfile.mkdtemp(prefix="own-postgres-", dir=folder_of_run()))
     folder.chmod(0o755)
     server = PostgresServer(folder, bin_folder)
     try:

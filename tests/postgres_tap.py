@@ -34,14 +34,8 @@ LOCK = 7
 @contextmanager
 def asking_server() -> Iterator[PostgresServer]:
     """The shop, on a server that asks for passwords in plain text."""
-    with furnished_server() as server:
-        (server.folder / "state/pg_hba.conf").write_text(HBA)
-        asyncio.run(_reloaded(server))
+    with furnished_server(HBA) as server:
         yield server
-
-
-async def _reloaded(server: PostgresServer) -> None:
-    await server.run("SELECT pg_reload_conf()")
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ from answerable.core.lease.name import lease_name
 from answerable.core.lease.scope import Scope
 from answerable.testing.contracts.credential_issuer import IssuerBench
 from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
-from tests.postgres_server import BROKER_PASSWORD, PostgresServer, postgres_server
+from tests.postgres_server import BROKER_PASSWORD, HBA, PostgresServer, own_postgres, session_postgres
+from tests.waiting import past
 
 DATABASES = ("prod", "staging")
 
@@ -65,9 +66,17 @@ async def furnish(server: PostgresServer) -> None:
 
 
 @contextmanager
-def furnished_server() -> Iterator[PostgresServer]:
-    """A server with the shop on it."""
-    with postgres_server() as running:
+def furnished_server(hba: str = HBA) -> Iterator[PostgresServer]:
+    """A server of the session, with databases and roles of one's own on it: the shop."""
+    with session_postgres(hba) as running:
+        asyncio.run(furnish(running))
+        yield running
+
+
+@contextmanager
+def own_furnished_server() -> Iterator[PostgresServer]:
+    """The same on a server that a test may stop and change."""
+    with own_postgres() as running:
         asyncio.run(furnish(running))
         yield running
 
@@ -226,7 +235,7 @@ class PostgresBench(IssuerBench):
         await asyncio.to_thread(self.server.start)
 
     async def passed(self, credential: Credential) -> None:
-        await asyncio.sleep(max(0, credential.expires_at - self.now()) / 1000 + 0.1)
+        await past(credential.expires_at + 100)
 
 
 @asynccontextmanager

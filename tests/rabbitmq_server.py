@@ -1,4 +1,4 @@
-"""A real RabbitMQ server with its management plugin, in a process and a folder of its own, with an epmd of its own."""
+"""RabbitMQ servers of tests with the management plugin and an epmd of their own: the session's, or a test's own."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 from aiormq.exceptions import AMQPError
 
 from tests.loud_skips import skip_loudly
-from tests.own_server import free_port, made_certificate, own_folder, owner, started
+from tests.own_server import kept_port, made_certificate, own_folder, owner, started
+from tests.session_servers import lent
 
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 """The one that Debian puts on the path insists on root and on a user of the system's."""
@@ -47,14 +49,37 @@ class RunningRabbit:
     """One server."""
 
     folder: Path
-    port: int = field(default_factory=free_port)
-    management_port: int = field(default_factory=free_port)
-    dist_port: int = field(default_factory=free_port)
-    epmd_port: int = field(default_factory=free_port)
-    tls_port: int = field(default_factory=free_port)
-    management_tls_port: int = field(default_factory=free_port)
+    port: int = field(init=False)
+    management_port: int = field(init=False)
+    dist_port: int = field(init=False)
+    epmd_port: int = field(init=False)
+    tls_port: int = field(init=False)
+    management_tls_port: int = field(init=False)
     with_tls: bool = False
     process: subprocess.Popen[bytes] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("port", "management_port", "dist_port", "epmd_port", "tls_port", "management_tls_port"):
+            setattr(self, name, kept_port(self.folder, name))
+
+    def begin(self) -> None:
+        """As a server of the session begins."""
+        shutil.chown(self.folder, *owner())
+        self.start()
+
+    def clean(self) -> None:
+        """As a new one is: no virtual hosts and no accounts of before."""
+        for path, kept in (("/api/vhosts", "/"), ("/api/users", OPERATOR)):
+            found = self.as_operator("GET", path)
+            found.raise_for_status()
+            for name in {one["name"] for one in found.json()} - {kept}:
+                self.as_operator("DELETE", f"{path}/{quote(name, safe='')}").raise_for_status()
+        self.furnish()
+
+    def furnish(self) -> None:
+        """Its administrator, and a virtual host with queues."""
+        for method, path, content in (*SETUP, *HOUSE):
+            self.as_operator(method, path, content).raise_for_status()
 
     @property
     def address(self) -> str:
@@ -103,11 +128,11 @@ class RunningRabbit:
                 self.as_operator("GET", "/api/overview").raise_for_status()
                 break
             assert self.process.poll() is None, (self.folder / "output.txt").read_text()
-            time.sleep(0.2)
+            time.sleep(0.1)
         else:
             raise AssertionError("the server did not start in time")
-        for method, path, content in (*SETUP, *HOUSE) if furnishes else ():
-            self.as_operator(method, path, content).raise_for_status()
+        if furnishes:
+            self.furnish()
 
     def _tls_options(self) -> str:
         if not (self.folder / "cert.pem").exists():
@@ -150,12 +175,24 @@ class RunningRabbit:
 
 
 @contextlib.contextmanager
-def rabbitmq_server(*, with_tls: bool = False) -> Iterator[RunningRabbit]:
-    """Running, until the block ends; skips loudly where it is not installed."""
+def session_rabbitmq() -> Iterator[RunningRabbit]:
+    """A server of the session with TLS, with accounts and a virtual host of one's own. Not for tests that stop it."""
+    _or_skip()
+    with lent("rabbitmq", lambda folder: RunningRabbit(folder=folder, with_tls=True)) as server:
+        yield server
+
+
+def _or_skip() -> None:
     if not PROGRAM.exists():
         skip_loudly("rabbitmq-server", "apt-get install rabbitmq-server", name="rabbitmq-server")
+
+
+@contextlib.contextmanager
+def own_rabbitmq() -> Iterator[RunningRabbit]:
+    """A server that a test may stop, running until the block ends."""
+    _or_skip()
     with own_folder() as folder:
-        server = RunningRabbit(folder=folder, with_tls=with_tls)
+        server = RunningRabbit(folder=folder)
         try:
             server.start()
             yield server

@@ -22,8 +22,6 @@ from pathlib import Path
 import grpc
 from spiffe._proto import workload_pb2, workload_pb2_grpc
 
-LOOK_SECONDS = 0.05
-
 
 def joined(texts):
     return b"".join(b64decode(one) for one in texts)
@@ -46,7 +44,7 @@ class Servicer(workload_pb2_grpc.SpiffeWorkloadAPIServicer):
                 if state.get("denied"):
                     context.abort(grpc.StatusCode.PERMISSION_DENIED, "no identity issued")
                 yield state
-            time.sleep(LOOK_SECONDS)
+            time.sleep(0.05)
 
     def FetchX509Bundles(self, request, context):
         for state in self.states(context):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import anyio
 import pytest
 
+from answerable.adapters.system import SystemClock
+from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.hop_token import read_hop
@@ -165,13 +166,14 @@ def test_settings_may_lower_a_maximum_and_never_raise_it(tmp_path, line):
     assert load_settings(tmp_path).tokens.action_seconds_max == tuple(one - 1 for one in ACTING_SECONDS_MAX)
 
 
-async def test_a_lower_maximum_in_the_settings_holds_for_every_token_at_the_gateway(tmp_path):
+async def test_a_lower_maximum_in_the_settings_holds_for_every_token_at_the_gateway(tmp_path, monkeypatch):
     settings = "[tokens]\naction_seconds_max_tier_1 = 5\n"
     async with token_world(tmp_path, settings=settings, tiers={"crm.read": 1}) as world:
         await world.mandate()
         root = await world.root()
         assert succeeded(await world.call("orchestrator", chain=(root,)))
-        await anyio.sleep(5)
+        really = SystemClock.now
+        monkeypatch.setattr(SystemClock, "now", lambda clock: UnixMillis(really(clock) + 5_000))
         assert "acts on tier 1 for 5 s: exchange it" in why_not(
             await world.call("orchestrator", chain=(root,))
         )

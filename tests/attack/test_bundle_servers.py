@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 
 import pytest
 
@@ -165,8 +164,6 @@ async def test_time_is_counted_over_all_redirects(partner, tmp_path):
         await writer.drain()
 
     async with serving(context_of(partner.svid(), tmp_path), slow) as server:
-        begun = time.monotonic()
         endpoint = spiffe_endpoint(DOMAIN, server.url(), known=partner.bundle(), seconds=0.8)
         await refused(endpoint, "bundle.unreachable")
-        assert time.monotonic() > begun
         assert len(server.seen) <= 2

@@ -23,7 +23,7 @@ OURS, OTHERS = Authority(), Authority()
 )
 def place(request):
     world = {"postgres": postgres_world, "mariadb": mariadb_world}[request.param]
-    with world.furnished_server() as server:
+    with world.own_furnished_server() as server:
         yield request.param, world, server
 
 

@@ -20,6 +20,7 @@ from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
 from answerable.wiring.target_kinds import BuiltTarget
 from tests.http_target_world import CANARY, KEYED, SECRETS, Secrets, asked, forged, order, performed, world
 from tests.resource_server import ResourceServer, by_key, resource_server
+from tests.waiting import past
 
 pytestmark = pytest.mark.anyio
 
@@ -261,7 +262,7 @@ async def test_a_credential_that_nobody_issued_or_whose_time_is_up_opens_nothing
             await asked(target, odd)
     async with target.target.connected(credential) as session:
         assert (await performed(session, "/a"))["status"] == 200
-        await anyio.sleep(0.08)
+        await past(credential.expires_at)
         with pytest.raises(Unavailable):
             await performed(session, "/a")
 

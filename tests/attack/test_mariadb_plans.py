@@ -8,7 +8,7 @@ from typing import Any
 import aiomysql
 import pytest
 
-from tests.mariadb_server import MariadbServer, mariadb_server
+from tests.mariadb_server import MariadbServer, session_mariadb
 
 pytestmark = [
     pytest.mark.anyio,
@@ -33,14 +33,14 @@ SHOP = (
 
 @pytest.fixture(scope="module")
 def server():
-    with mariadb_server() as made:
+    with session_mariadb() as made:
         yield made
 
 
 @pytest.fixture
 async def planner(server: MariadbServer) -> AsyncIterator[Any]:
     """A statement, asked as that account."""
-    connection = await aiomysql.connect(unix_socket=str(server.socket), user="root", autocommit=True)
+    connection = await server.owner()
     cursor = await connection.cursor()
     await cursor.execute("DROP DATABASE IF EXISTS shop")
     await cursor.execute("DROP USER IF EXISTS planner@localhost")
@@ -89,7 +89,8 @@ async def test_planning_takes_locks_and_waits_for_those_of_others(
     planner: Any, server: MariadbServer
 ) -> None:
     ask, _ = planner
-    other = await aiomysql.connect(unix_socket=str(server.socket), user="root", db="shop", autocommit=False)
+    other = await server.owner("shop")
+    await other.autocommit(False)
     held = await other.cursor()
     await held.execute("UPDATE cases SET plan = 'Paid' WHERE id = 7")
     await ask("SET SESSION innodb_lock_wait_timeout = 1")

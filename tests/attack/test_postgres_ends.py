@@ -29,6 +29,7 @@ from tests.postgres_world import (
     scope,
     table,
 )
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio]
 
@@ -37,6 +38,8 @@ ENDED = (*LOST, asyncpg.PostgresError)
 """What a client sees whose connection the server cut."""
 MESSAGES = "public.support_messages"
 CASE: JSONValue = {"column": "case_id", "equals": "case-1"}
+
+WAITING = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
 
 @pytest.fixture(scope="module")
@@ -62,10 +65,9 @@ async def test_trap_neither_an_end_in_time_nor_nologin_touches_an_open_session_a
     assert len(await connection.fetch("SELECT id FROM public.support_messages")) == 10
     await server.run(f"ALTER ROLE {quoted_name(credential.account)} NOLOGIN;")
     assert len(await connection.fetch("SELECT id FROM public.support_messages")) == 10
-    started = anyio.current_time()
-    revoked = await bench.issuer.revoke(credential.lease)
+    with anyio.fail_after(30):
+        revoked = await bench.issuer.revoke(credential.lease)
     assert (revoked.sessions_cut, revoked.left) == (1, ())
-    assert anyio.current_time() - started < 5
     with pytest.raises(ENDED):
         await connection.fetch("SELECT 1")
     connection.terminate()
@@ -194,7 +196,7 @@ async def test_revoking_waits_for_an_issue_that_is_under_way(bench, server, ends
 
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(revoke)
-        await anyio.sleep(0.3)
+        await until(lambda: server.run(WAITING))
         assert not answers
         await other.execute(ends)
     await other.close()
@@ -228,7 +230,7 @@ async def test_whatever_a_killed_broker_left_goes_by_its_name(bench, server, sec
     root = Path(__file__).parents[2]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", MINTER, str(server.port),
-        stdout=asyncio.subprocess.PIPE, cwd=root, env={**os.environ, "PYTHONPATH": f"{root}:{root}/src"},
+        stdout=asyncio.subprocess.PIPE, cwd=root, env={**os.environ, "PYTHONPATH": f"{root}:{root}/src:{root}/tools"},
     )  # fmt: skip
     assert process.stdout is not None
     assert await process.stdout.readline() == b"ready\n"

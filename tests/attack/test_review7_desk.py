@@ -161,12 +161,10 @@ async def test_ten_thousand_leases_at_a_target_that_hangs_delay_neither_ends_nor
         assert len(desk.ending) == 10_000
         held = warrant(2, window="task", target="two", now=UnixMillis(now))
         await perform_leased(desk, held, "get", ARGUMENTS)
-        began = anyio.current_time()
         begin(desk, [held.lease.name], why="held")
         with anyio.fail_after(5):
             await until(lambda: held.lease.name not in desk.open)
             await perform_leased(desk, warrant(3, target="two", now=now), "get", ARGUMENTS)
-        assert anyio.current_time() - began < 5
         assert len(desk.ending) == 10_000
 
 

@@ -12,7 +12,6 @@ from tests.mariadb_world import bench_on, furnished_server, order
 pytestmark = [pytest.mark.anyio]
 
 TAG = "aaaaaaaaaaaaaaaaaaaaaaaaae"
-CUT_SECONDS_MAX = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -27,14 +26,15 @@ async def test_a_session_that_takes_the_lock_of_its_own_revocation_is_cut_all_th
     async with bench_on(server) as bench:
         credential = await bench.issuer.issue(order())
         waiting = "SELECT GET_LOCK(SUBSTRING_INDEX(USER(), '@', 1), 0), SLEEP(20)"
-        seconds = []
+        ends = []
 
         async def outstay() -> None:
             async with bench.target.connected(credential) as session:
                 try:
                     await session.perform("query", {"sql": waiting}, tag=TAG, seconds_max=20)
+                    ends.append("by itself")
                 except Unavailable:
-                    return
+                    ends.append("cut")
 
         async def held() -> bool:
             asked = "SELECT IS_USED_LOCK(USER) FROM information_schema.PROCESSLIST WHERE USER LIKE 'ans%'"
@@ -44,12 +44,10 @@ async def test_a_session_that_takes_the_lock_of_its_own_revocation_is_cut_all_th
             tasks.start_soon(outstay)
             while not await held():  # noqa: ASYNC110 - a lock has no event
                 await anyio.sleep(0.02)
-            began = anyio.current_time()
             revoked = await bench.issuer.revoke(credential.lease)
-            seconds.append(anyio.current_time() - began)
         assert revoked.is_gone
         assert revoked.sessions_cut >= 1
-        assert seconds[0] < CUT_SECONDS_MAX
+        assert ends == ["cut"]
         assert not await bench.issuer.live()
         with pytest.raises((OSError, strict.REFUSED)):
             await bench.connect(credential)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import asyncpg
 import pytest
 
 from tests.postgres_world import bench_on, furnished_server, order, scope, table
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio]
 
@@ -74,7 +73,7 @@ async def test_what_reads_sends_no_message_and_keeps_no_large_object(bench, serv
         for sql in ("SELECT pg_notify('news', 'from a read')", "SELECT lo_create(4711)"):
             await session.perform("query", {"sql": sql}, tag=TAG, seconds_max=10)
     await owner.execute("SELECT pg_notify('news', 'from its owner')")
-    await asyncio.sleep(0.2)
+    await until(lambda: heard)
     assert heard == ["from its owner"]
     assert await owner.fetchval("SELECT count(*) FROM pg_largeobject_metadata WHERE oid = 4711") == 0
     await owner.close()

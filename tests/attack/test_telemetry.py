@@ -212,7 +212,7 @@ class Collector:
         self.heard.append((head, await reader.readexactly(length)))
         self.news.set()
         if self.answer is None:
-            await asyncio.sleep(60)
+            await anyio.sleep_forever()
         with_end = self.answer if isinstance(self.answer, bytes) else b""
         writer.write(with_end)
         if callable(self.answer):

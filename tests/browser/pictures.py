@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.proof_auth import SignatureAuth
-from tests.browser.console_world import CHROMIUM, PHONE, Console
+from tests.browser.console_world import PHONE, Console, chromium
 from tests.browser.small_png import smaller
 from tests.demo_run import ROOT, environment, short_folder
 from tests.gateway_world import modern, modern_headers
@@ -96,7 +96,7 @@ class House:
                 states = json.loads(self.command("status", "--json"))["servers"]
                 if all(states.get(name) == "up" for name in servers):
                     return
-                await asyncio.sleep(0.5)
+                await asyncio.sleep(0.1)
 
 
 @contextlib.asynccontextmanager
@@ -115,7 +115,7 @@ async def company(folder: Path) -> AsyncIterator[tuple[House, str]]:
     try:
         async with asyncio.timeout(WAIT_SECONDS_MAX):
             while "\nconsole " not in said.read_text():  # noqa: ASYNC110 - it is another process
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.1)
         origin = next(
             line.split()[1] for line in said.read_text().splitlines() if line.startswith("console ")
         )
@@ -214,12 +214,8 @@ async def main() -> None:
     os.umask(0o077)
     IMAGES.mkdir(exist_ok=True)
     with short_folder() as folder:
-        async with company(folder) as (house, origin), async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            try:
-                await take(house, Console(house, browser, origin, folder))
-            finally:
-                await browser.close()
+        async with company(folder) as (house, origin), chromium() as browser:
+            await take(house, Console(house, browser, origin, folder))
 
 
 if __name__ == "__main__":

@@ -125,7 +125,7 @@ class TestFileBundle(Bundles):
                 with anyio.fail_after(SECONDS_MAX):
                     async with anyio.create_task_group() as tasks:
                         tasks.start_soon(place.endpoint.wait, 10_000)
-                        await anyio.sleep(0.1)
+                        await anyio.sleep(0.05)
                         change()
                 with suppress(Unavailable):
                     await place.endpoint.fetch()

@@ -29,7 +29,15 @@ from answerable.testing.contracts.ledger import (
     refusal_entry,
 )
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_files_world import SMALL, DiskWithRoomFor, appended_until_refused, large, small_log
+from tests.ledger_files_world import (
+    SMALL,
+    DiskWithRoomFor,
+    appended_until_refused,
+    is_taken,
+    large,
+    small_log,
+)
+from tests.waiting import until
 
 
 @pytest.mark.requirement("LEDGER-02")
@@ -222,8 +230,7 @@ def test_a_full_disk_refuses_new_entries_takes_owed_ones_and_recovers_when_room_
             owed = await appended_until_refused(ledger, owed_entry)
             assert owed > 30, "a quarter of the segment was kept for them"
             disk.segments = 10
-            await asyncio.sleep(0.1)
-            await ledger.append(refusal_entry(1))
+            await until(lambda: is_taken(ledger, refusal_entry(1)))
 
     asyncio.run(run())
     assert verify_ledger(tmp_path / "log", key=log_key()[0]).errors == 0

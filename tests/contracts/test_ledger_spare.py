@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from answerable.adapters.tlog_files.directory import SPARE, WAL
 from answerable.adapters.tlog_files.segments import Segments, Stretch
 from answerable.testing.contracts.ledger import log_key, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
 from tests.ledger_files_world import SMALL, small_log
+from tests.waiting import until
 
 
 @pytest.mark.requirement("LEDGER-05")
@@ -37,7 +39,7 @@ def test_a_spare_that_is_being_taken_is_no_spare(
 
     async def run() -> None:
         async with small_log(tmp_path / "log") as ledger:
-            await asyncio.sleep(0.2)
+            await until((tmp_path / "log" / WAL / SPARE).exists)
             monkeypatch.setattr(Segments, "written", slowly)
             if moment == "between two looks at it":
                 monkeypatch.setattr(Path, "stat", slow_stat)

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract
-from tests.mariadb_world import bench_on, furnished_server
+from tests.mariadb_world import bench_on, own_furnished_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("MARIADB-01")]
 
 
 @pytest.fixture(scope="module")
 def server():
-    with furnished_server() as running:
+    with own_furnished_server() as running:
         yield running
 
 

@@ -14,8 +14,9 @@ import pytest
 
 from answerable.adapters.mariadb_accounts import connection as strict
 from answerable.errors import Refused, Unavailable
-from tests.mariadb_server import free_port
 from tests.mariadb_world import MariadbBench, bench_on, built, furnished_server, order, scope, table
+from tests.own_server import free_port
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio]
 
@@ -25,6 +26,8 @@ WRITING = scope(
     tables=[table("cases", "select", "update", "delete", "insert"), table("customers", "select", "delete")],
     rowsMax=60,
 )
+
+SLEEPING = "SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE '%SLEEP(30)' AND USER LIKE 'ans%'"
 
 
 @pytest.fixture(scope="module")
@@ -225,23 +228,23 @@ async def test_a_statement_ends_when_its_time_is_up_whatever_a_session_set(bench
         assert rows(await ask(opened, "query", "SELECT @left, IS_FREE_LOCK('left')")) == [[None, 1]]
 
 
+async def is_over(server, asked):
+    return not await server.run(asked)
+
+
 @pytest.mark.requirement("MARIADB-04")
 async def test_what_is_cancelled_stops_at_the_server_and_the_session_goes_on(bench, server):
     async with session(bench) as opened:
         with anyio.move_on_after(0.3):
             await ask(opened, "query", "SELECT SLEEP(30)")
-        running = (
-            "SELECT ID FROM information_schema.PROCESSLIST WHERE INFO LIKE '%SLEEP(30)' AND USER LIKE 'ans%'"
-        )
-        await anyio.sleep(0.1)
-        assert not await server.run(running)
+        await until(lambda: is_over(server, SLEEPING))
         assert rows(await ask(opened, "query", "SELECT 1")) == [[1]]
 
 
 @pytest.mark.requirement("MARIADB-04")
 async def test_a_session_that_ends_under_a_statement_leaves_its_effect_unknown(bench):
     async def revoked_soon():
-        await anyio.sleep(0.2)
+        await until(lambda: bench.server.run(SLEEPING))
         assert (await bench.issuer.revoke(order().name)).sessions_cut >= 1
 
     async with session(bench) as opened, anyio.create_task_group() as tasks:

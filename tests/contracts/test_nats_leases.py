@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.credential import Credential
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from tests.nats_server import RunningNats, nats_server
+from tests.waiting import past
 
 pytestmark = [pytest.mark.requirement("NATS-01"), pytest.mark.anyio]
 
@@ -158,7 +158,7 @@ class NatsBench(IssuerBench):
         self.server.start()
 
     async def passed(self, credential: Credential) -> None:
-        await asyncio.sleep(max(0, credential.expires_at - self.now()) / 1000 + 0.2)
+        await past(credential.expires_at + 200)
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ from tests import mariadb_world, postgres_world, rabbitmq_lease_world, redis_lea
 from tests.mariadb_server import BROKER_PASSWORD as MARIADB_PASSWORD
 from tests.postgres_server import BROKER_PASSWORD as POSTGRES_PASSWORD
 from tests.rabbitmq_server import ADMIN_PASSWORD as RABBITMQ_PASSWORD
-from tests.rabbitmq_server import VHOST, RunningRabbit, rabbitmq_server
+from tests.rabbitmq_server import VHOST, RunningRabbit, own_rabbitmq
 from tests.redis_server import ADMIN, RunningRedis, redis_server, spoken
 from tests.redis_server import ADMIN_PASSWORD as REDIS_PASSWORD
 
@@ -225,9 +225,9 @@ class Rabbitmq(Bench):
 def servers():
     """Each started when it is first asked for."""
     made = {
-        "mariadb": (mariadb_world.furnished_server, Mariadb),
-        "postgres": (postgres_world.furnished_server, Postgres),
-        "rabbitmq": (rabbitmq_server, Rabbitmq),
+        "mariadb": (mariadb_world.own_furnished_server, Mariadb),
+        "postgres": (postgres_world.own_furnished_server, Postgres),
+        "rabbitmq": (own_rabbitmq, Rabbitmq),
         "redis": (lambda: redis_server(with_file=True), Redis),
     }
     running: dict[str, Bench] = {}

@@ -12,10 +12,13 @@ import pytest
 
 from answerable.errors import Refused, Unavailable
 from tests.postgres_world import PostgresBench, bench_on, built, furnished_server, order, scope, table
+from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio]
 
 TAG = "aaaaaaaaaaaaaaaaaaaaaaaaae"
+
+SLEEPING = "SELECT 1 FROM pg_stat_activity WHERE usename LIKE 'ans%' AND wait_event = 'PgSleep'"
 
 
 @pytest.fixture(scope="module")
@@ -273,7 +276,7 @@ async def test_a_session_that_ends_under_a_statement_leaves_its_effect_unknown(b
 
 
 async def _revoked_soon(bench):
-    await anyio.sleep(0.2)
+    await until(lambda: bench.server.run(SLEEPING))
     revoked = await bench.issuer.revoke(order().name)
     assert revoked.sessions_cut == 1
 

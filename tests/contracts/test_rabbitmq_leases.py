@@ -22,7 +22,7 @@ from tests.rabbitmq_server import (
     ADMIN_PASSWORD,
     VHOST,
     RunningRabbit,
-    rabbitmq_server,
+    own_rabbitmq,
     without_the_librarys_leftovers,
 )
 
@@ -172,7 +172,7 @@ class RabbitBench(IssuerBench):
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RunningRabbit]:
-    with rabbitmq_server() as running:
+    with own_rabbitmq() as running:
         yield running
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 import anyio
@@ -17,6 +16,7 @@ from answerable.core.lease.credential import Credential
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from answerable.wiring.target_kinds import BuiltTarget
 from tests.ssh_server import LOGIN, SSHWorld, authority_key, built, script
+from tests.waiting import past
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SSH-01")]
 
@@ -104,7 +104,7 @@ class SSHBench(IssuerBench):
         return is_working
 
     async def passed(self, credential: Credential) -> None:
-        await anyio.sleep(max(0.0, credential.expires_at / 1000 - time.time()) + 0.01)
+        await past(credential.expires_at + 10)
 
 
 @pytest.fixture(scope="module")

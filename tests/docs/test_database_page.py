@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.demo_run import ROOT, blocks, environment, even, left_running, put_on_path, short_folder
-from tests.postgres_server import OWNER_PASSWORD, postgres_server
+from tests.postgres_server import OWNER_PASSWORD, session_postgres
 
 PAGE = (ROOT / "docs/how-to/give-an-agent-a-database.md").read_text()
 SECONDS_MAX = 300
@@ -19,7 +19,7 @@ SECONDS_MAX = 300
 
 @pytest.mark.requirement("DOCS-22")
 def test_the_page_runs_as_it_stands(tmp_path: Path):
-    with postgres_server() as server, short_folder() as folder:
+    with session_postgres() as server, short_folder() as folder:
         path = f"{put_on_path(tmp_path / 'bin')}{os.pathsep}{server.bin}"
         where = {"PGHOST": "127.0.0.1", "PGPORT": str(server.port), "PGUSER": "owner"}
         typed = subprocess.Popen(

@@ -70,7 +70,7 @@ async def believing(home: House, domain: str) -> None:
         return any(one["trust_domain"] == domain and one["state"] == "ok" for one in shown["federated"])
 
     while not await asyncio.to_thread(believed):  # noqa: ASYNC110 - what is waited for has no event
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
 
 
 def evidence_of(home: House, tag: Tag) -> list[Any]:

@@ -103,7 +103,7 @@ def test_a_workload_whose_identity_is_withdrawn_loses_its_streams(tmp_path):
             world.who = lambda _: ()
             world.tell()
             # The client tries again and again; what it finds then is the same no.
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
             world.who = lambda _: (named("/agent/again/1"),)
             assert (await workload.told_of("x509"))["id"] == f"spiffe://{DOMAIN}/agent/again/1"
 

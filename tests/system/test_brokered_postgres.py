@@ -16,15 +16,15 @@ from answerable.core.lease.name import lease_name
 from answerable.core.ledger.tags import Tag
 from tests.brokered_world import SupportDesk, command_lines, documents, support_desk
 from tests.postgres_server import BROKER_PASSWORD, PostgresServer
-from tests.postgres_world import furnished_server
-from tests.up_world import OWNERSHIP, House, environment
+from tests.postgres_world import own_furnished_server
+from tests.up_world import OWNERSHIP, House, environment, until
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[PostgresServer]:
-    with furnished_server() as running:
+    with own_furnished_server() as running:
         yield running
 
 
@@ -248,7 +248,7 @@ async def test_targets_that_come_later_are_taken_over_and_faulty_ones_change_not
                 break
             await asyncio.sleep(0.1)
         (targets / "wrong.toml").write_text('kind = "postgres"\nhots = "x"\n')
-        await asyncio.sleep(2.5)
+        await until(lambda: "wrong.toml:2" in desk.home.said, "the fault")
         assert await listed_targets(desk) == ["shop-db"]
         assert "wrong.toml:2: hots: unknown key" in desk.home.said
         (targets / "wrong.toml").rename(targets / "other.toml")

@@ -11,7 +11,7 @@ import pytest
 
 from answerable.core.canonical import JSONValue
 from tests.brokered_world import Desk, capability, desk_on
-from tests.rabbitmq_server import ADMIN_PASSWORD, VHOST, RunningRabbit, rabbitmq_server
+from tests.rabbitmq_server import ADMIN_PASSWORD, VHOST, RunningRabbit, session_rabbitmq
 
 pytestmark = pytest.mark.anyio
 
@@ -26,7 +26,7 @@ CAPABILITIES = (
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RunningRabbit]:
-    with rabbitmq_server() as running:
+    with session_rabbitmq() as running:
         yield running
 
 

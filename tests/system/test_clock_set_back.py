@@ -79,7 +79,7 @@ async def until_signed(workload: Attached) -> None:
     for _ in range(100):
         if (await workload.asked("token billing"))["text"]:
             return
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.1)
     pytest.fail("nothing was signed any more")
 
 

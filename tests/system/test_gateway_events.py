@@ -30,6 +30,12 @@ async def noticing(tmp_path, upstream: str, **more) -> AsyncIterator[World]:
         yield world
 
 
+def acknowledged(world: World) -> set[str]:
+    """What the server says that it tells of."""
+    live = world.upstream._links["noticing"]._live
+    return set(live.acknowledged) if live is not None else set()
+
+
 class Heard:
     """What a session-based client was told."""
 
@@ -81,7 +87,7 @@ async def test_a_session_hears_what_it_was_allowed_until_it_unsubscribes(tmp_pat
             with pytest.raises(MCPError) as refused:
                 await client.subscribe_resource("other://c")
             assert refused.value.code == -32001
-            await anyio.sleep(0.3)
+            await until(lambda: {"thing://a", "thing://b"} <= acknowledged(world))
             await touch(client, "thing://c", "thing://a", "thing://b")
             await until(lambda: len(heard.uris) >= 2)
             await client.unsubscribe_resource("thing://a")
@@ -103,7 +109,7 @@ async def test_a_mandate_that_ends_hears_nothing_more(tmp_path, end, monkeypatch
             world.client("noticing", mandate="m-2") as other,
         ):
             await client.subscribe_resource("thing://a")
-            await anyio.sleep(0.3)
+            await until(lambda: "thing://a" in acknowledged(world))
             await touch(other, "thing://a")
             await until(lambda: heard.uris)
             if end == "closed":
@@ -181,11 +187,10 @@ async def test_whoever_waits_goes_on_waiting_when_the_server_is_started_anew(tmp
         world.mandate(*ALL)
         async with world.client("noticing", mode="legacy", message_handler=heard) as client:
             await client.subscribe_resource("thing://a")
-            await anyio.sleep(0.3)
+            await until(lambda: "thing://a" in acknowledged(world))
             (server,) = world.walk.registry.current.servers.values()
             world.upstream.apply([replace(server, call_seconds_max=61)])
             assert await world.upstream.ready(seconds_max=10) == ()
-            link = world.upstream._links["noticing"]
-            await until(lambda: link._live is not None and "thing://a" in link._live.acknowledged)
+            await until(lambda: "thing://a" in acknowledged(world))
             await touch(client, "thing://a")
             await until(lambda: heard.uris)

@@ -11,7 +11,7 @@ from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, HoldId,
 from answerable.core.ledger.tags import Tag
 from answerable.flows.follow_holds import follow_holds
 from tests.gateway_world import World, gateway_world, until
-from tests.system.test_gateway_events import ALL, Heard, noticing, touch
+from tests.system.test_gateway_events import ALL, Heard, acknowledged, noticing, touch
 from tests.system.test_gateway_sessions import FIELDS, initialize, message, status
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/:mcp.MCPDeprecationWarning")]
@@ -90,7 +90,7 @@ async def test_a_session_of_a_held_agent_ends_with_all_that_hangs_on_it_and_no_n
     async with gateway_world(tmp_path, "crm") as world, anyio.create_task_group() as tasks:
         tasks.start_soon(follow_holds, world.walk)
         session, other = await initialize(world), await initialize(world, "rover")
-        closed = anyio.Event()
+        opened, closed = anyio.Event(), anyio.Event()
 
         async def hears() -> None:
             fields = {**FIELDS, "mcp-session-id": session}
@@ -99,13 +99,14 @@ async def test_a_session_of_a_held_agent_ends_with_all_that_hangs_on_it_and_no_n
                 http.stream("GET", f"{world.url}/mcp/crm", headers=fields) as answer,
             ):
                 assert answer.status_code == 200
+                opened.set()
                 async for _ in answer.aiter_bytes():
                     pass
             closed.set()
 
         async with anyio.create_task_group() as hearing:
             hearing.start_soon(hears)
-            await anyio.sleep(0.2)
+            await opened.wait()
             held(world, holdable("agent", "scout"))
             with anyio.fail_after(5):
                 await closed.wait()
@@ -138,7 +139,7 @@ async def test_a_subscription_under_a_held_mandate_is_given_up_and_the_session_g
             world.client("noticing", mandate="m-2") as other,
         ):
             await client.subscribe_resource("thing://a")
-            await anyio.sleep(0.3)
+            await until(lambda: "thing://a" in acknowledged(world))
             await touch(other, "thing://a")
             await until(lambda: heard.uris)
             held(world, holdable("mandate", "m-1"))

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from answerable.apps.mcp_gateway.needs import GatewayLimits
-from tests.gateway_world import World, gateway_world
+from tests.gateway_world import World, gateway_world, until
 
 pytestmark = pytest.mark.anyio
 FIELDS = {"content-type": "application/json", "accept": "application/json, text/event-stream"}
@@ -71,7 +71,7 @@ async def test_a_request_of_a_session_is_cancelled_by_its_own_session_only(tmp_p
                 results.append((await client.call_tool("slow", {"seconds": 0.6})).is_error)
 
             tasks.start_soon(call)
-            await anyio.sleep(0.2)
+            await until(world.effects)
             cancel = {"requestId": 2, "reason": "mischief"}
             async with world.http(agent="rover") as http:
                 other = await initialize(world, "rover")

@@ -260,4 +260,4 @@ async def test_nobody_reading_ends_the_shim(tmp_path):
             async with shim(world, "crm") as pipes:
                 pipes.stdout.close()
                 pipes.say(b"not json")
-                await anyio.sleep(0.2)
+                await anyio.sleep(0.05)

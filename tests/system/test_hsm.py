@@ -199,7 +199,7 @@ async def test_an_hsm_that_comes_back_signs_again_without_a_restart(tmp_path, mo
             for _ in range(50):
                 if (await workload.asked("token billing"))["text"]:
                     break
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(0.1)
             else:
                 pytest.fail(home.said)
             count = len(workload.serials)

@@ -34,6 +34,7 @@ from tests.incident_world import (
 )
 from tests.resource_server import ResourceServer
 from tests.up_world import until
+from tests.waiting import past
 
 pytestmark = pytest.mark.anyio
 CASE = {"methods": ["GET"], "path": "/cases/7", "below": True, "query": {"limit": ["100"]}}
@@ -130,7 +131,7 @@ async def test_a_stolen_refresh_token_exports_nothing_and_one_command_ends_the_v
             assert not was_done(await desk.does_call(key, "read", path="/cases/7/notes"))
         await _left_is_told(crm, stopped["report"])
         assert await directly(api.url, left) == 200, "which is why it is told"
-        await asyncio.sleep(max(0.0, short_until - time.time()) + 1)
+        await past(short_until * 1000 + 1_000)
         assert await directly(api.url, short) == 401
         # What was touched is one query, and no secret is anywhere.
         story = (await crm.command("timeline", found.mandate, "--json"))["lines"]

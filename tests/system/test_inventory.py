@@ -40,7 +40,7 @@ async def listed(home: House, kind: str, source: str, name: str = "") -> dict[st
             ]
             if named := [one for one in found if not name or one["name"] == name]:
                 return named[0]
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.1)
 
 
 async def test_what_is_offered_asked_for_configured_or_unknown_is_listed_and_refused(tmp_path: Path) -> None:

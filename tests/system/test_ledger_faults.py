@@ -20,8 +20,10 @@ from answerable.core.ledger.entry import Entry
 from answerable.errors import Unavailable
 from answerable.testing.contracts.ledger import log_key, owed_entry, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
+from tests.ledger_files_world import is_taken
 from tests.loud_skips import not_proven, skip_loudly
 from tests.system.ledger_writer import opened
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 WRITER = ROOT / "tests/system/ledger_writer.py"
@@ -86,7 +88,7 @@ def strace() -> str:
         skip_loudly("strace", "apt-get install strace", name="strace")
     trial = subprocess.run([STRACE, "-qq", "-o", os.devnull, "true"], capture_output=True, check=False)
     if trial.returncode != 0:
-        not_proven("strace may not trace here: failing system calls are NOT PROVEN")
+        not_proven("strace may not trace here: failing system calls are NOT PROVEN", name="tracing")
     return STRACE
 
 
@@ -190,7 +192,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     except FileNotFoundError:
         made = False
     if not made:
-        not_proven("no file system can be mounted here: a really full disk is NOT PROVEN")
+        not_proven("no file system can be mounted here: a really full disk is NOT PROVEN", name="mounts")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
 
@@ -215,8 +217,8 @@ def test_a_really_full_disk_takes_what_is_owed_and_is_noticed_when_it_has_room_a
         with pytest.raises(Unavailable):
             await ledger.append(refusal_entry(1, b"x" * 900))
         ballast.unlink()
-        await asyncio.sleep(0.3)
-        for _ in range(100):
+        await until(lambda: is_taken(ledger, refusal_entry(1, b"x" * 900)))
+        for _ in range(99):
             await ledger.append(refusal_entry(1, b"x" * 900))
         await ledger.close()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import anyio
 import pytest
+from nats.aio.msg import Msg
 
 from answerable.adapters.nats_users import (
     NatsIssuer,
@@ -39,6 +40,7 @@ from tests.nats_lease_world import (
 )
 from tests.nats_server import RunningNats, broker_permissions, credentials, nats_server, new_key
 from tests.own_server import cmdlines, free_port, made_certificate
+from tests.waiting import past
 
 pytestmark = pytest.mark.anyio
 
@@ -91,18 +93,22 @@ async def test_whoever_waits_for_an_answer_is_told_at_once_that_the_lease_has_en
         user(server) as somebody,
         NatsTarget(NatsServer(address=server.address)).connected(credential) as session,
     ):
-        await somebody.subscribe("ask.7")
+        asked = anyio.Event()
+
+        async def heard(_: Msg) -> None:
+            asked.set()
+
+        async def revoked() -> None:
+            await asked.wait()
+            await issuer.revoke(credential.lease)
+
+        await somebody.subscribe("ask.7", cb=heard)
         await settled(somebody)
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(_after_a_moment, issuer, credential)
+            tasks.start_soon(revoked)
             with anyio.fail_after(10), pytest.raises(Unavailable) as lost:
                 await session.perform("request", {"subject": "ask.7"}, tag="t", seconds_max=60)
     assert (lost.value.code, lost.value.effect) == ("target.lost", "unknown")
-
-
-async def _after_a_moment(issuer: NatsIssuer, credential: Credential) -> None:
-    await anyio.sleep(0.2)
-    await issuer.revoke(credential.lease)
 
 
 @pytest.mark.requirement("NATS-03")
@@ -186,7 +192,7 @@ async def _once_both_answer(issuer: NatsIssuer, credential: Credential):
     for _ in range(40):
         with contextlib.suppress(Unavailable):
             return await issuer.revoke(credential.lease)
-        await anyio.sleep(0.2)
+        await anyio.sleep(0.1)
     raise AssertionError("the servers did not find each other")
 
 
@@ -202,7 +208,7 @@ async def test_without_a_key_of_the_operator_a_lease_says_until_when_it_lives():
         stranger = await issuer.revoke(order().name)
         assert stranger.live_until > now() + 3_000_000, "another process may have issued it a moment ago"
         assert await works(server, credential)
-        await anyio.sleep(max(0, credential.expires_at - now()) / 1000 + 0.2)
+        await past(credential.expires_at + 200)
         assert not await works(server, credential)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Iterator
 
+import anyio
 import pytest
 from nats.aio.msg import Msg
 
@@ -68,11 +68,11 @@ async def test_a_message_carries_the_action_that_sent_it(server, credential):
 @pytest.mark.requirement("NATS-05")
 async def test_what_the_server_refuses_is_told_and_not_waited_for(server, credential):
     for tool in ("publish", "request"):
-        before = time.monotonic()
-        done = await call(server, credential, tool, "case.8.note", seconds=30)
+        # Waited for, it would take an hour.
+        with anyio.fail_after(60):
+            done = await call(server, credential, tool, "case.8.note", seconds=3_600)
         assert done.result["isError"]
         assert "permissions violation" in str(done.result["content"]).lower()
-        assert time.monotonic() - before < 10
     nobody = await call(server, credential, "request", "nobody")
     assert "nobody answers" in str(nobody.result["content"])
     assert nobody.result["isError"]

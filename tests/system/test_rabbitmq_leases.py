@@ -49,7 +49,7 @@ from tests.rabbitmq_server import (
     SETUP,
     VHOST,
     RunningRabbit,
-    rabbitmq_server,
+    session_rabbitmq,
     without_the_librarys_leftovers,
 )
 
@@ -58,7 +58,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[RunningRabbit]:
-    with rabbitmq_server(with_tls=True) as running:
+    with session_rabbitmq() as running:
         yield running
 
 

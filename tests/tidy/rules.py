@@ -132,3 +132,49 @@ PUBLIC_ROOMS = ("sdk", "testing", "verify")
 # Packages whose every module is an entry point: the test bench is for whoever builds on this, and the SDK for whoever
 # writes an agent, to import piece by piece.
 PUBLIC_PACKAGES = ("answerable.testing", "answerable.sdk")
+
+# --- time in tests --------------------------------------------------------------------------------
+
+CLOCKS = frozenset(
+    {
+        *(f"time.{name}" for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time")),
+        *(f"time.{name}_ns" for name in ("time", "monotonic", "perf_counter", "process_time", "thread_time")),
+        "anyio.current_time",
+        "datetime.datetime.now",
+        "datetime.datetime.utcnow",
+    }
+)
+SLEEPS = frozenset({"anyio.sleep", "asyncio.sleep", "time.sleep"})
+NAP_SECONDS_MAX = 0.05
+"""For others to come to their turn."""
+LOOK_SECONDS_MAX = 0.1
+"""Between two looks at what is waited for."""
+
+_NEVER = "what must not come has no event"
+_CHANCE = "at a moment of chance, or after a pause of a workload"
+_SLOW = "plays somebody slow"
+_LONGER = "longer than a time that the product keeps to"
+_BEGUN = "what waits at a server of its own does not say so"
+SLEEPS_FOR_A_REASON: dict[str, tuple[int, str]] = {
+    "tests/attack/test_bundle_servers.py": (1, _SLOW),
+    "tests/attack/test_mariadb_leases.py": (1, _CHANCE),
+    "tests/attack/test_postgres_ends.py": (1, _CHANCE),
+    "tests/attack/test_workload_api_floods.py": (1, _LONGER),
+    "tests/contracts/test_bundle_endpoints.py": (2, _BEGUN),
+    "tests/contracts/test_killed_rotations.py": (2, _CHANCE),
+    "tests/contracts/test_ledger_files.py": (1, _SLOW),
+    "tests/contracts/test_ssh_certificates.py": (1, _NEVER),
+    "tests/stop_load.py": (3, _CHANCE),
+    "tests/system/hostile_upstream.py": (2, _SLOW),
+    "tests/system/ledger_writer.py": (1, _CHANCE),
+    "tests/system/test_gateway_events.py": (2, _NEVER),
+    "tests/system/test_gateway_holds.py": (1, _NEVER),
+    "tests/system/test_gateway_holds_http.py": (1, _NEVER),
+    "tests/system/test_gateway_shim.py": (1, _NEVER),
+    "tests/system/test_older_registers.py": (1, _CHANCE),
+    "tests/system/test_redis_leases.py": (1, _NEVER),
+    "tests/system/test_standing_secrets_at_work.py": (1, _LONGER),
+    "tests/system/test_starting_beside_commands.py": (1, _LONGER),
+    "tests/system/test_stops_under_load.py": (4, _CHANCE),
+}
+"""How many sleeps of a file look for nothing, and why."""

@@ -9,7 +9,7 @@ import pytest
 from importlinter import cli as import_linter
 
 import doc_links
-from tests.tidy import faults, rules
+from tests.tidy import faults, rules, timing
 from tests.tidy.tree import ROOT, modules, texts
 
 SOURCE = ("src",)
@@ -86,6 +86,25 @@ def test_locks_name_no_registry_and_hash_every_file():
             pinned = [line for line in text.splitlines() if "==" in line and not line.startswith("#")]
             hashed = text.count(" \\\n    --hash=sha256:")
             assert 0 < len(pinned) <= hashed, path
+
+
+@pytest.mark.requirement("FAST-03")
+def test_no_test_asserts_how_long_something_took():
+    none([fault for module in modules("tests") for fault in timing.timed_assertions(module)])
+
+
+@pytest.mark.requirement("FAST-04")
+def test_tests_wait_for_what_happens_and_not_for_a_while():
+    none([fault for module in modules("tests") for fault in timing.bare_sleeps(module)])
+    kept = {module.path: len(timing.sleeps(module)) for module in modules("tests")}
+    listed = rules.SLEEPS_FOR_A_REASON
+    none(
+        [
+            f"{path}: has {kept.get(path)} of {count} sleeps: take them off the list"
+            for path, (count, _) in listed.items()
+            if kept.get(path) != count
+        ]
+    )
 
 
 def test_what_documents_point_at_exists():

@@ -6,13 +6,14 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.tidy import faults, rules
+from tests.tidy import faults, rules, timing
 from tests.tidy.tree import Module, parsed
 
 CORE = "src/answerable/core/action/digest.py"
 FLOW = "src/answerable/flows/govern_action.py"
 ADAPTER = "src/answerable/adapters/sqlite/ledger.py"
 PORT = "src/answerable/ports/clock.py"
+TEST = "tests/system/test_clock.py"
 
 CAUGHT: list[tuple[Callable[[Module], list[str]], str, str]] = [
     (faults.names, "src/answerable/core/utils.py", ""),
@@ -48,6 +49,30 @@ CAUGHT: list[tuple[Callable[[Module], list[str]], str, str]] = [
     (faults.sizes, CORE, "x = 1\n" * (rules.MODULE_LINES_MAX + 1)),
     (faults.ports, PORT, "from typing import Protocol\nclass Clock(Protocol):\n    x: int"),
     (
+        timing.timed_assertions,
+        TEST,
+        "import time\ndef f():\n    a = time.time()\n    assert time.time() - a < 5",
+    ),
+    (
+        timing.timed_assertions,
+        TEST,
+        "from time import monotonic as now\ndef f():\n    a, b = now(), 1\n"
+        "    took = round(now() - a)\n    assert took < b",
+    ),
+    (
+        timing.timed_assertions,
+        TEST,
+        "import anyio\nasync def f():\n    began = anyio.current_time()\n    found = []\n"
+        "    found.append(anyio.current_time() - began)\n    assert found[0] < 4",
+    ),
+    (timing.bare_sleeps, TEST, "import time\ntime.sleep(0.3)"),
+    (timing.bare_sleeps, TEST, "from asyncio import sleep\nasync def f(x):\n    await sleep(x)"),
+    (
+        timing.bare_sleeps,
+        TEST,
+        "import anyio\nasync def f():\n    for _ in 'ab':\n        await anyio.sleep(0.2)",
+    ),
+    (
         faults.ports,
         PORT,
         'import typing\nclass C(typing.Protocol[T]):\n    """Yes."""\n    def now(self): ...',
@@ -78,6 +103,19 @@ PASSES: list[tuple[Callable[[Module], list[str]], str, str]] = [
         'def long():\n    """' + "\n" * 30 + '"""\n' + "    pass\n" * (rules.FUNCTION_LINES_MAX - 1),
     ),
     (faults.ports, PORT, 'from typing import Protocol\nclass Clock(Protocol):\n    """Never goes back."""'),
+    (
+        timing.timed_assertions,
+        TEST,
+        "import time\ndef f(x):\n    end = time.time() + 5\n    assert time.time() < end\n"
+        "    clock = Clock(time.time())\n"
+        "    assert x - clock.now() < 5\n    before = time.time()\n    assert before <= x <= time.time()",
+    ),
+    (
+        timing.bare_sleeps,
+        TEST,
+        "import anyio\nasync def f(x):\n    while not x:\n        await anyio.sleep(0.1)\n    await anyio.sleep(0.02)\n"
+        "    await anyio.sleep_forever()",
+    ),
 ]
 
 

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 
 from answerable.core.canonical import parse
@@ -249,7 +250,7 @@ async def test_who_leaves_while_citing_waits_has_done_nothing_and_what_is_cited_
 
     class Endless(TroubledLedger):
         async def room(self, entry: object) -> None:
-            await asyncio.sleep(3600)
+            await anyio.sleep_forever()
 
     bench.walk.ledger = Endless(raw, striking("ledger.submit", "busy", at=1))
     acting = asyncio.create_task(bench.act())

@@ -35,7 +35,7 @@ async def test_a_log_that_is_soon_given_up_is_waited_for_and_any_other_is_refuse
                     pass
             assert refused.value.code == "ledger.locked"
         tasks.start_soon(started_meanwhile)
-        await anyio.sleep(0.2)
+        await anyio.sleep(0.05)
         assert not done.is_set()
     assert done.is_set()
 

@@ -271,24 +271,28 @@ async def test_stopping_lets_the_requests_under_way_finish_and_cancelling_does_t
 
     async def slow(scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "http"
-        await asyncio.sleep(0.2)
+        begun.set()
+        await go_on.wait()
         finished.append(scope["path"])
         await send({"type": "http.response.start", "status": 204, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
     for path in ("/stopped", "/cancelled"):
         started: asyncio.Future[Listeners] = asyncio.get_running_loop().create_future()
-        stop = anyio.Event()
+        stop, begun, go_on = anyio.Event(), anyio.Event(), anyio.Event()
         uds = tmp_path / "s"
         task = asyncio.create_task(serve(slow, uds=uds, started=started.set_result, stop=stop))
         await started
         async with httpx2.AsyncClient(transport=httpx2.AsyncHTTPTransport(uds=str(uds))) as client:
             call = asyncio.create_task(client.get(f"http://localhost{path}"))
-            await asyncio.sleep(0.05)
+            await begun.wait()
             if path == "/stopped":
                 stop.set()
             else:
                 task.cancel()
+            await asyncio.sleep(0.02)
+            assert not task.done()
+            go_on.set()
             assert (await call).status_code == 204
         outcome = await asyncio.gather(task, return_exceptions=True)
         assert isinstance(outcome[0], asyncio.CancelledError) is (path == "/cancelled")
