@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-TYPED = ("src", "tools", "tests/tidy", "examples", "benchmarks")
+TYPED = ("src", "tools", "tests", "examples", "benchmarks")
 QUICK_TESTS = ("tests/tidy", "tests/unit", "tests/property")
 
 
