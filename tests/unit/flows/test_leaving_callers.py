@@ -15,6 +15,7 @@ from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.close_mandate import close_mandate
+from answerable.flows.hold_to_shown import void
 from answerable.flows.publish_policy import waiting_proposals
 from answerable.flows.record_entry import record_entry
 from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
@@ -178,6 +179,26 @@ async def test_who_leaves_while_his_answer_is_written_has_answered():
     assert answered is not None
     assert answered.state == "approved"
     assert len(bench.entries(Tag.APPROVAL_ANSWER)) == 1
+
+
+@pytest.mark.requirement("WALK-11")
+@pytest.mark.parametrize("natively", [False, True])
+async def test_who_leaves_while_a_question_is_made_void_leaves_and_it_is_void(natively: bool):
+    bench = await slow_bench()
+    waiting = (await bench.refund(6000)).approval
+    assert waiting is not None
+    went_on = []
+
+    async def make_void() -> None:
+        await void(bench.walk, waiting, ("the policy",))
+        went_on.append(waiting.id)
+
+    await leave_after(1, make_void, natively=natively)
+    assert not went_on
+    found = bench.walk.approvals.find(waiting.id)
+    assert found is not None
+    assert (found.state, found.void_because) == ("void", ("the policy",))
+    assert [entry["approval"] for entry in bench.entries(Tag.APPROVAL_VOID)] == [waiting.id]
 
 
 async def test_who_leaves_while_a_mandate_is_issued_closed_or_documents_are_applied_leaves_nothing_half_done():

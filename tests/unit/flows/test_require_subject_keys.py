@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from answerable.adapters.memory.subject_keys import MemorySubjectKeys
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.ledger.records import refusals_counted
 from answerable.errors import Unavailable
 from answerable.flows import require_subject_keys as module
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.testing.builders import Bench, memory_ledger
-from answerable.testing.clock import ManualClock
+from answerable.testing.clock import START, ManualClock
 from answerable.testing.entropy import SeededEntropy
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +48,15 @@ async def test_one_known_key_among_erased_ones_is_enough():
 
 
 async def test_a_log_in_which_nothing_is_sealed_needs_no_keys():
-    require_subject_keys(memory_ledger(ManualClock()), MemorySubjectKeys(entropy=SeededEntropy("new")))
+    ledger, asked = memory_ledger(ManualClock()), []
+
+    class Empty:
+        def find(self, key_id):
+            asked.append(key_id)
+
+    await ledger.append(refusals_counted(at=UnixMillis(START), by_agent={"scout": 3}))
+    require_subject_keys(ledger, Empty())
+    assert not asked
 
 
 async def test_only_the_newest_entries_are_looked_at(monkeypatch):

@@ -28,9 +28,9 @@ CARD: Any = {
 }
 
 
-def shown(capsys: Any, card: Any) -> str:
+def shown(capsys: Any, card: Any, answer: Any = ANSWER) -> str:
     shell = cast("Shell", type("Shown", (), {"terminal": Terminal(colour=False)})())
-    approvals._show(shell, ANSWER, card, whole=False)
+    approvals._show(shell, answer, card, whole=False)
     return str(capsys.readouterr().out)
 
 
@@ -41,3 +41,10 @@ def test_each_line_of_what_was_prepared_is_shown_before_the_arguments(capsys):
 
 def test_without_one_nothing_is_said_of_it(capsys):
     assert "prepared" not in shown(capsys, CARD)
+
+
+def test_an_approval_from_before_there_were_cards_is_shown_by_its_call(capsys):
+    answer = {**ANSWER, "object": "{}", "action": '{"server": "crm", "target": "refund"}'}
+    out = shown(capsys, approvals._card(answer), answer)
+    assert out.splitlines()[:2] == ["exactly this will run:", "  refund on crm"]
+    assert "a-1" in out
