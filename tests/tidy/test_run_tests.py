@@ -70,6 +70,7 @@ def test_what_fails_is_told_with_its_reason_and_the_others_still_run(
     assert "2 passed" in told or "3 passed" in told
 
 
+@pytest.mark.requirement("CI-04")
 def test_what_is_skipped_or_left_out_is_said_aloud(place: Path) -> None:
     skipped = "import pytest\n\ndef test_here(): pytest.skip('no such server: NOT PROVEN')\n"
     status, told = ran(place, "-k", "good or here", a=skipped, b=GOOD + "\ndef test_other(): pass\n")
