@@ -21,7 +21,6 @@ PATH = "database/creds/support-read"
 TOKEN_ROLE = "answerable"
 ROOT_TOKEN = "root-of-the-test-server"
 SECONDS_MAX = 60
-POLL_SECONDS = 0.1
 # As docs/reference/adapters/openbao.md tells operators to.
 OF_LEASES = f'path "{PATH}" {{ capabilities = ["read"] }}'
 OF_BROKER = """
@@ -86,7 +85,7 @@ def _await(client: httpx2.Client, process: subprocess.Popen[bytes], log: Path) -
             pass
         if process.poll() is not None or time.monotonic() > until:
             raise RuntimeError(log.read_text()[-2000:])
-        time.sleep(POLL_SECONDS)
+        time.sleep(0.05)
 
 
 def _set_up(client: httpx2.Client, postgres: PostgresServer, url: str) -> OpenBaoServer:
