@@ -22,7 +22,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -62,6 +62,8 @@ FIGURES = {
     "rate_over_idle_proxy": USUAL,
     "rate_over_connected_proxy": CONNECTED,
 }
+UPSTREAMS = {"http": "", "stdio": "_stdio"}
+"""Suffix of its figures."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -232,7 +234,7 @@ def answerable(
     return Peer(name=OURS, upstream=upstream, port=port, path="/mcp/crm", pids=[started.pid], key=key)
 
 
-def opened(stack: ExitStack, directory: Path) -> list[Peer]:
+def opened(stack: ExitStack, directory: Path, upstreams: Sequence[str]) -> list[Peer]:
     """Every row's server, all running and idle."""
 
     def peer(name: str, upstream: str, *command: str) -> Peer:
@@ -242,7 +244,7 @@ def opened(stack: ExitStack, directory: Path) -> list[Peer]:
 
     direct = peer(DIRECT, "", ECHO[1], "http")
     peers = [direct]
-    for upstream in ("http", "stdio"):
+    for upstream in upstreams:
         url = f"http://{HOST}:{direct.port}/mcp"
         target = url if upstream == "http" else "stdio"
         peers += [
@@ -256,11 +258,12 @@ def opened(stack: ExitStack, directory: Path) -> list[Peer]:
     return peers
 
 
-def figures_of(peers: list[Peer]) -> dict[str, float]:
+def figures_of(peers: list[Peer], upstreams: Sequence[str]) -> dict[str, float]:
     """The bars: each for both kinds of upstream, the one over HTTP without a suffix."""
     found = {(peer.name, peer.upstream): peer for peer in peers}
     figures: dict[str, float] = {}
-    for upstream, suffix in (("http", ""), ("stdio", "_stdio")):
+    for upstream in upstreams:
+        suffix = UPSTREAMS[upstream]
         ours = found[OURS, upstream]
         for figure, name in FIGURES.items():
             figures[figure + suffix] = ours.over(found[name, upstream])
@@ -312,12 +315,14 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=ROUNDS)
     arguments.add_argument("--connections", type=int, default=CONNECTIONS, help="of the figures")
     arguments.add_argument("--quick", action="store_true", help="one round at one number of connections")
+    arguments.add_argument("--upstream", choices=UPSTREAMS, help="with this kind of upstream alone")
     options = arguments.parse_args()
     rows: list[dict[str, object]] = []
+    upstreams = [options.upstream] if options.upstream else list(UPSTREAMS)
     # A benchmark that is stopped must not leave its servers behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with Scratch() as scratch, ExitStack() as stack:
-        peers = opened(stack, scratch.absolute())
+        peers = opened(stack, scratch.absolute(), upstreams)
         for _ in range(1 if options.quick else options.rounds):
             for peer in peers:
                 peer.runs.append(peer.run(options.connections, options.seconds))
@@ -332,7 +337,7 @@ def main() -> None:
                     rows.append(row_of(peer, connections, [run], _number(first, "rate")))
         # Our rows alone wait for the disk, twice a call: what one wait takes belongs beside them.
         sync_ms = raw_log.single_fdatasync(scratch, 200).p50_ms
-        figures = figures_of(peers) | {"fdatasync_p50_ms": sync_ms}
+        figures = figures_of(peers, upstreams) | {"fdatasync_p50_ms": sync_ms}
     load = os.getloadavg()[0]
     machine = (
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, load {load:.1f}"

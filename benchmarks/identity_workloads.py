@@ -1,9 +1,9 @@
 """A thousand workloads, each a process of its own and, where we are root, of a hundred users, that hold X.509 streams.
 
-A workload is a process that connects to the Workload API's socket, so that the kernel records it as the one who did,
-and hands the connection to the process that reads for all of them, over a socket between the two. It stays for as long
-as it is to be known. So a thousand processes are measured, enrolled and renewed, and the reading of their answers takes
-no more than one process's share of a machine on which the server is to be measured.
+A workload is a process that connects to the Workload API's socket and passes on what comes there and what it is given,
+over a socket between it and the process that reads for all of them: who speaks must be who connected. So a thousand
+processes are measured, enrolled and renewed, and all but the passing on of their answers takes no more than one
+process's share of a machine on which the server is to be measured.
 
 Stamps are CLOCK_MONOTONIC, which all processes of a machine share.
 """
@@ -11,6 +11,7 @@ Stamps are CLOCK_MONOTONIC, which all processes of a machine share.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import sys
@@ -27,7 +28,7 @@ USERS: Final = 100
 FIRST_USER: Final = 20_000
 TOGETHER: Final = 16
 """Workloads that start at a time."""
-SECONDS_MAX: Final = 300.0
+OCTETS: Final = 65_536
 
 
 def users(count: int) -> tuple[int, ...]:
@@ -65,7 +66,7 @@ def hold(pipe: Connection, path: str, count: int) -> None:
 
 
 def workload(path: str, user: int) -> tuple[socket.socket, int]:
-    """A process that connects when a byte comes, hands the connection over, and stays until the line closes."""
+    """A process that connects when a byte comes, and passes on in both directions until either closes."""
     ours, theirs = socket.socketpair()
     pid = os.fork()
     if pid:
@@ -83,11 +84,18 @@ def workload(path: str, user: int) -> tuple[socket.socket, int]:
         if theirs.recv(1):
             with socket.socket(socket.AF_UNIX) as connected:
                 connected.connect(path)
-                socket.send_fds(theirs, [b"."], [connected.fileno()])
-            theirs.recv(1)
+                _pass_on(theirs, connected)
         status = 0
     finally:
         os._exit(status)
+
+
+def _pass_on(one: socket.socket, other: socket.socket) -> None:
+    while True:
+        for ready in select.select([one, other], [], [])[0]:
+            if not (octets := ready.recv(OCTETS)):
+                return
+            (other if ready is one else one).sendall(octets)
 
 
 async def _hold(pipe: Connection, lines: list[socket.socket]) -> None:
@@ -148,17 +156,15 @@ async def _follow(line: socket.socket, rpc: Any, held: Held, turns: asyncio.Sema
         """Over a connection that somebody else made."""
 
         async def _create_connection(self) -> Any:
-            _, protocol = await self._loop.create_unix_connection(self._protocol_factory, sock=connected)
+            _, protocol = await self._loop.create_unix_connection(self._protocol_factory, sock=line)
             return protocol
 
     await turns.acquire()
     started, channel = False, None
     try:
         line.send(b".")
-        _, (descriptor,), _, _ = socket.recv_fds(line, 1, 1)
-        connected = socket.socket(fileno=descriptor)
-        connected.setblocking(False)
-        channel = Handed(path="handed over")
+        line.setblocking(False)
+        channel = Handed(path="passed on")
         while True:
             try:
                 stream: Any

@@ -286,7 +286,7 @@ def _shut(world: HandedOn) -> None:
     world.store.close()
 
 
-def lines_of(directory: Path, *, quick: bool) -> list[Line]:
+def lines_of(directory: Path, *, quick: bool, in_process: bool) -> list[Line]:
     """All that is measured, in order."""
     times = TIMES // 10 if quick else TIMES
     parts: list[tuple[str, Callable[[Path], list[Line]]]] = [
@@ -295,8 +295,9 @@ def lines_of(directory: Path, *, quick: bool) -> list[Line]:
         ("exchanges", partial(exchanging, count=EXCHANGES // 20 if quick else EXCHANGES)),
         ("proofs", partial(presenting, times=times)),
         ("walk", partial(walking, count=WALKED // 10 if quick else WALKED)),
-        ("ends", partial(ending, share=100 if quick else 1)),
     ]
+    if not in_process:
+        parts.append(("ends", partial(ending, share=100 if quick else 1)))
     found: list[Line] = []
     for name, part in parts:
         (directory / name).mkdir()
@@ -309,10 +310,11 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--json", action="store_true")
     arguments.add_argument("--quick", action="store_true", help="few of everything, to see that it runs")
+    arguments.add_argument("--in-process", action="store_true", help="without what whole servers do")
     options = arguments.parse_args()
     before = os.getloadavg()[0]
     with course.Scratch() as place, TemporaryDirectory(dir=place) as directory:
-        lines = lines_of(Path(directory), quick=options.quick)
+        lines = lines_of(Path(directory), quick=options.quick, in_process=options.in_process)
     machine = (
         f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, "
         f"load {before:.1f} before, {os.getloadavg()[0]:.1f} after"

@@ -18,7 +18,7 @@ configuration.set_hypothesis_home_dir(Path(__file__).parent.parent / ".dev/cache
 # No deadline: a wall-clock limit per example says more about the machine than about the code.
 settings.register_profile("quick", deadline=None, max_examples=10)
 settings.register_profile(
-    "default", deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
+    "default", deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.register_profile(
     "prove",

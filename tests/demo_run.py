@@ -10,17 +10,20 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests import warm_starts
+from tests.session_servers import made_once
 
 ROOT = Path(__file__).parents[1]
 UPSTREAMS = Path(os.environ.get("ANSWERABLE_UPSTREAMS", ROOT / ".dev" / "upstreams"))
 RUN_SECONDS_MAX = 300
+HOME = Path(".dev/demo-data")
+"""Where a newcomer finds it."""
 
 _ABSENT = [
     name
@@ -56,6 +59,11 @@ class Run:
     code: int
     out: str
 
+    @property
+    def here(self) -> Path:
+        """Where a newcomer ran it: its home is in `.dev/demo-data` of that."""
+        return self.home.parents[1]
+
 
 def run_demo(
     home: Path,
@@ -64,9 +72,14 @@ def run_demo(
     here: Path | None = None,
     more: Mapping[str, str] | None = None,
 ) -> Run:
-    """Run it to its end, piped. here: the current folder, else the one that home is in. more: of its environment."""
+    """Run it to its end, piped; what it starts of the product is forked where tests do that (`warm_starts.py`).
+
+    here: the current folder, else the one that home is in. more: of its environment.
+    """
+    python, *words = command(home, *options, examples=examples)
+    warm = [str(ROOT / "tests/warm_demo.py")] if warm_starts.installed() else []
     done = subprocess.run(
-        command(home, *options, examples=examples),
+        [python, *warm, *words],
         cwd=here or home.parent,
         env=environment(**(more or {})),
         stdin=subprocess.DEVNULL,
@@ -77,6 +90,29 @@ def run_demo(
         check=False,
     )
     return Run(home=home, code=done.returncode, out=done.stdout)
+
+
+def the_demo(*options: str) -> Run:
+    """The demo with these options, run once for all tests of a run. They only read what it left."""
+    folder = made_once("".join(["demo", *options]), lambda new: _demonstrate(new, *options))
+    out, code = (folder.with_suffix(one).read_text() for one in (".out", ".code"))
+    return Run(home=folder / HOME, code=int(code), out=out)
+
+
+def _demonstrate(folder: Path, *options: str) -> None:
+    folder.chmod(0o711)  # PostgreSQL runs for an account without rights, which has to pass through.
+    (folder / HOME).parent.mkdir()
+    run = run_demo(folder / HOME, *options, here=folder, more={"TMPDIR": str(folder)})
+    folder.with_suffix(".out").write_text(run.out)
+    folder.with_suffix(".code").write_text(str(run.code))
+
+
+@contextmanager
+def copied(run: Run) -> Iterator[Run]:
+    """The same in a folder that may be changed. Holes stay holes: a ledger reserves 64 MiB at a time."""
+    with short_folder() as folder:
+        subprocess.run(["cp", "-a", "--sparse=always", f"{run.here}/.", str(folder)], check=True)
+        yield replace(run, home=folder / HOME)
 
 
 def left_running(home: Path) -> list[str]:

@@ -6,6 +6,5 @@ from hypothesis import settings
 
 
 def examples(count: int) -> int:
-    """So many, and no more than all others in `./dev check` (`--hypothesis-profile=quick`)."""
-    quick = settings.get_profile("quick").max_examples
-    return min(count, quick) if settings.default.max_examples == quick else count
+    """So many, and no more than all others have in `./dev check` and `./dev test`."""
+    return min(count, settings().max_examples)

@@ -13,28 +13,43 @@ from typing import Final, NoReturn
 import pytest
 
 REQUIRE_VARIABLE: Final = "ANSWERABLE_REQUIRE"
-REQUIRABLE: Final = frozenset(
+PACKED: Final = frozenset(
     {
+        "agents",
+        "aics",
+        "atheris",
+        "axe-core",
         "chromium",
+        "curl",
         "envoy",
         "faketime",
+        "go",
         "go-spiffe",
+        "iproute2",
+        "litetlog",
         "mariadb",
         "moto",
         "nats-server",
         "npm",
+        "oidc-provider-mock",
         "openssl",
         "postgres",
         "rabbitmq-server",
         "redis-server",
         "schemathesis",
+        "sigsum",
         "softhsm",
         "ssh-keygen",
         "sshd",
         "strace",
+        "upstreams",
+        "webhooks",
     }
 )
-"""Programs of others that can be asked for by name; what a kernel or a container allows cannot."""
+"""Programs of others, which Debian, Python or npm packages bring."""
+ALLOWED: Final = frozenset({"mounts", "namespaces", "root", "tracing"})
+"""What a machine, its kernel or its container allows; `.ci/run` asks for what a try of it shows."""
+REQUIRABLE: Final = PACKED | ALLOWED
 
 
 def required() -> frozenset[str]:
@@ -46,7 +61,7 @@ def required() -> frozenset[str]:
     return names
 
 
-def skip_loudly(missing: str, advice: str, *, name: str = "") -> NoReturn:
+def skip_loudly(missing: str, advice: str, *, name: str) -> NoReturn:
     """Skips the test with a warning. missing: what is not installed. name: as ANSWERABLE_REQUIRE would name it; where
     it does, the test fails instead."""
     not_proven(f"{missing} is not installed: interop NOT PROVEN here; {advice}", name=name)
@@ -67,5 +82,8 @@ def not_proven(told: str, *, name: str = "") -> NoReturn:
 
 
 def _fail_where_required(told: str, name: str) -> None:
+    assert not name or name in REQUIRABLE, (
+        f"nobody can ask for `{name}`: name it in {__name__} and in .ci/run"
+    )
     if name and name in required():
         pytest.fail(f"{told} ({REQUIRE_VARIABLE} says that `{name}` must be here)", pytrace=False)

@@ -156,7 +156,7 @@ class MariadbServer:
 
 def _or_skip() -> None:
     if not shutil.which("mariadbd") or not shutil.which("mariadb-install-db"):
-        skip_loudly("MariaDB", "install the package mariadb-server", name="mariadb")
+        skip_loudly("MariaDB", "apt-get install mariadb-server", name="mariadb")
 
 
 @contextmanager

@@ -31,7 +31,7 @@ def free_port() -> int:
 def oidc_provider() -> Iterator[str]:
     """Its URL, for as long as it runs; skips loudly where it is not installed."""
     if find_spec("oidc_provider_mock") is None:
-        skip_loudly("oidc-provider-mock", "./dev sets it up")
+        skip_loudly("oidc-provider-mock", "./dev sets it up", name="oidc-provider-mock")
     url = f"http://127.0.0.1:{free_port()}"
     command = [sys.executable, "-W", "ignore", "-m", "oidc_provider_mock", "-p", url.rpartition(":")[2]]
     environment = {**os.environ, "NO_COLOR": "1"}

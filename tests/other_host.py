@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager
 
 import httpx2
 
-from tests.loud_skips import skip_loudly
+from tests.loud_skips import not_proven, skip_loudly
 
 CLIENT = """
 import http.client, json, sys
@@ -83,16 +83,21 @@ def require_namespace(*kinds: str) -> None:
             ["unshare", *kinds, "true"], capture_output=True, text=True, timeout=60, check=False
         )
     except FileNotFoundError:
-        skip_loudly("unshare", "apt-get install util-linux; copied tokens are NOT PROVEN here")
+        not_proven(
+            "no unshare: copied tokens are NOT PROVEN here; apt-get install util-linux", name="namespaces"
+        )
     if done.returncode:
-        skip_loudly("a namespace", f"run as root; copied tokens are NOT PROVEN here: {done.stderr[:200]}")
+        not_proven(
+            f"no namespaces, as root has them: copied tokens are NOT PROVEN here: {done.stderr[:200]}",
+            name="namespaces",
+        )
 
 
 @contextmanager
 def _cabled() -> Iterator[tuple[str, str]]:
     """Name of the namespace, and our address as seen from there."""
     if not shutil.which("ip"):
-        skip_loudly("iproute2", "apt-get install iproute2; another host is NOT PROVEN here")
+        skip_loudly("iproute2", "apt-get install iproute2; another host is NOT PROVEN here", name="iproute2")
     number = os.getpid() % 60_000
     name, here, there = f"copied-{number}", f"cp{number}a", f"cp{number}b"
     net = f"10.{213 + number // 16_000}.{number // 64 % 250}.{number % 64 * 4}"
@@ -111,9 +116,9 @@ def _cabled() -> Iterator[tuple[str, str]]:
         for step in steps:
             done = subprocess.run(step.split(), capture_output=True, text=True, timeout=60, check=False)
             if done.returncode:
-                skip_loudly(
-                    "a network namespace",
-                    f"run as root; another host is NOT PROVEN here: {done.stderr[:200]}",
+                not_proven(
+                    f"no network namespace, as root has one: another host is NOT PROVEN here: {done.stderr[:200]}",
+                    name="namespaces",
                 )
         yield name, ours
     finally:

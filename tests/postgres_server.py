@@ -47,7 +47,7 @@ def programs() -> Path:
         Path("/usr/lib/postgresql").glob("*/bin/postgres"), key=lambda path: int(path.parents[1].name)
     )
     if not found:
-        skip_loudly("PostgreSQL", "install the package postgresql", name="postgres")
+        skip_loudly("PostgreSQL", "apt-get install postgresql", name="postgres")
     return found[-1].parent
 
 

@@ -89,17 +89,26 @@ def _ready(place: Path, at: Callable[[Path], Server]) -> Server:
     return server
 
 
+def made_once(name: str, make: Callable[[Path], None]) -> Path:
+    """A folder in which `make` put everything, once in a run: who needs it first makes it, the others wait. They only
+    read it.
+
+    Raises what `make` raises; who asks next makes it anew.
+    """
+    folder = folder_of_run() / name
+    whole = folder.with_suffix(".whole")
+    with _locked(folder.with_suffix(".lock"), waits=True):
+        if not whole.exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(mode=0o755)
+            make(folder)
+            whole.touch()
+    return folder
+
+
 def copied(name: str, make: Callable[[Path], None], to: Path) -> None:
     """What `make` makes in a folder, made once in a run and copied. It may give that folder to another user."""
-    whole = folder_of_run() / name
-    with _locked(whole.with_suffix(".lock"), waits=True):
-        if not whole.exists():
-            begun = whole.with_suffix(".begun")
-            shutil.rmtree(begun, ignore_errors=True)
-            begun.mkdir(mode=0o755)
-            make(begun)
-            begun.rename(whole)
-    subprocess.run(["cp", "-a", whole, to], check=True)
+    subprocess.run(["cp", "-a", made_once(name, make), to], check=True)
 
 
 @contextlib.contextmanager

@@ -54,7 +54,7 @@ def program(name: str) -> str:
     """Where it is; skips loudly where it is not."""
     found = shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
     if found is None:
-        skip_loudly(f"`{name}` of OpenSSH", "install openssh-server and openssh-client", name="sshd")
+        skip_loudly(f"`{name}` of OpenSSH", "apt-get install openssh-server openssh-client", name="sshd")
     return found
 
 

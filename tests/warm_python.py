@@ -136,7 +136,9 @@ class Forking:
             settle(*request)
             return False
         close(request[1])
-        door.sendall(str(process).encode())
+        # A stub that was killed meanwhile is seen to have left below.
+        with contextlib.suppress(OSError):
+            door.sendall(str(process).encode())
         ended = os.pidfd_open(process)
         self._waiting.register(door, selectors.EVENT_READ, partial(self._left, door, process))
         self._waiting.register(ended, selectors.EVENT_READ, partial(self._ended, door, process, ended))

@@ -45,16 +45,21 @@ def install() -> None:
         subprocess.Popen = Warm  # type: ignore[misc]
 
 
+def installed() -> bool:
+    """Whether starts of this process are warm."""
+    return subprocess.Popen is Warm
+
+
 def begin() -> None:
     """Start the forking Python and do not wait for it, where it is likely to be asked."""
     with _lock:
-        if subprocess.Popen is Warm and not _door:
+        if installed() and not _door:
             _door.append(_opened())
 
 
 def line(*words: str) -> list[str]:
     """These words of a Python program, for a shell: they stand for a process that is forked, where any is."""
-    if subprocess.Popen is not Warm:
+    if not installed():
         return [sys.executable, *words]
     begin()
     return [sys.executable, "-I", "-S", str(ROOT / "tests/warm_stub.py"), _place(), sys.executable, *words]

@@ -7,7 +7,10 @@ by whoever runs it. What happens is told as JSON lines on the same socket.
 from __future__ import annotations
 
 import json
+import os
 import socket
+import time
+from itertools import pairwise
 from typing import IO, TYPE_CHECKING, Any
 
 import pytest
@@ -51,23 +54,21 @@ class InTurn:
 
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Until no file is left."""
-        while items := self._next(session):
-            for item, following in zip(items, [*items[1:], session], strict=True):
+        while path := self._next():
+            begun, used = time.monotonic(), _cpu_seconds()
+            items = session.perform_collect([path])
+            for item, following in pairwise([*items, session]):
                 # All that pytest asks of what follows is what it stands on: of a session, the session.
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
                 if session.shouldfail:
                     raise session.Failed(session.shouldfail)
+            self._tell(done=path, seconds=time.monotonic() - begun, cpu=_cpu_seconds() - used)
         return True
 
-    def _next(self, session: pytest.Session) -> Sequence[pytest.Item]:
-        """The tests of the next file that has any."""
-        while True:
-            self._tell(ask=True)
-            path = json.loads(self._channel.readline() or "null")
-            if path is None:
-                return ()
-            if items := session.perform_collect([path]):
-                return items
+    def _next(self) -> str | None:
+        self._tell(ask=True)
+        path: str | None = json.loads(self._channel.readline() or "null")
+        return path
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """For who has to say where a process ended."""
@@ -79,16 +80,12 @@ class InTurn:
         if report.skipped and isinstance(report.longrepr, tuple):
             shown = report.longrepr[2].removeprefix("Skipped: ")
         outcome = "xfailed" if hasattr(report, "wasxfail") and report.skipped else report.outcome
-        self._tell(
-            test=report.nodeid, when=report.when, outcome=outcome, seconds=report.duration, shown=shown
-        )
+        self._tell(test=report.nodeid, when=report.when, outcome=outcome, shown=shown)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """A file that cannot be read is a failure."""
         if report.failed:
-            self._tell(
-                test=report.nodeid, when="collect", outcome="failed", seconds=0, shown=report.longreprtext
-            )
+            self._tell(test=report.nodeid, when="collect", outcome="failed", shown=report.longreprtext)
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """What was not run though it is there."""
@@ -101,3 +98,8 @@ class InTurn:
     def _tell(self, **what: object) -> None:
         self._channel.write(json.dumps(what) + "\n")
         self._channel.flush()
+
+
+def _cpu_seconds() -> float:
+    """Of this process and of those that it has seen end."""
+    return sum(os.times()[:4])

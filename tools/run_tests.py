@@ -87,13 +87,14 @@ class Worker:
 
 @dataclass
 class Told:
-    """What the tests came to. failed: test and text. seconds: by file."""
+    """What the tests came to. failed: test and text. seconds, cpu: by file, the latter of its processes too."""
 
     counts: Counter[str] = field(default_factory=Counter)
     failed: list[tuple[str, str]] = field(default_factory=list)
     skipped: Counter[str] = field(default_factory=Counter)
     warned: Counter[str] = field(default_factory=Counter)
-    seconds: Counter[str] = field(default_factory=Counter)
+    seconds: dict[str, float] = field(default_factory=dict)
+    cpu: dict[str, float] = field(default_factory=dict)
     unclean: set[str] = field(default_factory=set)
 
     def take(self, line: dict[str, Any]) -> None:
@@ -103,12 +104,14 @@ class Told:
             self.unclean.update(one.partition("::")[0] for one in line["deselected"])
         elif "warned" in line:
             self.warned[line["warned"]] += 1
+        elif "done" in line:
+            self.seconds[line["done"]] = line["seconds"]
+            self.cpu[line["done"]] = line["cpu"]
         else:
             self._test(line)
 
     def _test(self, line: dict[str, Any]) -> None:
         file, outcome = line["test"].partition("::")[0], line["outcome"]
-        self.seconds[file] += line["seconds"]
         if outcome == "failed":
             self.fail(line["test"] + ("" if line["when"] == "call" else f" ({line['when']})"), line["shown"])
         elif outcome == "skipped":
@@ -236,10 +239,24 @@ def report(told: Told, begun: float) -> None:
     for test, _ in told.failed:
         print(f"FAILED {test}")
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    cpu = int(used.ru_utime + used.ru_stime)
-    print(f"\n{_counted(told)} in {_clock(begun)}, {cpu // 60}:{cpu % 60:02} of CPU")
+    cpu = used.ru_utime + used.ru_stime
+    _report_folders(told, cpu)
+    print(f"\n{_counted(told)} in {_clock(begun)}, {_minutes(cpu)} of CPU")
     if told.counts["left out"]:
         print(f"{told.counts['left out']} tests were left out by `{' '.join(sys.argv)}`")
+
+
+def _report_folders(told: Told, cpu: float) -> None:
+    """What each folder took. cpu: of all, of which a part belongs to no file."""
+    folders: dict[str, list[str]] = {}
+    for file in told.seconds:
+        folders.setdefault("/".join(Path(file).parts[:2]), []).append(file)
+    print(f"\n{'took':20} {'files':>5} {'elapsed':>8} {'CPU':>8}")
+    for folder, files in sorted(folders.items()):
+        took, used = (sum(map(one.__getitem__, files)) for one in (told.seconds, told.cpu))
+        print(f"{folder:20} {len(files):5} {_minutes(took):>8} {_minutes(used):>8}")
+        cpu -= used
+    print(f"{'starts and ends':20} {'':5} {'':>8} {_minutes(cpu):>8}")
 
 
 def _counted(told: Told) -> str:
@@ -248,15 +265,19 @@ def _counted(told: Told) -> str:
 
 
 def _clock(begun: float) -> str:
-    seconds = int(time.monotonic() - begun)
-    return f"{seconds // 60}:{seconds % 60:02}"
+    return _minutes(time.monotonic() - begun)
+
+
+def _minutes(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 def keep_seconds(told: Told) -> None:
     """For the order of the next run."""
     known = json.loads(SECONDS_FILE.read_text()) if SECONDS_FILE.exists() else {}
+    known |= {file: round(seconds, 2) for file, seconds in told.seconds.items()}
     SECONDS_FILE.parent.mkdir(parents=True, exist_ok=True)
-    SECONDS_FILE.write_text(json.dumps({**known, **{file: round(s, 2) for file, s in told.seconds.items()}}))
+    SECONDS_FILE.write_text(json.dumps({file: s for file, s in known.items() if (ROOT / file).exists()}))
 
 
 def main() -> int:

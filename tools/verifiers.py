@@ -27,9 +27,10 @@ APT_OPTIONS = ("-o", "Acquire::http::Timeout=20", "-o", "Acquire::Retries=1", "-
 class Program:
     """What one verifier is made of: Debian packages, and a path by which it is known to be there.
 
-    command: one that does as well, wherever it comes from.
+    name: as ANSWERABLE_REQUIRE asks for it. command: one that does as well, wherever it comes from.
     """
 
+    name: str
     packages: tuple[str, ...]
     paths: tuple[str, ...]
     command: str = ""
@@ -48,6 +49,7 @@ GO_SOURCES = "/usr/share/gocode"
 
 # tests/interop/go is compiled from what Debian packs, so that no Go module is downloaded.
 GO = Program(
+    name="go",
     packages=(
         "golang-go",
         "golang-golang-x-mod-dev",
@@ -63,15 +65,18 @@ GO = Program(
 )
 # tests/interop/go_spiffe: a workload that others' library makes.
 GO_SPIFFE = Program(
+    name="go-spiffe",
     packages=("golang-go", "golang-github-spiffe-go-spiffe-dev"),
     paths=("/usr/bin/go", f"{GO_SOURCES}/src/github.com/spiffe/go-spiffe/v2/workloadapi"),
 )
-SPICY = Program(packages=("litetlog",), paths=("/usr/bin/spicy-litetlog",))
-SIGSUM = Program(packages=("sigsum-go",), paths=("/usr/bin/sigsum-witness", "/usr/bin/sigsum-key"))
+SPICY = Program(name="litetlog", packages=("litetlog",), paths=("/usr/bin/spicy-litetlog",))
+SIGSUM = Program(
+    name="sigsum", packages=("sigsum-go",), paths=("/usr/bin/sigsum-witness", "/usr/bin/sigsum-key")
+)
 # A message broker, over which agents hand tasks on in tests/interop.
-NATS = Program(packages=("nats-server",), paths=("/usr/sbin/nats-server",))
+NATS = Program(name="nats-server", packages=("nats-server",), paths=("/usr/sbin/nats-server",))
 # Only to install what node_packages lists, Node included.
-NPM = Program(packages=("npm",), paths=("/usr/bin/npm",), command="npm")
+NPM = Program(name="npm", packages=("npm",), paths=("/usr/bin/npm",), command="npm")
 PROGRAMS = (GO, GO_SPIFFE, SPICY, SIGSUM, NATS, NPM)
 
 

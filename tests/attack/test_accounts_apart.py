@@ -154,7 +154,7 @@ async def test_under_an_account_that_cannot_be_had_no_server_is_started(user):
 @pytest.mark.requirement("BOUNDARY-09")
 async def test_an_agent_of_another_account_comes_in_by_its_group_and_nobody_else_does(tmp_path):
     if os.geteuid():
-        not_proven("only root becomes other users: agents of other accounts are NOT PROVEN here")
+        not_proven("only root becomes other users: agents of other accounts are NOT PROVEN here", name="root")
     with tempfile.TemporaryDirectory() as name:
         passed_through(Path(name))
         async with house(Path(name), SETTINGS.replace("port = 0", 'port = 0\nsocket_group = "4711"')) as home:
@@ -215,7 +215,7 @@ async def test_agent_show_and_doctor_say_when_an_agent_shares_the_servers_accoun
 @pytest.mark.parametrize("factory", [uvloop.new_event_loop, asyncio.new_event_loop])
 def test_what_is_kept_running_runs_under_the_account_that_is_named(factory):
     if os.geteuid():
-        not_proven("only root starts others under another account: NOT PROVEN here")
+        not_proven("only root starts others under another account: NOT PROVEN here", name="root")
 
     async def kept(folder: Path) -> str:
         told = folder / "told"
@@ -235,7 +235,7 @@ def test_what_is_kept_running_runs_under_the_account_that_is_named(factory):
 @pytest.mark.requirement("BOUNDARY-14")
 def test_an_account_made_for_servers_is_theirs_where_the_settings_name_none(monkeypatch):
     if os.geteuid():
-        not_proven("only root starts others under another account: NOT PROVEN here")
+        not_proven("only root starts others under another account: NOT PROVEN here", name="root")
     monkeypatch.setattr(account, "TOOLS", "nobody")
     found = account.tools_account("")
     assert found is not None

@@ -49,7 +49,6 @@ async def asks_until(agent: Attached, said: Path, text: str) -> dict[str, Any]:
             await asyncio.sleep(0.1)
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("RESIL-14", "RESIL-06")
 async def test_an_older_copy_of_the_registers_brings_nobody_back_whose_instance_was_ended_since(tmp_path):
     async with house(tmp_path) as home:

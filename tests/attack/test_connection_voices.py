@@ -40,7 +40,7 @@ QUICK = ConnectionLimits(receive_seconds=1.0, idle_seconds=1.0)
 
 def require_root() -> None:
     if os.geteuid() != 0:
-        not_proven("only root becomes other users: attacks of another user are NOT PROVEN here")
+        not_proven("only root becomes other users: attacks of another user are NOT PROVEN here", name="root")
 
 
 @contextlib.contextmanager

@@ -26,9 +26,16 @@ from answerable.testing.samples import signing_key
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.ledger_history import verify_ledger
 from answerable.verify.shown_tokens import ShownTokens
+from tests.gateway_world import until
 from tests.token_world import narrow, succeeded, token_world
 
 pytestmark = pytest.mark.anyio
+
+
+async def settled(world) -> None:
+    """A hop has its place in the log before its token is answered; on the disk it is a moment later."""
+    newest = max(place.entry for place in world.walk.cited.values())
+    await until(lambda: world.walk.ledger.size > newest)
 
 
 def in_the_log(world) -> set[str]:
@@ -93,11 +100,14 @@ async def test_a_consent_is_written_once_before_the_tokens_issued_for_it_and_eac
             read_hop(root).jti,
             "m-1",
         )
-        issued = [one for one in cited if one["kind"] == "hop" and one["agent"] == "researcher"]
+        await settled(world)
+        hops = [one for one in world.entries(Tag.CITED) if one["kind"] == "hop"]
+        issued = [one for one in hops if one["agent"] == "researcher"]
         assert [one["consent"]["entry"] for one in issued] == [agreed["index"]] * 3
         assert all(one["index"] > agreed["index"] for one in issued)
         # For a token of its own it asks nobody, and says so.
         assert (await world.exchange("orchestrator", root)).status_code == 200
+        await settled(world)
         # Beside it the log cites tools, whenever their server is there.
         hops = [one for one in world.entries(Tag.CITED) if one["kind"] == "hop"]
         assert hops[-1].get("own") is True, hops
@@ -153,6 +163,7 @@ async def test_a_token_that_refers_to_the_consent_of_another_agent_is_found_in_t
         monkeypatch.setattr(exchange_token, "parent_of", swapped)
         consent = world.handed((root,), "orchestrator", "researcher", narrow(("crm.read",), root))
         assert (await world.exchange("researcher", root, consent=consent)).status_code == 200
+        await settled(world)
         assert in_the_log(world) == {"reference.kind"}
         assert in_the_bundle(world) == {"reference.kind", "consent.other"}
 
@@ -189,6 +200,7 @@ async def test_a_consent_that_the_service_made_up_is_found_where_the_tokens_are_
 
         monkeypatch.setattr(exchange_token, "parent_of", invented)
         assert (await world.exchange("researcher", root, consent=real)).status_code == 200
+        await settled(world)
         assert in_the_log(world) == set(), "what a token says is sealed"
         assert in_the_bundle(world) == {"consent.signature"}
 

@@ -99,7 +99,7 @@ async def test_nothing_starts_on_a_file_or_folder_that_others_have_rights_to(tmp
 @pytest.mark.parametrize("name", [".", "answerable.toml", "keys", "answerable.db", "ledger", SEGMENT])
 async def test_nothing_starts_on_what_belongs_to_another_user(tmp_path, name):
     if os.geteuid():
-        not_proven("only root gives files away: files of another user are NOT PROVEN here")
+        not_proven("only root gives files away: files of another user are NOT PROVEN here", name="root")
     await made(tmp_path)
     os.chown(tmp_path / name, NOBODY, -1)
     assert f"belongs to user {NOBODY}" in refusal(tmp_path)

@@ -44,7 +44,7 @@ def test_in_a_fork_storm_nobody_gets_the_identity_of_the_dead(tmp_path):
         env={**environment(), "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
     )  # fmt: skip
     if "unshare" in done.stderr or "pid_max" in done.stderr:
-        not_proven(f"{UNPROVEN}: namespaces are not allowed: {done.stderr[-200:]}")
+        not_proven(f"{UNPROVEN}: namespaces are not allowed: {done.stderr[-200:]}", name="namespaces")
     assert done.returncode == 0, done.stderr
     lives = json.loads(done.stdout)["lives"]
     served = [one for one in lives if one["served"] == "True"]

@@ -53,7 +53,10 @@ def test_a_number_that_was_given_anew_is_not_the_process_that_was_met():
         env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )
     if b"unshare" in done.stderr or b"last_pid" in done.stderr:
-        not_proven(f"PID REUSE NOT PROVEN here: namespaces are not allowed: {done.stderr.decode()[:200]}")
+        not_proven(
+            f"PID REUSE NOT PROVEN here: namespaces are not allowed: {done.stderr.decode()[:200]}",
+            name="namespaces",
+        )
     assert done.returncode == 0, done.stderr.decode()
     assert done.stdout.split() == [b"same", b"process.gone", b"process.gone", b"False"]
 
@@ -287,7 +290,7 @@ print(*facts.foreign, "|", *facts.selectors())
 def test_where_we_may_not_look_nothing_is_guessed():
     """As an unprivileged server sees the process of another user."""
     if os.geteuid() != 0:
-        not_proven("UNPRIVILEGED SERVER NOT PROVEN here: only root can become somebody else")
+        not_proven("UNPRIVILEGED SERVER NOT PROVEN here: only root can become somebody else", name="root")
     with subprocess.Popen([SLEEP, "60"]) as other:
         done = subprocess.run(
             [sys.executable, "-c", UNPRIVILEGED, str(other.pid)],

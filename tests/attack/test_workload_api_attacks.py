@@ -358,7 +358,7 @@ MISTAKES = (
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.__name__)
 def test_a_socket_that_others_could_replace_is_not_served(tmp_path, mistake):
     if mistake in (others_folder, others_socket) and os.geteuid() != 0:
-        not_proven("A SOCKET OF OTHERS NOT PROVEN here: only root can give files away")
+        not_proven("A SOCKET OF OTHERS NOT PROVEN here: only root can give files away", name="root")
     path = tmp_path / "way" / "folder" / "api"
     path.parent.mkdir(parents=True)
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx2
 import yaml
+from playwright.async_api import Browser
 
 from answerable.core.canonical import JSONValue, parse
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
@@ -64,6 +65,7 @@ class Asking:
 
 @contextlib.asynccontextmanager
 async def asking(
+    browser: Browser,
     root: Path,
     *,
     people: int = 1,
@@ -85,7 +87,7 @@ async def asking(
     )  # fmt: skip
     made += more
     text = yaml.safe_dump_all(made, sort_keys=False).replace("approvers:1", f"approvers:{people}")
-    async with console(root, settings=settings, documents=text) as box:
+    async with console(browser, root, settings=settings, documents=text) as box:
         await _give_task(box, ("crm.note", *([also] if also else [])))
         yield Asking(box)
 

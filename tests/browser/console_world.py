@@ -118,14 +118,10 @@ class Console:
 
 
 @contextlib.asynccontextmanager
-async def console(root: Path, *, settings: str = SETTINGS, documents: str = AGENTS) -> AsyncIterator[Console]:
-    """The server as people run it, with documents in force, and a browser beside it."""
+async def chromium() -> AsyncIterator[Browser]:
+    """Debian's browser, without a person."""
     need_chromium()
-    artefacts = _artefacts(root)
-    async with house(root, settings) as home, async_playwright() as playwright:
-        await home.start()
-        home.apply(documents)
-        [line] = [one for one in home.said.splitlines() if one.startswith("console ")]
+    async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
             executable_path=CHROMIUM,
             args=[
@@ -136,9 +132,22 @@ async def console(root: Path, *, settings: str = SETTINGS, documents: str = AGEN
             ],
         )
         try:
-            yield Console(home, browser, line.split()[1], artefacts)
+            yield browser
         finally:
             await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def console(
+    browser: Browser, root: Path, *, settings: str = SETTINGS, documents: str = AGENTS
+) -> AsyncIterator[Console]:
+    """The server as people run it, with documents in force, beside this browser."""
+    artefacts = _artefacts(root)
+    async with house(root, settings) as home:
+        await home.start()
+        home.apply(documents)
+        [line] = [one for one in home.said.splitlines() if one.startswith("console ")]
+        yield Console(home, browser, line.split()[1], artefacts)
 
 
 def _artefacts(root: Path) -> Path:

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, expect
 
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.proof_auth import SignatureAuth
-from tests.browser.console_world import CHROMIUM, PHONE, Console
+from tests.browser.console_world import PHONE, Console, chromium
 from tests.browser.small_png import smaller
 from tests.demo_run import ROOT, environment, short_folder
 from tests.gateway_world import modern, modern_headers
@@ -214,12 +214,8 @@ async def main() -> None:
     os.umask(0o077)
     IMAGES.mkdir(exist_ok=True)
     with short_folder() as folder:
-        async with company(folder) as (house, origin), async_playwright() as playwright:
-            browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-            try:
-                await take(house, Console(house, browser, origin, folder))
-            finally:
-                await browser.close()
+        async with company(folder) as (house, origin), chromium() as browser:
+            await take(house, Console(house, browser, origin, folder))
 
 
 if __name__ == "__main__":

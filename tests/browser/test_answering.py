@@ -9,16 +9,16 @@ from playwright.async_api import expect
 
 from tests.browser.asking_world import QUICK, asking
 from tests.browser.console_world import DESKTOP, PHONE
-from tests.browser.test_pages import judged, watched
+from tests.browser.judged_pages import violations, watched
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 HOSTILE = "</dd><script>alert(1)</script><img src=x onerror=alert(2)>\u202egnp.exe\u200b"
 
 
 @pytest.mark.requirement("BROWSER-07", "ROOM-01")
-async def test_a_person_reads_the_card_on_a_phone_and_approves_what_then_runs_once(tmp_path):
-    async with asking(tmp_path, tier=3) as world, world.box.person(size=PHONE) as bob:
+async def test_a_person_reads_the_card_on_a_phone_and_approves_what_then_runs_once(tmp_path, browser):
+    async with asking(browser, tmp_path, tier=3) as world, world.box.person(size=PHONE) as bob:
         said = watched(bob.page)
         await bob.enrol(world.box.invited("bob"), "Bob's phone")
         await bob.go("/approvals")
@@ -35,7 +35,7 @@ async def test_a_person_reads_the_card_on_a_phone_and_approves_what_then_runs_on
         assert "\\u{202e}" in (await bob.page.locator("dd", has_text="alert(1)").first.inner_text())
         focused = await bob.page.evaluate("document.activeElement.tagName")
         assert focused == "BODY", "nothing is in focus by itself"
-        assert await judged(bob.page) == []
+        assert await violations(bob.page) == []
         assert await bob.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         await world.box.kept(bob.page, "card-phone")
         # It is critical: neither without its name, nor with another one.
@@ -56,8 +56,8 @@ async def test_a_person_reads_the_card_on_a_phone_and_approves_what_then_runs_on
 
 
 @pytest.mark.requirement("BROWSER-08")
-async def test_two_people_are_wanted_and_each_page_learns_what_the_other_said(tmp_path):
-    async with asking(tmp_path, people=2) as world:
+async def test_two_people_are_wanted_and_each_page_learns_what_the_other_said(tmp_path, browser):
+    async with asking(browser, tmp_path, people=2) as world:
         people = world.box.person(size=DESKTOP), world.box.person(size=DESKTOP, dark=True)
         async with people[0] as bob, people[1] as carol, world.box.person() as alice:
             await bob.enrol(world.box.invited("bob"))
@@ -71,7 +71,7 @@ async def test_two_people_are_wanted_and_each_page_learns_what_the_other_said(tm
             await expect(alice.page.get_by_text("You gave this task yourself")).to_be_visible()
             await expect(alice.page.get_by_role("button", name="Approve once")).to_have_count(0)
             await carol.page.get_by_label("In your words").fill("half written")
-            assert await judged(carol.page) == []
+            assert await violations(carol.page) == []
             await world.box.kept(carol.page, "card-desktop-dark")
             await bob.page.get_by_role("button", name="Approve once").click()
             await expect(bob.page.get_by_text("You have answered it")).to_be_visible()
@@ -89,8 +89,10 @@ async def test_two_people_are_wanted_and_each_page_learns_what_the_other_said(tm
 
 
 @pytest.mark.requirement("BROWSER-09")
-async def test_a_no_by_keyboard_reaches_the_agent_with_its_reason_and_after_a_stop_no_yes_counts(tmp_path):
-    async with asking(tmp_path) as world, world.box.person() as bob:
+async def test_a_no_by_keyboard_reaches_the_agent_with_its_reason_and_after_a_stop_no_yes_counts(
+    tmp_path, browser
+):
+    async with asking(browser, tmp_path) as world, world.box.person() as bob:
         await bob.enrol(world.box.invited("bob"))
         await world.note("first")
         [waiting] = world.pending()
@@ -117,9 +119,9 @@ async def test_a_no_by_keyboard_reaches_the_agent_with_its_reason_and_after_a_st
 
 
 @pytest.mark.requirement("BROWSER-09")
-async def test_what_is_not_answered_in_time_cannot_be_answered_any_more(tmp_path):
+async def test_what_is_not_answered_in_time_cannot_be_answered_any_more(tmp_path, browser):
     settings = QUICK.replace("[walk]", "[walk]\napproval_ttl_ms = 4000")
-    async with asking(tmp_path, settings=settings) as world, world.box.person() as bob:
+    async with asking(browser, tmp_path, settings=settings) as world, world.box.person() as bob:
         await bob.enrol(world.box.invited("bob"))
         await world.note("late")
         [waiting] = world.pending()

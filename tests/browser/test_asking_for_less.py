@@ -16,7 +16,7 @@ from tests.browser.asking_world import asking
 from tests.browser.console_world import PHONE
 from tests.gateway_world import EXAMPLES
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 ASKS = """@id("prepares-need-bob") @reason("a person looks at every payment") @approve("approvers:1")
 forbid(principal, action == Action::"pay.prepare", resource);"""
 
@@ -55,8 +55,8 @@ def batch(amount: int) -> dict[str, Any]:
 
 
 @pytest.mark.requirement("REPLY-06", "REPLY-07")
-async def test_a_person_asks_for_less_on_a_phone_and_approves_only_that(tmp_path):
-    world_of = asking(tmp_path, more=payments(tmp_path), also="pay.prepare")
+async def test_a_person_asks_for_less_on_a_phone_and_approves_only_that(tmp_path, browser):
+    world_of = asking(browser, tmp_path, more=payments(tmp_path), also="pay.prepare")
     async with world_of as world, world.box.person(size=PHONE) as bob:
         await bob.enrol(world.box.invited("bob"), "Bob's phone")
         await world.call("payments", "batch_prepare", batch(900_000))

@@ -9,10 +9,10 @@ from playwright.async_api import expect
 from answerable.testing.samples import document
 from tests.browser.asking_world import asking
 from tests.browser.console_world import PHONE
-from tests.browser.test_pages import judged, watched
+from tests.browser.judged_pages import violations, watched
 from tests.gateway_world import FORBID, PERMIT
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 REASON = "the customer waits on the phone and nobody answers"
 ASKS = '@approve("approvers:1")'
 
@@ -28,8 +28,8 @@ def breakable() -> str:
 
 
 @pytest.mark.requirement("GLASS-08")
-async def test_a_glass_is_broken_on_a_phone_and_reviewed_by_another_person(tmp_path):
-    async with asking(tmp_path) as world:
+async def test_a_glass_is_broken_on_a_phone_and_reviewed_by_another_person(tmp_path, browser):
+    async with asking(browser, tmp_path) as world:
         world.box.home.apply(breakable())
         people = world.box.person(size=PHONE), world.box.person(size=PHONE, dark=True)
         async with people[0] as olga, people[1] as bob:
@@ -45,7 +45,7 @@ async def test_a_glass_is_broken_on_a_phone_and_reviewed_by_another_person(tmp_p
             await olga.page.get_by_role("button", name="Break the glass").click()
             await expect(olga.page.get_by_role("alert")).to_contain_text("at least 20 characters")
             await olga.page.get_by_label("Why it cannot wait").fill(REASON)
-            assert await judged(olga.page) == []
+            assert await violations(olga.page) == []
             assert await olga.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
             await world.box.kept(olga.page, "break-glass-phone")
             await olga.page.get_by_role("button", name="Break the glass").click()
@@ -56,7 +56,7 @@ async def test_a_glass_is_broken_on_a_phone_and_reviewed_by_another_person(tmp_p
             await bob.page.get_by_role("heading", name="Broken glasses to review").is_visible()
             await bob.page.get_by_role("link", name="crm.note").click()
             await bob.page.get_by_label("What you found").fill("the note was right")
-            assert await judged(bob.page) == []
+            assert await violations(bob.page) == []
             await world.box.kept(bob.page, "review-phone")
             await bob.page.get_by_role("button", name="It was justified").click()
             await expect(bob.page.get_by_text("bob found it justified")).to_be_visible()

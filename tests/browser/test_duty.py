@@ -8,9 +8,9 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.console_world import PHONE, console
-from tests.browser.test_pages import judged, watched
+from tests.browser.judged_pages import violations, watched
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 DUTY = """\
 ---
@@ -27,8 +27,8 @@ spec:
 
 
 @pytest.mark.requirement("DUTY-07")
-async def test_a_person_hands_their_duty_on_from_a_phone_and_ends_it(tmp_path):
-    async with console(tmp_path) as box, box.person(size=PHONE) as ada:
+async def test_a_person_hands_their_duty_on_from_a_phone_and_ends_it(tmp_path, browser):
+    async with console(browser, tmp_path) as box, box.person(size=PHONE) as ada:
         box.home.apply(DUTY)
         said = watched(ada.page)
         await ada.enrol(box.invited("ada"))
@@ -39,7 +39,7 @@ async def test_a_person_hands_their_duty_on_from_a_phone_and_ends_it(tmp_path):
         await ada.page.get_by_role("button", name="Let them answer for me").click()
         await expect(ada.page.get_by_text("bela for ada")).to_be_visible()
         await expect(ada.page.get_by_text("<b>at the dentist's</b>")).to_be_visible()
-        assert await judged(ada.page) == []
+        assert await violations(ada.page) == []
         assert await ada.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         await box.kept(ada.page, "duty-phone")
         [one] = json.loads(box.home.command("duty", "list", "--json"))

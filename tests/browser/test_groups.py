@@ -9,14 +9,14 @@ from playwright.async_api import expect
 
 from tests.browser.asking_world import asking
 from tests.browser.console_world import PHONE
-from tests.browser.test_pages import judged, watched
+from tests.browser.judged_pages import violations, watched
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.requirement("GROUP-06")
-async def test_a_person_answers_four_with_one_signature_and_the_odd_one_still_waits(tmp_path):
-    async with asking(tmp_path) as world, world.box.person(size=PHONE) as bob:
+async def test_a_person_answers_four_with_one_signature_and_the_odd_one_still_waits(tmp_path, browser):
+    async with asking(browser, tmp_path) as world, world.box.person(size=PHONE) as bob:
         said = watched(bob.page)
         await bob.enrol(world.box.invited("bob"), "Bob's phone")
         await asyncio.gather(*(world.note(f"called back {number}") for number in range(4)))
@@ -28,7 +28,7 @@ async def test_a_person_answers_four_with_one_signature_and_the_odd_one_still_wa
         await line.click()
         await expect(bob.page.get_by_role("heading", name="Not like the others")).to_be_visible()
         await expect(bob.page.locator("tr[data-id]")).to_have_count(4)
-        assert await judged(bob.page) == []
+        assert await violations(bob.page) == []
         assert await bob.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
         await world.box.kept(bob.page, "group-phone")
         button = bob.page.get_by_role("button", name="Approve these 4, once each")

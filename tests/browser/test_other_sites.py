@@ -10,7 +10,7 @@ from answerable.core.ledger.tags import Tag
 from tests.browser.console_world import console
 from tests.browser.other_site import other_site
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 FRAME = '<iframe id="f" src="{origin}/" width="600" height="400"></iframe>'
 FORM = """
@@ -48,8 +48,8 @@ SIGN = """
 
 
 @pytest.mark.requirement("BROWSER-01")
-async def test_another_site_neither_frames_the_console_nor_reads_nor_changes_anything(tmp_path):
-    async with console(tmp_path) as box, box.person() as ada:
+async def test_another_site_neither_frames_the_console_nor_reads_nor_changes_anything(tmp_path, browser):
+    async with console(browser, tmp_path) as box, box.person() as ada:
         await ada.enrol(box.invited("ada"))
         pages = {
             path: page.format(origin=box.origin)
@@ -74,8 +74,8 @@ async def test_another_site_neither_frames_the_console_nor_reads_nor_changes_any
 
 
 @pytest.mark.requirement("BROWSER-02")
-async def test_what_a_passkey_signs_at_another_page_of_this_machine_opens_nothing(tmp_path):
-    async with console(tmp_path) as box, box.person() as ada:
+async def test_what_a_passkey_signs_at_another_page_of_this_machine_opens_nothing(tmp_path, browser):
+    async with console(browser, tmp_path) as box, box.person() as ada:
         await ada.enrol(box.invited("ada"))
         await ada.sign_out()
         with other_site({"/": "<p>prizes</p>"}, host="localhost") as evil:
@@ -97,8 +97,8 @@ async def test_what_a_passkey_signs_at_another_page_of_this_machine_opens_nothin
 
 
 @pytest.mark.requirement("BROWSER-03")
-async def test_a_device_that_does_not_know_its_person_signs_nobody_in(tmp_path):
-    async with console(tmp_path) as box, box.person() as ada, box.person() as bela:
+async def test_a_device_that_does_not_know_its_person_signs_nobody_in(tmp_path, browser):
+    async with console(browser, tmp_path) as box, box.person() as ada, box.person() as bela:
         await ada.enrol(box.invited("ada"))
         await ada.sign_out()
         await ada.verified(False)

@@ -12,7 +12,7 @@ from tests.browser.console_world import AGENTS, SECONDS_MAX, Person, console
 from tests.oidc_provider import oidc_provider
 from tests.up_world import SETTINGS
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow, pytest.mark.requirement("CONSOLE-11")]
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CONSOLE-11")]
 
 CLIENT = "answerable-console"
 SUBJECT = "ada@example.test"
@@ -39,9 +39,11 @@ async def at_provider(one: Person, subject: str) -> None:
     await one.page.get_by_role("button", name="Authorize").click()
 
 
-async def test_a_person_signs_in_at_their_provider_and_adds_a_passkey_from_there(tmp_path):
+async def test_a_person_signs_in_at_their_provider_and_adds_a_passkey_from_there(tmp_path, browser):
     with oidc_provider() as url:
-        place = console(tmp_path, settings=settings(url, tmp_path / "secret"), documents=documents(url))
+        place = console(
+            browser, tmp_path, settings=settings(url, tmp_path / "secret"), documents=documents(url)
+        )
         async with place as box, box.person() as ada, box.person() as eve:
             await ada.go("/agents")
             await at_provider(ada, SUBJECT)
@@ -65,9 +67,11 @@ async def test_a_person_signs_in_at_their_provider_and_adds_a_passkey_from_there
             await expect(eve.page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()
 
 
-async def test_who_is_sent_another_ones_way_back_is_not_signed_in_by_it(tmp_path):
+async def test_who_is_sent_another_ones_way_back_is_not_signed_in_by_it(tmp_path, browser):
     with oidc_provider() as url:
-        place = console(tmp_path, settings=settings(url, tmp_path / "secret"), documents=documents(url))
+        place = console(
+            browser, tmp_path, settings=settings(url, tmp_path / "secret"), documents=documents(url)
+        )
         async with place as box, box.person() as victim:
             # Who attacks goes the way up to the last step, and sends that address to somebody else.
             async with httpx2.AsyncClient(trust_env=False) as attacker:

@@ -7,12 +7,12 @@ from playwright.async_api import expect
 
 from tests.browser.console_world import PHONE, console
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.requirement("CONSOLE-01")
-async def test_an_invited_person_enrols_signs_out_and_signs_in_again(tmp_path):
-    async with console(tmp_path) as box, box.person() as ada:
+async def test_an_invited_person_enrols_signs_out_and_signs_in_again(tmp_path, browser):
+    async with console(browser, tmp_path) as box, box.person() as ada:
         await ada.go("/agents")
         await expect(ada.page.get_by_role("heading", name="Sign in", exact=True)).to_be_visible()
         await ada.enrol(box.invited("ada"), "Ada's laptop")

@@ -14,12 +14,12 @@ from playwright.async_api import Error, expect
 
 from tests.browser.asking_world import QUICK, asking
 from tests.browser.console_world import PHONE
-from tests.browser.test_pages import judged, watched
+from tests.browser.judged_pages import violations, watched
 from tests.federation_world import Authority, context_of
 from tests.gateway_world import until
 from tests.push_world import PushService, push_service
 
-pytestmark = [pytest.mark.anyio, pytest.mark.slow]
+pytestmark = pytest.mark.anyio
 
 WAIT_MS = 60_000
 HOSTILE = {"id": "../x?https://evil.example", "title": "<b>x</b>", "body": 7, "url": "https://evil.example"}
@@ -62,12 +62,12 @@ async def delivered(person: Any, worker: str, text: str) -> None:
 
 
 @pytest.mark.requirement("CHANNEL-12")
-async def test_a_person_has_a_phone_told_and_what_comes_leads_to_our_page_alone(tmp_path):
+async def test_a_person_has_a_phone_told_and_what_comes_leads_to_our_page_alone(tmp_path, browser):
     authority = Authority()
     (tmp_path / "push-ca.pem").write_bytes(authority.pem)
     with push_service(context_of(authority.leaf("127.0.0.1"), tmp_path)) as service:
         text = settings(service, str(tmp_path / "push-ca.pem"))
-        async with asking(tmp_path, settings=text) as world, world.box.person(size=PHONE) as bob:
+        async with asking(browser, tmp_path, settings=text) as world, world.box.person(size=PHONE) as bob:
             said = watched(bob.page)
             await bob.enrol(world.box.invited("bob"), "Bob's phone")
             await bob.context.grant_permissions(["notifications"], origin=bob.origin)
@@ -104,4 +104,4 @@ async def test_a_person_has_a_phone_told_and_what_comes_leads_to_our_page_alone(
                 await bob.page.evaluate("navigator.serviceWorker.register('/evil.js').then(() => null)")
             await bob.page.get_by_role("button", name="Remove Bob's phone").click()
             await expect(nobody).to_be_visible(timeout=WAIT_MS)
-            assert await judged(bob.page) == []
+            assert await violations(bob.page) == []

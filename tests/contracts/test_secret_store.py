@@ -18,6 +18,7 @@ from answerable.core.lease.stored_secret import decoded_secret, encoded_secret
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
+from tests.example_counts import examples
 from tests.secret_store_world import VALUE, put, store_in, value_of
 
 DAY_SECONDS = 86_400
@@ -208,7 +209,7 @@ def test_a_file_cannot_stand_in_for_another(tmp_path):
 
 
 @pytest.mark.requirement("SECRET-02")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(data=st.data())
 def test_the_reader_refuses_whatever_was_changed(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("fuzz")
@@ -234,7 +235,7 @@ JSON = st.recursive(
 
 
 @pytest.mark.requirement("SECRET-02")
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     value=JSON,
     member=st.sampled_from(["name", "kind", "owner", "rotate_days", "versions", "exposed_at", "prepared_at"]),

@@ -118,7 +118,7 @@ def test_what_tools_take_passes_the_gateway_which_closes_what_is_not_said_to_be_
 @pytest.mark.requirement("HTTPLEASE-12")
 def test_the_commands_show_a_token_and_its_end() -> None:
     if shutil.which("curl") is None:
-        skip_loudly("curl", "apt-get install curl")
+        skip_loudly("curl", "apt-get install curl", name="curl")
     script = blocks("http", "sh")[0]
     with authorization_server() as server:
         given = {

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,12 +11,12 @@ from tests.demo_run import (
     ROOT,
     Run,
     blocks,
+    copied,
     environment,
     even,
     needs_upstreams,
     put_on_path,
-    run_demo,
-    short_folder,
+    the_demo,
 )
 
 pytestmark = needs_upstreams
@@ -33,11 +31,8 @@ PAGE_SECONDS_MAX = 400
 
 
 @pytest.fixture(scope="module")
-def run() -> Iterator[Run]:
-    """One demo where a newcomer finds it: in `.dev/demo-data` of the current folder."""
-    with short_folder() as folder:
-        (folder / ".dev").mkdir()
-        yield run_demo(folder / ".dev/demo-data", here=folder)
+def run() -> Run:
+    return the_demo()
 
 
 @pytest.mark.requirement("DOCS-20")
@@ -66,11 +61,10 @@ def test_the_commands_of_a_how_to_page_work(
         request.getfixturevalue("own_root_is_a_mount")
     text = page.read_text()
     # Each page finds what the demo left, not what the page before it did to that.
-    with short_folder() as folder:
-        shutil.copytree(run.home.parents[1], folder, symlinks=True, dirs_exist_ok=True)
+    with copied(run) as left:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", "\n".join(blocks(text, "sh"))],
-            cwd=folder,
+            cwd=left.here,
             env=environment(PATH=put_on_path(tmp_path / "bin")),
             capture_output=True,
             text=True,

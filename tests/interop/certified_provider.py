@@ -66,7 +66,7 @@ class CertifiedProvider:
 def certified_provider(path: str = "", algorithm: str = "RS256") -> Iterator[CertifiedProvider]:
     """Running; path: below which its issuer is. Skips loudly where it is not installed."""
     if not OIDC_PROVIDER.is_ready():
-        skip_loudly("the npm package oidc-provider", "./dev verifiers")
+        skip_loudly("the npm package oidc-provider", "./dev verifiers", name="npm")
     node, library = OIDC_PROVIDER.command()
     command = [node, str(PROGRAM), library, path, algorithm]
     with subprocess.Popen(

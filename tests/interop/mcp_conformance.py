@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from node_packages import MCP_CONFORMANCE
 from set_up import ROOT
+from tests import warm_starts
 from tests.interop.programs import run
 from tests.loud_skips import skip_loudly
 
@@ -107,7 +107,7 @@ def revisions(scenario: Scenario) -> tuple[str, ...]:
 
 def judged_client(name: str, revision: str, folder: Path) -> Verdict:
     """The suite's verdict on our client, in one scenario at one revision."""
-    command = shlex.join([sys.executable, str(CLIENT)])
+    command = shlex.join(warm_starts.line(str(CLIENT)))
     return _judged(folder, revision, "client", "--command", command, "--scenario", name)
 
 

@@ -28,8 +28,7 @@ ACCEPTED, REFUSED = 0, 1
 def program(wanted: Program) -> str:
     """Path of a Debian program, or a loud skip."""
     if not wanted.is_here():
-        name = "go-spiffe" if wanted is GO_SPIFFE else ""
-        skip_loudly(" ".join(wanted.packages), wanted.advice(), name=name)
+        skip_loudly(" ".join(wanted.packages), wanted.advice(), name=wanted.name)
     return wanted.paths[0]
 
 
@@ -46,7 +45,7 @@ def aics(name: str) -> Path:
     environment = next(one for one in VERIFIERS if one.path == "verifiers/aics")
     if not environment.is_ready():
         advice = f"./dev verifiers, on a machine with Python {environment.python_min} or later"
-        skip_loudly(f"{name} of {environment.lock}", advice)
+        skip_loudly(f"{name} of {environment.lock}", advice, name="aics")
     return environment.folder / "bin" / name
 
 
@@ -54,7 +53,7 @@ def webhooks(name: str) -> Path:
     """A program of the environment with the libraries that read webhooks, or a loud skip."""
     environment = next(one for one in VERIFIERS if one.path == "verifiers/webhooks")
     if not environment.is_ready():
-        skip_loudly(f"{name} of {environment.lock}", "./dev verifiers")
+        skip_loudly(f"{name} of {environment.lock}", "./dev verifiers", name="webhooks")
     return environment.folder / "bin" / name
 
 

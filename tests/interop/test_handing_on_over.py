@@ -60,7 +60,7 @@ def python_of_agents() -> str:
     """Of the environment with the SDKs of others, or a loud skip."""
     environment = next(one for one in VERIFIERS if one.path == "verifiers/agents")
     if not environment.is_ready():
-        skip_loudly(f"what {environment.lock} lists", "./dev verifiers")
+        skip_loudly(f"what {environment.lock} lists", "./dev verifiers", name="agents")
     return str(environment.python)
 
 

@@ -14,14 +14,12 @@ pytestmark = pytest.mark.anyio
 SCENARIOS = list(table(ASKING).values())
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("ASKING-04")
 def test_every_scenario_about_asking_is_in_the_table_and_no_other():
     about = {name for name in listed()["server"] if "elicitation" in name or "input-required" in name}
     assert table(ASKING).keys() == about
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("ASKING-04")
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda one: one.name)
 async def test_the_gateway_does_in_each_scenario_what_the_table_says(scenario, tmp_path):

@@ -30,7 +30,6 @@ FAILING_MAX = 19
 LOGIN_MEMBERS = ["authorization_endpoint", "response_types_supported", "code_challenge_methods_supported"]
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("CONF-01")
 def test_every_scenario_about_authorization_is_in_the_table_and_no_other():
     found = listed()
@@ -58,7 +57,6 @@ def test_no_check_fails_that_did_not_before_and_what_was_mended_left_the_list():
     assert len(before) <= FAILING_MAX, f"{BASELINE.name} only shrinks"
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("CONF-02")
 @pytest.mark.parametrize("scenario", CLIENT, ids=lambda one: one.name)
 def test_our_client_does_in_each_scenario_what_the_table_says(scenario, tmp_path):
@@ -68,7 +66,6 @@ def test_our_client_does_in_each_scenario_what_the_table_says(scenario, tmp_path
         check(scenario, judged_client(scenario.name, revision, folder))
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("CONF-10")
 @pytest.mark.parametrize("scenario", SERVER, ids=lambda one: one.name)
 async def test_the_token_service_of_answerable_up_does_what_the_table_says(scenario, tmp_path):

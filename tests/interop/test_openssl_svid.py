@@ -36,7 +36,7 @@ SECONDS_MAX = 30
 def openssl() -> str:
     found = shutil.which("openssl")
     if found is None:
-        skip_loudly("openssl", "install Debian's package openssl", name="openssl")
+        skip_loudly("openssl", "apt-get install openssl", name="openssl")
     return found
 
 

@@ -76,7 +76,6 @@ def called(address: str, home: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("ASKING-05")
 async def test_the_control_api_keeps_to_its_document_whatever_it_is_called_with(tmp_path):
     schemathesis()

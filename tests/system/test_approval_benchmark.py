@@ -22,7 +22,6 @@ FIGURES = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("SIGN-09")
 def test_the_approval_benchmark_prints_one_json_object_with_every_figure():
     command = [sys.executable, "benchmarks/approval.py", "--quick", "--json"]

@@ -60,7 +60,6 @@ def intents(house: House, shard: str = "a") -> int:
     return len([leaf for leaf in found if leaf["tag"] == Tag.INTENT])
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("ASKING-06")
 def test_a_product_that_is_killed_after_the_question_and_after_the_answer_runs_it_once(house: House) -> None:
     with house.up("a") as a:
@@ -77,7 +76,6 @@ def test_a_product_that_is_killed_after_the_question_and_after_the_answer_runs_i
     assert intents(house) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("ASKING-06")
 def test_a_product_that_is_killed_in_the_act_does_not_act_again_by_the_same_answer(house: House) -> None:
     with house.up("a") as a, ThreadPoolExecutor(1) as agent:
@@ -99,7 +97,6 @@ def test_a_product_that_is_killed_in_the_act_does_not_act_again_by_the_same_answ
     assert intents(house) == 1
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("ASKING-06")
 def test_another_gateway_goes_on_where_one_is_gone(house: House) -> None:
     with house.up("a") as a:

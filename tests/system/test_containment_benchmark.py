@@ -22,7 +22,6 @@ FIGURES = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("DRILL-05")
 def test_the_containment_benchmark_prints_one_json_object_with_every_figure():
     command = [sys.executable, "benchmarks/containment.py", "--quick", "--json"]

@@ -25,11 +25,13 @@ from tests.demo_run import (
     RUN_SECONDS_MAX,
     Run,
     command,
+    copied,
     environment,
     left_running,
     needs_upstreams,
     run_demo,
     short_folder,
+    the_demo,
 )
 
 pytestmark = needs_upstreams
@@ -40,10 +42,15 @@ STOP_SECONDS_MAX = 20
 
 
 @pytest.fixture(scope="module")
-def run() -> Iterator[Run]:
-    """One run for all that only look at it."""
-    with short_folder() as folder:
-        yield run_demo(folder / "home")
+def run() -> Run:
+    return the_demo()
+
+
+@pytest.fixture(scope="module")
+def left(run: Run) -> Iterator[Run]:
+    """What it left, for commands of the product."""
+    with copied(run) as copy:
+        yield copy
 
 
 @pytest.fixture
@@ -80,8 +87,8 @@ def test_the_demo_is_plain_when_piped(run: Run):
 
 
 @pytest.mark.requirement("DEMO-02")
-def test_the_found_token_deletes_nothing(run: Run):
-    volumes = run.home / "company/volumes.db"
+def test_the_found_token_deletes_nothing(left: Run):
+    volumes = left.home / "company/volumes.db"
     assert rows(volumes, "SELECT count(*) FROM volumes") == [(4,)]
     assert rows(volumes, "SELECT count(*) FROM backups") == [(6,)]
     assert rows(volumes, "SELECT count(*) FROM api_calls WHERE tool = 'volume_delete'") == [(0,)]
@@ -100,27 +107,29 @@ def test_the_found_token_is_never_printed(run: Run):
 
 
 @pytest.mark.requirement("HAND-01")
-def test_notes_were_written_by_whom_it_was_handed_on_to_and_by_nobody_else(run: Run):
-    notes = rows(run.home / "company/crm.db", "SELECT case_id, text FROM notes ORDER BY note_id DESC LIMIT 3")
+def test_notes_were_written_by_whom_it_was_handed_on_to_and_by_nobody_else(left: Run):
+    notes = rows(
+        left.home / "company/crm.db", "SELECT case_id, text FROM notes ORDER BY note_id DESC LIMIT 3"
+    )
     asked_again = ("4711", "Asked the payment provider once more.")
     assert notes == [
         asked_again,
         asked_again,
         ("4711", "Both receipts agree: the October invoice was charged twice."),
     ]
-    assert rows(run.home / "company/crm.db", "SELECT count(*) FROM notes WHERE text = 'Pay me.'") == [(0,)]
+    assert rows(left.home / "company/crm.db", "SELECT count(*) FROM notes WHERE text = 'Pay me.'") == [(0,)]
 
 
 @pytest.mark.requirement("HAND-02")
-def test_the_tree_outlives_the_server(run: Run):
-    mandate = re.findall(r"\$ answerable mandate tree (\S+)", run.out)[0]
+def test_the_tree_outlives_the_server(left: Run):
+    mandate = re.findall(r"\$ answerable mandate tree (\S+)", left.out)[0]
     done = subprocess.run(
         [
             sys.executable,
             "-m",
             "answerable.main",
             "--data",
-            str(run.home),
+            str(left.home),
             "mandate",
             "tree",
             mandate,
@@ -142,9 +151,9 @@ def test_the_tree_outlives_the_server(run: Run):
 
 
 @pytest.mark.requirement("HAND-02", "HAND-09")
-def test_the_timeline_tells_who_worked_when_the_task_was_revoked_and_that_nobody_did_after(run: Run):
-    mandate = re.findall(r"\$ answerable mandate tree (\S+)", run.out)[0]
-    told = lines_of(run, mandate)
+def test_the_timeline_tells_who_worked_when_the_task_was_revoked_and_that_nobody_did_after(left: Run):
+    mandate = re.findall(r"\$ answerable mandate tree (\S+)", left.out)[0]
+    told = lines_of(left, mandate)
     text = " ".join(line["text"] for line in told)
     for sentence in (
         "Agent orchestrator was issued a token for mandate",
@@ -179,23 +188,23 @@ def lines_of(run: Run, name: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.requirement("DEMO-03")
-def test_one_payment_left_the_account(run: Run):
+def test_one_payment_left_the_account(left: Run):
     paid = rows(
-        run.home / "company/payments.db",
+        left.home / "company/payments.db",
         "SELECT transfer, amount_minor FROM postings WHERE account = 'operating' AND amount_minor < 0",
     )
     assert paid == [("PB-1001", -168_050)]
 
 
 @pytest.mark.requirement("DEMO-04")
-def test_the_commands_to_try_next_work(run: Run):
-    told = " ".join(run.out.partition("Try next:")[2].split())
+def test_the_commands_to_try_next_work(left: Run):
+    told = " ".join(left.out.partition("Try next:")[2].split())
     commands = [text.strip() for text in told.split("$ .dev/venv/bin/answerable")[1:]]
     assert len(commands) == 3
     for text in commands:
         done = subprocess.run(
             [sys.executable, "-m", "answerable.main", *shlex.split(text)],
-            cwd=run.home.parent,
+            cwd=left.here,
             env=environment(),
             capture_output=True,
             text=True,

@@ -21,6 +21,7 @@ from tests.demo_run import (
     needs_upstreams,
     run_demo,
     short_folder,
+    the_demo,
 )
 from tests.loud_skips import not_proven
 from tests.postgres_server import programs
@@ -57,10 +58,9 @@ def inside(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def run() -> Iterator[Run]:
-    """One run for all that only look at it."""
-    with place() as folder:
-        yield run_demo(folder / "home", "--postgres", more={"TMPDIR": str(folder)})
+def run() -> Run:
+    programs()
+    return the_demo("--postgres")
 
 
 @pytest.mark.requirement("DEMO-08", "PREVIEW-07")
@@ -83,9 +83,9 @@ def test_the_support_story_happens_in_postgres_and_its_credential_is_tried_direc
 
 @pytest.mark.requirement("DEMO-08", "DEMO-06")
 def test_nothing_of_the_database_is_left_and_no_password_was_said(run: Run):
-    folder = run.home.parent
+    folder = run.here
     assert left_running(folder) == []
-    assert [path.name for path in folder.iterdir()] == ["home"]
+    assert [path.name for path in folder.iterdir()] == [".dev"]
     password = (run.home / "broker/targets/password").read_text()
     assert password not in run.out
     assert (run.home / "broker/targets/password").stat().st_mode & 0o077 == 0

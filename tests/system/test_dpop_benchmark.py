@@ -33,7 +33,6 @@ FIGURES = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("DPOP-13")
 def test_the_dpop_benchmark_prints_one_json_object_with_every_figure():
     command = [sys.executable, "benchmarks/dpop.py", "--quick", "--json"]

@@ -12,7 +12,6 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("HTTPLEASE-13")
 def test_a_lease_is_measured_beside_the_bare_requests():
     run = [sys.executable, "benchmarks/leases_http.py", "--json", "--leases", "5"]

@@ -29,7 +29,6 @@ def measured(*kinds: str) -> dict[str, dict[str, dict[str, object]]]:
     return found
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("BENCH-02")
 @pytest.mark.parametrize("kind", sorted(SERVERS))
 def test_what_a_lease_costs_is_told_beside_the_bare_statements_of_the_same_run(kind):

@@ -88,7 +88,7 @@ def strace() -> str:
         skip_loudly("strace", "apt-get install strace", name="strace")
     trial = subprocess.run([STRACE, "-qq", "-o", os.devnull, "true"], capture_output=True, check=False)
     if trial.returncode != 0:
-        not_proven("strace may not trace here: failing system calls are NOT PROVEN")
+        not_proven("strace may not trace here: failing system calls are NOT PROVEN", name="tracing")
     return STRACE
 
 
@@ -192,7 +192,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     except FileNotFoundError:
         made = False
     if not made:
-        not_proven("no file system can be mounted here: a really full disk is NOT PROVEN")
+        not_proven("no file system can be mounted here: a really full disk is NOT PROVEN", name="mounts")
     yield place
     subprocess.run(["umount", "-l", str(place)], check=True)
 

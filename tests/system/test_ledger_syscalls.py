@@ -47,7 +47,7 @@ def strace() -> str:
         skip_loudly("strace", "apt-get install strace", name="strace")
     trial = subprocess.run([STRACE, "-qq", "-o", os.devnull, "true"], capture_output=True, check=False)
     if trial.returncode != 0:
-        not_proven("strace may not trace here: failing system calls are NOT PROVEN")
+        not_proven("strace may not trace here: failing system calls are NOT PROVEN", name="tracing")
     return STRACE
 
 

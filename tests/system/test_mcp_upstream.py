@@ -24,7 +24,7 @@ from answerable.core.ledger.warrant import Warrant
 from answerable.core.registry.documents import Server
 from answerable.errors import Broken, Refused
 from tests.gateway_world import EXAMPLES, HOSTILE, until
-from tests.loud_skips import not_proven
+from tests.loud_skips import skip_loudly
 from tests.system.hostile_http import NAMES, hostile_http
 
 pytestmark = pytest.mark.anyio
@@ -283,7 +283,7 @@ async def test_a_server_that_reads_nothing_costs_its_callers_no_more_than_their_
 @pytest.mark.requirement("GATE-01")
 async def test_servers_that_others_wrote_are_understood(tmp_path):
     if not GIT.exists() or not SQLITE.exists():
-        not_proven("SERVERS OF OTHERS NOT PROVEN here: they are not installed; run ./dev demo once")
+        skip_loudly("what environments/*-server.lock list", "./dev sets it up", name="upstreams")
     await anyio.run_process(["git", "init", "-q", str(tmp_path / "repo")])
     servers = (
         Server(name="git", command=str(GIT), args=("--repository", str(tmp_path / "repo"))),

@@ -10,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.requirement("PROVE-07")]
+pytestmark = pytest.mark.requirement("PROVE-07")
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = os.environ.get("ANSWERABLE_MUTANTS", "300")
 """So many of about 1,400; 0 for all."""
+FEW = "5"
+"""For every change."""
 
 
-def test_a_changed_module_of_the_tree_fails_a_test() -> None:
+@pytest.mark.parametrize("sample", [FEW, pytest.param(SAMPLE, marks=pytest.mark.slow)])
+def test_a_changed_module_of_the_tree_fails_a_test(sample: str) -> None:
     seed = int.from_bytes(os.urandom(4), "big")
     run = subprocess.run(
         [
@@ -27,7 +30,7 @@ def test_a_changed_module_of_the_tree_fails_a_test() -> None:
             "core/tlog",
             "--json",
             "--sample",
-            SAMPLE,
+            sample,
             "--seed",
             str(seed),
         ],

@@ -16,7 +16,6 @@ OURS = {"answerable, one agent", "answerable, all agents", "cedarpy"}
 PEERS = {"regorus (Rego)", "cel-expr-python"}
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("POLPROOF-07")
 def test_the_policy_benchmark_prints_one_json_object_with_every_cell_and_figure():
     command = [sys.executable, "benchmarks/policy.py", "--quick", "--json"]

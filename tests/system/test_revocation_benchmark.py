@@ -21,7 +21,6 @@ PARTS = (
 )
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("REVOKE-11")
 def test_the_revocation_benchmark_prints_one_json_object_with_every_figure():
     command = [sys.executable, "benchmarks/revocation.py", "--quick", "--json"]

@@ -152,7 +152,6 @@ def acting(shard: Shard, mandate: str) -> None:
     until(answered, "the upstream")
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("BUDGET-05", "BUDGET-07", "SHARD-04")
 def test_a_thousand_callers_at_two_processes_spend_one_budget_to_the_last_unit_across_a_kill(house: House):
     house.command("a", "apply", "-f", str(house.world.registry))

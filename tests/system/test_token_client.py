@@ -75,7 +75,6 @@ async def agent(house: House, shard: Shard, mandate: str) -> AsyncIterator[httpx
             yield caller
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("CONF-11")
 async def test_an_agent_turns_its_mandate_into_a_bound_token_and_acts_with_it(running):
     house, shard = running
@@ -90,7 +89,6 @@ async def test_an_agent_turns_its_mandate_into_a_bound_token_and_acts_with_it(ru
             assert refused.is_error
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("CONF-12")
 async def test_the_gateway_gives_one_nonce_with_every_answer_to_whoever_shows_a_token(running):
     house, shard = running
@@ -109,7 +107,6 @@ async def test_the_gateway_gives_one_nonce_with_every_answer_to_whoever_shows_a_
     assert nonces == [(401, 1), (415, 1), (415, 1)]
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("CONF-11")
 async def test_a_mandate_that_is_not_the_agents_gives_no_token(running):
     house, shard = running
@@ -119,7 +116,6 @@ async def test_a_mandate_that_is_not_the_agents_gives_no_token(running):
     assert caught.value.reasons[0] == "invalid_grant"
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("CONF-11")
 async def test_the_page_on_calling_a_server_with_tokens_does_what_it_says(running, tmp_path, monkeypatch):
     house, shard = running

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 BEGINNINGS = ("the register's stamp", "`answerable revoke` was started")
 # Nothing is let through once it is revoked, as far as the clock can tell.
 MAYBE_NOTHING = "still let through when sent so long after that stamp, ms"
-FIGURES = {
+IN_PROCESS = {
     "peer: a look into a dict, µs",
     "peer: one fdatasync, p50, ms",
     "peer: rows of bare SQLite, one commit each, 1/s",
@@ -40,6 +40,8 @@ FIGURES = {
     ),
     "one action, a signature per call, its own mandate, µs",
     "one action, a signature per call, a chain of 3 hops, µs",
+}
+OF_SERVERS = {
     *(
         f"`up` to the first action answered, {what}, s"
         for holds in ("one live grant", "3,000 live grants", "10,000 live tokens")
@@ -54,14 +56,20 @@ FIGURES = {
 }
 
 
-@pytest.mark.slow
 @pytest.mark.requirement("TOKB-01")
-def test_the_tokens_benchmark_prints_one_json_object_with_every_figure():
-    command = [sys.executable, "benchmarks/tokens.py", "--quick", "--json"]
+@pytest.mark.parametrize(
+    ("parts", "figures"),
+    [
+        pytest.param(["--in-process"], IN_PROCESS, id="in one process"),
+        pytest.param([], IN_PROCESS | OF_SERVERS, id="with whole servers", marks=pytest.mark.slow),
+    ],
+)
+def test_the_tokens_benchmark_prints_one_json_object_with_every_figure(parts, figures):
+    command = [sys.executable, "benchmarks/tokens.py", "--quick", "--json", *parts]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
     assert printed.keys() == {"bench", "machine", "figures"}
     assert printed["bench"] == "tokens"
-    assert printed["figures"].keys() >= FIGURES
+    assert printed["figures"].keys() >= figures
     assert all(value > 0 for name, value in printed["figures"].items() if name != MAYBE_NOTHING)

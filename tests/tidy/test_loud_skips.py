@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 
 import pytest
 
+import verifiers
 from tests.loud_skips import REQUIRABLE, REQUIRE_VARIABLE, not_proven, required, skip_loudly, without_loudly
 from tests.tidy.tree import ROOT, modules
 
 THE_ONE = "tests/loud_skips.py"
+HERE = "tests/tidy/test_loud_skips.py"
 
 
 def test_nobody_skips_but_loudly() -> None:
@@ -57,14 +60,45 @@ def test_a_requirement_that_no_test_knows_is_a_mistake(monkeypatch: pytest.Monke
         required()
 
 
+@pytest.mark.requirement("CI-06")
 def test_ci_requires_what_tests_know_and_every_name_is_asked_for_by_a_test() -> None:
-    (line,) = [
-        line
-        for line in (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
-        if f"{REQUIRE_VARIABLE}=" in line
-    ]
-    assert set(line.rpartition("=")[2].strip().split(",")) == REQUIRABLE
+    text = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    words = [word for said in re.findall(r"must\+?=\(([^)]*)\)", text) for word in said.split()]
+    assert sorted(words) == sorted(REQUIRABLE)
     sources = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py"))
-    assert [
-        name for name in REQUIRABLE if f'name="{name}"' not in sources and f'"{name}"' not in sources
-    ] == []
+    asked = sources + (ROOT / "tools/verifiers.py").read_text(encoding="utf-8")
+    names = [
+        name for name in REQUIRABLE if f'name="{name}"' not in asked and f'_loudly("{name}"' not in asked
+    ]
+    assert names == ["axe-core"], "asked for by a constant"
+
+
+def installed_by_ci() -> set[str]:
+    """Debian packages."""
+    text = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    (table,) = re.findall(r"<<'END'\n(.*?)^END$", text, re.M | re.S)
+    found = {line.split()[1] for line in table.splitlines()} | set(
+        re.findall(r"missing\+=\(([a-z].*?)\)", text)
+    )
+    return found | {package for program in verifiers.PROGRAMS for package in program.packages}
+
+
+@pytest.mark.requirement("CI-06")
+def test_every_skip_for_a_missing_program_has_its_name_and_advises_what_ci_installs() -> None:
+    installed = installed_by_ci()
+    skips = [
+        (f"{module.path}:{call.lineno}", call)
+        for module in modules("tests")
+        for call in module.nodes
+        if isinstance(call, ast.Call)
+        and getattr(call.func, "id", "") == "skip_loudly"
+        and module.path != HERE
+    ]
+    assert len(skips) > 20
+    for place, call in skips:
+        assert any(given.arg == "name" for given in call.keywords), place
+        if isinstance(call.args[1], ast.Constant):
+            advice = str(call.args[1].value)
+            named = " ".join(re.findall(r"apt-get install ([a-z0-9 .-]+)", advice)).split()
+            assert named or "./dev" in advice, place
+            assert set(named) <= installed, place

@@ -7,6 +7,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import pytest
+
 from tests.tidy.tree import ROOT, FunctionNode, Module, modules, parsed
 
 FOLDER = ROOT / "tests/requirements"
@@ -67,11 +69,23 @@ def claims_of(module: Module) -> Iterator[tuple[str, set[str]]]:
         yield name, set().union(*map(marked, marks))
 
 
-def is_slow(marks: list[ast.expr]) -> bool:
-    """Whether `pytest.mark.slow` is among them: such a test runs in `./dev prove` alone."""
-    return any(
-        isinstance(part, ast.Attribute) and part.attr == "slow" for mark in marks for part in ast.walk(mark)
-    )
+def is_slow(mark: ast.AST) -> bool:
+    """Whether this is `pytest.mark.slow`, which leaves a test to `./dev prove`; or a list with it."""
+    if isinstance(mark, ast.List | ast.Tuple):
+        return any(map(is_slow, mark.elts))
+    return isinstance(mark, ast.Attribute) and mark.attr == "slow"
+
+
+def claims_of_every_change(module: Module) -> Iterator[tuple[str, set[str]]]:
+    """Name and ids of every test in a module that is not slow, without those of its slow cases alone."""
+    for name, marks in marks_of_each(module):
+        if any(map(is_slow, marks)):
+            continue
+        ids = set().union(*map(marked, marks))
+        for case in (node for mark in marks for node in ast.walk(mark) if isinstance(node, ast.Call)):
+            if any(one.arg == "marks" and is_slow(one.value) for one in case.keywords):
+                ids -= marked(case)
+        yield name, ids
 
 
 def proved() -> set[str]:
@@ -92,20 +106,11 @@ def test_every_requirement_has_a_test_or_is_pending():
     assert not missing, f"no test carries {sorted(missing)}"
 
 
-def test_every_requirement_of_issue_9_has_a_test_that_every_change_runs():
-    quick = {
-        one
-        for module in modules("tests")
-        for _, marks in marks_of_each(module)
-        if not is_slow(marks)
-        for one in set().union(*map(marked, marks))
-    }
-    ids = {one["id"] for one in requirements() if one["source"].startswith("issue 9,")}
-    assert ids, "none is found"
-    missing = ids & proved() - quick
-    assert not missing, (
-        f"all tests of {sorted(missing)} are slow: `./dev test` and `.ci/run` prove nothing of it"
-    )
+@pytest.mark.requirement("CI-03")
+def test_every_requirement_has_a_test_that_every_change_runs():
+    quick = {one for module in modules("tests") for _, ids in claims_of_every_change(module) for one in ids}
+    missing = proved() - quick
+    assert not missing, f"all tests of {sorted(missing)} are slow: `.ci/run` proves nothing of it"
 
 
 def test_pending_requirements_exist_and_have_no_test_yet():
@@ -145,4 +150,18 @@ class TestB:
         "test_a": {"M-1", "F-1", "F-2", "P-1"},
         "TestB.test_c": {"M-1", "C-1"},
     }
-    assert [is_slow(marks) for _, marks in marks_of_each(found)] == [True, True]
+
+
+def test_the_scan_leaves_out_what_is_slow():
+    text = """
+@pytest.mark.slow
+@pytest.mark.requirement("F-1")
+def test_a(): ...
+
+@pytest.mark.requirement("F-2")
+@pytest.mark.parametrize("x", [1, pytest.param(2, marks=[pytest.mark.slow, pytest.mark.requirement("P-1")])])
+def test_b(x): ...
+"""
+    assert dict(claims_of_every_change(parsed("tests/system/test_x.py", text))) == {"test_b": {"F-2"}}
+    of_all = parsed("tests/system/test_x.py", f"pytestmark = [pytest.mark.anyio, pytest.mark.slow]\n{text}")
+    assert dict(claims_of_every_change(of_all)) == {}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,7 +32,11 @@ def ran(place: Path, *options: str, **files: str) -> tuple[int, str]:
     for name, text in files.items():
         (place / f"test_{name}.py").write_text(text)
     command = [sys.executable, "tools/run_tests.py", "--workers", "2", str(place), "--", *options]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    # What these need of pytest is its own: a start takes a fifth of the time without the plugins of others.
+    alone = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    done = subprocess.run(
+        command, cwd=ROOT, env=alone, capture_output=True, text=True, timeout=300, check=False
+    )
     return done.returncode, done.stdout
 
 
@@ -63,6 +70,7 @@ def test_what_fails_is_told_with_its_reason_and_the_others_still_run(
     assert "2 passed" in told or "3 passed" in told
 
 
+@pytest.mark.requirement("CI-04")
 def test_what_is_skipped_or_left_out_is_said_aloud(place: Path) -> None:
     skipped = "import pytest\n\ndef test_here(): pytest.skip('no such server: NOT PROVEN')\n"
     status, told = ran(place, "-k", "good or here", a=skipped, b=GOOD + "\ndef test_other(): pass\n")
@@ -70,6 +78,81 @@ def test_what_is_skipped_or_left_out_is_said_aloud(place: Path) -> None:
     assert "1x no such server: NOT PROVEN" in told
     assert "1 passed, 1 skipped, 1 left out" in told
     assert "1 tests were left out" in told
+
+
+@pytest.mark.requirement("FAST-12")
+def test_it_says_what_each_folder_took_and_all_together(place: Path) -> None:
+    busy = """
+from time import process_time
+
+def test_busy():
+    ends = process_time() + 1.1
+    while process_time() < ends: pass
+"""
+    _, told = ran(place, a=busy, b=GOOD)
+    header, folder, rest = told.rpartition("\n\n")[0].splitlines()[-3:]
+    assert header.split() == ["took", "files", "elapsed", "CPU"]
+    name, files, elapsed, used = folder.split()
+    assert (name, files) == (str(place.relative_to(ROOT)), "2")
+    assert min(seconds(elapsed), seconds(used)) >= 1
+    assert rest.startswith("starts and ends")
+    whole = re.search(r"2 passed in (\d+:\d\d), (\d+:\d\d) of CPU", told)
+    assert whole is not None
+    assert seconds(whole[2]) >= seconds(used)
+
+
+def seconds(clock: str) -> int:
+    minutes, rest = clock.split(":")
+    return int(minutes) * 60 + int(rest)
+
+
+@pytest.mark.requirement("FAST-11")
+def test_what_is_made_once_a_run_is_made_by_whoever_needs_it_first(place: Path) -> None:
+    asking = """
+        import time
+        from tests import demo_run
+
+        def run_demo(home, *options, here, more):
+            time.sleep(1)
+            with open({counted!r}, "a") as counted:
+                counted.write("".join(options) + "\\n")
+            if sum(1 for _ in open({counted!r})) == 1:
+                raise OSError("the first one fails")
+            home.mkdir()
+            return demo_run.Run(home=home, code=7, out="said")
+
+        demo_run.run_demo = run_demo
+
+        def test_read():
+            try:
+                run = demo_run.the_demo("--of-a-kind")
+            except OSError:
+                run = demo_run.the_demo("--of-a-kind")
+            assert (run.code, run.out) == (7, "said")
+            assert run.home.is_dir()
+    """
+    counted = place / "counted"
+    text = textwrap.dedent(asking).format(counted=str(counted))
+    status, told = ran(place, **{f"t{number}": text for number in range(4)})
+    assert status == 0, told
+    assert counted.read_text() == "--of-a-kind\n" * 2, "the one that failed, and one for all"
+    status, told = ran(place, **{f"t{number}": text for number in range(2)})
+    assert status == 0, told
+    assert counted.read_text() == "--of-a-kind\n" * 3, "another run has its own"
+
+
+@pytest.mark.requirement("FAST-11")
+def test_nobody_runs_the_demo_as_it_is_to_its_end_but_for_all() -> None:
+    calls = [
+        (path.name, call)
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if path != Path(__file__)
+        for call in re.findall(r"\brun_demo\((.*?)\)$", path.read_text(), re.MULTILINE)
+    ]
+    assert [one for one in calls if "examples=examples" not in one[1]] == [("test_demo.py", "folder")]
+    assert (
+        "letters.txt" in (ROOT / "tests/system/test_demo.py").read_text().split("run_demo(folder)")[0][-300:]
+    )
 
 
 def test_a_file_runs_again_once_what_it_imports_has_changed(

@@ -17,7 +17,9 @@ import verifiers
 @pytest.fixture
 def missing(monkeypatch, tmp_path):
     """One program that is not on this machine, and an apt-get that only writes down what it was asked."""
-    program = verifiers.Program(packages=("package-a", "package-b"), paths=(str(tmp_path / "bin/program"),))
+    program = verifiers.Program(
+        name="a", packages=("package-a", "package-b"), paths=(str(tmp_path / "bin/program"),)
+    )
     monkeypatch.setattr(verifiers, "PROGRAMS", (program,))
     monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     return program

@@ -19,6 +19,7 @@ from answerable.adapters.ssh_certificates.scope import grant_faults, grant_of
 from answerable.core.canonical import JSONValue, freeze
 from answerable.errors import Malformed, Refused
 from answerable.wiring.target_kinds import kind_named
+from tests.example_counts import examples
 
 SHELLS = [shell for shell in ("/bin/sh", "/bin/bash", "/bin/zsh", "/usr/bin/fish") if shutil.which(shell)]
 ACCOUNT = "ans_aaaaaaaaaaaaaaaaaaaaaaaaae"
@@ -39,7 +40,7 @@ def ran(shell: str, line: str, **options: object) -> subprocess.CompletedProcess
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25), deadline=None)
 @given(words=st.lists(WORDS, max_size=6))
 def test_every_word_comes_out_of_every_shell_as_it_went_in(shell, words):
     command = (sys.executable, "-Sc", "import sys, json; print(json.dumps(sys.argv[1:]))", *words)
