@@ -36,8 +36,12 @@ import anyio
 import httpx2
 from approval_groups import WAITING, Line, alike, groups, line
 
-from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
-from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteOpeningRegister, SqliteStore
+from answerable.adapters.sqlite import (
+    SqliteApprovalRegister,
+    SqliteOpeningRegister,
+    SqlitePasskeyRegister,
+    SqliteStore,
+)
 from answerable.adapters.tlog_files import TlogFilesLedger
 from answerable.adapters.uvicorn_front import run, serve
 from answerable.apps.console import ConsoleLimits, Needs, console_app
@@ -50,6 +54,7 @@ from answerable.flows.invite_person import invite_person
 from answerable.flows.passkey_desk import PasskeyDesk
 from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.clock import ManualClock
+from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import SoftPasskey
 
@@ -131,7 +136,9 @@ async def _served(pipe: Connection, folder: Path, port: int, waiting: int) -> No
         folder / "log", key=ledger_key(), sign=signing_key("ledger").sign, clock=clock
     )
     bench = await Bench(approvals=register, openings=openings, ledger=ledger, clock=clock).registered()
-    bench.walk.passkeys = PasskeyDesk(register=MemoryPasskeyRegister(), rp_id="localhost", origins=(origin,))
+    bench.walk.passkeys = PasskeyDesk(
+        register=fresh(SqlitePasskeyRegister), rp_id="localhost", origins=(origin,)
+    )
     invited = await invite_person(bench.walk, PERSON, by="uid:0")
     begun = begin_enrolment(bench.walk, invited.code, browser="b")
     device = SoftPasskey(seed=PERSON, origin=origin, rp_id="localhost")

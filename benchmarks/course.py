@@ -23,18 +23,14 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.local_keys import open_or_create_key
 from answerable.adapters.mcp_upstream.closed_schema import compile_closed
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
-from answerable.adapters.memory.holds import MemoryHoldRegister
-from answerable.adapters.memory.manifests import MemoryManifestRegister
-from answerable.adapters.memory.openings import MemoryOpeningRegister
-from answerable.adapters.memory.registers import (
-    MemoryApprovalRegister,
-    MemoryMandateRegister,
-    MemoryRegistryStore,
-)
-from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import (
+    SqliteApprovalRegister,
     SqliteHoldRegister,
+    SqliteMandateRegister,
+    SqliteManifestRegister,
+    SqliteOpeningRegister,
+    SqliteRegistryStore,
     SqliteRevocationRegister,
     SqliteStore,
     SqliteSubjectKeys,
@@ -75,6 +71,7 @@ from answerable.flows.walk import Walk
 from answerable.ports.hold_register import HoldRegister
 from answerable.ports.revocation_register import RevocationRegister
 from answerable.sdk.signing import signed_mandate
+from answerable.testing.registers import fresh, fresh_ends
 from answerable.testing.tool_pins import ApprovedAsSeen
 
 CAPABILITY = "crm.customer-read"
@@ -183,7 +180,7 @@ def course(
     with_everything: the registry has the policy set of `everything`, too. shared: where what is revoked and held is
     kept, and seen by every process; in memory where it is not given.
     """
-    clock, entropy, registry = SystemClock(), SystemEntropy(), MemoryRegistryStore()
+    clock, entropy, registry = SystemClock(), SystemEntropy(), fresh(SqliteRegistryStore)
     key, log_key, ada = (
         open_or_create_key(directory / f"{name}.jwk", entropy=entropy) for name in ("agent", "log", "ada")
     )
@@ -208,7 +205,7 @@ def course(
         violations={"customer_read": compile_closed(SCHEMA)},
         annotations={"customer_read": {"readOnlyHint": True, "openWorldHint": False}},
     )
-    mandates = MemoryMandateRegister()
+    mandates = fresh(SqliteMandateRegister)
     mandates.add(_mandate(ada, clock.now()))
     revocations, holds = _stopped(shared, clock)
     walk = Walk(
@@ -217,13 +214,13 @@ def course(
         ledger=ledger,
         registry=registry,
         mandates=mandates,
-        approvals=MemoryApprovalRegister(),
-        openings=MemoryOpeningRegister(),
+        approvals=fresh(SqliteApprovalRegister),
+        openings=fresh(SqliteOpeningRegister),
         channel=MemoryApprovalChannel(),
         upstream=upstream,
         decision_point=compiled(policy_text(registry.current), registry.current),
         compile_policies=compiled,
-        manifests=MemoryManifestRegister(),
+        manifests=fresh(SqliteManifestRegister),
         pins=ApprovedAsSeen(registry, upstream),
         revocations=revocations,
         holds=holds,
@@ -239,8 +236,7 @@ def course(
 
 def _stopped(shared: SqliteStore | None, clock: SystemClock) -> tuple[RevocationRegister, HoldRegister]:
     if shared is None:
-        memory = MemoryRevocationRegister()
-        return memory, MemoryHoldRegister(memory)
+        return fresh_ends(clock)
     revocations = SqliteRevocationRegister(shared, clock=clock)
     return revocations, SqliteHoldRegister(shared, revocations)
 

@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING
 
 import course
 
-from answerable.adapters.memory.replay_store import MemoryReplayStore
 from answerable.adapters.replay_table import SharedReplayStore
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.base64url import to_base64url
@@ -202,7 +201,6 @@ def stores(directory: Path) -> dict[str, Callable[[], Accept]]:
         "sqlite_off": lambda: SqliteUses(directory / "off.db", "OFF").accept,
         "sqlite_normal": lambda: SqliteUses(directory / "normal.db", "NORMAL").accept,
         "sqlite_full": lambda: SqliteUses(directory / "full.db", "FULL").accept,
-        "memory": lambda: MemoryReplayStore(epoch=os.urandom(32)).accept,
     }
 
 

@@ -18,11 +18,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from house import LOOK_SECONDS, WAIT_SECONDS_MAX, House, agent, free_port, line
 
 from answerable.adapters.local_keys.authority_keys import LocalAuthorityKeys
-from answerable.adapters.memory.authorities import MemoryAuthorityRegister
+from answerable.adapters.sqlite import SqliteAuthorityRegister
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.identity.spiffe_id import TrustDomain
 from answerable.flows.keep_trust_domain import TrustDomainDesk
+from answerable.testing.registers import fresh
 
 AUTHORITY_KEYS = 3
 """Of one generation: for certificates, for JWT-SVIDs and for WIT-SVIDs."""
@@ -52,7 +53,7 @@ def made_domain(directory: Path) -> TrustDomainDesk:
     desk = TrustDomainDesk(
         domain=TrustDomain("bench.example"),
         keys=LocalAuthorityKeys.open(directory),
-        register=MemoryAuthorityRegister(),
+        register=fresh(SqliteAuthorityRegister),
         clock=SystemClock(),
         entropy=SystemEntropy(),
         limits=TrustLimits(),

@@ -29,7 +29,6 @@ from typing import Any, Final
 
 import anyio
 
-from answerable.adapters.memory.target import MemoryTarget
 from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.canonical import freeze
@@ -44,6 +43,7 @@ from answerable.flows.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
 from answerable.flows.lease_writer import LeaseWriter
 from answerable.flows.revoke_lease import end_lease, end_within
 from answerable.flows.settle_leases import keep_settling, reopen
+from answerable.testing.memory_target import MemoryTarget
 
 ONE_BY_ONE: Final = 1_000
 AT_ONCE: Final = 64

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
+from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.core.action.tool_definition import ToolDefinition
 from answerable.core.approval.batch import batch_challenge
 from answerable.core.approval.card import card_of
@@ -22,6 +22,7 @@ from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_batch
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.recording_upstream import RecordingUpstream
+from answerable.testing.registers import fresh
 from answerable.testing.samples import AUDIENCE, OWNERSHIP, approval, document, signing_key
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from answerable.testing.tool_pins import ApprovedAsSeen
@@ -139,7 +140,7 @@ async def paying_bench(
     bench.upstream = PayingUpstream(clock=bench.clock, ledger=walk.ledger, subject_keys=walk.subject_keys)
     walk.upstream = bench.upstream
     walk.pins = ApprovedAsSeen(walk.registry, bench.upstream)
-    walk.passkeys = PasskeyDesk(register=MemoryPasskeyRegister(), rp_id=RP_ID, origins=(ORIGIN,))
+    walk.passkeys = PasskeyDesk(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
     await bench.registered(documents or paying_documents(tier=tier))
     await bench.issue("m-pay", calls_max=1_000, grants=(Grant(capability="bank.pay"),))
     return bench

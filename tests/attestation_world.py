@@ -29,7 +29,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from joserfc import jws as jose
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from answerable.adapters.memory.join_tokens import MemoryJoinTokens
+from answerable.adapters.sqlite import SqliteJoinTokens
 from answerable.core.identity.oidc_claims import IssuerTerms
 from answerable.core.identity.spiffe_id import TrustDomain, trust_domain
 from answerable.core.identity.ssh_host import ssh_trust
@@ -39,6 +39,7 @@ from answerable.flows.attest_workload import AttestationTerms, Attestor
 from answerable.ports.clock import Clock
 from answerable.testing import ManualClock, SeededEntropy
 from answerable.testing.clock import START
+from answerable.testing.registers import fresh
 from tests.loud_skips import skip_loudly
 from tests.token_shapes import GITHUB, KUBERNETES
 
@@ -180,7 +181,7 @@ def attestor(
     return Attestor(
         clock=clock or ManualClock(),
         entropy=SeededEntropy("attestation"),
-        tokens=tokens or MemoryJoinTokens(),
+        tokens=tokens or fresh(SqliteJoinTokens),
         keys=keys or GivenKeys(**{ISSUER: key_set(public_jwk("ES256"))}),
         terms=AttestationTerms(
             issuers=issuers or default,

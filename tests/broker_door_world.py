@@ -12,12 +12,12 @@ from typing import Any
 import anyio
 import httpx2
 
-from answerable.adapters.memory.target import MemoryTarget
 from answerable.adapters.uvicorn_front import serve
 from answerable.apps.broker.application import broker_app
 from answerable.apps.broker.needs import Needs
 from answerable.core.lease.wire import WARRANT_META
 from answerable.flows.lease_desk import LeaseDesk
+from answerable.testing.memory_target import MemoryTarget
 from answerable.testing.samples import signing_key
 from tests.lease_world import LeaseWorld
 from tests.mail_world import META

@@ -14,8 +14,8 @@ from typing import Any
 import anyio
 from aiosmtpd.smtp import SMTP, AuthResult
 
-from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
 from answerable.adapters.smtp import SmtpChannel, SmtpServer
+from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.approval import Approval
 from answerable.core.approval.message import Message
 from answerable.core.approval.notice import Notice
@@ -26,6 +26,7 @@ from answerable.flows.reach_people import reach_people
 from answerable.flows.walk_limits import WalkLimits
 from answerable.ports.message_channel import Sent
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from tests.federation_world import Authority
 from tests.token_server_world import Said, Seen, Server, serving
 
@@ -108,7 +109,7 @@ async def reach_bench(
     channel = LoudChannel()
     every = channels or {"email": channel}
     desk = ReachDesk(
-        register=register or MemoryDeliveryRegister(),
+        register=register or fresh(SqliteDeliveryRegister),
         channels=every,
         addresses={name: lambda person: (f"{person}@example.com",) for name in every},
         routes=routes,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
+from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.approval import Approval
 from answerable.flows.reach_desk import ReachDesk, Route
 from answerable.flows.reach_people import reach_people
 from answerable.ports.message_channel import Sent
+from answerable.testing.registers import fresh
 from tests.channel_world import LoudChannel
 from tests.control_world import Product
 
@@ -22,7 +23,7 @@ async def use_channels(client: Any, product: Product, deferred: Approval) -> Non
     assert refused["code"] == "channel.unknown"
     channel = LoudChannel()
     desk = ReachDesk(
-        register=MemoryDeliveryRegister(),
+        register=fresh(SqliteDeliveryRegister),
         channels={"email": channel, "webhook:ops": channel},
         addresses={"email": lambda name: () if name == "alice" else (f"{name}@example.com",)},
         routes=(Route(group="*", channel="email"), Route(group="*", channel="webhook:ops", place="ops")),

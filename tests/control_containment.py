@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from answerable.adapters.memory.drills import MemoryDrillRegister
+from answerable.adapters.sqlite import SqliteDrillRegister
 from answerable.core.containment.drill import DRILL_KINDS
 from answerable.flows.drill_desk import DrillDesk
+from answerable.testing.registers import fresh
 from answerable.wiring.drills import drill_ground
 from tests.control_world import Product, World
 from tests.stop_calls import stop_and_revoke_everything
@@ -22,7 +23,7 @@ async def use_drills(client: Any, product: Product) -> None:
     wanted = {"drill": "stop", "name": "crm.read"}
     assert (await client("run_drill", wanted, status=403))["code"] == "drill.not_kept"
     assert (await client("list_drills"))["items"] == []
-    product.walk.drills = DrillDesk(register=MemoryDrillRegister(), ground=drill_ground)
+    product.walk.drills = DrillDesk(register=fresh(SqliteDrillRegister), ground=drill_ground)
     made = []
     for kind in DRILL_KINDS:
         made.append(await client("run_drill", {"drill": kind, "name": "crm.read", "kind": "capability"}))

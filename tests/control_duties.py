@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.adapters.memory.duties import MemoryDutyRegister
+from answerable.adapters.sqlite import SqliteDutyRegister
 from answerable.core.approval.duty_delegation import DutyTerms, with_id
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_duty
+from answerable.testing.registers import fresh
 from answerable.testing.samples import document
 from tests.control_world import ORIGIN
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 async def use_duties(client: Client, product: Product, world: World) -> None:
     """Put a group on call, look at it, and let one stand in for another."""
     walk = product.walk
-    walk.duties.register = MemoryDutyRegister()
+    walk.duties.register = fresh(SqliteDutyRegister)
     (group,) = walk.registry.current.principals[PrincipalId("bela")].groups[:1]
     spec = {"group": group, "timeZone": "UTC", "shifts": [{"people": ["bela"], "days": ["mon"]}]}
     await client("apply_documents", {"documents": [document("Duty", group, spec)]})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
+from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.flows.enrol_passkey import begin_enrolment, finish_enrolment
 from answerable.flows.passkey_desk import PasskeyDesk
+from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 async def use_people(client: Client, product: Product) -> None:
     """Invite one, look at the passkey that came in, and remove it."""
     walk = product.walk
-    walk.passkeys = PasskeyDesk(register=MemoryPasskeyRegister(), rp_id=RP_ID, origins=(ORIGIN,))
+    walk.passkeys = PasskeyDesk(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
     invited = await client("invite_person", {}, name="bela")
     begun = begin_enrolment(walk, invited["code"], browser="b")
     made = SoftPasskey(seed="bela").registration(begun.challenge)

@@ -19,27 +19,17 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.local_keys import open_or_create_key, open_or_create_secret
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
-from answerable.adapters.memory.holds import MemoryHoldRegister
-from answerable.adapters.memory.ledger import MemoryLedger
-from answerable.adapters.memory.manifests import MemoryManifestRegister
-from answerable.adapters.memory.openings import MemoryOpeningRegister
-from answerable.adapters.memory.policies import MemoryPolicyRegister
-from answerable.adapters.memory.registers import (
-    MemoryApprovalRegister,
-    MemoryMandateRegister,
-    MemoryRegistryStore,
-)
-from answerable.adapters.memory.revocations import MemoryRevocationRegister
-from answerable.adapters.memory.sightings import MemorySightings
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteHoldRegister,
     SqliteMandateRegister,
+    SqliteManifestRegister,
     SqliteOpeningRegister,
+    SqlitePolicyRegister,
     SqliteRegistryStore,
     SqliteRevocationRegister,
+    SqliteSightings,
     SqliteStore,
     SqliteSubjectKeys,
 )
@@ -64,6 +54,8 @@ from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.walk import Walk
 from answerable.ports.published_log import PublishedLog
 from answerable.sdk.keyfile import create_key
+from answerable.testing.memory_ledger import MemoryLedger
+from answerable.testing.registers import fresh, fresh_ends, fresh_subject_keys
 from answerable.testing.tool_pins import ApprovedAsSeen
 from answerable.wiring.policies import policy_desk
 from answerable.wiring.setting_tree import Settings
@@ -258,7 +250,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             clock=clock, entropy=entropy, ledger=ledger, registry=registry, channel=MemoryApprovalChannel(),
             mandates=SqliteMandateRegister(store), approvals=SqliteApprovalRegister(store),
             openings=SqliteOpeningRegister(store), policies=policy_desk(settings, store), upstream=upstream,
-            pins=ApprovedAsSeen(registry, upstream), compile_policies=compiled, manifests=MemoryManifestRegister(),
+            pins=ApprovedAsSeen(registry, upstream), compile_policies=compiled, manifests=fresh(SqliteManifestRegister),
             decision_point=compiled(policy_text(registry.current), registry.current), limits=settings.walk,
             revocations=revocations, holds=SqliteHoldRegister(store, revocations), subject_keys=subject_keys,
         )  # fmt: skip
@@ -273,17 +265,18 @@ def memory_product() -> Product:
     clock = SystemClock()
     key = SigningKey(new_private_jwk("ed25519", bytes(32)))
     log_key = _log_key(key)
-    registry = MemoryRegistryStore()
+    registry = fresh(SqliteRegistryStore)
     ledger = MemoryLedger(key=log_key, sign=key.sign, clock=clock)
-    upstream, revocations = _upstream(clock), MemoryRevocationRegister()
+    upstream, (revocations, holds) = _upstream(clock), fresh_ends(clock)
     walk = Walk(
         clock=clock, entropy=SystemEntropy(), ledger=ledger, registry=registry,
-        mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(), openings=MemoryOpeningRegister(),
+        mandates=fresh(SqliteMandateRegister), approvals=fresh(SqliteApprovalRegister),
+        openings=fresh(SqliteOpeningRegister),
         channel=MemoryApprovalChannel(), upstream=upstream, pins=ApprovedAsSeen(registry, upstream),
         decision_point=compiled(policy_text(registry.current), registry.current),
-        compile_policies=compiled, manifests=MemoryManifestRegister(), revocations=revocations,
-        holds=MemoryHoldRegister(revocations), subject_keys=MemorySubjectKeys(entropy=SystemEntropy()),
-        policies=PolicyDesk(records=MemoryPolicyRegister(), compile_asking=compiled_asking),
+        compile_policies=compiled, manifests=fresh(SqliteManifestRegister), revocations=revocations,
+        holds=holds, subject_keys=fresh_subject_keys(),
+        policies=PolicyDesk(records=fresh(SqlitePolicyRegister), compile_asking=compiled_asking),
     )  # fmt: skip
     published = PublishedMemory(ledger, log_key)
     workloads = workloads_over(walk)
@@ -308,7 +301,7 @@ def identity_over(workloads: Any) -> Any:
         clock=walk.clock,
         entropy=walk.entropy,
     )
-    return SimpleNamespace(desk=desk, federation=federation, sightings=MemorySightings())
+    return SimpleNamespace(desk=desk, federation=federation, sightings=fresh(SqliteSightings))
 
 
 def _log_key(key: SigningKey) -> VerifierKey:

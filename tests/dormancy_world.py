@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from answerable.adapters.memory.agent_uses import MemoryAgentUses
-from answerable.adapters.memory.instances import MemoryInstanceRegister
-from answerable.adapters.memory.ledger import MemoryLedger
+from answerable.adapters.sqlite import SqliteAgentUses, SqliteInstanceRegister
 from answerable.core.identity.principal import AgentId
 from answerable.flows.enrol_workload import enrol
 from answerable.flows.suspend_dormant import Dormancy, suspend_dormant
 from answerable.flows.workloads import Workloads
 from answerable.testing.builders import Bench, memory_ledger
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.memory_ledger import MemoryLedger
+from answerable.testing.registers import fresh
 from tests.enrolment_world import attested_documents, evidence_of, workloads_over
 from tests.shard_world import key_of as log_key_of
 
@@ -27,7 +27,7 @@ class Shards:
     a: Workloads
     b: Workloads
     bench: Bench
-    uses: MemoryAgentUses = field(default_factory=MemoryAgentUses)
+    uses: SqliteAgentUses = field(default_factory=lambda: fresh(SqliteAgentUses))
     unpublished: int = 0
 
     def published(self) -> dict[str, int]:
@@ -71,7 +71,7 @@ async def shards() -> Shards:
         subject_keys=bench.walk.subject_keys,
     )
     assert memory_ledger(clock).origin < origin, "a is the one that judges"
-    instances = MemoryInstanceRegister()
+    instances = fresh(SqliteInstanceRegister)
     a, b = workloads_over(bench.walk), workloads_over(other.walk)
     a.instances = b.instances = instances
     return Shards(a=a, b=b, bench=bench)

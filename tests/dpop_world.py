@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from answerable.adapters.memory.replay_store import MemoryReplayStore
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.dpop import dpop_proof
 from answerable.core.identity.keys import SigningKey
@@ -13,6 +12,7 @@ from answerable.errors import Unverified
 from answerable.flows.verify_dpop import BoundToken, DpopLimits, DpopVerifier, ProvedHolder
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh_replay_store
 from tests.proof_world import new_key
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class DpopWorld:
 
     def __post_init__(self) -> None:
         self.tokens = {TOKEN: self.holder.public.thumbprint}
-        self.store: ReplayStore = MemoryReplayStore(epoch=self.entropy.bytes(32))
+        self.store: ReplayStore = fresh_replay_store(self.entropy)
         self.verifier = self.started()
 
     def started(

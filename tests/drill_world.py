@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from answerable.adapters.memory.drills import MemoryDrillRegister
+from answerable.adapters.sqlite import SqliteDrillRegister
 from answerable.adapters.system import SystemClock
 from answerable.core.containment.drill import DRILL_KINDS, drilled
 from answerable.flows.drill_desk import DrillDesk
 from answerable.flows.run_drill import run_drill
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.registers import fresh
 from answerable.wiring.drills import drill_ground
 from tests.enrolment_world import workloads_over
 
@@ -22,7 +23,7 @@ async def bench_to_drill(*, required: bool = False, **ports: Any) -> tuple[Bench
     # Real time: a report tells what was in flight from what had ended by when.
     bench = await Bench(**{"clock": SystemClock(), **ports}).registered()
     workloads = workloads_over(bench.walk)
-    bench.walk.drills = DrillDesk(required=required, register=MemoryDrillRegister(), ground=drill_ground)
+    bench.walk.drills = DrillDesk(required=required, register=fresh(SqliteDrillRegister), ground=drill_ground)
     return bench, workloads
 
 

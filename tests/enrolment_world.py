@@ -18,9 +18,7 @@ import httpx2
 from answerable.adapters.linux_process.observer import LinuxProcessObserver
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.mcp_upstream.upstream import McpUpstream
-from answerable.adapters.memory.authorities import MemoryAuthorityKeys, MemoryAuthorityRegister
-from answerable.adapters.memory.instances import MemoryInstanceRegister
-from answerable.adapters.memory.join_tokens import MemoryJoinTokens
+from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteInstanceRegister, SqliteJoinTokens
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import Listeners, serve
 from answerable.apps.enrolment.application import enrolment_app
@@ -54,6 +52,7 @@ from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.registers import fresh, fresh_keys
 from answerable.testing.samples import signing_key
 from tests.gateway_world import needs_of, registry, walk_of
 
@@ -122,8 +121,8 @@ def workloads_over(
     clock, entropy = walk.clock, walk.entropy
     desk = TrustDomainDesk(
         domain=DOMAIN,
-        keys=MemoryAuthorityKeys(),
-        register=MemoryAuthorityRegister(),
+        keys=fresh_keys(),
+        register=fresh(SqliteAuthorityRegister),
         clock=clock,
         entropy=entropy,
         limits=TrustLimits(),
@@ -132,7 +131,7 @@ def workloads_over(
     attestor = Attestor(
         clock=clock,
         entropy=entropy,
-        tokens=MemoryJoinTokens(),
+        tokens=fresh(SqliteJoinTokens),
         keys=NoIssuers(),
         terms=AttestationTerms(),
         domain=DOMAIN,
@@ -143,7 +142,7 @@ def workloads_over(
         trust=desk,
         issuer=SvidIssuer(desk=desk, clock=clock, entropy=entropy),
         attestor=attestor,
-        instances=MemoryInstanceRegister(),
+        instances=fresh(SqliteInstanceRegister),
         observer=observer or InventedProcesses(),
         manifests=walk.manifests,
         limits=limits or WorkloadLimits(),

@@ -15,12 +15,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from answerable.adapters.event_http import HttpEventPost
-from answerable.adapters.memory.events import MemoryEventRegister
+from answerable.adapters.sqlite import SqliteEventRegister
 from answerable.core.identity.event_key import EventKey
 from answerable.core.incident.event_stream import EventStream
 from answerable.flows.event_desk import EventDesk, EventLimits
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from tests.token_server_world import Said, Seen, Server, serving
 
@@ -44,7 +45,7 @@ def desk_on(bench: Bench, **changes: Any) -> EventDesk:
     """Over memory and real sockets: agents `scout` and `rover` may receive, and there is a webhook `ops`."""
     given: dict[str, Any] = {
         "walk": bench.walk,
-        "register": MemoryEventRegister(),
+        "register": fresh(SqliteEventRegister),
         "post": HttpEventPost(answer_seconds_max=5.0),
         "issuer": lambda: ISSUER,
         "receivers": {"scout": frozenset(), "rover": frozenset()},

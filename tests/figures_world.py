@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from answerable.adapters.memory.figures import MemoryFiguresRegister
+from answerable.adapters.sqlite import SqliteFiguresRegister
 from answerable.core.canonical import encode_ledger
 from answerable.core.ledger.entry import StoredEntry
 from answerable.core.ledger.figure_cells import COUNTED, Cell, Group
@@ -10,6 +10,7 @@ from answerable.core.ledger.figures import Figures
 from answerable.flows.keep_figures import read_figures
 from answerable.testing.builders import Bench
 from answerable.testing.clock import START
+from answerable.testing.registers import fresh
 
 READ, PAY = Group("1", "support"), Group("3", "support")
 TRACED = ("traced", "untraced")
@@ -18,7 +19,7 @@ TRACED = ("traced", "untraced")
 async def ready(**parts):
     """A bench with one mandate of scout, and a register for figures."""
     bench = await Bench(**parts).registered()
-    bench.walk.figures.register = MemoryFiguresRegister()
+    bench.walk.figures.register = fresh(SqliteFiguresRegister)
     await bench.issue("m-1", calls_max=10_000)
     return bench
 

@@ -21,18 +21,14 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.mcp_upstream.upstream import McpUpstream
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
-from answerable.adapters.memory.holds import MemoryHoldRegister
-from answerable.adapters.memory.ledger import MemoryLedger
-from answerable.adapters.memory.manifests import MemoryManifestRegister
-from answerable.adapters.memory.openings import MemoryOpeningRegister
-from answerable.adapters.memory.prepared import MemoryPreparedRegister
-from answerable.adapters.memory.registers import (
-    MemoryApprovalRegister,
-    MemoryMandateRegister,
-    MemoryRegistryStore,
+from answerable.adapters.sqlite import (
+    SqliteApprovalRegister,
+    SqliteMandateRegister,
+    SqliteManifestRegister,
+    SqliteOpeningRegister,
+    SqlitePreparedRegister,
+    SqliteRegistryStore,
 )
-from answerable.adapters.memory.revocations import MemoryRevocationRegister
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import Listeners, serve
 from answerable.apps.mcp_gateway.gateway import Gateway
@@ -58,6 +54,8 @@ from answerable.flows.verify_caller import CallerVerifier
 from answerable.flows.walk import Walk
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
 from answerable.sdk.signing import signed_mandate
+from answerable.testing.memory_ledger import MemoryLedger
+from answerable.testing.registers import fresh, fresh_ends, fresh_subject_keys
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
 
@@ -298,7 +296,7 @@ def registry(home: Path, servers: Collection[str]) -> list[JSONValue]:
 
 
 def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemClock) -> Walk:
-    store = MemoryRegistryStore()
+    store = fresh(SqliteRegistryStore)
     keyed: dict[str, bytes] = {}
     for one in documents:
         assert isinstance(one, dict) and isinstance(one["metadata"], dict)  # noqa: PT018
@@ -307,19 +305,19 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
     key = signing_key("log")
     public = from_base64url_32(json.loads(key.public.jwk)["x"])
     assert public is not None
-    revocations = MemoryRevocationRegister()
+    revocations, holds = fresh_ends(clock)
     return Walk(
         clock=clock,
         entropy=SystemEntropy(),
         ledger=MemoryLedger(key=VerifierKey.ed25519("example.test/log", public), sign=key.sign, clock=clock),
         registry=store,
-        mandates=MemoryMandateRegister(), approvals=MemoryApprovalRegister(),
-        openings=MemoryOpeningRegister(), channel=MemoryApprovalChannel(),
+        mandates=fresh(SqliteMandateRegister), approvals=fresh(SqliteApprovalRegister),
+        openings=fresh(SqliteOpeningRegister), channel=MemoryApprovalChannel(),
         upstream=upstream, compile_policies=compiled,
         decision_point=compiled(policy_text(store.current), store.current),
-        manifests=MemoryManifestRegister(), pins=ApprovedAsSeen(store, upstream),
-        revocations=revocations, holds=MemoryHoldRegister(revocations),
-        subject_keys=MemorySubjectKeys(entropy=SystemEntropy()), prepared=MemoryPreparedRegister(),
+        manifests=fresh(SqliteManifestRegister), pins=ApprovedAsSeen(store, upstream),
+        revocations=revocations, holds=holds,
+        subject_keys=fresh_subject_keys(), prepared=fresh(SqlitePreparedRegister),
     )  # fmt: skip
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from answerable.adapters.memory.history import MemoryHistoryRegister
-from answerable.adapters.memory.registers import MemoryMandateRegister
+from answerable.adapters.sqlite import SqliteHistoryRegister, SqliteMandateRegister
 from answerable.core.decision.counter import resource_key
 from answerable.core.decision.history import History
 from answerable.flows.keep_budgets import keep_budgets
 from answerable.flows.keep_history import HistoryReader, keep_history
 from answerable.flows.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.registers import fresh
 
 PERMIT = '@id("all") permit (principal, action, resource);'
 REFUNDS = {"name": "refunds", "over": "agent", "within": "1h", "capabilities": ["crm.refund"]}
@@ -30,7 +30,7 @@ def documents_with(*trackers, policies=PERMIT):
 
 async def ready(*trackers, policies=PERMIT, **parts):
     """A bench with these trackers in force, one mandate of scout, and a register for histories."""
-    parts.setdefault("history", MemoryHistoryRegister())
+    parts.setdefault("history", fresh(SqliteHistoryRegister))
     bench = await Bench(**parts).registered(documents_with(*trackers, policies=policies))
     await bench.issue("m-1", calls_max=10_000)
     return bench
@@ -38,7 +38,7 @@ async def ready(*trackers, policies=PERMIT, **parts):
 
 def restarted(bench, *, register=None, ledger=None, keep_register=True):
     """A new process over the same stores; what was only in memory is gone."""
-    walk, mandates = bench.walk, MemoryMandateRegister()
+    walk, mandates = bench.walk, fresh(SqliteMandateRegister)
     for mandate in walk.mandates.all():
         mandates.add(mandate)
         if walk.mandates.state(mandate.id) == "closed":
@@ -52,7 +52,7 @@ def restarted(bench, *, register=None, ledger=None, keep_register=True):
         mandates=mandates,
         approvals=walk.approvals,
         subject_keys=walk.subject_keys,
-        history=register or (walk.history_register if keep_register else MemoryHistoryRegister()),
+        history=register or (walk.history_register if keep_register else fresh(SqliteHistoryRegister)),
         limits=walk.limits,
     )
     again.sequence = bench.sequence

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from answerable.adapters.memory.instances import MemoryInstanceRegister
+from answerable.adapters.sqlite import SqliteInstanceRegister
 from answerable.core.identity.channel import Channel
 from answerable.core.identity.evidence import SELECTOR_CHARS_MAX, CallerIdentity, Evidence
 from answerable.core.identity.instance import Instance
@@ -20,6 +20,7 @@ from answerable.core.identity.trust_bundle import TrustBundle
 from answerable.core.identity.x509_svid import authority_certificate, leaf_certificate
 from answerable.core.registry.sighting import SightingBatch
 from answerable.flows.verify_caller import CallerVerifier
+from answerable.testing.registers import fresh
 from tests.proof_world import ProofWorld, new_key
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def shown(certificate: bytes, *, connection: int = 1, sequence: int = 1) -> Chan
 class InstanceWorld(ProofWorld):
     """ProofWorld with one instance of `crm`, a sub-agent of it, and authorities of two trust domains."""
 
-    instances: MemoryInstanceRegister = field(default_factory=MemoryInstanceRegister)
+    instances: SqliteInstanceRegister = field(default_factory=lambda: fresh(SqliteInstanceRegister))
     trust: FixedTrust = field(default_factory=FixedTrust)
     sightings: SightingBatch = field(default_factory=SightingBatch)
     instance_key: SigningKey = field(default_factory=lambda: new_key("instance"))

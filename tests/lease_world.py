@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from answerable.adapters.memory.leases import MemoryLeaseRegister
-from answerable.adapters.memory.target import MemoryTarget
 from answerable.core.canonical import freeze
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.name import lease_name
@@ -19,6 +17,8 @@ from answerable.flows.lease_writer import LeaseWriter
 from answerable.flows.settle_leases import keep_settling, reopen
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.memory_target import MemoryTarget
+from answerable.testing.registers import fresh_leases
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
@@ -76,7 +76,7 @@ class LeaseWorld:
     """What outlives a broker: its register and the targets."""
 
     clock: ManualClock = field(default_factory=ManualClock)
-    register: LeaseRegister = field(default_factory=MemoryLeaseRegister)
+    register: LeaseRegister = field(default_factory=fresh_leases)
     entropy: SeededEntropy = field(default_factory=lambda: SeededEntropy(7))
     targets: dict[str, MemoryTarget] = field(default_factory=dict)
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import anyio
 
-from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.shard_socket import LinkLimits, SocketShardDoor, SocketShardLink
 from answerable.core.identity.keys import ed25519_public
 from answerable.core.identity.principal import UnixMillis
@@ -24,6 +23,7 @@ from answerable.flows.trace_effects import effects_under
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
+from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.samples import mandate_terms, signing_key
 
 BASE = "answerable.test"

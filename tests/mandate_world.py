@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.action.tool_definition import ToolDefinition
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.oidc_person import PersonIssuer
@@ -17,8 +16,8 @@ from answerable.flows.verify_person import PersonVerifier
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents, memory_ledger
 from answerable.testing.clock import START, ManualClock
-from answerable.testing.entropy import SeededEntropy
 from answerable.testing.recording_upstream import RecordingUpstream
+from answerable.testing.registers import fresh_subject_keys
 from answerable.testing.samples import AUDIENCE, OWNERSHIP, document, mandate_terms, signing_key
 from tests.attestation_world import key_set, public_jwk, token
 
@@ -156,7 +155,7 @@ async def bench() -> Bench:
     """Everything in force."""
     clock = ManualClock()
     ledger = memory_ledger(clock)
-    keys = MemorySubjectKeys(entropy=SeededEntropy("subject keys"))
+    keys = fresh_subject_keys("subject keys")
     upstream = MailUpstream(clock=clock, ledger=ledger, subject_keys=keys)
     made = Bench(clock=clock, ledger=ledger, subject_keys=keys, upstream=upstream)
     made.upstream = upstream

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
+from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.flows.enrol_passkey import begin_enrolment, finish_enrolment
 from answerable.flows.invite_person import invite_person
 from answerable.flows.passkey_desk import PasskeyDesk
 from answerable.flows.sign_in import SignedIn, begin_sign_in, finish_sign_in
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ async def passkey_bench(**desk: Any) -> Bench:
     """The registered bench, with a desk for passkeys."""
     bench = await Bench(ledger=desk.pop("ledger", None)).registered()
     bench.walk.passkeys = PasskeyDesk(
-        register=desk.pop("register", None) or MemoryPasskeyRegister(), rp_id=RP_ID, origins=(ORIGIN,), **desk
+        register=desk.pop("register", None) or fresh(SqlitePasskeyRegister),
+        rp_id=RP_ID,
+        origins=(ORIGIN,),
+        **desk,
     )
     return bench
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from answerable.adapters.mcp_upstream.closed_schema import compile_closed
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.action.outcome import Outcome
 from answerable.core.action.tool_definition import ToolDefinition
 from answerable.core.canonical import encode, freeze
@@ -19,8 +18,8 @@ from answerable.errors import Refused
 from answerable.ports.prepared_register import PreparedRegister
 from answerable.testing.builders import POLICIES, Bench, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
-from answerable.testing.entropy import SeededEntropy
 from answerable.testing.recording_upstream import Effect, RecordingUpstream
+from answerable.testing.registers import fresh_subject_keys
 from answerable.testing.samples import OWNERSHIP, document
 
 RULES = """
@@ -140,7 +139,7 @@ async def prepared_bench(
 ) -> tuple[Bench, PreparingUpstream]:
     """A bench with a mandate for both tools. results: what is prepared; the batch where nothing is said."""
     clock = ManualClock()
-    keys = MemorySubjectKeys(entropy=SeededEntropy("subject keys"))
+    keys = fresh_subject_keys("subject keys")
     ledger = memory_ledger(clock)
     upstream = PreparingUpstream(clock=clock, ledger=ledger, subject_keys=keys)
     upstream.results = list(results) or [structured(BATCH)]

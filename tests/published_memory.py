@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.merkle import HashReader, consistency_proof, inclusion_proof, reader_over
 from answerable.core.tlog.note import Note, VerifierKey
 from answerable.core.tlog.proof import TlogProof
+from answerable.testing.memory_ledger import MemoryLedger
 
 
 @dataclass(frozen=True, slots=True)

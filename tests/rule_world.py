@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from answerable.adapters.memory.history import MemoryHistoryRegister
+from answerable.adapters.sqlite import SqliteHistoryRegister
 from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
@@ -15,6 +15,7 @@ from answerable.flows.govern_action import govern_action
 from answerable.flows.recall_rules import restore_rules
 from answerable.flows.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.registers import fresh
 from answerable.testing.samples import OWNERSHIP, document
 from tests.walk_world import cited
 
@@ -38,7 +39,7 @@ def retried(limit: int = 3, **spec: Any) -> dict[str, Any]:
 
 async def ruled(*rules: dict[str, Any], documents: list[Any] | None = None, **parts: Any) -> Bench:
     """With one mandate of scout's and one of rover's, and all that their intents refer to in the log."""
-    parts.setdefault("history", MemoryHistoryRegister())
+    parts.setdefault("history", fresh(SqliteHistoryRegister))
     bench = await Bench(**parts).registered([*(documents or bench_documents()), *rules])
     await bench.issue("m-1", calls_max=100_000)
     await bench.issue("m-2", agent="rover", calls_max=100_000)
@@ -59,7 +60,7 @@ def again(bench: Bench, *, forgetting: bool = False) -> Bench:
         subject_keys=walk.subject_keys,
         revocations=walk.revocations,
         holds=walk.tripped._register,
-        history=MemoryHistoryRegister() if forgetting else walk.history_register,
+        history=fresh(SqliteHistoryRegister) if forgetting else walk.history_register,
         limits=walk.limits,
         upstream=bench.upstream,
     )

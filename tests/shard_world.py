@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 
-from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.core.identity.keys import SigningKey, ed25519_public, new_private_jwk
 from answerable.core.ledger.shards import HEADS, shard_origin
 from answerable.core.tlog.checkpoint import Checkpoint
@@ -14,6 +13,7 @@ from answerable.core.tlog.note import Note, VerifierKey, signed_note
 from answerable.core.tlog.proof import TlogProof
 from answerable.errors import AnswerableError
 from answerable.testing.clock import ManualClock
+from answerable.testing.memory_ledger import MemoryLedger
 
 BASE = "answerable.test"
 

@@ -21,11 +21,11 @@ from typing import Any
 
 import anyio
 
-from answerable.adapters.memory.registers import MemoryRegistryStore
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import (
     SqliteHoldRegister,
     SqliteMandateRegister,
+    SqliteRegistryStore,
     SqliteRevocationRegister,
     SqliteStore,
     SqliteSubjectKeys,
@@ -41,6 +41,7 @@ from answerable.flows.place_hold import place_hold
 from answerable.flows.settle_open_intents import recover_from_ledger, settle_open_intents
 from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, ledger_key
+from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
 
@@ -101,7 +102,7 @@ class Worker:
             return await perform(warrant, progress=progress)
 
         upstream.perform = performed  # type: ignore[method-assign]
-        registry = MemoryRegistryStore()
+        registry = fresh(SqliteRegistryStore)
         root = own / "root"
         if not root.exists():
             root.write_bytes(entropy.bytes(32))

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from answerable.adapters.memory.authorities import MemoryAuthorityKeys, MemoryAuthorityRegister
+from answerable.adapters.local_keys import LocalAuthorityKeys
+from answerable.adapters.sqlite import SqliteAuthorityRegister
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.identity.spiffe_id import TrustDomain, spiffe_id
 from answerable.flows.issue_svid import SvidIssuer
@@ -19,6 +20,7 @@ from answerable.ports.authority_keys import AuthorityKeys
 from answerable.ports.authority_register import AuthorityRegister
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh, fresh_keys
 from tests.loud_skips import skip_loudly
 
 DOMAIN = TrustDomain("answerable.example")
@@ -43,8 +45,8 @@ class TrustWorld:
     """Everything a desk stands on; `desk()` is a start of the server on it."""
 
     domain: TrustDomain = DOMAIN
-    keys: AuthorityKeys = field(default_factory=MemoryAuthorityKeys)
-    register: AuthorityRegister = field(default_factory=MemoryAuthorityRegister)
+    keys: AuthorityKeys = field(default_factory=fresh_keys)
+    register: AuthorityRegister = field(default_factory=lambda: fresh(SqliteAuthorityRegister))
     clock: ManualClock = field(default_factory=ManualClock)
     entropy: SeededEntropy = field(default_factory=SeededEntropy)
     limits: TrustLimits = LIMITS
@@ -74,6 +76,11 @@ def workload_key() -> ec.EllipticCurvePrivateKey:
 
 def states(desk: TrustDomainDesk) -> list[str]:
     return [authority.state for authority in desk.authorities()]
+
+
+def held(keys: LocalAuthorityKeys) -> set[str]:
+    """Names of the keys that are there."""
+    return {path.stem for path in keys._directory.glob("*.pem")}
 
 
 def active_of(desk: TrustDomainDesk) -> str:

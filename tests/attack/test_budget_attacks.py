@@ -9,7 +9,7 @@ import anyio.lowlevel
 import msgspec
 import pytest
 
-from answerable.adapters.memory.registers import MemoryMandateRegister
+from answerable.adapters.sqlite import SqliteMandateRegister
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
@@ -18,6 +18,7 @@ from answerable.flows.close_mandate import close_mandate
 from answerable.flows.keep_budgets import keep_budgets
 from answerable.flows.settle_open_intents import recover_from_ledger, settle_open_intents
 from answerable.testing.builders import Bench, bench_documents, with_spending
+from answerable.testing.registers import fresh
 from answerable.testing.trouble import Trouble, TroubledLedger
 
 pytestmark = pytest.mark.anyio
@@ -38,7 +39,7 @@ async def ready(policies: str = PERMIT, **budgets: int) -> Bench:
 
 async def reopened(bench: Bench) -> Bench:
     """A new process over the same log and registers; what was only in memory is gone."""
-    walk, mandates = bench.walk, MemoryMandateRegister()
+    walk, mandates = bench.walk, fresh(SqliteMandateRegister)
     for mandate in walk.mandates.all():
         mandates.add(mandate)
     origin = walk.ledger.origin

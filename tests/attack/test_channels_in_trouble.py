@@ -8,13 +8,14 @@ import threading
 import anyio
 import pytest
 
-from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
+from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.delivery import DigestLimits
 from answerable.errors import Unavailable
 from answerable.flows.reach_desk import ReachLimits, Route
 from answerable.flows.reach_people import AT_A_TIME, reach_always, reach_people
 from answerable.flows.walk_limits import WalkLimits
 from answerable.ports.message_channel import Sent
+from answerable.testing.registers import fresh
 from tests.channel_world import LoudChannel, asked, never, notice, reach_bench
 from tests.gateway_world import until
 
@@ -104,7 +105,7 @@ async def test_a_try_that_takes_too_long_is_given_up():
     assert "no answer within 0.01 seconds" in reach.desk.register.open("email", now=0).error
 
 
-class Unwritable(MemoryDeliveryRegister):
+class Unwritable(SqliteDeliveryRegister):
     def open(self, channel, *, now):
         raise Unavailable("the disk is full", code="register.unavailable", port="register")
 
@@ -114,7 +115,7 @@ class Unwritable(MemoryDeliveryRegister):
 
 @pytest.mark.requirement("CHANNEL-04")
 async def test_a_register_that_fails_keeps_nobody_from_asking_or_answering(caplog):
-    reach = await reach_bench(register=Unwritable())
+    reach = await reach_bench(register=fresh(Unwritable))
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(reach_always, reach.bench.walk)
         waiting = await asked(reach)

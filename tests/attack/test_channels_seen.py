@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
+from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.errors import Unavailable
 from answerable.flows.reach_desk import ReachDesk, Route
+from answerable.testing.registers import fresh
 from answerable.wiring.telemetry import MetricsText
 from tests.console_client import console_house
 
@@ -17,7 +18,7 @@ ROUTES = (Route(group="*", channel="email"), Route(group="*", channel="slack"))
 async def test_the_first_page_says_which_channel_is_down_and_nothing_while_all_work():
     house = await console_house()
     browser = await house.signed_in()
-    register = MemoryDeliveryRegister()
+    register = fresh(SqliteDeliveryRegister)
     assert "Not everybody can be told" not in (await browser.page("/")).text
     house.bench.walk.reach = ReachDesk(register=register, routes=ROUTES)
     assert "Not everybody can be told" not in (await browser.page("/")).text
@@ -28,7 +29,7 @@ async def test_the_first_page_says_which_channel_is_down_and_nothing_while_all_w
     assert "<script>alert" not in page
 
 
-class Unreadable(MemoryDeliveryRegister):
+class Unreadable(SqliteDeliveryRegister):
     def open(self, channel, *, now):
         raise Unavailable("the disk is gone", code="register.unavailable", port="register")
 
@@ -36,7 +37,7 @@ class Unreadable(MemoryDeliveryRegister):
 async def test_a_register_that_cannot_be_read_leaves_the_page_standing():
     house = await console_house()
     browser = await house.signed_in()
-    house.bench.walk.reach = ReachDesk(register=Unreadable(), routes=ROUTES)
+    house.bench.walk.reach = ReachDesk(register=fresh(Unreadable), routes=ROUTES)
     page = await browser.page("/")
     assert page.status_code == 200
     assert "every channel is down" in page.text
@@ -46,7 +47,7 @@ async def test_metrics_say_how_each_channel_is_and_name_nobody():
     house = await console_house()
     text = await MetricsText(house.bench.walk).text()
     assert b"answerable_channel" not in text
-    register = MemoryDeliveryRegister()
+    register = fresh(SqliteDeliveryRegister)
     house.bench.walk.reach = ReachDesk(register=register, routes=ROUTES)
     register.open("email", now=0)
     register.release("email", attempts=1, next_at=0, error="bob@example.com is gone", sent=3, missed=2)

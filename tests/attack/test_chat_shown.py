@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
+from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.apps.cli.approvals import _said
 from answerable.apps.console import Needs, console_app
 from answerable.apps.console.activity import recent_lines
 from answerable.apps.control_api.approval_operations import approval_record
 from answerable.flows.passkey_desk import PasskeyDesk
 from answerable.testing.builders import POLICIES
+from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from tests.canary_world import canary_on
 from tests.click_world import CLICKS, click_documents, clicking
@@ -34,7 +35,7 @@ class Calling:
 async def test_console_terminal_and_api_call_a_click_a_click(by_click):
     async with clicking() as world:
         walk = world.bench.walk
-        walk.passkeys = PasskeyDesk(register=MemoryPasskeyRegister(), rp_id=RP_ID, origins=(ORIGIN,))
+        walk.passkeys = PasskeyDesk(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
         await enrolled(world.bench, "carol", device := SoftPasskey(seed="carol"))
         asked = await world.asked()
         if by_click:

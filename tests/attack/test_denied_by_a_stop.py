@@ -37,16 +37,16 @@ async def test_one_that_is_answered_while_it_is_being_denied_is_denied_all_the_s
     bench = await bench_to_hold()
     waiting = (await bench.refund(6_000)).approval
     register, tried = bench.walk.approvals, []
-    put = register.replace
+    put = register.replace_many
 
-    def raced(approval, *, was):
-        if approval.state == "denied" and not tried:
+    def raced(changes):
+        if changes[0][0].state == "denied" and not tried:
             # Somebody of another process answers first, which does not end it.
-            tried.append(was)
-            assert put(replace(was, reasons=("answered by one of two",)), was=was)
-        return put(approval, was=was)
+            tried.append(changes)
+            assert put([(replace(was, reasons=("answered by one of two",)), was) for _, was in changes])[0]
+        return put(changes)
 
-    register.replace = raced
+    register.replace_many = raced
     placed = await stop(bench, holdable("agent", "scout"))
     found = register.find(waiting.id)
     assert (found.state, found.ended_by) == ("denied", placed.hold.id)

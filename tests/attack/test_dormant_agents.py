@@ -7,7 +7,7 @@ import logging
 import anyio
 import pytest
 
-from answerable.adapters.memory.agent_uses import MemoryAgentUses
+from answerable.adapters.sqlite import SqliteAgentUses
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
@@ -16,6 +16,7 @@ from answerable.flows.enrol_workload import enrol
 from answerable.flows.note_uses import note_last_uses, note_uses
 from answerable.flows.set_agent_standing import set_agent_standing
 from answerable.flows.suspend_dormant import PATIENCE, RULE, Dormancy, follow_dormancy, suspend_dormant
+from answerable.testing.registers import fresh
 from tests.dormancy_world import DAY, DAYS, Shards, shards
 from tests.enrolment_world import enrolling, evidence_of
 from tests.gateway_world import until
@@ -147,7 +148,7 @@ async def test_a_failing_register_suspends_nobody_and_is_asked_again() -> None:
         process = f"boot:2:{bench.clock.now()}"
         await enrol(workloads, evidence=evidence_of("unix:uid:2000"), key=None, process=process)
 
-    class Failing(MemoryAgentUses):
+    class Failing(SqliteAgentUses):
         fails = True
 
         def days(self) -> frozenset[int]:
@@ -155,7 +156,7 @@ async def test_a_failing_register_suspends_nobody_and_is_asked_again() -> None:
                 raise Unavailable("the disk is gone", code="register.unavailable", port="register")
             return super().days()
 
-    uses = Failing()
+    uses = fresh(Failing)
     async with anyio.create_task_group() as tasks:
 
         async def follow() -> None:
@@ -173,7 +174,7 @@ async def test_a_failing_register_suspends_nobody_and_is_asked_again() -> None:
 
 async def test_the_ledger_says_which_rule_suspended_an_agent_and_why_and_it_is_refused() -> None:
     bench, workloads = await enrolling()
-    uses, dormancy = MemoryAgentUses(), Dormancy()
+    uses, dormancy = fresh(SqliteAgentUses), Dormancy()
     await suspend_dormant(workloads, uses, dormancy, days=DAYS)
     for _ in range(DAYS + 1):
         bench.clock.advance(DAY)

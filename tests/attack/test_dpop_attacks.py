@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from answerable.adapters.memory.replay_store import MemoryReplayStore
 from answerable.adapters.replay_table import SharedReplayStore
 from answerable.core.base64url import to_base64url
 from answerable.errors import Unverified
 from answerable.flows.verify_dpop import DpopLimits
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh_replay_store
 from tests.dpop_world import BODY, TARGET, TOKEN, URL, DpopWorld
 from tests.proof_world import new_key
 
@@ -259,7 +259,7 @@ def test_of_64_racers_in_eight_processes_one_wins(world: DpopWorld, tmp_path: Pa
 def test_a_proof_from_before_a_restart_that_forgot_is_refused_for_its_nonce(world: DpopWorld) -> None:
     used, unused = world.headers(), world.headers()
     world.verify(used)
-    world.verifier = world.started(store=MemoryReplayStore(epoch=world.entropy.bytes(32)))
+    world.verifier = world.started(store=fresh_replay_store(world.entropy))
     assert world.refused(used) == "dpop.nonce"
     assert world.refused(unused) == "dpop.nonce"
     world.verify()
@@ -307,7 +307,7 @@ def test_a_proof_of_another_time_is_refused(world: DpopWorld, off: int) -> None:
 
 @pytest.mark.requirement("DPOP-09")
 def test_forged_and_stolen_proofs_use_up_nothing(world: DpopWorld) -> None:
-    world.store = MemoryReplayStore(epoch=bytes(32), partitions_max=1, uses_per_partition_max=1)
+    world.store = fresh_replay_store(partitions_max=1, uses_per_partition_max=1)
     world.verifier = world.started()
     honest = world.headers()
     for _ in range(5):
@@ -319,7 +319,7 @@ def test_forged_and_stolen_proofs_use_up_nothing(world: DpopWorld) -> None:
 
 @pytest.mark.requirement("DPOP-09")
 def test_one_client_that_sends_too_much_is_refused_alone(world: DpopWorld) -> None:
-    world.store = MemoryReplayStore(epoch=bytes(32), uses_per_partition_max=3)
+    world.store = fresh_replay_store(uses_per_partition_max=3)
     world.verifier = world.started()
     other = new_key("other")
     world.tokens["other"] = other.public.thumbprint

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.adapters.memory.holds import MemoryHoldRegister
-from answerable.adapters.memory.revocations import MemoryRevocationRegister
+from answerable.adapters.sqlite import SqliteHoldRegister, SqliteRevocationRegister
 from answerable.adapters.system import SystemClock
 from answerable.core.containment.drill import DRILL_KINDS, definition_of, drilled
 from answerable.core.ledger.tags import Tag
@@ -14,6 +13,7 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.flows.run_drill import run_drill
 from answerable.testing.builders import bench_documents
 from answerable.testing.contracts.drill_register import sample_drill
+from answerable.testing.registers import fresh_store
 from tests.drill_world import bench_to_drill, documents_with, drill, drill_all
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DRILL-03")]
@@ -81,7 +81,8 @@ async def test_an_older_document_of_a_higher_tier_is_a_raise_too():
     await drill_all(workloads)
     await raise_to(bench, 2)
     await raise_to(bench, 0)
-    bench.walk.drills.register._drills.clear()
+    with bench.walk.drills.register._store.write() as connection:
+        connection.execute("DELETE FROM drills")
     with pytest.raises(Refused) as raised:
         await raise_to(bench, 2)
     refused(raised)
@@ -147,13 +148,14 @@ async def test_a_failed_drill_and_one_that_was_only_claimed_count_for_nothing():
     bench, workloads = await drilled_bench()
     real = bench.walk.holds
 
-    class Deaf(MemoryHoldRegister):
+    class Deaf(SqliteHoldRegister):
         """Takes holds and tells nobody."""
 
         def standing(self, names):
             return ()
 
-    bench.walk.holds = Deaf(MemoryRevocationRegister())
+    store = fresh_store()
+    bench.walk.holds = Deaf(store, SqliteRevocationRegister(store, clock=bench.clock))
     found = await run_drill(workloads, "stop", drilled("agent", "scout"), by="uid:0")
     assert not found.passed
     [leaf] = bench.entries(Tag.DRILL)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
+from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.core.approval.duty_by_passkey import verify_kept_duty
 from answerable.core.approval.duty_delegation import duty_challenge
 from answerable.core.canonical import encode, parse
@@ -20,6 +20,7 @@ from answerable.flows.delegate_duty import delegate_by_passkey, end_duty, open_d
 from answerable.flows.passkey_desk import PasskeyDesk
 from answerable.flows.remove_passkey import remove_passkey
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from answerable.testing.trouble import Trouble, TroubledLedger
@@ -38,7 +39,7 @@ HOW = pytest.mark.parametrize("how", ["key", "passkey"])
 
 async def ready() -> tuple[Bench, SoftPasskey]:
     bench = await duty_bench()
-    bench.walk.passkeys = PasskeyDesk(register=MemoryPasskeyRegister(), rp_id=RP_ID, origins=(ORIGIN,))
+    bench.walk.passkeys = PasskeyDesk(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
     device = SoftPasskey(seed="bob")
     await enrolled(bench, "bob", device)
     return bench, device
@@ -317,5 +318,4 @@ async def test_whoever_opens_again_and_again_fills_no_memory():
     bench, _ = await ready()
     for _ in range(100):
         open_duty(bench.walk, asked_for(bench))
-    kept = bench.walk.openings._given.values()
-    assert sum(one.about.startswith("duty ") for one in kept) == 32
+    assert bench.store.rows("SELECT count(*) FROM nonces WHERE about LIKE 'duty %'", ()) == [(32,)]

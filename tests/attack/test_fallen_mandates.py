@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
+from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.core.canonical import JSONValue, parse
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.list_capabilities import list_capabilities
@@ -15,6 +15,7 @@ from answerable.flows.tell_possible import possible
 from answerable.flows.trace_mandate import mandate_state
 from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from answerable.testing.samples import OWNERSHIP, signing_key
 from tests.rule_world import code_of
 
@@ -46,7 +47,7 @@ async def test_what_a_changed_document_takes_away_is_neither_listed_nor_called_o
     key, spec, code = CHANGES[how]
     # Nobody's key is behind the tools, so that nothing but the mandate falls with it.
     limits = WalkLimits(pin_tools_at_first_sight=True)
-    bench = await Bench(pins=MemoryToolPinRegister(), limits=limits).registered()
+    bench = await Bench(pins=fresh(SqliteToolPinRegister), limits=limits).registered()
     mandate = await bench.issue()
     assert await code_of(bench.act()) == "succeeded"
     assert ("tools/call", "get_case") in listed(bench)

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from answerable.adapters.memory.tokens import MemoryTokenRegister
+from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.action.request import ActionRequest
 from answerable.core.identity.caller import VerifiedCaller
 from answerable.flows.apply_registry import apply_registry
@@ -15,6 +15,7 @@ from answerable.flows.govern_action import govern_action
 from answerable.flows.place_tripped import place_tripped
 from answerable.testing.builders import Bench
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 from tests.lineage_world import asked
 from tests.rule_world import HUGE, code_of, denied, fired, retried, rule
 from tests.tree_world import tree_world
@@ -39,7 +40,7 @@ def huge(bench: Bench, node: Any) -> tuple[ActionRequest, VerifiedCaller]:
 
 @pytest.mark.requirement("RULE-04")
 async def test_who_hands_on_and_lets_others_be_denied_is_held_with_all_that_act_for_it_by_a_rule_over_mandates():
-    world = await tree_world(MemoryTokenRegister(entropy=SeededEntropy("tokens")))
+    world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens")))
     bench = world.bench
     await apply_registry(bench.walk, [denied(2, over="mandate")], by="operator")
     root = await world.root()
@@ -70,7 +71,7 @@ async def test_who_hands_on_and_lets_others_be_denied_is_held_with_all_that_act_
     ids=lambda one: " ".join(str(one["spec"].get(key, "")) for key in ("watches", "over", "holds")),
 )
 async def test_whoever_was_handed_a_part_has_nobody_above_it_held(ruling: Any):
-    world = await tree_world(MemoryTokenRegister(entropy=SeededEntropy("tokens")))
+    world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens")))
     bench = world.bench
     await apply_registry(bench.walk, [ruling], by="operator")
     node = world.offline(await world.root(), "rover")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from answerable.adapters.memory.tokens import MemoryTokenRegister
+from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, HoldId, holdable
 from answerable.core.ledger.entry import Entry
 from answerable.core.ledger.tags import Tag
@@ -17,6 +17,7 @@ from answerable.flows.hand_out_svid import jwt_svid
 from answerable.flows.let_return import require_may_return
 from answerable.flows.place_hold import place_hold
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from tests.attack.test_revocation_races import NAMES, chained, named
 from tests.enrolment_world import enrolling, evidence_of, key_of
@@ -93,7 +94,7 @@ async def test_what_is_in_flight_below_anything_that_is_held_is_cut_and_named(wh
     ids=str,
 )  # fmt: skip
 async def test_nothing_is_exchanged_handed_on_or_told_active_below_what_is_held(what):
-    world = await tree_world(MemoryTokenRegister(entropy=SeededEntropy("places")))
+    world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("places")))
     root = await world.root()
     below = await world.consented(root, "third")
     assert world.introspected(below)
@@ -111,7 +112,7 @@ async def test_nothing_is_exchanged_handed_on_or_told_active_below_what_is_held(
 
 @pytest.mark.requirement("HOLD-04")
 async def test_who_is_held_takes_nothing_that_others_hand_on():
-    world = await tree_world(MemoryTokenRegister(entropy=SeededEntropy("places")))
+    world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("places")))
     root = await world.root()
     await stop(world.bench, holdable("agent", "third"))
     with pytest.raises(Refused) as raised:

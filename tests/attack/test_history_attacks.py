@@ -8,7 +8,7 @@ from dataclasses import replace as changed
 import msgspec
 import pytest
 
-from answerable.adapters.memory.history import MemoryHistoryRegister
+from answerable.adapters.sqlite import SqliteHistoryRegister
 from answerable.core.action.outcome import Outcome
 from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
@@ -17,6 +17,7 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.flows.govern_action import govern_action
 from answerable.flows.settle_open_intents import settle_open_intents
 from answerable.flows.walk_limits import WalkLimits
+from answerable.testing.registers import fresh
 from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.history_world import ONE_REFUND, PERMIT, REFUNDS, documents_with, kept, ready, restarted, seen
 
@@ -220,7 +221,7 @@ async def test_erasing_a_subject_forgets_nothing_that_a_limit_needs():
     bench = await ready(REFUNDS)
     await bench.refund(5)
     bench.walk.subject_keys.find = lambda _key_id: None
-    assert seen(restarted(bench, register=MemoryHistoryRegister()), "refunds") == 1
+    assert seen(restarted(bench, register=fresh(SqliteHistoryRegister)), "refunds") == 1
     await bench.issue("m-2", agent="rover")
     for tracker, case in ((summed, "4711"), (on_case, "4712")):
         await apply_registry(bench.walk, documents_with(REFUNDS, tracker), by="operator")

@@ -7,8 +7,6 @@ from typing import Any
 
 import pytest
 
-from answerable.adapters.memory.holds import MemoryHoldRegister
-from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.core.containment.hold import holdable
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Broken, Unavailable
@@ -17,6 +15,7 @@ from answerable.flows.place_hold import place_hold
 from answerable.flows.recall_ends import recall_ends
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.testing.builders import memory_ledger
+from answerable.testing.registers import fresh_ends
 from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import load_settings
 from answerable.wiring.shard_settings import with_shard
@@ -49,8 +48,8 @@ async def started_first(bench: Any, workloads: Any, **how: Any) -> Any:
     """Another process, whose register was lost and in whose own log nothing stands."""
     log = Beside(bench.walk.ledger, **how)
     bench.walk.ledger = memory_ledger(bench.clock)
-    bench.walk.revocations = revocations = MemoryRevocationRegister()
-    bench.walk.holds = MemoryHoldRegister(revocations)
+    revocations, bench.walk.holds = fresh_ends()
+    bench.walk.revocations = revocations
     authorities = AuthorityChanges(bench.walk, workloads.trust)
     return await recall_ends(workloads, authorities, since=0, others=[log])
 
@@ -81,8 +80,9 @@ async def test_a_lift_that_another_process_has_on_record_is_for_that_one_to_put_
     await lift(bench, hold, "bob")
     log = Beside(bench.walk.ledger)
     bench.walk.ledger = memory_ledger(bench.clock)
-    bench.walk.revocations = revocations = MemoryRevocationRegister()
-    bench.walk.holds = register = MemoryHoldRegister(revocations)
+    revocations, register = fresh_ends()
+    bench.walk.revocations = revocations
+    bench.walk.holds = register
     register.place(hold)
     await recall_ends(workloads, AuthorityChanges(bench.walk, workloads.trust), since=0, others=[log])
     assert register.find((SCOUT,), bench.clock.now()) == hold

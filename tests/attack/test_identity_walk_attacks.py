@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import structs
 
-from answerable.adapters.memory.instances import MemoryInstanceRegister
+from answerable.adapters.sqlite import SqliteInstanceRegister
 from answerable.core.identity.channel import Channel
 from answerable.core.identity.evidence import CallerIdentity, Evidence
 from answerable.core.identity.principal import AgentId, UnixMillis
@@ -16,6 +16,7 @@ from answerable.core.identity.spiffe_id import agent_instance_id
 from answerable.core.registry.documents import Agent
 from answerable.flows.known_callers import instance_stands
 from answerable.flows.verify_caller import CallerVerifier
+from answerable.testing.registers import fresh
 from tests.instance_world import HOUR, MANIFEST, OURS, Authority, InstanceWorld, shown
 from tests.proof_world import agent, new_key, refused, request, unix
 
@@ -309,7 +310,7 @@ def test_an_instance_of_an_agent_that_is_out_of_force_is_refused(world: Instance
 
 @pytest.mark.requirement("IDENT-02")
 def test_instances_are_looked_up_anew_when_the_state_is_lost(world: InstanceWorld) -> None:
-    world.instances = MemoryInstanceRegister()
+    world.instances = fresh(SqliteInstanceRegister)
     verifier = world.restarted()
     assert refused(verifier, world.signed(key=world.instance_key, nonce=world.nonce(verifier.epoch))) == "key"
     assert refused(verifier, request(), shown(world.ours.svid(str(world.instance.id)))) == "channel"
@@ -329,4 +330,4 @@ def test_an_instance_that_others_attested_ends_like_any_other(world: InstanceWor
     world.instances.end(other.id, because="retired")
     assert not instance_stands(world.instances, world.trust, identity, world.clock.now())
     unknown = structs.replace(identity, source="unix")
-    assert not instance_stands(MemoryInstanceRegister(), world.trust, unknown, world.clock.now())
+    assert not instance_stands(fresh(SqliteInstanceRegister), world.trust, unknown, world.clock.now())

@@ -11,7 +11,6 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from answerable.adapters.memory.instances import MemoryInstanceRegister
 from answerable.adapters.sqlite import SqliteInstanceRegister, SqliteStore
 from answerable.core.identity.instance import Instance
 from answerable.core.identity.principal import AgentId
@@ -22,6 +21,7 @@ from answerable.flows.end_instance import end_agent, end_instance, follow_standi
 from answerable.flows.enrol_workload import enrol, live_instance, renew
 from answerable.flows.set_agent_standing import set_agent_standing
 from answerable.flows.workloads import WorkloadLimits
+from answerable.testing.registers import fresh
 from tests.enrolment_world import (
     attested_documents,
     enrolling,
@@ -36,11 +36,11 @@ pytestmark = pytest.mark.anyio
 SCOUT = AgentId("scout")
 
 
-class Slow(MemoryInstanceRegister):
+class Slow(SqliteInstanceRegister):
     """A register whose writes wait until the test lets them go, as those of a file that another process keeps do."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, store: SqliteStore) -> None:
+        super().__init__(store)
         self.waiting = threading.Event()
         self.go = threading.Event()
         self.slow = False
@@ -104,7 +104,7 @@ async def test_a_process_whose_instance_was_ended_does_not_come_back_by_asking_a
 
 @pytest.mark.requirement("ENDS-03")
 async def test_a_process_does_not_come_back_by_asking_while_it_is_ended_and_its_time_runs_out():
-    class Overtaken(MemoryInstanceRegister):
+    class Overtaken(SqliteInstanceRegister):
         """Where an operator's end always comes just before that of whose time ran out."""
 
         def end_many(self, instances: Any, *, because: str, by: str = "") -> tuple[Instance, ...]:
@@ -113,7 +113,7 @@ async def test_a_process_does_not_come_back_by_asking_while_it_is_ended_and_its_
             return super().end_many(instances, because=because, by=by)
 
     bench, workloads = await enrolling(limits=WorkloadLimits(instance_seconds=100))
-    workloads.instances = Overtaken()
+    workloads.instances = fresh(Overtaken)
     await enrol(workloads, evidence=evidence_of(), key=None, process="boot:1:1")
     bench.clock.advance(101)
     with pytest.raises(Refused) as error:
@@ -153,7 +153,7 @@ async def test_a_process_comes_back_after_its_time_its_own_wish_or_the_suspensio
 @pytest.mark.requirement("ENDS-04")
 async def test_an_enrolment_does_not_slip_in_behind_the_suspension_of_its_agent():
     bench, workloads = await enrolling()
-    workloads.instances = register = Slow()
+    workloads.instances = register = fresh(Slow)
 
     async def suspended() -> None:
         change = await set_agent_standing(workloads, SCOUT, "suspended", by="operator")
@@ -173,7 +173,7 @@ async def test_an_enrolment_does_not_slip_in_behind_the_suspension_of_its_agent(
 @pytest.mark.requirement("ENDS-04")
 async def test_a_renewal_does_not_outlive_the_end_that_it_met():
     bench, workloads = await enrolling(limits=WorkloadLimits(instance_seconds=100))
-    workloads.instances = register = Slow()
+    workloads.instances = register = fresh(Slow)
     one = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
     bench.clock.advance(60)
 
@@ -193,7 +193,7 @@ async def test_a_renewal_does_not_outlive_the_end_that_it_met():
 @pytest.mark.requirement("ENDS-04")
 async def test_a_sub_agent_does_not_slip_in_behind_the_end_of_its_parent():
     _, workloads = await enrolling()
-    workloads.instances = register = Slow()
+    workloads.instances = register = fresh(Slow)
     parent = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
 
     async def ended() -> None:
@@ -212,7 +212,7 @@ async def test_a_sub_agent_does_not_slip_in_behind_the_end_of_its_parent():
 async def test_who_leaves_while_an_enrolment_is_written_leaves_nothing_half_done():
     """The caller goes away: what the ledger says is in force is, and what was ended is ended and recorded."""
     bench, workloads = await enrolling()
-    workloads.instances = register = Slow()
+    workloads.instances = register = fresh(Slow)
     register.slow = True
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(
@@ -228,7 +228,7 @@ async def test_who_leaves_while_an_enrolment_is_written_leaves_nothing_half_done
 @pytest.mark.requirement("ENDS-01")
 async def test_no_write_of_the_register_runs_on_the_event_loop():
     _, workloads = await enrolling()
-    workloads.instances = register = Slow()
+    workloads.instances = register = fresh(Slow)
     one = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
     await end_instance(workloads, one.id, because="asked")
     assert register.threads
@@ -352,7 +352,7 @@ async def test_the_sweep_ends_what_lives_of_an_agent_that_is_out_of_force_howeve
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(lambda: follow_standing(workloads, poll_seconds=0.002, sweep_seconds=0.005))
         await anyio.sleep(0.05)
-        late = MemoryInstanceRegister()
+        late = fresh(SqliteInstanceRegister)
         late.add(live)
         workloads.instances = late
         bench.clock.advance(1)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from msgspec import structs
 
-from answerable.adapters.memory.sightings import MemorySightings
 from answerable.adapters.sqlite import SqliteSightings, SqliteStore
 from answerable.core.identity.evidence import Evidence
 from answerable.core.identity.principal import AgentId
@@ -28,6 +27,7 @@ from answerable.flows.keep_sightings import (
     unregistered,
 )
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from tests.enrolment_world import (
     UNIX,
     attested_documents,
@@ -83,7 +83,7 @@ async def test_what_a_server_offers_and_nobody_registered_is_listed_refused_and_
 ):
     bench, upstream = await offering(crm=["get_case", "drop_all"])
     await bench.issue()
-    register, looked = MemorySightings(), Looked()
+    register, looked = fresh(SqliteSightings), Looked()
     keep_sightings(bench.walk.sightings, register, offered=offered_tools(bench.walk, looked))
     [one] = unregistered(bench.walk, register)
     assert (one.name, one.source, one.grade, one.how) == ("crm/drop_all", "server crm", "gateway", "offered")
@@ -148,7 +148,7 @@ async def test_neither_a_server_nor_an_agent_buries_what_others_saw(tmp_path: Pa
 
 async def test_a_rogue_server_under_a_registered_name_is_not_taken_for_that_one() -> None:
     bench = await Bench().registered(attested_documents())
-    register = MemorySightings()
+    register = fresh(SqliteSightings)
     (known,) = bench.walk.registry.current.servers.values()
     listed = [
         (known.name, reached_by(known), ".mcp.json"),
@@ -183,7 +183,7 @@ async def test_a_rogue_server_under_a_registered_name_is_not_taken_for_that_one(
 async def test_strangers_are_called_by_what_was_proved_of_them(evidence: Evidence, name: str) -> None:
     assert stranger_name(evidence) == name
     bench = await Bench().registered(attested_documents({"scout": [["oidc:sub:x"], ["unix:uid:7"]]}))
-    register = MemorySightings()
+    register = fresh(SqliteSightings)
     bench.walk.sightings.note("agent", name, bench.clock.now(), source="s", grade="gateway")
     keep_sightings(bench.walk.sightings, register)
     shown = unregistered(bench.walk, register)
@@ -202,7 +202,7 @@ async def test_whoever_asks_to_be_enrolled_and_is_nobody_is_listed_refused_and_l
 ) -> None:
     nobody = {"scout": [["unix:uid:4000000001"]], "rover": [["join_token:name:first"]]}
     async with served(tmp_path, acting=False, attestation=nobody) as world:
-        batch, register = world.walk.sightings, MemorySightings()
+        batch, register = world.walk.sightings, fresh(SqliteSightings)
         key = fresh_key()
         async with world.client(uds=True) as client:
             with pytest.raises(Refused) as refused:

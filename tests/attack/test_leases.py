@@ -7,7 +7,6 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from answerable.adapters.memory.target import MemoryTarget
 from answerable.core.canonical import freeze
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.credential import IssuerTraits, LeaseOrder
@@ -19,6 +18,7 @@ from answerable.flows.lease_desk import DeskTarget, LeaseLimits
 from answerable.flows.perform_leased import perform_leased
 from answerable.flows.revoke_lease import end_lease, end_within
 from answerable.flows.settle_leases import Stray, find_strays
+from answerable.testing.memory_target import MemoryTarget
 from tests.lease_world import SCOPE, LeaseWorld, quiet, until, warrant
 
 pytestmark = pytest.mark.anyio

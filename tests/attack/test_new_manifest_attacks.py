@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from answerable.adapters.memory.instances import MemoryInstanceRegister
 from answerable.adapters.sqlite import SqliteInstanceRegister, SqliteStore
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.manifest_drift import Measured
@@ -153,7 +152,7 @@ async def test_what_was_measured_survives_a_restart(tmp_path: Path) -> None:
     bench, workloads = await world()
     await manifest(bench)
     one = await enrolled(workloads, WHOLE)
-    assert isinstance(workloads.instances, MemoryInstanceRegister)
+    assert isinstance(workloads.instances, SqliteInstanceRegister)
     for _ in range(2):
         with closing(SqliteStore.open(tmp_path / "state.db")) as store:
             register = SqliteInstanceRegister(store)

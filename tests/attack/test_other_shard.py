@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.core.identity.keys import ed25519_public
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
@@ -19,6 +18,7 @@ from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.mandate_standing import shard_elsewhere
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import Bench, bench_documents, nonce_for
+from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.samples import AUDIENCE, signing_key
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SHARD-04")]

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
+from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.flows import govern_action
 from answerable.flows.pin_tools import approve_tool
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from tests.tool_world import approval, described, describing
 
 pytestmark = pytest.mark.anyio
@@ -17,14 +18,14 @@ pytestmark = pytest.mark.anyio
 
 @pytest.mark.requirement("TOOL-02")
 async def test_an_approval_that_is_gone_while_the_intent_is_written_stops_the_action(monkeypatch):
-    bench = Bench(pins=MemoryToolPinRegister())
+    bench = Bench(pins=fresh(SqliteToolPinRegister))
     describing(bench, get_case=described())
     await bench.registered()
     await bench.issue()
     await approve_tool(bench.walk, approval(described()), by="operator")
 
     def withdrawn(walk: Any, *_: Any) -> None:
-        walk.pins = MemoryToolPinRegister()
+        walk.pins = fresh(SqliteToolPinRegister)
 
     monkeypatch.setattr(govern_action, "tell_groups", withdrawn)
     outcome = (await bench.act()).outcome

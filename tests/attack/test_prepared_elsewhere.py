@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from answerable.adapters.memory.prepared import MemoryPreparedRegister
+from answerable.adapters.sqlite import SqlitePreparedRegister
 from answerable.core.action.prepared import NO_CONTENT, PreparedText
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Refused
 from answerable.flows.issue_mandate import issue_mandate
 from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_mandate
+from answerable.testing.registers import fresh
 from answerable.testing.samples import mandate_terms, signing_key
 from tests.link_world import A, door, link_of, sent, shard
 from tests.prepared_world import (
@@ -69,17 +70,23 @@ async def test_what_is_asked_for_a_card_is_not_prepared_for_the_agent():
     for one in found:
         if one["metadata"]["name"] == "crm.prepare":
             one["spec"]["tier"] = 0
-    register = MemoryPreparedRegister()
+    register = fresh(SqlitePreparedRegister)
     limits = WalkLimits(prepared_waiting_per_agent_max=1)
     results = (structured(LARGE), structured(other))
     bench, upstream = await prepared_bench(*results, prepared=register, registry=found, limits=limits)
     named = await prepared(bench)
     asked = (await execute(bench, named)).approval
     assert "PB-2" in asked.card.bytes.decode(), "the server was asked"
-    assert [one.digest for one in register._kept.values()] == [named.removeprefix("sha256:")]
+    assert [one.digest for one in all_of(register)] == [named.removeprefix("sha256:")]
     await bench.answer(asked)
     await execute(bench, named)
     assert len(executed(upstream)) == 1
+
+
+def all_of(register):
+    return [
+        register.get(str(row[0])) for row in register._store.rows("SELECT id FROM prepared ORDER BY number")
+    ]
 
 
 ROWS: dict[str, tuple[dict[str, Any], str]] = {
@@ -88,35 +95,37 @@ ROWS: dict[str, tuple[dict[str, Any], str]] = {
     "made by another definition": ({"tool": "1" * 64}, "prepared.changed"),
     "made by another tool": ({"capability": "crm.read"}, "prepared.unknown"),
     "made on another server": ({"server": "erp"}, "prepared.unknown"),
-    "of other bytes": ({"content": PreparedText(format="json", text="{}")}, "prepared.used"),
-    "of no bytes": ({"content": NO_CONTENT}, "prepared.used"),
+    "of other bytes": ({"content": PreparedText(format="json", text="{}")}, "prepared.unknown"),
+    "of no bytes": ({"content": NO_CONTENT}, "prepared.unknown"),
     "of another mandate": ({"mandate": "m-2"}, "prepared.other_mandate"),
     "of another agent": ({"agent": "rover"}, "prepared.unknown"),
-    "used": ({"used_by": "a-1"}, "prepared.used"),
+    "used": ({"used_by": "a-1", "content": NO_CONTENT}, "prepared.used"),
 }
 
 
 @pytest.mark.parametrize("what", ROWS)
 async def test_whatever_is_kept_otherwise_is_not_executed(what):
     changes, code = ROWS[what]
-    register = MemoryPreparedRegister()
+    register = fresh(SqlitePreparedRegister)
     bench, upstream = await prepared_bench(prepared=register)
     named = await prepared(bench)
-    ((identity, kept),) = register._kept.items()
-    register._kept[identity] = replace(kept, **changes)
+    (kept,) = all_of(register)
+    with register._store.write() as connection:
+        connection.execute("DELETE FROM prepared")
+    register.add(replace(kept, **changes), waiting_max=10)
     await refused(bench, named, code)
     assert not executed(upstream)
 
 
 async def test_of_several_of_one_digest_the_one_that_waits_is_executed():
-    register = MemoryPreparedRegister()
+    register = fresh(SqlitePreparedRegister)
     bench, upstream = await prepared_bench(prepared=register)
     await execute(bench, await prepared(bench))
     await execute(bench, await prepared(bench))
     named = await prepared(bench)
-    ((identity, kept), *_) = [one for one in register._kept.items() if not one[1].used_by]
+    (kept,) = [one for one in all_of(register) if not one.used_by]
     # One that was used later than the one that waits was made does not hide it.
-    register._kept["later"] = replace(kept, id="later", used_by="a-1", content=NO_CONTENT)
+    register.add(replace(kept, id="later", used_by="a-1", content=NO_CONTENT), waiting_max=10)
     done = await execute(bench, named)
-    assert register._kept[identity].used_by == done.action_id
+    assert register.get(kept.id).used_by == done.action_id
     assert len(executed(upstream)) == 3

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from answerable.adapters.memory.prepared import MemoryPreparedRegister
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteMandateRegister,
@@ -26,6 +25,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.recall_prepared import RecalledPrepared
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from answerable.testing.trouble import FAULTS, Crash, Trouble, TroubledLedger
 from tests.hold_world import stop
 from tests.prepared_world import (
@@ -95,7 +95,7 @@ async def test_after_restarts_between_all_steps_it_runs_from_disk_once(tmp_path)
 class TroubledPrepared:
     """Port PreparedRegister in front of another one."""
 
-    def __init__(self, inner: MemoryPreparedRegister, trouble: Trouble) -> None:
+    def __init__(self, inner: SqlitePreparedRegister, trouble: Trouble) -> None:
         self.inner, self.trouble = inner, trouble
 
     def add(self, prepared: Prepared, *, waiting_max: int) -> bool:
@@ -129,7 +129,7 @@ async def tried(bench: Bench, what: Any) -> str:
 @pytest.mark.parametrize("method", ["add", "named", "waiting", "use"])
 async def test_whatever_befalls_the_register_it_runs_at_most_once_and_can_be_done_again(method, fault):
     bench, upstream = await prepared_bench()
-    register = MemoryPreparedRegister()
+    register = fresh(SqlitePreparedRegister)
     trouble = striking(f"prepared.{method}", fault)
     bench.walk.prepared = TroubledPrepared(register, trouble)
     ends = [await tried(bench, bench.act("prepare_batch", {}))]
@@ -150,7 +150,7 @@ async def test_whatever_befalls_the_register_it_runs_at_most_once_and_can_be_don
 
 async def test_when_it_cannot_be_kept_the_agent_is_told_so_and_nothing_waits():
     bench, _ = await prepared_bench()
-    register = MemoryPreparedRegister()
+    register = fresh(SqlitePreparedRegister)
     bench.walk.prepared = TroubledPrepared(register, striking("prepared.add", "undone"))
     said = await prepare(bench)
     assert (said["kept"], said["code"]) == (False, "register.unavailable")

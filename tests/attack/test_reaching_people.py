@@ -7,7 +7,6 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
 from answerable.adapters.sqlite import SqliteDeliveryRegister, SqliteStore
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.delivery import Delivery
@@ -16,6 +15,7 @@ from answerable.flows.reach_people import reach_always, reach_people
 from answerable.ports.message_channel import Sent
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.registers import fresh
 from answerable.testing.samples import mandate_terms, signing_key
 from tests.channel_world import EVERYBODY, LoudChannel, Reach, asked, notice, reach_bench
 
@@ -137,7 +137,7 @@ async def test_what_ended_before_a_channel_was_set_up_is_nobodys_news():
     bench.clock.advance(1.0)
     channel = LoudChannel()
     desk = ReachDesk(
-        register=MemoryDeliveryRegister(),
+        register=fresh(SqliteDeliveryRegister),
         channels={"email": channel},
         addresses={"email": lambda name: (name,)},
         routes=(*EVERYBODY, REQUESTER),
@@ -161,7 +161,7 @@ async def test_a_person_who_is_disabled_or_has_no_address_is_missed_and_that_is_
 
 @pytest.mark.requirement("CHANNEL-02")
 async def test_where_no_channel_is_set_nothing_runs_and_nothing_is_kept():
-    desk = ReachDesk(register=MemoryDeliveryRegister())
+    desk = ReachDesk(register=fresh(SqliteDeliveryRegister))
     bench = Bench(channel=desk)
     bench.walk.reach = desk
     desk.notify(notice())

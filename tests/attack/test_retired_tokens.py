@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.adapters.memory.tokens import MemoryTokenRegister
+from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.identity.principal import AgentId
 from answerable.errors import AnswerableError
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.set_agent_standing import set_agent_standing
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 from tests.enrolment_world import workloads_over
 from tests.tree_world import Node, TreeWorld, documents, tree_world
 
@@ -18,7 +19,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LIFE-09")]
 
 async def grown() -> TreeWorld:
     """Scout's token; below it one that rover got for a consent; below that one of third's, signed by rover."""
-    world = await tree_world(MemoryTokenRegister(entropy=SeededEntropy("places")))
+    world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("places")))
     below = await world.consented(await world.root(), "rover")
     await world.own(world.offline(below, "third"))
     return world

@@ -10,7 +10,6 @@ import anyio
 import pytest
 
 from answerable.adapters.broker_http import HttpLeaseBroker
-from answerable.adapters.memory.leases import MemoryLeaseRegister
 from answerable.core.containment.hold import Hold, Holdable, HoldId
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.credential import Revoked
@@ -26,6 +25,7 @@ from answerable.flows.recall_leases import recall_leases
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.ports.lease_broker import EndedLeases
 from answerable.ports.lease_register import LeaseChange
+from answerable.testing.registers import fresh_leases
 from tests.attack.test_broker_door import a_door
 from tests.attack.test_brokered_walk import a_bench, documents
 from tests.lease_world import LOG, quiet, until, warrant
@@ -49,7 +49,7 @@ async def test_a_register_that_was_lost_and_has_grown_since_is_told_apart(tmp_pa
         await asks.changes(LOG, 0, wait_seconds=0)
         last, _ = await asks.changes(LOG, 0, wait_seconds=0)
         known = door.desk.register
-        door.desk.register = door.world.register = MemoryLeaseRegister()
+        door.desk.register = door.world.register = fresh_leases()
         door.desk.writer._register = door.desk.register
         await act(door, 11, 12, 13)
         assert door.desk.register.last_change() > last

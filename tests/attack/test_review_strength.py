@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
+from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.core.approval.passkey_review import review_challenge
 from answerable.core.approval.strength import Strength
 from answerable.core.identity.principal import PrincipalId
@@ -18,6 +18,7 @@ from answerable.flows.passkey_desk import PasskeyDesk
 from answerable.flows.review_glass import open_to_review, review_by_passkey
 from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from answerable.verify.answer_shapes import GlassReviewedLeaf
 from tests.attack.test_shown_reviews import found
@@ -33,7 +34,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("KEYS-07")]
 async def owed(asks: Strength) -> tuple[Bench, Approval]:
     """A broken glass of a tier whose signatures must be so strong from then on."""
     bench, approval = await waiting()
-    bench.walk.passkeys = PasskeyDesk(register=MemoryPasskeyRegister(), rp_id=RP_ID, origins=(ORIGIN,))
+    bench.walk.passkeys = PasskeyDesk(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))
     await broken(bench, approval)
     bench.walk.limits = replace(WalkLimits(), signatures=(asks, asks, asks, asks))
     return bench, now(bench, approval)

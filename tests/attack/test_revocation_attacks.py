@@ -14,7 +14,6 @@ import anyio.lowlevel
 import anyio.to_thread
 import pytest
 
-from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.sqlite import SqliteHoldRegister, SqliteRevocationRegister, SqliteStore
 from answerable.adapters.system import SystemClock
 from answerable.core.ledger.tags import Tag
@@ -23,6 +22,8 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows.refuse_revoked import signing_key_of
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench
+from answerable.testing.clock import ManualClock
+from answerable.testing.registers import fresh_store
 from answerable.testing.samples import signing_key
 from tests.revocation_world import INSTANCE, MANIFEST, act_as_instance, bench_with_vendors, revoke_now
 from tests.walk_world import cited
@@ -119,7 +120,7 @@ async def test_what_was_decided_and_has_not_started_when_it_is_revoked_does_not_
     assert end["status"] == "not_started"
 
 
-class Asleep(MemoryRevocationRegister):
+class Asleep(SqliteRevocationRegister):
     """A register that cannot say what was revoked, from the second look on."""
 
     looks = 0
@@ -134,7 +135,10 @@ class Asleep(MemoryRevocationRegister):
 @pytest.mark.anyio
 @pytest.mark.requirement("REVOKE-04")
 async def test_where_it_cannot_be_said_what_was_revoked_nothing_starts():
-    bench = await Bench(revocations=Asleep()).registered()
+    store, clock = fresh_store(), ManualClock()
+    register = Asleep(store, clock=clock)
+    holds = SqliteHoldRegister(store, register)
+    bench = await Bench(clock=clock, revocations=register, holds=holds).registered()
     await bench.issue()
     for _ in range(2):
         with pytest.raises(Unavailable):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from answerable.adapters.memory.tokens import MemoryTokenRegister
+from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.ledger.entry import Entry
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.hop_token import read_hop, signing_hash
@@ -13,6 +13,7 @@ from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable, Revo
 from answerable.flows.govern_action import govern_action
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from tests.lineage_world import asked
 from tests.tree_world import INSTANCES, MANIFEST, Node, TreeWorld, tree_world
@@ -44,7 +45,7 @@ NAMES = {
 
 async def chained() -> tuple[TreeWorld, Node, str]:
     """Scout's root, what third got below it for a consent, and what third signed for rover; and the consent's hash."""
-    world = await tree_world(MemoryTokenRegister(entropy=SeededEntropy("places")))
+    world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("places")))
     root = await world.root()
     below = await world.consented(root, "third")
     consent = read_hop(below.chain[-1]).raw.claims["answerable_consent"]

@@ -8,7 +8,6 @@ from pathlib import Path
 import anyio
 import pytest
 
-from answerable.adapters.memory.target import MemorySession
 from answerable.adapters.secret_store import Keyring, SealedSecretStore
 from answerable.core.lease.credential import Performed
 from answerable.errors import Refused, Unavailable
@@ -19,6 +18,7 @@ from answerable.flows.rotate_account import OwnSecret
 from answerable.flows.rotate_due import keep_rotating
 from answerable.flows.secret_desk import SecretDesk, keep_looking, look
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.memory_target import MemorySession
 from tests.lease_world import LeaseWorld, quiet, until, warrant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SECRET-08")]

@@ -227,7 +227,10 @@ async def test_a_person_whose_data_was_erased_and_who_signs_on_is_not_taken_for_
 def erased_and_started_anew(bench: Any, name: str) -> None:
     """As whoever runs the product does it, with the product down: the key of this person is destroyed."""
     keys: Any = bench.walk.subject_keys
-    gone = keys._by_subject.pop(principal_subject(name))
-    del keys._by_id[gone.id]
+    gone = keys.of(principal_subject(name))
+    with keys._store.write() as connection:
+        assert connection.execute("DELETE FROM subject_keys WHERE id = ?", (gone.id,)).rowcount == 1
+    keys._by_subject.clear()
+    keys._by_id.clear()
     bench.walk.pseudonyms.clear()
     bench.walk.keys_named.clear()

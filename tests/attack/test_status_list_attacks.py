@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
-from answerable.adapters.memory.tokens import MemoryTokenRegister
+from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.mandate.issued_token import IssuedToken
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.errors import AnswerableError
@@ -16,6 +16,7 @@ from answerable.flows.register_manifest import register_manifest
 from answerable.flows.revoke_authority import record_revocations, revoke_authority, take_away_from_agents
 from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from tests.tree_world import OWNERS, VENDORS, TreeWorld, documents, tree_world
 
@@ -24,7 +25,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-14")]
 
 async def grown() -> TreeWorld:
     """Scout's token; below it one that rover got for a consent; below that one of third's, signed by rover."""
-    world = await tree_world(MemoryTokenRegister(entropy=SeededEntropy("places")))
+    world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("places")))
     root = await world.root()
     below = await world.consented(root, "rover")
     await world.own(world.offline(below, "third"))
@@ -91,7 +92,7 @@ async def test_of_an_applied_registry_whose_process_ended_the_next_start_says_it
     assert listed(world) == [True, True, False]
 
 
-class SlowRegister(MemoryTokenRegister):
+class SlowRegister(SqliteTokenRegister):
     """Somebody else comes first, at the very moment before a token is kept."""
 
     meanwhile: Callable[[], None] | None = None
@@ -116,7 +117,7 @@ class SlowRegister(MemoryTokenRegister):
 async def test_a_token_that_is_issued_while_what_it_derives_from_is_revoked_is_not_given_and_has_ended(
     kind, name, code
 ):
-    register = SlowRegister(entropy=SeededEntropy("places"))
+    register = fresh(SlowRegister, entropy=SeededEntropy("places"))
     world = await tree_world(register)
     root = await world.root()
     revoked = Revocable(kind, name)

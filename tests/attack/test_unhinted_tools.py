@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from answerable.adapters.cedar import compiled
-from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
+from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.hop_token import read_hop
@@ -17,6 +17,7 @@ from answerable.flows.govern_action import govern_action
 from answerable.flows.pin_tools import approve_tool, tier_in_force
 from answerable.flows.show_tools import changes_of, tool_state, weight_of
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.registers import fresh
 from tests.lineage_world import asked, believing, mandated, root_of
 from tests.token_world import documents, token_world
 from tests.tool_world import approval, described, describing
@@ -41,7 +42,7 @@ def registered_as(**spec: Any) -> list[Any]:
 
 async def owned(tool: Any, **spec: Any) -> Bench:
     """A bench whose owner approved the tool as it is; nothing of a tier above 2 is allowed."""
-    bench = Bench(pins=MemoryToolPinRegister())
+    bench = Bench(pins=fresh(SqliteToolPinRegister))
     describing(bench, get_case=tool)
     await bench.registered(registered_as(**spec))
     await bench.issue()
@@ -153,7 +154,7 @@ async def test_a_token_for_a_tool_that_nothing_is_known_of_is_made_for_one_actio
     ],
 )
 async def test_a_token_acts_once_on_a_tool_that_says_nothing_whatever_tier_is_registered(tool, codes):
-    bench = Bench(pins=MemoryToolPinRegister())
+    bench = Bench(pins=fresh(SqliteToolPinRegister))
     describing(bench, get_case=tool)
     await bench.registered(registered_as(tier=0, kind="read" if tool is HARMLESS else "write"))
     mandate = await mandated(bench)

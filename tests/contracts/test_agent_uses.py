@@ -1,4 +1,4 @@
-"""When agents were last used, in memory and in SQLite."""
+"""When agents were last used, in SQLite."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.agent_uses import MemoryAgentUses
 from answerable.adapters.sqlite import SqliteAgentUses, SqliteStore
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.errors import Unavailable
@@ -16,9 +15,7 @@ pytestmark = pytest.mark.requirement("LIFE-02")
 A, B = AgentId("a"), AgentId("b")
 
 
-def register(kind: str, tmp_path: Path) -> AgentUses:
-    if kind == "memory":
-        return MemoryAgentUses()
+def register(tmp_path: Path) -> AgentUses:
     return SqliteAgentUses(SqliteStore.open(tmp_path / "registers.db"))
 
 
@@ -26,9 +23,8 @@ def used(**last: int) -> dict[AgentId, UnixMillis]:
     return {AgentId(name): UnixMillis(at) for name, at in last.items()}
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_a_last_use_never_moves_back_nor_does_how_far_a_log_was_read(kind: str, tmp_path: Path) -> None:
-    uses = register(kind, tmp_path)
+def test_a_last_use_never_moves_back_nor_does_how_far_a_log_was_read(tmp_path: Path) -> None:
+    uses = register(tmp_path)
     assert (dict(uses.logs()), dict(uses.last()), uses.days()) == ({}, {}, frozenset())
     uses.keep("log/a", read_to=10, window=90, used=used(a=5, b=7), days=[1, 2])
     uses.keep("log/b", read_to=3, window=30, used=used(a=4, b=9), days=[2, 3])
@@ -42,9 +38,8 @@ def test_a_last_use_never_moves_back_nor_does_how_far_a_log_was_read(kind: str, 
     assert uses.days() == {1, 2, 3}
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_the_latest_days_stay(kind: str, tmp_path: Path) -> None:
-    uses = register(kind, tmp_path)
+def test_the_latest_days_stay(tmp_path: Path) -> None:
+    uses = register(tmp_path)
     uses.keep("log", read_to=1, window=1, used={}, days=range(DAYS_KEPT + 10))
     uses.keep("log", read_to=1, window=1, used={}, days=[DAYS_KEPT + 10, 3])
     assert sorted(uses.days()) == [*range(11, DAYS_KEPT + 11)]
@@ -52,7 +47,7 @@ def test_the_latest_days_stay(kind: str, tmp_path: Path) -> None:
 
 def test_sqlite_keeps_them_over_a_restart_and_shows_them_to_every_process(tmp_path: Path) -> None:
     store = SqliteStore.open(tmp_path / "registers.db")
-    ours, theirs = SqliteAgentUses(store), register("sqlite", tmp_path)
+    ours, theirs = SqliteAgentUses(store), register(tmp_path)
     ours.keep("log", read_to=4, window=90, used=used(a=5), days=[1])
     assert dict(theirs.last()) == {A: 5}
     theirs.keep("log", read_to=5, window=90, used=used(a=6), days=[2])
@@ -61,5 +56,5 @@ def test_sqlite_keeps_them_over_a_restart_and_shows_them_to_every_process(tmp_pa
     with pytest.raises(Unavailable) as closed:
         ours.keep("log", read_to=6, window=90, used={}, days=[])
     assert closed.value.code == "register.unavailable"
-    again = register("sqlite", tmp_path)
+    again = register(tmp_path)
     assert (dict(again.last()), again.days()) == ({A: 6}, {1, 2})

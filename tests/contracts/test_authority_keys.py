@@ -15,7 +15,6 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.adapters.local_keys import LocalAuthorityKeys
-from answerable.adapters.memory.authorities import MemoryAuthorityKeys
 from answerable.core.identity.jwt_svid import verified_jwt_svid
 from answerable.core.identity.svid_keys import jwk_text
 from answerable.core.identity.wit_svid import verified_wit_svid
@@ -24,7 +23,6 @@ from answerable.errors import Unavailable
 from answerable.flows.keep_trust_domain import TrustDomainDesk
 from answerable.testing.contracts.authority_keys import (
     NAME,
-    AuthorityKeysContract,
     DurableAuthorityKeysContract,
     fits,
     same,
@@ -38,11 +36,6 @@ KEY = workload_key().public_key()
 
 def keys_in(directory: Path) -> LocalAuthorityKeys:
     return LocalAuthorityKeys.open(directory / "authorities")
-
-
-class TestMemoryAuthorityKeys(AuthorityKeysContract):
-    def opened(self, tmp_path: Path) -> MemoryAuthorityKeys:
-        return MemoryAuthorityKeys()
 
 
 class TestLocalAuthorityKeys(DurableAuthorityKeysContract):

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.authorities import MemoryAuthorityRegister
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteStore
 from answerable.core.identity.authority import AuthoritySet
 from answerable.core.identity.principal import UnixMillis
@@ -15,7 +14,6 @@ from answerable.core.ledger.told_authorities import ToldAuthorities
 from answerable.errors import Unavailable
 from answerable.testing.contracts.authority_register import (
     FIRST,
-    AuthorityRegisterContract,
     DurableAuthorityRegisterContract,
     authority,
 )
@@ -25,11 +23,6 @@ pytestmark = pytest.mark.requirement("TRUST-05")
 
 def register_in(directory: Path) -> SqliteAuthorityRegister:
     return SqliteAuthorityRegister(SqliteStore.open(directory / "registers.db"))
-
-
-class TestMemoryAuthorityRegister(AuthorityRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryAuthorityRegister:
-        return MemoryAuthorityRegister()
 
 
 class TestSqliteAuthorityRegister(DurableAuthorityRegisterContract):

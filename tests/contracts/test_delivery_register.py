@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
 from answerable.adapters.sqlite import SqliteDeliveryRegister, SqliteStore
 from answerable.testing.contracts.delivery_register import (
     DELIVERIES_MAX,
-    DeliveryRegisterContract,
     DurableDeliveryRegisterContract,
     sample_delivery,
 )
@@ -19,11 +17,6 @@ pytestmark = pytest.mark.requirement("CHANNEL-01")
 def register_in(directory):
     store = SqliteStore.open(directory / "state" / "registers.db")
     return SqliteDeliveryRegister(store, deliveries_max=DELIVERIES_MAX)
-
-
-class TestMemoryDeliveryRegister(DeliveryRegisterContract):
-    def opened(self, tmp_path):
-        return MemoryDeliveryRegister(deliveries_max=DELIVERIES_MAX)
 
 
 class TestSqliteDeliveryRegister(DurableDeliveryRegisterContract):

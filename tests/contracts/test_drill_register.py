@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from answerable.adapters.memory.drills import MemoryDrillRegister
 from answerable.adapters.sqlite import SqliteDrillRegister, SqliteStore
 from answerable.testing.contracts.drill_register import (
-    DrillRegisterContract,
     DurableDrillRegisterContract,
 )
 
@@ -17,11 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 pytestmark = pytest.mark.requirement("DRILL-01")
-
-
-class TestMemoryDrillRegister(DrillRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryDrillRegister:
-        return MemoryDrillRegister()
 
 
 class TestSqliteDrillRegister(DurableDrillRegisterContract):

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.duties import MemoryDutyRegister
 from answerable.adapters.sqlite import SqliteDutyRegister, SqliteStore
 from answerable.errors import Unavailable
 from answerable.testing.clock import START
@@ -15,7 +14,6 @@ from answerable.testing.contracts.duty_register import (
     DELEGATIONS_MAX,
     WAITING,
     DurableDutyRegisterContract,
-    DutyRegisterContract,
     sample_delegation,
 )
 
@@ -24,11 +22,6 @@ pytestmark = pytest.mark.requirement("DUTY-03")
 
 def store_in(directory: Path) -> SqliteStore:
     return SqliteStore.open(directory / "state" / "registers.db")
-
-
-class TestMemoryDutyRegister(DutyRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryDutyRegister:
-        return MemoryDutyRegister(delegations_max=DELEGATIONS_MAX)
 
 
 class TestSqliteDutyRegister(DurableDutyRegisterContract):

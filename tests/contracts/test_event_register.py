@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.events import MemoryEventRegister
 from answerable.adapters.sqlite import SqliteEventRegister, SqliteStore
 from answerable.testing.contracts.event_register import (
     DurableEventRegisterContract,
-    EventRegisterContract,
 )
 
 pytestmark = pytest.mark.requirement("SSF-02")
@@ -18,11 +16,6 @@ pytestmark = pytest.mark.requirement("SSF-02")
 
 def store_in(directory: Path) -> SqliteStore:
     return SqliteStore.open(directory / "state" / "registers.db")
-
-
-class TestMemoryEventRegister(EventRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryEventRegister:
-        return MemoryEventRegister()
 
 
 class TestSqliteEventRegister(DurableEventRegisterContract):

@@ -6,18 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.figures import MemoryFiguresRegister
 from answerable.adapters.sqlite import SqliteFiguresRegister, SqliteStore
 from answerable.testing.contracts.figures_register import (
     DurableFiguresRegisterContract,
-    FiguresRegisterContract,
 )
-
-
-@pytest.mark.requirement("STAT-02")
-class TestMemoryFiguresRegister(FiguresRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryFiguresRegister:
-        return MemoryFiguresRegister()
 
 
 @pytest.mark.requirement("STAT-02")

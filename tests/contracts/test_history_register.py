@@ -6,19 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.history import MemoryHistoryRegister
 from answerable.adapters.sqlite import SqliteHistoryRegister, SqliteStore
 from answerable.core.decision.tally import Steps, Tally, decoded
 from answerable.testing.contracts.history_register import (
     DurableHistoryRegisterContract,
-    HistoryRegisterContract,
 )
-
-
-@pytest.mark.requirement("HIST-06")
-class TestMemoryHistoryRegister(HistoryRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryHistoryRegister:
-        return MemoryHistoryRegister()
 
 
 @pytest.mark.requirement("HIST-06")

@@ -6,8 +6,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from answerable.adapters.memory.holds import MemoryHoldRegister
-from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.sqlite import SqliteHoldRegister, SqliteRevocationRegister, SqliteStore
 from answerable.core.containment.hold import holdable
 from answerable.core.mandate.revocation import Revocable, Revocation
@@ -17,7 +15,6 @@ from answerable.testing.contracts.hold_register import (
     NOW,
     SCOUT,
     DurableHoldRegisterContract,
-    HoldRegisterContract,
     sample_hold,
 )
 
@@ -32,12 +29,6 @@ def opened(directory: Path) -> tuple[SqliteStore, SqliteHoldRegister, SqliteRevo
     store = SqliteStore.open(directory / "registers.db")
     revocations = SqliteRevocationRegister(store, clock=ManualClock())
     return store, SqliteHoldRegister(store, revocations), revocations
-
-
-class TestMemoryHoldRegister(HoldRegisterContract):
-    def opened(self, tmp_path: Path) -> tuple[MemoryHoldRegister, MemoryRevocationRegister]:
-        revocations = MemoryRevocationRegister()
-        return MemoryHoldRegister(revocations), revocations
 
 
 class TestSqliteHoldRegister(DurableHoldRegisterContract):

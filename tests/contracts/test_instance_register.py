@@ -9,12 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.instances import MemoryInstanceRegister
 from answerable.adapters.sqlite import SqliteInstanceRegister, SqliteStore
 from answerable.core.identity.principal import UnixMillis
 from answerable.testing.contracts.instance_register import (
     DurableInstanceRegisterContract,
-    InstanceRegisterContract,
     instance,
     thumbprint,
 )
@@ -94,12 +92,6 @@ def raced(program: str, file: Path, names: list[str]) -> list[str]:
             child.kill()
     assert [child.returncode for child in children] == [0] * len(children)
     return told
-
-
-@pytest.mark.requirement("IDENT-03")
-class TestMemoryInstanceRegister(InstanceRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryInstanceRegister:
-        return MemoryInstanceRegister()
 
 
 @pytest.mark.requirement("IDENT-03")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.join_tokens import MemoryJoinTokens
 from answerable.adapters.sqlite import SqliteStore
 from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
 from answerable.core.identity.join_token import join_token_text
@@ -19,7 +18,6 @@ from answerable.testing.clock import START
 from answerable.testing.contracts.join_tokens import (
     TOKENS_MAX,
     DurableJoinTokensContract,
-    JoinTokensContract,
     sample,
 )
 
@@ -31,11 +29,6 @@ PROCESSES = 8
 def tokens_in(directory: Path) -> SqliteJoinTokens:
     store = SqliteStore.open(directory / "state" / "registers.db")
     return SqliteJoinTokens(store, tokens_max=TOKENS_MAX)
-
-
-class TestMemoryJoinTokens(JoinTokensContract):
-    def opened(self, tmp_path: Path) -> MemoryJoinTokens:
-        return MemoryJoinTokens(tokens_max=TOKENS_MAX)
 
 
 class TestSqliteJoinTokens(DurableJoinTokensContract):

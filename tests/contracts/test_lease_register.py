@@ -6,11 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from answerable.adapters.memory.leases import MemoryLeaseRegister
 from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.testing.contracts.lease_register import (
     DurableLeaseRegisterContract,
-    LeaseRegisterContract,
 )
 
 if TYPE_CHECKING:
@@ -19,11 +17,6 @@ if TYPE_CHECKING:
     from answerable.ports.lease_register import LeaseRegister
 
 pytestmark = pytest.mark.requirement("LEASE-01")
-
-
-class TestMemoryLeaseRegister(LeaseRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryLeaseRegister:
-        return MemoryLeaseRegister()
 
 
 class TestSqliteLeaseRegister(DurableLeaseRegisterContract):

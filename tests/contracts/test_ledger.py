@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.adapters.tlog_files import TlogFilesLedger
 from answerable.adapters.tlog_files.settings import Commit
 from answerable.errors import Unavailable
@@ -22,6 +21,7 @@ from answerable.testing.contracts.ledger import (
     refusal_entry,
 )
 from answerable.testing.faults import Fault, FaultyLedger
+from answerable.testing.memory_ledger import MemoryLedger
 from tests.ledger_files_world import SMALL, DiskWithRoomFor, appended_until_refused, large, small_log
 
 

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.manifests import MemoryManifestRegister
 from answerable.adapters.sqlite import SqliteStore
 from answerable.adapters.sqlite.manifests import SqliteManifestRegister
 from answerable.errors import Malformed, Unavailable
 from answerable.testing.contracts.manifest_register import (
     SCOUT,
     DurableManifestRegisterContract,
-    ManifestRegisterContract,
     sample_signed,
 )
 
@@ -22,11 +20,6 @@ pytestmark = pytest.mark.requirement("MANIFEST-06")
 
 def store_in(directory: Path) -> SqliteStore:
     return SqliteStore.open(directory / "state" / "registers.db")
-
-
-class TestMemoryManifestRegister(ManifestRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryManifestRegister:
-        return MemoryManifestRegister()
 
 
 class TestSqliteManifestRegister(DurableManifestRegisterContract):

@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import pytest
 
-from answerable.adapters.memory.target import MemoryTarget
 from answerable.core.canonical import freeze
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.credential import Credential
@@ -14,6 +13,7 @@ from answerable.errors import AnswerableError
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.memory_target import MemoryTarget
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LEASE-02")]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.openings import MemoryOpeningRegister
 from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteOpeningRegister, SqliteStore
 from answerable.adapters.sqlite.approval_rows import body_of
 from answerable.adapters.sqlite.migrations import MIGRATIONS
@@ -24,7 +23,6 @@ from answerable.testing.contracts.opening_register import (
     OF_ONE_MAX,
     OF_UNKNOWN_MAX,
     DurableOpeningRegisterContract,
-    OpeningRegisterContract,
     digest_of,
     patient,
     say,
@@ -33,13 +31,6 @@ from answerable.testing.contracts.opening_register import (
 from answerable.testing.samples import approval
 
 pytestmark = [pytest.mark.requirement("PACE-01"), pytest.mark.requirement("PACE-03")]
-
-
-class TestMemoryOpeningRegister(OpeningRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryOpeningRegister:
-        return MemoryOpeningRegister(
-            of_one_max=OF_ONE_MAX, of_unknown_max=OF_UNKNOWN_MAX, looks_max=LOOKS_MAX
-        )
 
 
 class TestSqliteOpeningRegister(DurableOpeningRegisterContract):

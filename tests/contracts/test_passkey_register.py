@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
 from answerable.adapters.sqlite import SqlitePasskeyRegister, SqliteStore
 from answerable.core.identity.invitation import invitation_code
 from answerable.errors import Unavailable
@@ -15,7 +14,6 @@ from answerable.testing.contracts.passkey_register import (
     INVITATIONS_MAX,
     PASSKEYS_MAX,
     DurablePasskeyRegisterContract,
-    PasskeyRegisterContract,
     sample_invitation,
     sample_passkey,
 )
@@ -29,11 +27,6 @@ def store_in(directory: Path) -> SqliteStore:
 
 def register_in(store: SqliteStore) -> SqlitePasskeyRegister:
     return SqlitePasskeyRegister(store, passkeys_max=PASSKEYS_MAX, invitations_max=INVITATIONS_MAX)
-
-
-class TestMemoryPasskeyRegister(PasskeyRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryPasskeyRegister:
-        return MemoryPasskeyRegister(passkeys_max=PASSKEYS_MAX, invitations_max=INVITATIONS_MAX)
 
 
 class TestSqlitePasskeyRegister(DurablePasskeyRegisterContract):

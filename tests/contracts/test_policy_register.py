@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.policies import MemoryPolicyRegister
 from answerable.adapters.sqlite import SqlitePolicyRegister, SqliteStore
 from answerable.testing.contracts.policy_register import (
     DurablePolicyRegisterContract,
-    PolicyRegisterContract,
     sample_proposal,
 )
 
@@ -19,11 +17,6 @@ pytestmark = pytest.mark.requirement("PUB-06")
 
 def store_in(directory: Path) -> SqliteStore:
     return SqliteStore.open(directory / "state" / "registers.db")
-
-
-class TestMemoryPolicyRegister(PolicyRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryPolicyRegister:
-        return MemoryPolicyRegister()
 
 
 class TestSqlitePolicyRegister(DurablePolicyRegisterContract):

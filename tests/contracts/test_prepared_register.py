@@ -7,12 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.prepared import MemoryPreparedRegister
 from answerable.adapters.sqlite import SqlitePreparedRegister, SqliteStore
 from answerable.testing.clock import START
 from answerable.testing.contracts.prepared_register import (
     DurablePreparedRegisterContract,
-    PreparedRegisterContract,
     sample_prepared,
 )
 
@@ -21,11 +19,6 @@ pytestmark = pytest.mark.requirement("PREPARE-07")
 
 def store_in(directory: Path) -> SqliteStore:
     return SqliteStore.open(directory / "state" / "registers.db")
-
-
-class TestMemoryPreparedRegister(PreparedRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryPreparedRegister:
-        return MemoryPreparedRegister()
 
 
 class TestSqlitePreparedRegister(DurablePreparedRegisterContract):

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.adapters.memory.pushes import MemoryPushRegister
 from answerable.adapters.sqlite import SqlitePushRegister, SqliteStore
-from answerable.testing.contracts.push_register import DurablePushRegisterContract, PushRegisterContract
+from answerable.testing.contracts.push_register import DurablePushRegisterContract
 
 pytestmark = pytest.mark.requirement("CHANNEL-13")
-
-
-class TestMemoryPushRegister(PushRegisterContract):
-    def opened(self, tmp_path):
-        return MemoryPushRegister()
 
 
 class TestSqlitePushRegister(DurablePushRegisterContract):

@@ -15,7 +15,6 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.replay_store import MemoryReplayStore
 from answerable.adapters.replay_table import SharedReplayStore
 from answerable.adapters.replay_table import locks as locks_module
 from answerable.adapters.replay_table.layout import PAGE, Layout
@@ -25,7 +24,6 @@ from answerable.testing.contracts.replay_store import (
     PARTITIONS_MAX,
     START,
     USES_MAX,
-    ReplayStoreContract,
     SharedReplayStoreContract,
     digest,
     partition,
@@ -50,14 +48,6 @@ def table(
         partitions_max=PARTITIONS_MAX,
         uses_per_partition_max=uses,
     )
-
-
-class TestMemoryReplayStore(ReplayStoreContract):
-    def opened(self, tmp_path: Path) -> MemoryReplayStore:
-        epoch = SeededEntropy(str(tmp_path)).bytes(32)
-        return MemoryReplayStore(
-            epoch=epoch, since=START, partitions_max=PARTITIONS_MAX, uses_per_partition_max=USES_MAX
-        )
 
 
 class TestSharedReplayStore(SharedReplayStoreContract):
@@ -350,12 +340,6 @@ def test_sizes_out_of_bounds_are_refused(tmp_path: Path, rooms: int, uses: int) 
             partitions_max=rooms,
             uses_per_partition_max=uses,
         )
-
-
-@pytest.mark.parametrize(("epoch", "rooms", "uses"), [(b"", 1, 1), (bytes(32), 0, 1), (bytes(32), 1, 0)])
-def test_a_store_in_memory_has_an_epoch_and_room(epoch: bytes, rooms: int, uses: int) -> None:
-    with pytest.raises(Malformed):
-        MemoryReplayStore(epoch=epoch, partitions_max=rooms, uses_per_partition_max=uses)
 
 
 def test_nobody_is_no_partition(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.adapters.sqlite import (
     SqliteMandateRegister,
     SqliteRevocationRegister,
@@ -22,7 +21,6 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.revocation_register import (
     SCOUT,
     DurableRevocationRegisterContract,
-    RevocationRegisterContract,
     sample_revocation,
 )
 from answerable.testing.samples import mandate
@@ -41,11 +39,6 @@ class Opened:
     def later(self) -> SqliteRevocationRegister:
         self.clock.advance(2 * CHECK_SECONDS)
         return self.register
-
-
-class TestMemoryRevocationRegister(RevocationRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryRevocationRegister:
-        return MemoryRevocationRegister()
 
 
 class TestSqliteRevocationRegister(DurableRevocationRegisterContract):

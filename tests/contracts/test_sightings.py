@@ -1,4 +1,4 @@
-"""What was seen and is not registered, in memory and in SQLite."""
+"""What was seen and is not registered, in SQLite."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.sightings import MemorySightings
 from answerable.adapters.sqlite import SqliteSightings, SqliteStore
 from answerable.adapters.sqlite.migrations import MIGRATIONS
 from answerable.core.identity.principal import UnixMillis
@@ -25,9 +24,7 @@ from answerable.ports.sightings import Sightings
 pytestmark = pytest.mark.requirement("IDENT-09")
 
 
-def register(kind: str, tmp_path: Path) -> Sightings:
-    if kind == "memory":
-        return MemorySightings()
+def register(tmp_path: Path) -> Sightings:
     return SqliteSightings(SqliteStore.open(tmp_path / "registers.db"))
 
 
@@ -48,11 +45,8 @@ def noted(batch: SightingBatch, name: str, at: int, source: str = "agent a") -> 
     batch.note("tool", name, UnixMillis(at), source=source, grade="gateway")
 
 
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_sightings_of_one_thing_by_one_source_are_merged_and_the_latest_stand_first(
-    kind: str, tmp_path: Path
-) -> None:
-    found = register(kind, tmp_path)
+def test_sightings_of_one_thing_by_one_source_are_merged_and_the_latest_stand_first(tmp_path: Path) -> None:
+    found = register(tmp_path)
     found.keep([seen("a", 10, 2), seen("b", 20)])
     found.keep([seen("a", 5, how="earlier"), seen("a", 30, how="later")])
     found.keep([seen("a", 15, source="agent b")])
@@ -68,11 +62,8 @@ def test_sightings_of_one_thing_by_one_source_are_merged_and_the_latest_stand_fi
 
 
 @pytest.mark.requirement("LIFE-07")
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_whatever_one_source_makes_up_what_others_saw_stays_and_the_rest_is_counted(
-    kind: str, tmp_path: Path
-) -> None:
-    found = register(kind, tmp_path)
+def test_whatever_one_source_makes_up_what_others_saw_stays_and_the_rest_is_counted(tmp_path: Path) -> None:
+    found = register(tmp_path)
     found.keep([seen("crm/refund_all", 1, source="server crm")])
     for start in range(0, 4 * SOURCE_MAX, SOURCE_MAX):
         found.keep(seen(f"n{number}", 10 + number) for number in range(start, start + SOURCE_MAX))
@@ -84,9 +75,8 @@ def test_whatever_one_source_makes_up_what_others_saw_stays_and_the_rest_is_coun
 
 
 @pytest.mark.requirement("LIFE-07")
-@pytest.mark.parametrize("kind", ["memory", "sqlite"])
-def test_where_all_room_is_taken_those_give_up_some_that_have_most(kind: str, tmp_path: Path) -> None:
-    found = register(kind, tmp_path)
+def test_where_all_room_is_taken_those_give_up_some_that_have_most(tmp_path: Path) -> None:
+    found = register(tmp_path)
     found.keep([seen("real", 1, source="user 7")])
     greedy = SIGHTINGS_MAX // SOURCE_MAX + 2
     for source in range(greedy):
@@ -98,8 +88,8 @@ def test_where_all_room_is_taken_those_give_up_some_that_have_most(kind: str, tm
 
 
 def test_sqlite_keeps_them_over_a_restart_and_takes_over_what_an_earlier_version_kept(tmp_path: Path) -> None:
-    register("sqlite", tmp_path).keep([seen("a", 1)])
-    assert list(register("sqlite", tmp_path).all()) == [seen("a", 1)]
+    register(tmp_path).keep([seen("a", 1)])
+    assert list(register(tmp_path).all()) == [seen("a", 1)]
     [before] = [
         number for number, one in enumerate(MIGRATIONS) if any("DROP TABLE sightings" in text for text in one)
     ]

@@ -12,14 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.sqlite import SqliteStore, SqliteSubjectKeys
 from answerable.adapters.system import SystemEntropy
 from answerable.errors import Malformed, Unavailable
 from answerable.testing.contracts.subject_keys import (
     SUBJECTS,
     DurableSubjectKeysContract,
-    SubjectKeysContract,
     opens,
     same,
 )
@@ -46,11 +44,6 @@ def keys_in(
     return SqliteSubjectKeys.open(
         directory / "state" / "keys.db", root=root, entropy=entropy or SystemEntropy()
     )
-
-
-class TestMemorySubjectKeys(SubjectKeysContract):
-    def opened(self, tmp_path: Path) -> MemorySubjectKeys:
-        return MemorySubjectKeys(entropy=SystemEntropy())
 
 
 class TestSqliteSubjectKeys(DurableSubjectKeysContract):

@@ -6,23 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.tokens import MemoryTokenRegister
 from answerable.adapters.sqlite import SqliteStore, SqliteTokenRegister
 from answerable.adapters.sqlite.migrations import MIGRATIONS
 from answerable.core.mandate.revocation import Revocable
 from answerable.testing.clock import START
-from answerable.testing.contracts.token_register import DurableTokenRegisterContract, TokenRegisterContract
+from answerable.testing.contracts.token_register import DurableTokenRegisterContract
 from answerable.testing.entropy import SeededEntropy
 
 NAMES_SINCE = 10
 """The last version of the schema that knew no names of what a token came through."""
 
 pytestmark = pytest.mark.requirement("REVOKE-08")
-
-
-class TestMemoryTokenRegister(TokenRegisterContract):
-    def opened(self, tmp_path: Path) -> MemoryTokenRegister:
-        return MemoryTokenRegister(entropy=SeededEntropy("places"))
 
 
 class TestSqliteTokenRegister(DurableTokenRegisterContract):

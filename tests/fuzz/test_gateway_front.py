@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from answerable.adapters.memory.registers import MemoryRegistryStore
+from answerable.adapters.sqlite import SqliteRegistryStore
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.apps.mcp_gateway.gateway import Gateway
 from answerable.apps.mcp_gateway.needs import Needs
@@ -21,6 +21,7 @@ from answerable.core.identity.http_signature import SignedRequest, sign_request
 from answerable.flows.govern_action import Answer
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.verify_caller import CallerVerifier
+from answerable.testing.registers import fresh
 from answerable.testing.samples import registry_documents, signing_key
 from tests.example_counts import examples
 from tests.gateway_world import modern
@@ -97,7 +98,7 @@ class Nothing:
 
 
 def needs() -> tuple[Needs, CallerVerifier]:
-    store = MemoryRegistryStore()
+    store = fresh(SqliteRegistryStore)
     store.put({f"{one['kind']}/{one['metadata']['name']}": encode(one) for one in registry_documents()})
     limits = ProofLimits(authorities=frozenset({"localhost"}))
     prover = CallerVerifier(registry=store, clock=SystemClock(), entropy=SystemEntropy(), limits=limits)

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
 
-from answerable.adapters.memory.registers import MemoryMandateRegister
 from answerable.adapters.sqlite import SqliteMandateRegister, SqliteStore
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.mandate.budget import Account, Lack, Reserved
@@ -18,6 +17,7 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.spend import rest_of
 from answerable.core.registry.budget_name import AMOUNT_MAX
 from answerable.core.registry.spending import MeasureMapping
+from answerable.testing.registers import fresh
 from answerable.testing.samples import mandate
 from tests.example_counts import examples
 
@@ -34,7 +34,7 @@ class Budgets(RuleBasedStateMachine):
     reserved = Bundle("reserved")
 
     def register(self):
-        return MemoryMandateRegister()
+        return fresh(SqliteMandateRegister)
 
     @initialize(of=st.lists(limits, min_size=4, max_size=4), calls=st.integers(1, 12))
     def begin(self, of, calls):

@@ -9,12 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.adapters.memory.agent_uses import MemoryAgentUses
+from answerable.adapters.sqlite import SqliteAgentUses
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.flows.note_uses import note_uses
 from answerable.flows.suspend_dormant import Dormancy
+from answerable.testing.registers import fresh
 from tests.dormancy_world import DAY, DAYS, shards
 
 AGENTS: Final = (AgentId("rover"), AgentId("scout"))
@@ -55,7 +56,7 @@ async def _judged_like_the_model(
             await note_uses(walks[log], world.uses, days=DAYS)
     if restarted:
         # Of a register that was lost everything is read again.
-        world.uses = MemoryAgentUses()
+        world.uses = fresh(SqliteAgentUses)
     dormancy = Dormancy()
     assert await world.round(world.a, dormancy) == ()
     days.add(today)

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.adapters.memory.replay_store import MemoryReplayStore
 from answerable.adapters.replay_table import SharedReplayStore
 from answerable.core.identity.dpop import check_signature, dpop_proof, read_proof
 from answerable.core.identity.dpop_nonce import ServerNonces
@@ -92,19 +91,17 @@ def test_no_use_is_new_twice_before_its_time_in_whatever_order_late_and_early_on
             )
 
         tables = (opened(), opened())
-        memory = MemoryReplayStore(epoch=bytes(32), partitions_max=2, uses_per_partition_max=3)
-        accepted: dict[tuple[str, int, int], list[tuple[float, float]]] = {}
+        accepted: dict[tuple[int, int], list[tuple[float, float]]] = {}
         clock = 100
         for by, number, passed, late, which in uses:
             clock += passed
             # Whoever asks may have read its clock a little while ago, and asks for what a nonce of then ends with.
             at = float(clock - max(0, late))
             until = (at // 5 + 2) * 5
-            for name, store in (("table", tables[which]), ("memory", memory)):
-                if store.accept(partition(by), digest(number), until=until, at=at) == "new":
-                    earlier = accepted.setdefault((name, by, number), [])
-                    # The same proof carries the same nonce, so it asks for the same end.
-                    assert until not in [end for _, end in earlier], "the very same proof was new twice"
-                    earlier.append((at, until))
+            if tables[which].accept(partition(by), digest(number), until=until, at=at) == "new":
+                earlier = accepted.setdefault((by, number), [])
+                # The same proof carries the same nonce, so it asks for the same end.
+                assert until not in [end for _, end in earlier], "the very same proof was new twice"
+                earlier.append((at, until))
         for table in tables:
             table.close()

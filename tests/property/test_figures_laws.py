@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from answerable.adapters.memory.figures import MemoryFiguresRegister
+from answerable.adapters.sqlite import SqliteFiguresRegister
 from answerable.core.ledger.figures import HOUR_MS, Figures, restored
 from answerable.core.ledger.spread import EXACT_MAX, VALUE_MAX, Spread, bucket_of, upper_edge
 from answerable.core.ledger.tags import Tag
@@ -17,6 +17,7 @@ from answerable.errors import Refused
 from answerable.flows.figures_desk import FiguresDesk
 from answerable.flows.keep_figures import keep_figures
 from answerable.testing.clock import START
+from answerable.testing.registers import fresh
 from tests.example_counts import examples
 from tests.figures_world import comparable, counted_again, entry, figures_of, folded, ready
 
@@ -77,7 +78,7 @@ async def _stepped(bench, step, asked, task):
         case "crash":
             walk.figures = FiguresDesk(register=walk.figures.register)
         case "lost":
-            walk.figures = FiguresDesk(register=MemoryFiguresRegister())
+            walk.figures = FiguresDesk(register=fresh(SqliteFiguresRegister))
         case ("passes", seconds):
             bench.clock.advance(seconds)
             task.append((await bench.issue(f"m-{walk.ledger.size}", calls_max=100)).id)

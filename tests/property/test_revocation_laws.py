@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.adapters.memory.tokens import MemoryTokenRegister
 from answerable.adapters.sqlite import SqliteStore, SqliteTokenRegister
 from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.status_list import StatusList, packed, unpacked, with_status
 from answerable.ports.token_register import TokenRegister
 from answerable.testing.contracts.token_register import sample_token
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 
 # The parent of each token is one before it, or none.
 FORESTS = st.lists(st.integers(min_value=0), min_size=1, max_size=30).map(
@@ -50,7 +50,7 @@ def check(register: TokenRegister, forest: list[int], chosen: set[int]) -> None:
 @given(forest=FORESTS, data=st.data())
 def test_ending_any_ancestors_ends_exactly_what_derives_from_them(forest, data):
     chosen = data.draw(st.sets(st.integers(0, len(forest) - 1), min_size=1))
-    check(MemoryTokenRegister(entropy=SeededEntropy("places")), forest, chosen)
+    check(fresh(SqliteTokenRegister, entropy=SeededEntropy("places")), forest, chosen)
     with TemporaryDirectory() as folder:
         store = SqliteStore.open(Path(folder) / "registers.db")
         try:

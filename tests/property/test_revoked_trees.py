@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from answerable.adapters.memory.tokens import MemoryTokenRegister
 from answerable.adapters.sqlite import SqliteStore, SqliteTokenRegister
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.ports.token_register import TokenRegister
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 from tests.example_counts import examples
 from tests.tree_world import AGENTS, DEPTH_MAX, INSTANCES, TreeWorld, tree_world
 
@@ -74,7 +74,7 @@ async def check(register: TokenRegister, draw: Any) -> None:
 @settings(max_examples=examples(60), deadline=None)
 @given(data=st.data())
 def test_gateway_introspection_and_status_list_agree_on_every_token_whatever_is_revoked(data):
-    anyio.run(check, MemoryTokenRegister(entropy=SeededEntropy("places")), data.draw)
+    anyio.run(check, fresh(SqliteTokenRegister, entropy=SeededEntropy("places")), data.draw)
 
 
 @pytest.mark.requirement("REVOKE-13")

@@ -15,7 +15,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.door_refusal import DoorRefusal
@@ -33,6 +32,7 @@ from answerable.flows.settle_open_intents import record_counted_refusals, settle
 from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh_subject_keys
 from answerable.testing.samples import document, signing_key
 from answerable.testing.trouble import Trouble
 from answerable.testing.trouble_outside import TroubledUpstream
@@ -86,7 +86,7 @@ class Story:
         self.keys_entropy, self.entropy = RecordingEntropy("keys"), RecordingEntropy("walk")
         self.bench = Bench(
             entropy=self.entropy,
-            subject_keys=MemorySubjectKeys(entropy=self.keys_entropy),
+            subject_keys=fresh_subject_keys(entropy=self.keys_entropy),
             limits=WalkLimits(
                 refusals_recorded_max=5, refusals_window_ms=60_000, recorded_result_bytes_max=120
             ),

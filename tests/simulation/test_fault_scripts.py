@@ -13,7 +13,7 @@ from random import Random
 
 import pytest
 
-from answerable.adapters.memory.registers import MemoryRegistryStore
+from answerable.adapters.sqlite import SqliteRegistryStore
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.entry import StoredEntry
 from answerable.errors import AnswerableError
@@ -30,6 +30,7 @@ from answerable.testing.disks import MemoryDisk
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.invariants import Promises, broken_laws
 from answerable.testing.recording_upstream import Effect, RecordingUpstream
+from answerable.testing.registers import fresh
 from answerable.testing.trouble import (
     Crash,
     Fault,
@@ -84,9 +85,9 @@ STORY: tuple[Callable[[Bench], Awaitable[None]], ...] = (
 
 
 @cache
-def registry_in_force() -> MemoryRegistryStore:
+def registry_in_force() -> SqliteRegistryStore:
     """The same for all scripts: this story changes nothing in it."""
-    registry = MemoryRegistryStore()
+    registry = fresh(SqliteRegistryStore)
     asyncio.run(Bench(registry=registry).registered())
     return registry
 
@@ -99,7 +100,7 @@ class Stage:
         script: Script,
         *,
         story: Sequence[Callable[[Bench], Awaitable[None]]] = STORY,
-        registry: MemoryRegistryStore | None = None,
+        registry: SqliteRegistryStore | None = None,
         answer: Callable[[Effect], Outcome] | None = None,
     ) -> None:
         self.story, self.registry, self.answer = story, registry or registry_in_force(), answer

@@ -7,11 +7,12 @@ from functools import cache
 
 import pytest
 
-from answerable.adapters.memory.registers import MemoryRegistryStore
+from answerable.adapters.sqlite import SqliteRegistryStore
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.tags import Tag
 from answerable.flows.settle_open_intents import settle_open_intents
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.registers import fresh
 from answerable.testing.trouble import Fault, faults_of
 from tests.obligation_world import NARROW, PERMIT, SECRET, obliging
 from tests.simulation.test_fault_scripts import Script, Stage
@@ -48,8 +49,8 @@ STORY = (_issue, _issue, _wide, _quiet, _settle, _wide, _settle)
 
 
 @cache
-def registry() -> MemoryRegistryStore:
-    made = MemoryRegistryStore()
+def registry() -> SqliteRegistryStore:
+    made = fresh(SqliteRegistryStore)
     asyncio.run(Bench(registry=made).registered(bench_documents(POLICIES)))
     return made
 

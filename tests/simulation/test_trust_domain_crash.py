@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.local_keys import LocalAuthorityKeys
-from answerable.adapters.memory.authorities import MemoryAuthorityKeys, MemoryAuthorityRegister
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteStore
 from answerable.core.identity.authority import AuthoritySet
 from answerable.core.identity.x509_svid import verified_x509_svid
 from answerable.flows.keep_trust_domain import TrustDomainDesk
-from tests.trust_world import DOMAIN, HOUR, WORKLOAD, TrustWorld, active_of, states, workload_key
+from answerable.testing.registers import fresh_keys, fresh_store
+from tests.trust_world import DOMAIN, HOUR, WORKLOAD, TrustWorld, active_of, held, states, workload_key
 
 pytestmark = pytest.mark.requirement("TRUST-12")
 
@@ -51,28 +51,23 @@ class Point:
         return result
 
 
-class CrashingKeys(MemoryAuthorityKeys):
-    def __init__(self, point: Point) -> None:
-        super().__init__()
-        self.point = point
+class CrashingKeys(LocalAuthorityKeys):
+    point: Point
 
     def create(self, name):
-        return self.point.run(lambda: MemoryAuthorityKeys.create(self, name))
+        return self.point.run(lambda: LocalAuthorityKeys.create(self, name))
 
     def destroy(self, name):
-        return self.point.run(lambda: MemoryAuthorityKeys.destroy(self, name))
-
-    def names(self) -> set[str]:
-        return set(self._keys)
+        return self.point.run(lambda: LocalAuthorityKeys.destroy(self, name))
 
 
-class CrashingRegister(MemoryAuthorityRegister):
+class CrashingRegister(SqliteAuthorityRegister):
     def __init__(self, point: Point) -> None:
-        super().__init__()
+        super().__init__(fresh_store())
         self.point = point
 
     def replace(self, after: AuthoritySet, *, expected: int | None):
-        return self.point.run(lambda: MemoryAuthorityRegister.replace(self, after, expected=expected))
+        return self.point.run(lambda: SqliteAuthorityRegister.replace(self, after, expected=expected))
 
 
 def open_first(world: TrustWorld) -> None:
@@ -121,8 +116,9 @@ COURSES = (open_first, prepare_by_time, change_by_time, run_out, rotate_at_once,
 def crashed_world(
     course: Callable[[TrustWorld], None], at: int, *, after: bool
 ) -> tuple[TrustWorld, Point, bool]:
-    point = Point()
-    world = TrustWorld(keys=CrashingKeys(point), register=CrashingRegister(point))
+    point, keys = Point(), fresh_keys(CrashingKeys)
+    keys.point = point
+    world = TrustWorld(keys=keys, register=CrashingRegister(point))
     if course is not open_first:
         world.desk()
     point.arm(at, after=after)
@@ -139,7 +135,7 @@ def check_alive(world: TrustWorld, desk: TrustDomainDesk) -> None:
     assert states(desk).count("active") == 1
     expected = {name for a in desk.authorities() if a.may_sign for name in (a.x509_key, a.jwt_key, a.wit_key)}
     assert isinstance(world.keys, CrashingKeys)
-    assert world.keys.names() == expected, "no key that the register does not know, and none is missing"
+    assert held(world.keys) == expected, "no key that the register does not know, and none is missing"
 
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
-from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
+from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.core.ledger.tags import Tag
 from answerable.flows.show_tools import changes_of, tool_state
+from answerable.testing.registers import fresh
 from tests.gateway_world import World, gateway_world, registry, until
 from tests.tool_world import approve_offered
 
@@ -37,7 +38,7 @@ async def test_a_tool_that_is_redescribed_is_gone_for_agents_until_its_owner_app
     tmp_path: Path, mode: str
 ):
     async with gateway_world(tmp_path, "noticing") as world:
-        world.walk.pins = MemoryToolPinRegister()
+        world.walk.pins = fresh(SqliteToolPinRegister)
         world.mandate("thing.touch", "thing.grow")
         # Nobody has looked at them yet.
         assert await shown(world, mode) == set()
@@ -62,7 +63,7 @@ async def test_a_tool_that_is_redescribed_is_gone_for_agents_until_its_owner_app
 @pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
 async def test_no_call_after_the_announcement_runs_under_the_old_pin(tmp_path: Path, mode: str):
     async with gateway_world(tmp_path, "noticing") as world:
-        world.walk.pins = MemoryToolPinRegister()
+        world.walk.pins = fresh(SqliteToolPinRegister)
         world.mandate("thing.touch", "thing.grow")
         await approve_offered(world.walk, "noticing", "touch")
         async with world.client("noticing", mode=mode) as client:
@@ -76,7 +77,7 @@ async def test_no_call_after_the_announcement_runs_under_the_old_pin(tmp_path: P
 @pytest.mark.requirement("NEIGHBOUR-12")
 async def test_what_was_checked_before_the_announcement_is_not_started_after_it(tmp_path: Path):
     async with gateway_world(tmp_path, "noticing") as world:
-        world.walk.pins = MemoryToolPinRegister()
+        world.walk.pins = fresh(SqliteToolPinRegister)
         world.mandate("thing.touch", "thing.grow")
         await approve_offered(world.walk, "noticing", "touch")
         link = world.upstream._links["noticing"]
@@ -97,7 +98,7 @@ async def test_what_was_checked_before_the_announcement_is_not_started_after_it(
 
 async def test_a_tool_that_a_server_adds_while_running_waits_for_its_owner(tmp_path: Path):
     async with gateway_world(tmp_path, "noticing") as world:
-        world.walk.pins = MemoryToolPinRegister()
+        world.walk.pins = fresh(SqliteToolPinRegister)
         world.mandate("thing.touch", "thing.grow")
         await approve_offered(world.walk, "noticing", "grow")
         assert await called(world, "2026-07-28", "grow") == ""

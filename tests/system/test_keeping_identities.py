@@ -13,7 +13,7 @@ import anyio
 import httpx2
 import pytest
 
-from answerable.adapters.memory.instances import MemoryInstanceRegister
+from answerable.adapters.sqlite import SqliteInstanceRegister
 from answerable.adapters.system import SystemEntropy
 from answerable.apps.enrolment.application import enrolment_app
 from answerable.apps.enrolment.needs import Needs as EnrolmentNeeds
@@ -31,6 +31,7 @@ from answerable.flows.workloads import WorkloadLimits, Workloads
 from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.world import World
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from tests.enrolment_world import attested_documents, enrolling
 from tests.trust_world import TrustWorld
 
@@ -74,7 +75,7 @@ class Desk:
 
     def forget_everything(self) -> None:
         """The register of instances is lost, as all of it is with the file."""
-        self.workloads.instances = MemoryInstanceRegister()
+        self.workloads.instances = fresh(SqliteInstanceRegister)
         self.open()
 
     def by_join_token(self, challenge: Any, thumbprint: str) -> Any:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from answerable.adapters.event_http import HttpEventPost
-from answerable.adapters.memory.pushes import MemoryPushRegister
+from answerable.adapters.sqlite import SqlitePushRegister
 from answerable.adapters.web_push import WebPushChannel, vapid_key
 from answerable.core.approval.message import Message
 from answerable.core.approval.push_device import PushDevice
@@ -17,6 +17,7 @@ from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jw
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.errors import Malformed
 from answerable.testing.clock import START
+from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from tests.federation_world import Authority, context_of
 from tests.push_world import Browser, push_service
@@ -43,7 +44,7 @@ class World:
 
     def __init__(self, service, authority, *, hosts=None, endpoint=""):
         self.service = service
-        self.register = MemoryPushRegister()
+        self.register = fresh(SqlitePushRegister)
         browser: Browser = service.browser
         self.device = PushDevice(
             person=PrincipalId("bob"),

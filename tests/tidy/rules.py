@@ -131,7 +131,7 @@ ENTRY_MODULES = ("answerable", "answerable.__main__", "answerable.main", "answer
 PUBLIC_ROOMS = ("sdk", "testing", "verify")
 # Packages whose every module is an entry point: the test bench is for whoever builds on this, and the SDK for whoever
 # writes an agent, to import piece by piece.
-PUBLIC_PACKAGES = ("answerable.testing", "answerable.adapters.memory", "answerable.sdk")
+PUBLIC_PACKAGES = ("answerable.testing", "answerable.sdk")
 
 # --- time in tests --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""A whole walk on a bench: registry documents, adapters in memory, Cedar, and an upstream that watches the law.
+"""A whole walk on a bench: registers in SQLite, a log in memory, Cedar, and an upstream that watches the law.
 
     bench = await Bench().registered()
     await bench.issue("m-1")
@@ -19,20 +19,18 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.cedar import compiled
 from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
-from answerable.adapters.memory.duties import MemoryDutyRegister
-from answerable.adapters.memory.holds import MemoryHoldRegister
-from answerable.adapters.memory.ledger import MemoryLedger
-from answerable.adapters.memory.manifests import MemoryManifestRegister
-from answerable.adapters.memory.openings import MemoryOpeningRegister
-from answerable.adapters.memory.policies import MemoryPolicyRegister
-from answerable.adapters.memory.prepared import MemoryPreparedRegister
-from answerable.adapters.memory.registers import (
-    MemoryApprovalRegister,
-    MemoryMandateRegister,
-    MemoryRegistryStore,
+from answerable.adapters.sqlite import (
+    SqliteApprovalRegister,
+    SqliteDutyRegister,
+    SqliteHoldRegister,
+    SqliteMandateRegister,
+    SqliteManifestRegister,
+    SqliteOpeningRegister,
+    SqlitePolicyRegister,
+    SqlitePreparedRegister,
+    SqliteRegistryStore,
+    SqliteRevocationRegister,
 )
-from answerable.adapters.memory.revocations import MemoryRevocationRegister
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.action.request import ActionRequest, action_request
 from answerable.core.canonical import parse
 from answerable.core.identity.caller import VerifiedCaller
@@ -55,7 +53,9 @@ from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.recording_upstream import RecordingUpstream
+from answerable.testing.registers import fresh_store, fresh_subject_keys
 from answerable.testing.samples import (
     AUDIENCE,
     OWNERSHIP,
@@ -176,7 +176,8 @@ def compiled_once(policies: str, snapshot: RegistrySnapshot) -> DecisionPoint:
 
 
 class Bench:
-    """A walk and its parts. Everything that can be passed in can be a real adapter, a faulty one, or the memory one."""
+    """A walk and its parts. What can be passed in can be another real adapter, or a faulty one. store: of the registers
+    that were not."""
 
     def __init__(
         self,
@@ -201,15 +202,16 @@ class Bench:
         duties: DutyRegister | None = None,
     ) -> None:
         """A walk over these ports; the policies are those that the registry holds. holds: opened beside revocations."""
-        revocations = revocations or MemoryRevocationRegister()
-        if holds is None:
-            assert isinstance(revocations, MemoryRevocationRegister)  # noqa: S101 - one epoch for both
-            holds = MemoryHoldRegister(revocations)
         self.clock = clock or ManualClock()
+        self.store = store = fresh_store()
+        if revocations is None:
+            revocations = SqliteRevocationRegister(store, clock=self.clock)
+            holds = holds or SqliteHoldRegister(store, revocations)
+        assert holds is not None  # noqa: S101 - of the same store, for they have one epoch
         entropy = entropy or SeededEntropy("bench")
         ledger = ledger or memory_ledger(self.clock)
-        registry = registry or MemoryRegistryStore()
-        subject_keys = subject_keys or MemorySubjectKeys(entropy=SeededEntropy("subject keys"))
+        registry = registry or SqliteRegistryStore(store)
+        subject_keys = subject_keys or fresh_subject_keys()
         self.upstream = RecordingUpstream(clock=self.clock, ledger=ledger, subject_keys=subject_keys)
         self.sequence = 0
         self.walk = Walk(
@@ -217,25 +219,25 @@ class Bench:
             entropy=entropy,
             ledger=ledger,
             registry=registry,
-            mandates=mandates or MemoryMandateRegister(),
-            approvals=approvals or MemoryApprovalRegister(),
-            openings=openings or MemoryOpeningRegister(),
+            mandates=mandates or SqliteMandateRegister(store),
+            approvals=approvals or SqliteApprovalRegister(store),
+            openings=openings or SqliteOpeningRegister(store),
             channel=channel or MemoryApprovalChannel(),
             upstream=upstream or self.upstream,
             decision_point=compiled_once(policy_text(registry.current), registry.current),
             compile_policies=compiled_once,
-            manifests=MemoryManifestRegister(),
+            manifests=SqliteManifestRegister(store),
             pins=pins or ApprovedAsSeen(registry, upstream or self.upstream),
             revocations=revocations,
             holds=holds,
             subject_keys=subject_keys,
             policies=PolicyDesk(
-                publishers=publishers, records=MemoryPolicyRegister(), compile_asking=compiled_asking
+                publishers=publishers, records=SqlitePolicyRegister(store), compile_asking=compiled_asking
             ),
             limits=limits or WalkLimits(),
             history_register=history,
-            prepared=prepared or MemoryPreparedRegister(),
-            duties=DutyDesk(register=duties or MemoryDutyRegister()),
+            prepared=prepared or SqlitePreparedRegister(store),
+            duties=DutyDesk(register=duties or SqliteDutyRegister(store)),
         )
 
     @property

@@ -6,14 +6,6 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from answerable.adapters.memory.history import MemoryHistoryRegister
-from answerable.adapters.memory.openings import MemoryOpeningRegister
-from answerable.adapters.memory.registers import (
-    MemoryApprovalRegister,
-    MemoryMandateRegister,
-    MemoryRegistryStore,
-)
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteHistoryRegister,
@@ -28,6 +20,7 @@ from answerable.adapters.tlog_files.ledger import TlogFilesLedger
 from answerable.adapters.tlog_files.settings import TlogFilesSettings
 from answerable.testing.builders import ledger_key, memory_ledger
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh, fresh_subject_keys
 from answerable.testing.samples import signing_key
 
 if TYPE_CHECKING:
@@ -85,12 +78,12 @@ class MemoryDisk:
     def __init__(self, clock: Clock) -> None:
         self._stores = Stores(
             ledger=memory_ledger(clock),
-            registry=MemoryRegistryStore(),
-            mandates=MemoryMandateRegister(),
-            approvals=MemoryApprovalRegister(),
-            openings=MemoryOpeningRegister(),
-            subject_keys=MemorySubjectKeys(entropy=SeededEntropy("subject keys")),
-            history=MemoryHistoryRegister(),
+            registry=fresh(SqliteRegistryStore),
+            mandates=fresh(SqliteMandateRegister),
+            approvals=fresh(SqliteApprovalRegister),
+            openings=fresh(SqliteOpeningRegister),
+            subject_keys=fresh_subject_keys("subject keys"),
+            history=fresh(SqliteHistoryRegister),
         )
 
     async def opened(self) -> Stores:
@@ -102,7 +95,7 @@ class MemoryDisk:
 
     async def crashed(self) -> None:
         """As the protocol says."""
-        mandates = MemoryMandateRegister()
+        mandates = fresh(SqliteMandateRegister)
         for mandate in reversed(tuple(self._stores.mandates.all())):
             mandates.add(mandate)
             if self._stores.mandates.state(mandate.id) == "closed":

@@ -16,8 +16,6 @@ import anyio.lowlevel
 import anyio.to_thread
 import msgspec
 
-from answerable.adapters.memory.holds import MemoryHoldRegister
-from answerable.adapters.memory.revocations import MemoryRevocationRegister
 from answerable.core.containment.hold import EVERYTHING, described, holdable
 from answerable.core.decision.facts import HoldFact
 from answerable.core.identity.principal import PrincipalId
@@ -27,12 +25,14 @@ from answerable.flows.apply_registry import policy_text
 from answerable.flows.lift_hold import lift_hold
 from answerable.flows.place_hold import place_hold
 from answerable.sdk.signing import signed_lift
+from answerable.testing.registers import fresh_ends
 from answerable.testing.samples import AUDIENCE, signing_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from random import Random
 
+    from answerable.adapters.sqlite import SqliteHoldRegister
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.containment.hold import Holdable
     from answerable.core.decision.decision import Decision
@@ -57,8 +57,7 @@ class RandomHolds:
     """What is held outlives the process, like whatever its register has on disk. violations: one line each."""
 
     def __init__(self, chance: Random, clock: Clock, violations: list[str], report: Report) -> None:
-        self.revocations = MemoryRevocationRegister()
-        self._register = MemoryHoldRegister(self.revocations)
+        self.revocations, self._register = fresh_ends(clock)
         self._chance, self._clock, self._violations, self._report = chance, clock, violations, report
         self._asked: dict[int, frozenset[Holdable]] = {}
 
@@ -182,7 +181,7 @@ def in_one_thread() -> Iterator[None]:
 class _TroubledHolds:
     """Implements ports.hold_register.HoldRegister."""
 
-    def __init__(self, register: MemoryHoldRegister, trouble: Trouble) -> None:
+    def __init__(self, register: SqliteHoldRegister, trouble: Trouble) -> None:
         self._register, self._trouble = register, trouble
 
     def __getattr__(self, name: str) -> Any:

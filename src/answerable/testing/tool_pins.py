@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
+from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.registry.tool_approval import capabilities_of
 from answerable.core.registry.tool_pin import ToolPin
+from answerable.testing.registers import fresh_store
 
 if TYPE_CHECKING:
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.upstream import Upstream
 
 
-class ApprovedAsSeen(MemoryToolPinRegister):
-    """A register in memory; a tool that nothing is said of is pinned as it is when somebody first asks for it. From
+class ApprovedAsSeen(SqliteToolPinRegister):
+    """A register of its own; a tool that nothing is said of is pinned as it is when somebody first asks for it. From
     then on it is a register like any other: what changes is blocked."""
 
     def __init__(self, registry: RegistryStore, upstream: Upstream) -> None:
-        super().__init__()
+        super().__init__(fresh_store())
         self._registry = registry
         self._upstream = upstream
 

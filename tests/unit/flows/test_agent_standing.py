@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.adapters.memory.agent_uses import MemoryAgentUses
+from answerable.adapters.sqlite import SqliteAgentUses
 from answerable.core.canonical import parse
 from answerable.core.containment.hold import holdable
 from answerable.core.identity.principal import AgentId
@@ -23,6 +23,7 @@ from answerable.flows.suspend_dormant import Dormancy, suspend_dormant
 from answerable.flows.tell_possible import possible
 from answerable.flows.workloads import Workloads
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from tests.enrolment_world import enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio
@@ -126,14 +127,14 @@ async def passed(bench: Bench, workloads: Workloads, days: int) -> None:
 
 async def judged(workloads: Workloads, *, days: int = 30) -> tuple[AgentId, ...]:
     """What the second round of a server that has just started does: the first one does nothing."""
-    uses, dormancy = MemoryAgentUses(), Dormancy()
+    uses, dormancy = fresh(SqliteAgentUses), Dormancy()
     assert await suspend_dormant(workloads, uses, dormancy, days=days) == ()
     return await suspend_dormant(workloads, uses, dormancy, days=days)
 
 
 async def test_an_agent_that_nobody_used_for_long_is_suspended_by_rule_and_recorded():
     bench, workloads = await enrolling()
-    uses, dormancy = MemoryAgentUses(), Dormancy()
+    uses, dormancy = fresh(SqliteAgentUses), Dormancy()
     assert await suspend_dormant(workloads, uses, dormancy, days=5) == ()
     await passed(bench, workloads, 5)
     assert await suspend_dormant(workloads, uses, dormancy, days=5) == ()
@@ -160,7 +161,7 @@ async def test_an_enrolment_counts_as_use():
 
 async def test_days_on_which_a_server_made_its_rounds_count_without_entries():
     bench, workloads = await enrolling()
-    uses, dormancy = MemoryAgentUses(), Dormancy()
+    uses, dormancy = fresh(SqliteAgentUses), Dormancy()
     for _ in range(6):
         assert await suspend_dormant(workloads, uses, dormancy, days=5) == ()
         bench.clock.advance(DAY)
@@ -181,7 +182,7 @@ async def test_a_server_that_was_off_for_long_suspends_nobody_for_that():
 
 async def test_a_clock_that_jumps_ahead_suspends_nobody_neither_at_once_nor_after_a_restart():
     bench, workloads = await enrolling()
-    uses, dormancy = MemoryAgentUses(), Dormancy()
+    uses, dormancy = fresh(SqliteAgentUses), Dormancy()
     assert await suspend_dormant(workloads, uses, dormancy, days=30) == ()
     for _ in range(3):
         bench.clock.jump(400 * DAY)
@@ -198,7 +199,7 @@ async def test_a_clock_that_jumps_ahead_suspends_nobody_neither_at_once_nor_afte
 async def test_a_round_is_left_out_when_the_clock_went_ahead_of_the_time_that_passed():
     bench, workloads = await enrolling()
     await passed(bench, workloads, 6)
-    uses, dormancy = MemoryAgentUses(), Dormancy()
+    uses, dormancy = fresh(SqliteAgentUses), Dormancy()
     assert await suspend_dormant(workloads, uses, dormancy, days=5) == ()
     bench.clock.jump(3_601)
     assert await suspend_dormant(workloads, uses, dormancy, days=5) == ()

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.adapters.memory.ledger import MemoryLedger
 from answerable.core.identity.keys import ed25519_public
 from answerable.core.incident.security_event import CREDENTIAL_CHANGE, SESSION_REVOKED
 from answerable.core.mandate.revocation import revocable
@@ -19,6 +18,7 @@ from answerable.flows.event_desk import EventLimits
 from answerable.flows.manage_streams import create_stream
 from answerable.flows.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench
+from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.samples import signing_key
 from tests.event_world import desk_on, stream, waiting
 from tests.obligation_world import bench_with, obliging

@@ -6,7 +6,7 @@ from hashlib import sha256
 
 import pytest
 
-from answerable.adapters.memory.join_tokens import MemoryJoinTokens
+from answerable.adapters.sqlite import SqliteJoinTokens
 from answerable.core.identity.attestation import enrolment_audience, possession_message
 from answerable.core.identity.oidc_claims import IssuerTerms
 from answerable.core.identity.principal import AgentId
@@ -14,6 +14,7 @@ from answerable.core.identity.spiffe_id import TrustDomain
 from answerable.errors import AnswerableError, Malformed
 from answerable.ports.process_observer import ProcessFacts
 from answerable.testing import ManualClock
+from answerable.testing.registers import fresh
 from tests.attestation_world import (
     ISSUER,
     OWN_DOMAIN,
@@ -78,7 +79,7 @@ def test_a_join_token_is_made_and_used_once():
 
 def test_a_join_token_ends_after_ten_minutes():
     clock = ManualClock()
-    desk = attestor(clock=clock, tokens=MemoryJoinTokens())
+    desk = attestor(clock=clock, tokens=fresh(SqliteJoinTokens))
     text = desk.new_join_token("first", AgentId("biller"))
     clock.advance(600)
     with pytest.raises(AnswerableError) as told:
@@ -87,7 +88,7 @@ def test_a_join_token_ends_after_ten_minutes():
 
 
 def test_old_join_tokens_are_forgotten_when_a_new_one_is_made():
-    clock, tokens = ManualClock(), MemoryJoinTokens(tokens_max=2)
+    clock, tokens = ManualClock(), fresh(SqliteJoinTokens, tokens_max=2)
     desk = attestor(clock=clock, tokens=tokens)
     for name in ("a", "b"):
         desk.new_join_token(name, AgentId("biller"))

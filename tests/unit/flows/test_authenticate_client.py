@@ -7,7 +7,6 @@ from typing import Any, cast
 
 import pytest
 
-from answerable.adapters.memory.replay_store import MemoryReplayStore
 from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.identity.principal import AgentId
@@ -17,6 +16,7 @@ from answerable.flows.authenticate_client import Asked, ClientAuthenticator, Tok
 from answerable.flows.find_parent import confirmation_for
 from answerable.flows.known_callers import KnownCallers
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh_replay_store
 from answerable.testing.samples import signing_key
 
 pytestmark = pytest.mark.anyio
@@ -30,7 +30,7 @@ async def authenticator(**parts: Any) -> tuple[Bench, ClientAuthenticator]:
         "verifier": SimpleNamespace(verify=lambda *_: CALLER),
         "known": known,
         "trust": SimpleNamespace(bundle=lambda _: None),
-        "replay": MemoryReplayStore(epoch=bytes(32)),
+        "replay": fresh_replay_store(),
         "clock": bench.clock,
         "issuer": lambda: ISSUER,
     }

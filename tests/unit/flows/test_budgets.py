@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from answerable.adapters.memory.registers import MemoryMandateRegister
+from answerable.adapters.sqlite import SqliteMandateRegister
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
 from answerable.flows.govern_action import Answer
 from answerable.flows.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.walk_world import cited
 
@@ -29,7 +30,7 @@ M1 = MandateId("m-1")
 
 def restarted(bench: Bench) -> Bench:
     """A new process over the same log and registers; what was only in memory is gone."""
-    mandates = MemoryMandateRegister()
+    mandates = fresh(SqliteMandateRegister)
     for mandate in bench.walk.mandates.all():
         mandates.add(mandate)
     walk = bench.walk

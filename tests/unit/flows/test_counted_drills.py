@@ -8,7 +8,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from answerable.adapters.memory.figures import MemoryFiguresRegister
+from answerable.adapters.sqlite import SqliteFiguresRegister
 from answerable.core.containment.drill import DRILL_KINDS, drilled
 from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.ledger.figure_cells import UNSAID, Cell
@@ -18,6 +18,7 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.flows.drill_desk import DrillDesk
 from answerable.flows.end_instance import SHADOW_SECONDS_MAX, end_unfounded
 from answerable.flows.stage_drill import staged
+from answerable.testing.registers import fresh
 from tests.drill_world import bench_to_drill, documents_with, drill
 from tests.figures_world import cells_of, comparable, counted_again, entry, folded, plain
 
@@ -28,7 +29,7 @@ SHADOW = "drill-scout-0123abcd"
 @pytest.mark.requirement("STAT-12")
 async def test_drills_leave_every_figure_as_it_was_but_their_own_number():
     bench, workloads = await bench_to_drill()
-    bench.walk.figures.register = MemoryFiguresRegister()
+    bench.walk.figures.register = fresh(SqliteFiguresRegister)
     await bench.issue("m-1", calls_max=100)
     await bench.act()
     before, decided = await cells_of(bench), bench.walk.figures.latency.count

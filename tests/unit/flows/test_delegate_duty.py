@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.adapters.memory.duties import MemoryDutyRegister
+from answerable.adapters.sqlite import SqliteDutyRegister
 from answerable.core.approval.duty_delegation import duty_challenge
 from answerable.core.canonical import parse
 from answerable.core.containment.hold import Holdable
@@ -20,6 +20,7 @@ from answerable.flows.place_hold import place_hold
 from answerable.flows.recall_duties import RecalledDuties
 from answerable.sdk.signing import signed_duty
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.registers import fresh
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from tests.duty_world import DAY, delegate, duty_bench, duty_document, terms, waiting, with_people
 
@@ -253,7 +254,7 @@ async def test_a_weak_signature_of_who_is_away_carries_no_strong_answer():
     await delegate(bench)
     bench.walk.limits = replace(bench.walk.limits, signatures=("any", "any", "any", "passkey"))
     register = bench.walk.duties.register
-    strong = MemoryDutyRegister()
+    strong = fresh(SqliteDutyRegister)
     for one in register.delegations():
         strong.delegate(replace(one, strength="passkey"))
     # By key file nobody answers this tier. What matters here is who would be let in.
@@ -269,7 +270,7 @@ async def test_an_older_register_learns_from_the_ledger_what_was_given_and_ended
     bench = await duty_bench()
     stays, gone = await delegate(bench), await delegate(bench, of="carol")
     await end_duty(bench.walk, gone.id, by="operator")
-    register = MemoryDutyRegister()
+    register = fresh(SqliteDutyRegister)
     bench.walk.duties = DutyDesk(register=register)
     recalled = RecalledDuties(walk=bench.walk)
     for stored in bench.walk.ledger.replay():

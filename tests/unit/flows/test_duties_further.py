@@ -8,7 +8,7 @@ from typing import Any
 import anyio
 import pytest
 
-from answerable.adapters.memory.duties import MemoryDutyRegister
+from answerable.adapters.sqlite import SqliteDutyRegister
 from answerable.core.containment.hold import Holdable
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.subject import principal_subject
@@ -22,6 +22,7 @@ from answerable.flows.route_approval import follow_duties, note_view, scan_waiti
 from answerable.flows.tell_duty import queue_health, route_of
 from answerable.sdk.signing import signed_duty
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from tests.duty_world import DAY, delegate, duty_bench, duty_document, person, tell, terms, waiting
 
@@ -92,7 +93,7 @@ async def test_what_belongs_to_an_erased_person_or_is_over_or_known_does_not_com
     erased = await delegate(bench, of="carol")
     over = await delegate(bench, until=UnixMillis(bench.clock.now() + 1_000))
     known = await delegate(bench)
-    register = MemoryDutyRegister()
+    register = fresh(SqliteDutyRegister)
     register.delegate(known)
     bench.walk.duties = DutyDesk(register=register)
     keys = bench.walk.subject_keys
@@ -124,7 +125,7 @@ async def test_an_answer_counts_by_the_very_delegation_that_it_names():
     asked = await waiting(bench)
     one = await delegate(bench)
     await bench.answer(asked, by="dan")
-    other = MemoryDutyRegister()
+    other = fresh(SqliteDutyRegister)
     other.delegate(replace(one, to=person("frank")))
     bench.walk.duties = DutyDesk(register=other)
     assert (await bench.refund(6000)).outcome is None
@@ -133,7 +134,7 @@ async def test_an_answer_counts_by_the_very_delegation_that_it_names():
 @pytest.mark.requirement("DUTY-04")
 @pytest.mark.parametrize("at", ["scan", "tell"])
 async def test_the_follower_goes_on_where_the_register_could_not_be_had(at, monkeypatch, caplog):
-    class Faulty(MemoryDutyRegister):
+    class Faulty(SqliteDutyRegister):
         faults = 1
 
         def tell(self, approval, group, step, at):
@@ -151,7 +152,7 @@ async def test_the_follower_goes_on_where_the_register_could_not_be_had(at, monk
 
     monkeypatch.setattr("answerable.flows.route_approval.LOOK_SECONDS_MAX", 0.001)
     monkeypatch.setattr("answerable.flows.route_approval.AGAIN_MILLIS", 0)
-    register = Faulty()
+    register = fresh(Faulty)
     bench = await duty_bench(bench=Bench(duties=register))
     register.faults, bench.walk.duties.scanned = 1, None
     asked = await waiting(bench)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 import anyio
@@ -145,16 +146,17 @@ async def test_a_round_that_is_cancelled_while_a_hold_is_recorded_records_it_onc
 async def test_an_approval_that_somebody_answers_at_this_very_moment_is_not_denied_twice():
     bench = await bench_to_hold()
     await bench.refund(6_000)
-    replace_in = bench.walk.approvals.replace
+    approvals = bench.walk.approvals
+    replace_many = approvals.replace_many
 
-    def denied_first(approval: Approval, *, was: Approval) -> bool:
+    def denied_first(changes: Sequence[tuple[Approval, Approval]]) -> tuple[bool, ...]:
         """A person says no between the look and the write."""
-        assert replace_in(replace(was, state="denied"), was=was)
-        return replace_in(approval, was=was)
+        assert all(replace_many([(replace(was, state="denied"), was) for _, was in changes]))
+        return replace_many(changes)
 
-    bench.walk.approvals.replace = denied_first
+    approvals.replace_many = denied_first  # type: ignore[method-assign]
     assert (await stop(bench, EVERYTHING)).approvals == ()
-    bench.walk.approvals.replace = replace_in  # type: ignore[method-assign]
+    approvals.replace_many = replace_many  # type: ignore[method-assign]
     assert (await stop(bench, EVERYTHING)).approvals == ()
     (after,) = bench.walk.approvals.all(pending_only=False, now=bench.clock.now())
     assert (after.state, after.ended_by) == ("denied", "")

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from answerable.adapters.cedar.decision_point import compiled
-from answerable.adapters.memory.registers import MemoryRegistryStore
+from answerable.adapters.sqlite import SqliteRegistryStore
 from answerable.core.canonical import encode
 from answerable.core.registry.parse import document_key
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.follow_registers import follow_documents, follow_registers
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.registers import elsewhere, fresh
 from answerable.testing.samples import document
 from answerable.testing.trouble import Fault, Trouble, TroubledLedger
 
@@ -28,15 +29,16 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SHARD-08")]
 NOTHING = '@id("none") @reason("closed for today") forbid (principal, action, resource);'
 
 
-class Shared(MemoryRegistryStore):
+class Shared(SqliteRegistryStore):
     """A registry that another process writes to: what it wrote is seen after `refresh`."""
 
-    elsewhere: dict[str, bytes] | None = None
+    news: dict[str, bytes] | None = None
 
     def refresh(self) -> bool:
-        news, self.elsewhere = self.elsewhere, None
+        news, self.news = self.news, None
         if news is not None:
-            self.put_elsewhere(news)
+            SqliteRegistryStore(elsewhere(self._store)).put(news)
+            self._store.refresh()
         return news is not None
 
 
@@ -80,12 +82,12 @@ def stored(policies: str) -> dict[str, bytes]:
 
 
 async def test_policies_that_another_process_applied_decide_here():
-    registry = Shared()
+    registry = fresh(Shared)
     bench = await Bench(registry=registry).registered()
     await bench.issue()
     assert follow_registers(bench.walk, registry.refresh) is False
     assert (await bench.act()).outcome is not None
-    registry.elsewhere = stored(NOTHING)
+    registry.news = stored(NOTHING)
     assert follow_registers(bench.walk, registry.refresh) is True
     with pytest.raises(Refused) as told:
         await bench.act()
@@ -100,22 +102,22 @@ async def test_news_of_other_things_leave_the_policies_alone():
 
 
 async def test_documents_that_would_not_have_been_applied_here_end_the_process():
-    registry = Shared()
+    registry = fresh(Shared)
     bench = await Bench(registry=registry).registered()
     slow = document("Server", "crm", {"command": "crm-server", "callSecondsMax": 3_000})
-    registry.elsewhere = {**stored(NOTHING), "Server/crm": encode(slow)}
+    registry.news = {**stored(NOTHING), "Server/crm": encode(slow)}
     with pytest.raises(Malformed) as told:
         follow_registers(bench.walk, registry.refresh)
     assert told.value.code == "registry.call_seconds"
 
 
 async def test_documents_applied_elsewhere_meanwhile_are_not_overwritten():
-    registry = Shared()
+    registry = fresh(Shared)
     bench = await Bench(registry=registry).registered()
 
     def plan(_number: int, method: str) -> Fault | None:
         if method == "ledger.submit":
-            registry.elsewhere = stored(NOTHING)
+            registry.news = stored(NOTHING)
             follow_registers(bench.walk, registry.refresh)
         return None
 
@@ -128,11 +130,11 @@ async def test_documents_applied_elsewhere_meanwhile_are_not_overwritten():
 
 async def followed(policies: str) -> tuple[Bench, Shared, Patient, asyncio.Task[bool]]:
     """A walk whose registry another process has changed, while the new policies are being compiled."""
-    registry, compiler = Shared(), Patient()
+    registry, compiler = fresh(Shared), Patient()
     bench = await Bench(registry=registry).registered()
     await bench.issue(calls_max=1_000)
     bench.walk.compile_policies = compiler
-    registry.elsewhere = stored(policies)
+    registry.news = stored(policies)
     assert follow_registers(bench.walk, registry.refresh) is True
     following = asyncio.create_task(follow_documents(bench.walk))
     await begun(compiler)
@@ -177,7 +179,7 @@ async def test_no_action_meets_documents_of_one_moment_and_policies_of_another()
 @pytest.mark.requirement("PUB-10")
 async def test_later_documents_are_not_replaced_by_earlier_ones_that_took_longer():
     bench, registry, compiler, following = await followed(MANY)
-    registry.elsewhere = stored(NOTHING)
+    registry.news = stored(NOTHING)
     assert follow_registers(bench.walk, registry.refresh) is True
     assert bench.walk.registry.documents() == stored(NOTHING), "few policies are in force at once"
     compiler.go_on.set()
@@ -190,7 +192,7 @@ async def test_later_documents_are_not_replaced_by_earlier_ones_that_took_longer
 async def test_what_comes_while_another_is_compiled_comes_into_force_after_it():
     bench, registry, compiler, following = await followed(MANY)
     later = MANY.replace("closed for today", "closed for ever")
-    registry.elsewhere = stored(later)
+    registry.news = stored(later)
     assert follow_registers(bench.walk, registry.refresh) is True
     compiler.go_on.set()
     assert await following is True
@@ -203,7 +205,7 @@ async def test_what_comes_while_another_is_compiled_comes_into_force_after_it():
 async def test_documents_that_were_taken_back_meanwhile_do_not_come_into_force():
     bench, registry, compiler, following = await followed(MANY)
     before = bench.walk.registry.documents()
-    registry.elsewhere = before
+    registry.news = before
     assert follow_registers(bench.walk, registry.refresh) is True
     compiler.go_on.set()
     assert await following is False
@@ -212,11 +214,15 @@ async def test_documents_that_were_taken_back_meanwhile_do_not_come_into_force()
 
 
 @pytest.mark.requirement("PUB-10")
-async def test_what_is_applied_here_meanwhile_is_not_replaced():
+async def test_who_applies_here_while_those_of_another_process_are_compiled_has_to_look_again():
     _, registry, compiler, following = await followed(MANY)
-    registry.put(stored(NOTHING))
+    with pytest.raises(Unavailable) as told:
+        registry.put(stored(NOTHING))
+    assert told.value.code == "register.changed_meanwhile"
     compiler.go_on.set()
-    assert await following is False
+    assert await following is True
+    assert registry.documents() == stored(MANY)
+    registry.put(stored(NOTHING))
     assert registry.documents() == stored(NOTHING)
 
 

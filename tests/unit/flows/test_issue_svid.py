@@ -9,7 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from answerable.adapters.memory.authorities import MemoryAuthorityKeys
+from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.core.identity.jwt_svid import verified_jwt_svid
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.identity.svid_keys import jwk_text
@@ -19,6 +19,7 @@ from answerable.errors import Broken, Malformed, Unavailable
 from answerable.flows.make_authority import new_serial
 from answerable.testing.clock import START
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh_keys
 from tests.trust_world import DOMAIN, HOUR, WORKLOAD, TrustWorld, active_of, workload_key
 
 KEY = workload_key().public_key()
@@ -163,7 +164,7 @@ def test_when_a_key_is_lost_under_a_running_server_nothing_is_signed_and_no_othe
 
 
 def test_a_store_that_fails_otherwise_is_told_as_it_is():
-    class Failing(MemoryAuthorityKeys):
+    class Failing(LocalAuthorityKeys):
         def sign(self, name, message):
             if self.fails:
                 raise Unavailable("no token", code="authority_keys.unavailable", port="authority_keys")
@@ -171,7 +172,7 @@ def test_a_store_that_fails_otherwise_is_told_as_it_is():
 
         fails = False
 
-    keys = Failing()
+    keys = fresh_keys(Failing)
     world = TrustWorld(keys=keys)
     issuer = world.issuer(world.desk())
     keys.fails = True
@@ -184,7 +185,7 @@ def test_what_would_not_verify_by_our_own_bundle_is_not_given_out():
     """A store that signs with another key than it says it has."""
     stranger = workload_key()
 
-    class Lying(MemoryAuthorityKeys):
+    class Lying(LocalAuthorityKeys):
         lies = False
 
         def sign(self, name, message):
@@ -196,7 +197,7 @@ def test_what_would_not_verify_by_our_own_bundle_is_not_given_out():
                 else super().sign(name, message)
             )
 
-    keys = Lying()
+    keys = fresh_keys(Lying)
     world = TrustWorld(keys=keys)
     issuer = world.issuer(world.desk())
     keys.lies = True
@@ -212,7 +213,7 @@ def test_what_would_not_verify_by_our_own_bundle_is_not_given_out():
 
 @pytest.mark.parametrize("kind", ["x509", "jwt", "wit"])
 def test_an_authority_that_is_removed_while_it_signs_is_replaced_by_the_one_that_signs_then(kind):
-    class Interrupted(MemoryAuthorityKeys):
+    class Interrupted(LocalAuthorityKeys):
         def sign(self, name, message):
             signature = super().sign(name, message)
             # Only once it signs an SVID: the certificates of authorities are signed under the desk's lock.
@@ -223,7 +224,7 @@ def test_an_authority_that_is_removed_while_it_signs_is_replaced_by_the_one_that
         name = ""
         meanwhile: list[Callable[[], None]]
 
-    keys = Interrupted()
+    keys = fresh_keys(Interrupted)
     keys.meanwhile = []
     world = TrustWorld(keys=keys)
     desk = world.desk()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.adapters.memory.registers import MemoryMandateRegister
+from answerable.adapters.sqlite import SqliteMandateRegister
 from answerable.core.ledger.budget_counts import UNKEPT_ENTRIES_MAX, BudgetCounts
 from answerable.core.mandate.budget import ONE_CALL, Reserved
 from answerable.core.mandate.mandate import MandateId
@@ -13,6 +13,7 @@ from answerable.flows.keep_budgets import keep_budgets
 from answerable.flows.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench, memory_ledger
 from answerable.testing.clock import ManualClock
+from answerable.testing.registers import fresh
 
 M1 = MandateId("m-1")
 ORIGIN = memory_ledger(ManualClock()).origin
@@ -48,7 +49,7 @@ def restarted(bench, mandates):
 
 def emptied(register):
     """The register as another process finds it: mandates and kept counts, nothing of what was in memory."""
-    again = MemoryMandateRegister()
+    again = fresh(SqliteMandateRegister)
     for mandate in register.all():
         again.add(mandate)
     again.keep_used(ORIGIN, register.kept_used(ORIGIN), register.used_up_to(ORIGIN))

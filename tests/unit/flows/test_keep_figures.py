@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from answerable.adapters.memory.figures import MemoryFiguresRegister
+from answerable.adapters.sqlite import SqliteFiguresRegister
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.figure_cells import UNSAID, Group
 from answerable.core.ledger.figures import HOUR_MS, Figures
@@ -16,6 +16,7 @@ from answerable.flows.keep_figures import FORM, keep_figures
 from answerable.flows.tell_figures import tell_figures
 from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from tests.figures_world import PAY, READ, cells_of, comparable, counted_again, figures_of, ready
 
 pytestmark = pytest.mark.anyio
@@ -152,7 +153,7 @@ async def test_what_is_kept_and_cannot_be_is_counted_again(spoilt):
     register, origin, size = bench.walk.figures.register, bench.walk.ledger.origin, bench.walk.ledger.size
     rows = {"-1/1/support": b"{}"} if spoilt == "rows" else {"-1/9/lies": b"[99]"}
     if spoilt == "nothing":
-        register = MemoryFiguresRegister()
+        register = fresh(SqliteFiguresRegister)
     else:
         register.keep(
             origin,
@@ -173,7 +174,7 @@ async def test_what_is_kept_and_cannot_be_is_counted_again(spoilt):
 
 @pytest.mark.requirement("STAT-02")
 async def test_what_could_not_be_kept_is_kept_the_next_time():
-    class Full(MemoryFiguresRegister):
+    class Full(SqliteFiguresRegister):
         full = True
 
         def keep(self, *given, **more):
@@ -182,7 +183,7 @@ async def test_what_could_not_be_kept_is_kept_the_next_time():
             super().keep(*given, **more)
 
     bench = await ready()
-    bench.walk.figures.register = register = Full()
+    bench.walk.figures.register = register = fresh(Full)
     await bench.act()
     await figures_of(bench)
     with pytest.raises(Unavailable):

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from answerable.adapters.memory.history import MemoryHistoryRegister
+from answerable.adapters.sqlite import SqliteHistoryRegister, SqliteRegistryStore
 from answerable.core.decision.history import HistoryState
 from answerable.core.decision.tally import Tally, decoded, encoded
 from answerable.core.registry.active import stored_form
@@ -15,6 +15,7 @@ from answerable.flows.apply_registry import apply_registry
 from answerable.flows.close_mandate import close_mandate
 from answerable.flows.follow_registers import follow_registers
 from answerable.flows.keep_history import keep_history, read_unread_history
+from answerable.testing.registers import elsewhere, fresh
 from answerable.testing.trouble import Trouble, TroubledLedger, TroubledRegistry
 from tests.history_world import (
     ONE_REFUND,
@@ -81,6 +82,12 @@ async def test_what_is_kept_is_never_ahead_of_what_the_log_has_on_stable_storage
     assert history.due(state.entries + 50).entries == state.entries + 50
 
 
+def write(register, statement, *values):
+    """As whoever edits the file."""
+    with register._store.write() as connection:
+        connection.execute(statement, values)
+
+
 @pytest.mark.requirement("HIST-06")
 @pytest.mark.parametrize("how", ["cut", "torn", "of another tracker", "of another log", "ahead of the log"])
 async def test_what_was_kept_and_cannot_be_is_read_from_the_log_instead(how):
@@ -91,18 +98,26 @@ async def test_what_was_kept_and_cannot_be_is_read_from_the_log_instead(how):
     register, origin = bench.walk.history_register, bench.walk.ledger.origin
     found = register.kept(origin)
     first, second = sorted(found.places)
+
+    def put(place, state):
+        query = "UPDATE history SET state = ? WHERE tracker = ? AND owner = ? AND resource = ?"
+        write(register, query, state, *place)
+
     if how == "cut":
-        found.places[first] = found.places[first][:-2]
+        put(first, found.places[first][:-2])
     elif how == "torn":
-        found.places[first] = b'["t",[5],[1],7]'
+        put(first, b'["t",[5],[1],7]')
     elif how == "of another tracker":
-        found.places[first] = found.places[second] = b'["s",[1],3]'
+        put(first, b'["s",[1],3]')
+        put(second, b'["s",[1],3]')
     elif how == "of another log":
-        register._kept["other"] = register._kept.pop(origin)
+        write(register, "UPDATE history SET origin = 'other'")
+        write(register, "UPDATE history_kept SET origin = 'other'")
     else:
-        found.entries.update(dict.fromkeys(found.entries, bench.walk.ledger.size + 1))
+        write(register, "UPDATE history_kept SET entries = ?", bench.walk.ledger.size + 1)
         newest = decoded(found.places[first]).newest
-        found.places[first] = found.places[second] = encoded(Tally((newest,), (7,), 7))
+        put(first, encoded(Tally((newest,), (7,), 7)))
+        put(second, encoded(Tally((newest,), (7,), 7)))
     again = restarted(bench)
     assert seen(again) == {"refunds": 1, "reads": 1}
     await kept(again)
@@ -191,8 +206,8 @@ async def test_what_another_process_put_into_force_refuses_until_it_is_read():
 
     def refresh():
         documents = documents_with(READS, REFUNDS)
-        bench.walk.registry.put_elsewhere(dict(stored_form(documents)))
-        return True
+        SqliteRegistryStore(elsewhere(bench.store)).put(dict(stored_form(documents)))
+        return bench.store.refresh()
 
     follow_registers(bench.walk, refresh)
     with pytest.raises(Refused) as told:
@@ -237,7 +252,7 @@ async def test_a_tracker_that_was_away_for_a_while_counts_what_happened_meanwhil
 
 @pytest.mark.requirement("HIST-06")
 async def test_a_register_that_takes_nothing_is_given_it_again():
-    class Full(MemoryHistoryRegister):
+    class Full(SqliteHistoryRegister):
         full = True
 
         def keep(self, origin: str, state: HistoryState) -> None:
@@ -245,7 +260,7 @@ async def test_a_register_that_takes_nothing_is_given_it_again():
                 raise Unavailable("full", code="register.unavailable", port="register")
             super().keep(origin, state)
 
-    register = Full()
+    register = fresh(Full)
     bench = await ready(REFUNDS, history=register)
     await bench.refund(1)
     with pytest.raises(Unavailable):

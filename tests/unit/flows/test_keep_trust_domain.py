@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from answerable.adapters.memory.authorities import MemoryAuthorityKeys
+from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.core.identity.authority import AUTHORITIES_MAX, BACKDATE_MILLIS
 from answerable.core.identity.spiffe_id import TrustDomain
 from answerable.errors import Broken, Refused, Unavailable
 from answerable.flows.make_authority import checked_keys
 from answerable.testing.clock import START
-from tests.trust_world import DOMAIN, FOREIGN, HOUR, TrustWorld, active_of, sequence_of, states
+from answerable.testing.registers import fresh_keys
+from tests.trust_world import DOMAIN, FOREIGN, HOUR, TrustWorld, active_of, held, sequence_of, states
 
 
-class BrokenKeys(MemoryAuthorityKeys):
+class BrokenKeys(LocalAuthorityKeys):
     """A store that can be told to fail."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
         self.broken: set[str] = set()
 
     def create(self, name):
@@ -34,10 +36,6 @@ class BrokenKeys(MemoryAuthorityKeys):
     def _check(self, what):
         if what in self.broken:
             raise Unavailable("no token", code="authority_keys.unavailable", port="authority_keys")
-
-
-def held(keys):
-    return set(keys._keys)
 
 
 def begun(world):
@@ -187,7 +185,7 @@ def test_removing_one_that_does_not_sign_leaves_the_active_one():
 
 
 def test_a_removal_stands_when_no_other_authority_can_be_made():
-    keys = BrokenKeys()
+    keys = fresh_keys(BrokenKeys)
     world = TrustWorld(keys=keys)
     desk = world.desk()
     removed = active_of(desk)
@@ -207,7 +205,7 @@ def test_a_removal_stands_when_no_other_authority_can_be_made():
 
 
 def test_a_removal_stands_when_the_keys_cannot_be_destroyed_and_they_are_destroyed_later():
-    keys = BrokenKeys()
+    keys = fresh_keys(BrokenKeys)
     world = TrustWorld(keys=keys)
     desk = world.desk()
     removed = desk.authorities()[0]
@@ -226,7 +224,7 @@ def test_a_removal_stands_when_the_keys_cannot_be_destroyed_and_they_are_destroy
 
 
 def test_a_generation_that_could_not_be_made_leaves_nothing():
-    keys = BrokenKeys()
+    keys = fresh_keys(BrokenKeys)
     world = TrustWorld(keys=keys)
     desk = world.desk()
     before = held(keys)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
+from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.core.containment.hold import holdable
 from answerable.core.identity.passkey import PASSKEYS_OF_ONE_MAX
 from answerable.core.identity.principal import PrincipalId
@@ -25,6 +25,7 @@ from answerable.flows.remove_passkey import remove_passkey
 from answerable.flows.settle_open_intents import record_counted_refusals
 from answerable.flows.sign_in import begin_sign_in, finish_sign_in
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.verify.leaf_shapes import SHAPES
 from tests.passkey_world import ADMIN, enrolled, passkey_bench, signed_in
@@ -236,7 +237,7 @@ async def test_a_register_without_memory_is_made_again_from_the_ledger():
     await remove_passkey(bench.walk, removed.name, by=ADMIN)
     desk = bench.walk.passkeys
     assert desk is not None
-    older = MemoryPasskeyRegister()
+    older = fresh(SqlitePasskeyRegister)
     older.invite(replace(invited.invitation, used_at=None))
     older.add(removed)
     desk.register = older

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from answerable.adapters.memory.passkeys import MemoryPasskeyRegister
+from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.core.identity.oidc_person import ShownPerson
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.entry import entry_of
@@ -20,6 +20,7 @@ from answerable.flows.recall_passkeys import RecalledPasskeys
 from answerable.flows.remove_passkey import remove_passkey
 from answerable.flows.sign_in import record_refused_sign_ins, sign_in_by_provider
 from answerable.testing.builders import Bench, bench_documents
+from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.testing.trouble import TroubledLedger
 from tests.passkey_world import ADMIN, enrolled, passkey_bench, signed_in
@@ -78,7 +79,7 @@ async def test_another_device_of_a_session_is_on_record_as_let_in_by_its_person_
     assert (leaf["invitation"], leaf["by"] == leaf["person"]) == ("", True)
     desk = bench.walk.passkeys
     assert desk is not None
-    desk.register = MemoryPasskeyRegister()
+    desk.register = fresh(SqlitePasskeyRegister)
     recalled = RecalledPasskeys(walk=bench.walk)
     for stored in stored_of(bench, Tag.PASSKEY):
         recalled.note(stored)
@@ -97,7 +98,7 @@ async def test_what_cannot_be_opened_any_more_does_not_come_back():
         ))  # fmt: skip
     desk = bench.walk.passkeys
     assert desk is not None
-    desk.register = MemoryPasskeyRegister()
+    desk.register = fresh(SqlitePasskeyRegister)
     assert await recalled.restored() == 0
     bench.walk.passkeys = None
     assert await recalled.restored() == 0
@@ -110,14 +111,14 @@ async def test_of_two_answers_at_once_the_count_lets_one_pass():
     desk = bench.walk.passkeys
     assert desk is not None
 
-    class Beaten(MemoryPasskeyRegister):
+    class Beaten(SqlitePasskeyRegister):
         """Somebody else passed the count in this very moment."""
 
         def count_up(self, credential_id: bytes, count: int) -> bool:
             super().count_up(credential_id, count)
             return super().count_up(credential_id, count)
 
-    beaten = Beaten()
+    beaten = fresh(Beaten)
     for one in desk.register.all():
         beaten.add(one)
     desk.register = beaten

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
 from answerable.adapters.memory.upstream import MemoryUpstream
+from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable, Revocation
@@ -19,6 +19,7 @@ from answerable.flows.show_tools import changes_of, tool_state, tool_states
 from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.clock import START
+from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
 from answerable.testing.trouble import Trouble, TroubledLedger
@@ -35,7 +36,7 @@ async def bench_with(
     *, limits: WalkLimits | None = None, documents: Any = None, ledger: Any = None, **says: Any
 ) -> Bench:
     """One with a mandate, a register without pins, and tools as told."""
-    bench = Bench(pins=MemoryToolPinRegister(), limits=limits, ledger=ledger)
+    bench = Bench(pins=fresh(SqliteToolPinRegister), limits=limits, ledger=ledger)
     describing(bench, **(says or {"get_case": described()}))
     await bench.registered(documents)
     await bench.issue()
@@ -129,7 +130,7 @@ async def test_what_cannot_be_recorded_at_first_sight_is_not_pinned(fault):
 
 @pytest.mark.requirement("TOOL-01")
 async def test_of_two_definitions_first_seen_at_once_the_one_that_was_put_counts():
-    class Quicker(MemoryToolPinRegister):
+    class Quicker(SqliteToolPinRegister):
         """Another process puts its own just before."""
 
         def put(self, pin, *, over):
@@ -139,7 +140,7 @@ async def test_of_two_definitions_first_seen_at_once_the_one_that_was_put_counts
     bench = await bench_with(limits=FIRST_SIGHT)
     donor = await bench_with(get_case=POISONED)
     other = await approve_tool(donor.walk, approval(POISONED), by="operator")
-    bench.walk.pins = Quicker()
+    bench.walk.pins = fresh(Quicker)
     assert await refused(bench) == "tool.changed"
     assert bench.upstream.effects == []
 

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.adapters.memory.authorities import MemoryAuthorityKeys, MemoryAuthorityRegister
-from answerable.adapters.memory.instances import MemoryInstanceRegister
-from answerable.adapters.memory.revocations import MemoryRevocationRegister
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
+from answerable.adapters.local_keys import LocalAuthorityKeys
+from answerable.adapters.sqlite import (
+    SqliteAuthorityRegister,
+    SqliteInstanceRegister,
+    SqliteRevocationRegister,
+)
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable, Revocation, revocable
@@ -22,7 +24,7 @@ from answerable.flows.name_sub_agent import sub_agent_number
 from answerable.flows.recall_ends import Recalled, recall_ends
 from answerable.flows.record_entry import pseudonym_of
 from answerable.flows.revoke_authority import record_revocations, revoke_authority
-from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh, fresh_ends, fresh_keys, fresh_subject_keys
 from tests.enrolment_world import DOMAIN, enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio
@@ -35,7 +37,7 @@ async def test_what_an_older_register_shows_as_live_is_ended_with_its_sub_agents
     other = await enrol(workloads, evidence=evidence_of(), key=key_of("i-2"), process="boot:2:1")
     sub = await enrol(workloads, evidence=parent.evidence, key=key_of("s-1"), parent=parent.id)
     await end_instance(workloads, parent.id, because="operator.ended")
-    older = MemoryInstanceRegister()
+    older = fresh(SqliteInstanceRegister)
     for one in (parent, other, sub):
         older.add(one)
     again = replace(workloads, instances=older, sub_numbers={})
@@ -54,16 +56,16 @@ async def test_a_sub_agent_that_an_older_register_does_not_know_keeps_its_number
     parent = await enrol(workloads, evidence=evidence_of(), key=key_of("i-1"), process="boot:1:1")
     for number in range(3):
         await enrol(workloads, evidence=parent.evidence, key=key_of(f"s-{number}"), parent=parent.id)
-    older = MemoryInstanceRegister()
+    older = fresh(SqliteInstanceRegister)
     older.add(parent)
     again = replace(workloads, instances=older, sub_numbers={})
     assert await recall_ends(again, AuthorityChanges(bench.walk, workloads.trust), since=0) == NOTHING
-    fresh = await enrol(again, evidence=parent.evidence, key=key_of("s-9"), parent=parent.id)
-    assert sub_agent_number(fresh.id) == 4
+    anew = await enrol(again, evidence=parent.evidence, key=key_of("s-9"), parent=parent.id)
+    assert sub_agent_number(anew.id) == 4
     assert sub_agent_number(parent.id) == 0
 
 
-class CopiedKeys(MemoryAuthorityKeys):
+class CopiedKeys(LocalAuthorityKeys):
     """Port AuthorityKeys of which there is a copy: what is destroyed comes back with it."""
 
     def destroy(self, name: str) -> None:
@@ -72,9 +74,9 @@ class CopiedKeys(MemoryAuthorityKeys):
 
 async def test_an_authority_that_was_withdrawn_and_is_back_is_withdrawn_again():
     bench, workloads = await enrolling()
-    keys, register = CopiedKeys(), MemoryAuthorityRegister()
+    keys, register = fresh_keys(CopiedKeys), fresh(SqliteAuthorityRegister)
 
-    def opened(register: MemoryAuthorityRegister) -> TrustDomainDesk:
+    def opened(register: SqliteAuthorityRegister) -> TrustDomainDesk:
         desk = TrustDomainDesk(
             domain=DOMAIN,
             keys=keys,
@@ -86,7 +88,7 @@ async def test_an_authority_that_was_withdrawn_and_is_back_is_withdrawn_again():
         desk.open()
         return desk
 
-    desk, older = opened(register), MemoryAuthorityRegister()
+    desk, older = opened(register), fresh(SqliteAuthorityRegister)
     copy = register.read()
     assert copy is not None
     older.replace(copy, expected=None)
@@ -125,7 +127,7 @@ async def test_what_was_revoked_of_any_kind_is_put_back_as_it_was_and_is_not_rec
         await revoke_authority(bench.walk, revocable(kind, name), by="operator", reason=f"of {name}")
         bench.clock.advance(1)
     before = bench.walk.revocations
-    bench.walk.revocations = MemoryRevocationRegister()
+    bench.walk.revocations = fresh_ends()[0]
     since = bench.entries(Tag.REVOKED)[2]["index"]
     assert isinstance(since, int)
     recalled = await recall_ends(workloads, authorities, since=since)
@@ -138,7 +140,7 @@ async def test_what_was_revoked_of_any_kind_is_put_back_as_it_was_and_is_not_rec
     assert len(bench.entries(Tag.REVOKED)) == len(EVERY_KIND)
 
 
-class CountedRevocations(MemoryRevocationRegister):
+class CountedRevocations(SqliteRevocationRegister):
     """Counts writes, each of which waits for the disk where there is one."""
 
     writes = 0
@@ -157,7 +159,7 @@ async def test_however_many_were_revoked_all_are_put_back_with_one_write():
     names = [revocable("token", f"t-{number}") for number in range(300)]
     for one in names:
         await revoke_authority(bench.walk, one, by="operator", looks_back=False)
-    bench.walk.revocations = counted = CountedRevocations()
+    bench.walk.revocations = counted = fresh(CountedRevocations, clock=bench.clock)
     authorities = AuthorityChanges(bench.walk, workloads.trust)
     assert (await recall_ends(workloads, authorities, since=0)).revocations == len(names)
     assert counted.writes == 2, "one that puts them into force, one that says that they are recorded"
@@ -172,8 +174,8 @@ async def test_who_was_revoked_and_whose_key_is_gone_is_told_of_and_nobody_is_re
     pseudonym = pseudonym_of(bench.walk, "operator")
     person, vendor = bench.entries(Tag.REVOKED)
     assert isinstance(person["index"], int)
-    bench.walk.revocations = MemoryRevocationRegister()
-    bench.walk.subject_keys = MemorySubjectKeys(entropy=SeededEntropy("another"))
+    bench.walk.revocations = fresh_ends()[0]
+    bench.walk.subject_keys = fresh_subject_keys("another")
     recalled = await recall_ends(workloads, authorities, since=0)
     assert recalled == Recalled(ends=0, revocations=1, nameless=(person["index"],))
     # What needs no key is in force: who did it stands as in the leaf, the reason is gone.
@@ -192,7 +194,7 @@ async def test_a_revocation_that_is_put_back_denies_the_approvals_that_an_older_
     denied = approvals.find(waiting.id)
     assert denied is not None
     assert approvals.replace(replace(denied, state="pending"), was=denied)
-    bench.walk.revocations = MemoryRevocationRegister()
+    bench.walk.revocations = fresh_ends()[0]
     authorities = AuthorityChanges(bench.walk, workloads.trust)
     assert await recall_ends(workloads, authorities, since=0) == Recalled(ends=0, revocations=1)
     found = approvals.find(waiting.id)

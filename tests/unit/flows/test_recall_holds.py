@@ -7,9 +7,6 @@ from dataclasses import replace
 import msgspec
 import pytest
 
-from answerable.adapters.memory.holds import MemoryHoldRegister
-from answerable.adapters.memory.revocations import MemoryRevocationRegister
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.containment.hold import EVERYTHING, HOLD_KINDS, holdable
 from answerable.core.ledger.records_holds import hold_lifted
 from answerable.core.ledger.subject import LOG_SUBJECT
@@ -21,7 +18,7 @@ from answerable.flows.recall_ends import Recalled, recall_ends
 from answerable.flows.recall_holds import RecalledHolds
 from answerable.flows.record_entry import record_entry, sealing_for
 from answerable.testing.builders import Bench
-from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh_ends, fresh_subject_keys
 from tests.enrolment_world import enrolling
 from tests.hold_world import REACHING, lift, stop
 
@@ -29,8 +26,8 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOLD-11")]
 
 
 def lose_register(bench: Bench) -> None:
-    bench.walk.revocations = revocations = MemoryRevocationRegister()
-    bench.walk.holds = MemoryHoldRegister(revocations)
+    revocations, bench.walk.holds = fresh_ends()
+    bench.walk.revocations = revocations
 
 
 async def recalled(bench: Bench, workloads, *, since: int = 0) -> Recalled:
@@ -123,7 +120,7 @@ async def test_who_is_held_and_whose_key_is_gone_is_told_of_and_an_unknown_place
     assert hold.persons_to_lift == 1
     person, _ = bench.entries(Tag.HOLD_PLACED)
     lose_register(bench)
-    bench.walk.subject_keys = MemorySubjectKeys(entropy=SeededEntropy("another"))
+    bench.walk.subject_keys = fresh_subject_keys("another")
     found = await recalled(bench, workloads)
     assert (found.holds, found.nameless) == (1, (person["index"],))
     back = bench.walk.holds.get(hold.id)

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from answerable.adapters.memory.tokens import MemoryTokenRegister
-from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
+from answerable.adapters.sqlite import SqliteTokenRegister, SqliteToolPinRegister
 from answerable.core.action.outcome import Outcome
 from answerable.core.containment.happening import tracker_of
 from answerable.core.decision.history import History
@@ -20,6 +19,7 @@ from answerable.flows.place_tripped import place_tripped
 from answerable.flows.recall_rules import RuleReader
 from answerable.testing.builders import Bench, bench_documents, with_spending
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 from tests.enrolment_world import enrolling, evidence_of, key_of
 from tests.lineage_world import asked
 from tests.rule_world import HUGE, act_as, again, code_of, denied, retried, rule, ruled
@@ -92,7 +92,7 @@ async def test_outcomes_that_took_more_than_was_reserved():
 
 
 async def test_tools_that_changed_though_no_leaf_names_them():
-    bench = Bench(pins=MemoryToolPinRegister())
+    bench = Bench(pins=fresh(SqliteToolPinRegister))
     upstream = describing(bench, get_case=described())
     await bench.registered([*bench_documents(), rule("rug", "tool_changed", holds="tool", **MANY)])
     await bench.issue()
@@ -105,7 +105,7 @@ async def test_tools_that_changed_though_no_leaf_names_them():
 
 
 async def test_hops_and_sub_agents():
-    world = await tree_world(MemoryTokenRegister(entropy=SeededEntropy("tokens")))
+    world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens")))
     bench = world.bench
     rules = [rule(f"fan-{over}", "fan_out", over=over, **MANY) for over in ("agent", "mandate")]
     await apply_registry(bench.walk, rules, by="operator")
@@ -156,7 +156,7 @@ async def test_of_owners_of_whom_nothing_is_inside_any_window_nothing_is_kept():
 async def test_hops_and_owners_that_are_no_more_in_mind_are_done_without(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("answerable.flows.recall_rules.HOPS_MAX", 1)
     monkeypatch.setattr("answerable.flows.trip_rules.OWNERS_MAX", 1)
-    world = await tree_world(MemoryTokenRegister(entropy=SeededEntropy("tokens")))
+    world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens")))
     bench = world.bench
     await apply_registry(
         bench.walk, [rule("fan", "fan_out", over="mandate", **MANY), denied(1)], by="operator"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.records import refusals_counted
 from answerable.errors import Unavailable
@@ -12,7 +11,7 @@ from answerable.flows import require_subject_keys as module
 from answerable.flows.require_subject_keys import require_subject_keys
 from answerable.testing.builders import Bench, memory_ledger
 from answerable.testing.clock import START, ManualClock
-from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh_subject_keys
 
 pytestmark = pytest.mark.anyio
 
@@ -32,7 +31,7 @@ async def test_a_store_that_knows_the_newest_keys_is_taken():
 async def test_another_store_is_refused_and_the_message_says_what_to_do():
     bench = await lived_in()
     with pytest.raises(Unavailable, match="put its backup back") as lost:
-        require_subject_keys(bench.walk.ledger, MemorySubjectKeys(entropy=SeededEntropy("another")))
+        require_subject_keys(bench.walk.ledger, fresh_subject_keys("another"))
     assert lost.value.code == "subject_keys.lost"
 
 
@@ -63,4 +62,4 @@ async def test_only_the_newest_entries_are_looked_at(monkeypatch):
     monkeypatch.setattr(module, "ENTRIES_LOOKED_AT", 1)
     bench = await lived_in()
     with pytest.raises(Unavailable):
-        require_subject_keys(bench.walk.ledger, MemorySubjectKeys(entropy=SeededEntropy("another")))
+        require_subject_keys(bench.walk.ledger, fresh_subject_keys("another"))

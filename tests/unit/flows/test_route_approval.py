@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
-from answerable.adapters.memory.duties import MemoryDutyRegister
+from answerable.adapters.sqlite import SqliteDutyRegister
 from answerable.core.containment.hold import Holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
@@ -21,6 +21,7 @@ from answerable.flows.recall_duties import RecalledDuties
 from answerable.flows.route_approval import follow_duties, forget_duties, note_view, scan_waiting, tell_due
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.clock import ManualClock
+from answerable.testing.registers import fresh
 from tests.duty_world import READS_WAIT, delegate, duty_bench, duty_document, person, tell, waiting
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DUTY-04")]
@@ -103,7 +104,7 @@ async def test_a_restart_between_two_steps_tells_the_first_no_more_and_the_secon
 
 
 async def test_a_crash_after_the_record_and_before_telling_tells_without_a_second_record():
-    class Cut(MemoryDutyRegister):
+    class Cut(SqliteDutyRegister):
         cut = False
 
         def tell(self, approval, group, step, at):
@@ -111,7 +112,7 @@ async def test_a_crash_after_the_record_and_before_telling_tells_without_a_secon
                 raise Unavailable("cut", code="register.unavailable", port="registers")
             return super().tell(approval, group, step, at)
 
-    register = Cut()
+    register = fresh(Cut)
     bench = await duty_bench(bench=Bench(duties=register))
     await waiting(bench)
     await tell(bench)
@@ -241,7 +242,7 @@ async def test_thousands_that_wait_are_looked_at_a_few_at_a_time():
     asked = await waiting(bench)
     for number in range(3 * DUE_MAX):
         bench.walk.approvals.add(replace(asked, id=f"copy-{number}"))
-    bench.walk.duties = DutyDesk(register=MemoryDutyRegister())
+    bench.walk.duties = DutyDesk(register=fresh(SqliteDutyRegister))
     assert await scan_waiting(bench.walk) == 3 * DUE_MAX + 1
     assert [await tell_due(bench.walk) for _ in range(4)] == [DUE_MAX, DUE_MAX, DUE_MAX, 1]
     assert len(bench.walk.channel.told) == 3 * DUE_MAX + 1
@@ -278,11 +279,11 @@ async def test_without_a_register_nothing_is_followed_and_everybody_is_told():
 
 
 async def test_a_view_that_cannot_be_noted_counts_as_none():
-    class Broken(MemoryDutyRegister):
+    class Broken(SqliteDutyRegister):
         def view(self, approval, person, at):
             raise Unavailable("gone", code="register.unavailable", port="registers")
 
-    bench = await duty_bench(bench=Bench(duties=Broken()))
+    bench = await duty_bench(bench=Bench(duties=fresh(Broken)))
     asked = await waiting(bench)
     await tell(bench)
     await note_view(bench.walk, asked, person("bob"))

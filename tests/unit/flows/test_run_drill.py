@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.adapters.memory.drills import MemoryDrillRegister
+from answerable.adapters.sqlite import SqliteDrillRegister
 from answerable.core.containment.drill import DRILL_KINDS, drill_kind, drilled
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.drill_desk import DrillDesk
 from answerable.flows.recall_drills import RecalledDrills
 from answerable.flows.reconstruct_timeline import reconstruct_timeline
+from answerable.testing.registers import fresh
 from tests.drill_world import bench_to_drill, drill
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DRILL-02")]
@@ -32,7 +33,7 @@ async def test_a_drill_passes_on_a_sound_product_and_is_on_record(kind, of, name
 async def test_a_register_that_lost_drills_has_them_again_from_the_ledger():
     bench, workloads = await bench_to_drill()
     made = [await drill(workloads, "stop"), await drill(workloads, "trace", "crm.read", of="capability")]
-    bench.walk.drills.register = MemoryDrillRegister()
+    bench.walk.drills.register = fresh(SqliteDrillRegister)
     recalled = RecalledDrills(walk=bench.walk)
     for stored in bench.walk.ledger.replay():
         if stored.tag == Tag.DRILL:

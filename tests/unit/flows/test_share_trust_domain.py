@@ -6,17 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.adapters.memory.authorities import MemoryAuthorityRegister
+from answerable.adapters.sqlite import SqliteAuthorityRegister
 from answerable.core.identity.spiffe_id import TrustDomain
 from answerable.core.identity.trust_bundle import TrustBundle
 from answerable.errors import Refused, Unavailable
 from answerable.flows import keep_trust_domain
 from answerable.testing.clock import START
-from tests.trust_world import DOMAIN, FOREIGN, TrustWorld, active_of, sequence_of, states
-
-
-def held(keys):
-    return set(keys._keys)
+from answerable.testing.registers import fresh
+from tests.trust_world import DOMAIN, FOREIGN, TrustWorld, active_of, held, sequence_of, states
 
 
 def foreign_bundle():
@@ -73,13 +70,11 @@ def test_a_domain_that_was_renamed_stops_the_start_until_the_old_authority_is_re
 
 
 def test_an_authority_that_cannot_be_read_back_stops_the_start():
-    register = MemoryAuthorityRegister()
+    register = fresh(SqliteAuthorityRegister)
     world = TrustWorld(register=register)
     world.desk()
-    current = register.read()
-    assert current is not None
-    damaged = replace(current.authorities[0], certificate=b"\x30\x00")
-    register._current = replace(current, authorities=(damaged,))
+    with register._store.write() as connection:
+        connection.execute("UPDATE authorities SET certificate = ?", (b"\x30\x00",))
     with pytest.raises(Unavailable) as told:
         world.desk()
     assert told.value.code == "register.corrupt"
@@ -119,11 +114,11 @@ def test_what_one_process_changes_another_takes_over_when_it_tends():
     assert active_of(other) == active_of(one)
 
 
-class RacedRegister(MemoryAuthorityRegister):
+class RacedRegister(SqliteAuthorityRegister):
     """Another process is faster at the writes whose numbers are in `lost`."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, store) -> None:
+        super().__init__(store)
         self.lost: set[int] = set()
         self.writes = 0
 
@@ -140,7 +135,7 @@ class RacedRegister(MemoryAuthorityRegister):
 
 @pytest.mark.parametrize("lost", [(1,), (2,), (3,), (4,), (1, 2), (2, 4), (2, 3, 4, 5), (1, 3, 5)])
 def test_who_lost_a_race_begins_again_from_the_newest_state(lost):
-    register = RacedRegister()
+    register = fresh(RacedRegister)
     world = TrustWorld(register=register)
     desk = world.desk()
     register.lose(*lost)
@@ -158,7 +153,7 @@ def test_who_lost_a_race_begins_again_from_the_newest_state(lost):
 
 
 def test_who_always_loses_gives_up_and_says_so():
-    register = RacedRegister()
+    register = fresh(RacedRegister)
     desk = TrustWorld(register=register).desk()
     register.lose(*range(1000))
     with pytest.raises(Unavailable) as told:
@@ -166,7 +161,7 @@ def test_who_always_loses_gives_up_and_says_so():
     assert told.value.code == "authority_register.busy"
 
 
-class FirstRacedRegister(MemoryAuthorityRegister):
+class FirstRacedRegister(SqliteAuthorityRegister):
     """Another process starts at the same instant and is first."""
 
     def replace(self, after, *, expected):
@@ -176,18 +171,24 @@ class FirstRacedRegister(MemoryAuthorityRegister):
 
 
 def test_of_two_first_starts_the_second_goes_on_with_what_the_first_wrote():
-    desk = TrustWorld(register=FirstRacedRegister()).desk()
+    desk = TrustWorld(register=fresh(FirstRacedRegister)).desk()
     assert states(desk) == ["active"]
     assert sequence_of(desk) > START // 1000 + 5
 
 
 @pytest.mark.parametrize("emptied", [True, False])
 def test_a_register_that_goes_back_under_a_running_server_is_not_published(emptied):
-    register = MemoryAuthorityRegister()
+    register = fresh(SqliteAuthorityRegister)
     desk = TrustWorld(register=register).desk()
     old = register.read()
     desk.rotate(activate=True)
-    register._current = None if emptied else old
+    now = register.read()
+    assert old is not None
+    assert now is not None
+    assert register.replace(old, expected=now.revision)
+    if emptied:
+        with register._store.write() as connection:
+            connection.execute("DELETE FROM trust_domain")
     before = desk.bundles()
     with pytest.raises(Unavailable) as told:
         desk.tend()

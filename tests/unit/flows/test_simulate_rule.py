@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from answerable.adapters.memory.subject_keys import MemorySubjectKeys
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed
@@ -17,7 +16,7 @@ from answerable.flows.settle_open_intents import record_counted_refusals
 from answerable.flows.simulate_rule import simulate_rule
 from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents, with_trackers
-from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh_subject_keys
 from tests.rule_world import HUGE, code_of, denied, retried, rule, ruled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("RULE-09")]
@@ -140,7 +139,7 @@ async def test_what_was_erased_is_said_to_be_unknown():
         await code_of(bench.act("refund", {"case": "c-1", "amount": 1}))
     before = await simulate_rule(bench.walk, "spree")
     assert (len(before.firings), before.unknown) == (1, 0)
-    bench.walk.subject_keys = MemorySubjectKeys(entropy=SeededEntropy("others"))
+    bench.walk.subject_keys = fresh_subject_keys("others")
     after = await simulate_rule(bench.walk, "spree")
     assert (after.firings, after.unknown > 0) == ([], True)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from answerable.adapters.memory.tool_pins import MemoryToolPinRegister
+from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.core.containment.hold import EVERYTHING, holdable
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.records_revocation import revoked
@@ -26,6 +26,7 @@ from answerable.flows.place_hold import place_hold
 from answerable.flows.record_entry import sealing_for
 from answerable.flows.tell_possible import possible
 from answerable.testing.builders import POLICIES, Bench, bench_documents
+from answerable.testing.registers import fresh
 from answerable.testing.samples import AUDIENCE, signing_key
 from tests.hold_world import lift
 from tests.tool_world import approval, described, describing
@@ -263,7 +264,7 @@ async def test_it_is_told_at_the_tier_that_hints_came_to_and_a_definition_that_i
     for one in documents:
         if one["metadata"]["name"] == "crm.read":
             one["spec"] |= spec
-    bench = Bench(pins=MemoryToolPinRegister())
+    bench = Bench(pins=fresh(SqliteToolPinRegister))
     describing(bench, get_case=tool)
     await bench.registered(documents)
     await bench.issue()
@@ -285,7 +286,7 @@ async def test_it_is_told_at_the_tier_that_hints_came_to_and_a_definition_that_i
 @pytest.mark.requirement("HINT-06")
 async def test_a_definition_that_a_document_names_is_told_only_where_the_ledger_has_its_text():
     tool = described(annotations={"readOnlyHint": True, "openWorldHint": False})
-    bench = Bench(pins=MemoryToolPinRegister())
+    bench = Bench(pins=fresh(SqliteToolPinRegister))
     describing(bench, get_case=tool)
     await bench.registered(bench_documents(TIER_OF_ONE))
     await bench.issue()

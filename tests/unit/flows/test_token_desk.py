@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from answerable.adapters.memory.tokens import MemoryTokenRegister
+from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.flows.known_callers import KnownCallers
 from answerable.flows.token_desk import PLACES_AHEAD, TokenDesk
 from answerable.testing.builders import Bench
 from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 
 
-class CountedRegister(MemoryTokenRegister):
+class CountedRegister(SqliteTokenRegister):
     """Counts how often places were taken, each of which is a write."""
 
     taken = 0
@@ -20,7 +21,7 @@ class CountedRegister(MemoryTokenRegister):
         return super().take_places(count)
 
 
-def desk(register: MemoryTokenRegister) -> TokenDesk:
+def desk(register: SqliteTokenRegister) -> TokenDesk:
     walk = Bench().walk
     return TokenDesk(
         walk=walk,
@@ -32,7 +33,7 @@ def desk(register: MemoryTokenRegister) -> TokenDesk:
 
 
 def test_a_place_is_given_once_whichever_desk_gives_it_and_many_are_taken_with_one_write():
-    register = CountedRegister(entropy=SeededEntropy("places"))
+    register = fresh(CountedRegister, entropy=SeededEntropy("places"))
     one, other = desk(register), desk(register)
     given = [each.place() for _ in range(PLACES_AHEAD) for each in (one, other)]
     assert len(set(given)) == 2 * PLACES_AHEAD

@@ -8,7 +8,7 @@ import pytest
 from msgspec import structs
 
 import answerable.testing
-from answerable.adapters.memory.registers import MemoryMandateRegister
+from answerable.adapters.sqlite import SqliteMandateRegister
 from answerable.core.canonical import encode
 from answerable.core.ledger.entry import Receipt, StoredEntry, sealed_entry
 from answerable.core.ledger.opened import leaf_of
@@ -19,6 +19,7 @@ from answerable.flows.close_mandate import close_mandate
 from answerable.testing.builders import Bench
 from answerable.testing.invariants import Promises, broken_laws
 from answerable.testing.recording_upstream import Effect
+from answerable.testing.registers import fresh
 from answerable.testing.trouble import Crash, Trouble, TroubledMandates
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WALK-12")]
@@ -126,7 +127,7 @@ async def test_an_entry_of_nobodys_shape_is_noticed():
 
 
 def test_a_dead_process_does_nothing_more():
-    register = MemoryMandateRegister()
+    register = fresh(SqliteMandateRegister)
     mandates = TroubledMandates(
         register, Trouble(lambda number, _method: "crash_before" if number == 1 else None)
     )

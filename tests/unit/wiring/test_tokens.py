@@ -9,7 +9,7 @@ import pytest
 from anyio import move_on_after
 
 from answerable.adapters.local_keys import open_or_create_key
-from answerable.adapters.memory.tokens import MemoryTokenRegister
+from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.adapters.system import SystemEntropy
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.revocation import Revocable
@@ -20,6 +20,7 @@ from answerable.flows.token_desk import TokenDesk
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.contracts.token_register import sample_tree
 from answerable.testing.entropy import SeededEntropy
+from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.wiring import tokens as wired
 from answerable.wiring.assemble import assembled
@@ -64,7 +65,7 @@ def desk_over(register, bench: Bench) -> TokenDesk:
 
 
 async def test_tokens_that_ran_out_long_ago_are_forgotten_once_there_is_room():
-    bench, register = Bench(), MemoryTokenRegister(entropy=SeededEntropy("tokens"))
+    bench, register = Bench(), fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens"))
     tree = sample_tree(register)
     bench.clock.advance(seconds=KEPT_MILLIS // 1000 + 3_600)
     full = FullOnce(register)
@@ -77,7 +78,7 @@ async def test_tokens_that_ran_out_long_ago_are_forgotten_once_there_is_room():
 
 async def test_however_many_tokens_ran_out_all_are_forgotten_in_one_round_revoked_or_not(monkeypatch):
     monkeypatch.setattr(wired, "FORGOTTEN_MAX", 2)
-    bench, register = Bench(), MemoryTokenRegister(entropy=SeededEntropy("tokens"))
+    bench, register = Bench(), fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens"))
     tree = sample_tree(register)
     register.end([Revocable("token", "left")])
     bench.clock.advance(seconds=KEPT_MILLIS // 1000 + 3_600)
@@ -91,7 +92,7 @@ def test_a_token_is_kept_for_as_long_as_any_list_that_somebody_may_have_of_it_is
 
 
 def test_lists_that_are_not_there_yet_are_none():
-    register = MemoryTokenRegister(entropy=SeededEntropy("tokens"))
+    register = fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens"))
     desk = desk_over(register, Bench())
     assert (status_lists_of(desk), status_list_of(desk, 1)) == ((), None)
     register.take_places(1)

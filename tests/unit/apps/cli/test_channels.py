@@ -9,10 +9,11 @@ import json
 import anyio
 import pytest
 
-from answerable.adapters.memory.deliveries import MemoryDeliveryRegister
+from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.flows.reach_desk import ReachDesk, Route
 from answerable.flows.reach_people import reach_people
 from answerable.ports.message_channel import Sent
+from answerable.testing.registers import fresh
 from tests.channel_world import LoudChannel
 from tests.unit.apps.cli.test_commands import (
     Command,
@@ -29,7 +30,7 @@ pytestmark = pytest.mark.requirement("CHANNEL-11")
 
 def reached(product, channel: LoudChannel) -> ReachDesk:
     desk = ReachDesk(
-        register=MemoryDeliveryRegister(),
+        register=fresh(SqliteDeliveryRegister),
         channels={"email": channel},
         addresses={"email": lambda name: (f"{name}@example.com",)},
         routes=(Route(group="*", channel="email"),),

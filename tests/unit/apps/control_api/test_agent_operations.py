@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from answerable.adapters.memory.sightings import MemorySightings
+from answerable.adapters.sqlite import SqliteSightings
 from answerable.apps.cli.agents import told, told_end
 from answerable.apps.control_api import agent_operations, inventory_operations
 from answerable.apps.control_api.call import Call, instant
@@ -20,13 +20,14 @@ from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows import hand_out_svid
 from answerable.flows.enrol_workload import enrol
 from answerable.flows.find_outstanding import outstanding_of_instance
+from answerable.testing.registers import fresh
 from tests.enrolment_world import enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio
 
 
-def sightings() -> MemorySightings:
-    found = MemorySightings()
+def sightings() -> SqliteSightings:
+    found = fresh(SqliteSightings)
     found.keep(
         [
             Sighting(

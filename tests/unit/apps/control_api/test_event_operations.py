@@ -6,10 +6,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from answerable.adapters.memory.events import MemoryEventRegister
+from answerable.adapters.sqlite import SqliteEventRegister
 from answerable.apps.control_api.event_operations import list_event_streams
 from answerable.ports.event_register import Waiting
 from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh
 from tests.event_world import desk_on, stream
 
 pytestmark = pytest.mark.anyio
@@ -18,7 +19,7 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.requirement("SSF-08")
 async def test_the_owner_reads_what_waits_what_was_left_out_and_when_it_is_tried_again():
     bench = await Bench().registered()
-    register = MemoryEventRegister()
+    register = fresh(SqliteEventRegister)
     desk = desk_on(bench, register=register)
     register.put(stream("s-1", refused=2, reason="refused 2"))
     register.put(stream("s-2", receiver="stranger", authorization="Bearer secret"))

@@ -1,0 +1,90 @@
+"""Tests run what people run: no adapter is there for them alone, and each that ships is held to its port's suite."""
+
+from __future__ import annotations
+
+import ast
+import re
+
+import pytest
+
+from answerable.adapters.sqlite import SqliteStore
+from answerable.flows.tripped_holds import TrippedHolds
+from answerable.testing.builders import Bench
+from answerable.testing.registers import fresh_store
+from imports import Imports
+from tests.tidy.test_dead_modules import unreached
+from tests.tidy.tree import ROOT, modules
+
+PORT_OF = re.compile(r"\b(?:Implements |Ports? |and )(?:ports\.\w+\.)?([A-Z]\w+)")
+PORTS = {
+    node.name
+    for module in modules("src/answerable/ports")
+    for node in module.nodes
+    if isinstance(node, ast.ClassDef)
+}
+SUITE = re.compile(r"^class \w+\((?:Durable|Shared)?(\w+)Contract\)", re.MULTILINE)
+
+
+def adapters() -> dict[str, set[str]]:
+    """Packages of adapters, by the ports that their classes say they implement, in name or words."""
+    found: dict[str, set[str]] = {}
+    for module in modules("src/answerable/adapters"):
+        for node in module.nodes:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                said = PORT_OF.findall(ast.get_docstring(node) or "")
+                for port in {*said, *(one for one in PORTS if node.name.endswith(one))}:
+                    found.setdefault(port, set()).add(".".join(module.name.split(".")[:3]))
+    return found
+
+
+def suites() -> dict[str, set[str]]:
+    """What is run, by the port whose suite it is: modules that its test modules and their worlds import."""
+    tree, found = Imports(), dict[str, set[str]]()
+    for path in sorted((ROOT / "tests/contracts").glob("test_*.py")):
+        name = f"tests.contracts.{path.stem}"
+        reached, left = {name}, [name]
+        for one in left:
+            more = set(tree.imported(one)) - reached
+            reached |= more
+            left += [module for module in more if module.startswith(("tests.", "answerable.wiring.target_"))]
+        for suite in SUITE.findall(tree.read(name).decode()):
+            found.setdefault(suite, set()).update(reached)
+    return found
+
+
+@pytest.mark.requirement("SHIPPED-01")
+def test_every_adapter_is_used_by_the_product_itself() -> None:
+    found = tuple(one for one in modules("src") if not one.name.startswith("answerable.testing"))
+    assert [path for path in unreached(found) if "/adapters/" in path] == []
+
+
+@pytest.mark.requirement("SHIPPED-02")
+def test_registers_of_a_bench_are_those_of_one_sqlite_database() -> None:
+    bench = Bench()
+    walk = bench.walk
+    assert isinstance(walk.holds, TrippedHolds)
+    registers = {
+        "mandates": walk.mandates,
+        "approvals": walk.approvals,
+        "openings": walk.openings,
+        "manifests": walk.manifests,
+        "revocations": walk.revocations,
+        "holds": walk.holds._register,
+        "registry": walk.registry,
+        "prepared": walk.prepared,
+        "duties": walk.duties.register,
+        "policies": walk.policies.records,
+    }
+    stores = {name: getattr(register, "_store", None) for name, register in registers.items()}
+    assert {name for name, store in stores.items() if store is not bench.store} == set()
+    assert isinstance(bench.store, SqliteStore)
+    assert fresh_store()._path != bench.store._path
+
+
+@pytest.mark.requirement("SHIPPED-03")
+def test_every_adapter_of_a_port_that_has_a_suite_runs_it() -> None:
+    run, found = suites(), adapters()
+    assert len(run) > 20, "as many ports have one"
+    assert set(run) <= set(found), "every suite is of a port that an adapter says it implements"
+    missing = [f"{name}: {port}" for port in run for name in sorted(found[port]) if name not in run[port]]
+    assert missing == []
