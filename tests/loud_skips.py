@@ -32,6 +32,7 @@ PACKED: Final = frozenset(
         "nats-server",
         "npm",
         "oidc-provider-mock",
+        "openbao",
         "openssl",
         "postgres",
         "rabbitmq-server",

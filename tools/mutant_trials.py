@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,8 @@ OPTIONS = (
 )
 SECONDS_MAX = 30
 """Of CPU, its own and that of what it started and ended, however busy the machine is."""
+WAITING_MAX = 4
+"""Times as long on the clock: much of what tests of servers take is waiting."""
 SILENT_SECONDS_MAX = 180
 """So long nothing is said by a process that hangs."""
 HANGS, ENDS = "::hangs", "::ends its process"
@@ -84,11 +87,11 @@ class Trials:
         tests = self._forking.start(OPTIONS)
         tests.channel.settimeout(SILENT_SECONDS_MAX)
         self._forking.patience(SILENT_SECONDS_MAX)
-        left, last, by, spent = iter(files), "no test", "", 0.0
+        left, last, by, spent, begun = iter(files), "no test", "", 0.0, time.monotonic()
         try:
             while spent <= seconds_max and (lines := tests.lines()) is not None:
                 for line in lines:
-                    spent = max(spent, tests.cpu_seconds())
+                    spent = max(spent, tests.cpu_seconds(), (time.monotonic() - begun) / WAITING_MAX)
                     if "ask" in line:
                         tests.hand(None if by or spent > seconds_max else next(left, None))
                     elif "begun" in line:

@@ -4,10 +4,11 @@
 
 What may be changed is told in `mutants.py`. A sample is drawn by seed: a module by its share of the statements, then
 any change to it. Each mutant meets the test files that reach it, nearest and quickest first (`near_tests.py`), until a
-test fails or they took so many seconds of CPU: a survivor is one that these did not notice. Slow tests are left out.
-What hangs or ends a test process counts as noticed. At the end every test that noticed anything runs on the code as it
-is, and counts only if it passes there. What was found is kept in `.dev/cache/mutants.jsonl`, so that an interrupted run
-goes on; it counts while module and test are what they were, and of a survivor while all code and all tests are.
+test fails, or they took so many seconds of CPU or four times as many on the clock: a survivor is one that these did
+not notice. Slow tests are left out. What hangs or ends a test process counts as noticed. At the end every test that
+noticed anything runs on the code as it is, and counts only if it passes there. What was found is kept in
+`.dev/cache/mutants.jsonl`, so that an interrupted run goes on; it counts while module and test are what they were, and
+of a survivor while all code and all tests are.
 
 Exits with 1 when one survives that `tests/mutants.toml` does not argue to change nothing, or when that file names one
 that there is not.

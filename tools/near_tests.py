@@ -16,7 +16,14 @@ from run_tests import SECONDS_FILE
 
 NEVER = ("tests/tidy/", "tests/docs/", "tests/browser/")
 """Tests of how the code is written, of documents, and of what needs a browser."""
-SECONDS_OF = {"unit": 0.3, "property": 3.0, "system": 10.0, "contracts": 5.0, "simulation": 5.0}
+SECONDS_OF = {
+    "unit": 0.3,
+    "property": 3.0,
+    "system": 10.0,
+    "contracts": 5.0,
+    "simulation": 5.0,
+    "seams": 20.0,
+}
 SECONDS_OF_OTHERS = 2.0
 START_SECONDS = 0.5
 """What a file costs before its first test."""

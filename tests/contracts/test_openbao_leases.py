@@ -1,5 +1,4 @@
-"""Leases by OpenBao: the contract of issuers against a stand-in, named so, and against a real server where
-ANSWERABLE_TEST_OPENBAO names one."""
+"""Leases by OpenBao: the contract of issuers against a stand-in, named so, and its first promises by a real server."""
 
 from __future__ import annotations
 
@@ -11,7 +10,6 @@ import pytest
 
 from answerable.adapters.bearer_api import JsonApi
 from answerable.adapters.openbao import AppRole, JwtLogin, OpenBaoIssuer, OpenBaoLogin
-from answerable.adapters.openbao.login import Token
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import freeze
 from answerable.core.identity.principal import UnixMillis
@@ -19,12 +17,13 @@ from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import lease_name
 from answerable.errors import Refused, Unavailable
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
-from tests.loud_skips import not_proven
+from tests.openbao_server import PATH as REAL_PATH
+from tests.openbao_server import TOKEN_ROLE, openbao_server
 from tests.openbao_stand_in import JWT, ROLE_ID, SECRET_ID, OpenBaoStandIn
+from tests.postgres_server import session_postgres
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BAO-01")]
 
-REAL = "ANSWERABLE_TEST_OPENBAO"
 PATH = "database/creds/readonly"
 SCOPE = freeze({"credentials": PATH})
 PATHS = (
@@ -246,28 +245,34 @@ async def test_terms_and_whatever_the_secret_holds_go_with_the_credential(bench)
     assert credential.account.startswith("v-readonly-")
 
 
+@pytest.fixture
+def real(tmp_path):
+    with session_postgres() as postgres, openbao_server(postgres, tmp_path) as bao:
+        yield postgres, bao
+
+
 @pytest.mark.requirement("BAO-01")
-async def test_a_real_server_keeps_the_same_promises():
-    """ANSWERABLE_TEST_OPENBAO: JSON with url, token, path (of dynamic credentials) and token_role."""
-    if REAL not in os.environ:
-        not_proven(f"{REAL} names no server: leases by a real OpenBao are NOT PROVEN here")
-    told = json.loads(os.environ[REAL])
+async def test_a_real_server_keeps_the_same_promises(real):
     clock = SystemClock()
+    postgres, bao = real
     login = OpenBaoLogin(
-        api=JsonApi(what="OpenBao", url=told["url"]), method=AppRole(role_id="", secret_id=bytes), clock=clock
+        api=JsonApi(what="OpenBao", url=bao.url),
+        method=AppRole(role_id=bao.role_id, secret_id=lambda: bao.secret_id),
+        clock=clock,
     )
-    login._token = Token(text=told["token"], ends_ms=clock.now() + 3_600_000)
     issuer = OpenBaoIssuer(
-        login=login, paths=(told["path"],), token_role=told["token_role"], seconds_max=3600, clock=clock
+        login=login, paths=(REAL_PATH,), token_role=TOKEN_ROLE, seconds_max=3600, clock=clock
     )
     order = LeaseOrder(
         name=lease_name(os.urandom(16)),
-        scope=freeze({"credentials": told["path"]}),
+        scope=freeze({"credentials": REAL_PATH}),
         expires_at=UnixMillis(clock.now() + 60_000),
     )
     credential = await issuer.issue(order)
-    assert credential.account
+    role = f"SELECT 1 FROM pg_roles WHERE rolname = '{credential.account}'"
+    assert await postgres.run(role)
     assert order.name in await issuer.live()
     assert (await issuer.revoke(order.name)).is_gone
+    assert not await postgres.run(role)
     assert order.name not in await issuer.live()
     await issuer.close()

@@ -80,7 +80,7 @@ class Checkout:
     def mutate(self, *options: str) -> tuple[int, dict[str, Any], str]:
         """Status, what was told, and what was complained of."""
         run = subprocess.run(
-            [sys.executable, "tools/mutate.py", "--sample", "0", "--json", *options],
+            [sys.executable, "tools/mutate.py", "--sample", "0", "--seconds", "1000", "--json", *options],
             cwd=self.root,
             env={name: value for name, value in os.environ.items() if not name.startswith("PYTEST")},
             capture_output=True,

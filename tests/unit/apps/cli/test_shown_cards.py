@@ -48,3 +48,10 @@ def test_an_approval_from_before_there_were_cards_is_shown_by_its_call(capsys):
     out = shown(capsys, approvals._card(answer), answer)
     assert out.splitlines()[:2] == ["exactly this will run:", "  refund on crm"]
     assert "a-1" in out
+
+
+def test_why_an_approval_is_void_is_shown_where_it_is(capsys):
+    assert "void because" not in shown(capsys, CARD)
+    out = shown(capsys, CARD, {**ANSWER, "state": "void", "void_because": ["the policy"]})
+    assert "void because" in out
+    assert "the policy" in out

@@ -284,3 +284,9 @@ def test_a_task_that_no_mandate_could_be_is_refused():
     with pytest.raises(Malformed) as caught:
         trial_of(Given(**{**READS, "task": GivenTask(purpose="two\nlines")}), REGISTRY)
     assert caught.value.code == "mandate.malformed"
+
+
+def test_a_case_that_names_no_more_than_the_call_is_given_what_is_usual():
+    given = one_case()
+    usual = Given(agent=given.agent, capability=given.capability, arguments=given.arguments)
+    assert given == usual

@@ -74,3 +74,12 @@ def test_a_typed_leaf_says_the_members_that_it_was_given_and_no_others(leaf):
     }
     expected -= {name for name, default in optional.items() if getattr(leaf, name, default) == default}
     assert set(members) == expected
+
+
+@pytest.mark.parametrize("drifted", [False, True])
+def test_that_an_instance_has_drifted_is_a_member_only_where_it_has(drifted):
+    leaf = EvidenceLeaf(drifted=drifted, grade="gateway", source="observed")
+    members = {"grade": "gateway", "source": "observed"}
+    assert msgspec.json.decode(msgspec.json.encode(leaf)) == (
+        {"drifted": True, **members} if drifted else members
+    )
