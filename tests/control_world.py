@@ -44,12 +44,13 @@ from answerable.core.canonical import JSONValue, encode
 from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.keys import SigningKey, new_private_jwk
 from answerable.core.identity.principal import AgentId
+from answerable.core.ledger.answer import Answer
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.apply_registry import policy_text
 from answerable.flows.change_authorities import AuthorityChanges
 from answerable.flows.follow_bundles import BundleFollowing
 from answerable.flows.gather_cosignatures import WitnessState
-from answerable.flows.govern_action import Answer, govern_action
+from answerable.flows.govern_action import govern_action
 from answerable.flows.policy_desk import PolicyDesk
 from answerable.flows.walk import Walk
 from answerable.ports.published_log import PublishedLog

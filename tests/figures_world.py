@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from answerable.adapters.sqlite import SqliteFiguresRegister
 from answerable.core.canonical import encode_ledger
 from answerable.core.ledger.entry import StoredEntry
@@ -47,7 +49,7 @@ def comparable(figures, now, since=0):
     return {group: plain(cell) for group, cell in figures.within(since, now).items()}
 
 
-def plain(cell: Cell) -> dict:
+def plain(cell: Cell) -> dict[str, Any]:
     """A cell without what was sampled."""
     found = {name: getattr(cell, name) for name in COUNTED if name not in TRACED}
     for name in ("waits", "containing"):

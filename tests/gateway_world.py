@@ -38,6 +38,7 @@ from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import JSONValue, encode, parse
 from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.core.mandate.token import signed
@@ -45,7 +46,7 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.flows.answer_approval import still_waits, was_asked_by
 from answerable.flows.apply_registry import policy_text
 from answerable.flows.door_desk import DoorDesk
-from answerable.flows.govern_action import Answer, govern_action
+from answerable.flows.govern_action import govern_action
 from answerable.flows.list_capabilities import list_capabilities
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.refuse_at_door import standing_of_caller

@@ -70,6 +70,12 @@ def describing(bench: Bench, **says: dict[str, JSONValue]) -> DescribingUpstream
     return upstream
 
 
+def described_by(bench: Bench) -> DescribingUpstream:
+    """What `describing` put behind it."""
+    assert isinstance(bench.upstream, DescribingUpstream)
+    return bench.upstream
+
+
 async def approve_offered(walk: Walk, server: str, tool: str, *, by: str = "alice") -> None:
     """An owner says yes to what a real server says now."""
     text, pin = offered_text(walk, server, tool), walk.pins.current(server, tool)

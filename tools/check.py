@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-TYPED = ("src", "tools", "tests/tidy", "examples", "benchmarks")
+TYPED = ("src", "tools", "tests", "examples", "benchmarks")
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 MEMORY_BYTES_MIN = 4 * 1024**3
 """A ledger takes 128 MiB, and each of two processes has a few at a time."""

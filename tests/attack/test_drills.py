@@ -200,7 +200,7 @@ async def test_a_drill_stops_nobody_else_and_leaves_nothing_open():
         assert hold.expires_at
     [told] = bench.entries(Tag.HOLD_PLACED)
     assert told["source"] == "drill"
-    assert bench.walk.channel.announced == []
+    assert bench.channel.announced == []
 
 
 async def test_of_what_is_not_in_force_there_is_no_drill():

@@ -24,10 +24,10 @@ from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from answerable.testing.trouble import Trouble, TroubledLedger
+from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.citations import Citations
 from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault, read_leaf
-from answerable.verify.leaf_shapes import AnswerLeaf
 from answerable.verify.shown_answers import ShownAnswers
 from answerable.verify.shown_keys import ON_ITS_WAY_MS_MAX
 from tests.duty_world import DAY, delegate, duty_bench, person, waiting

@@ -20,6 +20,7 @@ from answerable.flows.walk_limits import WalkLimits
 from answerable.testing.registers import fresh
 from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.history_world import ONE_REFUND, PERMIT, REFUNDS, documents_with, kept, ready, restarted, seen
+from tests.walk_world import striking
 
 pytestmark = pytest.mark.anyio
 
@@ -62,9 +63,7 @@ async def test_what_gets_no_intent_was_not_started_however_it_was_prevented():
     bench = await ready(REFUNDS, policies=ONE_REFUND)
     raw = bench.walk.ledger
     for fault in ("undone", "full"):
-        bench.walk.ledger = TroubledLedger(
-            raw, Trouble(lambda _number, method, fault=fault: fault if method == "ledger.submit" else None)
-        )
+        bench.walk.ledger = TroubledLedger(raw, striking("ledger.submit", fault))
         with pytest.raises(Unavailable):
             await bench.refund(1)
         assert seen(bench, "refunds") == 0

@@ -76,7 +76,7 @@ async def test_a_server_does_not_write_markup_or_lines_of_ours():
     page = (await bob.page(f"/approvals/{asked.id}")).text
     assert "<script>alert" not in page
     assert "\u202e" not in page
-    labels = [label for label, _ in parse(asked.card.bytes)["prepared"]]
+    labels = [label for label, _ in list(parse(asked.card.bytes)["prepared"])]
     assert labels[:2] == ["prepared by", "its SHA-256"]
     assert all(label.startswith("› ") for label in labels[2:])
 

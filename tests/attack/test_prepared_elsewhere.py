@@ -16,6 +16,7 @@ from answerable.flows.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.registers import fresh
 from answerable.testing.samples import mandate_terms, signing_key
+from answerable.testing.tool_pins import ApprovedAsSeen
 from tests.link_world import A, door, link_of, sent, shard
 from tests.prepared_world import (
     BATCH,
@@ -41,7 +42,7 @@ async def test_whichever_process_it_reaches_the_owner_of_the_mandate_keeps_and_e
     upstream = PreparingUpstream(clock=a.clock, ledger=walk.ledger, subject_keys=walk.subject_keys)
     upstream.results, upstream.answer = [structured(BATCH)], upstream.said
     walk.upstream = upstream
-    walk.pins = type(walk.pins)(walk.registry, upstream)
+    walk.pins = ApprovedAsSeen(walk.registry, upstream)
     now = a.clock.now()
     terms = replace(
         mandate_terms(), grants=GRANTS, calls_max=20, not_before=now, expires_at=UnixMillis(now + 600_000)

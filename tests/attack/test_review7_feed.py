@@ -26,8 +26,8 @@ from answerable.flows.revoke_authority import revoke_authority
 from answerable.ports.lease_broker import EndedLeases
 from answerable.ports.lease_register import LeaseChange
 from answerable.testing.registers import fresh_leases
-from tests.attack.test_broker_door import a_door
 from tests.attack.test_brokered_walk import a_bench, documents
+from tests.broker_door_world import a_door
 from tests.lease_world import LOG, quiet, until, warrant
 
 pytestmark = pytest.mark.anyio

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.anyio
 ARGUMENTS = {"key": "case-1"}
 
 
-class LookedUpOnly(OrderedDict):
+class LookedUpOnly(OrderedDict[Any, Any]):
     """Whoever would look through all of it fails."""
 
     def _refuse(self):

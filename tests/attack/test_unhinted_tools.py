@@ -20,7 +20,7 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from tests.lineage_world import asked, believing, mandated, root_of
 from tests.token_world import documents, token_world
-from tests.tool_world import approval, described, describing
+from tests.tool_world import approval, described, described_by, describing
 from tests.walk_world import fields_of
 
 pytestmark = pytest.mark.anyio
@@ -74,7 +74,7 @@ async def test_a_server_that_drops_its_hints_is_blocked_and_then_decided_at_the_
     bench = await owned(HARMLESS, tier=0)
     await bench.act()
     assert tiers_decided_at(bench) == [0]
-    bench.upstream.says["get_case"] = SILENT
+    described_by(bench).says["get_case"] = SILENT
     assert await refused(bench) == "tool.changed"
     bench.clock.advance(2)
     await approve_tool(bench.walk, approval(SILENT, over=HARMLESS, at=1), by="operator")
@@ -124,7 +124,7 @@ async def test_a_tool_that_nothing_is_known_of_is_no_harmless_one():
     bench = await owned(HARMLESS, tier=0)
     capability = bench.walk.registry.current.capabilities["crm.read"]
     assert tier_in_force(bench.walk, capability) == 0
-    bench.upstream.gone.add("get_case")
+    described_by(bench).gone.add("get_case")
     assert tier_in_force(bench.walk, capability) == 3
     assert await refused(bench) == "upstream.unknown"
 
@@ -177,7 +177,7 @@ async def test_whoever_approves_sees_what_was_dropped_and_what_it_comes_to():
     assert weight_of(bench.walk, tool_state(bench.walk, "crm", "get_case")) == (
         ("its actions are decided at tier 3, above the 0 of capability `crm.read`", False),
     )
-    bench.upstream.says["get_case"] = SILENT
+    described_by(bench).says["get_case"] = SILENT
     state = tool_state(bench.walk, "crm", "get_case")
     assert (state.standing, state.tier, state.unhinted_accepted) == ("changed", 0, True)
     grave = [one.text for one in changes_of(bench.walk, state) if one.grave]

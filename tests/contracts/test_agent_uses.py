@@ -57,4 +57,4 @@ def test_sqlite_keeps_them_over_a_restart_and_shows_them_to_every_process(tmp_pa
         ours.keep("log", read_to=6, window=90, used={}, days=[])
     assert closed.value.code == "register.unavailable"
     again = register(tmp_path)
-    assert (dict(again.last()), again.days()) == ({A: 6}, {1, 2})
+    assert (dict(again.last()), again.days()) == ({A: 6}, frozenset({1, 2}))

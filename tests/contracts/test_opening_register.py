@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+from functools import partial
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -82,8 +83,8 @@ def hasty(place: Path, person: int, ready: Barrier, told: Queue[tuple[int, int]]
     register = SqliteOpeningRegister(SqliteStore.open(place))
     # Three interpreters start on whatever the machine has left.
     ready.wait(300)
-    said = [patient(lambda one=one: say(register, f"process {person}, {one}")) for one in range(8)]
-    taken = [patient(lambda one=one: take(register, one)) for one in range(8)]
+    said = [patient(partial(say, register, f"process {person}, {one}")) for one in range(8)]
+    taken = [patient(partial(take, register, one)) for one in range(8)]
     told.put((said.count(None), taken.count(START)))
 
 

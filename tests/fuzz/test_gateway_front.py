@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
@@ -18,7 +19,7 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.canonical import encode
 from answerable.core.identity.http_signature import SignedRequest, sign_request
-from answerable.flows.govern_action import Answer
+from answerable.core.ledger.answer import Answer
 from answerable.flows.proof_limits import ProofLimits
 from answerable.flows.verify_caller import CallerVerifier
 from answerable.testing.registers import fresh
@@ -148,7 +149,7 @@ async def answer_to(
         "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
         "headers": headers, "http_version": "1.1", "scheme": "http", "server": ("localhost", 80), "client": ("c", 1),
     }  # fmt: skip
-    sent: list[dict] = []
+    sent: list[dict[str, Any]] = []
     left = anyio.Event()
     messages = [{"type": "http.request", "body": body, "more_body": False}]
 

@@ -147,12 +147,12 @@ class BudgetsOnFiles(Budgets):
 
 
 @pytest.mark.requirement("BUDGET-01", "BUDGET-04")
-class TestBudgets(Budgets.TestCase):
+class TestBudgets(Budgets.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(deadline=None, stateful_step_count=40)
 
 
 @pytest.mark.requirement("BUDGET-01", "BUDGET-04")
-class TestBudgetsOnFiles(BudgetsOnFiles.TestCase):
+class TestBudgetsOnFiles(BudgetsOnFiles.TestCase):  # type: ignore[misc, valid-type]
     settings = settings(deadline=None, stateful_step_count=25, max_examples=examples(20))
 
 

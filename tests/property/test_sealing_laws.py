@@ -7,6 +7,7 @@ import re
 from base64 import b64encode, urlsafe_b64encode
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -208,8 +209,8 @@ class Story:
             stranger = DoorRefusal(
                 door="mcp", code="proof.key", source=f"10.0.0.{one}", first=now, last=now, key="k" * 43
             )
-            claimed = replace(stranger, peer=f"{MARK} port 1", agent_named=MARK, mandate_named=MARK)
-            walk.door_refusals.note(stranger, lambda _, claimed=claimed: claimed)
+            claiming = partial(replace, peer=f"{MARK} port 1", agent_named=MARK, mandate_named=MARK)
+            walk.door_refusals.note(stranger, claiming)
         await record_door_refusals(walk)
         walk.quota.note(AgentId("scout"), now)
         walk.quota.restore_counted({"scout": number})

@@ -101,13 +101,13 @@ class Worker:
             self.current = warrant.action_id
             return await perform(warrant, progress=progress)
 
-        upstream.perform = performed  # type: ignore[method-assign]
+        upstream.perform = performed
         registry = fresh(SqliteRegistryStore)
         root = own / "root"
         if not root.exists():
             root.write_bytes(entropy.bytes(32))
         self.bench = Bench(
-            clock=clock,  # type: ignore[arg-type]
+            clock=clock,
             entropy=entropy,
             ledger=self.ledger,
             registry=registry,
@@ -115,7 +115,7 @@ class Worker:
             mandates=SqliteMandateRegister(SqliteStore.open(own / "mandates.db")),
             upstream=upstream,
             pins=ApprovedAsSeen(registry, upstream),
-            revocations=self.looked,  # type: ignore[arg-type]
+            revocations=self.looked,
             holds=SqliteHoldRegister(store, register),
             subject_keys=SqliteSubjectKeys.open(own / "keys.db", root=root.read_bytes(), entropy=entropy),
             limits=LIMITS,
@@ -174,11 +174,11 @@ class Worker:
             in_force.append(time.monotonic_ns())
             return found
 
-        walk.holds.place = placed_now  # type: ignore[method-assign]
+        walk.holds.place = placed_now
         try:
             placed = await place_hold(walk, holdable(kind, name), by="uid:0", source="drill")
         finally:
-            walk.holds.place = place  # type: ignore[method-assign]
+            walk.holds.place = place
         return {
             "pressed": pressed,
             "in_force": in_force[0],

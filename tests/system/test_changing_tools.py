@@ -87,11 +87,11 @@ async def test_what_was_checked_before_the_announcement_is_not_started_after_it(
             link._announced()
             return await perform(warrant, progress=progress)
 
-        world.walk.upstream.perform = announced  # type: ignore[method-assign]
+        world.walk.upstream.perform = announced
         said = await called(world, "2026-07-28", "touch")
         assert "has just announced other tools" in said
         assert [one["status"] for one in world.ends()] == ["not_started"]
-        world.walk.upstream.perform = perform  # type: ignore[method-assign]
+        world.walk.upstream.perform = perform
         # Once they are read, and are those that were approved, it goes on.
         assert await called(world, "2026-07-28", "touch") == ""
 

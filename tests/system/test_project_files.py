@@ -27,7 +27,7 @@ KINDS = ["Security", "Changed", "Deprecated", "Removed", "Fixed", "Added"]
 
 SMALL = """
 [tool.ruff]
-line-length = 110
+extend-exclude = ["tools"]
 [tool.importlinter]
 root_package = "small"
 [[tool.importlinter.contracts]]

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from answerable.adapters.sqlite import SqliteMandateRegister
+from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
-from answerable.flows.govern_action import Answer
 from answerable.flows.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh

@@ -174,7 +174,7 @@ async def test_a_caller_that_leaves_between_record_and_telling_is_told_later_wit
     await left_after(2, tell_due(bench.walk))
     bench.walk.duties.scanned = None
     await tell(bench)
-    assert 1 in [step for _, _, step in bench.walk.channel.told]
+    assert 1 in [step for _, _, step in bench.channel.told]
     assert len(bench.entries(Tag.APPROVAL_ESCALATED)) == 1
 
 
@@ -188,7 +188,7 @@ async def test_without_any_duty_nothing_is_scanned_and_what_is_elsewhere_is_left
     bench.walk.approvals.add(replace(asked, id="of-no-mandate", mandate="gone"))
     bench.walk.duties.look("of-no-mandate", bench.clock.now())
     assert await tell_due(bench.walk) == 1
-    assert [name for name, _, _ in bench.walk.channel.told if name == "of-no-mandate"] == []
+    assert [name for name, _, _ in bench.channel.told if name == "of-no-mandate"] == []
 
 
 @pytest.mark.requirement("DUTY-08")

@@ -71,10 +71,10 @@ async def test_instances_that_cannot_be_ended_now_are_once_they_can():
     def failing(*_: object, **__: object) -> None:
         raise Unavailable("the disk is full", code="register.unavailable", port="register")
 
-    workloads.instances.end_many = failing  # type: ignore[method-assign]
+    workloads.instances.end_many = failing
     placed = await place_hold(bench.walk, holdable("agent", "scout"), by="uid:0", workloads=workloads)
     assert not placed.recorded
-    workloads.instances.end_many = end_many  # type: ignore[method-assign]
+    workloads.instances.end_many = end_many
     assert await resume_holds(bench.walk, workloads, overdue_only=False) == 1
     assert workloads.instances.find(instance.id).state == "ended"
 
@@ -98,7 +98,7 @@ async def test_a_caller_who_leaves_while_it_is_recorded_leaves_a_hold_and_a_lift
 
         def leaving(entry: object) -> object:
             scope.cancel()
-            return submit(entry)  # type: ignore[arg-type]
+            return submit(entry)
 
         bench.walk.ledger.submit = leaving
         await stop(bench, EVERYTHING, by="alice")
@@ -115,12 +115,12 @@ async def test_two_who_read_the_same_hold_and_sign_one_after_the_other_do_not_ov
     bench = await bench_to_hold()
     hold = (await stop(bench, EVERYTHING)).hold
     get = bench.walk.holds.get
-    bench.walk.holds.get = lambda _: hold  # type: ignore[method-assign]
+    bench.walk.holds.get = lambda _: hold
     await lift_hold(bench.walk, hold.id, lift_token(bench, hold, "bob"))
     with pytest.raises(Refused) as raised:
         await lift_hold(bench.walk, hold.id, lift_token(bench, hold, "carol"))
     assert raised.value.code == "hold.changed_meanwhile"
-    bench.walk.holds.get = get  # type: ignore[method-assign]
+    bench.walk.holds.get = get
     assert [one.by for one in get(hold.id).agreed] == ["bob"]
 
 
@@ -134,7 +134,7 @@ async def test_a_round_that_is_cancelled_while_a_hold_is_recorded_records_it_onc
 
         def leaving(entry: object) -> object:
             scope.cancel()
-            return submit(entry)  # type: ignore[arg-type]
+            return submit(entry)
 
         bench.walk.ledger.submit = leaving
         await resume_holds(bench.walk, overdue_only=False)
@@ -154,9 +154,9 @@ async def test_an_approval_that_somebody_answers_at_this_very_moment_is_not_deni
         assert all(replace_many([(replace(was, state="denied"), was) for _, was in changes]))
         return replace_many(changes)
 
-    approvals.replace_many = denied_first  # type: ignore[method-assign]
+    approvals.replace_many = denied_first
     assert (await stop(bench, EVERYTHING)).approvals == ()
-    approvals.replace_many = replace_many  # type: ignore[method-assign]
+    approvals.replace_many = replace_many
     assert (await stop(bench, EVERYTHING)).approvals == ()
     (after,) = bench.walk.approvals.all(pending_only=False, now=bench.clock.now())
     assert (after.state, after.ended_by) == ("denied", "")
@@ -171,7 +171,7 @@ async def test_a_task_that_is_ended_while_its_hold_is_recorded_cuts_first():
 
     def ended(entry: object) -> object:
         task.cancel()
-        return submit(entry)  # type: ignore[arg-type]
+        return submit(entry)
 
     bench.walk.ledger.submit = ended
     task = asyncio.get_running_loop().create_task(stop(bench, EVERYTHING))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -132,7 +133,12 @@ async def test_a_restart_goes_on_where_the_process_before_was_and_reads_no_entry
     again.walk.figures.register = register
     read_from = []
     whole = again.walk.ledger.replay
-    again.walk.ledger.replay = lambda start=0: (read_from.append(start), whole(start))[1]
+
+    def counted(start: int = 0) -> Any:
+        read_from.append(start)
+        return whole(start)
+
+    again.walk.ledger.replay = counted
     try:
         figures = await figures_of(again)
     finally:

@@ -23,7 +23,7 @@ from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
 from answerable.testing.trouble import Trouble, TroubledLedger
-from tests.tool_world import approval, described, describing
+from tests.tool_world import approval, described, described_by, describing
 from tests.walk_world import fields_of
 
 pytestmark = pytest.mark.anyio
@@ -90,7 +90,7 @@ async def test_a_tool_that_changed_is_blocked_until_its_owner_approves_the_chang
     bench = await bench_with()
     await approve_tool(bench.walk, approval(described()), by="operator")
     await bench.act()
-    bench.upstream.says["get_case"] = POISONED
+    described_by(bench).says["get_case"] = POISONED
     assert listed(bench) == set()
     assert await refused(bench) == "tool.changed"
     assert len(bench.upstream.effects) == 1
@@ -109,7 +109,7 @@ async def test_at_first_sight_a_tool_is_pinned_once_and_on_record():
     assert leaf["source"] == "first_sight"
     assert "by" not in leaf
     assert leaf["index"] < bench.entries(Tag.INTENT)[0]["index"]
-    bench.upstream.says["get_case"] = POISONED
+    described_by(bench).says["get_case"] = POISONED
     assert await refused(bench) == "tool.changed"
     assert listed(bench) == {"refund"}
 
@@ -188,9 +188,9 @@ async def test_an_old_approval_brings_an_old_definition_back_never():
     bench = await bench_with()
     first = approval(described())
     await approve_tool(bench.walk, first, by="operator")
-    bench.upstream.says["get_case"] = POISONED
+    described_by(bench).says["get_case"] = POISONED
     await approve_tool(bench.walk, approval(POISONED, over=described(), at=5), by="operator")
-    bench.upstream.says["get_case"] = described()
+    described_by(bench).says["get_case"] = described()
     back = approval(described(), over=POISONED, at=4)
     for token, code in ((first, "tool.pin_outdated"), (back, "tool.older")):
         with pytest.raises(Malformed) as raised:
@@ -269,7 +269,7 @@ async def test_a_definition_in_the_document_is_the_only_one_that_counts():
     bench = await bench_with(documents=documents_with(definition=f"sha256:{digest}"))
     await bench.act()
     assert bench.entries(Tag.TOOL_PINNED) == []
-    bench.upstream.says["get_case"] = POISONED
+    described_by(bench).says["get_case"] = POISONED
     assert await refused(bench) == "tool.changed"
     with pytest.raises(Refused) as raised:
         await approve_tool(bench.walk, approval(POISONED), by="operator")
@@ -289,7 +289,7 @@ async def test_how_tools_stand_is_told_with_what_changed():
     bench = await bench_with()
     bench.upstream.listed["crm"]["unheard_of"] = {"name": "unheard_of", "inputSchema": {"type": "object"}}
     await approve_tool(bench.walk, approval(described()), by="operator")
-    bench.upstream.says["get_case"] = POISONED
+    described_by(bench).says["get_case"] = POISONED
     found = {one.tool: one.standing for one in tool_states(bench.walk, "crm")}
     assert found == {"get_case": "changed", "refund": "new", "unheard_of": "unregistered"}
     (change,) = changes_of(bench.walk, tool_state(bench.walk, "crm", "get_case"))
@@ -318,7 +318,7 @@ async def test_what_is_no_tool_is_not_pinned():
 async def test_a_definition_that_is_larger_than_is_read_blocks_its_tool():
     bench = await bench_with()
     tool = described(description="x" * (5 * 1024 * 1024))
-    bench.upstream.says["get_case"] = tool
+    described_by(bench).says["get_case"] = tool
     bench.walk.pins = ApprovedAsSeen(bench.walk.registry, bench.upstream)
     assert await refused(bench) == "tool.unreadable"
     assert listed(bench) == {"refund"}

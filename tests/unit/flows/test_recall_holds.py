@@ -66,10 +66,10 @@ async def test_a_lift_on_record_that_was_not_in_force_yet_is_at_the_next_start()
     bench, workloads = await enrolling()
     hold = (await stop(bench, holdable("agent", "scout"), by="alice")).hold
     replace_in = bench.walk.holds.replace
-    bench.walk.holds.replace = lambda *_, **__: False  # type: ignore[method-assign]
+    bench.walk.holds.replace = lambda *_, **__: False
     with pytest.raises(Refused):
         await lift(bench, hold, "bob")
-    bench.walk.holds.replace = replace_in  # type: ignore[method-assign]
+    bench.walk.holds.replace = replace_in
     assert not bench.walk.holds.get(hold.id).lifted_at
     await recalled(bench, workloads)
     assert bench.walk.holds.get(hold.id).lifted_by == ("bob",)

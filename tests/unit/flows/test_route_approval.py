@@ -21,6 +21,7 @@ from answerable.flows.recall_duties import RecalledDuties
 from answerable.flows.route_approval import follow_duties, forget_duties, note_view, scan_waiting, tell_due
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.clock import ManualClock
+from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.registers import fresh
 from tests.duty_world import READS_WAIT, delegate, duty_bench, duty_document, person, tell, waiting
 
@@ -30,7 +31,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DUTY-04")]
 async def test_who_is_on_call_is_told_then_the_second_then_the_group_each_once():
     bench = await duty_bench()
     asked = await waiting(bench)
-    assert bench.walk.channel.told == []
+    assert bench.channel.told == []
     assert await tell(bench) == [(0, ("bob",))]
     assert await tell(bench, seconds=59) == []
     assert await tell(bench, seconds=1) == [(1, ("carol",))]
@@ -49,7 +50,7 @@ async def test_without_a_duty_everybody_is_told_at_once():
     bench = await Bench().registered()
     await bench.issue()
     asked = await waiting(bench)
-    assert bench.walk.channel.told == [(asked.id, None, 0)]
+    assert bench.channel.told == [(asked.id, None, 0)]
     assert bench.walk.duties.next_at() is None
 
 
@@ -157,6 +158,7 @@ async def test_a_log_without_room_lets_the_step_wait_and_then_it_is_told_once():
     await waiting(bench)
     await tell(bench)
     full = bench.walk.ledger
+    assert isinstance(full, MemoryLedger)
     room = full._entries_max
     full._entries_max = 0
     assert await tell(bench, seconds=60) == []
@@ -245,7 +247,7 @@ async def test_thousands_that_wait_are_looked_at_a_few_at_a_time():
     bench.walk.duties = DutyDesk(register=fresh(SqliteDutyRegister))
     assert await scan_waiting(bench.walk) == 3 * DUE_MAX + 1
     assert [await tell_due(bench.walk) for _ in range(4)] == [DUE_MAX, DUE_MAX, DUE_MAX, 1]
-    assert len(bench.walk.channel.told) == 3 * DUE_MAX + 1
+    assert len(bench.channel.told) == 3 * DUE_MAX + 1
     assert await tell_due(bench.walk) == 0
 
 
@@ -265,7 +267,7 @@ async def test_the_follower_tells_by_itself_and_ends_with_its_task():
         with anyio.fail_after(60):
             await heard.wait()
         tasks.cancel_scope.cancel()
-    assert bench.walk.channel.told == [(asked.id, ("bob",), 0)]
+    assert bench.channel.told == [(asked.id, ("bob",), 0)]
 
 
 async def test_without_a_register_nothing_is_followed_and_everybody_is_told():
@@ -273,7 +275,7 @@ async def test_without_a_register_nothing_is_followed_and_everybody_is_told():
     bench.walk.duties = DutyDesk()
     await follow_duties(bench.walk)
     asked = await waiting(bench)
-    assert bench.walk.channel.told[-1] == (asked.id, None, 0)
+    assert bench.channel.told[-1] == (asked.id, None, 0)
     assert await forget_duties(bench.walk) == 0
     await note_view(bench.walk, asked, person("bob"))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.flows.enrol_passkey import begin_enrolment, finish_enrolment
@@ -11,10 +11,10 @@ from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 
 if TYPE_CHECKING:
-    from tests.control_world import Client, Product
+    from tests.control_world import Product
 
 
-async def use_people(client: Client, product: Product) -> None:
+async def use_people(client: Any, product: Product) -> None:
     """Invite one, look at the passkey that came in, and remove it."""
     walk = product.walk
     walk.passkeys = PasskeyDesk(register=fresh(SqlitePasskeyRegister), rp_id=RP_ID, origins=(ORIGIN,))

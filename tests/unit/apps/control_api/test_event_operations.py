@@ -28,7 +28,7 @@ async def test_the_owner_reads_what_waits_what_was_left_out_and_when_it_is_tried
     found = await list_event_streams(
         SimpleNamespace(product=SimpleNamespace(events=desk), query={}, walk=bench.walk)
     )
-    first, second = found["items"]
+    first, second = list(found["items"])
     assert first == {
         "id": "s-1", "receiver": "scout", "method": "poll", "endpoint": "", "status": "enabled",
         "reason": "refused 2", "heard": True, "waiting": 2, "left_out": 1, "refused": 2, "attempts": 3,
