@@ -96,7 +96,10 @@ async def test_a_person_has_a_phone_told_and_what_comes_leads_to_our_page_alone(
             ]
             # No address and no markup is taken from what is pushed, whoever pushed it.
             await delivered(bob, worker, json.dumps(HOSTILE))
-            await bob.page.wait_for_function(f"({SHOWN})().then((all) => all.length === 2)")
+            # A browser under load says something of its own where ours comes late.
+            await bob.page.wait_for_function(
+                f"({SHOWN})().then((all) => all.some(([title]) => title === '<b>x</b>'))"
+            )
             assert ["<b>x</b>", "", "answerable", {"id": ""}] in await bob.page.evaluate(SHOWN)
             assert said == []
             with pytest.raises(Error, match="TrustedScriptURL"):

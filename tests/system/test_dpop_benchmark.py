@@ -27,7 +27,6 @@ FIGURES = {
     "use_sqlite_off_us",
     "use_sqlite_normal_us",
     "use_sqlite_full_us",
-    "use_memory_us",
     "two_processes_shared_table_per_s",
     "two_processes_sqlite_off_per_s",
 }
