@@ -3,21 +3,61 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
 
 from answerable.apps.console import ConsoleLimits
+from answerable.apps.console.sessions import COOKIE
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
 from answerable.flows.invite_person import invite_person
 from answerable.flows.place_hold import place_hold
 from answerable.flows.remove_passkey import remove_passkey
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
-from tests.console_client import Client, challenge_of, console_house, registration_members
-from tests.console_stream import streamed
+from tests.console_client import BROWSER, Client, challenge_of, console_house, registration_members
 from tests.passkey_world import ADMIN, enrolled
+
+
+@contextlib.asynccontextmanager
+async def streamed(app: Any, cookie: str) -> AsyncIterator[Callable[[], Awaitable[bytes]]]:
+    """`/news` as the browser with this cookie has it, chunk by chunk: transports for tests wait for its end. Gives the
+    next one when called."""
+    chunks: asyncio.Queue[bytes] = asyncio.Queue()
+    gone = asyncio.Event()
+    begun = False
+
+    async def receive() -> dict[str, Any]:
+        nonlocal begun
+        if not begun:
+            begun = True
+            return {"type": "http.request", "body": b"", "more_body": False}
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        if message["type"] == "http.response.body" and message.get("body"):
+            chunks.put_nowait(message["body"])
+
+    headers = [(b"host", b"localhost:8768"), (b"cookie", f"{COOKIE}={cookie}".encode())]
+    headers += [(b"user-agent", BROWSER.encode())]
+    scope = {
+        "type": "http", "asgi": {"version": "3.0", "spec_version": "2.3"}, "http_version": "1.1", "method": "GET",
+        "scheme": "http", "path": "/news", "raw_path": b"/news", "query_string": b"", "headers": headers,
+        "client": ("192.0.2.7", 1), "server": ("localhost", 8768), "root_path": "",
+    }  # fmt: skip
+    running = asyncio.create_task(app(scope, receive, send))
+    try:
+        yield chunks.get
+    finally:
+        gone.set()
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
 
 pytestmark = pytest.mark.anyio
 

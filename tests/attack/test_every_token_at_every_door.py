@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.ceremony_tokens import DOORS, FITS, KINDS
-from tests.ceremony_world import doors
+from tests.attack.ceremony_tokens import DOORS, FITS, KINDS
+from tests.attack.ceremony_world import doors
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CEREMONY-11")]
 

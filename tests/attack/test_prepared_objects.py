@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import structs
 
+from answerable.core.action.outcome import Outcome
 from answerable.core.action.request import narrowed_request
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger.tags import Tag
@@ -58,6 +59,17 @@ async def test_text_is_sent_as_it_was_said_and_not_read_anew():
     await bench.registered(free_documents())
     await execute(bench, await prepared(bench))
     assert executed(upstream)[0]["batch"] == text
+
+
+@pytest.mark.requirement("PREPARE-02")
+@pytest.mark.parametrize("status", ["failed", "indeterminate"])
+async def test_what_a_tool_answered_as_it_failed_is_not_prepared(status):
+    bench, upstream = await prepared_bench()
+    upstream.answer = lambda _: Outcome(status=status, result=structured(BATCH), detail="as told")
+    answer = await bench.act("prepare_batch", {})
+    assert answer.outcome is not None
+    assert (answer.outcome.status, answer.outcome.prepared) == (status, None)
+    await refused(bench, digest(BATCH), "prepared.unknown")
 
 
 COPIES: dict[str, Any] = {

@@ -9,11 +9,13 @@ import msgspec
 import pytest
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
+from answerable.core.approval.challenge import NONCE_MILLIS_MAX
 from answerable.core.approval.passkey_review import review_challenge
 from answerable.core.approval.strength import Strength
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
-from answerable.errors import Refused
+from answerable.errors import Refused, Unverified
+from answerable.flows.approval_nonces import give_nonce
 from answerable.flows.passkey_desk import PasskeyDesk
 from answerable.flows.review_glass import open_to_review, review_by_passkey
 from answerable.flows.walk_limits import WalkLimits
@@ -40,8 +42,12 @@ async def owed(asks: Strength) -> tuple[Bench, Approval]:
     return bench, now(bench, approval)
 
 
-async def by_passkey(bench: Bench, approval: Approval, device: SoftPasskey, *, by: str = "bob") -> Approval:
-    nonce, due, _ = open_to_review(bench.walk, approval.id)
+async def by_passkey(
+    bench: Bench, approval: Approval, device: SoftPasskey, *, by: str = "bob", nonce: bytes | None = None
+) -> Approval:
+    """nonce: a fresh one where it is not said."""
+    given, due, _ = open_to_review(bench.walk, approval.id)
+    nonce = given if nonce is None else nonce
     comment = "looked at the case, it was right"
     signed = review_challenge(due.approval, due.answer, nonce=nonce, verdict="justified", comment=comment)
     return await review_by_passkey(
@@ -81,6 +87,30 @@ async def test_a_passkey_that_can_be_copied_reviews_nothing_of_a_tier_that_asks_
         await by_passkey(bench, approval, device)
     assert told.value.code == "approval.weak_signature"
     assert now(bench, approval).review is None
+
+
+@pytest.mark.parametrize(
+    "whose", ["nobody's", "of another person", "of the approval", "too old", "used before"]
+)
+async def test_a_passkey_reviews_under_no_nonce_but_one_that_was_given_for_it_and_only_once(whose: str):
+    bench, approval = await owed("hardware")
+    await enrolled(bench, "bob", device := SoftPasskey(seed="bob"))
+    nonce, _, _ = open_to_review(bench.walk, approval.id, to="carol" if whose == "of another person" else "")
+    if whose == "nobody's":
+        nonce = bytes(len(nonce))
+    elif whose == "of the approval":
+        nonce, _ = give_nonce(bench.walk, approval.id)
+    elif whose == "too old":
+        bench.clock.advance((NONCE_MILLIS_MAX + 1) / 1000)
+    elif whose == "used before":
+        with pytest.raises(Refused):
+            await by_passkey(bench, approval, device, nonce=nonce)
+    bench.walk.limits = WalkLimits()
+    with pytest.raises(Unverified) as told:
+        await by_passkey(bench, approval, device, nonce=nonce)
+    assert told.value.code == "approval.nonce"
+    assert now(bench, approval).review is None
+    assert (await by_passkey(bench, approval, device)).review is not None, "under a fresh one it does"
 
 
 async def test_where_any_key_will_do_a_key_file_does():

@@ -100,7 +100,10 @@ async def test_an_answer_that_is_none_is_said_and_not_taken(tmp_path, fault):
     async def odd(_what: Revocable) -> Effects:
         if fault == "a fault":
             raise Unavailable("the disk is gone", code="ledger.busy", port="ledger")
-        return Effects(log=B if fault == "another log" else "x" * 200_000)
+        log = B if fault == "another log" else "x" * 200_000
+        return Effects(
+            log=log, in_flight=(), in_flight_count=0, done=(), counted={}, looked_from=0, entries=0
+        )
 
     async with door(tmp_path / "links", "a", a, trace=odd):
         stopped = await revoked(b)

@@ -36,7 +36,7 @@ pytestmark = pytest.mark.anyio
 
 DOMAIN = "partner.example"
 AUTHORITIES = tuple(Authority(DOMAIN) for _ in range(2))
-SERVER = Path(__file__).parent.parent / "their_workload_api.py"
+SERVER = Path(__file__).parent / "their_workload_api.py"
 SECONDS_MAX = 30
 
 

@@ -17,8 +17,8 @@ from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import lease_name
 from answerable.errors import Refused, Unavailable
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
-from tests.openbao_server import PATH as REAL_PATH
-from tests.openbao_server import TOKEN_ROLE, openbao_server
+from tests.contracts.openbao_server import PATH as REAL_PATH
+from tests.contracts.openbao_server import TOKEN_ROLE, openbao_server
 from tests.openbao_stand_in import JWT, ROLE_ID, SECRET_ID, OpenBaoStandIn
 from tests.postgres_server import session_postgres
 

@@ -16,7 +16,7 @@ from answerable.core.approval.in_place_of import InPlaceOf
 from answerable.core.identity.principal import PrincipalId
 from answerable.testing.contracts.approval_register import approved
 from answerable.testing.samples import approval
-from tests.read_back_types import sites, trees
+from tests.contracts.read_back_types import sites, trees
 
 SOURCE = Path(answerable.__file__).parent
 PLANTED = """
@@ -58,7 +58,7 @@ def test_an_answer_by_a_deputy_is_read_back_by_another_process(tmp_path):
 
 def unreadable(source: Path, package: str) -> str:
     """What a fresh interpreter says of the types that this source reads back."""
-    line = [sys.executable, "-m", "tests.read_back_types", str(source), package]
+    line = [sys.executable, "-m", "tests.contracts.read_back_types", str(source), package]
     return subprocess.run(line, capture_output=True, text=True, check=True).stdout.strip()
 
 

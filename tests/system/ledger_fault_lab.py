@@ -13,8 +13,8 @@ from pathlib import Path
 
 from tests.crash_cases import MEMORY
 from tests.ledger_script import SCRIPTS, beginning, laid_out
-from tests.syscall_faults import cases, played, sampled, tried, warmed_up
-from tests.syscall_trace import TRACED
+from tests.system.syscall_faults import cases, played, sampled, tried, warmed_up
+from tests.system.syscall_trace import TRACED
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import json
 import re
 import signal
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,9 +15,9 @@ from cryptography import x509
 
 from answerable.core.ledger.tags import Tag
 from tests.interop.workload_clients import PYTHON_CLIENT
+from tests.loud_skips import skip_loudly
 from tests.system.test_identity_resilience import HELPER, is_written_down, sidecar
 from tests.up_world import SETTINGS, Attached, House, attached, house, until
-from tests.wall_clock import Wall
 
 pytestmark = [
     pytest.mark.anyio,
@@ -25,6 +26,31 @@ pytestmark = [
 HOUR = 3_600
 AHEAD_SECONDS = 30 * HOUR
 """More than a join token, an instance and a day's signing key live."""
+
+
+class Wall:
+    """The wall clock of one server, and of nobody else: the clock that never goes back stays as it is."""
+
+    def __init__(self, place: Path) -> None:
+        found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+        if not found:
+            skip_loudly("faketime", "apt-get install faketime", name="faketime")
+        self._place = place
+        self.set(0)
+        self.environment = {
+            "LD_PRELOAD": str(found[0]),
+            "FAKETIME_TIMESTAMP_FILE": str(place),
+            "FAKETIME_NO_CACHE": "1",
+            "FAKETIME_DISABLE_SHM": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "NO_FAKE_STAT": "1",
+        }
+
+    def set(self, seconds: int) -> None:
+        """To so many seconds from what it really is."""
+        fresh = self._place.with_suffix(".new")
+        fresh.write_text(f"{seconds:+d}\n")
+        fresh.replace(self._place)
 
 
 def leaf(told: dict[str, Any]) -> x509.Certificate:

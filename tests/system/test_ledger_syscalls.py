@@ -2,7 +2,7 @@
 
 What is left is judged by another process: a stranger who kept every signed statement that the writer had made, and then
 a new writer. The kernel makes the faults, through strace; only short writes are made by the writer itself, which hands
-the kernel a part of the bytes (tests/syscall_faults.py).
+the kernel a part of the bytes (tests/system/syscall_faults.py).
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from tests.loud_skips import not_proven, skip_loudly
-from tests.syscall_faults import STRACE
-from tests.syscall_trace import read_order
+from tests.system.syscall_faults import STRACE
+from tests.system.syscall_trace import read_order
 
 ROOT = Path(__file__).parents[2]
 LAB = ROOT / "tests/system/ledger_fault_lab.py"

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.stop_load import STOPPABLE, Process, told
+from tests.system.stop_load import STOPPABLE, Process, told
 
 SCENES = ("awake", "asleep", "awake", "asleep", "killed")
 

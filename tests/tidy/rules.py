@@ -133,6 +133,16 @@ PUBLIC_ROOMS = ("sdk", "testing", "verify")
 # writes an agent, to import piece by piece.
 PUBLIC_PACKAGES = ("answerable.testing", "answerable.sdk")
 
+# --- helpers of tests ---------------------------------------------------------------------------------
+
+# Those directly under tests/ that no test file imports: what starts each is told here.
+STARTED_BY_PATH = {
+    "tests/conftest.py": "pytest reads it",
+    "tests/moto_with_session_policies.py": "tests/moto_server.py starts it",
+    "tests/warm_demo.py": "tests/demo_run.py starts it",
+    "tests/warm_stub.py": "tests/warm_starts.py puts it in place of Python",
+}
+
 # --- time in tests --------------------------------------------------------------------------------
 
 CLOCKS = frozenset(
@@ -164,7 +174,7 @@ SLEEPS_FOR_A_REASON: dict[str, tuple[int, str]] = {
     "tests/contracts/test_killed_rotations.py": (2, _CHANCE),
     "tests/contracts/test_ledger_files.py": (1, _SLOW),
     "tests/contracts/test_ssh_certificates.py": (1, _NEVER),
-    "tests/stop_load.py": (3, _CHANCE),
+    "tests/system/stop_load.py": (3, _CHANCE),
     "tests/system/hostile_upstream.py": (2, _SLOW),
     "tests/system/ledger_writer.py": (1, _CHANCE),
     "tests/system/test_gateway_events.py": (2, _NEVER),

@@ -9,7 +9,7 @@ import cedarpy
 import msgspec
 import pytest
 
-from answerable.core.decision.asked import Asked
+from answerable.core.decision.asked import Asked, context_under
 from answerable.core.registry.policy_parts import NO_PARTS
 from answerable.core.registry.policy_statement import PolicyStatement
 from answerable.errors import Malformed
@@ -241,3 +241,20 @@ def test_policies_are_read_in_groups_as_they_are_read_at_once(count):
     assert [found.policy(f"p{number}") for number in range(count)] == [
         next(one for one in whole if one["annotations"]["id"] == f"p{number}") for number in range(count)
     ]
+
+
+@pytest.mark.requirement("ANSWER-06")
+@pytest.mark.parametrize("with_risk", [True, False])
+@pytest.mark.parametrize("member", ["", "destination", "windows", "risk"])
+def test_a_member_that_the_set_declares_otherwise_is_named(member, with_risk):
+    one = question(case="1", amount=1)
+    sent: dict[str, Any] = {"names": ["bank.example"], "type": "host"}
+    asked = msgspec.structs.replace(one, context={**one.context, "destination": sent})
+    context: dict[str, Any] = {**context_under(asked, NO_PARTS)}
+    assert context["destination"].keys() > sent.keys()
+    if not with_risk:
+        del context["risk"]
+    if member in context:
+        context[member] = {**context[member], "class": "ours"}
+    unlike = asking(AMOUNTS).unlike(msgspec.structs.replace(asked, context=context))
+    assert unlike == (member if member in context else "")

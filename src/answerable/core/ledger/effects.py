@@ -61,12 +61,12 @@ class Effects(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """
 
     log: str
-    in_flight: tuple[InFlight, ...] = ()
-    in_flight_count: int = 0
-    done: tuple[Done, ...] = ()
-    counted: dict[Undoing, int] = {}
-    looked_from: int = 0
-    entries: int = 0
+    in_flight: tuple[InFlight, ...]
+    in_flight_count: int
+    done: tuple[Done, ...]
+    counted: dict[Undoing, int]
+    looked_from: int
+    entries: int
 
 
 class NotAsked(msgspec.Struct, frozen=True, kw_only=True):

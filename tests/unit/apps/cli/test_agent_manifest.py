@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ import pytest
 from typer.testing import Result
 
 from answerable.apps.control_api.application import control_app
+from answerable.core.identity.principal import UnixMillis
 from answerable.core.registry.manifest_token import stored_manifest
+from answerable.testing.contracts.instance_register import instance as running_instance
 from tests.control_world import Product, World, made_world, memory_product
 from tests.typed_lines import typed
 
@@ -258,3 +261,13 @@ def test_the_tools_that_the_gateway_sees_are_told_and_go_into_a_manifest_and_a_c
     command("agent", "manifest", "register", str(token))
     result = command("agent", "manifest", "tools", "support-agent", code=5)
     assert "the manifest of support-agent says sha256:000" in result.stderr
+
+
+def test_what_runs_is_listed_with_how_it_was_seen_and_without_any_nothing_runs(command, product):
+    assert "no instance runs" in command("agent", "instances").stderr
+    now = product.walk.clock.now()
+    one = replace(running_instance(), enrolled_at=now, expires_at=UnixMillis(now + 3_600_000))
+    product.workloads.instances.add(one)
+    head, row = command("agent", "instances").stdout.splitlines()
+    told = [row[head.index(name) :].split()[0] for name in ("INSTANCE", "EVIDENCE", "GRADE")]
+    assert told == [str(one.id), one.evidence.source, one.evidence.grade]

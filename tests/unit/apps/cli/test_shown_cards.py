@@ -1,8 +1,10 @@
-"""What a person at a terminal sees of a card that has a prepared object."""
+"""What a person at a terminal sees of a card that has a prepared object, and of what became of an answer."""
 
 from __future__ import annotations
 
 from typing import Any, cast
+
+import pytest
 
 from answerable.apps.cli import approvals
 from answerable.apps.cli.command import Shell
@@ -28,9 +30,12 @@ CARD: Any = {
 }
 
 
+def shell() -> Shell:
+    return cast("Shell", type("Shown", (), {"terminal": Terminal(colour=False)})())
+
+
 def shown(capsys: Any, card: Any, answer: Any = ANSWER) -> str:
-    shell = cast("Shell", type("Shown", (), {"terminal": Terminal(colour=False)})())
-    approvals._show(shell, answer, card, whole=False)
+    approvals._show(shell(), answer, card, whole=False)
     return str(capsys.readouterr().out)
 
 
@@ -55,3 +60,21 @@ def test_why_an_approval_is_void_is_shown_where_it_is(capsys):
     out = shown(capsys, CARD, {**ANSWER, "state": "void", "void_because": ["the policy"]})
     assert "void because" in out
     assert "the policy" in out
+
+
+@pytest.mark.parametrize(
+    ("verdict", "state", "told"),
+    [
+        ("break_glass", "approved", "once, until noon; a review is due by tonight"),
+        ("approve", "approved", "approved: the agent may now run exactly this, once"),
+        ("break_glass", "void", "the approval is void"),
+        ("deny", "denied", "the approval is denied"),
+    ],
+)
+def test_what_became_of_it_is_said_and_of_a_broken_glass_until_when_and_what_is_owed(
+    capsys, verdict, state, told
+):
+    due = {"due_at": "tonight"} if (verdict, state) == ("break_glass", "approved") else None
+    after = {**ANSWER, "state": state, "expires_at": "noon", "review": due}
+    approvals._say_taken(shell(), after, verdict, proposed=False)
+    assert capsys.readouterr().err.rstrip().endswith(told)

@@ -31,14 +31,14 @@ from answerable.testing.contracts.instance_register import instance as running_i
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
 from tests.control_approvals import use_approvals, use_groups
-from tests.control_containment import use_containment
-from tests.control_duties import use_duties
-from tests.control_issuers import use_issuers
-from tests.control_leases import use_leases
-from tests.control_people import use_people
-from tests.control_policies import use_policies
-from tests.control_tools import use_tools
 from tests.control_world import Product, World, asked, made_world, memory_product
+from tests.unit.apps.control_api.control_containment import use_containment
+from tests.unit.apps.control_api.control_duties import use_duties
+from tests.unit.apps.control_api.control_issuers import use_issuers
+from tests.unit.apps.control_api.control_leases import use_leases
+from tests.unit.apps.control_api.control_people import use_people
+from tests.unit.apps.control_api.control_policies import use_policies
+from tests.unit.apps.control_api.control_tools import use_tools
 
 pytestmark = pytest.mark.anyio
 DOCUMENT: Any = openapi_document()

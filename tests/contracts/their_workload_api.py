@@ -2,7 +2,7 @@
 
 Run as a program it serves what stands in a JSON file, and pushes again when the file changes:
 
-    python tests/their_workload_api.py SOCKET FILE
+    python tests/contracts/their_workload_api.py SOCKET FILE
 
     {"bundles": {"spiffe://td": {"x509": [base64 DER …], "jwks": {…}}},
      "svids": [{"id": "…", "chain": [base64 DER …], "key": base64 PKCS #8, "bundle": [base64 DER …]}],

@@ -29,7 +29,7 @@ from answerable.core.mandate.oauth_terms import (
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.ceremony_world import Doors, Token, challenge_in, invited, now, rendering_of
+from tests.attack.ceremony_world import Doors, Token, challenge_in, invited, now, rendering_of
 from tests.click_world import buttons_in, form_of
 from tests.console_client import registration_members
 from tests.system.test_incident_openclaw import Browser

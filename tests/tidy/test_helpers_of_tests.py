@@ -1,0 +1,85 @@
+"""What stands directly under tests/ is there for several test files; what one alone uses lies with it."""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from pathlib import PurePath
+
+import pytest
+
+from tests.tidy.rules import STARTED_BY_PATH
+from tests.tidy.tree import Module, imports, modules, parsed
+
+
+def is_test(path: str) -> bool:
+    return PurePath(path).name.startswith("test_")
+
+
+def is_helper(path: str) -> bool:
+    return path.count("/") == 1 and path.startswith("tests/") and not is_test(path)
+
+
+def used_by_few(found: tuple[Module, ...], listed: frozenset[str] = frozenset()) -> list[str]:
+    """Faults: helpers that less than two test files reach, through helpers alone, and entries of the list that are no
+    longer so."""
+    by_name = {module.path.removesuffix(".py").replace("/", "."): module for module in found}
+    users: defaultdict[str, set[str]] = defaultdict(set)
+    for test in (module for module in found if is_test(module.path)):
+        left, seen = [test], {test.path}
+        while left:
+            for name in _named(left.pop()):
+                other = by_name.get(name)
+                if other and other.path not in seen and not is_test(other.path):
+                    seen.add(other.path)
+                    left.append(other)
+                    users[other.path].add(test.path)
+    faults = []
+    for path in sorted({module.path for module in found if is_helper(module.path)} | listed):
+        many = len(users[path]) > 1
+        if not many and path not in listed:
+            who = ", ".join(users[path]) or "nobody"
+            faults.append(f"{path}: serves {who} alone; it belongs there, or into that folder")
+        if path in listed and (many or not any(module.path == path for module in found)):
+            faults.append(f"{path}: is gone or has users: take it off the list")
+    return faults
+
+
+def _named(module: Module) -> set[str]:
+    """Modules that it imports, or starts by their dotted names."""
+    texts = {
+        node.value for node in module.nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {name for name, _ in imports(module)} | {text.partition(":")[0] for text in texts}
+
+
+@pytest.mark.requirement("SMALL-01")
+def test_helpers_of_all_tests_serve_at_least_two_test_files():
+    assert not used_by_few(modules("tests"), frozenset(STARTED_BY_PATH))
+
+
+@pytest.mark.requirement("SMALL-01")
+def test_a_world_of_one_test_is_found_and_one_of_two_is_none():
+    one = parsed("tests/test_one.py", "from tests.lone_world import x\nfrom tests.world import y")
+    two = parsed("tests/unit/test_two.py", "import tests.unit.place_world")
+    found = (
+        one,
+        two,
+        parsed("tests/lone_world.py", "START = 'tests.program:main'"),
+        parsed("tests/program.py", ""),
+        parsed("tests/world.py", ""),
+        parsed("tests/unit/place_world.py", "import tests.world"),
+        parsed("tests/path_program.py", ""),
+    )
+    faults = used_by_few(found, frozenset({"tests/path_program.py"}))
+    assert [fault.partition(":")[0] for fault in faults] == ["tests/lone_world.py", "tests/program.py"]
+    # Through another test file nobody is served, and a list that is out of date is told.
+    third = parsed("tests/test_three.py", "import tests.test_one")
+    faults = used_by_few((*found, third), frozenset({"tests/world.py", "tests/none.py"}))
+    assert [fault.partition(":")[0] for fault in faults] == [
+        "tests/lone_world.py",
+        "tests/none.py",
+        "tests/path_program.py",
+        "tests/program.py",
+        "tests/world.py",
+    ]
