@@ -74,6 +74,19 @@ class InTurn:
         """For who has to say where a process ended."""
         self._tell(begun=nodeid)
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(
+        self, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """A skip out of a group of tasks says why, as any other does."""
+        report = yield
+        error = call.excinfo and call.excinfo.value
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        if report.skipped and isinstance(error, pytest.skip.Exception) and isinstance(report.longrepr, tuple):
+            report.longrepr = (*report.longrepr[:2], f"Skipped: {error.msg}")
+        return report
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """What each test came to, and what it took."""
         shown = report.longreprtext if report.failed else ""

@@ -73,10 +73,15 @@ def test_what_fails_is_told_with_its_reason_and_the_others_still_run(
 @pytest.mark.requirement("CI-04")
 def test_what_is_skipped_or_left_out_is_said_aloud(place: Path) -> None:
     skipped = "import pytest\n\ndef test_here(): pytest.skip('no such server: NOT PROVEN')\n"
+    skipped += (
+        "\ndef test_here_too():\n    try: pytest.skip('no such queue')\n"
+        "    except BaseException as one: raise BaseExceptionGroup('errors of tasks', [one])\n"
+    )
     status, told = ran(place, "-k", "good or here", a=skipped, b=GOOD + "\ndef test_other(): pass\n")
     assert status == 0
     assert "1x no such server: NOT PROVEN" in told
-    assert "1 passed, 1 skipped, 1 left out" in told
+    assert "1 passed, 2 skipped, 1 left out" in told
+    assert "1x no such queue" in told
     assert "1 tests were left out" in told
 
 
