@@ -15,9 +15,9 @@ from answerable.errors import Unverified
 from answerable.flows.door_desk import DoorDesk, record_door_refusals
 from answerable.flows.known_callers import KnownCallers
 from answerable.main import application
-from tests.control_world import Product
+from tests.control_world import Product, World
 from tests.proof_world import unix
-from tests.unit.apps.cli.test_commands import Command, applied, command, product, world
+from tests.unit.apps.cli.test_commands import Command, applied, command, issued, product, world
 
 __all__ = ["applied", "command", "product", "world"]
 
@@ -52,3 +52,18 @@ def test_why_tells_a_message_that_a_door_refused_by_the_code_of_the_door_and_of_
     (why,) = json.loads(applied("why", index, "--json").stdout)["explained"]
     assert (why["effect"], why["reasons"]) == ("deny", ["agent.inactive"])
     assert "at door mcp" in applied("why", index).stdout
+
+
+def test_a_mandate_is_shown_with_the_state_and_the_people_that_its_json_has(
+    applied: Command, world: World
+) -> None:
+    mandate = issued(applied, world)
+    for state in ("open", "closed"):
+        said = json.loads(applied("mandate", "show", mandate, "--json").stdout)
+        rows = dict(
+            line.split(maxsplit=1) for line in applied("mandate", "show", mandate).stdout.splitlines()
+        )
+        names = ("id", "state", "agent", "principal")
+        assert said["state"] == state
+        assert [rows[name].split()[0] for name in names] == [said[name] for name in names]
+        applied("mandate", "close", mandate, "--yes")
