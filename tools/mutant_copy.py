@@ -29,7 +29,11 @@ class Copy:
 
     def change(self, path: Path, text: str) -> None:
         """path: of a module, in the checkout."""
-        (self.root / path.relative_to(ROOT)).write_text(text, encoding="utf-8")
+        target = self.root / path.relative_to(ROOT)
+        # What an earlier change of the same length and second was compiled to would be taken for this one.
+        for compiled in target.parent.glob(f"__pycache__/{target.stem}.*.pyc"):
+            compiled.unlink()
+        target.write_text(text, encoding="utf-8")
 
     def restore(self, path: Path) -> None:
         """As it is in the checkout."""
