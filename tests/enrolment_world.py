@@ -16,6 +16,7 @@ import anyio.lowlevel
 import httpx2
 
 from answerable.adapters.linux_process.observer import LinuxProcessObserver
+from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.mcp_upstream.upstream import McpUpstream
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteInstanceRegister, SqliteJoinTokens
@@ -121,7 +122,7 @@ def workloads_over(
     clock, entropy = walk.clock, walk.entropy
     desk = TrustDomainDesk(
         domain=DOMAIN,
-        keys=fresh_keys(),
+        keys=fresh_keys(LocalAuthorityKeys),
         register=fresh(SqliteAuthorityRegister),
         clock=clock,
         entropy=entropy,

@@ -45,7 +45,7 @@ class TrustWorld:
     """Everything a desk stands on; `desk()` is a start of the server on it."""
 
     domain: TrustDomain = DOMAIN
-    keys: AuthorityKeys = field(default_factory=fresh_keys)
+    keys: AuthorityKeys = field(default_factory=lambda: fresh_keys(LocalAuthorityKeys))
     register: AuthorityRegister = field(default_factory=lambda: fresh(SqliteAuthorityRegister))
     clock: ManualClock = field(default_factory=ManualClock)
     entropy: SeededEntropy = field(default_factory=SeededEntropy)

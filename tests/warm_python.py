@@ -269,6 +269,7 @@ def end(code: object) -> None:
     if code is not None and not isinstance(code, int):
         print(code, file=sys.stderr)
         code = 1
+    # Private, and the only way to what the interpreter does first: wait for threads, and end those of pools.
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     try:

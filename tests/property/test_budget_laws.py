@@ -8,7 +8,16 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, multiple, rule
+from hypothesis.stateful import (
+    Bundle,
+    RuleBasedStateMachine,
+    consumes,
+    initialize,
+    invariant,
+    multiple,
+    rule,
+    run_state_machine_as_test,
+)
 
 from answerable.adapters.sqlite import SqliteMandateRegister, SqliteStore
 from answerable.core.ledger.budget_counts import BudgetCounts
@@ -147,13 +156,14 @@ class BudgetsOnFiles(Budgets):
 
 
 @pytest.mark.requirement("BUDGET-01", "BUDGET-04")
-class TestBudgets(Budgets.TestCase):  # type: ignore[misc, valid-type]
-    settings = settings(deadline=None, stateful_step_count=40)
+def test_budgets_are_those_of_the_model_whatever_is_done():
+    run_state_machine_as_test(Budgets, settings=settings(deadline=None, stateful_step_count=40))
 
 
 @pytest.mark.requirement("BUDGET-01", "BUDGET-04")
-class TestBudgetsOnFiles(BudgetsOnFiles.TestCase):  # type: ignore[misc, valid-type]
-    settings = settings(deadline=None, stateful_step_count=25, max_examples=examples(20))
+def test_budgets_on_files_are_those_of_the_model_over_restarts():
+    few = settings(deadline=None, stateful_step_count=25, max_examples=examples(20))
+    run_state_machine_as_test(BudgetsOnFiles, settings=few)
 
 
 statuses = st.sampled_from(("succeeded", "failed", "not_started", "indeterminate"))

@@ -20,7 +20,14 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from answerable.adapters.tlog_files import TlogFilesLedger, directory
 from answerable.core.ledger.entry import Entry, Receipt
@@ -312,5 +319,5 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 @pytest.mark.requirement("PROVE-05")
-class TestLedgerLikeAList(LedgerMachine.TestCase):  # type: ignore[misc, valid-type]
-    settings = settings(stateful_step_count=STEPS)
+def test_a_ledger_answers_like_a_list_whatever_is_done() -> None:
+    run_state_machine_as_test(LedgerMachine, settings=settings(stateful_step_count=STEPS))

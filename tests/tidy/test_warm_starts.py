@@ -66,6 +66,15 @@ def test_a_command_says_the_same_and_has_the_same_exit_code(words: list[str], tm
     assert warm == cold
 
 
+@pytest.mark.parametrize("how", ["return", "code", "words", "large"])
+def test_what_is_left_to_do_at_its_end_is_done_and_its_code_is_the_same(how: str) -> None:
+    line = [sys.executable, str(ROOT / "tests/tidy/ending_probe.py"), how]
+    cold, warm = (told(kind, line) for kind in KINDS)
+    assert b"after 3" in cold[1]
+    assert cold[1].endswith(b"registered for the exit\n")
+    assert warm == cold
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_and_whoever_waits_is_told(kind: Any, how: signal.Signals) -> None:

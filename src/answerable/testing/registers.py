@@ -50,6 +50,7 @@ def fresh_store() -> SqliteStore:
 def elsewhere(store: SqliteStore) -> SqliteStore:
     """The same database as another process has it open."""
     other = SqliteStore.open(store._path)
+    # The file goes with the first of them.
     weakref.finalize(other, lambda kept: None, store)
     return other
 
@@ -96,7 +97,7 @@ def fresh_replay_store(
 K = TypeVar("K", bound=LocalAuthorityKeys)
 
 
-def fresh_keys(kind: type[K] = LocalAuthorityKeys) -> K:  # type: ignore[assignment]
+def fresh_keys(kind: type[K]) -> K:
     """Keys of authorities, each a file in a directory that goes with them."""
     folder = _folder()
     keys = kind(Path(folder.name))
