@@ -171,6 +171,7 @@ async def test_streams_are_bounded_and_nothing_granted_is_no_stream(tmp_path):
                 async with client.listen(resource_subscriptions=["other://a", "other://b"]):
                     pass
             assert nothing.value.code == -32001
+            assert nothing.value.data["code"] == "gateway.nothing_granted"
             async with client.listen(tools_list_changed=True):
                 with pytest.raises(MCPError) as refused:
                     async with client.listen(tools_list_changed=True):
