@@ -14,7 +14,6 @@ from answerable.errors import Unavailable
 from answerable.wiring.settings import load_settings
 from answerable.wiring.start_room import room_told
 
-
 pytestmark = pytest.mark.requirement("FULLDISK-14")
 
 
