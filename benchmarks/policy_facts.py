@@ -65,21 +65,24 @@ BEFORE: Final = 200
 """Actions of the mandate before the one that is measured, so that there is a history."""
 
 
-def rows() -> list[dict[str, Any]]:
-    """With nothing declared, and with everything."""
+def rows(seconds: float) -> list[dict[str, Any]]:
+    """With nothing declared, and with everything. seconds: for each figure."""
     return [
-        {"declared": "nothing", **anyio.run(_measured, "", {})},
-        {"declared": f"{len(TRACKERS)} trackers and all else", **anyio.run(_measured, LOOKING, PARTS)},
+        {"declared": "nothing", **anyio.run(_measured, "", {}, seconds)},
+        {
+            "declared": f"{len(TRACKERS)} trackers and all else",
+            **anyio.run(_measured, LOOKING, PARTS, seconds),
+        },
     ]
 
 
-async def _measured(looking: str, parts: dict[str, Any]) -> dict[str, Any]:
+async def _measured(looking: str, parts: dict[str, Any], seconds: float) -> dict[str, Any]:
     bench = await _bench(looking, parts)
     verified = _verified(bench)
     _, _, decision = decide_action(bench.walk, verified, gather_facts)
     assert decision.effect == "allow"
-    both = policy_grid.timed(lambda: decide_action(bench.walk, verified, gather_facts))
-    gathered = policy_grid.timed(lambda: gather_facts(bench.walk, verified))
+    both = policy_grid.timed(lambda: decide_action(bench.walk, verified, gather_facts), seconds)
+    gathered = policy_grid.timed(lambda: gather_facts(bench.walk, verified), seconds)
     return {"policies": POLICIES, **both, "gather_cpu_us": gathered["cpu_us"]}
 
 

@@ -25,6 +25,7 @@ from answerable.core.registry.resolve import Resolved
 from answerable.core.registry.snapshot import RegistrySnapshot
 
 ROUNDS = 9
+TIMES = 2_000
 NOW = UnixMillis(1_800_000_000_000)
 
 
@@ -173,7 +174,9 @@ def cpu_us(act: Callable[[], object], *, times: int) -> float:
     return best
 
 
-def measured(count: int, verified: VerifiedRequest, facts: Facts, *, whole: bool = True) -> dict[str, float]:
+def measured(
+    count: int, verified: VerifiedRequest, facts: Facts, *, whole: bool = True, times: int = TIMES
+) -> dict[str, float]:
     """One row: publishing once, then a decision by slice and by the whole set."""
     start = time.thread_time()
     policy_set = published(policy_text(count), REGISTRY)
@@ -190,8 +193,8 @@ def measured(count: int, verified: VerifiedRequest, facts: Facts, *, whole: bool
         "policies": count,
         "publish_s": round(publish_s, 3),
         "first_decision_us": round(slice_us, 1),
-        "sliced_us": round(cpu_us(lambda: sliced.decide(verified, facts), times=2_000), 2),
-        "full_us": round(cpu_us(lambda: full.decide(verified, facts), times=max(3, 20_000 // count)), 2)
+        "sliced_us": round(cpu_us(lambda: sliced.decide(verified, facts), times=times), 2),
+        "full_us": round(cpu_us(lambda: full.decide(verified, facts), times=max(3, 10 * times // count)), 2)
         if whole
         else 0.0,
     }

@@ -84,7 +84,7 @@ def verifying(directory: Path, name: str, algorithm: Algorithm, times: int) -> l
     for hops in (1, WALK_HOPS, 5):
         text = world.chain(hops)
         what = f"{name}, token of one hop" if hops == 1 else f"{name}, chain of {hops} hops"
-        few = max(times // 10, 50)
+        few = max(times // 10, 5)
         cost = in_turn(
             bare=(bare, few),
             known=(known_call(world, hops, text), times),
@@ -213,10 +213,10 @@ async def _timed(world: HandedOn, asked: list[Exchange], *, clients: int) -> tup
     return len(asked) / wall, cpu / len(asked) * 1e6, statistics.median(took) * 1000
 
 
-def walking(directory: Path, count: int) -> list[Line]:
+def walking(directory: Path, count: int, turns: int) -> list[Line]:
     """CPU of one whole action with a signature, in turn under a mandate and under a chain that starts at it."""
     best = {0: float("inf"), WALK_HOPS: float("inf")}
-    for turn in range(BEST_OF):
+    for turn in range(turns):
         for hops in best:
             place = directory / f"{turn}-{hops}"
             place.mkdir()
@@ -288,13 +288,14 @@ def _shut(world: HandedOn) -> None:
 
 def lines_of(directory: Path, *, quick: bool, in_process: bool) -> list[Line]:
     """All that is measured, in order."""
-    times = TIMES // 10 if quick else TIMES
+    times = TIMES // 100 if quick else TIMES
+    walked, turns = (WALKED // 60, 1) if quick else (WALKED, BEST_OF)
     parts: list[tuple[str, Callable[[Path], list[Line]]]] = [
         ("dict", lambda _: dict_look(times)),
         *((kind, partial(verifying, name=name, algorithm=kind, times=times)) for name, kind in ALGORITHMS),
         ("exchanges", partial(exchanging, count=EXCHANGES // 20 if quick else EXCHANGES)),
         ("proofs", partial(presenting, times=times)),
-        ("walk", partial(walking, count=WALKED // 10 if quick else WALKED)),
+        ("walk", partial(walking, count=walked, turns=turns)),
     ]
     if not in_process:
         parts.append(("ends", partial(ending, share=100 if quick else 1)))
