@@ -60,8 +60,7 @@ def agent(name: str, how: str) -> str:
 
 def line(data: Path, *arguments: str) -> list[str]:
     """Our command line, as this interpreter runs it."""
-    run = [sys.executable, "-c", "from answerable.main import run; run()"]
-    return [*run, "--data", str(data), *arguments]
+    return [sys.executable, "-m", "answerable.main", "--data", str(data), *arguments]
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -231,8 +231,12 @@ class Desk(Mailbox):
     def shown(self, *kept: str) -> bytes:
         """All that was said and written but the files of these names, and the arguments of every process."""
         files = [one for one in self.home.data.rglob("*") if one.is_file() and one.name not in kept]
-        written = b"".join(one.read_bytes() for one in files)
-        return written + self.home.said.encode() + b"".join(command_lines())
+        shown = [self.home.said.encode(), *command_lines()]
+        for one in files:
+            # The log writes a checkpoint beside the last one and gives it that one's name.
+            with contextlib.suppress(FileNotFoundError) if one.suffix == ".new" else contextlib.nullcontext():
+                shown.append(one.read_bytes())
+        return b"".join(shown)
 
 
 class SupportDesk(Desk):

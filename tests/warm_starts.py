@@ -30,7 +30,7 @@ from typing import Any
 from tests.warm_python import UNABLE, decisive
 
 ROOT = Path(__file__).resolve().parents[1]
-OF_OURS = (ROOT / "examples/servers", ROOT / "tests")
+OF_OURS = (ROOT / "examples/servers", ROOT / "benchmarks", ROOT / "tests")
 SUBREAPER, IS_SUBREAPER = 36, 37
 """PR_SET_CHILD_SUBREAPER and PR_GET_CHILD_SUBREAPER of prctl(2)."""
 MESSAGE_BYTES_MAX = 100_000
