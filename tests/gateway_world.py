@@ -287,6 +287,7 @@ def registry(home: Path, servers: Collection[str]) -> list[JSONValue]:
             capability("thing.touch", "noticing", "tools/call", "touch", whole),
             capability("thing.grow", "noticing", "tools/call", "grow", whole),
             capability("thing.follow", "noticing", "resources/subscribe", "thing://{name}", thing),
+            capability("thing.read", "noticing", "resources/read", "thing://{name}", thing),
             capability("thing.listen", "noticing", "subscriptions/listen", "thing://{name}", thing),
         ]
     if "bad" in servers:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 from typer import Typer, testing
-from typer.main import get_command
 
 from answerable.apps.cli.application import command_line
+from answerable.apps.cli.on_demand import command_tree
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Offline
@@ -32,7 +32,7 @@ def typed(offline: Offline, line: Sequence[str], *, stdin: str | None = None) ->
 
 @cache
 def _commands() -> Any:
-    return get_command(command_line(_opened))
+    return command_tree(command_line(_opened))
 
 
 def _opened(settings: Any) -> AbstractAsyncContextManager[Any]:

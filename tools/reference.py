@@ -13,8 +13,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from typer.main import get_command
-
 from answerable.apps.cli.command import EXIT_CODES
 from answerable.apps.control_api.openapi import SCHEMAS, openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
@@ -172,7 +170,7 @@ def cli_page() -> str:
         "",
         *_table(("Exit code", "Meaning"), [(str(code), says) for code, says in EXIT_CODES.items()]),
     ]
-    root: Any = get_command(application())
+    root: Any = application()
     lines += ["", "## answerable", "", *_options(root)]
     for path, command in _commands(root, ("answerable",)):
         lines += ["", f"## {' '.join(path)}", "", *_told(command.help)]

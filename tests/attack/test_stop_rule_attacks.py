@@ -259,7 +259,7 @@ async def test_a_rule_that_fires_for_many_at_once_holds_all_of_them_and_is_writt
         await code_of(bench.refund(HUGE, mandate=f"n-{number}"))
     assert await place_tripped(bench.walk, count_max=0) == 0
     assert fired(bench) == []
-    task = asyncio.ensure_future(follow_rules(bench.walk, poll_seconds=0, per_second_max=10))
+    task = asyncio.ensure_future(follow_rules(bench.walk, per_second_max=10))
     await until(lambda: "20 more firings of stop rules wait" in caplog.text, seconds=20)
     assert len([*bench.walk.tripped._register.all()]) == 30
     assert len(fired(bench)) == 10
@@ -276,7 +276,7 @@ async def test_a_flood_of_dry_runs_is_written_down_in_part_and_that_is_said(capl
     for number in range(5):
         await bench.issue(f"n-{number}")
         await code_of(bench.refund(HUGE, mandate=f"n-{number}"))
-    task = asyncio.ensure_future(follow_rules(bench.walk, poll_seconds=0, per_second_max=1))
+    task = asyncio.ensure_future(follow_rules(bench.walk, per_second_max=1))
     await until(lambda: "3 firings of stop rules were not written down" in caplog.text, seconds=20)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
@@ -306,7 +306,7 @@ async def test_what_cannot_be_placed_is_tried_again_beside_the_doors(caplog: Any
 
     monkeypatch.setattr(bench.walk.tripped._register, "place", failing)
     await code_of(bench.refund(HUGE))
-    task = asyncio.ensure_future(follow_rules(bench.walk, poll_seconds=0))
+    task = asyncio.ensure_future(follow_rules(bench.walk))
     await until(lambda: bool(fired(bench)), seconds=20)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

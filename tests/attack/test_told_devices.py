@@ -228,6 +228,11 @@ async def test_worker_and_manifest_are_the_same_for_everybody_and_hold_nothing_o
     manifest = await browser.page("/manifest.webmanifest")
     said = json.loads(manifest.text)
     assert (said["scope"], said["start_url"]) == ("/", "/approvals")
+    # A browser installs nothing without a name and a picture that is there.
+    (icon,) = said["icons"]
+    picture = await browser.page(icon["src"])
+    assert (picture.status_code, picture.headers["content-type"]) == (200, icon["type"])
+    assert said["name"] == said["short_name"] == "Answerable"
     browser.cookie = ""
     assert (await browser.page("/worker.js")).text == worker.text
     assert (await browser.page("/devices")).status_code == 303

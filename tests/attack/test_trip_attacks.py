@@ -62,7 +62,7 @@ def without_entries_of(bench: Bench, monkeypatch: Any, tag: Tag, first: int = 1_
 
 async def followed(bench: Bench, seen: Any, **how: Any) -> None:
     """Until it is seen, as beside the doors."""
-    task = asyncio.ensure_future(follow_rules(bench.walk, **{"poll_seconds": 0, **how}))
+    task = asyncio.ensure_future(follow_rules(bench.walk, **how))
     try:
         await until(seen, seconds=20)
     finally:
@@ -109,7 +109,7 @@ async def test_a_log_that_takes_no_firing_at_all_keeps_no_hold_from_any_process(
             await place_tripped(bench.walk)
         assert in_register(bench) == {*names[:4]}
         # What trips while nothing can be written is in force everywhere all the same.
-        task = asyncio.ensure_future(follow_rules(bench.walk, poll_seconds=0))
+        task = asyncio.ensure_future(follow_rules(bench.walk))
         await tripped(bench, *names[4:])
         await until(lambda: in_register(bench) == {*names}, seconds=20)
         task.cancel()
@@ -135,7 +135,7 @@ async def test_a_flood_of_dry_runs_and_warnings_delays_no_hold_on_its_way_to_oth
     bench = await ruled(noisy, rule("canary", "canary", canary={"values": ["honey-1"]}))
     await tripped(bench, *(f"n-{number}" for number in range(40)))
     assert await code_of(bench.act("refund", {"case": "honey-1", "amount": 1})) == "held.agent"
-    task = asyncio.ensure_future(follow_rules(bench.walk, poll_seconds=0, per_second_max=1))
+    task = asyncio.ensure_future(follow_rules(bench.walk, per_second_max=1))
     await until(lambda: bool(in_register(bench)), seconds=20)
     # In every process while most of the forty wait, and the next to be written down.
     assert len(fired(bench)) <= 1
@@ -172,7 +172,7 @@ async def test_a_log_that_makes_whoever_writes_wait_delays_no_hold(monkeypatch: 
     with monkeypatch.context() as patched:
         patched.setattr(bench.walk.ledger, "submit", busy)
         patched.setattr(bench.walk.ledger, "room", room)
-        task = asyncio.ensure_future(follow_rules(bench.walk, poll_seconds=0))
+        task = asyncio.ensure_future(follow_rules(bench.walk))
         await asyncio.wait_for(stuck.wait(), 20)
         await tripped(bench, "n-1", "n-2")
         await until(lambda: in_register(bench) == {"n-0", "n-1", "n-2"}, seconds=20)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.main import get_command
 
 from answerable.main import application
 from tests.demo_run import ROOT, blocks
@@ -37,7 +36,7 @@ _TYPED = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
 
 @cache
 def tree() -> Any:
-    return get_command(application())
+    return application()
 
 
 def named(text: str, *, page: bool) -> Iterator[str]:

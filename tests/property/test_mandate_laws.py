@@ -189,6 +189,8 @@ def test_no_value_widens_what_a_templates_grants_name(first: str, second: str, a
             TemplateParameter(name="first", pattern="[a-z0-9{}]+"),
             TemplateParameter(name="second", pattern=".*"),
         ),
+        calls_max=1,
+        ttl_seconds=60,
     )
     values = {"first": first, "second": second}
     try:

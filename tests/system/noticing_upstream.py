@@ -49,7 +49,8 @@ async def call_tool(ctx: Any, params: Any) -> types.CallToolResult:
 
 
 async def list_resources(ctx: Any, params: Any) -> types.ListResourcesResult:
-    return types.ListResourcesResult(resources=[])
+    listed = [types.Resource(name=uri, uri=uri) for uri in ("thing://a", "other://a")]
+    return types.ListResourcesResult(resources=listed)
 
 
 async def read_resource(ctx: Any, params: Any) -> types.ReadResourceResult:

@@ -37,6 +37,10 @@ async def test_the_transmitter_says_where_everything_is_and_only_where_somebody_
             path = said[f"{name}_endpoint"].removeprefix(world.url)
             answer = await world.get(path)
             assert answer.status_code in (401, 405), path
+            assert answer.headers["cache-control"] == "no-store", path
+        # What everybody may know may be kept, but no longer than a key that was changed may stay unknown.
+        for path in ("/.well-known/ssf-configuration", said["jwks_uri"].removeprefix(world.url)):
+            assert (await world.get(path)).headers["cache-control"] == "public, max-age=60", path
 
 
 @pytest.mark.requirement("SSF-04")

@@ -50,6 +50,17 @@ async def test_every_governed_method_works_in_both_eras(tmp_path, mode):
         assert len(world.entries(Tag.INTENT)) == len(world.ends()) == 4
 
 
+@pytest.mark.parametrize("mode", ["legacy", "auto"])
+@pytest.mark.requirement("GATE-01")
+async def test_a_client_reads_what_the_upstream_says_about_its_use(tmp_path, mode):
+    async with gateway_world(tmp_path, "crm", "bad") as world:
+        world.mandate(*CRM, "bad.echo")
+        async with world.client("crm", mode=mode) as client:
+            assert client.instructions == "Support cases and their customers."
+        async with world.client("bad", mode=mode) as client:
+            assert client.instructions is None
+
+
 @ERAS
 @pytest.mark.requirement("GATE-05")
 async def test_lists_show_only_what_the_mandate_could_allow(tmp_path, mode):

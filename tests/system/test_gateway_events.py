@@ -162,6 +162,18 @@ async def test_changed_lists_are_read_again_and_announced(tmp_path, upstream):
             ]
 
 
+@pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])
+@pytest.mark.requirement("GATE-05")
+async def test_of_the_resources_those_are_listed_that_the_mandate_lets_be_read(tmp_path, mode):
+    async with noticing(tmp_path, "2026-07-28") as world:
+        world.mandate("thing.read")
+        world.mandate(*ALL, agent="rover", identity="m-2")
+        async with world.client("noticing", mode=mode) as client:
+            assert [one.uri for one in (await client.list_resources()).resources] == ["thing://a"]
+        async with world.client("noticing", mode=mode, agent="rover", mandate="m-2") as client:
+            assert (await client.list_resources()).resources == []
+
+
 @pytest.mark.requirement("GATE-14")
 async def test_streams_are_bounded_and_nothing_granted_is_no_stream(tmp_path):
     async with noticing(tmp_path, "2026-07-28", limits=GatewayLimits(listens_per_agent_max=1)) as world:
@@ -171,6 +183,7 @@ async def test_streams_are_bounded_and_nothing_granted_is_no_stream(tmp_path):
                 async with client.listen(resource_subscriptions=["other://a", "other://b"]):
                     pass
             assert nothing.value.code == -32001
+            assert nothing.value.data["code"] == "gateway.nothing_granted"
             async with client.listen(tools_list_changed=True):
                 with pytest.raises(MCPError) as refused:
                     async with client.listen(tools_list_changed=True):

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 WRITTEN_PER_SECOND_MAX: Final = 50
 """Each of them writes to the log, and may end instances: the walk goes on beside it. What is held waits for none of it,
 as it is in the register by then: these writes are bounded by how many holds may wait, and by the disk."""
-POLL_SECONDS: Final = 0.02
+TURN_SECONDS: Final = 0.02
+"""Between two looks at what waits because so many were written down in this second."""
 SWEEP_SECONDS: Final = 0.5
 SAID_SECONDS: Final = 5.0
 RETRY_SECONDS: Final = 0.5
@@ -48,14 +49,13 @@ async def follow_rules(
     walk: Walk,
     workloads: Workloads | None = None,
     *,
-    poll_seconds: float = POLL_SECONDS,
     per_second_max: int = WRITTEN_PER_SECOND_MAX,
 ) -> None:
     """For ever: place what was tripped, and beside that, so that no slow disk delays it, carry it out and write it
     down, so many a second at most; and hold what is still too much after its grace."""
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_placing, walk, poll_seconds)
-        await _writing(walk, workloads, poll_seconds, per_second_max)
+        tasks.start_soon(_placing, walk)
+        await _writing(walk, workloads, per_second_max)
 
 
 async def place_tripped(walk: Walk, workloads: Workloads | None = None, *, count_max: int = 1_000) -> int:
@@ -72,7 +72,7 @@ async def place_tripped(walk: Walk, workloads: Workloads | None = None, *, count
     return found.done
 
 
-async def _placing(walk: Walk, poll_seconds: float) -> None:
+async def _placing(walk: Walk) -> None:
     swept = walk.clock.monotonic() - SWEEP_SECONDS
     retried = anyio.current_time()
     while True:
@@ -91,10 +91,10 @@ async def _placing(walk: Walk, poll_seconds: float) -> None:
             _log.warning(
                 "what stop rules tripped holds in this process alone for now: %s", found.failed.message
             )
-        await anyio.sleep(poll_seconds)
+        await walk.stop_rules.to_place.heard(seconds_max=SWEEP_SECONDS)
 
 
-async def _writing(walk: Walk, workloads: Workloads | None, poll_seconds: float, per_second_max: int) -> None:
+async def _writing(walk: Walk, workloads: Workloads | None, per_second_max: int) -> None:
     said = walk.clock.monotonic() - SAID_SECONDS
     second = retried = anyio.current_time()
     left = per_second_max
@@ -113,7 +113,8 @@ async def _writing(walk: Walk, workloads: Workloads | None, poll_seconds: float,
         if (waiting or walk.stop_rules.unsaid) and now - said >= SAID_SECONDS:
             _say_waiting(walk.stop_rules, waiting, per_second_max)
             said = now
-        await anyio.sleep(poll_seconds)
+        more = walk.stop_rules.placed.due + walk.stop_rules.said.due
+        await walk.stop_rules.to_write.heard(seconds_max=TURN_SECONDS if more else RETRY_SECONDS)
         if anyio.current_time() - second >= 1:
             second, left = anyio.current_time(), per_second_max
 

@@ -6,6 +6,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
+import anyio
+
 from answerable.core.decision.history import History
 
 if TYPE_CHECKING:
@@ -54,15 +56,35 @@ class Trip:
     in_flight: tuple[InFlight, ...] = ()
 
 
+class Bell:
+    """Rung by whoever adds something, in the event loop; heard by the one that takes it, so that nobody polls."""
+
+    __slots__ = ("_rung",)
+
+    def __init__(self) -> None:
+        self._rung = anyio.Event()
+
+    def ring(self) -> None:
+        """Wake who waits, or have the next wait end at once."""
+        self._rung.set()
+
+    async def heard(self, *, seconds_max: float) -> None:
+        """Wait until it has rung since the last time that this was awaited, or so long."""
+        with anyio.move_on_after(seconds_max):
+            await self._rung.wait()
+        self._rung = anyio.Event()
+
+
 class TripQueue:
     """Trips in the order in which they fired. One that failed stands aside until all are tried again, and holds up
     nobody; there is one that takes from it, and whoever adds to it does not wait."""
 
-    __slots__ = ("_aside", "_due")
+    __slots__ = ("_aside", "_bell", "_due")
 
-    def __init__(self) -> None:
+    def __init__(self, bell: Bell) -> None:
         self._due: deque[Trip] = deque()
         self._aside: deque[Trip] = deque()
+        self._bell = bell
 
     def __len__(self) -> int:
         return len(self._due) + len(self._aside)
@@ -73,8 +95,9 @@ class TripQueue:
         return len(self._due)
 
     def append(self, trip: Trip) -> None:
-        """The newest."""
+        """The newest. Who waits for one is told."""
         self._due.append(trip)
+        self._bell.ring()
 
     def first(self) -> Trip | None:
         """The oldest that is not aside; it stays until it is done or put aside."""
@@ -111,6 +134,7 @@ class Passed:
 class StopRules:
     """rules: of `snapshot`, with what they counted. passed: limits that are passed and led to no hold.
 
+    to_place, to_write: ring for each of `held`, and for each of the other two.
     held: trips whose hold is on its way to the other processes. placed: those that it got to, to be carried out and
     written down. said: warnings and dry runs, to be written down. by_hold: trips of the first two. unsaid: trips there
     was no room to write down. entries: that numbers came from. noes: when people last said a no that counts, by agent
@@ -121,10 +145,16 @@ class StopRules:
     rules: tuple[tuple[StopRule, Counter | None], ...] = ()
     history: History = field(default_factory=History)
     passed: dict[Place, Passed] = field(default_factory=dict)
-    held: TripQueue = field(default_factory=TripQueue)
-    placed: TripQueue = field(default_factory=TripQueue)
-    said: TripQueue = field(default_factory=TripQueue)
+    to_place: Bell = field(default_factory=Bell)
+    to_write: Bell = field(default_factory=Bell)
+    held: TripQueue = field(init=False)
+    placed: TripQueue = field(init=False)
+    said: TripQueue = field(init=False)
     by_hold: dict[str, Trip] = field(default_factory=dict)
     entries: dict[tuple[str, str], deque[int]] = field(default_factory=dict)
     unsaid: int = 0
     noes: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.held = TripQueue(self.to_place)
+        self.placed, self.said = TripQueue(self.to_write), TripQueue(self.to_write)

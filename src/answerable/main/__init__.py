@@ -10,6 +10,7 @@ import typer
 
 from answerable.apps.cli.application import command_line
 from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.on_demand import command_tree
 from answerable.apps.cli.witness import noun as witness_noun
 from answerable.main.agent_commands import add_agent_up
 from answerable.main.doors import (
@@ -26,6 +27,8 @@ from answerable.main.doors import (
 from answerable.main.mcp_commands import shim, unwrap_client, wrap_client
 
 if TYPE_CHECKING:
+    from typer.core import TyperGroup
+
     from answerable.flows.cosign_checkpoint import WitnessDesk
     from answerable.wiring.assemble import Product
     from answerable.wiring.broker import Broker
@@ -33,7 +36,7 @@ if TYPE_CHECKING:
     from answerable.wiring.setting_tree import Settings
 
 
-def application() -> typer.Typer:
+def application() -> TyperGroup:
     """Every command there is. What a command needs is imported when it runs, so that --help is quick."""
     app = command_line(offline_control)
     command(app, "up", panel="Running it")(up)
@@ -47,7 +50,7 @@ def application() -> typer.Typer:
     witness = witness_noun()
     command(witness, "serve")(serve_witness)
     app.add_typer(witness, name="witness")
-    return app
+    return command_tree(app)
 
 
 def up(

@@ -9,6 +9,7 @@ from typing import Final
 import httpx2
 
 from answerable.errors import Malformed, shown
+from answerable.unix_http import no_tls
 
 CONNECT_SECONDS_MAX: Final = 10.0
 READ_SECONDS_MAX: Final = 3700.0
@@ -28,7 +29,9 @@ def open_client(
     """
     timeout = httpx2.Timeout(READ_SECONDS_MAX, connect=CONNECT_SECONDS_MAX)
     if gateway.startswith(UDS_PREFIX) and tls is None:
-        transport = httpx2.AsyncHTTPTransport(uds=gateway.removeprefix(UDS_PREFIX), trust_env=False)
+        transport = httpx2.AsyncHTTPTransport(
+            uds=gateway.removeprefix(UDS_PREFIX), verify=no_tls(), trust_env=False
+        )
         client = httpx2.AsyncClient(transport=transport, auth=auth, timeout=timeout, trust_env=False)
         return client, "http://localhost"
     if tls is None and not re.fullmatch(r"https?://[^/?#@\s]+/?", gateway):

@@ -15,6 +15,7 @@ from answerable.core.lease.wire import BODY_BYTES_MAX, CONTROL_PATH, HOST, LISTE
 from answerable.errors import Unavailable, shown
 from answerable.ports.lease_broker import PORT, BrokerTarget, DueSecret, EndedLeases
 from answerable.ports.lease_register import LeaseChange
+from answerable.unix_http import no_tls
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -136,7 +137,7 @@ class HttpLeaseBroker:
         """Raises Unavailable: `broker.unreachable` (nothing was asked), `broker.failed`."""
         seconds = wait_seconds + ANSWER_SECONDS_MAX
         timeout = httpx2.Timeout(seconds, connect=CONNECT_SECONDS_MAX)
-        transport = httpx2.AsyncHTTPTransport(uds=self._socket)
+        transport = httpx2.AsyncHTTPTransport(uds=self._socket, verify=no_tls())
         try:
             with anyio.fail_after(seconds):
                 async with httpx2.AsyncClient(

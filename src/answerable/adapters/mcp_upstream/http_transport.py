@@ -12,6 +12,7 @@ import httpx2
 
 from answerable.adapters.mcp_upstream.marks import error_body
 from answerable.adapters.mcp_upstream.unasked import UnaskedPace
+from answerable.unix_http import no_tls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -231,7 +232,9 @@ def http_client(
         keepalive_expiry=KEEPALIVE_SECONDS,
     )
     uds = str(socket) if socket is not None else None
-    inner = httpx2.AsyncHTTPTransport(limits=limits, trust_env=False, uds=uds)
+    inner = httpx2.AsyncHTTPTransport(
+        limits=limits, verify=no_tls() if uds else True, trust_env=False, uds=uds
+    )
     transport = ContainedTransport(inner, body_bytes_max=body_bytes_max, on_failure=on_failure)
     timeout = httpx2.Timeout(
         connect=CONNECT_SECONDS_MAX, read=seconds_max, write=WRITE_SECONDS_MAX, pool=CONNECT_SECONDS_MAX

@@ -189,14 +189,13 @@ def read_from_disk(path: Path) -> bytes:
         os.fsync(fd)
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         size = os.fstat(fd).st_size
-        content = bytearray(size)
-        view, offset = memoryview(content), 0
-        while offset < size:
-            count = os.preadv(fd, [view[offset:]], offset)
-            if count == 0:
+        content = os.pread(fd, size, 0)
+        while len(content) < size:
+            more = os.pread(fd, size - len(content), len(content))
+            if not more:
                 break
-            offset += count
-        return bytes(content[:offset])
+            content += more
+        return content
     finally:
         os.close(fd)
 

@@ -12,6 +12,7 @@ from answerable.core.tlog.note import NOTE_BYTES_MAX
 from answerable.core.tlog.text import decimal
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.ports.witness import Cosigned, Denied, Remembered
+from answerable.unix_http import no_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +57,7 @@ class HttpWitness:
         path = address.removeprefix(_UNIX) if address.startswith(_UNIX) else None
         self._prefix = "http://witness" if path is not None else address.rstrip("/")
         self._client = httpx2.AsyncClient(
-            transport=httpx2.AsyncHTTPTransport(uds=path, trust_env=False),
+            transport=httpx2.AsyncHTTPTransport(uds=path, verify=no_tls() if path else True, trust_env=False),
             timeout=answer_seconds_max,
             trust_env=False,
             headers={"accept-encoding": "identity", "user-agent": "answerable"},

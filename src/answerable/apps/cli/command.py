@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
@@ -124,21 +125,34 @@ def command(
     epilog = f"\b\nExample:\n  answerable {example}" if example else None
 
     def register(run: Run) -> Run:
-        def entry(ctx: typer.Context, **given: Any) -> None:
-            shell = _shell(ctx, given)
-            raise typer.Exit(exit_code_of(shell.terminal, lambda: run(shell, **given)))
-
-        own = list(inspect.signature(run, eval_str=True).parameters.values())[1:]
-        own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
-        context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-        parameters = [context, *own, *_shared(reads=reads, asks=asks)]
-        entry.__dict__["__signature__"] = inspect.Signature(parameters)
-        entry.__annotations__ = {one.name: one.annotation for one in parameters}
-        entry.__doc__ = run.__doc__
+        entry = _Entry(run, reads=reads, asks=asks)
         group.command(name, cls=IdCommand, rich_help_panel=panel, epilog=epilog)(entry)
         return run
 
     return register
+
+
+class _Entry:
+    """A command as Typer takes it. What it takes is looked at when it is asked, which is when the command is built."""
+
+    def __init__(self, run: Run, *, reads: bool, asks: bool) -> None:
+        self.__doc__ = run.__doc__
+        self._run, self._reads, self._asks = run, reads, asks
+
+    def __call__(self, ctx: typer.Context, **given: Any) -> None:
+        shell = _shell(ctx, given)
+        raise typer.Exit(exit_code_of(shell.terminal, lambda: self._run(shell, **given)))
+
+    @cached_property
+    def __signature__(self) -> inspect.Signature:
+        own = list(inspect.signature(self._run, eval_str=True).parameters.values())[1:]
+        own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+        context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        return inspect.Signature([context, *own, *_shared(reads=self._reads, asks=self._asks)])
+
+    @cached_property  # Typer asks for it beside the signature.
+    def __annotations__(self) -> dict[str, Any]:  # type: ignore[override]
+        return {one.name: one.annotation for one in self.__signature__.parameters.values()}
 
 
 def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 
 from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.unix_http import no_tls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -175,7 +176,7 @@ def running(settings: Settings, *, say: Callable[[str], None] = lambda _: None) 
     if not _somebody_listens(settings.control.socket):
         yield None
         return
-    transport = httpx2.HTTPTransport(uds=str(settings.control.socket))
+    transport = httpx2.HTTPTransport(uds=str(settings.control.socket), verify=no_tls())
     with httpx2.Client(transport=transport, base_url=_ORIGIN) as client:
         yield Control(client.request, say=say)
 

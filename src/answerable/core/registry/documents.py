@@ -154,10 +154,10 @@ class MandateTemplate:
     agent: AgentId
     purpose: str
     grants: tuple[GrantTemplate, ...]
+    calls_max: int
+    ttl_seconds: int
     parameters: tuple[TemplateParameter, ...] = ()
     environment: str = ""
-    calls_max: int = 100
-    ttl_seconds: int = 3600
     budgets: tuple[tuple[str, int | str], ...] = ()
     ceiling: Sensitivity | Literal[""] = ""
     kinds: tuple[ActionKind, ...] = ()

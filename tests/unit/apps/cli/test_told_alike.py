@@ -8,7 +8,6 @@ from typing import Any
 
 import anyio
 import pytest
-from typer.main import get_command
 
 from answerable.core.identity.door_refusal import Sender
 from answerable.errors import Unverified
@@ -29,7 +28,7 @@ def test_every_argument_of_a_command_has_a_name_where_its_usage_is_told():
         below = getattr(one, "commands", {}).items()
         return own + [found for name, each in below for found in arguments(each, f"{path} {name}")]
 
-    found = arguments(get_command(application()), "answerable")
+    found = arguments(application(), "answerable")
     assert found
     assert [path for path, named in found if not named] == []
 

@@ -7,7 +7,6 @@ from itertools import chain
 from typing import Any, get_args
 
 import pytest
-from typer.main import get_command
 
 from answerable.core.base64url import to_base64url
 from answerable.main import application
@@ -37,7 +36,7 @@ def is_word(of: Any) -> bool:
     return of.type_descriptor.annotation in (str, list[str])
 
 
-TREE = dict(commands(get_command(application())))
+TREE = dict(commands(application()))
 TAKING = [
     pytest.param(one, id=" ".join(path)) for path, one in TREE.items() if any(map(is_word, arguments_of(one)))
 ]

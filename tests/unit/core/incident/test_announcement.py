@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -59,6 +60,18 @@ def test_each_entry_that_ends_or_holds_something_is_announced(tag, members, want
 def test_all_others_announce_nothing(tag):
     if tag not in (Tag.WORKLOAD_ENDED, Tag.HOLD_PLACED):
         assert told(tag, kind="agent", name="scout") == ()
+
+
+@pytest.mark.requirement("SSF-01")
+@pytest.mark.parametrize("tag", [Tag.REVOKED, Tag.HOLD_PLACED, Tag.HOLD_LIFTED])
+@pytest.mark.parametrize(
+    ("kind", "agent", "mandate"), [("agent", "x-1", ""), ("mandate", "", "x-1"), ("tool", "", "")]
+)
+def test_what_is_over_an_agent_or_a_mandate_is_announced_under_its_name(tag, kind, agent, mandate):
+    (one,) = told(tag, hold="hold_1", kind=kind, name="x-1", source="person", lifted_at=AT)
+    assert (one.agent, one.mandate) == (agent, mandate)
+    said = json.loads(cloud_event(one, source="https://gateway.example", identity="i"))["data"]
+    assert (said.get("agent", ""), said.get("mandate", "")) == (agent, mandate)
 
 
 @pytest.mark.requirement("SSF-01")

@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from answerable.core.registry.active import faults_of
+from answerable.core.registry.active import faults_of, snapshot_of
 from answerable.core.registry.capability import ArgumentMapping, ResourceMapping
 from answerable.core.registry.documents import (
     Agent,
@@ -52,6 +52,14 @@ def test_every_kind_becomes_its_noun():
         calls_max=20,
         ttl_seconds=3600,
     )
+
+
+def test_a_template_that_does_not_say_how_often_or_how_long_is_for_a_hundred_actions_in_an_hour() -> None:
+    documents = registry_documents()
+    (template,) = (one for one in documents if one["kind"] == "MandateTemplate")
+    del template["spec"]["callsMax"], template["spec"]["ttlSeconds"]
+    found = snapshot_of(documents).templates["one-case"]
+    assert (found.calls_max, found.ttl_seconds) == (100, 3600)
 
 
 @pytest.mark.parametrize(

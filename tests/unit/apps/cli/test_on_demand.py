@@ -1,0 +1,54 @@
+"""The tree of commands is the one that Typer makes, and a line builds what it names alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from typer.main import get_command, get_command_from_info
+
+from answerable.apps.cli import on_demand
+from answerable.apps.cli.application import command_line
+from answerable.main import application
+
+
+def told(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What a command and all below it say of themselves."""
+    shown = {
+        name: value for name, value in vars(command).items() if name not in ("commands", "callback", "params")
+    }
+    params = [(type(one).__name__, one.name, one.opts, one.default, one.required) for one in command.params]
+    yield path, repr((type(command).__name__, sorted((k, repr(v)) for k, v in shown.items()), params))
+    for name in getattr(command, "commands", {}):
+        yield from told(command.commands[name], (*path, name))
+
+
+def test_every_command_is_the_one_that_typer_makes_of_it():
+    app = command_line(lambda settings: pytest.fail("nothing runs"))
+    ours = dict(told(on_demand.command_tree(app)))
+    assert len(ours) > 100
+    assert ours == dict(told(get_command(app)))
+
+
+def test_a_line_builds_the_commands_that_it_names_and_no_other(monkeypatch, capsys):
+    built: list[str] = []
+
+    def noted(info: Any, **how: Any) -> Any:
+        built.append(info.name)
+        return get_command_from_info(info, **how)
+
+    monkeypatch.setattr(f"{on_demand.__name__}.get_command_from_info", noted)
+    with pytest.raises(SystemExit) as ended:
+        application()(["hold", "list", "--help"], prog_name="answerable")
+    assert ended.value.code == 0
+    assert "answerable hold list" in capsys.readouterr().out
+    assert built == ["list"]
+
+
+@pytest.mark.parametrize("line", [["hold", "lost"], ["hodl"]])
+def test_a_command_that_there_is_not_is_told_with_the_nearest(line, capsys):
+    with pytest.raises(SystemExit) as ended:
+        application()(line, prog_name="answerable")
+    assert ended.value.code == 2
+    assert "Did you mean" in capsys.readouterr().err
