@@ -47,8 +47,10 @@ def environment(**more: str) -> dict[str, str]:
 
 
 def command(home: Path, *options: str, examples: Path = ROOT / "examples") -> list[str]:
-    """As `./dev demo` starts it, on a home of its own."""
-    return [sys.executable, str(examples / "demo"), "--home", str(home), *options]
+    """As `./dev demo` starts it, on a home of its own; what it starts of the product is forked where tests do that
+    (`warm_starts.py`)."""
+    warm = [str(ROOT / "tests/warm_demo.py")] if warm_starts.installed() else []
+    return [sys.executable, *warm, str(examples / "demo"), "--home", str(home), *options]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,14 +74,12 @@ def run_demo(
     here: Path | None = None,
     more: Mapping[str, str] | None = None,
 ) -> Run:
-    """Run it to its end, piped; what it starts of the product is forked where tests do that (`warm_starts.py`).
+    """Run it to its end, piped.
 
     here: the current folder, else the one that home is in. more: of its environment.
     """
-    python, *words = command(home, *options, examples=examples)
-    warm = [str(ROOT / "tests/warm_demo.py")] if warm_starts.installed() else []
     done = subprocess.run(
-        [python, *warm, *words],
+        command(home, *options, examples=examples),
         cwd=here or home.parent,
         env=environment(**(more or {})),
         stdin=subprocess.DEVNULL,

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 TYPED = ("src", "tools", "tests", "examples", "benchmarks")
-MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
-MEMORY_BYTES_MIN = 4 * 1024**3
-"""A ledger takes 128 MiB, and each of two processes has a few at a time."""
 QUICK_TESTS = ("tests/tidy", "tests/unit", "tests/property")
 
 
@@ -54,22 +45,10 @@ def test_step() -> tuple[str, list[str]]:
     ]
 
 
-@contextmanager
-def memory_disk() -> Iterator[dict[str, str]]:
-    """Has pytest make its folders on a disk in memory, where one has room, until this ends: half of what some files
-    take is waiting for the disk, and none of these tests takes the power away."""
-    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < MEMORY_BYTES_MIN:
-        yield {}
-        return
-    with tempfile.TemporaryDirectory(prefix="check-", dir=MEMORY, ignore_cleanup_errors=True) as folder:
-        yield {"PYTEST_DEBUG_TEMPROOT": folder}
-
-
-def run(command: list[str], more: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(BIN / command[0]), *command[1:]],
         cwd=ROOT,
-        env=os.environ | more,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -77,10 +56,10 @@ def run(command: list[str], more: Mapping[str, str]) -> subprocess.CompletedProc
     )
 
 
-def shown(name: str, command: list[str], more: Mapping[str, str] = MappingProxyType({})) -> str:
-    """Runs a step and says what it came to; its name if it failed. more: of its environment."""
+def shown(name: str, command: list[str]) -> str:
+    """Runs a step and says what it came to; its name if it failed."""
     started = time.monotonic()
-    done = run(command, more)
+    done = run(command)
     told = [f"{'ok  ' if done.returncode == 0 else 'FAIL'} {name} ({time.monotonic() - started:.1f} s)"]
     if done.returncode:
         told.append(done.stdout.rstrip())
@@ -93,9 +72,9 @@ def shown(name: str, command: list[str], more: Mapping[str, str] = MappingProxyT
 def main() -> int:
     # A child is ended with us: subprocess.run kills it when an exception passes through.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    with ThreadPoolExecutor() as beside, memory_disk() as temporary:
+    with ThreadPoolExecutor() as beside:
         static = beside.submit(lambda: [shown(*step) for step in static_steps()])
-        tested = [] if "--static" in sys.argv else [shown(*test_step(), temporary)]
+        tested = [] if "--static" in sys.argv else [shown(*test_step())]
         failed = [name for name in (*tested, *static.result()) if name]
     if failed:
         print(f"failed: {', '.join(failed)}; ./dev fix mends format and some lint", flush=True)

@@ -66,19 +66,18 @@ def _in_module(tree: ast.Module) -> Iterator[tuple[str, str, str]]:
         for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
         if isinstance(target, ast.Name)
     }
-    functions = [node for node in ast.walk(tree) if isinstance(node, Function)]
-    for call, inside in _calls(tree, functions):
+    nodes = list(ast.walk(tree))
+    functions = [node for node in nodes if isinstance(node, Function)]
+    calls = [node for node in nodes if isinstance(node, ast.Call)]
+    for call in calls:
         branch, member = _MAKERS.get(_name(call.func), ("", ""))
         code = next((keyword.value for keyword in call.keywords if keyword.arg == member), None)
         if code is None:
             continue
+        inside = _around(call, functions)
         bindings: list[dict[str, ast.expr]] = [{}]
         if inside is not None and _names(code) & _parameters(inside).keys():
-            bindings = [
-                _bound(inside, outer)
-                for outer, _ in _calls(tree, functions)
-                if _name(outer.func) == inside.name
-            ]
+            bindings = [_bound(inside, outer) for outer in calls if _name(outer.func) == inside.name]
         for binding in bindings:
             text = _text(code, constants, binding)
             if _CODE.fullmatch(text):
@@ -87,12 +86,10 @@ def _in_module(tree: ast.Module) -> Iterator[tuple[str, str, str]]:
                 yield branch, text, _cut(message)
 
 
-def _calls(tree: ast.Module, functions: list[Function]) -> Iterator[tuple[ast.Call, Function | None]]:
-    """Every call with the innermost function around it."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Call):
-            around = [one for one in functions if one.lineno <= node.lineno <= (one.end_lineno or one.lineno)]
-            yield node, max(around, key=lambda one: one.lineno, default=None)
+def _around(call: ast.Call, functions: list[Function]) -> Function | None:
+    """The innermost function that it stands in."""
+    around = [one for one in functions if one.lineno <= call.lineno <= (one.end_lineno or one.lineno)]
+    return max(around, key=lambda one: one.lineno, default=None)
 
 
 def _parameters(function: Function) -> dict[str, ast.expr | None]:

@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
+from memory_disk import memory_disk
 from run_folder import VARIABLE, run_folder
 from unchanged import Unchanged
 
@@ -165,7 +166,7 @@ def started(options: Sequence[str]) -> Worker:
 
 def run(files: Sequence[str], options: Sequence[str], *, workers: int) -> Told:
     """All of them; ended with us, however we end, and so are the servers that they share."""
-    with run_folder() as shared:
+    with memory_disk(), run_folder() as shared:
         os.environ[VARIABLE] = str(shared)
         return _run(files, options, workers)
 

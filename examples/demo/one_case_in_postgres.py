@@ -224,7 +224,9 @@ async def try_when_over(thief: Thief, session: Session) -> None:
     narrator.expect(
         # What ends a role first takes its right to log in, so that it is refused from then on, and then drops it.
         refused.code != 0
-        and any(one in said for one in ("authentication failed", "not permitted to log in")),
+        and any(
+            one in said for one in ("authentication failed", "not permitted to log in", "does not exist")
+        ),
         "the same credential, tried again, is refused by the server itself",
         happened=said,
     )

@@ -7,10 +7,12 @@ import pytest
 from answerable.adapters.sqlite import SqliteHoldRegister, SqliteRevocationRegister
 from answerable.adapters.system import SystemClock
 from answerable.core.containment.drill import DRILL_KINDS, definition_of, drilled
+from answerable.core.containment.shadow import WAITS
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.apply_registry import apply_registry
 from answerable.flows.run_drill import run_drill
+from answerable.flows.stage_drill import Stage
 from answerable.testing.builders import bench_documents
 from answerable.testing.contracts.drill_register import sample_drill
 from answerable.testing.registers import fresh_store
@@ -168,6 +170,21 @@ async def test_a_failed_drill_and_one_that_was_only_claimed_count_for_nothing():
     assert "drill stop scout" in refused(raised)
     claimed = sample_drill(9)
     assert claimed.definition != definition_of(documents_with("Agent", "scout", tier=1)[0])
+
+
+async def test_a_drill_whose_call_never_reaches_the_tool_is_over_and_says_so(monkeypatch):
+    _, workloads = await drilled_bench()
+    act = Stage.act
+
+    async def refused_on_its_way(stage, how):
+        if how == WAITS:
+            raise Refused("this one is not let through", code="drill.this_test")
+        return await act(stage, how)
+
+    monkeypatch.setattr(Stage, "act", refused_on_its_way)
+    found = await run_drill(workloads, "stop", drilled("agent", "scout"), by="uid:0")
+    assert "the call on its way ended without an outcome: drill.this_test" in found.faults
+    assert not [one for one in found.faults if "was not over" in one]
 
 
 async def test_where_drills_are_only_told_a_raise_is_in_force_and_on_record():

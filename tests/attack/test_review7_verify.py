@@ -109,6 +109,8 @@ async def test_leases_as_brokers_tell_them_are_in_order(tmp_path):
     [
         ({"issued_at": 0, "uses": 0, "used_at": 0, "sessions_cut": 0}, "lease.unissued"),
         ({"end": "not_issued"}, "lease.unissued"),
+        ({"state": "issued", "end": "", "ended_at": 0, "issued_at": 0}, "lease.unissued"),
+        ({"state": "named", "end": "", "ended_at": 0}, "lease.unissued"),
         ({"end": ""}, "lease.end"),
         ({"ended_at": 0}, "lease.end"),
         ({"state": "issued"}, "lease.end"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import msgspec
@@ -165,6 +166,14 @@ async def test_one_object_that_two_intents_execute_is_found():
     first = bench.entries(Tag.INTENT)[1]["prepared_ref"]
     faults, _ = found(bench, referring=lambda _: msgspec.convert(first, Reference))
     assert any("executed the same" in fault for fault in faults)
+    # Where that entry is not shown nothing says which leaf it has.
+    named = itertools.count()
+    faults, _ = found(
+        bench,
+        referring=lambda _: Reference(entry=first["entry"], leaf=f"{next(named):064x}"),
+        leave_out=(first["entry"],),
+    )
+    assert [fault for fault in faults if "executed the same" in fault]
 
 
 REFERENCES: dict[str, Any] = {

@@ -123,12 +123,12 @@ class Stage:
             except (AnswerableError, ConnectionError):
                 continue
             except Crash:
+                await self.disk.crashed()
                 bench = await self._process()
         await self._end()
         return self.calls
 
     async def _process(self) -> Bench:
-        await self.disk.crashed()
         bench = await self._bench(Trouble(self._fault))
         recover_from_ledger(bench.walk)
         return bench

@@ -227,7 +227,7 @@ class Bench:
             decision_point=compiled_once(policy_text(registry.current), registry.current),
             compile_policies=compiled_once,
             manifests=SqliteManifestRegister(store),
-            pins=pins or ApprovedAsSeen(registry, upstream or self.upstream),
+            pins=pins or ApprovedAsSeen(registry, upstream or self.upstream, store=store),
             revocations=revocations,
             holds=holds,
             subject_keys=subject_keys,

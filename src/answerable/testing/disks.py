@@ -20,7 +20,7 @@ from answerable.adapters.tlog_files.ledger import TlogFilesLedger
 from answerable.adapters.tlog_files.settings import TlogFilesSettings
 from answerable.testing.builders import ledger_key, memory_ledger
 from answerable.testing.entropy import SeededEntropy
-from answerable.testing.registers import fresh, fresh_subject_keys
+from answerable.testing.registers import fresh, fresh_store, fresh_subject_keys
 from answerable.testing.samples import signing_key
 
 if TYPE_CHECKING:
@@ -76,14 +76,15 @@ class MemoryDisk:
     """Implements Disk: the memory adapters' contents go from process to process, of budgets only what was kept."""
 
     def __init__(self, clock: Clock) -> None:
+        store = fresh_store()
         self._stores = Stores(
             ledger=memory_ledger(clock),
-            registry=fresh(SqliteRegistryStore),
-            mandates=fresh(SqliteMandateRegister),
-            approvals=fresh(SqliteApprovalRegister),
-            openings=fresh(SqliteOpeningRegister),
+            registry=SqliteRegistryStore(store),
+            mandates=SqliteMandateRegister(store),
+            approvals=SqliteApprovalRegister(store),
+            openings=SqliteOpeningRegister(store),
             subject_keys=fresh_subject_keys("subject keys"),
-            history=fresh(SqliteHistoryRegister),
+            history=SqliteHistoryRegister(store),
         )
 
     async def opened(self) -> Stores:

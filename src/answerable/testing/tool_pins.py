@@ -11,16 +11,19 @@ from answerable.core.registry.tool_pin import ToolPin
 from answerable.testing.registers import fresh_store
 
 if TYPE_CHECKING:
+    from answerable.adapters.sqlite import SqliteStore
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.upstream import Upstream
 
 
 class ApprovedAsSeen(SqliteToolPinRegister):
-    """A register of its own; a tool that nothing is said of is pinned as it is when somebody first asks for it. From
-    then on it is a register like any other: what changes is blocked."""
+    """A register, of its own unless a store is passed in; a tool that nothing is said of is pinned as it is when
+    somebody first asks for it. From then on it is a register like any other: what changes is blocked."""
 
-    def __init__(self, registry: RegistryStore, upstream: Upstream) -> None:
-        super().__init__(fresh_store())
+    def __init__(
+        self, registry: RegistryStore, upstream: Upstream, *, store: SqliteStore | None = None
+    ) -> None:
+        super().__init__(store or fresh_store())
         self._registry = registry
         self._upstream = upstream
 

@@ -82,9 +82,11 @@ def test_tiles_of_earlier_sizes_may_stay_and_later_ones_may_not(tmp_path: Path) 
     flipped(old, 10, 1)
     assert rules(checked(log)) == {"tile.content"}
     shutil.rmtree(old.parent)
-    (tmp_path / tile_path(0, 2)).write_bytes(bytes(8192))
-    assert "tile.beyond" in rules(checked(log))
-    (tmp_path / tile_path(0, 2)).unlink()
+    for index in (2, 300):
+        (tmp_path / tile_path(0, index)).write_bytes(bytes(8192))
+        beyond = [one.file for one in checked(log).findings if one.rule == "tile.beyond"]
+        assert beyond == [tile_path(0, index)]
+        (tmp_path / tile_path(0, index)).unlink()
     (tmp_path / "tile/0/notes.txt").write_bytes(b"")
     report = checked(log)
     assert (report.errors, [one.rule for one in report.findings]) == (0, ["tile.stranger"])

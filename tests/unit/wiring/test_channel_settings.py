@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from answerable.adapters.sqlite import SqliteRegistryStore, SqliteStore
+from answerable.core.approval.delivery import DigestLimits
 from answerable.flows.reach_desk import Route
 from answerable.wiring.channel_settings import hooks_in, routes_in, server_in
+from answerable.wiring.reaching import reach_desk
 from answerable.wiring.settings import parse_settings
 
 pytestmark = pytest.mark.requirement("CHANNEL-10")
@@ -44,6 +48,17 @@ def test_a_whole_section_is_read():
     )
     assert server_in(settings.channels) == ("mail.example.com", 587)
     assert [one.name for one in hooks_in(settings.channels)] == ["ops"]
+
+
+def test_how_many_messages_in_what_time_and_how_long_a_try_takes_are_as_the_settings_say(tmp_path):
+    given = b"[channels]\nmessages_max = 3\ndigest_seconds = 90\ntry_seconds_max = 7\n"
+    settings, found = parse_settings(given, data=tmp_path)
+    assert found == []
+    assert settings is not None
+    with closing(SqliteStore.open(tmp_path / "registers.db")) as store:
+        desk = reach_desk(settings, store, SqliteRegistryStore(store), "log.example")
+    assert desk.limits.digest == DigestLimits(messages_max=3, window_ms=90_000)
+    assert desk.limits.try_seconds_max == 7
 
 
 def test_nothing_is_on_by_itself():

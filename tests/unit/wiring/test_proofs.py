@@ -10,6 +10,7 @@ import pytest
 from answerable.errors import Unverified
 from answerable.flows.verify_dpop import BoundToken, DpopLimits, DpopVerifier
 from answerable.testing.entropy import SeededEntropy
+from answerable.wiring.assemble import authorities_of
 from answerable.wiring.proofs import FILE, opened_replay_store, token_holders
 from answerable.wiring.settings import load_settings
 from tests.dpop_world import BODY, TARGET, TOKEN, URL, DpopWorld
@@ -50,3 +51,13 @@ def test_all_processes_on_a_data_directory_remember_the_same_proofs(tmp_path: Pa
     ]
     bare = world.headers(world.proof(message=None, nonce=nonce))[1:]
     assert processes[0].verify("POST", TARGET, [*bare, *fields], BODY).key == proofs.crm_key.public.thumbprint
+
+
+def test_a_caller_signs_for_a_local_name_or_for_an_allowed_host_bare_or_with_the_port(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path)
+    allowed = replace(settings, gateway=replace(settings.gateway, allowed_hosts=("Gateway.example",)))
+    local = {"127.0.0.1", "localhost", "[::1]"}
+    assert authorities_of(settings, None) == local
+    assert authorities_of(allowed, ("127.0.0.1", 8443)) == {
+        name + port for name in (*local, "gateway.example") for port in ("", ":8443")
+    }

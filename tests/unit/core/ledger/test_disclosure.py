@@ -8,7 +8,7 @@ from hashlib import sha256
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from answerable.core.canonical import encode
@@ -97,6 +97,7 @@ _VALUES = st.recursive(
 
 
 @given(st.lists(st.tuples(_NAMES, _VALUES), min_size=1, max_size=6), st.integers(0, 2**32))
+@example([(f"n{number}", number) for number in range(64)], 0)
 def test_what_was_sealed_is_opened_byte_for_byte_in_its_order_and_each_field_checks_against_the_digests(
     given_fields, seed
 ):
