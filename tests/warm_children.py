@@ -45,7 +45,7 @@ class OfLoop(warm_starts.Warm):
 class Loop(uvloop.Loop):
     """uvloop, but that what it starts of ours is forked."""
 
-    async def subprocess_exec(
+    async def subprocess_exec(  # type: ignore[override]
         self, protocol_factory: Callable[[], Any], program: Any, *words: Any, **how: Any
     ) -> tuple[Any, Any]:
         """As every event loop does it."""
@@ -70,7 +70,9 @@ class Forked(BaseSubprocessTransport):
     """A process that was forked for a loop, as uvloop has its own: with sockets for pipes, and who waits for its end
     waits for nothing else."""
 
-    def _start(self, args: Any, stdin: Any, stdout: Any, stderr: Any, **how: Any) -> None:
+    def _start(  # type: ignore[override]
+        self, args: Any, stdin: Any, stdout: Any, stderr: Any, **how: Any
+    ) -> None:
         self._over = asyncio.Event()
         given = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
         with ExitStack() as ours, ExitStack() as theirs:

@@ -117,7 +117,10 @@ class Forking:
     def leave(self) -> None:
         """In a new process: it has no part in what is asked for."""
         for one in [key.fileobj for key in self._waiting.get_map().values()]:
-            os.close(one) if isinstance(one, int) else one.close()
+            if isinstance(one, socket.socket):
+                one.close()
+            elif isinstance(one, int):
+                os.close(one)
         self._waiting.close()
 
     def _by_parent(self) -> bool:
@@ -346,11 +349,10 @@ def asking() -> ModuleType:
 def beside(door: socket.socket) -> tuple[dict[str, Any], list[int]]:
     """`awaited`, in a child of a process, of what that process asks for. What its group is sent is not for it."""
     close_all_but(door.fileno())
-    for one in SENT_TO_GROUPS:
-        signal.signal(one, signal.SIG_IGN)
+    # Not ignored: what is sent to a new process must not be lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SENT_TO_GROUPS)
     given, streams = awaited(door)
-    for one in SENT_TO_GROUPS:
-        signal.signal(one, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SENT_TO_GROUPS)
     belong(given)
     return given, streams
 

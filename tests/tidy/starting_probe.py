@@ -7,6 +7,7 @@ Its words: `run`, and what the other is started with. `files` is the number of o
 import json
 import os
 import resource
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ async def started(how: dict[str, Any], *, files: int = 0, ended_by: int = 0) -> 
     # It waits for its input, and loads no module of others by itself.
     forked = "pydantic" in await anyio.Path(f"/proc/{process.pid}/maps").read_text()
     if ended_by:
-        process.send_signal(ended_by)
+        process.send_signal(signal.Signals(ended_by))
     else:
         await process.stdin.send("ü\n".encode())
     await process.stdin.aclose()
