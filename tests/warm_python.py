@@ -3,6 +3,7 @@
 Run by `tests/warm_starts.py`, never by hand: `python -P tests/warm_python.py DOOR LISTENER`, two numbers of sockets. A
 forked process is one of its own in every way but that it did not read its modules from disk: its parent is who asked,
 its words, three streams, environment, directory, session and exit code are as if it had been started from nothing.
+One that itself starts programs of ours has a child that forks for it, as this one does for the tests.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import io
 import json
 import os
 import pkgutil
+import resource
 import runpy
 import selectors
 import signal
@@ -34,6 +36,11 @@ PR_SET_MM, PR_SET_MM_MAP = 35, 14
 READ_AT_THE_START = ("LANG", "LC_", "LD_", "TZ", "MALLOC_", "OPENSSL_", "PYTHON", "PY_COLORS", "FORCE_COLOR")
 """How the names of variables begin that the interpreter, a library of C or a module reads when it is loaded."""
 UNABLE = b"-1"
+STARTING = {"up", "run"}
+"""Commands that start programs of ours."""
+SENT_TO_GROUPS = (
+    signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGUSR2,
+)  # fmt: skip
 READ_BEFORE = (
     "mcp.client.client",
     "mcp.server.mcpserver",
@@ -66,7 +73,7 @@ def asked(door: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
     return (json.loads(text), list(streams)) if text else None
 
 
-def forked(door: socket.socket, given: dict[str, Any], streams: list[int]) -> bool:
+def forked(door: socket.socket, streams: list[int]) -> bool:
     """A child of who asked. True in the new process, False in ours.
 
     Who forked it ends at once, so that its parent is who asked: it had itself named for that (`warm_starts._adopting`).
@@ -80,7 +87,7 @@ def forked(door: socket.socket, given: dict[str, Any], streams: list[int]) -> bo
             os._exit(0)
         os.close(goes)
         os.read(waits, 1)
-        settle(given, streams)
+        close((told, tells, waits))
         return True
     close((tells, waits, *streams))
     os.waitpid(between, 0)
@@ -91,21 +98,30 @@ def forked(door: socket.socket, given: dict[str, Any], streams: list[int]) -> bo
 
 
 class Forking:
-    """What is asked for, until there is something to run: in the new process, `given` is what."""
+    """What is asked for, until there is something to run: in the new process, `request` is what."""
 
-    def __init__(self, door: socket.socket, listener: socket.socket) -> None:
-        self.given: dict[str, Any] = {}
+    def __init__(self, door: socket.socket, listener: socket.socket | None = None) -> None:
+        self.request: tuple[dict[str, Any], list[int]] | None = None
         self._door = door
         self._able = show_as(sys.orig_argv, dict(os.environ))
         self._decisive = decisive(dict(os.environ))
-        self._listener = listener
         self._waiting = selectors.DefaultSelector()
         self._waiting.register(door, selectors.EVENT_READ, self._by_parent)
-        self._waiting.register(self._listener, selectors.EVENT_READ, self._called)
+        if listener is not None:
+            self._waiting.register(listener, selectors.EVENT_READ, partial(self._called, listener))
 
     def goes_on(self) -> bool:
         """Answer who asks. False when whoever started us has ended, and in a new process."""
         return all(key.data() for key, _ in self._waiting.select())
+
+    def leave(self) -> None:
+        """In a new process: it has no part in what is asked for."""
+        for one in [key.fileobj for key in self._waiting.get_map().values()]:
+            if isinstance(one, socket.socket):
+                one.close()
+            elif isinstance(one, int):
+                os.close(one)
+        self._waiting.close()
 
     def _by_parent(self) -> bool:
         request = asked(self._door)
@@ -114,13 +130,13 @@ class Forking:
         if not self._able:
             close(request[1])
             self._door.sendall(UNABLE)
-        elif forked(self._door, *request):
-            self.given = request[0]
+        elif forked(self._door, request[1]):
+            self.request = request
             return False
         return True
 
-    def _called(self) -> bool:
-        door, _ = self._listener.accept()
+    def _called(self, listener: socket.socket) -> bool:
+        door, _ = listener.accept()
         self._waiting.register(door, selectors.EVENT_READ, partial(self._by_stub, door))
         return True
 
@@ -134,8 +150,7 @@ class Forking:
             return True
         process = os.fork()
         if process == 0:
-            self.given = request[0]
-            settle(*request)
+            self.request = request
             return False
         close(request[1])
         # A stub that was killed meanwhile is seen to have left below.
@@ -164,6 +179,17 @@ class Forking:
         return True
 
 
+def awaited(*doors: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """What to run and its three streams, in a process of its own. Whoever called ends with who asks."""
+    forking = Forking(*doors)
+    while forking.goes_on():
+        continue
+    if forking.request is None:
+        os._exit(0)
+    forking.leave()
+    return forking.request
+
+
 def close(numbers: Iterable[int]) -> None:
     """What we keep open has no end for whoever reads it."""
     for one in numbers:
@@ -177,6 +203,14 @@ def decisive(environment: dict[str, str]) -> dict[str, str]:
     # With any of these, and without one, Python's text is UTF-8.
     alike = {name for name, value in found.items() if value in ("C", "POSIX", "C.UTF-8", "C.utf8")}
     return {name: value for name, value in found.items() if name not in {*free, *alike}}
+
+
+def locale_of(environment: dict[str, str]) -> str:
+    """Of text; empty where it is none, or that of no language."""
+    found = [environment.get(name) for name in ("LC_ALL", "LC_CTYPE", "LANG")]
+    chosen = next(filter(None, found), "")
+    # What LC_ALL says is left as it is.
+    return chosen if found[0] or chosen not in ("C", "POSIX") else ""
 
 
 class Layout(ctypes.Structure):
@@ -215,25 +249,44 @@ def show_as(words: list[str], environment: dict[str, str]) -> bool:
 _shown: list[Any] = []
 
 
-def settle(given: dict[str, Any], streams: list[int]) -> None:
-    """Make this process what was asked for."""
+def belong(given: dict[str, Any]) -> None:
+    """Be shown as what was asked for, in its session."""
     show_as(given["words"], given["environment"])
     if given["session"]:
         os.setsid()
     elif given["group"] >= 0:
         with contextlib.suppress(PermissionError):  # A group of another session, that of a stub.
             os.setpgid(0, given["group"])
+
+
+def settle(given: dict[str, Any], streams: list[int], kept: int | None) -> None:
+    """Make this process what was asked for. kept: what else stays open."""
     for number, one in enumerate(streams):
         os.dup2(one, number)
-    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    close_all_but(kept)
+    if given["twice"]:
+        for number in range(3):
+            os.set_inheritable(os.dup(number), True)
+    for which, limits in given["limits"]:
+        resource.setrlimit(which, limits)
     os.umask(given["umask"])
     os.chdir(given["directory"])
     os.environ.clear()
     os.environ.update(given["environment"])
+    if not locale_of(given["environment"]):
+        # The interpreter does this for a program that finds no locale (PEP 538).
+        os.environ["LC_CTYPE"] = "C.UTF-8"
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         made = like(getattr(sys, name), number)
         setattr(sys, name, made)
         setattr(sys, f"__{name}__", made)
+
+
+def close_all_but(kept: int | None) -> None:
+    """Nothing stays open but the three streams and this one."""
+    if kept is not None:
+        os.closerange(3, kept)
+    os.closerange(3 if kept is None else kept + 1, os.sysconf("SC_OPEN_MAX"))
 
 
 def like(ours: TextIO, number: int) -> TextIO:
@@ -280,22 +333,55 @@ def end(code: object) -> None:
     os._exit((code or 0) & 0xFF)
 
 
+def asking() -> ModuleType:
+    """What asks a Python like this one to fork, as the tests do. What is run later does not find it loaded."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    from tests import warm_children
+
+    del sys.path[0]
+    for name in [one for one in sys.modules if one.partition(".")[0] == "tests"]:
+        del sys.modules[name]
+    return warm_children
+
+
+def beside(door: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """`awaited`, in a child of a process, of what that process asks for. What its group is sent is not for it."""
+    close_all_but(door.fileno())
+    # Not ignored: what is sent to a new process must not be lost.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SENT_TO_GROUPS)
+    given, streams = awaited(door)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, SENT_TO_GROUPS)
+    belong(given)
+    return given, streams
+
+
 def main(door: str, listener: str) -> None:
     found_before = list(sys.path)
     # As an interpreter that has not begun yet.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    forking = Forking(*(socket.socket(fileno=int(one)) for one in (door, listener)))
+    doors = [socket.socket(fileno=int(one)) for one in (door, listener)]
+    children = asking()
     read_modules()
-    while forking.goes_on():
-        continue
-    if forking.given:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        try:
-            run(forking.given, found_before)
-        except SystemExit as error:
-            end(error.code)
+    given, streams = awaited(*doors)
+    belong(given)
+    kept = None
+    if STARTING & set(given["words"]):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        forking = os.fork()
+        (theirs if forking else ours).close()
+        if forking:
+            children.are_forked_by(ours, forking)
+            kept = ours.fileno()
         else:
-            end(None)
+            given, streams = beside(theirs)
+    settle(given, streams, kept)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        run(given, found_before)
+    except SystemExit as error:
+        end(error.code)
+    else:
+        end(None)
 
 
 if __name__ == "__main__":

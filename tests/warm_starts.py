@@ -1,8 +1,9 @@
 """Starts of the product from a Python that has read it already: most of what a start costs is reading modules.
 
 Whoever starts `python -m answerable.main …`, or one of our servers in Python, in a process of its own gets one that
-`tests/warm_python.py` forked. It is our own child, as one that was started from nothing. In `./dev prove`, and wherever
-ANSWERABLE_COLD_STARTS is set, all start from nothing, as they do for people; so does what is started in a special way.
+`tests/warm_python.py` forked. It is our own child, as one that was started from nothing. So is what a forked process
+itself starts of ours: see `tests/warm_children.py`. In `./dev prove`, and wherever ANSWERABLE_COLD_STARTS is set, all
+start from nothing, as they do for people; so does what is started in a special way.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,9 +31,14 @@ from tests.warm_python import UNABLE, decisive
 
 ROOT = Path(__file__).resolve().parents[1]
 OF_OURS = (ROOT / "examples/servers", ROOT / "tests")
-SUBREAPER = 36
-"""PR_SET_CHILD_SUBREAPER of prctl(2)."""
+SUBREAPER, IS_SUBREAPER = 36, 37
+"""PR_SET_CHILD_SUBREAPER and PR_GET_CHILD_SUBREAPER of prctl(2)."""
 MESSAGE_BYTES_MAX = 100_000
+SET = (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)
+"""Limits that the product sets, and that decide nothing when a process starts."""
+LEFT = tuple(
+    value for name, value in vars(resource).items() if name.startswith("RLIMIT_") and value not in SET
+)
 
 Cold = subprocess.Popen
 _lock = threading.Lock()
@@ -48,6 +54,12 @@ def install() -> None:
 def installed() -> bool:
     """Whether starts of this process are warm."""
     return subprocess.Popen is Warm
+
+
+def ask(door: socket.socket) -> None:
+    """From here on, in this process, a forking Python that runs already."""
+    _door[:] = [door]
+    subprocess.Popen = Warm  # type: ignore[misc]
 
 
 def begin() -> None:
@@ -66,14 +78,19 @@ def line(*words: str) -> list[str]:
 
 
 class Warm(Cold):  # type: ignore[type-arg]
-    """A process, forked where that comes to the same."""
+    """A process, forked where that comes to the same. by_uvloop: whether uvloop would start it, which
+    leaves to a process each of its streams a second time."""
+
+    by_uvloop = False
 
     def _execute_child(self, *given: Any) -> None:
         how = inspect.signature(Cold._execute_child).bind(self, *given).arguments  # type: ignore[attr-defined]
-        request = _request(how)
+        wanted = request(how)
+        if wanted is not None:
+            wanted["twice"] = self.by_uvloop
         inner = (how["p2cread"], how["c2pwrite"], how["errwrite"])
         streams = [one if one >= 0 else number for number, one in enumerate(inner)]
-        process = None if request is None else _forked(request, streams)
+        process = None if wanted is None else _forked(wanted, streams)
         if process is None:
             super()._execute_child(*given)  # type: ignore[misc]
             return
@@ -83,8 +100,8 @@ class Warm(Cold):  # type: ignore[type-arg]
         self._close_pipe_fds(*(how[end] for end in ends))  # type: ignore[attr-defined]
 
 
-def _request(how: dict[str, Any]) -> dict[str, Any] | None:
-    """What the forking Python is to be asked; None for what is to start from nothing."""
+def request(how: dict[str, Any]) -> dict[str, Any] | None:
+    """What the forking Python is to be asked; None for what is to start from nothing. how: given to `subprocess`."""
     words = how["args"]
     special = ("preexec_fn", "pass_fds", "shell", "gids")
     if any(how[name] for name in special) or any(how[name] not in (None, -1) for name in ("gid", "uid")):
@@ -94,7 +111,7 @@ def _request(how: dict[str, Any]) -> dict[str, Any] | None:
     words = [os.fsdecode(one) for one in words]
     if words[0] != sys.executable or how["executable"] not in (None, words[0]) or not _is_ours(words[1:]):
         return None
-    if resource.getrlimit(resource.RLIMIT_NOFILE) != _NUMBERS:
+    if _limits(LEFT) != _LEFT:
         return None
     found = os.environ if how["env"] is None else how["env"]
     environment = {os.fsdecode(name): os.fsdecode(value) for name, value in found.items()}
@@ -108,10 +125,16 @@ def _request(how: dict[str, Any]) -> dict[str, Any] | None:
         "session": bool(how["start_new_session"]),
         "group": -1 if group is None else group,
         "umask": _umask(),
+        "limits": _limits(SET),
+        "twice": False,
     }
 
 
-_NUMBERS = resource.getrlimit(resource.RLIMIT_NOFILE)
+def _limits(which: Iterable[int]) -> list[tuple[int, tuple[int, int]]]:
+    return [(one, resource.getrlimit(one)) for one in which]
+
+
+_LEFT = _limits(LEFT)
 # Unbuffered streams are the caller's wish for pytest, if they are one at all.
 _KEPT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
 
@@ -132,7 +155,7 @@ def _umask() -> int:
     return int(line.split()[1], 8)
 
 
-def _forked(request: dict[str, Any], streams: list[int]) -> int | None:
+def _forked(wanted: dict[str, Any], streams: list[int]) -> int | None:
     """Its process number, once it is our child. None where the kernel would not show it as started like this."""
     with _lock:
         if not _door:
@@ -141,7 +164,7 @@ def _forked(request: dict[str, Any], streams: list[int]) -> int | None:
         numbers = array.array("i", streams)
         with _adopting():
             door.sendmsg(
-                [json.dumps(request).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers.tobytes())]
+                [json.dumps(wanted).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers.tobytes())]
             )
             answer = door.recv(100)
         assert answer, (
@@ -181,9 +204,10 @@ def _opened() -> socket.socket:
 def _adopting() -> Iterator[None]:
     """Whose parent ends below us becomes our child, for this moment alone: what others leave behind is not ours."""
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(SUBREAPER, 1, 0, 0, 0):
+    before = ctypes.c_int()
+    if libc.prctl(IS_SUBREAPER, ctypes.byref(before), 0, 0, 0) or libc.prctl(SUBREAPER, 1, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
     try:
         yield
     finally:
-        libc.prctl(SUBREAPER, 0, 0, 0, 0)
+        libc.prctl(SUBREAPER, before.value, 0, 0, 0)

@@ -29,6 +29,8 @@ def main(place: str, *words: str) -> None:
         "session": False,
         "group": os.getpgid(0),
         "umask": umask,
+        "limits": [],
+        "twice": False,
     }
     # Until there is somebody to hand them on to, they wait.
     signal.pthread_sigmask(signal.SIG_BLOCK, HANDED_ON)

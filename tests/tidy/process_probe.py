@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import sys
 import threading
@@ -19,6 +20,9 @@ if __name__ == "__main__":
         "session": 0 if os.getpid() == os.getsid(0) else os.getsid(0),
         "open": sorted(map(int, os.listdir("/proc/self/fd")))[:-1],
         "umask": os.umask(0),
+        "limits": [
+            resource.getrlimit(one) for name, one in vars(resource).items() if name.startswith("RLIMIT_")
+        ],
         "main": [Path(__file__).name, sys.modules["__main__"].__dict__["__name__"]],
         "path": [one for one in sys.path if "answerable" not in Path(one).name],
         "text": [one.encoding for one in (sys.stdin, sys.stdout, sys.stderr)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -116,9 +117,64 @@ def test_a_signal_to_a_stub_ends_the_program(how: signal.Signals) -> None:
         assert process.stdout.read() == b""
 
 
+STARTING = str(ROOT / "tests/tidy/starting_probe.py")
+
+
+@pytest.mark.requirement("FAST-40")
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {},
+        {"how": {"start_new_session": True, "cwd": "/"}},
+        {"how": {"stderr": None, "env": {"A": "é"}}},
+        {"how": {"stdout": subprocess.DEVNULL}},
+        {"files": 200},
+        {"ended_by": signal.SIGTERM},
+        {"ended_by": signal.SIGKILL},
+    ],
+    ids=str,
+)
+def test_what_a_forked_process_starts_is_forked_too_and_cannot_tell(asked: dict[str, Any]) -> None:
+    line = [sys.executable, STARTING, "run", json.dumps(asked)]
+    (cold_code, cold, cold_complained), (code, warm, complained) = (told(kind, line) for kind in KINDS)
+    assert (code, complained) == (cold_code, cold_complained)
+    found, wanted = json.loads(warm), json.loads(cold)
+    assert (found.pop("forked"), wanted.pop("forked")) == (True, False)
+    for one in (found, wanted):
+        # uvloop leaves open what became the three streams, under numbers of its choice.
+        one["said"]["open"] = len(one["said"].get("open", ()))
+    assert found == wanted
+    assert found["ours"]
+    assert found["code"] == -asked.get("ended_by", -7)
+
+
+@pytest.mark.requirement("FAST-40")
+def test_what_must_start_from_nothing_does_so_in_a_forked_process_too() -> None:
+    line = [sys.executable, STARTING, "run", json.dumps({"how": {"env": {"TZ": "Europe/Berlin"}}})]
+    code, said, _ = told(warm_starts.Warm, line)
+    assert (code, json.loads(said)["forked"]) == (0, False)
+
+
+@pytest.mark.requirement("FAST-40")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_nothing_that_forked_for_a_process_is_left_when_it_has_ended(how: signal.Signals) -> None:
+    line = [*PROBE, "run", "ready"]
+    with warm_starts.Warm(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        ends = [os.pidfd_open(int(one)) for one in children]
+        process.send_signal(how)
+        assert process.wait(30) == -how
+    assert len(ends) == 1
+    for end in ends:
+        assert select.select([end], [], [], 30)[0], "it has not ended"
+        os.close(end)
+
+
 def test_what_is_started_in_a_special_way_is_started_from_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
-    monkeypatch.setattr(warm_starts, "_forked", lambda request, _: asked.append(request))
+    monkeypatch.setattr(warm_starts, "_forked", lambda wanted, _: asked.append(wanted))
     with (ROOT / "README.md").open() as file:
         special: list[dict[str, Any]] = [
             {"preexec_fn": lambda: None},
