@@ -124,6 +124,7 @@ def test_a_mandate_is_used_through_any_process_and_stopped_from_any(house: House
 def test_who_cannot_run_beside_says_why(house: House) -> None:
     house.settings("other", ledger='shard = "a"', gateway='socket = "o.sock"\n[control]\nsocket = "p.sock"')
     house.settings("fixed", ledger='shard = "c"', gateway='socket = "gateway-a.sock"')
+    (house.data / "answerable.toml").write_text("[gateway]\nport = 0\n")
     with house.up("", "--shard", "a"):
         assert "another server answers on the socket `control-a.sock`" in house.refused("a")
         assert "is open in another process, number" in house.refused("other")
