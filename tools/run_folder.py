@@ -25,7 +25,7 @@ LOOK_SECONDS = 0.02
 
 def made() -> Path:
     """A new one, which servers under another user can pass through."""
-    folder = Path(tempfile.mkdtemp(prefix="answerable-run-"))
+    folder = Path(tempfile.mkdtemp(prefix="run-"))
     folder.chmod(0o711)
     return folder
 

@@ -181,6 +181,8 @@ def test_a_thousand_callers_at_two_processes_spend_one_budget_to_the_last_unit_a
         "failed",
         # Of an action that the kill met between intent and outcome nobody knows the end, and who asks is told so.
         "indeterminate",
+        # Who came back has no server yet, and starts nothing.
+        "upstream.unknown",
     }, told
     assert told["cut off"] > 0, "somebody was cut off by the kill, or nothing was tried"
     assert told["shard.lost"] > 0, "and somebody whose action had been sent on"
