@@ -22,7 +22,8 @@ from answerable.flows.enrol_workload import enrol, renew
 from answerable.flows.follow_manifests import compare_running
 from answerable.flows.govern_action import govern_action
 from answerable.flows.known_callers import KnownCallers
-from answerable.flows.register_manifest import register_manifest, standing_manifest
+from answerable.flows.manifest_standing import standing_manifest
+from answerable.flows.register_manifest import register_manifest
 from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed
 from answerable.testing.recording_upstream import sample_tools
 from answerable.wiring.identity import Identity

@@ -27,9 +27,9 @@ from answerable.core.registry.manifest_drift import (
     unmeasured_fields,
 )
 from answerable.errors import Refused, shown
+from answerable.flows.manifest_standing import standing_manifest
 from answerable.flows.observe_tools import TOOLS_FIELD as TOOLS
 from answerable.flows.observe_tools import observed_tools, tools_fault, with_tools
-from answerable.flows.register_manifest import standing_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -24,8 +24,9 @@ from answerable.core.registry.pointing import named_arguments
 from answerable.errors import AnswerableError, Malformed, Refused, shown
 from answerable.flows.count_history import fields_of
 from answerable.flows.look_at_leases import broker_of
+from answerable.flows.paced_reading import REST_SECONDS, begins_at, in_turns
 from answerable.flows.recall_elsewhere import TRIES_MAX, TRY_SECONDS
-from answerable.flows.simulate_policy import PAGE_SECONDS_MAX, REST_SECONDS, begins_at, in_turns
+from answerable.flows.simulate_policy import PAGE_SECONDS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,7 @@ import anyio
 
 from answerable.errors import AnswerableError, Refused
 from answerable.flows.enrol_workload import compare_again
-from answerable.flows.register_manifest import standing_manifest
+from answerable.flows.manifest_standing import standing_manifest
 
 if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId

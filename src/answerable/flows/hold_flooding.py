@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.containment.hold import ID_BYTES, Hold, Holdable, hold_id
 from answerable.core.identity.principal import AgentId
 from answerable.errors import Unavailable
+from answerable.flows.holds_beside_quota import QUOTA
 from answerable.flows.place_hold import hold_and_record
 
 if TYPE_CHECKING:
     from answerable.core.identity.principal import UnixMillis
     from answerable.flows.walk import Walk
-
-QUOTA: Final = "refusal-quota"
-"""The rule that such a hold says it is of; no document declares it."""
 
 _log: Final = logging.getLogger(__name__)
 
@@ -43,15 +41,6 @@ async def hold_flooding(walk: Walk, agent: AgentId, now: UnixMillis) -> None:
         await hold_and_record(walk, wanted)
     except Unavailable as failed:
         _log.warning("agent %s is held past its quota, and it is not on record: %s", agent, failed.message)
-
-
-def is_held_by_people_or_rule(walk: Walk, what: Holdable, now: UnixMillis) -> bool:
-    """Whether it stands still for another reason than a quota, whose end a rule is there to outlast. Raises
-    Unavailable."""
-    found = walk.holds.find((what,), now)
-    if found is None or found.rule != QUOTA:
-        return found is not None
-    return any(one.what == what and one.rule != QUOTA and one.is_in_force(now) for one in walk.holds.all())
 
 
 def lifted_quota(walk: Walk, hold: Hold) -> None:

@@ -19,7 +19,8 @@ from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, shown
 from answerable.flows.end_instance import written
-from answerable.flows.hold_flooding import QUOTA, lifted_quota
+from answerable.flows.hold_flooding import lifted_quota
+from answerable.flows.holds_beside_quota import QUOTA
 from answerable.flows.name_keys import key_file
 from answerable.flows.note_uses import first_entry_since
 from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for

@@ -12,9 +12,9 @@ from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused, shown
 from answerable.flows.mandate_standing import giver_fault
+from answerable.flows.manifest_standing import standing_manifest
 from answerable.flows.observe_tools import tools_fault
 from answerable.flows.pin_tools import pin_fault
-from answerable.flows.register_manifest import standing_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

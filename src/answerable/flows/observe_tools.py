@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.registry.manifest_drift import ObservedTools
 from answerable.core.registry.tool_digest import tools_digest
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.register_manifest import standing_manifest
+from answerable.flows.manifest_standing import standing_manifest
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

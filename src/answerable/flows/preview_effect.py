@@ -12,7 +12,6 @@ action needs; it is asked once for each question, in bounded time.
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -30,6 +29,8 @@ from answerable.flows.spend_budget import accounts_of, spend_on
 from answerable.flows.verify_request import verify_request
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.approval.approval import ApprovalId
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
     from answerable.core.registry.preview_mapping import PreviewMapping
     from answerable.flows.walk import Walk
 
-Preview = Callable[["VerifiedRequest", "ApprovalId"], Awaitable[Lines]]
-"""What people are shown of an action that waits for them. Raises Broken alone, and what cancels it."""
 NONE: Final = "no preview"
 DETAIL_CHARS_MAX: Final = 200
 

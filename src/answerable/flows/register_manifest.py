@@ -59,27 +59,6 @@ async def register_manifest(walk: Walk, token: str, *, by: str) -> SignedManifes
     return signed
 
 
-def standing_manifest(walk: Walk, agent: AgentId) -> SignedManifest | None:
-    """The manifest of an agent that stands in the registry as it is now; None when there is none. Without I/O.
-
-    Raises Refused as `standing_fault` says where one was registered and does not stand any more: an agent whose make-up
-    nobody answers for now is not one without a manifest.
-    """
-    signed = walk.manifests.current(agent)
-    if signed is None:
-        if walk.manifests.is_unreadable(agent):
-            raise Refused(
-                f"the manifest of agent {shown(agent)} cannot be read in the registers: its owner signs one anew, and "
-                "`answerable doctor` says more",
-                code="manifest.unreadable",
-            )
-        return None
-    fault = standing_fault(signed, walk.registry.current)
-    if fault is not None:
-        raise fault
-    return signed
-
-
 def _is_in_force(walk: Walk, signed: SignedManifest, now: UnixMillis) -> bool:
     """Whether this very token is in force; raises when it must not come into force."""
     agent = signed.manifest.agent

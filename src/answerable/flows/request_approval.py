@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -31,11 +32,14 @@ from answerable.flows.route_approval import tell_asked
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.approval.canary import Canary
+    from answerable.core.approval.effect_lines import Lines
     from answerable.core.decision.decision import Decision
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.runs import Run
-    from answerable.flows.preview_effect import Preview
     from answerable.flows.walk import Walk
+
+Preview = Callable[["VerifiedRequest", "ApprovalId"], Awaitable["Lines"]]
+"""What people are shown of an action that waits for them. Raises Broken alone, and what cancels it."""
 
 
 async def request_approval(

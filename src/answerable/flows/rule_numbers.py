@@ -26,8 +26,8 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.count_history import fields_of, registered
 from answerable.flows.keep_history import HistoryReader, first_entry
+from answerable.flows.paced_reading import begins_at
 from answerable.flows.recall_rules import RuleReader
-from answerable.flows.simulate_policy import begins_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

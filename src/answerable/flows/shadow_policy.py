@@ -17,7 +17,8 @@ from answerable.core.decision.compared import ShadowSeen, ShadowSet
 from answerable.core.registry.policy_record import PolicyRecord
 from answerable.errors import Malformed, Refused
 from answerable.flows.keep_policies import records_of
-from answerable.flows.simulate_policy import candidate, compared, in_turns, read_declared
+from answerable.flows.paced_reading import in_turns
+from answerable.flows.simulate_policy import candidate, compared, read_declared
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

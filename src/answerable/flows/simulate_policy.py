@@ -26,6 +26,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.registry.parts_form import parts_of_form
 from answerable.core.registry.publication import documents_digest
 from answerable.errors import AnswerableError, Malformed, Unavailable
+from answerable.flows.paced_reading import REST_SECONDS, TURN_SECONDS, begins_at, in_turns
 from answerable.flows.publish_policy import planned_sets
 
 if TYPE_CHECKING:
@@ -38,15 +39,9 @@ if TYPE_CHECKING:
     from answerable.flows.walk import Walk
     from answerable.ports.policy_asking import PolicyAsking
 
-TURN_SECONDS: Final = 0.001
-"""Of work at once, before whatever else waits is let in."""
-REST_SECONDS: Final = 0.002
-"""Between two turns, so that no more than a third of a core goes into it."""
 PAGE_SECONDS_MAX: Final = 0.5
 DIFFERENCES_MAX: Final = 500
 """On one page."""
-CLOCK_BACK_MS_MAX: Final = 60_000
-"""How far clocks may have gone back between two entries."""
 
 _NO_TIERS: Final[Mapping[str, JSONValue]] = MappingProxyType({})
 DECIDED: Final[dict[int, Effect]] = {Tag.INTENT: "allow", Tag.REFUSAL: "deny", Tag.APPROVAL_ASKED: "defer"}
@@ -212,22 +207,6 @@ def fields_asked(
     return named, None
 
 
-def begins_at(walk: Walk, since: int) -> int:
-    """The first entry that may be of that time or later; clocks that went back make it an earlier one, never a later.
-
-    since: Unix milliseconds.
-    """
-    low, high = 0, walk.ledger.size
-    while low < high:
-        middle = (low + high) // 2
-        at = leaf_of(walk.ledger.entry(middle)).get("at")
-        if type(at) is int and at < since - CLOCK_BACK_MS_MAX:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
 async def _candidate(walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str]) -> PolicyAsking:
     walk.policies.candidate = await candidate(walk, walk.policies.candidate, documents, removed)
     return walk.policies.candidate[1]
@@ -266,16 +245,3 @@ async def read_declared(walk: Walk, ends_at: float) -> bool:
             if said is not None:
                 declared.parts[str(leaf_of(stored).get("after"))] = parts_of_form(parse(said))
     return declared.read_to >= size
-
-
-async def in_turns(walk: Walk, start: int, ends_at: float) -> AsyncIterator[StoredEntry]:
-    """Entries from an index on, with a rest after each turn, until the time is up."""
-    rests_at = walk.clock.monotonic() + TURN_SECONDS
-    for stored in walk.ledger.replay(start):
-        yield stored
-        now = walk.clock.monotonic()
-        if now >= ends_at:
-            return
-        if now >= rests_at:
-            await anyio.sleep(REST_SECONDS)
-            rests_at = walk.clock.monotonic() + TURN_SECONDS

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.happening import holdable_of
 from answerable.errors import Malformed, shown
+from answerable.flows.paced_reading import in_turns
 from answerable.flows.rule_numbers import number_of
-from answerable.flows.simulate_policy import in_turns
 
 if TYPE_CHECKING:
     from answerable.core.containment.happening import Happening

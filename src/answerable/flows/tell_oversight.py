@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.oversight import WORKFLOW
 from answerable.core.ledger.oversight_told import OversightFigures, oversight_figures
-from answerable.flows.simulate_policy import in_turns
+from answerable.flows.paced_reading import in_turns
 from answerable.flows.tell_figures import tell_figures
 
 if TYPE_CHECKING:

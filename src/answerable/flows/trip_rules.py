@@ -31,7 +31,7 @@ from answerable.core.decision.history import History, UnknownHistory
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
-from answerable.flows.hold_flooding import is_held_by_people_or_rule
+from answerable.flows.holds_beside_quota import is_held_by_people_or_rule
 from answerable.flows.stop_rules import (
     ENTRIES_NAMED_MAX,
     OWNERS_MAX,

@@ -17,11 +17,11 @@ from answerable.core.registry.pointing import named_arguments
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.find_prepared import with_prepared
 from answerable.flows.mandate_standing import known_session, schedule_owner
+from answerable.flows.manifest_standing import standing_manifest
 from answerable.flows.may_act import active_agent, check_quota, check_tools, given_fault, offered_definition
 from answerable.flows.note_unregistered import note_unregistered
 from answerable.flows.observe_tools import tools_fault, with_tools
 from answerable.flows.pin_tools import at_hinted_tier
-from answerable.flows.register_manifest import standing_manifest
 from answerable.flows.verify_lineage import verify_lineage
 
 if TYPE_CHECKING:

@@ -19,7 +19,8 @@ from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows import govern_action
 from answerable.flows import simulate_policy as simulation
 from answerable.flows.apply_registry import apply_registry
-from answerable.flows.simulate_policy import Page, begins_at, fields_asked, simulate_policy
+from answerable.flows.paced_reading import begins_at
+from answerable.flows.simulate_policy import Page, fields_asked, simulate_policy
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.samples import document
 from tests.publication_world import STOP, house
