@@ -48,10 +48,10 @@ from answerable.apps.console import ConsoleLimits, Needs, console_app
 from answerable.apps.console.sessions import COOKIE
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
-from answerable.flows.enrol_passkey import begin_enrolment, finish_enrolment
-from answerable.flows.group_waiting import follow_waiting
-from answerable.flows.invite_person import invite_person
-from answerable.flows.passkey_desk import PasskeyDesk
+from answerable.flows.people.enrol_passkey import begin_enrolment, finish_enrolment
+from answerable.flows.people.invite_person import invite_person
+from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.validity.group_waiting import follow_waiting
 from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.clock import ManualClock
 from answerable.testing.registers import fresh

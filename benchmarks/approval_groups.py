@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 from answerable.core.approval.approval import Approval
 from answerable.core.canonical import freeze
 from answerable.core.identity.principal import AgentId, UnixMillis
-from answerable.flows.waiting_groups import WaitingGroups
+from answerable.flows.state.waiting_groups import WaitingGroups
 from answerable.testing.samples import approval
 
 WAITING: Final = 10_000

@@ -23,7 +23,7 @@ from governed import SETTINGS, Caller, prepared
 from house import House, until_open
 
 from answerable.adapters.sqlite import SqliteProjections, SqliteStore
-from answerable.flows.project_ledger import Log, catch_up, confirm
+from answerable.flows.recovery.project_ledger import Log, catch_up, confirm
 from answerable.testing.builders import Bench
 
 if TYPE_CHECKING:

@@ -63,11 +63,11 @@ from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTe
 from answerable.core.mandate.token import signed
 from answerable.core.registry.active import stored_form
 from answerable.core.tlog.note import VerifierKey
-from answerable.flows.apply_registry import policy_text
-from answerable.flows.govern_action import govern_action
-from answerable.flows.proof_limits import ProofLimits
-from answerable.flows.verify_caller import CallerVerifier
-from answerable.flows.walk import Walk
+from answerable.flows.registry.apply_registry import policy_text
+from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.state.walk import Walk
+from answerable.flows.tokens.verify_caller import CallerVerifier
+from answerable.flows.walk.govern_action import govern_action
 from answerable.ports.hold_register import HoldRegister
 from answerable.ports.revocation_register import RevocationRegister
 from answerable.sdk.signing import signed_mandate

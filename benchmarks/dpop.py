@@ -32,7 +32,7 @@ from answerable.core.base64url import to_base64url
 from answerable.core.identity import dpop, keys
 from answerable.core.identity.dpop import dpop_proof
 from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk, verifying_key
-from answerable.flows.verify_dpop import BoundToken, DpopLimits, DpopVerifier
+from answerable.flows.tokens.verify_dpop import BoundToken, DpopLimits, DpopVerifier
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue

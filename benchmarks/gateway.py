@@ -37,8 +37,8 @@ from answerable.core.canonical import JSONValue
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.caveat import ResourceIn
 from answerable.core.mandate.mandate import Grant, MandateTerms
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.issue_mandate import issue_mandate
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.sdk.signing import signed_mandate
 from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import load_settings

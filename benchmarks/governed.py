@@ -31,12 +31,12 @@ from answerable.core.mandate.delegability import Delegability
 from answerable.core.mandate.delegation_chain import SEPARATOR
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTerms
 from answerable.core.mandate.token import claims_of, signed
-from answerable.flows.apply_registry import planned_aside, put_into_force
-from answerable.flows.authenticate_client import TokenClient
-from answerable.flows.exchange_token import exchange_token
-from answerable.flows.find_parent import Exchange
-from answerable.flows.issue_mandate import issue_mandate
-from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.registry.apply_registry import planned_aside, put_into_force
+from answerable.flows.tokens.authenticate_client import TokenClient
+from answerable.flows.tokens.exchange_token import exchange_token
+from answerable.flows.tokens.find_parent import Exchange
+from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.sdk.proof_auth import SessionAuth
 from answerable.sdk.signing import signed_mandate
 from answerable.wiring.assemble import Product, assembled

@@ -35,11 +35,11 @@ from answerable.core.mandate.hop_token import Mission, confirmation_of
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId
 from answerable.core.mandate.mission import authority_hash
 from answerable.core.registry.active import stored_form
-from answerable.flows.apply_registry import policy_text
-from answerable.flows.authenticate_client import TokenClient
-from answerable.flows.delegations import Delegations
-from answerable.flows.find_parent import Exchange
-from answerable.flows.token_desk import TokenDesk
+from answerable.flows.registry.apply_registry import policy_text
+from answerable.flows.state.delegations import Delegations
+from answerable.flows.state.token_desk import TokenDesk
+from answerable.flows.tokens.authenticate_client import TokenClient
+from answerable.flows.tokens.find_parent import Exchange
 
 ISSUER = "https://gateway.example"
 MANDATE = MandateId("1" * 26)

@@ -42,7 +42,7 @@ from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.apps.workload_api import ConnectionLimits
 from answerable.core.identity.spiffe_id import TrustDomain, spiffe_id
 from answerable.core.identity.svid_keys import jwk_text
-from answerable.flows.issue_svid import SvidIssuer
+from answerable.flows.trust_domain.issue_svid import SvidIssuer
 
 DOMAIN = TrustDomain("bench.example")
 WORKLOAD = spiffe_id(f"spiffe://{DOMAIN}/agent/bench/{'ab' * 16}")

@@ -22,7 +22,7 @@ from answerable.adapters.sqlite import SqliteAuthorityRegister
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.identity.spiffe_id import TrustDomain
-from answerable.flows.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 from answerable.testing.registers import fresh
 
 AUTHORITY_KEYS = 3

@@ -38,11 +38,11 @@ from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import LeaseName, account_of, lease_name
 from answerable.core.lease.secret_watch import SecretWatch, texts_of
 from answerable.core.ledger.warrant_token import LeaseTerms, SignedWarrant
-from answerable.flows.lease_credential import lease_credential
-from answerable.flows.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
-from answerable.flows.lease_writer import LeaseWriter
-from answerable.flows.revoke_lease import end_lease, end_within
-from answerable.flows.settle_leases import keep_settling, reopen
+from answerable.flows.leases.lease_credential import lease_credential
+from answerable.flows.leases.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
+from answerable.flows.leases.lease_writer import LeaseWriter
+from answerable.flows.leases.revoke_lease import end_lease, end_within
+from answerable.flows.leases.settle_leases import keep_settling, reopen
 from answerable.testing.memory_target import MemoryTarget
 
 ONE_BY_ONE: Final = 1_000

@@ -40,7 +40,7 @@ from answerable.core.ledger.batch_head import BatchHead, ReceivedHead
 from answerable.core.ledger.codec import FRAME_HEADER_BYTES, SEGMENT_BYTES_MAX
 from answerable.core.ledger.entry import Entry
 from answerable.core.ledger.tags import Tag
-from answerable.flows.record_entry import record_in_run
+from answerable.flows.recording.record_entry import record_in_run
 from answerable.verify.ledger_history import verify_ledger
 
 CALLERS = (1, 16, 64, 256)

@@ -16,9 +16,9 @@ from answerable.core.ledger import records
 from answerable.core.ledger.entry import Entry, Receipt
 from answerable.core.ledger.runs import Run
 from answerable.core.mandate.budget import ONE_CALL, Reserved
-from answerable.flows.cite_statement import found_references
-from answerable.flows.record_entry import pseudonym_of, sealing_for
-from answerable.flows.verify_request import verify_request
+from answerable.flows.entries.cite_statement import found_references
+from answerable.flows.recording.record_entry import pseudonym_of, sealing_for
+from answerable.flows.walk.verify_request import verify_request
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ import policy_grid
 import policy_rules as rules
 
 from answerable.core.action.request import VerifiedRequest
-from answerable.flows.decide_action import decide_action
-from answerable.flows.govern_action import gather_facts
-from answerable.flows.verify_request import verify_request
+from answerable.flows.walk.decide_action import decide_action
+from answerable.flows.walk.govern_action import gather_facts
+from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.builders import Bench, bench_documents
 
 TRACKERS: Final[tuple[dict[str, Any], ...]] = (

@@ -22,8 +22,8 @@ from answerable.core.action.quota import RefusalQuota
 from answerable.core.containment.hold import Hold, holdable
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import AnswerableError
-from answerable.flows.follow_holds import follow_holds
-from answerable.flows.place_hold import place_hold
+from answerable.flows.containment.follow_holds import follow_holds
+from answerable.flows.revocation.place_hold import place_hold
 
 CALLERS: Final = 16
 POLL_SECONDS: Final = 0.001

@@ -16,9 +16,9 @@ from answerable.core.approval.words import words_of
 from answerable.core.canonical import encode, freeze
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.mandate.mandate import Grant
-from answerable.flows.answer_many import AnsweredMany, answer_many, answer_many_by_passkey, open_many
-from answerable.flows.passkey_desk import PasskeyDesk
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.answer_many import AnsweredMany, answer_many, answer_many_by_passkey, open_many
+from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_batch
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.recording_upstream import RecordingUpstream

@@ -35,7 +35,7 @@ from answerable.core.identity.spiffe_id import TrustDomain, trust_domain
 from answerable.core.identity.ssh_host import ssh_trust
 from answerable.core.identity.trust_bundle import TrustBundle
 from answerable.core.identity.x509_pop import authorities_in
-from answerable.flows.attest_workload import AttestationTerms, Attestor
+from answerable.flows.trust_domain.attest_workload import AttestationTerms, Attestor
 from answerable.ports.clock import Clock
 from answerable.testing import ManualClock, SeededEntropy
 from answerable.testing.clock import START

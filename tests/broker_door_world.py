@@ -16,7 +16,7 @@ from answerable.adapters.uvicorn_front import serve
 from answerable.apps.broker.application import broker_app
 from answerable.apps.broker.needs import Needs
 from answerable.core.lease.wire import WARRANT_META
-from answerable.flows.lease_desk import LeaseDesk
+from answerable.flows.leases.lease_desk import LeaseDesk
 from answerable.testing.memory_target import MemoryTarget
 from answerable.testing.samples import signing_key
 from tests.lease_world import LeaseWorld

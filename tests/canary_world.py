@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.flows.seed_canary import asked_canary, seed_canary
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.seed_canary import asked_canary, seed_canary
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 
 if TYPE_CHECKING:

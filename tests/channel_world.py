@@ -21,9 +21,9 @@ from answerable.core.approval.message import Message
 from answerable.core.approval.notice import Notice
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
-from answerable.flows.reach_desk import ReachDesk, ReachLimits, Route
-from answerable.flows.reach_people import reach_people
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.reach_people import reach_people
+from answerable.flows.state.reach_desk import ReachDesk, ReachLimits, Route
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.ports.message_channel import Sent
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh

@@ -20,12 +20,12 @@ from answerable.apps.chat_door.needs import PREFIX, Needs
 from answerable.core.approval.approval import Approval, ApprovalId
 from answerable.core.approval.chat_click import APPROVE, DENY, DENY_BECAUSE
 from answerable.core.canonical import JSONValue, parse
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.click_desk import ClickDesk
-from answerable.flows.door_desk import DoorDesk
-from answerable.flows.known_callers import KnownCallers
-from answerable.flows.reach_desk import Route
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.counters.door_desk import DoorDesk
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.click_desk import ClickDesk
+from answerable.flows.state.known_callers import KnownCallers
+from answerable.flows.state.reach_desk import Route
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import document, signing_key
 from tests.channel_world import Reach, SlackStandIn, reach_bench, slack_stand_in

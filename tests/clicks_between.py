@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from answerable.core.approval.chat_click import ChatAccount
-from answerable.flows.click_desk import Offered
+from answerable.flows.state.click_desk import Offered
 from tests.click_world import TEAM, Clicks, buttons_in, user_of
 
 

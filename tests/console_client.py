@@ -13,8 +13,8 @@ from answerable.apps.console.sessions import COOKIE
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import JSONValue
 from answerable.core.identity.passkey_registration import PasskeyRegistration
-from answerable.flows.door_desk import DoorDesk
-from answerable.flows.known_callers import KnownCallers
+from answerable.flows.counters.door_desk import DoorDesk
+from answerable.flows.state.known_callers import KnownCallers
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
 from tests.passkey_world import enrolled, passkey_bench

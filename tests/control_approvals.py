@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.approval import Approval
-from answerable.flows.reach_desk import ReachDesk, Route
-from answerable.flows.reach_people import reach_people
+from answerable.flows.approval.reach_people import reach_people
+from answerable.flows.state.reach_desk import ReachDesk, Route
 from answerable.ports.message_channel import Sent
 from answerable.testing.registers import fresh
 from tests.channel_world import LoudChannel

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 from answerable.adapters.sqlite import SqliteAgentUses, SqliteInstanceRegister
 from answerable.core.identity.principal import AgentId
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.suspend_dormant import Dormancy, suspend_dormant
-from answerable.flows.workloads import Workloads
+from answerable.flows.trust_domain.workloads import Workloads
+from answerable.flows.workloads.enrol_workload import enrol
+from answerable.flows.workloads.suspend_dormant import Dormancy, suspend_dormant
 from answerable.testing.builders import Bench, memory_ledger
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.memory_ledger import MemoryLedger

@@ -9,7 +9,7 @@ from answerable.core.base64url import to_base64url
 from answerable.core.identity.dpop import dpop_proof
 from answerable.core.identity.keys import SigningKey
 from answerable.errors import Unverified
-from answerable.flows.verify_dpop import BoundToken, DpopLimits, DpopVerifier, ProvedHolder
+from answerable.flows.tokens.verify_dpop import BoundToken, DpopLimits, DpopVerifier, ProvedHolder
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh_replay_store

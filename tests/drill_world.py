@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from answerable.adapters.sqlite import SqliteDrillRegister
 from answerable.adapters.system import SystemClock
 from answerable.core.containment.drill import DRILL_KINDS, drilled
-from answerable.flows.drill_desk import DrillDesk
-from answerable.flows.run_drill import run_drill
+from answerable.flows.drills.run_drill import run_drill
+from answerable.flows.state.drill_desk import DrillDesk
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.wiring.drills import drill_ground
@@ -16,7 +16,7 @@ from tests.enrolment_world import workloads_over
 
 if TYPE_CHECKING:
     from answerable.core.containment.drill import Drill, DrillKind
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.trust_domain.workloads import Workloads
 
 
 async def bench_to_drill(*, required: bool = False, **ports: Any) -> tuple[Bench, Workloads]:

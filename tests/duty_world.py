@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from answerable.core.approval.duty_delegation import DutyDelegation, DutyTerms
 from answerable.core.canonical import parse
 from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.flows.delegate_duty import delegate_duty
-from answerable.flows.route_approval import scan_waiting, tell_due
+from answerable.flows.escalation.delegate_duty import delegate_duty
+from answerable.flows.escalation.route_approval import scan_waiting, tell_due
 from answerable.sdk.signing import signed_duty
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, document, signing_key

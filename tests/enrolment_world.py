@@ -40,14 +40,14 @@ from answerable.core.mandate.token import signed
 from answerable.core.registry.manifest import Manifest
 from answerable.core.registry.manifest_token import signed_manifest
 from answerable.errors import Unverified
-from answerable.flows.attest_workload import AttestationTerms, Attestor
-from answerable.flows.issue_svid import SvidIssuer
-from answerable.flows.keep_trust_domain import TrustDomainDesk
-from answerable.flows.proof_limits import ProofLimits
-from answerable.flows.register_manifest import register_manifest
-from answerable.flows.verify_caller import CallerVerifier
-from answerable.flows.walk import Walk
-from answerable.flows.workloads import WorkloadLimits, Workloads
+from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.state.walk import Walk
+from answerable.flows.tokens.verify_caller import CallerVerifier
+from answerable.flows.trust_domain.attest_workload import AttestationTerms, Attestor
+from answerable.flows.trust_domain.issue_svid import SvidIssuer
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
+from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.ports.process_observer import ProcessFacts
 from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.gateway_address import open_client

@@ -18,7 +18,7 @@ from answerable.adapters.event_http import HttpEventPost
 from answerable.adapters.sqlite import SqliteEventRegister
 from answerable.core.identity.event_key import EventKey
 from answerable.core.incident.event_stream import EventStream
-from answerable.flows.event_desk import EventDesk, EventLimits
+from answerable.flows.events.event_desk import EventDesk, EventLimits
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh

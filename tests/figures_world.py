@@ -9,7 +9,7 @@ from answerable.core.canonical import encode_ledger
 from answerable.core.ledger.entry import StoredEntry
 from answerable.core.ledger.figure_cells import COUNTED, Cell, Group
 from answerable.core.ledger.figures import Figures
-from answerable.flows.keep_figures import read_figures
+from answerable.flows.approval.keep_figures import read_figures
 from answerable.testing.builders import Bench
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh

@@ -43,16 +43,16 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.core.mandate.token import signed
 from answerable.core.tlog.note import VerifierKey
-from answerable.flows.answer_approval import still_waits, was_asked_by
-from answerable.flows.apply_registry import policy_text
-from answerable.flows.door_desk import DoorDesk
-from answerable.flows.govern_action import govern_action
-from answerable.flows.list_capabilities import list_capabilities
-from answerable.flows.proof_limits import ProofLimits
-from answerable.flows.refuse_at_door import standing_of_caller
-from answerable.flows.refuse_held import open_stream, refuse_held
-from answerable.flows.verify_caller import CallerVerifier
-from answerable.flows.walk import Walk
+from answerable.flows.approval.answer_approval import still_waits, was_asked_by
+from answerable.flows.containment.refuse_held import open_stream, refuse_held
+from answerable.flows.counters.door_desk import DoorDesk
+from answerable.flows.registry.apply_registry import policy_text
+from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.state.walk import Walk
+from answerable.flows.tokens.verify_caller import CallerVerifier
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.walk.list_capabilities import list_capabilities
+from answerable.flows.walk.refuse_at_door import standing_of_caller
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.memory_ledger import MemoryLedger

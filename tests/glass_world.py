@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from answerable.core.approval.break_glass import answer_digest, broken_by
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.registry.documents import Principal
-from answerable.flows.review_glass import review_glass
+from answerable.flows.approval.review_glass import review_glass
 from answerable.sdk.signing import signed_review
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, signing_key
@@ -15,7 +15,7 @@ from answerable.testing.samples import AUDIENCE, signing_key
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.review import Judgement
-    from answerable.flows.walk_limits import WalkLimits
+    from answerable.flows.state.walk_limits import WalkLimits
 
 REASON = "the power of the customer is off, nobody of the approvers answers"
 BREAKABLE = POLICIES.replace('@approve("approvers:1")', '@approve("approvers:1") @break_glass("sales")')

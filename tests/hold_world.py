@@ -8,15 +8,15 @@ from answerable.core.containment.hold import Holdable, holdable
 from answerable.core.containment.lift import LIFT_TYP, Terms, lift_claims
 from answerable.core.identity.compact_jws import signed_statement
 from answerable.core.identity.principal import PrincipalId
-from answerable.flows.lift_hold import lift_hold
-from answerable.flows.place_hold import place_hold
+from answerable.flows.containment.lift_hold import lift_hold
+from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench
 from answerable.testing.samples import AUDIENCE, signing_key
 from tests.revocation_world import INSTANCE, MANIFEST, documents_with_vendors
 
 if TYPE_CHECKING:
     from answerable.core.containment.hold import Hold
-    from answerable.flows.place_hold import Placed
+    from answerable.flows.revocation.place_hold import Placed
 
 REACHING = {
     "agent": holdable("agent", "scout"),

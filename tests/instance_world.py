@@ -19,7 +19,7 @@ from answerable.core.identity.spiffe_id import TrustDomain, agent_instance_id, s
 from answerable.core.identity.trust_bundle import TrustBundle
 from answerable.core.identity.x509_svid import authority_certificate, leaf_certificate
 from answerable.core.registry.sighting import SightingBatch
-from answerable.flows.verify_caller import CallerVerifier
+from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.registers import fresh
 from tests.proof_world import ProofWorld, new_key
 

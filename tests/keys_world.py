@@ -13,10 +13,10 @@ from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.disclosure import Disclosure
 from answerable.core.ledger.opened import disclosures_of, leaf_of
 from answerable.core.ledger.tags import Tag
-from answerable.flows.answer_approval import answer_approval
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.assemble_evidence import Selection, assemble_evidence
-from answerable.flows.typed_names import name_wanted
+from answerable.flows.approval.answer_approval import answer_approval
+from answerable.flows.approval.typed_names import name_wanted
+from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import Bench, nonce_for
 from answerable.testing.samples import AUDIENCE, document, signing_key

@@ -12,9 +12,9 @@ from answerable.core.canonical import freeze
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.warrant_token import LeaseTerms, SignedWarrant
-from answerable.flows.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
-from answerable.flows.lease_writer import LeaseWriter
-from answerable.flows.settle_leases import keep_settling, reopen
+from answerable.flows.leases.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
+from answerable.flows.leases.lease_writer import LeaseWriter
+from answerable.flows.leases.settle_leases import keep_settling, reopen
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.memory_target import MemoryTarget

@@ -13,8 +13,8 @@ from answerable.core.mandate.delegability import Delegability
 from answerable.core.mandate.hop_signing import HopTerms, issue_root, sign_hop
 from answerable.core.mandate.hop_token import Mission, confirmation_of
 from answerable.core.mandate.mission import authority_hash
-from answerable.flows.delegations import Delegations
-from answerable.flows.issue_mandate import issue_mandate
+from answerable.flows.state.delegations import Delegations
+from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.delegation import ISSUER, SERVICE, trusted
 from answerable.testing.samples import mandate_terms, signing_key

@@ -15,11 +15,11 @@ from answerable.core.identity.keys import ed25519_public
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.shards import shard_origin
 from answerable.core.tlog.note import VerifierKey
-from answerable.flows.forward_action import forward_action
-from answerable.flows.govern_action import govern_action
-from answerable.flows.issue_mandate import issue_mandate
-from answerable.flows.report_containment import told_part
-from answerable.flows.trace_effects import effects_under
+from answerable.flows.drills.report_containment import told_part
+from answerable.flows.revocation.trace_effects import effects_under
+from answerable.flows.tokens.issue_mandate import issue_mandate
+from answerable.flows.walk.forward_action import forward_action
+from answerable.flows.walk.govern_action import govern_action
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock

@@ -11,8 +11,8 @@ from answerable.core.canonical import encode, parse
 from answerable.core.identity.oidc_person import PersonIssuer
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.mission import terms_nonce
-from answerable.flows.issue_mandate import issue_mandate
-from answerable.flows.verify_person import PersonVerifier
+from answerable.flows.state.verify_person import PersonVerifier
+from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents, memory_ledger
 from answerable.testing.clock import START, ManualClock

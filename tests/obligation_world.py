@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from answerable.core.action.outcome import Outcome
-from answerable.flows.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.testing.builders import Bench, bench_documents
 
 PERMIT = '@id("all") @reason("for the task") permit(principal, action, resource);\n'

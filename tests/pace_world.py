@@ -17,8 +17,8 @@ from answerable.core.approval.challenge import challenge
 from answerable.core.approval.typed_name import name_to_type
 from answerable.core.approval.words import words_of
 from answerable.core.identity.principal import PrincipalId
-from answerable.flows.answer_approval import answer_approval, answer_by_passkey, open_to_answer
-from answerable.flows.passkey_desk import PasskeyDesk
+from answerable.flows.approval.answer_approval import answer_approval, answer_by_passkey, open_to_answer
+from answerable.flows.state.passkey_desk import PasskeyDesk
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.clock import ManualClock
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
     from answerable.core.canonical import JSONValue
-    from answerable.flows.walk_limits import WalkLimits
+    from answerable.flows.state.walk_limits import WalkLimits
     from answerable.testing.soft_passkey import SoftPasskey
 
 

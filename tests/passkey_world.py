@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
-from answerable.flows.enrol_passkey import begin_enrolment, finish_enrolment
-from answerable.flows.invite_person import invite_person
-from answerable.flows.passkey_desk import PasskeyDesk
-from answerable.flows.sign_in import SignedIn, begin_sign_in, finish_sign_in
+from answerable.flows.people.enrol_passkey import begin_enrolment, finish_enrolment
+from answerable.flows.people.invite_person import invite_person
+from answerable.flows.people.sign_in import SignedIn, begin_sign_in, finish_sign_in
+from answerable.flows.state.passkey_desk import PasskeyDesk
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey

@@ -7,7 +7,7 @@ from typing import Any
 from answerable.core.action.outcome import Outcome
 from answerable.core.approval.card import is_card_of
 from answerable.core.canonical import parse
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 
 PATIENT = WalkLimits(preview_ms_max=60_000)

@@ -26,15 +26,15 @@ from answerable.core.approval.approval import Approval
 from answerable.core.containment.hold import Holdable
 from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.mandate.revocation import Revocable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.hold_to_shown import void
-from answerable.flows.place_hold import place_hold
-from answerable.flows.project_ledger import CaughtUp, Log, catch_up
-from answerable.flows.publish_policy import withdraw_proposal
-from answerable.flows.record_entry import record_entry, sealing_for
-from answerable.flows.revoke_authority import revoke_authority
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.escalation.hold_to_shown import void
+from answerable.flows.policy.publish_policy import withdraw_proposal
+from answerable.flows.recording.record_entry import record_entry, sealing_for
+from answerable.flows.recovery.project_ledger import CaughtUp, Log, catch_up
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.samples import document
 from tests.enrolment_world import sign_manifest

@@ -11,7 +11,7 @@ from answerable.core.identity.session import SESSION_TARGET
 from answerable.errors import Unverified
 
 if TYPE_CHECKING:
-    from answerable.flows.verify_caller import CallerVerifier
+    from answerable.flows.tokens.verify_caller import CallerVerifier
 
 
 class ProofDoor:

@@ -24,8 +24,8 @@ from answerable.core.registry.documents import Agent
 from answerable.core.registry.resolve import CapabilityIndex
 from answerable.core.registry.snapshot import RegistrySnapshot
 from answerable.errors import Unverified
-from answerable.flows.proof_limits import ProofLimits
-from answerable.flows.verify_caller import CallerVerifier, OpenedSession
+from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.verify_caller import CallerVerifier, OpenedSession
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 

@@ -14,9 +14,9 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.registry.policy_record import Proposal
 from answerable.core.registry.publication import Terms, documents_digest, policy_documents
 from answerable.errors import AnswerableError
-from answerable.flows.apply_registry import Applied
-from answerable.flows.keep_policies import kept_set
-from answerable.flows.publish_policy import propose_policy, publish_policy, rollback_policy
+from answerable.flows.policy.publish_policy import propose_policy, publish_policy, rollback_policy
+from answerable.flows.registry.apply_registry import Applied
+from answerable.flows.registry.keep_policies import kept_set
 from answerable.sdk.signing import signed_step
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.samples import AUDIENCE, document, signing_key

@@ -7,7 +7,7 @@ import msgspec
 from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.ledger.answer import Answer
 from answerable.core.mandate.revocation import Revocable, Revocation
-from answerable.flows.govern_action import govern_action
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 
 INSTANCE = "spiffe://example.org/agent/scout/abc/sub-1"

@@ -11,9 +11,9 @@ from answerable.adapters.sqlite import SqliteHistoryRegister
 from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.govern_action import govern_action
-from answerable.flows.recall_rules import restore_rules
-from answerable.flows.settle_open_intents import recover_from_ledger
+from answerable.flows.counters.recall_rules import restore_rules
+from answerable.flows.recovery.settle_open_intents import recover_from_ledger
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.samples import OWNERSHIP, document

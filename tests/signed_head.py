@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.http_signature import SignedRequest, sign_request
-from answerable.flows.verify_caller import CallerVerifier
+from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.samples import signing_key
 
 if TYPE_CHECKING:

@@ -36,9 +36,9 @@ from answerable.core.mandate.oauth_terms import (
     TYPE_DELEGATION,
     TYPE_MANDATE,
 )
-from answerable.flows.answer_approval import answer_approval
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.issue_mandate import issue_mandate
+from answerable.flows.approval.answer_approval import answer_approval
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.main.doors import gateway_app
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_answer, signed_mandate

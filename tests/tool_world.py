@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from answerable.core.canonical import encode
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.registry.tool_approval import signed_approval
-from answerable.flows.pin_tools import approve_tool, offered_text
+from answerable.flows.walk.pin_tools import approve_tool, offered_text
 from answerable.testing.clock import START
 from answerable.testing.recording_upstream import RecordingUpstream
 from answerable.testing.samples import signing_key
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.capability import Capability
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
     from answerable.testing.builders import Bench
 
 

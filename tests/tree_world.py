@@ -25,14 +25,14 @@ from answerable.core.mandate.oauth_terms import TYPE_ACCESS, TYPE_DELEGATION, TY
 from answerable.core.mandate.revocation import Revocable, instance_names
 from answerable.core.mandate.status_list import StatusList, reference_of
 from answerable.errors import AnswerableError
-from answerable.flows.authenticate_client import TokenClient
-from answerable.flows.exchange_token import exchange_token
-from answerable.flows.find_parent import Exchange
-from answerable.flows.introspect_token import introspect_token
-from answerable.flows.known_callers import KnownCallers
-from answerable.flows.refuse_revoked import judged_now
-from answerable.flows.token_desk import TokenDesk
-from answerable.flows.verify_request import verify_request
+from answerable.flows.state.known_callers import KnownCallers
+from answerable.flows.state.token_desk import TokenDesk
+from answerable.flows.tokens.authenticate_client import TokenClient
+from answerable.flows.tokens.exchange_token import exchange_token
+from answerable.flows.tokens.find_parent import Exchange
+from answerable.flows.tokens.introspect_token import introspect_token
+from answerable.flows.validity.refuse_revoked import judged_now
+from answerable.flows.walk.verify_request import verify_request
 from answerable.ports.token_register import TokenRegister
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.delegation import ISSUER, SERVICE

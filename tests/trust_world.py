@@ -14,8 +14,8 @@ from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import SqliteAuthorityRegister
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.identity.spiffe_id import TrustDomain, spiffe_id
-from answerable.flows.issue_svid import SvidIssuer
-from answerable.flows.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.issue_svid import SvidIssuer
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 from answerable.ports.authority_keys import AuthorityKeys
 from answerable.ports.authority_register import AuthorityRegister
 from answerable.testing.clock import ManualClock

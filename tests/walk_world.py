@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from answerable.core.ledger.disclosure import opened_fields
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.subject_key import key_id_of, sections_of
-from answerable.flows.cite_statement import cite_statements
-from answerable.flows.verify_request import verify_request
+from answerable.flows.entries.cite_statement import cite_statements
+from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.trouble import Trouble
 

@@ -21,8 +21,8 @@ from answerable.core.tlog.merkle import consistency_proof, leaf_hash, reader_ove
 from answerable.core.tlog.note import Note, VerifierKey, signed_note
 from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.errors import Refused, Unavailable, Unverified
-from answerable.flows.cosign_checkpoint import Cosigner, WitnessDesk, cosign_checkpoint
-from answerable.flows.gather_cosignatures import Cosigning, CosigningLimits
+from answerable.flows.ledger.cosign_checkpoint import Cosigner, WitnessDesk, cosign_checkpoint
+from answerable.flows.ledger.gather_cosignatures import Cosigning, CosigningLimits
 from answerable.ports.witness import Denied, WitnessAnswer
 from answerable.testing.clock import ManualClock
 

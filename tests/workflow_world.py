@@ -8,8 +8,8 @@ from answerable.core.canonical import parse
 from answerable.core.identity.channel import Channel, PeerCredentials
 from answerable.core.identity.principal import workflow_id
 from answerable.core.registry.active import snapshot_of
-from answerable.flows.answer_as_workflow import answer_as_workflow
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.answer_as_workflow import answer_as_workflow
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import Bench, bench_documents, nonce_for
 from answerable.testing.recording_upstream import sample_tools
@@ -20,7 +20,7 @@ from tests.mandate_world import changed
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.trust_domain.workloads import Workloads
 
 CHECK = "refund-check"
 PATH = "unix:path:/opt/check"

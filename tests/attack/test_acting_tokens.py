@@ -11,7 +11,7 @@ from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.token_life import ACTING_SECONDS_MAX
 from answerable.errors import Malformed, Refused
-from answerable.flows.govern_action import govern_action
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.wiring.settings import load_settings
 from tests.lineage_world import asked, believing, chain_of, mandated, root_of

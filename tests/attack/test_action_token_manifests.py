@@ -16,10 +16,10 @@ from answerable.core.mandate.revocation import Revocable
 from answerable.core.registry.manifest import Manifest
 from answerable.core.registry.manifest_drift import Measured
 from answerable.core.registry.manifest_token import signed_manifest
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.register_manifest import register_manifest
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.flows.workloads.enrol_workload import enrol
+from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.testing.samples import signing_key
 from tests.enrolment_world import evidence_of, key_of
 from tests.token_world import TokenWorld, agent_document, narrow, succeeded, token_world

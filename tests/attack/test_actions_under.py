@@ -17,8 +17,8 @@ from answerable.core.canonical import encode, parse
 from answerable.core.incident.under_manifest import wanted_manifest
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Malformed, Refused
-from answerable.flows.enrol_workload import renew
-from answerable.flows.find_actions import FoundActions, find_actions
+from answerable.flows.walk.find_actions import FoundActions, find_actions
+from answerable.flows.workloads.enrol_workload import renew
 from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.clock import ManualClock
 from answerable.testing.samples import signing_key

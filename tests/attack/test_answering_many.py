@@ -14,11 +14,11 @@ from answerable.core.identity.compact_jws import signed_statement
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused
-from answerable.flows.answer_many import answer_many, open_many, opening_of
-from answerable.flows.approval_nonces import give_nonce
-from answerable.flows.group_waiting import group_named, groups_waiting
-from answerable.flows.place_hold import place_hold
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.answer_many import answer_many, open_many, opening_of
+from answerable.flows.escalation.approval_nonces import give_nonce
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.validity.group_waiting import group_named, groups_waiting
 from answerable.sdk.signing import signed_batch
 from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.soft_passkey import SoftPasskey

@@ -22,7 +22,7 @@ from answerable.core.identity.compact_jws import signed_statement
 from answerable.core.identity.principal import PrincipalId, UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unverified
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.sdk.denial import DeniedByPeople, denial_in, raise_if_denied
 from answerable.testing.builders import Bench
 from answerable.testing.samples import AUDIENCE, approval, signing_key

@@ -21,11 +21,11 @@ from answerable.core.mandate.mission import terms_nonce
 from answerable.core.mandate.preview import preview
 from answerable.core.mandate.session_claims import session_of
 from answerable.errors import AnswerableError, Malformed, Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.govern_action import govern_action
-from answerable.flows.issue_mandate import issue_mandate
-from answerable.flows.list_capabilities import list_capabilities
-from answerable.flows.verify_person import PersonVerifier
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.verify_person import PersonVerifier
+from answerable.flows.tokens.issue_mandate import issue_mandate
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import OWNERSHIP, document, signing_key

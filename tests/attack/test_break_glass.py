@@ -17,10 +17,10 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
 from answerable.core.registry.active import snapshot_of
 from answerable.errors import Malformed, Refused, Unverified
-from answerable.flows.answer_approval import answer_approval, answer_by_passkey, open_to_answer
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.reconstruct_timeline import reconstruct_timeline
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.answer_approval import answer_approval, answer_by_passkey, open_to_answer
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import POLICIES, bench_documents, nonce_for
 from answerable.testing.samples import AUDIENCE, signing_key

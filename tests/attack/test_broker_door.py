@@ -8,7 +8,7 @@ from answerable.adapters.broker_http import HttpLeaseBroker
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.lease.wire import EFFECT_DATA, NAMES_MAX
 from answerable.errors import Unavailable
-from answerable.flows.perform_leased import perform_leased
+from answerable.flows.leases.perform_leased import perform_leased
 from answerable.testing.samples import signing_key
 from tests.broker_door_world import KEY, a_door
 from tests.lease_world import LOG, quiet, warrant

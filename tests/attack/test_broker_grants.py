@@ -26,10 +26,10 @@ from answerable.apps.workload_api.product_needs import WorkloadNeeds
 from answerable.core.identity.broker_grant import broker_grants
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.sighting import SightingBatch
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.end_instance import end_instance
-from answerable.flows.tell_watchers import Watchers
-from answerable.flows.workloads import Workloads
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.end_instance import end_instance
+from answerable.flows.trust_domain.tell_watchers import Watchers
+from answerable.flows.trust_domain.workloads import Workloads
 from answerable.testing.builders import Bench
 from answerable.verify.leaf_rules import read_leaf
 from answerable.verify.leaf_shapes import SvidLeaf

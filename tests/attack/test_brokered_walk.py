@@ -15,12 +15,16 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused, Unavailable
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.end_leases import end_leases
-from answerable.flows.lease_side import LeaseLives, LeaseSide
-from answerable.flows.register_manifest import register_manifest
-from answerable.flows.report_containment import LEASES_ENDING_MILLIS, record_reports, report_containment
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.drills.report_containment import (
+    LEASES_ENDING_MILLIS,
+    record_reports,
+    report_containment,
+)
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.revocation.end_leases import end_leases
+from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.flows.state.lease_side import LeaseLives, LeaseSide
+from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.ports.lease_broker import EndedLeases
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed

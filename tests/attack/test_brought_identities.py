@@ -22,7 +22,7 @@ from answerable.core.identity.keys import SigningKey
 from answerable.core.identity.spiffe_id import TrustDomain, spiffe_id
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.known_callers import instance_stands
+from answerable.flows.state.known_callers import instance_stands
 from answerable.sdk.proof_auth import SignatureAuth
 from tests.enrolment_world import DOMAIN, challenge_of, fresh_key, sign_manifest, signed_body
 from tests.enrolment_world import served as served_world

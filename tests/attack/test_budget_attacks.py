@@ -14,9 +14,9 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.keep_budgets import keep_budgets
-from answerable.flows.settle_open_intents import recover_from_ledger, settle_open_intents
+from answerable.flows.counters.keep_budgets import keep_budgets
+from answerable.flows.recovery.settle_open_intents import recover_from_ledger, settle_open_intents
+from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import Bench, bench_documents, with_spending
 from answerable.testing.registers import fresh
 from answerable.testing.trouble import Trouble, TroubledLedger

@@ -13,13 +13,13 @@ from answerable.core.approval.canary import Canary
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows import request_approval
-from answerable.flows.keep_figures import read_figures
-from answerable.flows.seed_canary import asked_canary, seed_canary
-from answerable.flows.simulate_policy import simulate_policy
-from answerable.flows.tell_canary import tell_canary, tell_ended_canaries
-from answerable.flows.tell_oversight import tell_oversight
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.keep_figures import read_figures
+from answerable.flows.approval.seed_canary import asked_canary, seed_canary
+from answerable.flows.approval.tell_canary import tell_canary, tell_ended_canaries
+from answerable.flows.approval.tell_oversight import tell_oversight
+from answerable.flows.escalation import request_approval
+from answerable.flows.policy.simulate_policy import simulate_policy
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.verify.leaf_rules import Fault, read_leaf

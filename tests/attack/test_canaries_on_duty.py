@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from answerable.flows.seed_canary import asked_canary
+from answerable.flows.approval.seed_canary import asked_canary
 from answerable.testing.builders import Bench
 from tests.alike_world import pay, paying_bench, paying_documents
 from tests.canary_world import TESTED

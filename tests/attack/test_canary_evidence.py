@@ -6,7 +6,7 @@ import pytest
 
 from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.core.ledger.tags import Tag
-from answerable.flows.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
 from answerable.testing.samples import AUDIENCE

@@ -7,8 +7,8 @@ import pytest
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import Malformed, Refused
-from answerable.flows.govern_action import govern_action
-from answerable.flows.list_capabilities import list_capabilities
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.builders import Bench, bench_documents
 from tests.lineage_world import asked, believing, chain_of, mandated
 

@@ -11,9 +11,9 @@ import pytest
 from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.delivery import DigestLimits
 from answerable.errors import Unavailable
-from answerable.flows.reach_desk import ReachLimits, Route
-from answerable.flows.reach_people import AT_A_TIME, reach_always, reach_people
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.reach_people import AT_A_TIME, reach_always, reach_people
+from answerable.flows.state.reach_desk import ReachLimits, Route
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.ports.message_channel import Sent
 from answerable.testing.registers import fresh
 from tests.channel_world import LoudChannel, asked, never, notice, reach_bench
@@ -247,8 +247,8 @@ async def test_a_slow_register_has_no_channel_tell_a_notice_twice():
 
 @pytest.mark.requirement("CHANNEL-04")
 async def test_more_than_is_planned_in_one_round_is_planned_in_the_next(monkeypatch):
-    monkeypatch.setattr("answerable.flows.reach_people.PLANNED_AT_A_TIME", 10)
-    monkeypatch.setattr("answerable.flows.reach_people.APPROVALS_AT_A_TIME", 5)
+    monkeypatch.setattr("answerable.flows.approval.reach_people.PLANNED_AT_A_TIME", 10)
+    monkeypatch.setattr("answerable.flows.approval.reach_people.APPROVALS_AT_A_TIME", 5)
     limits = ReachLimits(digest=DigestLimits(messages_max=100, window_ms=1_000))
     reach = await reach_bench(limits=limits)
     for number in range(12):

@@ -6,7 +6,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.errors import Unavailable
-from answerable.flows.reach_desk import ReachDesk, Route
+from answerable.flows.state.reach_desk import ReachDesk, Route
 from answerable.testing.registers import fresh
 from answerable.wiring.telemetry import MetricsText
 from tests.console_client import console_house

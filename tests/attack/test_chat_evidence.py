@@ -14,7 +14,7 @@ from answerable.core.approval.chat_click import CLICK_TYP
 from answerable.core.canonical import encode, freeze, parse
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
-from answerable.flows.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key

@@ -17,9 +17,9 @@ from answerable.core.base64url import to_base64url
 from answerable.core.containment.hold import Holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.click_desk import OFFERS_MAX, ClickDesk, Offered
-from answerable.flows.reach_desk import ReachLimits
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.click_desk import OFFERS_MAX, ClickDesk, Offered
+from answerable.flows.state.reach_desk import ReachLimits
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES
 from answerable.testing.clock import START
 from answerable.testing.entropy import SeededEntropy
@@ -206,7 +206,7 @@ async def test_what_could_not_be_recorded_is_no_answer_and_says_so(monkeypatch):
         async def full(*_, **__):
             raise Unavailable("the ledger is full", code="ledger.full", port="ledger")
 
-        monkeypatch.setattr("answerable.flows.answer_approval.record_in_run", full)
+        monkeypatch.setattr("answerable.flows.approval.answer_approval.record_in_run", full)
         assert "The ledger is full; this click does not count" in await refused(world)
         assert world.now(asked).state == "pending"
 

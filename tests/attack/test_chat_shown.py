@@ -11,7 +11,7 @@ from answerable.apps.cli.approvals import _said
 from answerable.apps.console import Needs, console_app
 from answerable.apps.console.activity import recent_lines
 from answerable.apps.control_api.approval_operations import approval_record
-from answerable.flows.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyDesk
 from answerable.testing.builders import POLICIES
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey

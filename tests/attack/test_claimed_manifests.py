@@ -12,8 +12,8 @@ from answerable.core.identity.channel import Channel, PeerCredentials
 from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.incident.wording import instance_told
 from answerable.core.ledger.tags import Tag
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.known_callers import KnownCallers
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.known_callers import KnownCallers
 from answerable.testing.samples import signing_key
 from tests.attack.test_drift_laundering import (
     CLAIMED,

@@ -20,7 +20,7 @@ import pytest
 from answerable.adapters.uvicorn_front import serve
 from answerable.apps.sidecar.keeping import UNKNOWN
 from answerable.core.ledger.tags import Tag
-from answerable.flows.end_instance import end_instance
+from answerable.flows.revocation.end_instance import end_instance
 from answerable.sdk.gateway_address import open_client
 from tests.enrolment_world import UNIX, Served, fresh_key, served, signed_body
 from tests.gateway_world import HERE

@@ -23,7 +23,7 @@ from answerable.apps.workload_api import ConnectionLimits, PeerProcess, Workload
 from answerable.apps.workload_api.product_needs import WorkloadNeeds
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.sighting import SightingBatch
-from answerable.flows.tell_watchers import Watchers
+from answerable.flows.trust_domain.tell_watchers import Watchers
 from tests.enrolment_world import attested_documents, enrolling
 from tests.loud_skips import not_proven
 from tests.raw_workload_client import RawClient, asks

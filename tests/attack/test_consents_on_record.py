@@ -19,9 +19,9 @@ from answerable.core.mandate.authority import authority_of
 from answerable.core.mandate.delegation_chain import Hop
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.tlog.note import VerifierKey
-from answerable.flows import exchange_token
-from answerable.flows.assemble_evidence import Selection, assemble_evidence
-from answerable.flows.find_parent import parent_of
+from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.tokens import exchange_token
+from answerable.flows.tokens.find_parent import parent_of
 from answerable.testing.samples import signing_key
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.ledger_history import verify_ledger

@@ -12,7 +12,7 @@ from answerable.apps.console.pages import shown_text
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
-from answerable.flows.place_hold import place_hold
+from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.soft_passkey import ORIGIN
 from tests.console_client import Client, console_house
 from tests.passkey_world import ADMIN

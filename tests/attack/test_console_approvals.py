@@ -10,7 +10,7 @@ import pytest
 from answerable.core.approval.passkey_answer import verify_kept
 from answerable.core.approval.typed_name import name_to_type
 from answerable.core.containment.hold import holdable
-from answerable.flows.place_hold import place_hold
+from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
 from tests.console_client import Client, House, challenge_of, console_house
 from tests.passkey_world import ADMIN, enrolled

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from answerable.apps.console import asking_less_pages
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.suggest_rules import APPROVED_MIN, suggest_rules
+from answerable.flows.approval.suggest_rules import APPROVED_MIN, suggest_rules
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, bench_documents
 from tests.canary_world import TESTED, canary_on
 from tests.console_client import House, console_house

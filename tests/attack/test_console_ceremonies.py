@@ -10,8 +10,8 @@ import pytest
 from answerable.adapters.sqlite import SqlitePasskeyRegister, SqliteStore
 from answerable.apps.console.sessions import REFUSED_MAX
 from answerable.core.ledger.tags import Tag
-from answerable.flows.invite_person import invite_person
-from answerable.flows.recall_passkeys import RecalledPasskeys
+from answerable.flows.people.invite_person import invite_person
+from answerable.flows.recovery.recall_passkeys import RecalledPasskeys
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import Client, House, challenge_of, console_house, registration_members
 from tests.passkey_world import ADMIN, enrolled

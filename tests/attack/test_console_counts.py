@@ -12,9 +12,9 @@ import pytest
 from answerable.apps.console import agent_pages
 from answerable.core.containment.hold import holdable
 from answerable.core.identity.principal import AgentId
-from answerable.flows import trace_mandate
-from answerable.flows.place_hold import place_hold
-from answerable.flows.report_containment import record_reports
+from answerable.flows.drills.report_containment import record_reports
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.tokens import trace_mandate
 from answerable.testing.builders import POLICIES, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import Client, console_house

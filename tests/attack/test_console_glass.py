@@ -9,7 +9,7 @@ import pytest
 from answerable.core.approval.passkey_answer import verify_kept
 from answerable.core.approval.passkey_review import verify_kept_review
 from answerable.errors import AnswerableError
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import Client, House, challenge_of, console_house

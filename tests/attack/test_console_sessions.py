@@ -14,9 +14,9 @@ from answerable.apps.console import ConsoleLimits
 from answerable.apps.console.sessions import COOKIE
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
-from answerable.flows.invite_person import invite_person
-from answerable.flows.place_hold import place_hold
-from answerable.flows.remove_passkey import remove_passkey
+from answerable.flows.people.invite_person import invite_person
+from answerable.flows.people.remove_passkey import remove_passkey
+from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
 from tests.console_client import BROWSER, Client, challenge_of, console_house, registration_members
 from tests.passkey_world import ADMIN, enrolled

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from answerable.core.containment.hold import holdable
-from answerable.flows.place_hold import place_hold
+from answerable.flows.revocation.place_hold import place_hold
 from tests.console_client import console_house
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ import pytest
 
 from answerable.core.ledger.warrant_token import verified_warrant
 from answerable.errors import AnswerableError, Malformed
-from answerable.flows.perform_leased import perform_leased
+from answerable.flows.leases.perform_leased import perform_leased
 from answerable.testing.samples import signing_key
 from tests.lease_world import LeaseWorld, until, warrant
 

@@ -18,7 +18,7 @@ from answerable.core.approval.card import WITH_CREDENTIALS, card_of, is_card_of
 from answerable.core.approval.credentials import text_without_credentials, without_credentials
 from answerable.core.canonical import freeze
 from answerable.errors import Unverified
-from answerable.flows.group_waiting import groups_waiting
+from answerable.flows.validity.group_waiting import groups_waiting
 from answerable.testing.samples import action_shown, approval
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.console_client import Client, House, console_house

@@ -14,7 +14,7 @@ from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.ledger.warrant import Warrant
 from answerable.errors import Refused
-from answerable.flows.govern_action import govern_action
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("TOKEN-08")]

@@ -12,8 +12,8 @@ import pytest
 from answerable.adapters.sqlite import SqliteProjections, SqliteRegistryStore, SqliteStore
 from answerable.core.ledger.subject import LOG_SUBJECT, operator_subject, principal_subject
 from answerable.errors import Broken
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.project_ledger import CaughtUp, Log, catch_up
+from answerable.flows.recovery.project_ledger import CaughtUp, Log, catch_up
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench
 from answerable.testing.samples import document
 

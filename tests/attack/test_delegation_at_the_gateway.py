@@ -10,8 +10,8 @@ from answerable.core.mandate.constraint import Prefix
 from answerable.core.mandate.hop_token import confirmation_of, read_hop
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing import delegation as forger
 from answerable.testing.samples import signing_key
 from tests.attack.test_delegation_names import TRICKS

@@ -6,9 +6,9 @@ import pytest
 
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.delegations import Delegations
-from answerable.flows.forward_action import forward_action
-from answerable.flows.list_capabilities import list_capabilities
+from answerable.flows.state.delegations import Delegations
+from answerable.flows.walk.forward_action import forward_action
+from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.delegation import ISSUER, trusted
 from tests.lineage_world import asked, believing, chain_of, mandated
 from tests.link_world import BASE, door, link_of, shard

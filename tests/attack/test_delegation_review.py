@@ -12,7 +12,7 @@ from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.constraint import MaxSubtree
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.revocation import Revocable, Revocation
-from answerable.flows.list_capabilities import list_capabilities
+from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
 from tests.token_world import narrow, succeeded, token_world, why_not

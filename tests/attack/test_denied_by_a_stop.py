@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from answerable.core.containment.hold import EVERYTHING, holdable
-from answerable.flows.report_containment import report_containment
+from answerable.flows.drills.report_containment import report_containment
 from tests.attack.test_holds import sample
 from tests.hold_world import bench_to_hold, lift, stop
 

@@ -8,8 +8,8 @@ import pytest
 
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.trip_rules import rules_now
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.counters.trip_rules import rules_now
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from tests.rule_world import again, code_of, rule, ruled
 

@@ -11,12 +11,12 @@ from msgspec import structs
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.end_instance import follow_standing
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.govern_action import govern_action
-from answerable.flows.hand_out_svid import jwt_svid
-from answerable.flows.known_callers import KnownCallers
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.end_instance import follow_standing
+from answerable.flows.state.known_callers import KnownCallers
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.workloads.enrol_workload import enrol
+from answerable.flows.workloads.hand_out_svid import jwt_svid
 from answerable.testing.builders import Bench
 from tests.enrolment_world import attested_documents, enrolling, evidence_of, key_of
 from tests.gateway_world import until

@@ -14,11 +14,11 @@ from answerable.core.identity import door_refusals as bounds
 from answerable.core.identity.door_refusal import Sender
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.door_desk import DoorDesk, record_door_refusals
-from answerable.flows.known_callers import KnownCallers
-from answerable.flows.reconstruct_timeline import reconstruct_timeline
-from answerable.flows.simulate_rule import simulate_rule
+from answerable.flows.counters.door_desk import DoorDesk, record_door_refusals
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.policy.simulate_rule import simulate_rule
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.known_callers import KnownCallers
 from answerable.testing.builders import Bench, bench_documents, ledger_key
 from answerable.testing.disks import FileDisk
 from answerable.testing.trouble import Trouble, TroubledLedger

@@ -12,10 +12,16 @@ from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.note_uses import note_last_uses, note_uses
-from answerable.flows.set_agent_standing import set_agent_standing
-from answerable.flows.suspend_dormant import PATIENCE, RULE, Dormancy, follow_dormancy, suspend_dormant
+from answerable.flows.counters.note_uses import note_last_uses, note_uses
+from answerable.flows.registry.set_agent_standing import set_agent_standing
+from answerable.flows.workloads.enrol_workload import enrol
+from answerable.flows.workloads.suspend_dormant import (
+    PATIENCE,
+    RULE,
+    Dormancy,
+    follow_dormancy,
+    suspend_dormant,
+)
 from answerable.testing.registers import fresh
 from tests.dormancy_world import DAY, DAYS, Shards, shards
 from tests.enrolment_world import enrolling, evidence_of

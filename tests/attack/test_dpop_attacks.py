@@ -17,7 +17,7 @@ import pytest
 from answerable.adapters.replay_table import SharedReplayStore
 from answerable.core.base64url import to_base64url
 from answerable.errors import Unverified
-from answerable.flows.verify_dpop import DpopLimits
+from answerable.flows.tokens.verify_dpop import DpopLimits
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh_replay_store
 from tests.dpop_world import BODY, TARGET, TOKEN, URL, DpopWorld

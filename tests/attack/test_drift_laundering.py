@@ -18,12 +18,12 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.registry.manifest_drift import Measured
 from answerable.core.registry.tool_digest import tools_digest
 from answerable.errors import AnswerableError, Refused
-from answerable.flows.enrol_workload import enrol, renew
-from answerable.flows.follow_manifests import compare_running
-from answerable.flows.govern_action import govern_action
-from answerable.flows.known_callers import KnownCallers
-from answerable.flows.manifest_standing import standing_manifest
-from answerable.flows.register_manifest import register_manifest
+from answerable.flows.state.known_callers import KnownCallers
+from answerable.flows.validity.manifest_standing import standing_manifest
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.workloads.enrol_workload import enrol, renew
+from answerable.flows.workloads.follow_manifests import compare_running
+from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed
 from answerable.testing.recording_upstream import sample_tools
 from answerable.wiring.identity import Identity
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.instance import Instance
     from answerable.core.identity.spiffe_id import SpiffeId
     from answerable.core.registry.manifest import Manifest
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.trust_domain.workloads import Workloads
     from answerable.testing.builders import Bench
 
 pytestmark = pytest.mark.anyio

@@ -12,9 +12,9 @@ from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unverified
-from answerable.flows.govern_action import govern_action
-from answerable.flows.known_callers import instance_stands
-from answerable.flows.list_capabilities import list_capabilities
+from answerable.flows.state.known_callers import instance_stands
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import OWNERSHIP
 from tests.instance_world import MANIFEST, InstanceWorld

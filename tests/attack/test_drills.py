@@ -10,9 +10,9 @@ from answerable.core.containment.drill import DRILL_KINDS, definition_of, drille
 from answerable.core.containment.shadow import WAITS
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.run_drill import run_drill
-from answerable.flows.stage_drill import Stage
+from answerable.flows.drills.run_drill import run_drill
+from answerable.flows.drills.stage_drill import Stage
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import bench_documents
 from answerable.testing.contracts.drill_register import sample_drill
 from answerable.testing.registers import fresh_store

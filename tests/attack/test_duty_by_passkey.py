@@ -16,9 +16,9 @@ from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.errors import AnswerableError, Malformed, Unverified
-from answerable.flows.delegate_duty import delegate_by_passkey, end_duty, open_duty
-from answerable.flows.passkey_desk import PasskeyDesk
-from answerable.flows.remove_passkey import remove_passkey
+from answerable.flows.escalation.delegate_duty import delegate_by_passkey, end_duty, open_duty
+from answerable.flows.people.remove_passkey import remove_passkey
+from answerable.flows.state.passkey_desk import PasskeyDesk
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key

@@ -17,11 +17,11 @@ from answerable.core.containment.hold import Holdable
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import Broken, Refused
-from answerable.flows.govern_action import gather_facts, govern_action
-from answerable.flows.preview_effect import Governing, preview_effect
-from answerable.flows.reconstruct_timeline import reconstruct_timeline
-from answerable.flows.verify_request import verify_request
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.walk.govern_action import gather_facts, govern_action
+from answerable.flows.walk.preview_effect import Governing, preview_effect
+from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.builders import POLICIES, Bench
 from tests.attack.test_shown_answers import found
 from tests.hold_world import stop

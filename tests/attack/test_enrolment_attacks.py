@@ -20,7 +20,7 @@ from answerable.core.identity.keys import SigningKey, new_private_jwk
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Refused, Unverified
-from answerable.flows.end_instance import end_instance
+from answerable.flows.revocation.end_instance import end_instance
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
 from answerable.testing.samples import signing_key
 from tests.enrolment_world import DOMAIN, UNIX, challenge_of, fresh_key, signed_body

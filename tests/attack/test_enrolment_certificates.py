@@ -19,9 +19,9 @@ from answerable.core.identity.trust_bundle import parse_bundle
 from answerable.core.identity.x509_svid import verified_x509_svid
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.end_instance import end_instance
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.hand_out_svid import jwt_svid, wit_svid, x509_svid
+from answerable.flows.revocation.end_instance import end_instance
+from answerable.flows.workloads.enrol_workload import enrol
+from answerable.flows.workloads.hand_out_svid import jwt_svid, wit_svid, x509_svid
 from answerable.sdk.enrolment import certificate_request
 from answerable.sdk.proof_auth import SignatureAuth
 from tests.enrolment_world import (

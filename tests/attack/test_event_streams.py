@@ -14,10 +14,10 @@ from answerable.adapters.event_http import HttpEventPost
 from answerable.core.identity.compact_jws import signed_statement
 from answerable.core.mandate.revocation import revocable
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows import manage_streams as streams
-from answerable.flows.announce import announce_new
-from answerable.flows.poll_events import Poll, poll_events, poll_in
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.events import manage_streams as streams
+from answerable.flows.events.poll_events import Poll, poll_events, poll_in
+from answerable.flows.ledger.announce import announce_new
+from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.ports.event_post import ANSWER_BYTES_MAX
 from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key

@@ -24,7 +24,7 @@ from answerable.core.tlog.cosignature import cosignature
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.core.tlog.note import Note
 from answerable.errors import Malformed
-from answerable.flows.assemble_evidence import Evidence, Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import Evidence, Selection, assemble_evidence
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import log_key
 from answerable.verify.evidence_bundle import verify_evidence

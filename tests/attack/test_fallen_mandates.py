@@ -8,12 +8,12 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.core.canonical import JSONValue, parse
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.list_capabilities import list_capabilities
-from answerable.flows.moment import moment_now
-from answerable.flows.tell_possible import possible
-from answerable.flows.trace_mandate import mandate_state
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.policy.tell_possible import possible
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.tokens.trace_mandate import mandate_state
+from answerable.flows.walk.list_capabilities import list_capabilities
+from answerable.flows.walk.moment import moment_now
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.samples import OWNERSHIP, signing_key

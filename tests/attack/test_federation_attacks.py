@@ -14,7 +14,7 @@ from answerable.core.identity.spiffe_id import TrustDomain, spiffe_id
 from answerable.core.identity.trust_bundle import BUNDLE_BYTES_MAX, TrustBundle
 from answerable.core.identity.x509_svid import verified_x509_svid
 from answerable.errors import Malformed, Unavailable, Unverified
-from answerable.flows.follow_bundles import BundleFollowing
+from answerable.flows.workloads.follow_bundles import BundleFollowing
 from answerable.testing.entropy import SeededEntropy
 from tests.federation_world import (
     HOUR,

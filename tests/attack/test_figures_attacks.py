@@ -22,13 +22,13 @@ from answerable.core.ledger.figures import (
 )
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Refused, Unavailable
-from answerable.flows.govern_action import govern_action
-from answerable.flows.issue_mandate import issue_mandate
-from answerable.flows.keep_figures import read_figures
-from answerable.flows.settle_open_intents import record_counted_refusals
-from answerable.flows.tell_figures import tell_figures
-from answerable.flows.trace_to_person import person_behind
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.keep_figures import read_figures
+from answerable.flows.approval.tell_figures import tell_figures
+from answerable.flows.forensics.trace_to_person import person_behind
+from answerable.flows.recovery.settle_open_intents import record_counted_refusals
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.tokens.issue_mandate import issue_mandate
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.clock import START
 from tests.attack.test_mandate_givers import MAIL, at_eleven, scheduled, signed

@@ -6,7 +6,7 @@ import pytest
 
 from answerable.core.containment.hold import Holdable
 from answerable.core.ledger.tags import Tag
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from tests.hold_world import lift
 from tests.rule_world import HUGE, again, code_of, ruled

@@ -13,10 +13,10 @@ from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Malformed, Refused, Unverified
-from answerable.flows.owed_reviews import reviews
-from answerable.flows.reconstruct_timeline import reconstruct_timeline
-from answerable.flows.review_glass import review_glass
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.owed_reviews import reviews
+from answerable.flows.approval.review_glass import review_glass
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import bench_documents
 from answerable.testing.samples import signing_key
 from answerable.verify.leaf_rules import Fault, read_leaf

@@ -11,8 +11,8 @@ from answerable.apps.console import ConsoleLimits, Needs, console_app
 from answerable.core.approval.batch_answer import verify_kept_batch
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.group_waiting import groups_waiting
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.validity.group_waiting import groups_waiting
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
 from tests.alike_world import asked_many, pay, paying_bench, seen
 from tests.attack.test_passkey_answers import answered as answered_alone

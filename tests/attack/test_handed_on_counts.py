@@ -10,9 +10,9 @@ import pytest
 from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.action.request import ActionRequest
 from answerable.core.identity.caller import VerifiedCaller
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.govern_action import govern_action
-from answerable.flows.place_tripped import place_tripped
+from answerable.flows.policy.place_tripped import place_tripped
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh

@@ -11,11 +11,11 @@ from answerable.core.ledger.entry import Entry
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused
-from answerable.flows.enrol_workload import enrol, renew
-from answerable.flows.govern_action import govern_action
-from answerable.flows.hand_out_svid import jwt_svid
-from answerable.flows.let_return import require_may_return
-from answerable.flows.place_hold import place_hold
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.validity.let_return import require_may_return
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.workloads.enrol_workload import enrol, renew
+from answerable.flows.workloads.hand_out_svid import jwt_svid
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key

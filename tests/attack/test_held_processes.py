@@ -22,7 +22,7 @@ from answerable.adapters.system import SystemClock
 from answerable.core.containment.hold import EVERYTHING, holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.place_hold import place_hold, resume_holds
+from answerable.flows.revocation.place_hold import place_hold, resume_holds
 from answerable.testing.builders import Bench
 from tests.hold_world import lift
 

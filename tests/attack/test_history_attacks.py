@@ -13,10 +13,10 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.govern_action import govern_action
-from answerable.flows.settle_open_intents import settle_open_intents
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.recovery.settle_open_intents import settle_open_intents
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.registers import fresh
 from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.history_world import ONE_REFUND, PERMIT, REFUNDS, documents_with, kept, ready, restarted, seen

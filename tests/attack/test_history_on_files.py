@@ -8,9 +8,9 @@ from contextlib import closing
 import pytest
 
 from answerable.errors import Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.keep_history import keep_history
-from answerable.flows.settle_open_intents import recover_from_ledger
+from answerable.flows.counters.keep_history import keep_history
+from answerable.flows.recovery.settle_open_intents import recover_from_ledger
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import FileDisk

@@ -13,8 +13,8 @@ from answerable.adapters.system import SystemClock
 from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.list_capabilities import list_capabilities
-from answerable.flows.refuse_held import open_stream, refuse_held
+from answerable.flows.containment.refuse_held import open_stream, refuse_held
+from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.builders import Bench, bench_documents
 from tests.hold_world import REACHING, bench_to_hold, lift, stop
 from tests.revocation_world import act_as_instance

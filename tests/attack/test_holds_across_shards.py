@@ -11,7 +11,7 @@ import pytest
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.follow_holds import follow_holds
+from answerable.flows.containment.follow_holds import follow_holds
 from answerable.testing.builders import Bench
 from tests.hold_world import stop
 from tests.link_world import door, sent, two_shards

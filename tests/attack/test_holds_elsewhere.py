@@ -10,10 +10,10 @@ import pytest
 from answerable.core.containment.hold import holdable
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Broken, Unavailable
-from answerable.flows.change_authorities import AuthorityChanges
-from answerable.flows.place_hold import place_hold
-from answerable.flows.recall_ends import recall_ends
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.recovery.recall_ends import recall_ends
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.flows.workloads.change_authorities import AuthorityChanges
 from answerable.testing.builders import memory_ledger
 from answerable.testing.registers import fresh_ends
 from answerable.wiring.assemble import assembled

@@ -28,10 +28,10 @@ from answerable.core.identity.trust_bundle import TrustBundle
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.sighting import SightingBatch
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
-from answerable.flows import hand_out_svid
-from answerable.flows.enrol_workload import enrol, renew
-from answerable.flows.known_callers import instance_stands
-from answerable.flows.workloads import WorkloadLimits, Workloads
+from answerable.flows.state.known_callers import instance_stands
+from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
+from answerable.flows.workloads import hand_out_svid
+from answerable.flows.workloads.enrol_workload import enrol, renew
 from answerable.ports.process_observer import ProcessFacts
 from answerable.testing.builders import Bench
 from tests.enrolment_world import (

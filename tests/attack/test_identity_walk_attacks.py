@@ -14,8 +14,8 @@ from answerable.core.identity.evidence import CallerIdentity, Evidence
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.identity.spiffe_id import agent_instance_id
 from answerable.core.registry.documents import Agent
-from answerable.flows.known_callers import instance_stands
-from answerable.flows.verify_caller import CallerVerifier
+from answerable.flows.state.known_callers import instance_stands
+from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.registers import fresh
 from tests.instance_world import HOUR, MANIFEST, OURS, Authority, InstanceWorld, shown
 from tests.proof_world import agent, new_key, refused, request, unix

@@ -9,10 +9,10 @@ import pytest
 
 from answerable.core.canonical import JSONValue, parse
 from answerable.errors import Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.govern_action import govern_action
-from answerable.flows.moment import moment_now
-from answerable.flows.tell_possible import possible
+from answerable.flows.policy.tell_possible import possible
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.walk.moment import moment_now
 from tests.gateway_world import World, gateway_world, modern, modern_headers
 
 if TYPE_CHECKING:

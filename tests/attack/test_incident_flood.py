@@ -11,8 +11,8 @@ import pytest
 from answerable.apps.console import ConsoleLimits, Needs, console_app
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.place_tripped import place_tripped
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.policy.place_tripped import place_tripped
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
 from tests.alike_world import pay, paying_bench, paying_documents

@@ -16,8 +16,8 @@ from answerable.core.identity.passkey import assertion_in
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.answer_approval import answer_by_passkey
-from answerable.flows.approval_nonces import give_nonce
+from answerable.flows.approval.answer_approval import answer_by_passkey
+from answerable.flows.escalation.approval_nonces import give_nonce
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.attack.test_passkey_answers import answered

@@ -16,11 +16,11 @@ from answerable.core.identity.instance import Instance
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.end_instance import end_agent, end_instance, follow_standing, record_ends
-from answerable.flows.enrol_workload import enrol, live_instance, renew
-from answerable.flows.set_agent_standing import set_agent_standing
-from answerable.flows.workloads import WorkloadLimits
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.registry.set_agent_standing import set_agent_standing
+from answerable.flows.revocation.end_instance import end_agent, end_instance, follow_standing, record_ends
+from answerable.flows.trust_domain.workloads import WorkloadLimits
+from answerable.flows.workloads.enrol_workload import enrol, live_instance, renew
 from answerable.testing.registers import fresh
 from tests.enrolment_world import (
     attested_documents,

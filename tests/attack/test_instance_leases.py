@@ -11,11 +11,11 @@ from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.identity.spiffe_id import SpiffeId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
-from answerable.flows.end_instance import end_instance, end_lapsed, record_ends
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.govern_action import govern_action
-from answerable.flows.lease_side import LeaseSide
-from answerable.flows.workloads import Workloads
+from answerable.flows.revocation.end_instance import end_instance, end_lapsed, record_ends
+from answerable.flows.state.lease_side import LeaseSide
+from answerable.flows.trust_domain.workloads import Workloads
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.builders import Bench
 from tests.attack.test_brokered_walk import GRANTS, AskedBroker, Watching
 from tests.enrolment_world import attested_documents, enrolling, evidence_of

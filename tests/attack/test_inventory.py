@@ -16,9 +16,9 @@ from answerable.core.identity.principal import AgentId
 from answerable.core.registry.sighting import OTHERS, SOURCE_MAX, Sighting
 from answerable.core.registry.unregistered import configured_name, reached_by, stranger_name
 from answerable.errors import Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.govern_action import govern_action
-from answerable.flows.keep_sightings import (
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.workloads.keep_sightings import (
     Looked,
     configured_servers,
     keep_sightings,

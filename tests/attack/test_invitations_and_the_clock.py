@@ -12,11 +12,11 @@ import pytest
 from answerable.adapters.sqlite import SqlitePasskeyRegister, SqliteStore
 from answerable.core.identity.invitation import LIFETIME_SECONDS
 from answerable.errors import Unverified
-from answerable.flows.enrol_passkey import begin_enrolment
-from answerable.flows.invite_person import invite_person
-from answerable.flows.passkey_desk import PasskeyDesk
-from answerable.flows.watch_clock import end_what_had_lapsed, watch_clock
-from answerable.flows.workloads import Workloads
+from answerable.flows.people.enrol_passkey import begin_enrolment
+from answerable.flows.people.invite_person import invite_person
+from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.trust_domain.workloads import Workloads
+from answerable.flows.workloads.watch_clock import end_what_had_lapsed, watch_clock
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import ORIGIN, RP_ID
 from tests.enrolment_world import enrolling

@@ -16,8 +16,8 @@ from answerable.core.ledger.disclosure import Disclosure
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.records_keys import PEOPLE_IN_CHANGE_MAX, SIGNS
 from answerable.core.ledger.tags import Tag
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.record_entry import pseudonym_of
+from answerable.flows.recording.record_entry import pseudonym_of
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key

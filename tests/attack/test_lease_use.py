@@ -14,11 +14,9 @@ from answerable.core.lease.use import Needed as Enough
 from answerable.core.lease.use import Right, Used, UseTally, smaller, use_of, use_record
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows import count_lease_use as flow
-from answerable.flows import simulate_policy as turns
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.count_history import fields_of
-from answerable.flows.count_lease_use import (
+from answerable.flows.counters.count_history import fields_of
+from answerable.flows.leases import count_lease_use as flow
+from answerable.flows.leases.count_lease_use import (
     count_lease_use,
     count_lease_use_elsewhere,
     leased,
@@ -26,7 +24,9 @@ from answerable.flows.count_lease_use import (
     rights_of,
     with_grants,
 )
-from answerable.flows.lease_side import LeaseSide
+from answerable.flows.policy import simulate_policy as turns
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.lease_side import LeaseSide
 from answerable.testing.builders import Bench, bench_documents
 
 pytestmark = pytest.mark.anyio
@@ -181,7 +181,7 @@ async def test_it_is_counted_in_pages_and_from_a_time_on(monkeypatch):
     whole = await tally_of(bench)
     assert [*(await tally_of(bench, since=since)).rights] == ["rows"]
     assert turns.PAGE_SECONDS_MAX > 0
-    monkeypatch.setattr("answerable.flows.count_lease_use.PAGE_SECONDS_MAX", -1.0)
+    monkeypatch.setattr("answerable.flows.leases.count_lease_use.PAGE_SECONDS_MAX", -1.0)
     assert await tally_of(bench) == whole, "an entry a page"
 
 

@@ -14,10 +14,10 @@ from answerable.core.lease.lease import PAUSE_MS_MAX, pause_ms
 from answerable.core.lease.name import lease_name, octets_of
 from answerable.core.lease.use import Used
 from answerable.errors import AnswerableError, Broken, Refused, Unavailable
-from answerable.flows.lease_desk import DeskTarget, LeaseLimits
-from answerable.flows.perform_leased import perform_leased
-from answerable.flows.revoke_lease import end_lease, end_within
-from answerable.flows.settle_leases import Stray, find_strays
+from answerable.flows.leases.lease_desk import DeskTarget, LeaseLimits
+from answerable.flows.leases.perform_leased import perform_leased
+from answerable.flows.leases.revoke_lease import end_lease, end_within
+from answerable.flows.leases.settle_leases import Stray, find_strays
 from answerable.testing.memory_target import MemoryTarget
 from tests.lease_world import SCOPE, LeaseWorld, quiet, until, warrant
 

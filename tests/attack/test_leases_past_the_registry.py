@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 from answerable.core.lease.lease import Lease
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.end_leases import follow_leases
-from answerable.flows.lease_side import LeaseSide
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.end_leases import follow_leases
+from answerable.flows.state.lease_side import LeaseSide
 from answerable.testing.builders import Bench
 from answerable.wiring.following import following_registry
 from tests.attack.test_brokered_walk import AskedBroker, a_bench, documents

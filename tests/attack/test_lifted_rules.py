@@ -6,8 +6,8 @@ import pytest
 
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.place_tripped import place_tripped
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.policy.place_tripped import place_tripped
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from tests.hold_world import lift
 from tests.rule_world import again, code_of, denied, rule, ruled

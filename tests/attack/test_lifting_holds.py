@@ -10,8 +10,8 @@ import pytest
 from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
-from answerable.flows.lift_hold import lift_hold
-from answerable.flows.place_hold import place_hold, resume_holds
+from answerable.flows.containment.lift_hold import lift_hold
+from answerable.flows.revocation.place_hold import place_hold, resume_holds
 from answerable.testing.builders import memory_ledger
 from answerable.testing.clock import ManualClock
 from tests.hold_world import bench_to_hold, lift, lift_token, stop

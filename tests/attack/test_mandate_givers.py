@@ -16,12 +16,12 @@ from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.scheduled import scheduled_terms
 from answerable.core.registry.active import faults_of
 from answerable.errors import AnswerableError, Refused
-from answerable.flows.answer_approval import answer_approval
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.issue_mandate import issue_mandate
-from answerable.flows.reconstruct_timeline import reconstruct_timeline
-from answerable.flows.revoke_authority import revoke_authority
-from answerable.flows.verify_person import PersonVerifier
+from answerable.flows.approval.answer_approval import answer_approval
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.flows.state.verify_person import PersonVerifier
+from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.builders import Bench, nonce_for
 from answerable.testing.clock import START

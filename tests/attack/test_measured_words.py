@@ -17,7 +17,7 @@ from answerable.core.identity.evidence import Evidence
 from answerable.core.identity.sidecars import sidecars_in
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed
-from answerable.flows.enrol_workload import enrol, renew
+from answerable.flows.workloads.enrol_workload import enrol, renew
 from tests.attack.test_drift_laundering import WHOLE, code_of, found, manifest, seen
 from tests.enrolment_world import attested_documents, enrolling, evidence_of, key_of
 

@@ -14,8 +14,8 @@ from answerable.core.approval.action_object import object_in
 from answerable.core.approval.approval import NOTHING_SHOWN
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Refused
-from answerable.flows.narrow_approval import asked_as_proposed, narrowable_of
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.escalation.narrow_approval import asked_as_proposed, narrowable_of
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.sdk.denial import denial_in
 from answerable.testing.builders import POLICIES, Bench, bench_documents, with_spending
 from tests.obligation_world import story
@@ -77,7 +77,7 @@ async def test_the_answer_to_the_old_question_is_none_to_the_new_one():
     first = await bench.answer(asked, verdict="deny", **LESS)
     new = (await bench.refund(5500)).approval
     assert new is not None
-    from answerable.flows.answer_approval import answer_approval
+    from answerable.flows.approval.answer_approval import answer_approval
 
     with pytest.raises(AnswerableError) as told:
         await answer_approval(bench.walk, new.id, first.answers[0].token)

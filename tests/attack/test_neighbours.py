@@ -13,7 +13,7 @@ from answerable.apps.mcp_gateway.needs import GatewayLimits
 from answerable.core.containment.hold import holdable
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate.revocation import Revocable, Revocation
-from answerable.flows.place_hold import place_hold
+from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.samples import signing_key
 from tests.gateway_world import World, gateway_world, modern, modern_headers, until
 from tests.signed_head import signed_head

@@ -13,9 +13,9 @@ from answerable.adapters.sqlite import SqliteInstanceRegister, SqliteStore
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.manifest_drift import Measured
 from answerable.errors import Refused
-from answerable.flows.enrol_workload import renew
-from answerable.flows.follow_manifests import compare_running, follow_manifests
-from answerable.flows.workloads import WorkloadLimits
+from answerable.flows.trust_domain.workloads import WorkloadLimits
+from answerable.flows.workloads.enrol_workload import renew
+from answerable.flows.workloads.follow_manifests import compare_running, follow_manifests
 from tests.attack.test_drift_laundering import (
     CLAIMED,
     CRUEL,

@@ -13,11 +13,11 @@ from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
-from answerable.flows.end_instance import end_instance, record_ends
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.record_entry import pseudonym_of
-from answerable.flows.set_agent_standing import set_agent_standing
-from answerable.flows.workloads import WorkloadLimits
+from answerable.flows.recording.record_entry import pseudonym_of
+from answerable.flows.registry.set_agent_standing import set_agent_standing
+from answerable.flows.revocation.end_instance import end_instance, record_ends
+from answerable.flows.trust_domain.workloads import WorkloadLimits
+from answerable.flows.workloads.enrol_workload import enrol
 from tests.enrolment_world import enrolling, evidence_of, key_of, workloads_over
 
 pytestmark = pytest.mark.anyio

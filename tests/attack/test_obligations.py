@@ -10,7 +10,7 @@ import pytest
 from answerable.core.decision.decision import Decision, Reason
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.govern_action import govern_action
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import with_spending
 from tests.obligation_world import SECRET, answers, bench_with, everything, obliging, story
 from tests.walk_world import fields_of

@@ -12,12 +12,12 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.oversight import Oversight
 from answerable.core.ledger.oversight_told import ANSWERS_MIN, oversight_figures
 from answerable.core.ledger.tags import Tag
-from answerable.flows.answer_as_workflow import answer_as_workflow, open_to_workflow
-from answerable.flows.assemble_evidence import Selection, assemble_evidence
-from answerable.flows.note_look import note_looks
-from answerable.flows.tell_duty import queue_health
-from answerable.flows.tell_oversight import tell_oversight
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.answer_as_workflow import answer_as_workflow, open_to_workflow
+from answerable.flows.approval.note_look import note_looks
+from answerable.flows.approval.tell_duty import queue_health
+from answerable.flows.approval.tell_oversight import tell_oversight
+from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key
@@ -150,7 +150,7 @@ async def test_a_time_that_cannot_be_is_found(opened: int | None, found: list[st
 
 
 async def test_a_bundle_that_says_so_is_at_fault(tmp_path, monkeypatch):
-    monkeypatch.setattr("answerable.flows.answer_approval.opened_at", lambda *_: 1)
+    monkeypatch.setattr("answerable.flows.approval.answer_approval.opened_at", lambda *_: 1)
     key, sign = log_key(AUDIENCE)
     async with TlogFilesLedger.open(
         tmp_path, key=key, sign=sign, clock=ManualClock(), settings=SMALL

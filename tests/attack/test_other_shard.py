@@ -12,10 +12,10 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.tlog.note import VerifierKey
 from answerable.errors import Refused, Unverified
-from answerable.flows.answer_approval import answer_approval
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.list_capabilities import list_capabilities
-from answerable.flows.mandate_standing import shard_elsewhere
+from answerable.flows.approval.answer_approval import answer_approval
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.validity.mandate_standing import shard_elsewhere
+from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import Bench, bench_documents, nonce_for
 from answerable.testing.memory_ledger import MemoryLedger

@@ -15,9 +15,9 @@ from answerable.core.approval.approval import Approval
 from answerable.core.approval.break_glass import GLASS
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable, Unverified
-from answerable.flows.answer_approval import open_to_answer
-from answerable.flows.note_look import note_looks
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.answer_approval import open_to_answer
+from answerable.flows.approval.note_look import note_looks
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.testing.trouble import Fault, Trouble

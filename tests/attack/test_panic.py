@@ -16,7 +16,7 @@ from answerable.core.containment.hold import EVERYTHING
 from answerable.core.containment.press import FILE, READY
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.place_hold import place_hold
+from answerable.flows.revocation.place_hold import place_hold
 from answerable.wiring.stops import following_panic, hold_if_pressed
 from tests.gateway_world import until
 from tests.hold_world import bench_to_hold, lift
@@ -188,7 +188,7 @@ async def test_a_place_that_cannot_be_looked_at_counts_as_pressed(tmp_path, monk
 
 
 async def bench_held(bench, directory_, found):
-    from answerable.flows.press_panic import press_panic
+    from answerable.flows.containment.press_panic import press_panic
 
     assert await press_panic(bench.walk, found) is not None
     with pytest.raises(Refused):

@@ -15,10 +15,10 @@ from answerable.core.approval.words import Words, words_of
 from answerable.core.containment.hold import Holdable
 from answerable.core.identity.principal import PrincipalId
 from answerable.errors import Malformed, Refused, Unverified
-from answerable.flows.answer_approval import answer_by_passkey, open_to_answer
-from answerable.flows.place_hold import place_hold
-from answerable.flows.remove_passkey import remove_passkey
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.answer_approval import answer_by_passkey, open_to_answer
+from answerable.flows.people.remove_passkey import remove_passkey
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import UP, SoftPasskey
 from tests.passkey_world import enrolled, passkey_bench

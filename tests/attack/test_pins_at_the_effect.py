@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from answerable.adapters.sqlite import SqliteToolPinRegister
-from answerable.flows import govern_action
-from answerable.flows.pin_tools import approve_tool
+from answerable.flows.walk import govern_action
+from answerable.flows.walk.pin_tools import approve_tool
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from tests.tool_world import approval, described, describing

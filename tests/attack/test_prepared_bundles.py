@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from answerable.flows.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
 from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.memory_ledger import MemoryLedger
 from answerable.verify.evidence_bundle import verify_evidence

@@ -13,7 +13,7 @@ from answerable.core.canonical import encode, parse
 from answerable.core.mandate.caveat import ArgumentAtMost
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import Refused
-from answerable.flows.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyDesk
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from answerable.verify.ledger_replay import replay_entries

@@ -8,7 +8,7 @@ import pytest
 
 from answerable.core.canonical import encode, parse
 from answerable.errors import Refused
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.walk_limits import WalkLimits
 from tests.prepared_world import (
     BATCH,
     LARGE,

@@ -11,8 +11,8 @@ from answerable.adapters.sqlite import SqlitePreparedRegister
 from answerable.core.action.prepared import NO_CONTENT, PreparedText
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Refused
-from answerable.flows.issue_mandate import issue_mandate
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.registers import fresh
 from answerable.testing.samples import mandate_terms, signing_key

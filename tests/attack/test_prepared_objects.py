@@ -13,8 +13,8 @@ from answerable.core.action.request import narrowed_request
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.verify_request import verify_request
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.tool_pins import ApprovedAsSeen
 from tests.prepared_world import (
     ARGUMENTS,
@@ -343,7 +343,7 @@ async def test_the_same_again_takes_no_more_room_and_keeps_its_end():
 
 @pytest.mark.requirement("PREPARE-03")
 async def test_a_hold_or_a_closed_mandate_stops_what_was_prepared():
-    from answerable.flows.close_mandate import close_mandate
+    from answerable.flows.revocation.close_mandate import close_mandate
 
     bench, upstream = await prepared_bench()
     named = await prepared(bench)

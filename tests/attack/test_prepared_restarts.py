@@ -23,7 +23,7 @@ from answerable.core.containment.hold import Holdable
 from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.recall_prepared import RecalledPrepared
+from answerable.flows.recovery.recall_prepared import RecalledPrepared
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.trouble import FAULTS, Crash, Trouble, TroubledLedger

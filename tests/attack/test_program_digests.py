@@ -20,8 +20,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.registry.manifest import form_of, manifest_digest, manifest_of
 from answerable.core.registry.manifest_drift import Measured
 from answerable.errors import Malformed
-from answerable.flows.enrol_workload import enrol, renew
-from answerable.flows.follow_manifests import compare_running
+from answerable.flows.workloads.enrol_workload import enrol, renew
+from answerable.flows.workloads.follow_manifests import compare_running
 from answerable.sdk.enrolment import MadeOf
 from answerable.testing.contracts.manifest_register import sample_manifest
 from answerable.wiring.identity import Identity
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.evidence import Evidence
     from answerable.core.identity.instance import Instance
     from answerable.core.registry.manifest import Manifest
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.trust_domain.workloads import Workloads
     from answerable.testing.builders import Bench
 
 pytestmark = pytest.mark.anyio

@@ -12,8 +12,8 @@ import pytest
 from answerable.core.identity.sidecars import sidecars_in
 from answerable.core.registry.active import faults_of, faults_of_new, findings, stored_form
 from answerable.errors import Malformed, Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.enrol_workload import enrol
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.workloads.enrol_workload import enrol
 from tests.enrolment_world import PATH, UID, attested_documents, enrolling, evidence_of
 from tests.up_world import house, registry
 

@@ -18,8 +18,8 @@ from answerable.core.ledger.subject import LOG_SUBJECT, operator_subject, princi
 from answerable.core.ledger.subject_key import KEY_ID_BYTES, joined_sections, sections_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.record_entry import record_entry, sealing_for
+from answerable.flows.recording.record_entry import record_entry, sealing_for
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import bench_documents
 from answerable.testing.samples import document
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf

@@ -25,7 +25,7 @@ from answerable.core.ledger.runs import Run
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Broken
-from answerable.flows.project_ledger import CaughtUp, Log, catch_up, confirm
+from answerable.flows.recovery.project_ledger import CaughtUp, Log, catch_up, confirm
 from answerable.testing.contracts.instance_register import instance
 from tests.older_world import ROWS
 from tests.projection_world import Life, appended, asked, life, rows, steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.flows.route_approval import scan_waiting, tell_due
+from answerable.flows.escalation.route_approval import scan_waiting, tell_due
 from answerable.testing.builders import POLICIES, bench_documents
 from tests.channel_world import Reach, asked, reach_bench
 from tests.duty_world import duty_document, with_people

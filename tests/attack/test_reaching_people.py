@@ -10,8 +10,8 @@ import pytest
 from answerable.adapters.sqlite import SqliteDeliveryRegister, SqliteStore
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.delivery import Delivery
-from answerable.flows.reach_desk import NOTICES_MAX, ReachDesk, ReachLimits, Route
-from answerable.flows.reach_people import reach_always, reach_people
+from answerable.flows.approval.reach_people import reach_always, reach_people
+from answerable.flows.state.reach_desk import NOTICES_MAX, ReachDesk, ReachLimits, Route
 from answerable.ports.message_channel import Sent
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents

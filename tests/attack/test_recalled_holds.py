@@ -8,7 +8,7 @@ import pytest
 
 from answerable.core.containment.hold import Hold, HoldId, holdable
 from answerable.core.ledger.tags import Tag
-from answerable.flows.place_hold import place_hold
+from answerable.flows.revocation.place_hold import place_hold
 from tests.attack.test_recalled_revocations import copied, said, taken_away
 from tests.token_world import succeeded, token_world, why_not
 

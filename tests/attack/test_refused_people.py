@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from answerable.flows.door_desk import record_door_refusals
+from answerable.flows.counters.door_desk import record_door_refusals
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.click_world import clicking, form_of

@@ -7,8 +7,8 @@ import pytest
 from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.identity.principal import AgentId
 from answerable.errors import AnswerableError
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.set_agent_standing import set_agent_standing
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.registry.set_agent_standing import set_agent_standing
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from tests.enrolment_world import workloads_over

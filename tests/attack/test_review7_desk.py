@@ -11,10 +11,10 @@ import pytest
 
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import AnswerableError, Unavailable, Unverified
-from answerable.flows.lease_credential import _named
-from answerable.flows.lease_desk import DeskTarget, LeaseLimits
-from answerable.flows.perform_leased import perform_leased
-from answerable.flows.revoke_lease import begin, end_within
+from answerable.flows.leases.lease_credential import _named
+from answerable.flows.leases.lease_desk import DeskTarget, LeaseLimits
+from answerable.flows.leases.perform_leased import perform_leased
+from answerable.flows.leases.revoke_lease import begin, end_within
 from tests.lease_world import LeaseWorld, quiet, until, warrant
 
 pytestmark = pytest.mark.anyio

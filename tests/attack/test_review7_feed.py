@@ -17,12 +17,12 @@ from answerable.core.lease.name import lease_name
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Unavailable
-from answerable.flows.end_leases import end_leases, follow_leases, leases_within
-from answerable.flows.lease_credential import _named
-from answerable.flows.lease_side import LeaseSide
-from answerable.flows.perform_leased import perform_leased
-from answerable.flows.recall_leases import recall_leases
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.leases.lease_credential import _named
+from answerable.flows.leases.perform_leased import perform_leased
+from answerable.flows.revocation.end_leases import end_leases, follow_leases, leases_within
+from answerable.flows.revocation.recall_leases import recall_leases
+from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.flows.state.lease_side import LeaseSide
 from answerable.ports.lease_broker import EndedLeases
 from answerable.ports.lease_register import LeaseChange
 from answerable.testing.registers import fresh_leases

@@ -17,7 +17,7 @@ from answerable.core.ledger.entry import entry_of
 from answerable.core.ledger.records_leases import lease_stands
 from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.ledger.tags import Tag
-from answerable.flows.record_entry import record_entry, sealing_for
+from answerable.flows.recording.record_entry import record_entry, sealing_for
 from answerable.testing.contracts.ledger import log_key
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.lease_entries import LeaseEntries

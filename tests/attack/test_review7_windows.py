@@ -15,10 +15,10 @@ from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.warrant_token import LeaseTerms
 from answerable.errors import AnswerableError, Refused
-from answerable.flows.lease_desk import DeskTarget, LeaseLimits
-from answerable.flows.lease_side import WINDOWS_MAX, LeaseSide
-from answerable.flows.perform_leased import perform_leased
-from answerable.flows.revoke_lease import end_within
+from answerable.flows.leases.lease_desk import DeskTarget, LeaseLimits
+from answerable.flows.leases.perform_leased import perform_leased
+from answerable.flows.leases.revoke_lease import end_within
+from answerable.flows.state.lease_side import WINDOWS_MAX, LeaseSide
 from tests.attack.test_brokered_walk import a_bench
 from tests.lease_world import LeaseWorld, quiet, warrant
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.mandate.revocation import Revocable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.reach_desk import Route
-from answerable.flows.tell_canary import tell_ended_canaries
+from answerable.flows.approval.tell_canary import tell_ended_canaries
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.reach_desk import Route
 from answerable.ports.message_channel import Sent
 from answerable.testing.builders import bench_documents
 from tests.canary_world import TESTED, canary_on

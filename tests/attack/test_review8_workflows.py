@@ -14,12 +14,12 @@ from answerable.adapters.linux_process import observer as observer_module
 from answerable.core.approval.review import Judgement
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.attest_workflow import attested_workflow
-from answerable.flows.end_instance import end_instance
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.route_approval import question_of
-from answerable.flows.seed_canary import asked_canary
+from answerable.flows.approval.seed_canary import asked_canary
+from answerable.flows.escalation.route_approval import question_of
+from answerable.flows.people.attest_workflow import attested_workflow
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.end_instance import end_instance
+from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.samples import signing_key
 from tests import glass_world
 from tests.duty_world import delegate, duty_document

@@ -15,10 +15,10 @@ from answerable.core.approval.strength import Strength
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unverified
-from answerable.flows.approval_nonces import give_nonce
-from answerable.flows.passkey_desk import PasskeyDesk
-from answerable.flows.review_glass import open_to_review, review_by_passkey
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.review_glass import open_to_review, review_by_passkey
+from answerable.flows.escalation.approval_nonces import give_nonce
+from answerable.flows.state.passkey_desk import PasskeyDesk
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey

@@ -14,8 +14,8 @@ from answerable.core.identity.principal import AgentId, UnixMillis
 from answerable.core.ledger.effects import DONE_NAMED_MAX, Done, Effects, Undoing, counts, ordered
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Malformed, Unavailable
-from answerable.flows import trace_effects
-from answerable.flows.revoke_authority import Stopped, revoke_authority
+from answerable.flows.revocation import trace_effects
+from answerable.flows.revocation.revoke_authority import Stopped, revoke_authority
 from answerable.testing.builders import Bench
 from tests.link_world import BASE, LIMITS, A, door, link_of, sent, shard, two_shards
 

@@ -16,10 +16,10 @@ from answerable.core.mandate.hop_token import signing_hash
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable, revocable
 from answerable.errors import Refused, Unavailable
-from answerable.flows.cite_statement import cite_hop
-from answerable.flows.govern_action import govern_action
-from answerable.flows.revoke_authority import record_revocations, revoke_authority
-from answerable.flows.trace_effects import effects_under
+from answerable.flows.entries.cite_statement import cite_hop
+from answerable.flows.revocation.revoke_authority import record_revocations, revoke_authority
+from answerable.flows.revocation.trace_effects import effects_under
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.delegation import three, verify
 from answerable.testing.samples import signing_key
 from answerable.verify.leaf_rules import Fault, read_leaf

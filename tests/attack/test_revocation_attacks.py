@@ -19,8 +19,8 @@ from answerable.adapters.system import SystemClock
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocation, revocable
 from answerable.errors import Refused, Unavailable
-from answerable.flows.refuse_revoked import signing_key_of
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.flows.validity.refuse_revoked import signing_key_of
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.registers import fresh_store

@@ -10,8 +10,8 @@ from answerable.core.ledger.entry import Entry
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.hop_token import read_hop, signing_hash
 from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable, Revocation
-from answerable.flows.govern_action import govern_action
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key

@@ -31,10 +31,10 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.manifest_drift import Measured
 from answerable.errors import Refused
-from answerable.flows import manage_streams as streams
-from answerable.flows.announce import announce_new
-from answerable.flows.end_instance import end_instance
-from answerable.flows.enrol_workload import enrol, renew
+from answerable.flows.events import manage_streams as streams
+from answerable.flows.ledger.announce import announce_new
+from answerable.flows.revocation.end_instance import end_instance
+from answerable.flows.workloads.enrol_workload import enrol, renew
 from answerable.testing.builders import Bench
 from tests.enrolment_world import InventedProcesses, enrolling, evidence_of, key_of, sign_manifest
 from tests.event_world import CAEP, desk_on

@@ -11,12 +11,12 @@ import pytest
 from answerable.adapters.secret_store import Keyring, SealedSecretStore
 from answerable.core.lease.credential import Performed
 from answerable.errors import Refused, Unavailable
-from answerable.flows.guard_secrets import SMALL_BYTES, guarded
-from answerable.flows.perform_leased import perform_leased
-from answerable.flows.revoke_lease import end_within
-from answerable.flows.rotate_account import OwnSecret
-from answerable.flows.rotate_due import keep_rotating
-from answerable.flows.secret_desk import SecretDesk, keep_looking, look
+from answerable.flows.leases.guard_secrets import SMALL_BYTES, guarded
+from answerable.flows.leases.perform_leased import perform_leased
+from answerable.flows.leases.revoke_lease import end_within
+from answerable.flows.leases.rotate_account import OwnSecret
+from answerable.flows.leases.rotate_due import keep_rotating
+from answerable.flows.leases.secret_desk import SecretDesk, keep_looking, look
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.memory_target import MemorySession
 from tests.lease_world import LeaseWorld, quiet, until, warrant

@@ -8,8 +8,8 @@ from answerable.core.containment.hold import HoldId
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unverified
-from answerable.flows.lift_hold import lift_hold
-from answerable.flows.report_containment import report_containment
+from answerable.flows.containment.lift_hold import lift_hold
+from answerable.flows.drills.report_containment import report_containment
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_lift
 from answerable.testing.samples import signing_key

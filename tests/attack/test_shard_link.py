@@ -18,8 +18,8 @@ from answerable.core.approval.approval import NOTHING_SHOWN
 from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Malformed, Refused, Unavailable, Unverified
-from answerable.flows.forward_action import forward_action
-from answerable.flows.list_capabilities import list_capabilities
+from answerable.flows.walk.forward_action import forward_action
+from answerable.flows.walk.list_capabilities import list_capabilities
 from tests.link_world import BASE, LIMITS, A, door, link_of, sent, shard, two_shards
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BUDGET-07")]

@@ -14,8 +14,8 @@ from answerable.core.canonical import encode, freeze, parse
 from answerable.core.ledger.disclosure import Disclosure
 from answerable.core.ledger.opened import disclosures_of, leaf_of
 from answerable.core.ledger.tags import Tag
-from answerable.flows.assemble_evidence import Selection, assemble_evidence
-from answerable.flows.record_entry import pseudonym_of
+from answerable.flows.ledger.assemble_evidence import Selection, assemble_evidence
+from answerable.flows.recording.record_entry import pseudonym_of
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key

@@ -13,8 +13,8 @@ from answerable.core.ledger.records_keys import SIGNS
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.record_entry import pseudonym_of
+from answerable.flows.recording.record_entry import pseudonym_of
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.samples import signing_key
 from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.policy_shapes import ChangeLeaf

@@ -12,8 +12,8 @@ from answerable.core.containment.hold import Holdable
 from answerable.core.identity.compact_jws import read_compact, signed_statement
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
-from answerable.flows.record_entry import pseudonym_of
-from answerable.flows.register_manifest import register_manifest
+from answerable.flows.recording.record_entry import pseudonym_of
+from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.testing.builders import Bench
 from answerable.testing.contracts.manifest_register import sample_signed
 from answerable.testing.samples import signing_key

@@ -10,8 +10,8 @@ import pytest
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.assemble_evidence import Selection
+from answerable.flows.ledger.assemble_evidence import Selection
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
 from answerable.verify.leaf_rules import Fault, read_leaf

@@ -15,9 +15,9 @@ from answerable.core.approval.words import NO_WORDS, words_of
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
-from answerable.flows.answer_approval import answer_by_passkey
-from answerable.flows.answer_many import answer_many, answer_many_by_passkey, open_many
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.approval.answer_approval import answer_by_passkey
+from answerable.flows.approval.answer_many import answer_many, answer_many_by_passkey, open_many
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.testing.trouble import Trouble, TroubledLedger
@@ -72,7 +72,7 @@ async def test_a_signature_over_one_is_none_over_a_list_and_the_other_way_round(
 
 
 async def bench_answer_token(bench: Bench, approval: Approval, token: str) -> None:
-    from answerable.flows.answer_approval import answer_approval
+    from answerable.flows.approval.answer_approval import answer_approval
 
     await answer_approval(bench.walk, approval.id, token)
 

@@ -10,10 +10,14 @@ from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.mandate.issued_token import IssuedToken
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.errors import AnswerableError
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.register_manifest import register_manifest
-from answerable.flows.revoke_authority import record_revocations, revoke_authority, take_away_from_agents
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.revocation.revoke_authority import (
+    record_revocations,
+    revoke_authority,
+    take_away_from_agents,
+)
+from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh

@@ -13,11 +13,11 @@ from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.stop_rule import RULE_HOLDS, RULE_OVER
 from answerable.errors import Unavailable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.govern_action import govern_action
-from answerable.flows.keep_history import keep_history
-from answerable.flows.place_tripped import follow_rules, place_tripped
-from answerable.flows.trip_rules import sweep
+from answerable.flows.counters.keep_history import keep_history
+from answerable.flows.counters.trip_rules import sweep
+from answerable.flows.policy.place_tripped import follow_rules, place_tripped
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import bench_documents
 from tests.gateway_world import until
 from tests.hold_world import lift
@@ -271,7 +271,7 @@ async def test_a_rule_that_fires_for_many_at_once_holds_all_of_them_and_is_writt
 
 @pytest.mark.requirement("RULE-07")
 async def test_a_flood_of_dry_runs_is_written_down_in_part_and_that_is_said(caplog: Any, monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.trip_rules.TRIPS_MAX", 2)
+    monkeypatch.setattr("answerable.flows.counters.trip_rules.TRIPS_MAX", 2)
     bench = await ruled(denied(0, over="mandate", dryRun=True))
     for number in range(5):
         await bench.issue(f"n-{number}")
@@ -285,7 +285,7 @@ async def test_a_flood_of_dry_runs_is_written_down_in_part_and_that_is_said(capl
 
 @pytest.mark.requirement("RULE-06", "RULE-07")
 async def test_past_as_many_graces_as_are_kept_in_mind_a_rule_holds_at_once(monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.trip_rules.PASSED_MAX", 1)
+    monkeypatch.setattr("answerable.flows.counters.trip_rules.PASSED_MAX", 1)
     bench = await ruled(denied(0, over="mandate", graceSeconds=60))
     await bench.issue("m-3")
     await codes(bench.refund(HUGE), bench.refund(HUGE, mandate="m-3"))
@@ -294,7 +294,7 @@ async def test_past_as_many_graces_as_are_kept_in_mind_a_rule_holds_at_once(monk
 
 @pytest.mark.requirement("RULE-05")
 async def test_what_cannot_be_placed_is_tried_again_beside_the_doors(caplog: Any, monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.place_tripped.RETRY_SECONDS", 0)
+    monkeypatch.setattr("answerable.flows.policy.place_tripped.RETRY_SECONDS", 0)
     bench = await ruled(denied(0))
     place = bench.walk.tripped._register.place
     left = iter([Unavailable("no disk", code="register.full", port="register")])
@@ -337,7 +337,7 @@ async def test_whatever_it_is_counted_by_and_holds_a_crash_in_between_lets_nothi
 
 @pytest.mark.requirement("RULE-07")
 async def test_where_no_more_holds_can_be_kept_in_mind_the_action_is_refused_all_the_same(monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.tripped_holds.TRIPPED_MAX", 0)
+    monkeypatch.setattr("answerable.flows.state.tripped_holds.TRIPPED_MAX", 0)
     bench = await ruled(retried(1))
     ends = [await code_of(bench.act(arguments={"case": "77"})) for _ in range(3)]
     assert ends == ["succeeded"] + ["stop_rule.waiting"] * 2

@@ -11,16 +11,16 @@ from answerable.adapters.sqlite import SqliteTokenRegister, SqliteToolPinRegiste
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.cut_held import cut_held
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.govern_action import govern_action
-from answerable.flows.list_capabilities import list_capabilities
-from answerable.flows.pin_tools import approve_tool
-from answerable.flows.place_tripped import place_tripped
-from answerable.flows.reconstruct_timeline import reconstruct_timeline
-from answerable.flows.refuse_held import open_stream, refuse_held
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.containment.refuse_held import open_stream, refuse_held
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.policy.place_tripped import place_tripped
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.cut_held import cut_held
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.walk.list_capabilities import list_capabilities
+from answerable.flows.walk.pin_tools import approve_tool
+from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.builders import Bench, bench_documents, with_trackers
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh

@@ -18,11 +18,11 @@ from answerable.core.approval.approval import ApprovalId
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.deny_waiting import DENIED_AT_A_TIME
-from answerable.flows.place_hold import resume_holds
-from answerable.flows.report_containment import report_containment
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.drills.report_containment import report_containment
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.revocation.deny_waiting import DENIED_AT_A_TIME
+from answerable.flows.revocation.place_hold import resume_holds
+from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.clock import ManualClock
 from answerable.testing.trouble import Crash, Trouble, TroubledApprovals
 from tests.hold_world import bench_to_hold, stop

@@ -12,9 +12,9 @@ import pytest
 from answerable.adapters.shard_socket.messages import VERSION, Contain, asked_in
 from answerable.core.containment.hold import Hold, holdable
 from answerable.errors import Malformed, Unavailable
-from answerable.flows.cut_held import cut_held
-from answerable.flows.place_hold import place_hold
-from answerable.flows.report_containment import record_reports, report_containment
+from answerable.flows.drills.report_containment import record_reports, report_containment
+from answerable.flows.revocation.cut_held import cut_held
+from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench
 from tests.link_world import BASE, LIMITS, A, door, link_of, sent, two_shards
 
@@ -105,6 +105,6 @@ async def test_a_hold_that_is_none_another_version_and_another_log_are_no_answer
 
 
 async def link_part(bench: Bench, hold: Hold) -> msgspec.Struct:
-    from answerable.flows.scan_stop import stop_part
+    from answerable.flows.containment.scan_stop import stop_part
 
     return await stop_part(bench.walk, hold)

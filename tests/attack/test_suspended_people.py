@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.ports.message_channel import Sent
 from answerable.testing.builders import bench_documents
 from tests.channel_world import TAKEN, Reach, asked, reach_bench

@@ -21,7 +21,7 @@ from answerable.adapters.prometheus import CONTENT_TYPE, exposition, families_of
 from answerable.apps.metrics import Needs, metrics_app
 from answerable.core.ledger.figure_cells import Cell, Group
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.tell_figures import tell_figures
+from answerable.flows.approval.tell_figures import tell_figures
 from answerable.wiring import telemetry
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import parse_settings

@@ -14,7 +14,7 @@ from answerable.core.mandate.delegability import Delegability
 from answerable.core.mandate.hop_token import confirmation_of, read_hop
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.samples import signing_key
 from tests.token_world import narrow, succeeded, token_world, why_not
 

@@ -22,9 +22,9 @@ from answerable.core.identity.svid_keys import jwk_text
 from answerable.core.identity.trust_bundle import TrustBundle
 from answerable.core.identity.wit_svid import verified_wit_svid
 from answerable.errors import Unverified
-from answerable.flows.enrol_workload import enrol, renew
-from answerable.flows.follow_manifests import compare_running
-from answerable.flows.hand_out_svid import jwt_svid, wit_svid
+from answerable.flows.workloads.enrol_workload import enrol, renew
+from answerable.flows.workloads.follow_manifests import compare_running
+from answerable.flows.workloads.hand_out_svid import jwt_svid, wit_svid
 from answerable.testing.recording_upstream import sample_tools
 from tests.attack.test_drift_laundering import (
     CRUEL,
@@ -43,7 +43,7 @@ from tests.proof_world import ProofWorld
 
 if TYPE_CHECKING:
     from answerable.core.identity.instance import Instance
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.trust_domain.workloads import Workloads
 
 pytestmark = pytest.mark.anyio
 

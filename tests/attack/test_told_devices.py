@@ -10,7 +10,7 @@ from answerable.adapters.sqlite import SqliteDeliveryRegister, SqlitePushRegiste
 from answerable.core.approval.push_device import PushDevice, check_device, is_endpoint
 from answerable.core.identity.principal import PrincipalId
 from answerable.errors import AnswerableError
-from answerable.flows.reach_desk import PushSide, ReachDesk
+from answerable.flows.state.reach_desk import PushSide, ReachDesk
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh
 from answerable.wiring.channel_settings import ChannelSettings

@@ -11,9 +11,9 @@ from msgspec import structs
 from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.tool_digest import tools_digest
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.list_capabilities import list_capabilities
-from answerable.flows.observe_tools import observed_tools, tools_fault
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.validity.observe_tools import observed_tools, tools_fault
+from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.recording_upstream import sample_tools
 from tests.attack.test_drift_laundering import MADE, SCOUT, code_of, manifest, world
 from tests.attack.test_drift_laundering import acted as acted_as

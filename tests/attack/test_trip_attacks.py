@@ -11,11 +11,11 @@ import pytest
 from answerable.core.containment.hold import Hold, HoldId, holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Unavailable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.place_hold import place_hold, resume_holds
-from answerable.flows.place_tripped import follow_rules, place_tripped
-from answerable.flows.trip_rules import count, sweep
-from answerable.flows.watch_rules import _denied
+from answerable.flows.counters.trip_rules import count, sweep
+from answerable.flows.counters.watch_rules import _denied
+from answerable.flows.policy.place_tripped import follow_rules, place_tripped
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.place_hold import place_hold, resume_holds
 from answerable.ports.hold_register import UNRECORDED_MAX
 from answerable.testing.builders import Bench, bench_documents, with_trackers
 from tests.gateway_world import until
@@ -99,7 +99,7 @@ async def test_a_firing_that_cannot_be_written_down_keeps_no_later_hold_from_any
 
 @pytest.mark.requirement("RULE-07")
 async def test_a_log_that_takes_no_firing_at_all_keeps_no_hold_from_any_process(monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.place_tripped.FAILED_MAX", 2)
+    monkeypatch.setattr("answerable.flows.policy.place_tripped.FAILED_MAX", 2)
     bench = await ruled(denied(0, over="mandate"))
     names = [f"n-{number}" for number in range(6)]
     with monkeypatch.context() as patched:
@@ -120,8 +120,8 @@ async def test_a_log_that_takes_no_firing_at_all_keeps_no_hold_from_any_process(
 
 @pytest.mark.requirement("RULE-07")
 async def test_a_register_that_comes_back_gets_all_that_it_missed(monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.place_tripped.FAILED_MAX", 2)
-    monkeypatch.setattr("answerable.flows.place_tripped.RETRY_SECONDS", 0)
+    monkeypatch.setattr("answerable.flows.policy.place_tripped.FAILED_MAX", 2)
+    monkeypatch.setattr("answerable.flows.policy.place_tripped.RETRY_SECONDS", 0)
     bench = await ruled(denied(0, over="mandate"))
     names = [f"n-{number}" for number in range(5)]
     without_place_for(bench, monkeypatch, *names, left=7)
@@ -220,7 +220,7 @@ async def test_a_hold_that_ran_out_on_its_way_and_one_after_it_are_both_placed_a
 
 @pytest.mark.requirement("RULE-07")
 async def test_holds_that_ran_out_on_their_way_count_for_how_many_may_wait(monkeypatch: Any):
-    monkeypatch.setattr("answerable.flows.tripped_holds.TRIPPED_MAX", 2)
+    monkeypatch.setattr("answerable.flows.state.tripped_holds.TRIPPED_MAX", 2)
     bench = await ruled(rule("canary", "canary", canary={"values": ["honey-1"]}, expiresSeconds=60))
     for _ in range(2):
         assert await code_of(bench.act("refund", {"case": "honey-1", "amount": 1})) == "held.agent"
@@ -233,7 +233,7 @@ async def test_holds_that_ran_out_on_their_way_count_for_how_many_may_wait(monke
 async def test_firings_for_which_there_is_no_room_in_mind_lose_their_entry_and_not_their_hold(
     monkeypatch: Any, caplog: Any
 ):
-    monkeypatch.setattr("answerable.flows.place_tripped.TRIPS_MAX", 2)
+    monkeypatch.setattr("answerable.flows.policy.place_tripped.TRIPS_MAX", 2)
     bench = await ruled(denied(0, over="mandate"))
     names = [f"n-{number}" for number in range(5)]
     await tripped(bench, *names)

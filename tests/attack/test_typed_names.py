@@ -10,10 +10,10 @@ import pytest
 from answerable.core.approval.typed_name import name_to_type
 from answerable.core.identity.principal import PrincipalId
 from answerable.errors import Refused
-from answerable.flows.answer_approval import answer_approval, open_to_answer
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.typed_names import name_wanted
-from answerable.flows.typed_tries import TRIES_MAX, TRIES_MILLIS
+from answerable.flows.approval.answer_approval import answer_approval, open_to_answer
+from answerable.flows.approval.typed_names import name_wanted
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.typed_tries import TRIES_MAX, TRIES_MILLIS
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import bench_documents
 from answerable.testing.samples import AUDIENCE, signing_key

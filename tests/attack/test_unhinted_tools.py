@@ -12,10 +12,10 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.hop_token import read_hop
 from answerable.errors import Refused
-from answerable.flows.apply_registry import apply_registry, policy_text
-from answerable.flows.govern_action import govern_action
-from answerable.flows.pin_tools import approve_tool, tier_in_force
-from answerable.flows.show_tools import changes_of, tool_state, weight_of
+from answerable.flows.registry.apply_registry import apply_registry, policy_text
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.walk.pin_tools import approve_tool, tier_in_force
+from answerable.flows.walk.show_tools import changes_of, tool_state, weight_of
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from tests.lineage_world import asked, believing, mandated, root_of

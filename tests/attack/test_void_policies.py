@@ -9,7 +9,7 @@ import pytest
 
 from answerable.adapters.cedar.set_checks import check_sets
 from answerable.errors import Malformed
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, bench_documents
 from answerable.wiring.policy_directory import check_set
 from tests.publication_world import guarded, propose, publish

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from answerable.errors import Refused
-from answerable.flows.register_manifest import register_manifest
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.contracts.manifest_register import sample_signed
 

@@ -15,7 +15,7 @@ import pytest
 from answerable.core.tlog.cosignature import verified_cosignatures
 from answerable.core.tlog.note import Note, signed_note
 from answerable.core.tlog.witnessing import BODY_BYTES_MAX
-from answerable.flows.cosign_checkpoint import cosign_checkpoint
+from answerable.flows.ledger.cosign_checkpoint import cosign_checkpoint
 from answerable.ports.witness import Cosigned
 from answerable.testing.clock import ManualClock
 from tests.witness_world import (

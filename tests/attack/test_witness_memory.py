@@ -13,7 +13,7 @@ import pytest
 
 from answerable.adapters.witness_files import FilesWitnessRegister, files
 from answerable.errors import Broken, Unavailable
-from answerable.flows.cosign_checkpoint import cosign_checkpoint
+from answerable.flows.ledger.cosign_checkpoint import cosign_checkpoint
 from answerable.ports.witness import Cosigned, Remembered
 from tests.witness_world import (
     ORIGIN,

@@ -12,8 +12,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.checkpoint import verified_checkpoint
 from answerable.core.tlog.cosignature import verified_cosignatures
 from answerable.core.tlog.note import Note, VerifierKey
-from answerable.flows.gather_cosignatures import Cosigning, CosigningLimits
-from answerable.flows.witness_intent import intent_witness
+from answerable.flows.ledger.gather_cosignatures import Cosigning, CosigningLimits
+from answerable.flows.ledger.witness_intent import intent_witness
 from answerable.testing.builders import Bench, bench_documents, ledger_key
 from answerable.testing.clock import ManualClock
 from answerable.testing.samples import signing_key

@@ -12,13 +12,13 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
 from answerable.core.registry.active import snapshot_of
 from answerable.errors import Refused, Unverified
-from answerable.flows.answer_as_workflow import (
+from answerable.flows.approval.answer_as_workflow import (
     answer_as_workflow,
     open_to_workflow,
     waiting_for_workflow,
 )
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.samples import signing_key
 from tests.duty_world import delegate, duty_document
 from tests.hold_world import stop
@@ -101,7 +101,7 @@ async def test_workflows_answer_for_no_tier_that_does_not_allow_it(tier: int):
 
 @pytest.mark.requirement("WORKFLOW-02")
 async def test_of_high_and_critical_tiers_none_allows_it_unless_it_is_said():
-    from answerable.flows.walk_limits import WalkLimits
+    from answerable.flows.state.walk_limits import WalkLimits
 
     assert WalkLimits().workflows == ("allowed", "allowed", "refused", "refused")
 

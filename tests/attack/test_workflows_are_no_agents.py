@@ -11,10 +11,10 @@ import pytest
 
 from answerable.core.identity.spiffe_id import trust_domain
 from answerable.errors import Refused, Unverified
-from answerable.flows.answer_approval import answer_approval
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.attest_workflow import attested_workflow
-from answerable.flows.enrol_workload import enrol
+from answerable.flows.approval.answer_approval import answer_approval
+from answerable.flows.people.attest_workflow import attested_workflow
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.samples import signing_key
 from tests.enrolment_world import evidence_of
 from tests.instance_world import Authority, FixedTrust, shown

@@ -14,7 +14,7 @@ from mcp.shared.exceptions import MCPError
 
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
-from answerable.flows.answer_approval import answer_approval
+from answerable.flows.approval.answer_approval import answer_approval
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import nonce_for
 from answerable.testing.faults import FaultyLedger

@@ -11,7 +11,7 @@ import pytest
 from mcp.client.client import Client
 
 from answerable.core.ledger.tags import Tag
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.registry.apply_registry import apply_registry
 from tests.conformance.aarm_world import NOTE, notes, opened, texts
 from tests.gateway_answers import approve
 from tests.gateway_world import World, gateway_world, registry

@@ -20,7 +20,7 @@ from answerable.core.identity.svid_keys import jwk_text
 from answerable.core.identity.wit_svid import verified_wit_svid
 from answerable.core.identity.x509_svid import verified_x509_svid
 from answerable.errors import Unavailable
-from answerable.flows.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 from answerable.testing.contracts.authority_keys import (
     NAME,
     DurableAuthorityKeysContract,

@@ -12,7 +12,7 @@ import pytest
 
 from answerable.adapters.secret_store import Keyring, SealedSecretStore
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.flows.rotate_account import OwnSecret, rotate_account
+from answerable.flows.leases.rotate_account import OwnSecret, rotate_account
 from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
 from tests import postgres_world, redis_lease_world
 from tests.postgres_server import BROKER_PASSWORD

@@ -15,7 +15,7 @@ from answerable.core.identity.dpop import check_message, check_proof, check_sign
 from answerable.core.identity.keys import public_key
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Unverified
-from answerable.flows.verify_dpop import challenge_error
+from answerable.flows.tokens.verify_dpop import challenge_error
 
 pytestmark = pytest.mark.requirement("DPOP-14")
 
@@ -56,7 +56,7 @@ def test_the_table_of_refusals_is_the_one_in_the_code() -> None:
         assert challenge_error(Unverified("", code=code, step="dpop")) == error
     sources = (
         (ROOT / "src/answerable" / name).read_text()
-        for name in ("core/identity/dpop.py", "flows/verify_dpop.py")
+        for name in ("core/identity/dpop.py", "flows/tokens/verify_dpop.py")
     )
     raised = {name for text in sources for name in re.findall(r'_unverified\(\s*"(\w+)"', text)}
     assert {f"dpop.{name}" for name in raised} == set(told)

@@ -25,7 +25,7 @@ from answerable.core.decision.shown_answer import (
     MASK_CHARS_MIN,
     MASK_CHARS_SHOWN,
 )
-from answerable.flows.log_outcome import RESULT_BYTES_MAX
+from answerable.flows.entries.log_outcome import RESULT_BYTES_MAX
 from tests.policy_world import CAPABILITIES, REGISTRY
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/policy.md").read_text("utf-8")

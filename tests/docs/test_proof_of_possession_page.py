@@ -19,8 +19,8 @@ from answerable.core.identity.http_signature import (
 )
 from answerable.core.identity.keys import public_key, verify_signature
 from answerable.core.identity.session import SessionKey, derive_key, parse_answer, parse_offer
-from answerable.flows.proof_limits import ProofLimits
-from answerable.flows.verify_caller import CallerVerifier
+from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 from tests.proof_world import FixedRegistry, agent

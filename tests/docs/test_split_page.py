@@ -18,8 +18,8 @@ from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import leaf_hash
-from answerable.flows.answer_approval import answer_approval
-from answerable.flows.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.approval.answer_approval import answer_approval
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import nonce_for
 from answerable.testing.samples import document, signing_key

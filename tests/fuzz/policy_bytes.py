@@ -28,7 +28,7 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.active import faults_of, inactive, snapshot_of
 from answerable.core.registry.parse import document_key
 from answerable.core.registry.policy_text import statements
-from answerable.flows.apply_registry import policy_text
+from answerable.flows.registry.apply_registry import policy_text
 from tests.policy_parts_world import PARTS, with_parts
 from tests.policy_world import CAPABILITIES, REGISTRY, Trial
 

@@ -20,8 +20,8 @@ from answerable.core.action.quota import RefusalQuota
 from answerable.core.canonical import encode
 from answerable.core.identity.http_signature import SignedRequest, sign_request
 from answerable.core.ledger.answer import Answer
-from answerable.flows.proof_limits import ProofLimits
-from answerable.flows.verify_caller import CallerVerifier
+from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.registers import fresh
 from answerable.testing.samples import registry_documents, signing_key
 from tests.example_counts import examples

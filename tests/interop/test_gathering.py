@@ -15,7 +15,7 @@ from answerable.adapters.witness_http import HttpWitness
 from answerable.core.tlog.policy import Group, Log, Policy, verified_checkpoint_under
 from answerable.core.tlog.policy import Witness as KnownWitness
 from answerable.errors import Broken
-from answerable.flows.gather_cosignatures import Cosigning, CosigningLimits
+from answerable.flows.ledger.gather_cosignatures import Cosigning, CosigningLimits
 from tests.interop.judges import COSIGNATURE_JUDGES, Shown
 from tests.interop.our_log import INDEX, OLD_SIZE, OurLog, flipped
 from tests.interop.witnesses import WITNESSES, Witness, aics_witness

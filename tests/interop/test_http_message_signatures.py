@@ -16,7 +16,7 @@ from answerable.core.identity.http_signature import request_from_http
 from answerable.core.identity.keys import SEED_BYTES, Algorithm, SigningKey, new_private_jwk
 from answerable.core.identity.session import SessionKey
 from answerable.errors import Unverified
-from answerable.flows.verify_caller import CallerVerifier
+from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.entropy import SeededEntropy
 from tests.proof_world import AUTHORITY, BODY, FixedRegistry, ProofWorld, agent, request
 

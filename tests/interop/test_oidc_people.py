@@ -18,9 +18,9 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.mission import terms_nonce
 from answerable.core.mandate.token import terms_of
 from answerable.errors import AnswerableError, Unverified
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.issue_mandate import issue_mandate
-from answerable.flows.verify_person import PersonVerifier
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.verify_person import PersonVerifier
+from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import create_key, public_jwk
 from answerable.sdk.proof_auth import SignatureAuth

@@ -15,9 +15,9 @@ from answerable.adapters.message_webhook import MessageWebhook
 from answerable.adapters.system import SystemClock
 from answerable.core.approval.message import trial_message
 from answerable.core.mandate.revocation import revocable
-from answerable.flows.announce import announce_new
-from answerable.flows.deliver_events import deliver_events
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.events.deliver_events import deliver_events
+from answerable.flows.ledger.announce import announce_new
+from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench
 from tests.event_world import ISSUER, SECRET, desk_on, hooked, stream
 from tests.interop.programs import ACCEPTED, IN_WEBHOOKS, REFUSED, RUN_SECONDS_MAX, webhooks

@@ -13,7 +13,7 @@ from answerable.core.identity.jwt_svid import verified_jwt_svid
 from answerable.core.identity.trust_bundle import TrustBundle
 from answerable.core.identity.x509_svid import X509Svid, verified_x509_svid
 from answerable.errors import Refused, Unavailable, Unverified
-from answerable.flows.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 from tests.trust_world import DOMAIN, HOUR, WORKLOAD, TrustWorld, workload_key
 
 KEY = workload_key().public_key()

@@ -27,8 +27,8 @@ from answerable.core.mandate.hop_token import Mission, confirmation_of, read_hop
 from answerable.core.mandate.mandate import Grant
 from answerable.core.mandate.mission import authority_hash
 from answerable.errors import Malformed, Refused
-from answerable.flows.govern_action import govern_action
-from answerable.flows.issue_mandate import issue_mandate
+from answerable.flows.tokens.issue_mandate import issue_mandate
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench
 from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.samples import signing_key

@@ -28,7 +28,7 @@ from answerable.core.approval.strength import (
 from answerable.core.approval.whole_message import whole_lines, with_offer
 from answerable.core.canonical import JSONValue, freeze
 from answerable.core.decision.facts import Requirement
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.clock import START
 from answerable.testing.samples import approval
 

@@ -13,8 +13,8 @@ from answerable.adapters.sqlite import SqliteAgentUses
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
-from answerable.flows.note_uses import note_uses
-from answerable.flows.suspend_dormant import Dormancy
+from answerable.flows.counters.note_uses import note_uses
+from answerable.flows.workloads.suspend_dormant import Dormancy
 from answerable.testing.registers import fresh
 from tests.dormancy_world import DAY, DAYS, shards
 

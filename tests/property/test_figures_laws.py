@@ -14,8 +14,8 @@ from answerable.core.ledger.figures import HOUR_MS, Figures, restored
 from answerable.core.ledger.spread import EXACT_MAX, VALUE_MAX, Spread, bucket_of, upper_edge
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.figures_desk import FiguresDesk
-from answerable.flows.keep_figures import keep_figures
+from answerable.flows.approval.keep_figures import keep_figures
+from answerable.flows.state.figures_desk import FiguresDesk
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh
 from tests.example_counts import examples

@@ -9,7 +9,7 @@ import pytest
 
 from answerable.core.canonical import encode
 from answerable.errors import Refused, Unavailable
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.trouble import Crash, Trouble, TroubledLedger
 from tests.keys_world import LATER, answered, found, person, registered
 

@@ -15,7 +15,7 @@ from msgspec import structs
 from answerable.core.mandate.caveat import ArgumentAtMost
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import AnswerableError, Refused
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.simulation import simulate
 from answerable.verify.ledger_replay import replay_entries

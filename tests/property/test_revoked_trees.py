@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from answerable.adapters.sqlite import SqliteStore, SqliteTokenRegister
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.ports.token_register import TokenRegister
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh

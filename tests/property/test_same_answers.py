@@ -34,17 +34,17 @@ from answerable.core.mandate.caveat import ArgumentAtMost, EnvironmentIs, Resour
 from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Malformed, Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.decide_action import decide_action
-from answerable.flows.govern_action import gather_facts, govern_action
-from answerable.flows.moment import moment_now
-from answerable.flows.moment_then import Then
-from answerable.flows.place_hold import place_hold
-from answerable.flows.revoke_authority import revoke_authority
-from answerable.flows.spend_budget import accounts_of, require_left, spend_on
-from answerable.flows.tell_possible import possible
-from answerable.flows.verify_request import verify_request
+from answerable.flows.policy.tell_possible import possible
+from answerable.flows.recovery.moment_then import Then
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.flows.walk.decide_action import decide_action
+from answerable.flows.walk.govern_action import gather_facts, govern_action
+from answerable.flows.walk.moment import moment_now
+from answerable.flows.walk.spend_budget import accounts_of, require_left, spend_on
+from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.builders import Bench, bench_documents, ledger_key
 from answerable.testing.clock import ManualClock
 from answerable.testing.samples import AUDIENCE, signing_key
@@ -52,7 +52,7 @@ from tests.tool_world import approve_offered, described, describing
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.flows.tell_possible import Told
+    from answerable.flows.policy.tell_possible import Told
 
 READ, REFUND = "crm.read", "crm.refund"
 SMALL = TlogFilesSettings(segment_bytes=1_048_576)

@@ -25,12 +25,12 @@ from answerable.core.ledger.opened import disclosures_of, leaf_of
 from answerable.core.ledger.subject_key import DATA_KEY_BYTES, NONCE_BYTES, SECRET_BYTES
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.door_desk import record_door_refusals
-from answerable.flows.govern_action import govern_action
-from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.counters.door_desk import record_door_refusals
+from answerable.flows.recovery.settle_open_intents import record_counted_refusals, settle_open_intents
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh_subject_keys

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from answerable.flows.place_tripped import place_tripped
+from answerable.flows.policy.place_tripped import place_tripped
 from answerable.testing.builders import Bench
 from tests.example_counts import examples
 from tests.rule_world import HUGE, act_as, code_of, denied, retried, rule, ruled

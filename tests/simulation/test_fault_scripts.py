@@ -17,13 +17,13 @@ from answerable.adapters.sqlite import SqliteRegistryStore
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.entry import StoredEntry
 from answerable.errors import AnswerableError
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.keep_budgets import keep_budgets
-from answerable.flows.settle_open_intents import (
+from answerable.flows.counters.keep_budgets import keep_budgets
+from answerable.flows.recovery.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
     settle_open_intents,
 )
+from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import MemoryDisk

@@ -7,9 +7,9 @@ import pytest
 
 from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.errors import AnswerableError
-from answerable.flows.lease_desk import DeskTarget, LeaseLimits
-from answerable.flows.perform_leased import perform_leased
-from answerable.flows.revoke_lease import end_within
+from answerable.flows.leases.lease_desk import DeskTarget, LeaseLimits
+from answerable.flows.leases.perform_leased import perform_leased
+from answerable.flows.leases.revoke_lease import end_within
 from tests.lease_world import LeaseWorld, quiet, warrant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LEASE-04")]

@@ -10,7 +10,7 @@ import pytest
 from answerable.adapters.sqlite import SqliteRegistryStore
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.tags import Tag
-from answerable.flows.settle_open_intents import settle_open_intents
+from answerable.flows.recovery.settle_open_intents import settle_open_intents
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.trouble import Fault, faults_of

@@ -12,9 +12,9 @@ import pytest
 
 from answerable.adapters.secret_store import Keyring, SealedSecretStore
 from answerable.errors import Refused, Unavailable
-from answerable.flows.rotate_account import OwnSecret, rotate_account
-from answerable.flows.rotate_due import keep_rotating
-from answerable.flows.secret_desk import SecretDesk, look
+from answerable.flows.leases.rotate_account import OwnSecret, rotate_account
+from answerable.flows.leases.rotate_due import keep_rotating
+from answerable.flows.leases.secret_desk import SecretDesk, look
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 from tests.lease_world import until

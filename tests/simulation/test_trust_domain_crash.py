@@ -17,7 +17,7 @@ from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteStore
 from answerable.core.identity.authority import AuthoritySet
 from answerable.core.identity.x509_svid import verified_x509_svid
-from answerable.flows.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 from answerable.testing.registers import fresh_keys, fresh_store
 from tests.trust_world import DOMAIN, HOUR, WORKLOAD, TrustWorld, active_of, held, states, workload_key
 
@@ -185,7 +185,7 @@ from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteStore
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.identity.spiffe_id import TrustDomain
-from answerable.flows.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 
 place, at, calls = Path(sys.argv[1]), int(sys.argv[2]), 0
 
@@ -224,7 +224,7 @@ desk.remove(next(a.id for a in desk.authorities() if a.state == "active"))
 def test_after_kill_9_between_key_files_and_register_the_next_start_signs(at: int, tmp_path: Path) -> None:
     from answerable.adapters.system import SystemClock, SystemEntropy
     from answerable.core.identity.authority import TrustLimits
-    from answerable.flows.issue_svid import SvidIssuer
+    from answerable.flows.trust_domain.issue_svid import SvidIssuer
 
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     arguments = [sys.executable, "-c", KILLED, str(tmp_path), str(at), DOMAIN]

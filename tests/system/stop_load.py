@@ -36,10 +36,10 @@ from answerable.core.containment.hold import HoldId, holdable
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
-from answerable.flows.follow_holds import follow_holds
-from answerable.flows.place_hold import place_hold
-from answerable.flows.settle_open_intents import recover_from_ledger, settle_open_intents
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.containment.follow_holds import follow_holds
+from answerable.flows.recovery.settle_open_intents import recover_from_ledger, settle_open_intents
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key

@@ -31,8 +31,8 @@ from answerable.core.identity.spiffe_id import SpiffeId
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.hop_token import read_hop
-from answerable.flows import hand_out_svid
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.workloads import hand_out_svid
 from answerable.main.doors import gateway_app
 from answerable.sdk.enrolment import EnrolmentClient, certificate_request
 from answerable.sdk.gateway_address import open_client

@@ -11,7 +11,7 @@ import pytest
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.core.ledger.tags import Tag
-from answerable.flows.show_tools import changes_of, tool_state
+from answerable.flows.walk.show_tools import changes_of, tool_state
 from answerable.testing.registers import fresh
 from tests.gateway_world import World, gateway_world, registry, until
 from tests.tool_world import approve_offered

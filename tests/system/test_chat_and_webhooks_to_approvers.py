@@ -15,7 +15,7 @@ from answerable.adapters.event_http import HttpEventPost
 from answerable.adapters.message_webhook import MessageWebhook
 from answerable.adapters.slack import SlackChannel
 from answerable.core.approval.message import Message
-from answerable.flows.reach_desk import ReachLimits, Route
+from answerable.flows.state.reach_desk import ReachLimits, Route
 from answerable.testing.clock import START
 from tests.channel_world import SlackStandIn, reach_bench, slack_stand_in
 from tests.event_world import hooked

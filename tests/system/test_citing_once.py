@@ -9,7 +9,7 @@ import pytest
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.note import VerifierKey
-from answerable.flows import cite_statement, keep_citations
+from answerable.flows.entries import cite_statement, keep_citations
 from answerable.verify.ledger_history import verify_ledger
 from tests.token_world import narrow, succeeded, token_world
 

@@ -18,7 +18,7 @@ from answerable.adapters.system import SystemClock
 from answerable.adapters.tlog_files import PublishedFiles
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.wiring import assemble
 from answerable.wiring.registry_documents import read_documents
 from answerable.wiring.settings import load_settings

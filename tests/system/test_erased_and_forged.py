@@ -21,7 +21,7 @@ from answerable.core.ledger.records import mandate_issued
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.core.mandate.token import signed
-from answerable.flows.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.sdk.keyfile import create_key
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import document, signing_key

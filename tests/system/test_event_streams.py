@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from answerable.core.mandate.revocation import revocable
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.revocation.revoke_authority import revoke_authority
 from tests.event_world import CAEP, SSF, EventClient, announcing, receiving
 from tests.gateway_world import until
 from tests.token_world import TokenWorld, token_world

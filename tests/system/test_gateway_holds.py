@@ -9,7 +9,7 @@ from mcp.shared.exceptions import MCPError
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, HoldId, holdable
 from answerable.core.ledger.tags import Tag
-from answerable.flows.follow_holds import follow_holds
+from answerable.flows.containment.follow_holds import follow_holds
 from tests.gateway_world import World, gateway_world, until
 from tests.system.test_gateway_events import ALL, Heard, acknowledged, noticing, touch
 from tests.system.test_gateway_sessions import FIELDS, initialize, message, status

@@ -13,7 +13,7 @@ from mcp.shared.exceptions import MCPError
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
-from answerable.flows.follow_holds import follow_holds
+from answerable.flows.containment.follow_holds import follow_holds
 from answerable.testing.samples import document
 from tests.gateway_world import World, capability, gateway_world, until
 from tests.system.test_gateway_holds import held

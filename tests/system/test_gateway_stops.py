@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from answerable.flows.cut_held import end_listening
+from answerable.flows.revocation.cut_held import end_listening
 from tests.system.test_gateway_events import ALL, noticing, touch
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/:mcp.MCPDeprecationWarning")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.samples import document
 from tests.token_world import narrow, outcome_of, succeeded, token_world
 

@@ -19,11 +19,11 @@ from answerable.core.identity.keys import SigningKey
 from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Refused, Unverified
-from answerable.flows.door_desk import DoorDesk, record_door_refusals
-from answerable.flows.govern_action import govern_action
-from answerable.flows.proof_limits import ProofLimits
-from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
-from answerable.flows.verify_caller import CallerVerifier
+from answerable.flows.counters.door_desk import DoorDesk, record_door_refusals
+from answerable.flows.recovery.settle_open_intents import record_counted_refusals, settle_open_intents
+from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.verify_caller import CallerVerifier
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.disks import FileDisk
 from answerable.testing.recording_upstream import Effect, RecordingUpstream

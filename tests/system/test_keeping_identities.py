@@ -23,11 +23,11 @@ from answerable.apps.sidecar.pace import JITTER, RETURN_SECONDS_MAX
 from answerable.core.identity.principal import AgentId
 from answerable.core.identity.spiffe_id import trust_domain
 from answerable.errors import Refused
-from answerable.flows.end_instance import end_instance
-from answerable.flows.issue_svid import SvidIssuer
-from answerable.flows.proof_limits import ProofLimits
-from answerable.flows.verify_caller import CallerVerifier
-from answerable.flows.workloads import WorkloadLimits, Workloads
+from answerable.flows.revocation.end_instance import end_instance
+from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.verify_caller import CallerVerifier
+from answerable.flows.trust_domain.issue_svid import SvidIssuer
+from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
 from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.world import World
 from answerable.testing.builders import Bench

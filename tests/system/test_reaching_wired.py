@@ -12,9 +12,9 @@ from answerable.core.approval.notice import Notice
 from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.tell_device import push_side, tell_device
-from answerable.flows.try_channel import try_channel
+from answerable.flows.approval.tell_device import push_side, tell_device
+from answerable.flows.approval.try_channel import try_channel
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.samples import document
 from answerable.wiring.assemble import assembled
 from answerable.wiring.reaching import kept_reaching

@@ -20,8 +20,8 @@ from joserfc.jwk import OKPKey
 
 from answerable.core.mandate.hop_token import read_hop, signing_hash
 from answerable.core.mandate.revocation import Revocable
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.samples import signing_key
 from tests.token_world import TokenWorld, narrow, succeeded, token_world
 

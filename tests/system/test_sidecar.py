@@ -17,8 +17,8 @@ import pytest
 
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
-from answerable.flows.follow_manifests import follow_manifests
-from answerable.flows.workloads import WorkloadLimits
+from answerable.flows.trust_domain.workloads import WorkloadLimits
+from answerable.flows.workloads.follow_manifests import follow_manifests
 from tests.enrolment_world import served, sign_manifest
 from tests.gateway_world import HERE, until
 

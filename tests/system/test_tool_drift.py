@@ -12,8 +12,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.registry.manifest import Manifest
 from answerable.core.registry.manifest_token import signed_manifest
 from answerable.core.registry.tool_digest import tools_digest
-from answerable.flows.observe_tools import observed_tools
-from answerable.flows.register_manifest import register_manifest
+from answerable.flows.validity.observe_tools import observed_tools
+from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.testing.samples import signing_key
 from tests.gateway_world import World, gateway_world, until
 from tests.tool_world import approve_offered

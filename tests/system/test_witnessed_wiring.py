@@ -11,7 +11,7 @@ import pytest
 
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import Note
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import bench_documents
 from answerable.wiring.assemble import assembled
 from answerable.wiring.kept_process import KeptProcess

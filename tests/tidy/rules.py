@@ -74,17 +74,17 @@ FORBIDDEN_ROOMS = {"ports": frozenset({"sdk", "verify"})}
 ONLY_MAKERS = {
     "Warrant": (
         "src/answerable/core/ledger/warrant.py",
-        "src/answerable/flows/govern_action.py",
+        "src/answerable/flows/walk/govern_action.py",
     ),
     "VerifiedRequest": (
         "src/answerable/core/action/",
         "src/answerable/core/mandate/",
-        "src/answerable/flows/verify_request.py",
+        "src/answerable/flows/walk/verify_request.py",
     ),
     "VerifiedCaller": (
         "src/answerable/core/identity/",
-        "src/answerable/flows/verify_caller.py",
-        "src/answerable/flows/verify_dpop.py",
+        "src/answerable/flows/tokens/verify_caller.py",
+        "src/answerable/flows/tokens/verify_dpop.py",
         # Of policy tests: nobody, for an action that is only decided.
         "src/answerable/core/action/trial.py",
         # Takes over who was proved in another process of the same account.

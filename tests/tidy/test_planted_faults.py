@@ -10,7 +10,7 @@ from tests.tidy import faults, rules, timing
 from tests.tidy.tree import Module, parsed
 
 CORE = "src/answerable/core/action/digest.py"
-FLOW = "src/answerable/flows/govern_action.py"
+FLOW = "src/answerable/flows/walk/govern_action.py"
 ADAPTER = "src/answerable/adapters/sqlite/ledger.py"
 PORT = "src/answerable/ports/clock.py"
 TEST = "tests/system/test_clock.py"

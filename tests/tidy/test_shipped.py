@@ -8,7 +8,7 @@ import re
 import pytest
 
 from answerable.adapters.sqlite import SqliteStore
-from answerable.flows.tripped_holds import TrippedHolds
+from answerable.flows.state.tripped_holds import TrippedHolds
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh_store
 from imports import Imports

@@ -29,7 +29,7 @@ from answerable.main.mcp_commands import shim, unwrap_client, wrap_client
 if TYPE_CHECKING:
     from typer.core import TyperGroup
 
-    from answerable.flows.cosign_checkpoint import WitnessDesk
+    from answerable.flows.ledger.cosign_checkpoint import WitnessDesk
     from answerable.wiring.assemble import Product
     from answerable.wiring.broker import Broker
     from answerable.wiring.serving import Listeners

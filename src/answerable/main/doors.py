@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.mcp_gateway.needs import Head
     from answerable.errors import Refused
-    from answerable.flows.cosign_checkpoint import WitnessDesk
+    from answerable.flows.ledger.cosign_checkpoint import WitnessDesk
     from answerable.wiring.assemble import Product
     from answerable.wiring.broker import Broker
     from answerable.wiring.setting_tree import Settings
@@ -31,11 +31,11 @@ def gateway_app(settings: Settings, product: Product) -> Any:
     from answerable.apps.enrolment.needs import Needs as Enrolment
     from answerable.apps.mcp_gateway.gateway import Gateway
     from answerable.apps.mcp_gateway.needs import GatewayLimits, Needs
-    from answerable.flows.answer_approval import approval_page, still_waits, was_asked_by
-    from answerable.flows.forward_action import forward_action
-    from answerable.flows.list_capabilities import list_capabilities
-    from answerable.flows.note_unregistered import note_unregistered
-    from answerable.flows.refuse_held import open_stream, refuse_held
+    from answerable.flows.approval.answer_approval import approval_page, still_waits, was_asked_by
+    from answerable.flows.containment.refuse_held import open_stream, refuse_held
+    from answerable.flows.walk.forward_action import forward_action
+    from answerable.flows.walk.list_capabilities import list_capabilities
+    from answerable.flows.walk.note_unregistered import note_unregistered
     from answerable.wiring.loop_share import shared
     from answerable.wiring.serving import by_path
     from answerable.wiring.token_doors import holder_prover
@@ -108,7 +108,7 @@ def _with_events(settings: Settings, product: Product, otherwise: Any) -> Any:
     from answerable.apps.event_streams.application import event_app
     from answerable.apps.event_streams.metadata import METADATA
     from answerable.apps.event_streams.needs import Needs
-    from answerable.flows.manage_streams import PREFIX
+    from answerable.flows.events.manage_streams import PREFIX
     from answerable.wiring.loop_share import shared
     from answerable.wiring.serving import by_path
     from answerable.wiring.token_doors import client_authenticator
@@ -130,9 +130,9 @@ def _token_door(settings: Settings, product: Product) -> Any:
     """The door for tokens, on the gateway's own sockets."""
     from answerable.apps.token_service.application import token_app
     from answerable.apps.token_service.needs import Needs
-    from answerable.flows.exchange_token import exchange_token
-    from answerable.flows.introspect_token import introspect_token, signed_introspection
-    from answerable.flows.revoke_token import revoke_token
+    from answerable.flows.tokens.exchange_token import exchange_token
+    from answerable.flows.tokens.introspect_token import introspect_token, signed_introspection
+    from answerable.flows.tokens.revoke_token import revoke_token
     from answerable.wiring.token_doors import client_authenticator, holders_of
     from answerable.wiring.tokens import status_list_of, status_lists_of
 
@@ -160,7 +160,7 @@ def _token_door(settings: Settings, product: Product) -> Any:
 
 def _standing(product: Product, head: Head) -> Refused | None:
     """Why nothing of this caller is done now, whatever it sends."""
-    from answerable.flows.refuse_at_door import standing_of_caller
+    from answerable.flows.walk.refuse_at_door import standing_of_caller
 
     return standing_of_caller(product.walk, head.agent, head.identity, head.key, head.certificate)
 
@@ -279,7 +279,7 @@ def control_door(settings: Settings, product: Product) -> Any:
 def witness_door(settings: Settings, desk: WitnessDesk) -> Any:
     """The door for logs and monitors, over one witness."""
     from answerable.apps.witness.application import Needs, witness_app
-    from answerable.flows.cosign_checkpoint import cosign_checkpoint
+    from answerable.flows.ledger.cosign_checkpoint import cosign_checkpoint
 
     def newest(origin_hash: str) -> bytes | None:
         log = desk.register.log_of_hash(origin_hash)

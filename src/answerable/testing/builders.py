@@ -40,16 +40,16 @@ from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant
 from answerable.core.tlog.note import VerifierKey
-from answerable.flows.answer_approval import answer_approval
-from answerable.flows.apply_registry import apply_registry, policy_text
-from answerable.flows.approval_nonces import give_nonce
-from answerable.flows.duty_desk import DutyDesk
-from answerable.flows.govern_action import govern_action
-from answerable.flows.issue_mandate import issue_mandate
-from answerable.flows.policy_desk import PolicyDesk
-from answerable.flows.typed_names import name_wanted
-from answerable.flows.walk import Walk
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.answer_approval import answer_approval
+from answerable.flows.approval.typed_names import name_wanted
+from answerable.flows.escalation.approval_nonces import give_nonce
+from answerable.flows.registry.apply_registry import apply_registry, policy_text
+from answerable.flows.state.duty_desk import DutyDesk
+from answerable.flows.state.policy_desk import PolicyDesk
+from answerable.flows.state.walk import Walk
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.tokens.issue_mandate import issue_mandate
+from answerable.flows.walk.govern_action import govern_action
 from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy

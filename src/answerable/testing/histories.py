@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.decision.counter import resource_key
 from answerable.core.decision.history import History, UnknownHistory
-from answerable.flows.keep_history import HistoryReader
+from answerable.flows.counters.keep_history import HistoryReader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.history import HistoryState
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
 
 TRACKERS: Final[tuple[dict[str, JSONValue], ...]] = (
     {"name": "started", "over": "mandate"},

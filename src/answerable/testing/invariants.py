@@ -11,7 +11,7 @@ from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import account_of
-from answerable.flows.apply_registry import policy_text
+from answerable.flows.registry.apply_registry import policy_text
 from answerable.testing.builders import compiled_once
 from answerable.testing.histories import history_faults
 from answerable.verify.citations import Citations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import Receipt, StoredEntry
     from answerable.core.mandate.budget import Amounts
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
     from answerable.ports.mandate_register import MandateRegister
     from answerable.ports.subject_keys import SubjectKeys
     from answerable.testing.recording_upstream import Effect

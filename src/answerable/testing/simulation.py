@@ -20,19 +20,19 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Broken, Refused, Unavailable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.govern_action import govern_action
-from answerable.flows.keep_budgets import keep_budgets
-from answerable.flows.keep_history import keep_history
-from answerable.flows.place_hold import resume_holds
-from answerable.flows.reconstruct_timeline import reconstruct_timeline
-from answerable.flows.settle_open_intents import (
+from answerable.flows.counters.keep_budgets import keep_budgets
+from answerable.flows.counters.keep_history import keep_history
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.recovery.settle_open_intents import (
     record_counted_refusals,
     recover_from_ledger,
     settle_open_intents,
 )
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.revocation.place_hold import resume_holds
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import (
     POLICIES,
     Bench,

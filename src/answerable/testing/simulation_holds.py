@@ -21,9 +21,9 @@ from answerable.core.decision.facts import HoldFact
 from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
-from answerable.flows.apply_registry import policy_text
-from answerable.flows.lift_hold import lift_hold
-from answerable.flows.place_hold import place_hold
+from answerable.flows.containment.lift_hold import lift_hold
+from answerable.flows.registry.apply_registry import policy_text
+from answerable.flows.revocation.place_hold import place_hold
 from answerable.sdk.signing import signed_lift
 from answerable.testing.registers import fresh_ends
 from answerable.testing.samples import AUDIENCE, signing_key
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.facts import Facts
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.registry.snapshot import RegistrySnapshot
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint
     from answerable.testing.builders import Bench

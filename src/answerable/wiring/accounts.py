@@ -10,7 +10,7 @@ from answerable.core.registry.directory import registered_under
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
-    from answerable.flows.verify_caller import CallerVerifier
+    from answerable.flows.tokens.verify_caller import CallerVerifier
     from answerable.ports.registry_store import RegistryStore
     from answerable.wiring.setting_tree import Settings
 

@@ -14,15 +14,15 @@ from answerable.adapters.sqlite import SqliteEventRegister
 from answerable.core.incident.cloud_event import webhook_secret
 from answerable.core.incident.event_stream import EventStream
 from answerable.errors import Malformed, Unavailable
-from answerable.flows.announce import announce_always
-from answerable.flows.deliver_events import deliver_always
-from answerable.flows.event_desk import EventDesk, EventLimits
+from answerable.flows.events.deliver_events import deliver_always
+from answerable.flows.events.event_desk import EventDesk, EventLimits
+from answerable.flows.ledger.announce import announce_always
 from answerable.wiring.announcing_settings import receivers_in, webhooks_in
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
     from answerable.adapters.sqlite import SqliteStore
-    from answerable.flows.token_desk import TokenDesk
+    from answerable.flows.state.token_desk import TokenDesk
     from answerable.ports.event_register import EventRegister
     from answerable.wiring.announcing_settings import Webhook
     from answerable.wiring.setting_tree import Settings

@@ -29,23 +29,23 @@ from answerable.adapters.sqlite import (
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.errors import Unavailable
-from answerable.flows.apply_registry import check_call_seconds, policy_text
-from answerable.flows.change_authorities import AuthorityChanges
-from answerable.flows.door_desk import DoorDesk
-from answerable.flows.duty_desk import DutyDesk
-from answerable.flows.end_leases import follow_leases
-from answerable.flows.figures_desk import FiguresDesk
-from answerable.flows.known_callers import instance_stands
-from answerable.flows.place_hold import resume_holds
-from answerable.flows.recall_ends import recall_ends
-from answerable.flows.revoke_authority import record_revocations, take_away_from_agents
-from answerable.flows.settle_open_intents import (
+from answerable.flows.counters.door_desk import DoorDesk
+from answerable.flows.ledger.witness_intent import intent_witness
+from answerable.flows.recovery.recall_ends import recall_ends
+from answerable.flows.recovery.settle_open_intents import (
     recover_from_ledger,
     settle_open_intents,
 )
-from answerable.flows.walk import Walk
-from answerable.flows.watch_clock import end_what_had_lapsed
-from answerable.flows.witness_intent import intent_witness
+from answerable.flows.registry.apply_registry import check_call_seconds, policy_text
+from answerable.flows.revocation.end_leases import follow_leases
+from answerable.flows.revocation.place_hold import resume_holds
+from answerable.flows.revocation.revoke_authority import record_revocations, take_away_from_agents
+from answerable.flows.state.duty_desk import DutyDesk
+from answerable.flows.state.figures_desk import FiguresDesk
+from answerable.flows.state.known_callers import instance_stands
+from answerable.flows.state.walk import Walk
+from answerable.flows.workloads.change_authorities import AuthorityChanges
+from answerable.flows.workloads.watch_clock import end_what_had_lapsed
 from answerable.wiring import witness_view
 from answerable.wiring.accounts import agents_beside
 from answerable.wiring.announcing import event_desk, kept_announcing
@@ -83,12 +83,12 @@ if TYPE_CHECKING:
 
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
     from answerable.adapters.shard_socket import SocketShardDoor
-    from answerable.flows.cover_shards import ShardState
-    from answerable.flows.event_desk import EventDesk
-    from answerable.flows.gather_cosignatures import Cosigning, WitnessState
-    from answerable.flows.token_desk import TokenDesk
-    from answerable.flows.verify_caller import CallerVerifier
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.events.event_desk import EventDesk
+    from answerable.flows.ledger.cover_shards import ShardState
+    from answerable.flows.ledger.gather_cosignatures import Cosigning, WitnessState
+    from answerable.flows.state.token_desk import TokenDesk
+    from answerable.flows.tokens.verify_caller import CallerVerifier
+    from answerable.flows.trust_domain.workloads import Workloads
     from answerable.ports.replay_store import ReplayStore
     from answerable.wiring.catching_up import KeptRegisters
     from answerable.wiring.identity import Identity

@@ -18,12 +18,12 @@ from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import FrontLimits, listen, run, serve
 from answerable.core.identity.keys import public_key
 from answerable.errors import AnswerableError, Unavailable
-from answerable.flows.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
-from answerable.flows.lease_writer import LeaseWriter
-from answerable.flows.revoke_lease import begin, told
-from answerable.flows.rotate_due import keep_rotating
-from answerable.flows.secret_desk import keep_looking, look
-from answerable.flows.settle_leases import keep_settling, reopen
+from answerable.flows.leases.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
+from answerable.flows.leases.lease_writer import LeaseWriter
+from answerable.flows.leases.revoke_lease import begin, told
+from answerable.flows.leases.rotate_due import keep_rotating
+from answerable.flows.leases.secret_desk import keep_looking, look
+from answerable.flows.leases.settle_leases import keep_settling, reopen
 from answerable.plain_file import read_plain
 from answerable.wiring.error_groups import first_of_ours
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.uvicorn_front import Listeners
     from answerable.core.identity.keys import PublicKey
-    from answerable.flows.secret_desk import SecretDesk
+    from answerable.flows.leases.secret_desk import SecretDesk
     from answerable.wiring.setting_tree import Settings
 
 __all__ = ["Broker", "opened_broker", "run", "serve_broker"]

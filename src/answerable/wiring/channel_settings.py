@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from answerable.core.registry.contacts import is_email
 from answerable.errors import Malformed, shown
-from answerable.flows.reach_desk import EVERYBODY, THE_REQUESTER, Route
+from answerable.flows.state.reach_desk import EVERYBODY, THE_REQUESTER, Route
 from answerable.wiring.announcing_settings import check_url
 from answerable.wiring.setting_fields import flag, number, reference, seconds, text, texts
 

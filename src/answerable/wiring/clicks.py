@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.event_http import HttpEventPost
 from answerable.adapters.slack import SlackClicks
 from answerable.errors import Malformed
-from answerable.flows.click_desk import ClickDesk
+from answerable.flows.state.click_desk import ClickDesk
 from answerable.wiring.click_settings import wants_clicks
 from answerable.wiring.settings import secret
 

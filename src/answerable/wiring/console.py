@@ -11,7 +11,7 @@ from answerable.adapters.oidc import OidcCodeFlow
 from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.adapters.uvicorn_front import FrontLimits, TLSMaterial, listen, serve, tls_context
 from answerable.errors import Malformed, Unavailable
-from answerable.flows.passkey_desk import PasskeyDesk
+from answerable.flows.state.passkey_desk import PasskeyDesk
 from answerable.wiring.console_settings import PORT_DEFAULT, name_of_origin
 from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.provider_settings import provider_secrets
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.adapters.uvicorn_front import Listeners
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
     from answerable.wiring.setting_tree import Settings
 
 _CERTIFICATE: Final = re.compile(

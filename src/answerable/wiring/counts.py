@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.errors import Unavailable
-from answerable.flows.keep_budgets import keep_budgets
-from answerable.flows.keep_figures import keep_figures, read_figures
-from answerable.flows.keep_history import keep_history, read_unread_history
+from answerable.flows.approval.keep_figures import keep_figures, read_figures
+from answerable.flows.counters.keep_budgets import keep_budgets
+from answerable.flows.counters.keep_history import keep_history, read_unread_history
 
 if TYPE_CHECKING:
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
 
 FIGURES_SECONDS: Final = 1.0
 """How soon figures are of what was recorded."""

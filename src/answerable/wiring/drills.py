@@ -13,19 +13,19 @@ from answerable.adapters.sqlite import SqliteDrillRegister
 from answerable.core.containment.shadow import TOOL
 from answerable.core.decision.history import History
 from answerable.core.registry.tool_pin import ToolPin
-from answerable.flows.apply_registry import policy_text
-from answerable.flows.delegations import Delegations
-from answerable.flows.drill_desk import DrillDesk
-from answerable.flows.figures_desk import FiguresDesk
-from answerable.flows.policy_desk import PolicyDesk
-from answerable.flows.walk import ToolsPinned, ToolsSeen, UnderWay
+from answerable.flows.registry.apply_registry import policy_text
+from answerable.flows.state.delegations import Delegations
+from answerable.flows.state.drill_desk import DrillDesk
+from answerable.flows.state.figures_desk import FiguresDesk
+from answerable.flows.state.policy_desk import PolicyDesk
+from answerable.flows.state.walk import ToolsPinned, ToolsSeen, UnderWay
 from answerable.wiring.containment_settings import REQUIRED
 
 if TYPE_CHECKING:
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.containment.shadow import Shadow
-    from answerable.flows.drill_desk import Tool
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.drill_desk import Tool
+    from answerable.flows.state.walk import Walk
     from answerable.wiring.setting_tree import Settings
 
 

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.errors import AnswerableError
-from answerable.flows.cut_ended import cut_ended
-from answerable.flows.follow_registers import follow_documents, follow_registers
-from answerable.flows.group_waiting import follow_waiting
-from answerable.flows.route_approval import follow_duties
-from answerable.flows.show_tools import tool_states
+from answerable.flows.escalation.route_approval import follow_duties
+from answerable.flows.registry.follow_registers import follow_documents, follow_registers
+from answerable.flows.revocation.cut_ended import cut_ended
+from answerable.flows.validity.group_waiting import follow_waiting
+from answerable.flows.walk.show_tools import tool_states
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.adapters.mcp_upstream.upstream import McpUpstream
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
 
 REGISTRY_SECONDS: Final = 0.1
 """How soon upstream connections follow a registry that changed."""

@@ -37,21 +37,21 @@ from answerable.core.identity.x509_pop import authorities_in
 from answerable.core.registry.manifest_token import standing_fault
 from answerable.core.registry.sighting import SightingBatch
 from answerable.errors import AnswerableError, Unavailable
-from answerable.flows.attest_workload import NO_SSH, AttestationTerms, Attestor
-from answerable.flows.end_instance import follow_standing
-from answerable.flows.follow_bundles import BundleFollowing
-from answerable.flows.follow_manifests import follow_manifests
-from answerable.flows.issue_svid import SvidIssuer
-from answerable.flows.keep_sightings import Looked, keep_sightings, offered_tools
-from answerable.flows.keep_trust_domain import TrustDomainDesk
-from answerable.flows.note_uses import note_last_uses
-from answerable.flows.proof_limits import ProofLimits
-from answerable.flows.suspend_dormant import NOTE_SECONDS, follow_dormancy
-from answerable.flows.tell_watchers import Watchers
-from answerable.flows.verify_caller import CallerVerifier
-from answerable.flows.verify_person import PersonVerifier
-from answerable.flows.watch_clock import watch_clock
-from answerable.flows.workloads import WorkloadLimits, Workloads
+from answerable.flows.counters.note_uses import note_last_uses
+from answerable.flows.revocation.end_instance import follow_standing
+from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.state.verify_person import PersonVerifier
+from answerable.flows.tokens.verify_caller import CallerVerifier
+from answerable.flows.trust_domain.attest_workload import NO_SSH, AttestationTerms, Attestor
+from answerable.flows.trust_domain.issue_svid import SvidIssuer
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+from answerable.flows.trust_domain.tell_watchers import Watchers
+from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
+from answerable.flows.workloads.follow_bundles import BundleFollowing
+from answerable.flows.workloads.follow_manifests import follow_manifests
+from answerable.flows.workloads.keep_sightings import Looked, keep_sightings, offered_tools
+from answerable.flows.workloads.suspend_dormant import NOTE_SECONDS, follow_dormancy
+from answerable.flows.workloads.watch_clock import watch_clock
 from answerable.wiring.identity_lock import alone
 from answerable.wiring.identity_settings import person_issuers
 from answerable.wiring.settings import secret
@@ -66,8 +66,8 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId
     from answerable.core.registry.manifest_token import SignedManifest
     from answerable.core.registry.snapshot import RegistrySnapshot
-    from answerable.flows.change_authorities import AuthorityChanges
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.workloads.change_authorities import AuthorityChanges
     from answerable.ports.authority_keys import AuthorityKeys
     from answerable.ports.bundle_endpoint import BundleEndpoint
     from answerable.ports.clock import Clock

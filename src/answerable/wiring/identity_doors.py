@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import ssl
 
     from answerable.adapters.uvicorn_front import Listeners
-    from answerable.flows.keep_trust_domain import TrustDomainDesk
+    from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
     from answerable.wiring.assemble import Product
     from answerable.wiring.setting_tree import Settings
 

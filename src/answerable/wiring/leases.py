@@ -16,7 +16,7 @@ from answerable.adapters.broker_http import HttpLeaseBroker
 from answerable.adapters.local_keys import open_or_create_key
 from answerable.core.ledger.warrant_token import SignedWarrant
 from answerable.errors import Broken, Unavailable
-from answerable.flows.lease_side import LeaseLives, LeaseSide
+from answerable.flows.state.lease_side import LeaseLives, LeaseSide
 from answerable.plain_file import read_plain
 from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.shards import other_shards

@@ -19,7 +19,7 @@ from answerable.adapters.witness_files import FilesWitnessRegister, publish_keys
 from answerable.core.identity.keys import ed25519_public
 from answerable.core.tlog.note import VerifierKey
 from answerable.errors import Refused, shown
-from answerable.flows.cosign_checkpoint import Cosigner, WitnessDesk
+from answerable.flows.ledger.cosign_checkpoint import Cosigner, WitnessDesk
 from answerable.wiring.kept_process import stop_at_eof, stop_on_signal
 from answerable.wiring.own_files import require_own, witness_faults
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.errors import AnswerableError, Refused, shown
-from answerable.flows.rotate_account import OwnSecret, rotate_account
-from answerable.flows.secret_desk import SecretDesk
+from answerable.flows.leases.rotate_account import OwnSecret, rotate_account
+from answerable.flows.leases.secret_desk import SecretDesk
 from answerable.wiring.secret_store import STORE, has_store, open_secrets, others_of, secrets_of
 from answerable.wiring.target_files import checked_targets, secrets_named
 from answerable.wiring.target_kinds import OWN_SETTING, TargetWorld

@@ -11,12 +11,12 @@ from answerable.adapters.cedar.asking import compiled_asking
 from answerable.adapters.cedar.set_checks import check_sets
 from answerable.adapters.sqlite import SqlitePolicyRegister
 from answerable.errors import AnswerableError, shown
-from answerable.flows.policy_desk import PolicyDesk
-from answerable.flows.shadow_policy import follow_shadow
+from answerable.flows.policy.shadow_policy import follow_shadow
+from answerable.flows.state.policy_desk import PolicyDesk
 
 if TYPE_CHECKING:
     from answerable.adapters.sqlite import SqliteStore
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
     from answerable.wiring.setting_tree import Settings
 
 SHADOW_SECONDS: Final = 1.0

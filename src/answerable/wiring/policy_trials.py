@@ -9,7 +9,7 @@ from answerable.adapters.cedar import compiled
 from answerable.core.decision.policy_trial import trial_of
 from answerable.core.registry.policy_fault import PolicyFault
 from answerable.errors import Malformed
-from answerable.flows.apply_registry import policy_text
+from answerable.flows.registry.apply_registry import policy_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

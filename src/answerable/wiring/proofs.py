@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from answerable.adapters.replay_table import SharedReplayStore
-from answerable.flows.verify_dpop import DpopVerifier
+from answerable.flows.tokens.verify_dpop import DpopVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.flows.verify_caller import CallerVerifier
-    from answerable.flows.verify_dpop import BoundToken, DpopLimits
+    from answerable.flows.tokens.verify_caller import CallerVerifier
+    from answerable.flows.tokens.verify_dpop import BoundToken, DpopLimits
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
     from answerable.ports.replay_store import ReplayStore

@@ -20,8 +20,8 @@ from answerable.core.identity.principal import PrincipalId
 from answerable.core.incident.cloud_event import webhook_secret
 from answerable.core.registry.contacts import NO_CONTACTS
 from answerable.errors import Malformed, Unavailable
-from answerable.flows.reach_desk import PushSide, ReachDesk, ReachLimits
-from answerable.flows.reach_people import reach_always
+from answerable.flows.approval.reach_people import reach_always
+from answerable.flows.state.reach_desk import PushSide, ReachDesk, ReachLimits
 from answerable.wiring.channel_settings import EMAIL, PUSH, SLACK, WEBHOOK, hooks_in, routes_in, server_in
 from answerable.wiring.settings import secret
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.registry.contacts import Contacts
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
     from answerable.ports.message_channel import MessageChannel
     from answerable.ports.registry_store import RegistryStore
     from answerable.wiring.setting_tree import Settings

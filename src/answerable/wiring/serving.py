@@ -22,7 +22,7 @@ from answerable.adapters.uvicorn_front import (
     tls_context,
 )
 from answerable.errors import AnswerableError, Broken, Unavailable
-from answerable.flows.cut_held import end_listening
+from answerable.flows.revocation.cut_held import end_listening
 from answerable.wiring.assemble import Product, assembled, authorities_of, kept_running
 from answerable.wiring.console import open_console, serve_console
 from answerable.wiring.error_groups import first_of_ours

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.ledger.codec import SEGMENT_BYTES_MAX
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.wiring.announcing_settings import AnnouncingSettings
 from answerable.wiring.broker_settings import BrokerSettings
 from answerable.wiring.channel_settings import ChannelSettings

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.errors import Unavailable
-from answerable.flows.door_desk import record_door_refusals
-from answerable.flows.place_hold import resume_holds
-from answerable.flows.revoke_authority import record_revocations
-from answerable.flows.seed_canary import seed_canary
-from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
-from answerable.flows.tell_canary import tell_ended_canaries
+from answerable.flows.approval.seed_canary import seed_canary
+from answerable.flows.approval.tell_canary import tell_ended_canaries
+from answerable.flows.counters.door_desk import record_door_refusals
+from answerable.flows.recovery.settle_open_intents import record_counted_refusals, settle_open_intents
+from answerable.flows.revocation.place_hold import resume_holds
+from answerable.flows.revocation.revoke_authority import record_revocations
 from answerable.ports.ledger import TAKES_NOTHING_NOW
 from answerable.wiring.counts import keep_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from answerable.flows.walk import Walk
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.trust_domain.workloads import Workloads
 
 
 REFUSED_SECONDS: Final = 1.0

@@ -7,16 +7,16 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.shard_socket import LinkLimits, SocketShardDoor, SocketShardLink
-from answerable.flows.govern_action import govern_action
-from answerable.flows.report_containment import told_part
-from answerable.flows.trace_effects import effects_under
+from answerable.flows.drills.report_containment import told_part
+from answerable.flows.revocation.trace_effects import effects_under
+from answerable.flows.walk.govern_action import govern_action
 from answerable.wiring.shards import published_shards
 
 if TYPE_CHECKING:
     import anyio
     from anyio.abc import TaskStatus
 
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
     from answerable.wiring.setting_tree import Settings
     from answerable.wiring.shards import LogIdentity
 

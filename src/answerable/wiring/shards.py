@@ -18,7 +18,7 @@ from answerable.core.ledger.shards import HEADS, checked_shard_name, shard_origi
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import Note, VerifierKey
 from answerable.errors import Malformed, Unavailable, shown
-from answerable.flows.cover_shards import Covering, ShardState, require_led_on
+from answerable.flows.ledger.cover_shards import Covering, ShardState, require_led_on
 from answerable.wiring.kept_process import KeptProcess
 from answerable.wiring.witness_settings import LOCAL
 from answerable.wiring.witnesses import cosigning, require_known_history
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
     from answerable.core.identity.keys import SigningKey
-    from answerable.flows.gather_cosignatures import Cosigning, WitnessState
+    from answerable.flows.ledger.gather_cosignatures import Cosigning, WitnessState
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
     from answerable.wiring.setting_tree import Settings

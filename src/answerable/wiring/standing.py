@@ -19,7 +19,7 @@ from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.lease.standing import StandingSecret
 from answerable.core.lease.wire import LISTED_MAX
 from answerable.errors import Unavailable
-from answerable.flows.find_standing_secrets import (
+from answerable.flows.leases.find_standing_secrets import (
     NOT_USED,
     KnownUse,
     StandingReport,

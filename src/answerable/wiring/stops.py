@@ -18,24 +18,24 @@ from answerable.adapters import panic_file
 from answerable.adapters.system import SystemEntropy
 from answerable.core.containment.press import FILE
 from answerable.errors import AnswerableError, Unavailable
-from answerable.flows.close_mandate import closed_wholly
-from answerable.flows.end_without_room import follow_room
-from answerable.flows.follow_holds import follow_holds
-from answerable.flows.place_hold import carry_out
-from answerable.flows.place_tripped import follow_rules
-from answerable.flows.press_panic import press_panic
-from answerable.flows.recall_rules import restore_rules
-from answerable.flows.record_entry import pseudonym_of
-from answerable.flows.report_containment import follow_reports
-from answerable.flows.revoke_authority import revoked_wholly
+from answerable.flows.containment.follow_holds import follow_holds
+from answerable.flows.containment.press_panic import press_panic
+from answerable.flows.counters.recall_rules import restore_rules
+from answerable.flows.drills.report_containment import follow_reports
+from answerable.flows.policy.place_tripped import follow_rules
+from answerable.flows.recording.record_entry import pseudonym_of
+from answerable.flows.revocation.close_mandate import closed_wholly
+from answerable.flows.revocation.end_without_room import follow_room
+from answerable.flows.revocation.place_hold import carry_out
+from answerable.flows.revocation.revoke_authority import revoked_wholly
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.containment.press import Press
-    from answerable.flows.walk import Walk
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.trust_domain.workloads import Workloads
 
 LOOK_SECONDS: Final = 0.05
 """How often a running server looks."""

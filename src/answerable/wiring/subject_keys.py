@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.sqlite import SqliteSubjectKeys
 from answerable.errors import Unavailable
-from answerable.flows.require_subject_keys import require_subject_keys
+from answerable.flows.workloads.require_subject_keys import require_subject_keys
 
 if TYPE_CHECKING:
     from answerable.adapters.system import SystemEntropy

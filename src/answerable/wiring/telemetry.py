@@ -12,9 +12,9 @@ import anyio
 from answerable import __version__
 from answerable.adapters.uvicorn_front import FrontLimits, listen, serve
 from answerable.errors import Malformed, Unavailable
-from answerable.flows.owed_reviews import counted_reviews
-from answerable.flows.tell_figures import tell_figures
-from answerable.flows.try_channel import channel_states
+from answerable.flows.approval.owed_reviews import counted_reviews
+from answerable.flows.approval.tell_figures import tell_figures
+from answerable.flows.approval.try_channel import channel_states
 from answerable.wiring.settings import secret
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from prometheus_client import Metric
 
     from answerable.core.ledger.figures_told import FiguresTold
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
     from answerable.wiring.setting_tree import Settings
 
 LOOPBACK: Final = "127.0.0.1"

@@ -7,15 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.mandate.oauth_terms import RESOURCE_METADATA
-from answerable.flows.authenticate_client import ClientAuthenticator
-from answerable.flows.verify_dpop import DpopLimits
-from answerable.flows.verify_holder import HolderProver, bound_token
+from answerable.flows.tokens.authenticate_client import ClientAuthenticator
+from answerable.flows.tokens.verify_dpop import DpopLimits
+from answerable.flows.tokens.verify_holder import HolderProver, bound_token
 from answerable.wiring.proofs import token_holders
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.flows.verify_dpop import DpopVerifier
+    from answerable.flows.tokens.verify_dpop import DpopVerifier
     from answerable.wiring.assemble import Product
 
 _SERVER: Final = re.compile(r"/mcp/[a-z0-9](?:[a-z0-9._-]{0,61}[a-z0-9])?")

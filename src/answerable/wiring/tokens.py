@@ -17,18 +17,18 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.status_list import StatusList, signed_status_list
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.errors import Malformed, Unavailable
-from answerable.flows.delegations import Delegations
-from answerable.flows.exchange_token import status_uri
-from answerable.flows.keep_citations import keep_citations
-from answerable.flows.token_desk import TokenDesk, TokenLimits
+from answerable.flows.entries.keep_citations import keep_citations
+from answerable.flows.state.delegations import Delegations
+from answerable.flows.state.token_desk import TokenDesk, TokenLimits
+from answerable.flows.tokens.exchange_token import status_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from answerable.adapters.sqlite import SqliteStore
     from answerable.core.identity.keys import SigningKey
-    from answerable.flows.verify_caller import CallerVerifier
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.tokens.verify_caller import CallerVerifier
     from answerable.ports.entropy import Entropy
     from answerable.wiring.setting_tree import Settings
 

@@ -13,7 +13,7 @@ from answerable.core.approval.workflows import ALLOWED, NO_HIGH_TIERS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from answerable.flows.walk_limits import WalkLimits
+    from answerable.flows.state.walk_limits import WalkLimits
 
 WALK_BOUNDS: Final[dict[str, tuple[str, str, int | None, int | None]]] = {
     "intent_ttl_ms": ("from the durable intent to the end of its warrant", "milliseconds", 100, 600_000),

@@ -11,7 +11,7 @@ from answerable.adapters.witness_http import HttpWitness
 from answerable.core.tlog.checkpoint import Checkpoint, verified_checkpoint
 from answerable.core.tlog.note import NOTE_BYTES_MAX, Note
 from answerable.errors import AnswerableError
-from answerable.flows.gather_cosignatures import Cosigning, CosigningLimits, contradiction, rolled_back
+from answerable.flows.ledger.gather_cosignatures import Cosigning, CosigningLimits, contradiction, rolled_back
 from answerable.plain_file import read_plain
 from answerable.wiring.witness_settings import LOCAL, remote_witness
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.core.tlog.note import VerifierKey
-    from answerable.flows.gather_cosignatures import WitnessedLedger
+    from answerable.flows.ledger.gather_cosignatures import WitnessedLedger
     from answerable.ports.clock import Clock
     from answerable.wiring.setting_tree import Settings
 

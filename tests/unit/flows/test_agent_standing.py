@@ -12,16 +12,16 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused
-from answerable.flows.agent_standing import holds_of_agent, standing_of
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.moment import moment_now
-from answerable.flows.place_hold import place_hold
-from answerable.flows.revoke_authority import revoke_authority
-from answerable.flows.set_agent_standing import set_agent_standing
-from answerable.flows.suspend_dormant import Dormancy, suspend_dormant
-from answerable.flows.tell_possible import possible
-from answerable.flows.workloads import Workloads
+from answerable.flows.policy.tell_possible import possible
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.registry.set_agent_standing import set_agent_standing
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.flows.trust_domain.workloads import Workloads
+from answerable.flows.walk.agent_standing import holds_of_agent, standing_of
+from answerable.flows.walk.moment import moment_now
+from answerable.flows.workloads.enrol_workload import enrol
+from answerable.flows.workloads.suspend_dormant import Dormancy, suspend_dormant
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from tests.enrolment_world import enrolling, evidence_of, key_of

@@ -12,11 +12,11 @@ from answerable.core.incident.security_event import CREDENTIAL_CHANGE, SESSION_R
 from answerable.core.mandate.revocation import revocable
 from answerable.core.tlog.note import VerifierKey
 from answerable.errors import Unavailable
-from answerable.flows.announce import announce_new
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.event_desk import EventLimits
-from answerable.flows.manage_streams import create_stream
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.events.event_desk import EventLimits
+from answerable.flows.events.manage_streams import create_stream
+from answerable.flows.ledger.announce import announce_new
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench
 from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.samples import signing_key

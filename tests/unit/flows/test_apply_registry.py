@@ -10,7 +10,7 @@ import pytest
 from answerable.adapters.cedar import compiled
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.apply_registry import apply_registry, planned, policy_text
+from answerable.flows.registry.apply_registry import apply_registry, planned, policy_text
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import document
 from answerable.testing.trouble import Crash, Trouble, TroubledLedger, TroubledRegistry

@@ -20,9 +20,9 @@ from answerable.core.identity.principal import PrincipalId
 from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable, Unverified
-from answerable.flows.answer_approval import answer_approval
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.answer_approval import answer_approval
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import POLICIES, Bench, bench_documents, nonce_for
 from answerable.testing.samples import AUDIENCE, signing_key

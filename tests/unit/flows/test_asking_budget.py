@@ -12,7 +12,7 @@ import pytest
 from answerable.core.approval.approval import Approval
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.wiring.settings import parse_settings

@@ -12,9 +12,9 @@ from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.identity.principal import AgentId
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.errors import Malformed, Refused, Unverified
-from answerable.flows.authenticate_client import Asked, ClientAuthenticator, TokenClient
-from answerable.flows.find_parent import confirmation_for
-from answerable.flows.known_callers import KnownCallers
+from answerable.flows.state.known_callers import KnownCallers
+from answerable.flows.tokens.authenticate_client import Asked, ClientAuthenticator, TokenClient
+from answerable.flows.tokens.find_parent import confirmation_for
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh_replay_store
 from answerable.testing.samples import signing_key

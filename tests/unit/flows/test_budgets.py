@@ -12,7 +12,7 @@ from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
-from answerable.flows.settle_open_intents import recover_from_ledger
+from answerable.flows.recovery.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.trouble import Trouble, TroubledLedger

@@ -14,8 +14,8 @@ from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
-from answerable.flows import cite_statement
-from answerable.flows.apply_registry import policy_text
+from answerable.flows.entries import cite_statement
+from answerable.flows.registry.apply_registry import policy_text
 from answerable.testing.builders import POLICIES, Bench, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
 from answerable.testing.trouble import Trouble, TroubledLedger

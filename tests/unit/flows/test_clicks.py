@@ -12,9 +12,9 @@ from answerable.core.approval.chat_click import CLICK_TYP, ChatAccount, Offer
 from answerable.core.approval.delivery import Delivery
 from answerable.core.approval.message import asked_message
 from answerable.errors import Broken, Unavailable
-from answerable.flows.answer_by_click import Click, take_click
-from answerable.flows.click_standing import click_stands
-from answerable.flows.offer_click import with_buttons
+from answerable.flows.approval.answer_by_click import Click, take_click
+from answerable.flows.approval.offer_click import with_buttons
+from answerable.flows.validity.click_standing import click_stands
 from answerable.testing.clock import START
 from tests.click_world import CLICKS, TEAM, click_documents, clicking
 from tests.clicks_between import offer_of
@@ -65,7 +65,7 @@ async def test_what_may_have_been_recorded_is_not_said_to_be_lost(monkeypatch):
         async def unknown(*_, **__):
             raise Unavailable("no answer", code="ledger.slow", port="ledger", effect="unknown")
 
-        monkeypatch.setattr("answerable.flows.answer_approval.record_in_run", unknown)
+        monkeypatch.setattr("answerable.flows.approval.answer_approval.record_in_run", unknown)
         clicked = await take_click(walk, world.desk, click_of(nonce))
         assert "look at our page whether it counts" in clicked.why
 
@@ -78,7 +78,7 @@ async def test_where_an_invariant_fell_it_is_said_and_not_covered_up(monkeypatch
         async def broken(*_, **__):
             raise Broken("the log is not what it was", code="ledger.broken")
 
-        monkeypatch.setattr("answerable.flows.answer_approval.record_in_run", broken)
+        monkeypatch.setattr("answerable.flows.approval.answer_approval.record_in_run", broken)
         with pytest.raises(Broken):
             await take_click(walk, world.desk, click_of(nonce))
 
@@ -88,7 +88,7 @@ async def test_a_critical_action_takes_no_click_even_where_the_first_rule_forgot
     async with clicking(limits=limits, documents=click_documents(tier=3)) as world:
         walk, asked = world.bench.walk, await world.asked()
         nonce = world.desk.offer(offer_of(asked), walk.entropy, walk.clock.now())
-        monkeypatch.setattr("answerable.flows.answer_by_click.why_no_click", lambda *_: "")
+        monkeypatch.setattr("answerable.flows.approval.answer_by_click.why_no_click", lambda *_: "")
         clicked = await take_click(walk, world.desk, click_of(nonce))
         assert "asks for a signature" in clicked.why
         assert world.answers() == 0

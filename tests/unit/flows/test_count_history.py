@@ -9,10 +9,10 @@ import pytest
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows import count_history
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.settle_open_intents import settle_open_intents
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.counters import count_history
+from answerable.flows.recovery.settle_open_intents import settle_open_intents
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.history_world import PERMIT, REFUNDS, ready, restarted, seen

@@ -14,10 +14,10 @@ from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.ledger.figure_cells import UNSAID, Cell
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.drill_desk import DrillDesk
-from answerable.flows.end_instance import SHADOW_SECONDS_MAX, end_unfounded
-from answerable.flows.stage_drill import staged
+from answerable.flows.drills.stage_drill import staged
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.end_instance import SHADOW_SECONDS_MAX, end_unfounded
+from answerable.flows.state.drill_desk import DrillDesk
 from answerable.testing.registers import fresh
 from tests.drill_world import bench_to_drill, documents_with, drill
 from tests.figures_world import cells_of, comparable, counted_again, entry, folded, plain

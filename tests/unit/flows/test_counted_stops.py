@@ -17,8 +17,8 @@ from answerable.core.ledger.records_revocation import IN_FLIGHT_NAMED_MAX
 from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
-from answerable.flows.record_entry import sealing_for
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.recording.record_entry import sealing_for
+from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.clock import START
 from tests.figures_world import cells_of, entry, folded, ready
 

@@ -10,7 +10,7 @@ from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.shards import SHARDS_MAX, ShardGap
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Unavailable
-from answerable.flows.cover_shards import Covering, ShardState, require_led_on
+from answerable.flows.ledger.cover_shards import Covering, ShardState, require_led_on
 from answerable.testing.clock import START, ManualClock
 from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.shard_world import BASE, ShownLog, heads_ledger, key_of, shown_heads

@@ -14,10 +14,10 @@ from answerable.core.containment.hold import Holdable
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unverified
-from answerable.flows.delegate_duty import delegate_duty, end_duty
-from answerable.flows.duty_desk import DutyDesk
-from answerable.flows.place_hold import place_hold
-from answerable.flows.recall_duties import RecalledDuties
+from answerable.flows.escalation.delegate_duty import delegate_duty, end_duty
+from answerable.flows.recovery.recall_duties import RecalledDuties
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.state.duty_desk import DutyDesk
 from answerable.sdk.signing import signed_duty
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
@@ -258,7 +258,7 @@ async def test_a_weak_signature_of_who_is_away_carries_no_strong_answer():
     for one in register.delegations():
         strong.delegate(replace(one, strength="passkey"))
     # By key file nobody answers this tier. What matters here is who would be let in.
-    from answerable.flows.stand_in import in_place_of
+    from answerable.flows.validity.stand_in import in_place_of
 
     now = bench.clock.now()
     assert in_place_of(bench.walk, asked, "dan", verdict="approve", now=now) is None

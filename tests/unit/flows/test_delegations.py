@@ -7,8 +7,8 @@ import pytest
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.delegation_chain import SEPARATOR
 from answerable.errors import Malformed, Unverified
-from answerable.flows import delegations
-from answerable.flows.delegations import Delegations
+from answerable.flows.state import delegations
+from answerable.flows.state.delegations import Delegations
 from answerable.testing.delegation import LEAST, NOW, below, hop, online, root, three, trusted
 from answerable.testing.samples import AUDIENCE
 

@@ -12,11 +12,11 @@ import pytest
 
 from answerable.core.incident.security_event import STREAM_UPDATED
 from answerable.core.mandate.revocation import Revocation, revocable
-from answerable.flows.announce import announce_new
-from answerable.flows.deliver_events import AT_A_TIME, CLAIM_ANSWERS, REFUSALS_MAX, deliver_events
-from answerable.flows.event_desk import EventLimits
-from answerable.flows.manage_streams import change_status
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.events.deliver_events import AT_A_TIME, CLAIM_ANSWERS, REFUSALS_MAX, deliver_events
+from answerable.flows.events.event_desk import EventLimits
+from answerable.flows.events.manage_streams import change_status
+from answerable.flows.ledger.announce import announce_new
+from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench
 from tests.event_world import SECRET, desk_on, hooked, receiving, stream, waiting
 from tests.token_server_world import Said

@@ -14,12 +14,12 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.delegate_duty import delegate_duty, end_duty
-from answerable.flows.duty_desk import DutyDesk
-from answerable.flows.place_hold import place_hold
-from answerable.flows.recall_duties import RecalledDuties
-from answerable.flows.route_approval import follow_duties, note_view, scan_waiting, tell_due
-from answerable.flows.tell_duty import queue_health, route_of
+from answerable.flows.approval.tell_duty import queue_health, route_of
+from answerable.flows.escalation.delegate_duty import delegate_duty, end_duty
+from answerable.flows.escalation.route_approval import follow_duties, note_view, scan_waiting, tell_due
+from answerable.flows.recovery.recall_duties import RecalledDuties
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.state.duty_desk import DutyDesk
 from answerable.sdk.signing import signed_duty
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
@@ -150,8 +150,8 @@ async def test_the_follower_goes_on_where_the_register_could_not_be_had(at, monk
                 self.faults -= 1
                 raise Unavailable("the file is busy", code="register.unavailable", port="registers")
 
-    monkeypatch.setattr("answerable.flows.route_approval.LOOK_SECONDS_MAX", 0.001)
-    monkeypatch.setattr("answerable.flows.route_approval.AGAIN_MILLIS", 0)
+    monkeypatch.setattr("answerable.flows.escalation.route_approval.LOOK_SECONDS_MAX", 0.001)
+    monkeypatch.setattr("answerable.flows.escalation.route_approval.AGAIN_MILLIS", 0)
     register = fresh(Faulty)
     bench = await duty_bench(bench=Bench(duties=register))
     register.faults, bench.walk.duties.scanned = 1, None

@@ -14,10 +14,10 @@ from answerable.core.incident.duties_told import duty_told
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.in_force import in_force
 from answerable.errors import Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.delegate_duty import end_duty
-from answerable.flows.end_fallen_duties import end_fallen_duties
-from answerable.flows.place_hold import place_hold
+from answerable.flows.escalation.delegate_duty import end_duty
+from answerable.flows.escalation.end_fallen_duties import end_fallen_duties
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench
 from answerable.testing.samples import document, signing_key
 from answerable.verify.duty_shapes import DutyLeaf

@@ -9,8 +9,8 @@ from answerable.core.containment.hold import Hold, Holdable, hold_id
 from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.end_instance import (
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.end_instance import (
     end_agent,
     end_instance,
     end_lapsed,
@@ -18,8 +18,8 @@ from answerable.flows.end_instance import (
     follow_standing,
     record_ends,
 )
-from answerable.flows.enrol_workload import enrol, live_instance, renew
-from answerable.flows.workloads import WorkloadLimits, Workloads
+from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
+from answerable.flows.workloads.enrol_workload import enrol, live_instance, renew
 from answerable.testing.samples import OWNERSHIP
 from tests.enrolment_world import (
     PATH,

@@ -11,7 +11,7 @@ from answerable.core.identity.federation import bundle_unavailable, federation_s
 from answerable.core.identity.spiffe_id import TrustDomain
 from answerable.core.identity.trust_bundle import TrustBundle
 from answerable.errors import AnswerableError, Broken, Malformed, Unavailable
-from answerable.flows.follow_bundles import BundleFollowing
+from answerable.flows.workloads.follow_bundles import BundleFollowing
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 

@@ -13,11 +13,11 @@ from answerable.core.approval.approval import Approval
 from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.follow_holds import follow_holds
-from answerable.flows.lift_hold import lift_hold
-from answerable.flows.place_hold import place_hold, resume_holds
-from answerable.flows.refuse_held import open_stream, refuse_held
+from answerable.flows.containment.follow_holds import follow_holds
+from answerable.flows.containment.lift_hold import lift_hold
+from answerable.flows.containment.refuse_held import open_stream, refuse_held
+from answerable.flows.revocation.place_hold import place_hold, resume_holds
+from answerable.flows.workloads.enrol_workload import enrol
 from tests.enrolment_world import enrolling, evidence_of, key_of
 from tests.gateway_world import until
 from tests.hold_world import bench_to_hold, lift_token, stop

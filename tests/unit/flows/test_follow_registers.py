@@ -13,8 +13,8 @@ from answerable.adapters.sqlite import SqliteRegistryStore
 from answerable.core.canonical import encode
 from answerable.core.registry.parse import document_key
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.follow_registers import follow_documents, follow_registers
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.registry.follow_registers import follow_documents, follow_registers
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import elsewhere, fresh
 from answerable.testing.samples import document

@@ -8,12 +8,12 @@ import anyio
 import pytest
 
 from answerable.errors import Unavailable
-from answerable.flows import end_leases
-from answerable.flows.lease_side import LeaseSide
+from answerable.flows.revocation import end_leases
+from answerable.flows.state.lease_side import LeaseSide
 from answerable.testing.builders import Bench, bench_documents
 
 if TYPE_CHECKING:
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
 
 pytestmark = pytest.mark.anyio
 

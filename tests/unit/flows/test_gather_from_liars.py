@@ -11,7 +11,7 @@ import pytest
 from answerable.core.tlog.note import Note, signed_note
 from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.errors import Broken, Unavailable
-from answerable.flows.cosign_checkpoint import cosign_checkpoint
+from answerable.flows.ledger.cosign_checkpoint import cosign_checkpoint
 from answerable.ports.witness import Cosigned, Denied, Remembered, WitnessAnswer
 from answerable.testing.clock import ManualClock
 from tests.witness_world import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from answerable.flows.give_way import ENTRIES_PER_TURN, Turns
+from answerable.flows.recording.give_way import ENTRIES_PER_TURN, Turns
 from answerable.testing.clock import ManualClock
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("NEIGHBOUR-21")]

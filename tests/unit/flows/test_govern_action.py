@@ -17,9 +17,9 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.registry.parse import document_key
 from answerable.errors import Broken, Refused, Unavailable
-from answerable.flows.govern_action import govern_action
-from answerable.flows.settle_open_intents import settle_open_intents
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.recovery.settle_open_intents import settle_open_intents
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents, memory_ledger
 from answerable.testing.clock import ManualClock
 from answerable.testing.recording_upstream import Effect

@@ -10,9 +10,9 @@ import pytest
 
 from answerable.core.approval.features import features_of
 from answerable.errors import Unavailable
-from answerable.flows import waiting_groups
-from answerable.flows.group_waiting import follow_waiting, groups_waiting
-from answerable.flows.waiting_groups import WaitingGroups
+from answerable.flows.state import waiting_groups
+from answerable.flows.state.waiting_groups import WaitingGroups
+from answerable.flows.validity.group_waiting import follow_waiting, groups_waiting
 from answerable.testing.trouble import Trouble, TroubledApprovals
 from tests.alike_world import asked_many, groups_of, paying_bench, payments
 
@@ -43,7 +43,7 @@ class Watched(TroubledApprovals):
 
 @pytest.mark.parametrize("fails", [0, 2])
 async def test_what_newly_waits_is_read_before_anybody_looks(monkeypatch: pytest.MonkeyPatch, fails: int):
-    monkeypatch.setattr("answerable.flows.group_waiting.FOLLOW_SECONDS", 0)
+    monkeypatch.setattr("answerable.flows.validity.group_waiting.FOLLOW_SECONDS", 0)
     bench = await paying_bench()
     waiting = await asked_many(bench, 5)
     bench.walk.approvals = Watched(bench.walk.approvals, fails=fails)

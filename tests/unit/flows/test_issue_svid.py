@@ -16,7 +16,7 @@ from answerable.core.identity.svid_keys import jwk_text
 from answerable.core.identity.wit_svid import verified_wit_svid
 from answerable.core.identity.x509_svid import verified_x509_svid
 from answerable.errors import Broken, Malformed, Unavailable
-from answerable.flows.make_authority import new_serial
+from answerable.flows.trust_domain.make_authority import new_serial
 from answerable.testing.clock import START
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh_keys

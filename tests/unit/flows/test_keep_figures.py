@@ -13,9 +13,9 @@ from answerable.core.ledger.figure_cells import UNSAID, Group
 from answerable.core.ledger.figures import HOUR_MS, Figures
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.keep_figures import FORM, keep_figures
-from answerable.flows.tell_figures import tell_figures
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.keep_figures import FORM, keep_figures
+from answerable.flows.approval.tell_figures import tell_figures
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from tests.figures_world import PAY, READ, cells_of, comparable, counted_again, figures_of, ready
@@ -56,7 +56,7 @@ async def test_what_was_refused_before_the_capability_was_known_is_of_no_tier():
 
 @pytest.mark.requirement("STAT-01")
 async def test_refusals_past_the_quota_are_counted_and_of_nothing_in_particular():
-    from answerable.flows.settle_open_intents import record_counted_refusals
+    from answerable.flows.recovery.settle_open_intents import record_counted_refusals
 
     bench = await ready(limits=WalkLimits(refusals_recorded_max=2))
     for _ in range(5):
@@ -297,7 +297,7 @@ async def test_an_entry_that_cannot_be_read_is_counted_as_that():
 
 @pytest.mark.requirement("STAT-08")
 async def test_revocations_and_changes_of_policy_are_counted():
-    from answerable.flows.apply_registry import apply_registry
+    from answerable.flows.registry.apply_registry import apply_registry
     from answerable.testing.builders import POLICIES, bench_documents
 
     bench = await ready()

@@ -11,10 +11,10 @@ from answerable.core.decision.history import HistoryState
 from answerable.core.decision.tally import Tally, decoded, encoded
 from answerable.core.registry.active import stored_form
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.follow_registers import follow_registers
-from answerable.flows.keep_history import keep_history, read_unread_history
+from answerable.flows.counters.keep_history import keep_history, read_unread_history
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.registry.follow_registers import follow_registers
+from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.registers import elsewhere, fresh
 from answerable.testing.trouble import Trouble, TroubledLedger, TroubledRegistry
 from tests.history_world import (

@@ -12,7 +12,7 @@ from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.core.identity.authority import AUTHORITIES_MAX, BACKDATE_MILLIS
 from answerable.core.identity.spiffe_id import TrustDomain
 from answerable.errors import Broken, Refused, Unavailable
-from answerable.flows.make_authority import checked_keys
+from answerable.flows.trust_domain.make_authority import checked_keys
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh_keys
 from tests.trust_world import DOMAIN, FOREIGN, HOUR, TrustWorld, active_of, held, sequence_of, states

@@ -17,9 +17,10 @@ from answerable.core.mandate.hop_signing import HopTerms, issue_root, sign_hop
 from answerable.core.mandate.hop_token import Mission, confirmation_of
 from answerable.core.mandate.token import signed
 from answerable.errors import Refused
-from answerable.flows import delegations, verify_lineage
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.delegations import Delegations
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state import delegations
+from answerable.flows.state.delegations import Delegations
+from answerable.flows.validity import verify_lineage
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.delegation import ISSUER, MISSION, NOW, SERVICE, trusted

@@ -9,7 +9,7 @@ import pytest
 from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
-from answerable.flows.settle_open_intents import settle_open_intents
+from answerable.flows.recovery.settle_open_intents import settle_open_intents
 from answerable.testing.builders import Bench
 from answerable.testing.trouble import Trouble, TroubledLedger
 from tests.walk_world import cited, striking

@@ -12,7 +12,7 @@ import pytest
 
 from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.core.lease.lease import Lease
-from answerable.flows.lease_writer import BATCH_MAX, LeaseWriter
+from answerable.flows.leases.lease_writer import BATCH_MAX, LeaseWriter
 from answerable.testing.contracts.lease_register import sample_lease
 
 pytestmark = pytest.mark.anyio

@@ -14,11 +14,11 @@ from answerable.adapters.tlog_files.settings import TlogFilesSettings
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.hold_to_shown import void
-from answerable.flows.publish_policy import waiting_proposals
-from answerable.flows.record_entry import record_entry
-from answerable.flows.settle_open_intents import record_counted_refusals, settle_open_intents
+from answerable.flows.escalation.hold_to_shown import void
+from answerable.flows.policy.publish_policy import waiting_proposals
+from answerable.flows.recording.record_entry import record_entry
+from answerable.flows.recovery.settle_open_intents import record_counted_refusals, settle_open_intents
+from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import POLICIES, Bench, bench_documents, ledger_key
 from answerable.testing.invariants import Promises, broken_laws
 from answerable.testing.samples import signing_key

@@ -7,9 +7,9 @@ import pytest
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.errors import Refused
-from answerable.flows.end_instance import end_instance
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.let_return import require_may_return
+from answerable.flows.revocation.end_instance import end_instance
+from answerable.flows.validity.let_return import require_may_return
+from answerable.flows.workloads.enrol_workload import enrol
 from tests.enrolment_world import enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio

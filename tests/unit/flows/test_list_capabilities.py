@@ -8,9 +8,9 @@ import pytest
 
 from answerable.core.mandate.caveat import EnvironmentIs, ResourceIn
 from answerable.core.mandate.mandate import Grant
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.issue_mandate import issue_mandate
-from answerable.flows.list_capabilities import list_capabilities
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.tokens.issue_mandate import issue_mandate
+from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, mandate_terms, signing_key

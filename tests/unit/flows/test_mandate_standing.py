@@ -10,8 +10,8 @@ import pytest
 from answerable.core.canonical import parse
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.mandate_standing import is_signed_by
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.validity.mandate_standing import is_signed_by
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import signing_key
 

@@ -12,8 +12,8 @@ from answerable.core.identity.principal import AgentId, PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.issue_mandate import issue_mandate
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.tokens.issue_mandate import issue_mandate
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, mandate_terms, signing_key

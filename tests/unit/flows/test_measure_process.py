@@ -10,7 +10,7 @@ import anyio.to_thread
 import pytest
 
 from answerable.errors import Unavailable, Unverified
-from answerable.flows.measure_process import TOGETHER_MAX, WAITING_PER_USER_MAX, Measuring
+from answerable.flows.trust_domain.measure_process import TOGETHER_MAX, WAITING_PER_USER_MAX, Measuring
 from answerable.ports.process_observer import ProcessFacts
 
 pytestmark = pytest.mark.anyio

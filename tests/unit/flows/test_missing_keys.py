@@ -12,9 +12,9 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.settle_open_intents import recover_from_ledger, settle_open_intents
+from answerable.flows.recovery.settle_open_intents import recover_from_ledger, settle_open_intents
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import Bench
 from answerable.testing.samples import document
 from answerable.testing.trouble import Crash, Trouble, TroubledLedger, TroubledSubjectKeys

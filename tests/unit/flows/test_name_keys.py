@@ -12,10 +12,10 @@ import pytest
 from answerable.core.canonical import parse
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.assemble_evidence import Selection
-from answerable.flows.name_keys import NAMED_MAX, key_on_record
-from answerable.flows.record_entry import pseudonym_of
+from answerable.flows.ledger.assemble_evidence import Selection
+from answerable.flows.recording.name_keys import NAMED_MAX, key_on_record
+from answerable.flows.recording.record_entry import pseudonym_of
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import document, signing_key
 from answerable.testing.trouble import Crash, Trouble, TroubledLedger

@@ -15,15 +15,15 @@ from answerable.core.incident.timeline import Moment, told
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unavailable
-from answerable.flows.confirm_person import SessionSeen, begin_confirmation, finish_confirmation
-from answerable.flows.enrol_passkey import begin_enrolment, begin_own_enrolment, finish_enrolment
-from answerable.flows.invite_person import invite_person
-from answerable.flows.passkey_desk import CEREMONY_SECONDS_MAX
-from answerable.flows.place_hold import place_hold
-from answerable.flows.recall_passkeys import RecalledPasskeys
-from answerable.flows.remove_passkey import remove_passkey
-from answerable.flows.settle_open_intents import record_counted_refusals
-from answerable.flows.sign_in import begin_sign_in, finish_sign_in
+from answerable.flows.people.confirm_person import SessionSeen, begin_confirmation, finish_confirmation
+from answerable.flows.people.enrol_passkey import begin_enrolment, begin_own_enrolment, finish_enrolment
+from answerable.flows.people.invite_person import invite_person
+from answerable.flows.people.remove_passkey import remove_passkey
+from answerable.flows.people.sign_in import begin_sign_in, finish_sign_in
+from answerable.flows.recovery.recall_passkeys import RecalledPasskeys
+from answerable.flows.recovery.settle_open_intents import record_counted_refusals
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.state.passkey_desk import CEREMONY_SECONDS_MAX
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import SoftPasskey

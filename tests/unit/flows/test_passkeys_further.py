@@ -13,12 +13,12 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.entry import entry_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
-from answerable.flows.enrol_passkey import begin_enrolment, begin_own_enrolment, finish_enrolment
-from answerable.flows.invite_person import invite_person
-from answerable.flows.people_signing_in import standing_passkey
-from answerable.flows.recall_passkeys import RecalledPasskeys
-from answerable.flows.remove_passkey import remove_passkey
-from answerable.flows.sign_in import record_refused_sign_ins, sign_in_by_provider
+from answerable.flows.people.enrol_passkey import begin_enrolment, begin_own_enrolment, finish_enrolment
+from answerable.flows.people.invite_person import invite_person
+from answerable.flows.people.remove_passkey import remove_passkey
+from answerable.flows.people.sign_in import record_refused_sign_ins, sign_in_by_provider
+from answerable.flows.recovery.recall_passkeys import RecalledPasskeys
+from answerable.flows.validity.people_signing_in import standing_passkey
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import SoftPasskey

@@ -13,10 +13,10 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
-from answerable.flows.list_capabilities import list_capabilities
-from answerable.flows.pin_tools import CLOCK_AHEAD_MS_MAX, approve_tool
-from answerable.flows.show_tools import changes_of, tool_state, tool_states
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.walk.list_capabilities import list_capabilities
+from answerable.flows.walk.pin_tools import CLOCK_AHEAD_MS_MAX, approve_tool
+from answerable.flows.walk.show_tools import changes_of, tool_state, tool_states
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh
@@ -348,7 +348,7 @@ async def test_of_a_new_tool_all_is_told_beside_its_neighbours():
 
 @pytest.mark.requirement("TOOL-07")
 async def test_what_is_remembered_of_definitions_is_bounded(monkeypatch):
-    monkeypatch.setattr("answerable.flows.pin_tools.REMEMBERED_MAX", 1)
+    monkeypatch.setattr("answerable.flows.walk.pin_tools.REMEMBERED_MAX", 1)
     bench = await bench_with()
     await approve_tool(bench.walk, approval(described()), by="operator")
     bench.walk.tools_pinned.fits["another"] = (

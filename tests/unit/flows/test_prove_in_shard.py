@@ -12,8 +12,8 @@ from answerable.core.tlog.merkle import leaf_hash
 from answerable.core.tlog.note import Note, VerifierKey
 from answerable.core.tlog.policy import parse_policy
 from answerable.errors import Malformed, Unverified
-from answerable.flows.cover_shards import Covering
-from answerable.flows.prove_in_shard import prove_in_shard
+from answerable.flows.ledger.cover_shards import Covering
+from answerable.flows.workloads.prove_in_shard import prove_in_shard
 from answerable.testing.clock import START, ManualClock
 from tests.shard_world import BASE, ShownLog, heads_ledger, key_of, shown_heads
 

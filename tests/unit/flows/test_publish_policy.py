@@ -12,8 +12,7 @@ from answerable.core.canonical import parse
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.publication import Terms
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.publish_policy import (
+from answerable.flows.policy.publish_policy import (
     PENDING_MAX,
     found_proposal,
     propose_policy,
@@ -21,6 +20,7 @@ from answerable.flows.publish_policy import (
     waiting_proposals,
     withdraw_proposal,
 )
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, document, mandate_terms, signing_key

@@ -16,14 +16,14 @@ from answerable.adapters.sqlite import (
 from answerable.core.identity.authority import TrustLimits
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable, Revocation, revocable
-from answerable.flows.change_authorities import AuthorityChanges
-from answerable.flows.end_instance import end_instance
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.keep_trust_domain import TrustDomainDesk
-from answerable.flows.name_sub_agent import sub_agent_number
-from answerable.flows.recall_ends import Recalled, recall_ends
-from answerable.flows.record_entry import pseudonym_of
-from answerable.flows.revoke_authority import record_revocations, revoke_authority
+from answerable.flows.recording.record_entry import pseudonym_of
+from answerable.flows.recovery.recall_ends import Recalled, recall_ends
+from answerable.flows.revocation.end_instance import end_instance
+from answerable.flows.revocation.revoke_authority import record_revocations, revoke_authority
+from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+from answerable.flows.workloads.change_authorities import AuthorityChanges
+from answerable.flows.workloads.enrol_workload import enrol
+from answerable.flows.workloads.name_sub_agent import sub_agent_number
 from answerable.testing.registers import fresh, fresh_ends, fresh_keys, fresh_subject_keys
 from tests.enrolment_world import DOMAIN, enrolling, evidence_of, key_of
 

@@ -12,11 +12,11 @@ from answerable.core.ledger.records_holds import hold_lifted
 from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.change_authorities import AuthorityChanges
-from answerable.flows.place_hold import resume_holds
-from answerable.flows.recall_ends import Recalled, recall_ends
-from answerable.flows.recall_holds import RecalledHolds
-from answerable.flows.record_entry import record_entry, sealing_for
+from answerable.flows.recording.record_entry import record_entry, sealing_for
+from answerable.flows.recovery.recall_ends import Recalled, recall_ends
+from answerable.flows.recovery.recall_holds import RecalledHolds
+from answerable.flows.revocation.place_hold import resume_holds
+from answerable.flows.workloads.change_authorities import AuthorityChanges
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh_ends, fresh_subject_keys
 from tests.enrolment_world import enrolling

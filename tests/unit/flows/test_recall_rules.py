@@ -10,13 +10,13 @@ from answerable.adapters.sqlite import SqliteTokenRegister, SqliteToolPinRegiste
 from answerable.core.action.outcome import Outcome
 from answerable.core.containment.happening import tracker_of
 from answerable.core.decision.history import History
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.govern_action import govern_action
-from answerable.flows.keep_history import keep_history, rules_origin
-from answerable.flows.pin_tools import approve_tool
-from answerable.flows.place_tripped import place_tripped
-from answerable.flows.recall_rules import RuleReader
+from answerable.flows.counters.keep_history import keep_history, rules_origin
+from answerable.flows.counters.recall_rules import RuleReader
+from answerable.flows.policy.place_tripped import place_tripped
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.walk.pin_tools import approve_tool
+from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.builders import Bench, bench_documents, with_spending
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
@@ -154,8 +154,8 @@ async def test_of_owners_of_whom_nothing_is_inside_any_window_nothing_is_kept():
 
 
 async def test_hops_and_owners_that_are_no_more_in_mind_are_done_without(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("answerable.flows.recall_rules.HOPS_MAX", 1)
-    monkeypatch.setattr("answerable.flows.trip_rules.OWNERS_MAX", 1)
+    monkeypatch.setattr("answerable.flows.counters.recall_rules.HOPS_MAX", 1)
+    monkeypatch.setattr("answerable.flows.counters.trip_rules.OWNERS_MAX", 1)
     world = await tree_world(fresh(SqliteTokenRegister, entropy=SeededEntropy("tokens")))
     bench = world.bench
     await apply_registry(

@@ -18,11 +18,11 @@ from answerable.core.ledger.disclosure import Sealing, sealed_fields
 from answerable.core.ledger.entry import Entry, StoredEntry, sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Refused
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.door_desk import DoorDesk, record_door_refusals
-from answerable.flows.govern_action import govern_action
-from answerable.flows.known_callers import KnownCallers
-from answerable.flows.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.counters.door_desk import DoorDesk, record_door_refusals
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.state.known_callers import KnownCallers
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench
 from answerable.testing.entropy import SeededEntropy
 from tests.walk_world import fields_of

@@ -12,10 +12,10 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.caveat import ResourceIn
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import Refused, Unavailable, Unverified
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.govern_action import govern_action
-from answerable.flows.settle_open_intents import record_counted_refusals
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.recovery.settle_open_intents import record_counted_refusals
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import OWNERSHIP, document
 from answerable.testing.trouble import Trouble, TroubledLedger

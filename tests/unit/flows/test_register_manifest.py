@@ -14,9 +14,9 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.registry.active import stored_form
 from answerable.core.registry.manifest_token import signed_manifest
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.manifest_standing import standing_manifest
-from answerable.flows.register_manifest import CLOCK_AHEAD_MS_MAX, register_manifest
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.validity.manifest_standing import standing_manifest
+from answerable.flows.workloads.register_manifest import CLOCK_AHEAD_MS_MAX, register_manifest
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.contracts.manifest_register import SCOUT, sample_manifest, sample_signed
 from answerable.testing.samples import signing_key

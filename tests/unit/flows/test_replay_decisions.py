@@ -15,9 +15,9 @@ from answerable.apps.control_api.application import control_app
 from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows import replay_decisions as flow
-from answerable.flows.policy_desk import AskedAgain
-from answerable.flows.replay_decisions import Stretch, replay_decisions
+from answerable.flows.policy import replay_decisions as flow
+from answerable.flows.policy.replay_decisions import Stretch, replay_decisions
+from answerable.flows.state.policy_desk import AskedAgain
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.clock import ManualClock
 from answerable.verify import stated_places
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ANSWER-09")]
 

@@ -7,8 +7,8 @@ import pytest
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.records import refusals_counted
 from answerable.errors import Unavailable
-from answerable.flows import require_subject_keys as module
-from answerable.flows.require_subject_keys import require_subject_keys
+from answerable.flows.workloads import require_subject_keys as module
+from answerable.flows.workloads.require_subject_keys import require_subject_keys
 from answerable.testing.builders import Bench, memory_ledger
 from answerable.testing.clock import START, ManualClock
 from answerable.testing.registers import fresh_subject_keys

@@ -9,9 +9,9 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.registry.policy_record import KEPT_MAX, KeptSets, PolicyRecord
 from answerable.core.registry.publication import Terms
 from answerable.errors import Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.keep_policies import kept_sets
-from answerable.flows.publish_policy import rollback_policy
+from answerable.flows.policy.publish_policy import rollback_policy
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.registry.keep_policies import kept_sets
 from answerable.testing.builders import POLICIES, Bench
 from tests.publication_world import (
     guarded,

@@ -15,10 +15,16 @@ from answerable.adapters.sqlite import SqliteDutyRegister
 from answerable.core.containment.hold import Holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.duty_desk import DUE_MAX, DutyDesk
-from answerable.flows.place_hold import place_hold
-from answerable.flows.recall_duties import RecalledDuties
-from answerable.flows.route_approval import follow_duties, forget_duties, note_view, scan_waiting, tell_due
+from answerable.flows.escalation.route_approval import (
+    follow_duties,
+    forget_duties,
+    note_view,
+    scan_waiting,
+    tell_due,
+)
+from answerable.flows.recovery.recall_duties import RecalledDuties
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.state.duty_desk import DUE_MAX, DutyDesk
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.memory_ledger import MemoryLedger

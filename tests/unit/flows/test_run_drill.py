@@ -8,9 +8,9 @@ from answerable.adapters.sqlite import SqliteDrillRegister
 from answerable.core.containment.drill import DRILL_KINDS, drill_kind, drilled
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows.drill_desk import DrillDesk
-from answerable.flows.recall_drills import RecalledDrills
-from answerable.flows.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
+from answerable.flows.recovery.recall_drills import RecalledDrills
+from answerable.flows.state.drill_desk import DrillDesk
 from answerable.testing.registers import fresh
 from tests.drill_world import bench_to_drill, drill
 

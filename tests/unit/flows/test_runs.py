@@ -15,7 +15,7 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.ledger import runs as runs_of_core
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
-from answerable.flows.settle_open_intents import recover_from_ledger, settle_open_intents
+from answerable.flows.recovery.settle_open_intents import recover_from_ledger, settle_open_intents
 from answerable.testing.builders import Bench, ledger_key
 from answerable.testing.samples import signing_key
 from answerable.testing.trouble import Crash, Trouble, TroubledLedger

@@ -16,7 +16,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.errors import Broken, Unavailable
-from answerable.flows.settle_open_intents import recover_from_ledger, settle_open_intents
+from answerable.flows.recovery.settle_open_intents import recover_from_ledger, settle_open_intents
 from answerable.testing.builders import Bench
 from answerable.testing.trouble import Crash, Trouble, TroubledLedger
 from answerable.testing.trouble_outside import TroubledUpstream

@@ -9,16 +9,16 @@ import pytest
 from answerable.core.decision.compared import ShadowSeen, Tally
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused
-from answerable.flows import shadow_policy as shadowing
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.shadow_policy import (
+from answerable.flows.policy import shadow_policy as shadowing
+from answerable.flows.policy.shadow_policy import (
     follow_shadow,
     shadow_seen,
     shadow_set,
     start_shadow,
     stop_shadow,
 )
-from answerable.flows.simulate_policy import compared
+from answerable.flows.policy.simulate_policy import compared
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from tests.publication_world import STOP, house
 

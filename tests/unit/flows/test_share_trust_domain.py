@@ -10,7 +10,7 @@ from answerable.adapters.sqlite import SqliteAuthorityRegister
 from answerable.core.identity.spiffe_id import TrustDomain
 from answerable.core.identity.trust_bundle import TrustBundle
 from answerable.errors import Refused, Unavailable
-from answerable.flows import keep_trust_domain
+from answerable.flows.trust_domain import keep_trust_domain
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh
 from tests.trust_world import DOMAIN, FOREIGN, TrustWorld, active_of, held, sequence_of, states

@@ -16,11 +16,11 @@ from answerable.core.decision.compared import Past, Tally
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows import govern_action
-from answerable.flows import simulate_policy as simulation
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.paced_reading import begins_at
-from answerable.flows.simulate_policy import Page, fields_asked, simulate_policy
+from answerable.flows.policy import simulate_policy as simulation
+from answerable.flows.policy.simulate_policy import Page, fields_asked, simulate_policy
+from answerable.flows.recording.paced_reading import begins_at
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.walk import govern_action
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.samples import document
 from tests.publication_world import STOP, house

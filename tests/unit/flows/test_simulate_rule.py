@@ -10,11 +10,11 @@ import pytest
 from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.place_tripped import place_tripped
-from answerable.flows.settle_open_intents import record_counted_refusals
-from answerable.flows.simulate_rule import simulate_rule
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.policy.place_tripped import place_tripped
+from answerable.flows.policy.simulate_rule import simulate_rule
+from answerable.flows.recovery.settle_open_intents import record_counted_refusals
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents, with_trackers
 from answerable.testing.registers import fresh_subject_keys
 from tests.rule_world import HUGE, code_of, denied, retried, rule, ruled

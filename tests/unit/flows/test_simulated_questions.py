@@ -6,7 +6,7 @@ import pytest
 
 from answerable.core.decision.asked_of_people import NAMES_MAX, OTHERS, Questions, at_tier
 from answerable.errors import Malformed, Refused
-from answerable.flows.simulate_policy import simulate_policy
+from answerable.flows.policy.simulate_policy import simulate_policy
 from answerable.testing.builders import POLICIES, Bench, bench_documents, with_trackers
 from tests.publication_world import house
 

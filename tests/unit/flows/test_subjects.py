@@ -14,10 +14,10 @@ from answerable.core.ledger.subject_key import key_id_of, sections_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.errors import Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.govern_action import govern_action
-from answerable.flows.record_entry import pseudonym_of
+from answerable.flows.recording.record_entry import pseudonym_of
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import OWNERSHIP, document
 from tests.walk_world import SUBJECTS, about_customers, customers_bench, fields_of, stored_of, subject_of
@@ -201,7 +201,7 @@ async def test_a_person_has_one_pseudonym_in_every_role_and_two_people_have_two(
 
 @pytest.mark.requirement("SEAL-03")
 async def test_pseudonyms_are_kept_in_mind_up_to_a_bound_and_stay_the_same(monkeypatch):
-    monkeypatch.setattr("answerable.flows.record_entry.PSEUDONYMS_MAX", 3)
+    monkeypatch.setattr("answerable.flows.recording.record_entry.PSEUDONYMS_MAX", 3)
     bench = Bench()
     names = [f"person-{number}" for number in range(7)]
     first = [pseudonym_of(bench.walk, name) for name in names]

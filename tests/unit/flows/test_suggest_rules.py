@@ -12,11 +12,11 @@ from answerable.core.approval.standing_rule import exception_from, with_exceptio
 from answerable.core.containment.hold import Holdable
 from answerable.core.registry.capability import ArgumentMapping
 from answerable.errors import Malformed, Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.seed_canary import asked_canary
-from answerable.flows.simulate_policy import simulate_policy
-from answerable.flows.suggest_rules import suggest_rules
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.approval.seed_canary import asked_canary
+from answerable.flows.approval.suggest_rules import suggest_rules
+from answerable.flows.policy.simulate_policy import simulate_policy
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from tests.click_world import clicking
 from tests.hold_world import stop

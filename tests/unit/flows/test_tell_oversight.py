@@ -17,7 +17,7 @@ from answerable.core.ledger.oversight_told import (
     oversight_figures,
 )
 from answerable.core.ledger.tags import Tag
-from answerable.flows.tell_oversight import tell_oversight
+from answerable.flows.approval.tell_oversight import tell_oversight
 from answerable.testing.builders import Bench
 from tests.figures_world import entry
 from tests.hold_world import stop

@@ -18,13 +18,13 @@ from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.core.registry.active import snapshot_of
 from answerable.errors import Malformed, Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.moment_then import Then
-from answerable.flows.pin_tools import approve_tool
-from answerable.flows.place_hold import place_hold
-from answerable.flows.record_entry import sealing_for
-from answerable.flows.tell_possible import possible
+from answerable.flows.policy.tell_possible import possible
+from answerable.flows.recording.record_entry import sealing_for
+from answerable.flows.recovery.moment_then import Then
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.walk.pin_tools import approve_tool
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.samples import AUDIENCE, signing_key
@@ -32,7 +32,7 @@ from tests.hold_world import lift
 from tests.tool_world import approval, described, describing
 
 if TYPE_CHECKING:
-    from answerable.flows.tell_possible import Told
+    from answerable.flows.policy.tell_possible import Told
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ANSWER-06")]
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from answerable.adapters.sqlite import SqliteTokenRegister
-from answerable.flows.known_callers import KnownCallers
-from answerable.flows.token_desk import PLACES_AHEAD, TokenDesk
+from answerable.flows.state.known_callers import KnownCallers
+from answerable.flows.state.token_desk import PLACES_AHEAD, TokenDesk
 from answerable.testing.builders import Bench
 from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.entropy import SeededEntropy

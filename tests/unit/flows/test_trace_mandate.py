@@ -9,7 +9,7 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.incident.mandate_tree import grown
 from answerable.core.mandate.hop_token import read_hop, signing_hash
 from answerable.core.mandate.revocation import Revocable, Revocation
-from answerable.flows.trace_mandate import hop_states
+from answerable.flows.tokens.trace_mandate import hop_states
 from answerable.testing.builders import Bench
 from tests.unit.core.incident.test_handed_on import START, chains, cited
 

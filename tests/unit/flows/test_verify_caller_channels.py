@@ -8,7 +8,7 @@ import pytest
 
 from answerable.core.identity.channel import Channel
 from answerable.errors import Malformed
-from answerable.flows.proof_limits import ProofLimits
+from answerable.flows.state.proof_limits import ProofLimits
 from tests.proof_world import AUTHORITY, ProofWorld, agent, refused, request, unix
 
 

@@ -12,7 +12,7 @@ from answerable.core.identity.dpop import dpop_proof
 from answerable.core.identity.evidence import UNKNOWN_IDENTITY
 from answerable.core.identity.principal import AgentId
 from answerable.errors import Malformed, Unavailable, Unverified
-from answerable.flows.verify_dpop import BoundToken, DpopLimits, challenge_error, has_credential
+from answerable.flows.tokens.verify_dpop import BoundToken, DpopLimits, challenge_error, has_credential
 from tests.dpop_world import BODY, TARGET, TOKEN, URL, DpopWorld
 from tests.proof_world import ProofWorld, agent, request
 

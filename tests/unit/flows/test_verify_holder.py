@@ -6,7 +6,7 @@ import pytest
 
 from answerable.core.mandate.hop_token import confirmation_by
 from answerable.errors import Unverified
-from answerable.flows.verify_holder import bound_token
+from answerable.flows.tokens.verify_holder import bound_token
 from answerable.testing import delegation as bench
 
 

@@ -20,9 +20,9 @@ from answerable.core.mandate.hop_token import Mission, confirmation_by
 from answerable.core.mandate.mandate import Grant
 from answerable.core.mandate.mission import authority_hash
 from answerable.errors import Refused
-from answerable.flows import delegations
-from answerable.flows.govern_action import govern_action
-from answerable.flows.verify_lineage import holds
+from answerable.flows.state import delegations
+from answerable.flows.validity.verify_lineage import holds
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.samples import signing_key

@@ -9,9 +9,9 @@ import pytest
 
 from answerable.core.identity.spiffe_id import SpiffeId
 from answerable.errors import Refused
-from answerable.flows.enrol_workload import enrol, live_instance
-from answerable.flows.watch_clock import end_what_had_lapsed, watch_clock
-from answerable.flows.workloads import WorkloadLimits, Workloads
+from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
+from answerable.flows.workloads.enrol_workload import enrol, live_instance
+from answerable.flows.workloads.watch_clock import end_what_had_lapsed, watch_clock
 from answerable.testing.clock import ManualClock
 from tests.enrolment_world import InventedProcesses, enrolling, evidence_of, key_of
 
@@ -37,7 +37,10 @@ def ended_because(workloads: Workloads, instance: SpiffeId) -> str:
 async def told(workloads: Workloads, jumps: list[float], caplog: pytest.LogCaptureFixture) -> list[str]:
     """By looks, each after time has passed and the clock was set by so much."""
     left, clock = iter(jumps), clock_of(workloads)
-    with anyio.CancelScope() as watching, caplog.at_level(logging.WARNING, "answerable.flows.watch_clock"):
+    with (
+        anyio.CancelScope() as watching,
+        caplog.at_level(logging.WARNING, "answerable.flows.workloads.watch_clock"),
+    ):
 
         async def sleep(seconds: float) -> None:
             clock.advance(seconds)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from answerable.core.identity.principal import UnixMillis
-from answerable.flows.watch_denials import is_new_round
+from answerable.flows.counters.watch_denials import is_new_round
 from answerable.testing.samples import approval
 
 ASKED, NO = 1_000, 2_000

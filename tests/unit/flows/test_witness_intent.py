@@ -10,7 +10,7 @@ import anyio.lowlevel
 import pytest
 
 from answerable.errors import Broken
-from answerable.flows.witness_intent import LedgerIntentWitness, intent_witness
+from answerable.flows.ledger.witness_intent import LedgerIntentWitness, intent_witness
 from answerable.testing.clock import ManualClock
 from tests.witness_world import HonestWitness, Ledger, Log, Rounds, desk
 

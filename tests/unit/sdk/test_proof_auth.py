@@ -14,8 +14,8 @@ import pytest
 
 from answerable.adapters.uvicorn_front import FrontLimits, Listeners, serve
 from answerable.errors import Unavailable
-from answerable.flows.proof_limits import ProofLimits
-from answerable.flows.verify_caller import CallerVerifier
+from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
 from answerable.sdk.world import World
 from tests.proof_door import ProofDoor

@@ -15,7 +15,7 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.tlog.merkle import leaf_hash
-from answerable.flows.close_mandate import close_mandate
+from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.builders import Bench
 from answerable.testing.invariants import Promises, broken_laws
 from answerable.testing.recording_upstream import Effect

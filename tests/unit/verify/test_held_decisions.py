@@ -10,8 +10,8 @@ import pytest
 from answerable.core.containment.hold import holdable
 from answerable.core.decision.asked import read_question
 from answerable.errors import Malformed, Refused
-from answerable.flows.govern_action import govern_action
-from answerable.flows.simulate_policy import simulate_policy
+from answerable.flows.policy.simulate_policy import simulate_policy
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import POLICIES
 from answerable.verify.denial import explain
 from tests.attack.test_revocation_races import chained

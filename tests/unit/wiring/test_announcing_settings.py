@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from answerable.flows.event_desk import EventLimits
+from answerable.flows.events.event_desk import EventLimits
 from answerable.wiring.announcing_settings import AnnouncingSettings, receivers_in, webhooks_in
 from answerable.wiring.settings import parse_settings
 

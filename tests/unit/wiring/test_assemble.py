@@ -10,7 +10,7 @@ from anyio import create_task_group, move_on_after
 from answerable.core.identity.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.trouble import Trouble, TroubledLedger
 from answerable.wiring.assemble import assembled

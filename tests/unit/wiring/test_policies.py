@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from answerable.errors import Unavailable
-from answerable.flows.shadow_policy import start_shadow
+from answerable.flows.policy.shadow_policy import start_shadow
 from answerable.testing.builders import Bench
 from answerable.wiring import policies
 from tests.publication_world import STOP, house

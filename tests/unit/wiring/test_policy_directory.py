@@ -12,7 +12,7 @@ from answerable.adapters.registry_files import read_text
 from answerable.core.registry.active import faults_of, snapshot_of
 from answerable.core.registry.parse import document_key
 from answerable.errors import Malformed
-from answerable.flows.apply_registry import policy_text
+from answerable.flows.registry.apply_registry import policy_text
 from answerable.testing.samples import document
 from answerable.wiring.policy_directory import check_set, compiled_set, schema_for
 from answerable.wiring.policy_trials import try_set

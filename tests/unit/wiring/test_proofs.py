@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from answerable.errors import Unverified
-from answerable.flows.verify_dpop import BoundToken, DpopLimits, DpopVerifier
+from answerable.flows.tokens.verify_dpop import BoundToken, DpopLimits, DpopVerifier
 from answerable.testing.entropy import SeededEntropy
 from answerable.wiring.assemble import authorities_of
 from answerable.wiring.proofs import FILE, opened_replay_store, token_holders

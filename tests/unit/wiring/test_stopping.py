@@ -9,8 +9,8 @@ from anyio import create_task_group
 
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.govern_action import govern_action
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.wiring.assemble import Product, assembled
 from answerable.wiring.settings import load_settings

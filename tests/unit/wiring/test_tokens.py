@@ -15,8 +15,8 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.status_list import TTL_SECONDS_MAX
 from answerable.errors import Unavailable
-from answerable.flows.apply_registry import apply_registry
-from answerable.flows.token_desk import TokenDesk
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.state.token_desk import TokenDesk
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.contracts.token_register import sample_tree
 from answerable.testing.entropy import SeededEntropy
@@ -35,7 +35,7 @@ from answerable.wiring.tokens import (
 )
 
 if TYPE_CHECKING:
-    from answerable.flows.known_callers import KnownCallers
+    from answerable.flows.state.known_callers import KnownCallers
     from answerable.ports.token_register import TokenRegister
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from answerable.flows.gather_cosignatures import CosigningLimits
+from answerable.flows.ledger.gather_cosignatures import CosigningLimits
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import parse_settings
 from answerable.wiring.witness_settings import WitnessesSettings, remote_witness

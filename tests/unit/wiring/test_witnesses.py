@@ -9,7 +9,7 @@ import pytest
 from answerable.adapters.witness_files import publish_keys
 from answerable.core.tlog.policy import parse_policy, verified_checkpoint_under
 from answerable.errors import Broken, Malformed, Unavailable, Unverified
-from answerable.flows.cosign_checkpoint import cosign_checkpoint
+from answerable.flows.ledger.cosign_checkpoint import cosign_checkpoint
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
 from answerable.wiring.witness_view import add_watched_log, policy_text, watched_logs, witness_keys

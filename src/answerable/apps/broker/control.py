@@ -24,9 +24,9 @@ from answerable.core.lease.wire import (
     LeaseList,
 )
 from answerable.errors import AnswerableError, Malformed, shown
-from answerable.flows.revoke_lease import begin, end_within
-from answerable.flows.rotate_due import due_now
-from answerable.flows.settle_leases import find_strays
+from answerable.flows.leases.revoke_lease import begin, end_within
+from answerable.flows.leases.rotate_due import due_now
+from answerable.flows.leases.settle_leases import find_strays
 from answerable.ports.lease_broker import DueSecret
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.broker.needs import Needs
     from answerable.core.lease.name import LeaseName
-    from answerable.flows.lease_desk import LeaseDesk
+    from answerable.flows.leases.lease_desk import LeaseDesk
     from answerable.ports.target_rights import TargetRights
 
 RECALLED: Final = "the ledger names it and the broker did not know it"

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from answerable.core.identity.keys import PublicKey
-    from answerable.flows.lease_desk import LeaseDesk
+    from answerable.flows.leases.lease_desk import LeaseDesk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

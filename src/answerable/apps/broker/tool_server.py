@@ -13,7 +13,7 @@ from answerable.core.lease.use import use_record
 from answerable.core.lease.wire import DONE_META, EFFECT_DATA, WARRANT_META
 from answerable.core.ledger.warrant_token import STEP, verified_warrant
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
-from answerable.flows.perform_leased import perform_leased
+from answerable.flows.leases.perform_leased import perform_leased
 
 if TYPE_CHECKING:
     from mcp.server.context import ServerRequestContext

@@ -23,7 +23,7 @@ from answerable.apps.chat_door.signed import SeenRequests, signed_at
 from answerable.core.identity.door_refusal import sender_of
 from answerable.core.identity.pace import Pace
 from answerable.errors import AnswerableError, Broken, Refused
-from answerable.flows.answer_by_click import take_click, tell_clicked
+from answerable.flows.approval.answer_by_click import take_click, tell_clicked
 from answerable.wiring.guarded_request import body_within, check_host, route_fault
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from answerable.apps.chat_door.needs import Needs
-    from answerable.flows.answer_by_click import Click, Clicked
+    from answerable.flows.approval.answer_by_click import Click, Clicked
 
 _STATUSES: Final = {"http.host": 421, "chat.pace": 429, "chat.too_many": 429, "chat.replayed": 409}
 _log: Final = logging.getLogger("answerable.chat")

@@ -9,8 +9,8 @@ from answerable.core.identity.door_refusal import untold
 
 if TYPE_CHECKING:
     from answerable.core.identity.door_refusal import TellRefused
-    from answerable.flows.click_desk import ClickDesk
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.click_desk import ClickDesk
+    from answerable.flows.state.walk import Walk
 
 PREFIX: Final = "/chat/v1/"
 """Of every path of this door: what wiring sends here instead of to the console."""

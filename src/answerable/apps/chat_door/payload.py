@@ -14,7 +14,7 @@ from answerable.core.approval.reasons import QUICK
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import Limits, parse
 from answerable.errors import Malformed
-from answerable.flows.answer_by_click import Click
+from answerable.flows.approval.answer_by_click import Click
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

@@ -55,7 +55,7 @@ def _asked(shell: Shell, asked: dict[str, str]) -> list[dict[str, Any]]:
 
 def _copied(shell: Shell, directory: Path, asked: dict[str, str]) -> list[dict[str, Any]]:
     from answerable.core.incident.under_manifest import wanted_manifest
-    from answerable.flows.find_actions import action_told, find_actions
+    from answerable.flows.walk.find_actions import action_told, find_actions
     from answerable.wiring.ledger_copy import copied_entries
 
     wanted = wanted_manifest(**asked)

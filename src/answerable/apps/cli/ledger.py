@@ -265,7 +265,7 @@ def _story(shell: Shell, name: str) -> list[dict[str, Any]]:
 
 
 def _copied_story(directory: Path, name: str) -> list[dict[str, Any]]:
-    from answerable.flows.reconstruct_timeline import reconstruct_timeline
+    from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
     from answerable.wiring.ledger_copy import copied_entries
 
     return [

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.incident.timeline import Line, concerns, told
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
-from answerable.flows.reconstruct_timeline import opened_moment
+from answerable.flows.forensics.reconstruct_timeline import opened_moment
 
 if TYPE_CHECKING:
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
 
 LOOKED_AT_MAX: Final = 400
 """Entries that one page looks at; what is further back is for `answerable timeline`."""

@@ -9,17 +9,17 @@ from answerable.apps.console.desk import see_other
 from answerable.core.containment.hold import REASON_CHARS_MAX, HoldId, described, holdable
 from answerable.core.identity.principal import AgentId, agent_id
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.agent_standing import standing_of
-from answerable.flows.place_hold import place_hold
-from answerable.flows.report_containment import hold_called, report_containment
-from answerable.flows.trace_mandate import mandates_in
+from answerable.flows.drills.report_containment import hold_called, report_containment
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.tokens.trace_mandate import mandates_in
+from answerable.flows.walk.agent_standing import standing_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
     from answerable.apps.console.desk import Asked
     from answerable.core.registry.documents import Agent
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
 
 LINES_MAX: Final = 20
 AGENTS_MAX: Final = 200

@@ -26,15 +26,15 @@ from answerable.core.canonical import encode
 from answerable.core.decision.facts import OR
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused, Unverified, shown
-from answerable.flows.answer_approval import answer_by_passkey, approval_here, open_to_answer
-from answerable.flows.mandate_standing import schedule_owner
-from answerable.flows.narrow_approval import asked_as_proposed, narrowable_of, proposed_action
-from answerable.flows.note_look import note_looks
-from answerable.flows.people_signing_in import desk_of
-from answerable.flows.route_approval import note_view
-from answerable.flows.stand_in import agent_owners, in_place_of
-from answerable.flows.tell_duty import route_of, routes_of
-from answerable.flows.typed_names import check_typed, name_wanted
+from answerable.flows.approval.answer_approval import answer_by_passkey, approval_here, open_to_answer
+from answerable.flows.approval.note_look import note_looks
+from answerable.flows.approval.tell_duty import route_of, routes_of
+from answerable.flows.approval.typed_names import check_typed, name_wanted
+from answerable.flows.escalation.narrow_approval import asked_as_proposed, narrowable_of, proposed_action
+from answerable.flows.escalation.route_approval import note_view
+from answerable.flows.validity.mandate_standing import schedule_owner
+from answerable.flows.validity.people_signing_in import desk_of
+from answerable.flows.validity.stand_in import agent_owners, in_place_of
 
 if TYPE_CHECKING:
     from answerable.apps.console.desk import Asked
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from answerable.core.approval.words import Words
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents import Principal
-    from answerable.flows.tell_duty import Route
-    from answerable.flows.walk import Walk
+    from answerable.flows.approval.tell_duty import Route
+    from answerable.flows.state.walk import Walk
 
 ITEMS_MAX: Final = 50
 """On one page; the rest by `after`, how many to leave out."""

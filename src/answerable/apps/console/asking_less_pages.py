@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.apps.console.deciding_pages import DAY_MS, DAYS, length
 from answerable.errors import AnswerableError
-from answerable.flows.suggest_rules import APPROVED_MIN, suggest_rules
+from answerable.flows.approval.suggest_rules import APPROVED_MIN, suggest_rules
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
     from answerable.apps.console.desk import Asked
-    from answerable.flows.suggest_rules import SuggestedRule, Suggestions
-    from answerable.flows.walk import Walk
+    from answerable.flows.approval.suggest_rules import SuggestedRule, Suggestions
+    from answerable.flows.state.walk import Walk
 
 SECONDS_MAX: Final = 0.5
 """How long the page waits for what is not read yet."""

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.ledger.figure_cells import Cell
 from answerable.errors import AnswerableError
-from answerable.flows.tell_oversight import tell_oversight
+from answerable.flows.approval.tell_oversight import tell_oversight
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
     from answerable.apps.console.desk import Asked
     from answerable.core.ledger.oversight_told import Decided
-    from answerable.flows.tell_oversight import OversightTold
+    from answerable.flows.approval.tell_oversight import OversightTold
 
 DAY_MS: Final = 86_400_000
 DAYS: Final = 30

@@ -17,7 +17,7 @@ from answerable.apps.console.sessions import COOKIE, Sessions
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.door_refusal import sender_of
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
-from answerable.flows.confirm_person import SessionSeen, record_refused_session
+from answerable.flows.people.confirm_person import SessionSeen, record_refused_session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from answerable.apps.console.sessions import Session
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents import Principal
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
 
 _STATUS: Final = {Malformed: 400, Unverified: 401, Refused: 403, Unavailable: 503, Broken: 500}
 _STATUS_OF_CODE: Final = {

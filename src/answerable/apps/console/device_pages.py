@@ -11,7 +11,7 @@ from answerable.apps.console.desk import answer_json, see_other
 from answerable.apps.console.guard import HEADERS
 from answerable.apps.console.pages import asset, asset_path
 from answerable.errors import Malformed
-from answerable.flows.tell_device import devices_of, forget_device, push_side, tell_device
+from answerable.flows.approval.tell_device import devices_of, forget_device, push_side, tell_device
 
 if TYPE_CHECKING:
     from answerable.apps.console.desk import Asked

@@ -11,10 +11,10 @@ from answerable.core.approval.duty_delegation import REASON_CHARS_MAX
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused
-from answerable.flows.delegate_duty import delegate_by_passkey, end_duty, open_duty
-from answerable.flows.people_signing_in import desk_of
-from answerable.flows.stand_in import may_stand_in
-from answerable.flows.tell_duty import gaps_ahead, on_call_now, standing_delegations
+from answerable.flows.approval.tell_duty import gaps_ahead, on_call_now, standing_delegations
+from answerable.flows.escalation.delegate_duty import delegate_by_passkey, end_duty, open_duty
+from answerable.flows.validity.people_signing_in import desk_of
+from answerable.flows.validity.stand_in import may_stand_in
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from answerable.apps.console.desk import Asked
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents import Principal
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
 
 GAP_DAYS: Final = 7
 GAPS_SHOWN_MAX: Final = 5

@@ -31,11 +31,11 @@ from answerable.core.approval.words import words_of
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused
-from answerable.flows.answer_many import answer_many_by_passkey, open_many
-from answerable.flows.group_waiting import group_named, groups_waiting
-from answerable.flows.note_look import note_looks
-from answerable.flows.people_signing_in import desk_of
-from answerable.flows.tell_duty import routes_of
+from answerable.flows.approval.answer_many import answer_many_by_passkey, open_many
+from answerable.flows.approval.note_look import note_looks
+from answerable.flows.approval.tell_duty import routes_of
+from answerable.flows.validity.group_waiting import group_named, groups_waiting
+from answerable.flows.validity.people_signing_in import desk_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from answerable.core.approval.words import Words
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents import Principal
-    from answerable.flows.tell_duty import Route
-    from answerable.flows.walk import Walk
+    from answerable.flows.approval.tell_duty import Route
+    from answerable.flows.state.walk import Walk
 
 ODD_SHOWN_MAX: Final = 100
 """On the page of a group; the others are in the list that leaves nothing out."""

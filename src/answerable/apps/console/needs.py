@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.core.identity.door_refusal import TellRefused
-    from answerable.flows.walk import Walk
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.trust_domain.workloads import Workloads
 
 
 class CodeFlow(Protocol):

@@ -9,16 +9,16 @@ from answerable.apps.console.activity import LATEST, recent_lines
 from answerable.apps.console.review_pages import owed_shown
 from answerable.core.containment.hold import described
 from answerable.errors import AnswerableError
-from answerable.flows.agent_standing import standing_of
-from answerable.flows.tell_duty import groups_uncovered
-from answerable.flows.tell_figures import tell_figures
-from answerable.flows.try_channel import channels_seen
+from answerable.flows.approval.tell_duty import groups_uncovered
+from answerable.flows.approval.tell_figures import tell_figures
+from answerable.flows.approval.try_channel import channels_seen
+from answerable.flows.walk.agent_standing import standing_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response
 
     from answerable.apps.console.desk import Asked
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
 
 DAY_MS: Final = 86_400_000
 FIGURES_SECONDS_MAX: Final = 0.2

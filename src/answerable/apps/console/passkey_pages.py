@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from answerable.apps.console.desk import see_other
 from answerable.errors import Refused
-from answerable.flows.people_signing_in import desk_of
-from answerable.flows.remove_passkey import remove_passkey
+from answerable.flows.people.remove_passkey import remove_passkey
+from answerable.flows.validity.people_signing_in import desk_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -19,7 +19,7 @@ from answerable.apps.console.guard import HEADERS, next_page
 from answerable.apps.console.sign_in_pages import open_session
 from answerable.core.base64url import to_base64url
 from answerable.errors import Refused, Unavailable, Unverified, shown
-from answerable.flows.sign_in import count_refused_sign_in, sign_in_by_provider
+from answerable.flows.people.sign_in import count_refused_sign_in, sign_in_by_provider
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -15,9 +15,9 @@ from answerable.core.approval.words import COMMENT_CHARS_MAX
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused
-from answerable.flows.owed_reviews import reviews
-from answerable.flows.people_signing_in import desk_of
-from answerable.flows.review_glass import check_may_review, open_to_review, review_by_passkey
+from answerable.flows.approval.owed_reviews import reviews
+from answerable.flows.approval.review_glass import check_may_review, open_to_review, review_by_passkey
+from answerable.flows.validity.people_signing_in import desk_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents import Principal
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
 
 
 async def open_review(asked: Asked) -> Response:

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.errors import AnswerableError, Unavailable
-from answerable.flows.people_signing_in import desk_of, person_standing
+from answerable.flows.validity.people_signing_in import desk_of, person_standing
 
 if TYPE_CHECKING:
     from answerable.apps.console.browser import Browser
     from answerable.apps.console.needs import ConsoleLimits
     from answerable.core.identity.principal import PrincipalId, UnixMillis
     from answerable.core.registry.documents import Principal
-    from answerable.flows.sign_in import SignedIn
-    from answerable.flows.walk import Walk
+    from answerable.flows.people.sign_in import SignedIn
+    from answerable.flows.state.walk import Walk
 
 SECRET_BYTES: Final = 32
 COOKIE: Final = "__Host-answerable"

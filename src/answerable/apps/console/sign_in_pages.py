@@ -12,10 +12,10 @@ from answerable.apps.console.sessions import COOKIE, REFUSED_MAX
 from answerable.core.identity.passkey import assertion_in
 from answerable.core.identity.passkey_registration import registration_in
 from answerable.errors import Malformed, Unverified
-from answerable.flows.confirm_person import begin_confirmation, finish_confirmation
-from answerable.flows.enrol_passkey import begin_enrolment, begin_own_enrolment, finish_enrolment
-from answerable.flows.people_signing_in import desk_of
-from answerable.flows.sign_in import SignedIn, begin_sign_in, finish_sign_in
+from answerable.flows.people.confirm_person import begin_confirmation, finish_confirmation
+from answerable.flows.people.enrol_passkey import begin_enrolment, begin_own_enrolment, finish_enrolment
+from answerable.flows.people.sign_in import SignedIn, begin_sign_in, finish_sign_in
+from answerable.flows.validity.people_signing_in import desk_of
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -24,20 +24,20 @@ from answerable.core.identity.principal import AgentId, UnixMillis, agent_id
 from answerable.core.identity.spiffe_id import ID_BYTES_MAX, spiffe_id
 from answerable.core.registry.manifest import MADE_OF_FIELDS
 from answerable.errors import Malformed, Refused, Unavailable, shown
-from answerable.flows.agent_standing import holds_of_agent
-from answerable.flows.compare_manifest import drift_now, known_now, shown_now
-from answerable.flows.end_instance import end_instance
-from answerable.flows.find_outstanding import outstanding_of_agent, outstanding_of_instance
-from answerable.flows.set_agent_standing import set_agent_standing
+from answerable.flows.leases.find_outstanding import outstanding_of_agent, outstanding_of_instance
+from answerable.flows.registry.set_agent_standing import set_agent_standing
+from answerable.flows.revocation.end_instance import end_instance
+from answerable.flows.walk.agent_standing import holds_of_agent
+from answerable.flows.workloads.compare_manifest import drift_now, known_now, shown_now
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.instance import Instance
-    from answerable.flows.find_outstanding import Outstanding
-    from answerable.flows.set_agent_standing import Standing
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.leases.find_outstanding import Outstanding
+    from answerable.flows.registry.set_agent_standing import Standing
+    from answerable.flows.trust_domain.workloads import Workloads
     from answerable.ports.sightings import Sightings
 
 STANDINGS: Final[tuple[Standing, ...]] = ("active", "suspended", "retired")

@@ -14,11 +14,11 @@ from answerable.core.approval.visible import visible
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.answer_approval import answer_approval, open_to_answer
-from answerable.flows.narrow_approval import asked_as_proposed, narrowable_of
-from answerable.flows.owed_reviews import reviews
-from answerable.flows.review_glass import review_glass
-from answerable.flows.typed_names import name_wanted
+from answerable.flows.approval.answer_approval import answer_approval, open_to_answer
+from answerable.flows.approval.owed_reviews import reviews
+from answerable.flows.approval.review_glass import review_glass
+from answerable.flows.approval.typed_names import name_wanted
+from answerable.flows.escalation.narrow_approval import asked_as_proposed, narrowable_of
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call

@@ -18,15 +18,15 @@ from answerable.apps.control_api.schemas import (
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.delivery import PLACE
 from answerable.errors import Refused, shown
-from answerable.flows.try_channel import channels_seen, told_of, try_channel
+from answerable.flows.approval.try_channel import channels_seen, told_of, try_channel
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.approval.delivery import Delivery
     from answerable.core.canonical import JSONValue
-    from answerable.flows.reach_desk import Route
-    from answerable.flows.try_channel import ChannelView
+    from answerable.flows.approval.try_channel import ChannelView
+    from answerable.flows.state.reach_desk import Route
 
 NAME_CHARS_MAX: Final = 120
 _SENT: Final = ("taken", "later", "down", "never")

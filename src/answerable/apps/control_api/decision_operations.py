@@ -12,10 +12,10 @@ from answerable.apps.control_api.call import Operation, instant
 from answerable.apps.control_api.schemas import COUNT, TEXT
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Malformed, shown
-from answerable.flows.moment import moment_now
-from answerable.flows.moment_then import Then
-from answerable.flows.replay_decisions import ENTRIES_MAX, replay_decisions
-from answerable.flows.tell_possible import possible
+from answerable.flows.policy.replay_decisions import ENTRIES_MAX, replay_decisions
+from answerable.flows.policy.tell_possible import possible
+from answerable.flows.recovery.moment_then import Then
+from answerable.flows.walk.moment import moment_now
 from answerable.verify.replayed import VERDICTS
 
 if TYPE_CHECKING:

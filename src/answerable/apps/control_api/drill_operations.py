@@ -18,8 +18,8 @@ from answerable.apps.control_api.schemas import (
 )
 from answerable.core.containment.drill import DRILL_KINDS, DRILLED_KINDS, Drilled, drill_kind, drilled
 from answerable.errors import Refused, shown
-from answerable.flows.run_drill import run_drill
-from answerable.flows.stage_drill import not_kept
+from answerable.flows.drills.run_drill import run_drill
+from answerable.flows.drills.stage_drill import not_kept
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call

@@ -12,14 +12,20 @@ from answerable.core.approval.strength import SIGNATURES
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.registry.on_call import GAP_DAYS_MAX
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.delegate_duty import delegate_duty, end_duty
-from answerable.flows.tell_duty import gaps_ahead, on_call_now, queue_health, route_of, standing_delegations
+from answerable.flows.approval.tell_duty import (
+    gaps_ahead,
+    on_call_now,
+    queue_health,
+    route_of,
+    standing_delegations,
+)
+from answerable.flows.escalation.delegate_duty import delegate_duty, end_duty
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.approval.duty_delegation import DutyDelegation
-    from answerable.flows.tell_duty import Gap, OnCall
+    from answerable.flows.approval.tell_duty import Gap, OnCall
 
 DAY_MS: Final = 86_400_000
 HEALTH_DAYS_MAX: Final = 90

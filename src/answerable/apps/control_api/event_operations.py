@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, choice, nullable, record
 from answerable.core.incident.event_stream import METHODS, STATUSES
-from answerable.flows.list_streams import list_streams
+from answerable.flows.events.list_streams import list_streams
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
-    from answerable.flows.event_desk import EventDesk
-    from answerable.flows.list_streams import StreamState
+    from answerable.flows.events.event_desk import EventDesk
+    from answerable.flows.events.list_streams import StreamState
 
 
 class _Announcing(Protocol):

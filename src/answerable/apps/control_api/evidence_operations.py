@@ -10,8 +10,8 @@ from anyio import to_thread
 
 from answerable.core.evidence.bundle import ENTRIES_MAX
 from answerable.errors import Malformed
-from answerable.flows.assemble_evidence import REVEALS_MAX, Selection, assemble_evidence
-from answerable.flows.give_way import Turns
+from answerable.flows.ledger.assemble_evidence import REVEALS_MAX, Selection, assemble_evidence
+from answerable.flows.recording.give_way import Turns
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call

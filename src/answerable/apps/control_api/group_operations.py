@@ -24,8 +24,8 @@ from answerable.core.approval.batch import BATCH_ITEMS_MAX
 from answerable.core.approval.features import pointer_of
 from answerable.core.base64url import to_base64url
 from answerable.errors import Malformed
-from answerable.flows.answer_many import answer_many, open_many
-from answerable.flows.group_waiting import group_named, groups_waiting
+from answerable.flows.approval.answer_many import answer_many, open_many
+from answerable.flows.validity.group_waiting import group_named, groups_waiting
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call

@@ -26,10 +26,10 @@ from answerable.core.containment.hold import (
     HoldId,
 )
 from answerable.errors import Malformed, shown
-from answerable.flows.lift_hold import lift_hold
-from answerable.flows.name_holdable import NAME_CHARS_MAX, name_holdable
-from answerable.flows.place_hold import place_hold
-from answerable.flows.report_containment import hold_called, report_containment
+from answerable.flows.containment.lift_hold import lift_hold
+from answerable.flows.drills.report_containment import hold_called, report_containment
+from answerable.flows.registry.name_holdable import NAME_CHARS_MAX, name_holdable
+from answerable.flows.revocation.place_hold import place_hold
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from answerable.core.containment.hold import Hold
     from answerable.core.ledger.containment import ContainmentReport, Flight
     from answerable.core.ledger.effects import Done
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.trust_domain.workloads import Workloads
 
 FIRST_REPORT_SECONDS_MAX: Final = 0.2
 """How long the answer to a stop waits for its report; then it comes without, and the report is asked for by itself."""

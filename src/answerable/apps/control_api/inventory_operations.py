@@ -12,7 +12,12 @@ from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, INSTANT, TEXT, choice, record
 from answerable.core.identity.principal import agent_id
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.keep_sightings import SERVERS_MAX, configured_servers, put_configured, unregistered
+from answerable.flows.workloads.keep_sightings import (
+    SERVERS_MAX,
+    configured_servers,
+    put_configured,
+    unregistered,
+)
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call

@@ -22,7 +22,7 @@ from answerable.core.canonical import parse
 from answerable.core.lease.use import UNTOLD
 from answerable.core.registry.lease_template import LEASE_WINDOWS
 from answerable.errors import Malformed, Refused, Unavailable, shown
-from answerable.flows.count_lease_use import (
+from answerable.flows.leases.count_lease_use import (
     count_lease_use,
     count_lease_use_elsewhere,
     leased,
@@ -30,7 +30,7 @@ from answerable.flows.count_lease_use import (
     rights_of,
     with_grants,
 )
-from answerable.flows.look_at_leases import broker_of
+from answerable.flows.revocation.look_at_leases import broker_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -11,17 +11,17 @@ from answerable.apps.control_api.call import instant, page_of
 from answerable.core.incident.timeline import told
 from answerable.core.incident.under_manifest import wanted_manifest
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.find_actions import action_told, find_actions
-from answerable.flows.give_way import Turns
-from answerable.flows.owed_reviews import counted_reviews
-from answerable.flows.reconstruct_timeline import opened_moment, reconstruct_timeline
-from answerable.flows.trace_mandate import mandates_in
+from answerable.flows.approval.owed_reviews import counted_reviews
+from answerable.flows.forensics.reconstruct_timeline import opened_moment, reconstruct_timeline
+from answerable.flows.recording.give_way import Turns
+from answerable.flows.tokens.trace_mandate import mandates_in
+from answerable.flows.walk.find_actions import action_told, find_actions
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.flows.gather_cosignatures import WitnessState
+    from answerable.flows.ledger.gather_cosignatures import WitnessState
 
 
 async def show_status(call: Call) -> Answer:

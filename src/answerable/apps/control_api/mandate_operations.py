@@ -15,10 +15,10 @@ from answerable.core.mandate.template import filled
 from answerable.core.mandate.token import audience_of, claims_of
 from answerable.core.registry.time_rule import due, said
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.close_mandate import close_mandate
-from answerable.flows.issue_mandate import issue_mandate
-from answerable.flows.mandate_standing import known_session, schedule_owner
-from answerable.flows.trace_mandate import MANDATE_STATES, mandate_state, mandates_in
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.tokens.issue_mandate import issue_mandate
+from answerable.flows.tokens.trace_mandate import MANDATE_STATES, mandate_state, mandates_in
+from answerable.flows.validity.mandate_standing import known_session, schedule_owner
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call

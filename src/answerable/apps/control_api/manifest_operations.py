@@ -11,8 +11,8 @@ from answerable.core.identity.principal import agent_id
 from answerable.core.registry.manifest import MANIFEST_FIELDS, form_of
 from answerable.core.registry.manifest_token import standing_fault
 from answerable.errors import Refused, shown
-from answerable.flows.observe_tools import observed_tools
-from answerable.flows.register_manifest import register_manifest
+from answerable.flows.validity.observe_tools import observed_tools
+from answerable.flows.workloads.register_manifest import register_manifest
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call

@@ -18,14 +18,14 @@ from answerable.apps.control_api.schemas import (
 )
 from answerable.core.ledger.figure_cells import Cell
 from answerable.errors import Malformed, shown
-from answerable.flows.tell_oversight import tell_oversight
+from answerable.flows.approval.tell_oversight import tell_oversight
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.oversight_told import Decided
     from answerable.core.ledger.spread import Spread
-    from answerable.flows.tell_oversight import OversightTold
+    from answerable.flows.approval.tell_oversight import OversightTold
 
 SINCE_CHARS_MAX: Final = 15
 _COUNTS: Final = (

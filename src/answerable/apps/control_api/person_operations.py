@@ -8,9 +8,9 @@ from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, record
 from answerable.core.identity.invitation import LIFETIME_SECONDS, LIFETIME_SECONDS_MAX
 from answerable.errors import Malformed
-from answerable.flows.invite_person import invite_person
-from answerable.flows.people_signing_in import desk_of
-from answerable.flows.remove_passkey import remove_passkey
+from answerable.flows.people.invite_person import invite_person
+from answerable.flows.people.remove_passkey import remove_passkey
+from answerable.flows.validity.people_signing_in import desk_of
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call

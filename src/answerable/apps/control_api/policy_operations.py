@@ -19,8 +19,7 @@ from answerable.apps.control_api.schemas import (
 from answerable.core.canonical import parse
 from answerable.core.registry.publication import documents_digest, policy_documents
 from answerable.errors import Malformed
-from answerable.flows.keep_policies import kept_set, kept_sets
-from answerable.flows.publish_policy import (
+from answerable.flows.policy.publish_policy import (
     found_proposal,
     planned_sets,
     propose_policy,
@@ -29,12 +28,13 @@ from answerable.flows.publish_policy import (
     waiting_proposals,
     withdraw_proposal,
 )
+from answerable.flows.registry.keep_policies import kept_set, kept_sets
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.policy_record import KeptSets, Proposal
-    from answerable.flows.apply_registry import Applied
+    from answerable.flows.registry.apply_registry import Applied
 
 ATTACHED_CHARS_MAX: Final = 262_144
 

@@ -21,8 +21,8 @@ from answerable.apps.control_api.schemas import (
 )
 from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.shadow_policy import shadow_seen, shadow_set, start_shadow, stop_shadow
-from answerable.flows.simulate_policy import simulate_policy
+from answerable.flows.policy.shadow_policy import shadow_seen, shadow_set, start_shadow, stop_shadow
+from answerable.flows.policy.simulate_policy import simulate_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

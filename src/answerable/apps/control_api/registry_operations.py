@@ -11,8 +11,8 @@ from answerable.core.registry.capability import Capability
 from answerable.core.registry.documents import Agent, MandateTemplate, Server
 from answerable.core.registry.parse import KINDS, document_key, shapes_of
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.agent_standing import standing_of
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.registry.apply_registry import apply_registry
+from answerable.flows.walk.agent_standing import standing_of
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.ownership import Ownership
     from answerable.core.registry.parse import Registered
     from answerable.core.registry.preview_mapping import PreviewMapping
-    from answerable.flows.apply_registry import Applied
+    from answerable.flows.registry.apply_registry import Applied
 
 _DATE_CHARS = len("2026-11-24")
 

@@ -8,14 +8,14 @@ from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, choice, record
 from answerable.core.ledger.effects import counts
 from answerable.core.mandate.revocation import NAME_CHARS_MAX, REASON_CHARS_MAX, REVOCATION_KINDS, revocable
-from answerable.flows.revoke_authority import revoke_authority
+from answerable.flows.revocation.revoke_authority import revoke_authority
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
     from answerable.core.mandate.revocation import Revocation
-    from answerable.flows.revoke_authority import Stopped
+    from answerable.flows.revocation.revoke_authority import Stopped
 
 
 async def revoke(call: Call) -> Answer:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.apps.control_api.call import Operation, instant
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, Schema, record, sequence
 from answerable.errors import Malformed, shown
-from answerable.flows.simulate_rule import simulate_rule
+from answerable.flows.policy.simulate_rule import simulate_rule
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call

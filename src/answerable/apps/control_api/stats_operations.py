@@ -19,7 +19,7 @@ from answerable.apps.control_api.schemas import (
 from answerable.core.decision.latency import MICROS
 from answerable.core.ledger.figure_cells import UNSAID, Cell
 from answerable.errors import Malformed, shown
-from answerable.flows.tell_figures import tell_figures
+from answerable.flows.approval.tell_figures import tell_figures
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call

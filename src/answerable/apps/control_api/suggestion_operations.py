@@ -16,12 +16,12 @@ from answerable.apps.control_api.schemas import (
     sequence,
 )
 from answerable.errors import Malformed, shown
-from answerable.flows.suggest_rules import APPROVED_MIN, DAYS_MAX, suggest_rules
+from answerable.flows.approval.suggest_rules import APPROVED_MIN, DAYS_MAX, suggest_rules
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
-    from answerable.flows.suggest_rules import SuggestedRule
+    from answerable.flows.approval.suggest_rules import SuggestedRule
 
 _DIGITS_MAX: Final = 15
 

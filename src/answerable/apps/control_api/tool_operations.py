@@ -20,14 +20,14 @@ from answerable.apps.control_api.schemas import (
 )
 from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX
 from answerable.errors import Malformed
-from answerable.flows.pin_tools import approve_tool
-from answerable.flows.show_tools import changes_of, neighbours, tool_state, tool_states, weight_of
+from answerable.flows.walk.pin_tools import approve_tool
+from answerable.flows.walk.show_tools import changes_of, neighbours, tool_state, tool_states, weight_of
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.tool_pin import ToolPin
-    from answerable.flows.show_tools import ToolState
+    from answerable.flows.walk.show_tools import ToolState
 
 
 async def list_tools(call: Call) -> Answer:

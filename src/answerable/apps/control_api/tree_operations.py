@@ -12,8 +12,8 @@ from answerable.core.incident.handed_on import narrowed
 from answerable.core.mandate.authority import authority_of
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, shown
-from answerable.flows.give_way import Turns
-from answerable.flows.trace_mandate import MANDATE_STATES, hop_states, mandate_state, trace_mandate
+from answerable.flows.recording.give_way import Turns
+from answerable.flows.tokens.trace_mandate import MANDATE_STATES, hop_states, mandate_state, trace_mandate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

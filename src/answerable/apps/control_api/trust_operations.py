@@ -9,16 +9,16 @@ from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, null
 from answerable.core.canonical import parse
 from answerable.core.identity.trust_bundle import encoded_bundle
 from answerable.errors import Unavailable
-from answerable.flows.change_authorities import known_authority
+from answerable.flows.workloads.change_authorities import known_authority
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.authority import Authority
-    from answerable.flows.change_authorities import AuthorityChanges
-    from answerable.flows.follow_bundles import BundleFollowing, SourceState
-    from answerable.flows.keep_trust_domain import TrustDomainDesk
+    from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+    from answerable.flows.workloads.change_authorities import AuthorityChanges
+    from answerable.flows.workloads.follow_bundles import BundleFollowing, SourceState
 
 
 class _Identity(Protocol):

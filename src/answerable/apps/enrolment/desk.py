@@ -22,13 +22,13 @@ from answerable.core.identity.spiffe_id import spiffe_id
 from answerable.core.registry.manifest_drift import program_in
 from answerable.core.registry.unregistered import stranger_name
 from answerable.errors import Malformed, Refused, Unavailable, Unverified, shown
-from answerable.flows.compare_manifest import drift_now
-from answerable.flows.end_instance import end_instance
-from answerable.flows.enrol_workload import agent_of, enrol, live_instance, renew
-from answerable.flows.hand_out_svid import x509_svid
-from answerable.flows.let_return import require_may_return, unknown_key
-from answerable.flows.note_unregistered import note_stranger
-from answerable.flows.stop_oneself import stop_oneself
+from answerable.flows.containment.stop_oneself import stop_oneself
+from answerable.flows.revocation.end_instance import end_instance
+from answerable.flows.validity.let_return import require_may_return, unknown_key
+from answerable.flows.walk.note_unregistered import note_stranger
+from answerable.flows.workloads.compare_manifest import drift_now
+from answerable.flows.workloads.enrol_workload import agent_of, enrol, live_instance, renew
+from answerable.flows.workloads.hand_out_svid import x509_svid
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.channel import Channel
     from answerable.core.identity.door_refusal import TellRefused
     from answerable.core.identity.http_signature import SignedRequest
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.trust_domain.workloads import Workloads
 
 PREFIX: Final = "/identity/v1/"
 """Of every path of this door: what wiring sends here instead of to the gateway."""

@@ -24,9 +24,9 @@ from answerable.core.identity.spiffe_id import SCHEME
 from answerable.core.json_extent import check_extent
 from answerable.core.mandate.oauth_terms import CLIENT_JWT_BEARER, CLIENT_JWT_SPIFFE
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unverified, shown
-from answerable.flows import manage_streams as streams
-from answerable.flows.authenticate_client import Asked
-from answerable.flows.poll_events import poll_events, poll_in
+from answerable.flows.events import manage_streams as streams
+from answerable.flows.events.poll_events import poll_events, poll_in
+from answerable.flows.tokens.authenticate_client import Asked
 from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.event_streams.needs import Needs
     from answerable.core.canonical import JSONValue
-    from answerable.flows.authenticate_client import TokenClient
+    from answerable.flows.tokens.authenticate_client import TokenClient
 
     Sent = dict[str, JSONValue]
     Act = Callable[[str, Sent, str], Awaitable[Response]]

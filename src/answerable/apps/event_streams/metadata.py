@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.incident.event_stream import POLL_URN, PUSH_URN
-from answerable.flows.manage_streams import POLL, PREFIX
+from answerable.flows.events.manage_streams import POLL, PREFIX
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

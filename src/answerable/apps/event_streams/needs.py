@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.core.identity.door_refusal import TellRefused
-    from answerable.flows.authenticate_client import Asked, TokenClient
-    from answerable.flows.event_desk import EventDesk
+    from answerable.flows.events.event_desk import EventDesk
+    from answerable.flows.tokens.authenticate_client import Asked, TokenClient
 
 BODY_BYTES_MAX: Final = 262_144
 BODY_SECONDS_MAX: Final = 10.0

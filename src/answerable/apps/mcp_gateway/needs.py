@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.principal import AgentId
     from answerable.core.ledger.answer import Answer
     from answerable.errors import Refused, Unverified
-    from answerable.flows.verify_caller import OpenedSession
+    from answerable.flows.tokens.verify_caller import OpenedSession
     from answerable.ports.upstream import Progress
 
 BODY_BYTES_MAX: Final = 262_144

@@ -21,8 +21,8 @@ from answerable.apps.token_service.problems import problem_of
 from answerable.core.identity.door_refusal import sender_of
 from answerable.core.mandate import oauth_terms as terms
 from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, Unverified, shown
-from answerable.flows.authenticate_client import Asked
-from answerable.flows.find_parent import Exchange
+from answerable.flows.tokens.authenticate_client import Asked
+from answerable.flows.tokens.find_parent import Exchange
 from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from answerable.apps.token_service.form import Form
     from answerable.apps.token_service.needs import Needs
     from answerable.core.canonical import JSONValue
-    from answerable.flows.authenticate_client import TokenClient
+    from answerable.flows.tokens.authenticate_client import TokenClient
 
 DPOP_FIELD: Final = b"dpop"
 NONCE_FIELD: Final = "DPoP-Nonce"

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.identity.door_refusal import TellRefused
-    from answerable.flows.authenticate_client import Asked, TokenClient
-    from answerable.flows.exchange_token import Granted
-    from answerable.flows.find_parent import Exchange
+    from answerable.flows.tokens.authenticate_client import Asked, TokenClient
+    from answerable.flows.tokens.exchange_token import Granted
+    from answerable.flows.tokens.find_parent import Exchange
 
 BODY_BYTES_MAX: Final = 262_144
 BODY_SECONDS_MAX: Final = 10.0

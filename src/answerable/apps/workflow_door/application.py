@@ -22,8 +22,12 @@ from answerable.core.identity.door_refusal import sender_of
 from answerable.core.identity.pace import Pace
 from answerable.core.json_extent import check_extent
 from answerable.errors import AnswerableError, Broken, Malformed, Refused
-from answerable.flows.answer_as_workflow import answer_as_workflow, open_to_workflow, waiting_for_workflow
-from answerable.flows.attest_workflow import attested_workflow
+from answerable.flows.approval.answer_as_workflow import (
+    answer_as_workflow,
+    open_to_workflow,
+    waiting_for_workflow,
+)
+from answerable.flows.people.attest_workflow import attested_workflow
 from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE, problem_details
 
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.registry.documents import Workflow
-    from answerable.flows.walk import Walk
+    from answerable.flows.state.walk import Walk
 
 _STATUSES: Final = {"http.host": 421, "workflow.pace": 429, "approval.unknown": 404}
 MEMBERS_MAX: Final = 100

@@ -9,7 +9,7 @@ from answerable.core.identity.door_refusal import untold
 
 if TYPE_CHECKING:
     from answerable.core.identity.door_refusal import TellRefused
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.trust_domain.workloads import Workloads
 
 PREFIX: Final = "/workflow/v1/"
 """Of every path of this door: what wiring sends here instead of to the gateway."""

@@ -17,8 +17,8 @@ from answerable.core.identity.jwt_svid import verified_jwt_svid
 from answerable.core.identity.principal import UnixMillis
 from answerable.core.identity.svid_keys import jwk_text
 from answerable.errors import Refused, Unverified
-from answerable.flows import hand_out_svid
-from answerable.flows.enrol_workload import agent_of, enrol, renew
+from answerable.flows.workloads import hand_out_svid
+from answerable.flows.workloads.enrol_workload import agent_of, enrol, renew
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
     from answerable.core.identity.trust_bundle import TrustBundle
     from answerable.core.identity.x509_svid import X509Svid
-    from answerable.flows.workloads import Workloads
+    from answerable.flows.trust_domain.workloads import Workloads
     from answerable.ports.process_observer import ProcessFacts
     from answerable.wiring.identity import Identity
 

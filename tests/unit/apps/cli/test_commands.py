@@ -17,7 +17,7 @@ from answerable.apps.control_api.application import control_app
 from answerable.core.canonical import JSONValue, encode
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
-from answerable.flows.record_entry import sealing_for
+from answerable.flows.recording.record_entry import sealing_for
 from tests.control_world import Product, World, asked, made_world, memory_product
 from tests.revocation_calls import revoke_and_tell
 from tests.typed_lines import typed

@@ -17,7 +17,7 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import parse
 from answerable.core.lease.use import Right
 from answerable.errors import Unavailable
-from answerable.flows.lease_side import LeaseSide
+from answerable.flows.state.lease_side import LeaseSide
 from answerable.testing.builders import Bench
 from tests.attack.test_lease_use import GRANTS, acts, documents, told
 from tests.control_world import Product

@@ -15,7 +15,7 @@ from typer.testing import Result
 from answerable.apps.cli.stats import length, share
 from answerable.apps.control_api.application import control_app
 from answerable.errors import Refused
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from tests.control_world import Product
 from tests.figures_world import ready

@@ -12,8 +12,8 @@ import pytest
 from typer.testing import Result
 
 from answerable.apps.control_api.application import control_app
-from answerable.flows import simulate_rule
-from answerable.flows.apply_registry import apply_registry
+from answerable.flows.policy import simulate_rule
+from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench
 from tests.control_world import Product
 from tests.rule_world import HUGE, code_of, denied, rule, ruled

@@ -13,8 +13,8 @@ from answerable.apps.cli.control import Control
 from answerable.apps.control_api import hold_operations
 from answerable.core.containment.hold import EVERYTHING, holdable
 from answerable.errors import Unavailable
-from answerable.flows.place_hold import place_hold
-from answerable.flows.report_containment import report_containment
+from answerable.flows.drills.report_containment import report_containment
+from answerable.flows.revocation.place_hold import place_hold
 from tests.control_world import Product, World, asked
 from tests.unit.apps.cli.test_commands import (
     Command,

@@ -11,8 +11,8 @@ import pytest
 
 from answerable.core.identity.door_refusal import Sender
 from answerable.errors import Unverified
-from answerable.flows.door_desk import DoorDesk, record_door_refusals
-from answerable.flows.known_callers import KnownCallers
+from answerable.flows.counters.door_desk import DoorDesk, record_door_refusals
+from answerable.flows.state.known_callers import KnownCallers
 from answerable.main import application
 from tests.control_world import Product, World
 from tests.proof_world import unix

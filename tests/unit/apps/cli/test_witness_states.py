@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from answerable.apps.control_api.application import control_app
-from answerable.flows.gather_cosignatures import WitnessState
+from answerable.flows.ledger.gather_cosignatures import WitnessState
 from tests.control_world import memory_product
 from tests.typed_lines import typed
 

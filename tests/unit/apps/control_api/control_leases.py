@@ -7,8 +7,8 @@ from typing import Any
 
 from answerable.adapters.broker_http import HttpLeaseBroker
 from answerable.core.lease.lease import LEASE_STATES
-from answerable.flows.lease_side import LeaseSide
-from answerable.flows.perform_leased import perform_leased
+from answerable.flows.leases.perform_leased import perform_leased
+from answerable.flows.state.lease_side import LeaseSide
 from tests.broker_door_world import a_door
 from tests.control_world import Product
 from tests.lease_world import warrant

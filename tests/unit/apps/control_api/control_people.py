@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
-from answerable.flows.enrol_passkey import begin_enrolment, finish_enrolment
-from answerable.flows.passkey_desk import PasskeyDesk
+from answerable.flows.people.enrol_passkey import begin_enrolment, finish_enrolment
+from answerable.flows.state.passkey_desk import PasskeyDesk
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 

@@ -17,9 +17,9 @@ from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.sighting import Sighting
 from answerable.errors import Malformed, Refused, Unavailable
-from answerable.flows import hand_out_svid
-from answerable.flows.enrol_workload import enrol
-from answerable.flows.find_outstanding import outstanding_of_instance
+from answerable.flows.leases.find_outstanding import outstanding_of_instance
+from answerable.flows.workloads import hand_out_svid
+from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.registers import fresh
 from tests.enrolment_world import enrolling, evidence_of, key_of
 

@@ -13,7 +13,7 @@ from answerable.core.identity.caller import VerifiedCaller
 from answerable.core.identity.evidence import CallerIdentity
 from answerable.core.identity.principal import AgentId
 from answerable.errors import Refused
-from answerable.flows.govern_action import govern_action
+from answerable.flows.walk.govern_action import govern_action
 from tests.control_world import memory_product
 from tests.unit.apps.control_api.test_control_api import client_of
 

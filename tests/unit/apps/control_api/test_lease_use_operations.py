@@ -12,8 +12,8 @@ from answerable.core.canonical import parse
 from answerable.core.lease.scope import filled
 from answerable.core.lease.use import Right, Used, use_record
 from answerable.errors import Unavailable
-from answerable.flows.count_lease_use import leased_capabilities
-from answerable.flows.lease_side import LeaseSide
+from answerable.flows.leases.count_lease_use import leased_capabilities
+from answerable.flows.state.lease_side import LeaseSide
 from answerable.testing.builders import Bench
 from tests.attack.test_lease_use import GRANTS, READ, acts, documents, told
 from tests.unit.apps.control_api.test_control_api import client_of

@@ -9,7 +9,7 @@ import anyio.lowlevel
 import pytest
 
 from answerable.apps.control_api.application import control_app
-from answerable.flows import trace_mandate
+from answerable.flows.tokens import trace_mandate
 from tests.control_world import memory_product
 from tests.unit.apps.control_api.test_control_api import client_of
 

@@ -13,7 +13,7 @@ from answerable.core.approval.strength import check_strength
 from answerable.core.approval.whole_message import BADGES_MAX, LINES_MAX, whole_lines, with_offer
 from answerable.core.canonical import encode, freeze
 from answerable.errors import Malformed, Refused
-from answerable.flows.walk_limits import WalkLimits
+from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.clock import START
 from answerable.testing.samples import approval
 

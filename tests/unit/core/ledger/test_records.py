@@ -33,7 +33,7 @@ from answerable.core.registry.capability import GOVERNED_METHODS, Capability, Re
 from answerable.core.registry.policy_record import Proposal
 from answerable.core.registry.resolve import Resolved
 from answerable.errors import Malformed
-from answerable.flows.settle_open_intents import AGENTS_PER_ENTRY_MAX
+from answerable.flows.recovery.settle_open_intents import AGENTS_PER_ENTRY_MAX
 from answerable.testing.entropy import SeededEntropy
 from tests.instance_world import LARGEST_IDENTITY
 from tests.walk_world import sealed_in

@@ -1,0 +1,1 @@
+"""Answers of people, their channels, attention checks, oversight figures."""

@@ -1,0 +1,389 @@
+"""A person answers a deferred action; the answer is signed over the digest of exactly what will run."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.approval import Answer, Approval, ApprovalId
+from answerable.core.approval.break_glass import GLASS, taken
+from answerable.core.approval.challenge import challenge
+from answerable.core.approval.passkey_answer import kept_answer
+from answerable.core.approval.strength import check_strength
+from answerable.core.approval.token import verify_answer
+from answerable.core.approval.words import words_of
+from answerable.core.containment.reach import reach_of
+from answerable.core.identity.passkey import unverified
+from answerable.core.ledger.records_approvals import approval_answer
+from answerable.core.ledger.subject import principal_subject
+from answerable.errors import Refused, Unverified, shown
+from answerable.flows.approval.answering_pace import check_look, counted
+from answerable.flows.approval.note_look import opened_at
+from answerable.flows.approval.owed_reviews import tell_broken
+from answerable.flows.approval.tell_canary import tell_canary
+from answerable.flows.approval.typed_names import check_typed
+from answerable.flows.counters.count_history import count_answered
+from answerable.flows.counters.watch_denials import count_no
+from answerable.flows.escalation.approval_nonces import give_nonce, used_nonce
+from answerable.flows.escalation.narrow_approval import with_proposal
+from answerable.flows.people.sign_in import check_passkey
+from answerable.flows.recording.name_keys import key_on_record
+from answerable.flows.recording.record_entry import key_of, pseudonym_of, record_in_run, sealing_for
+from answerable.flows.revocation.deny_waiting import names_of_approval
+from answerable.flows.validity.mandate_standing import schedule_owner, shard_elsewhere
+from answerable.flows.validity.people_signing_in import desk_of
+from answerable.flows.validity.refuse_revoked import signer_fault, signing_key_of
+from answerable.flows.validity.stand_in import agent_owners, in_place_of
+from answerable.flows.validity.workflows_standing import check_counts_once
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from answerable.core.approval.token import Verdict
+    from answerable.core.approval.words import Words
+    from answerable.core.identity.passkey import PasskeyAssertion
+    from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+    from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.runs import Run
+    from answerable.flows.state.walk import Walk
+
+
+async def answer_approval(walk: Walk, approval_id: str, token: str, *, typed: str = "") -> Approval:
+    """Verify and record an answer that a person signed with a key file; returns the approval as it stands afterwards.
+
+    typed: the name that they typed, where `name_wanted` says one.
+
+    Raises Unverified when the signature, its claims or its nonce do not check, Refused (`approval.unknown`,
+    `approval.other_shard`, `approval.not_pending`, `approval.own_mandate`, `approval.own_agent`, `approval.not_asked`,
+    `approval.answered_already`, `approval.changed_meanwhile`, `approval.weak_signature`, `approval.not_narrower`; for
+    a yes, `approval.typed_name`, `approval.typed_often`, `approval.too_soon`, `approval.too_fast`,
+    `break_glass.too_many`, `revoked.*` and `held.*` of who answers, and `held.*` and `mandate.closed` of
+    what waits), Unavailable.
+    """
+    return await one_at_a_time(walk, approval_id, partial(_by_key, walk, token=token, typed=typed))
+
+
+async def answer_by_passkey(
+    walk: Walk,
+    approval_id: str,
+    *,
+    person: PrincipalId,
+    verdict: Verdict,
+    comment: str,
+    nonce: bytes,
+    assertion: PasskeyAssertion,
+    reason: str = "",
+    narrower: str = "",
+    typed: str = "",
+    session: str = "",
+) -> Approval:
+    """Verify and record an answer that a person signed with a passkey at our own page.
+
+    person: who is signed in there; the passkey must be theirs. nonce: as `open_to_answer` gave it. reason, narrower: of
+    a no, as `words_of` takes them; what was signed with other words does not check. typed: as `answer_approval` takes
+    it; session: in which they did. Raises as that, and Unverified (`passkey.*`), Malformed (`approval.malformed`,
+    `approval.reason`), Refused (`passkey.off`, `person.*`).
+    """
+    words = words_of(verdict, reason=reason, comment=comment, narrower=narrower)
+    answer = partial(
+        _by_passkey,
+        walk,
+        person=person,
+        verdict=verdict,
+        words=words,
+        nonce=nonce,
+        assertion=assertion,
+        typed=typed,
+        session=session,
+    )
+    return await one_at_a_time(walk, approval_id, answer)
+
+
+async def one_at_a_time(
+    walk: Walk, approval_id: str, read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]]
+) -> Approval:
+    """Take in one answer at a time. read: it, checked, with thumbprint and public JWK of what it is signed with."""
+    with being_answered(walk, approval_id):
+        now = walk.clock.now()
+        approval = approval_here(walk, ApprovalId(approval_id))
+        answer, key, signer = read(approval, now)
+        with counted(walk, approval, answer, now):
+            recorded = await answer_on_record(walk, approval, answer, key=key, signer=signer, now=now)
+            if isinstance(recorded, Approval):
+                return recorded
+            # 2. It counts only on top of what was seen when it was checked.
+            check_swapped(is_swapped=walk.approvals.replace(recorded.after, was=recorded.was))
+            if answer.verdict == GLASS:
+                tell_broken(walk, recorded.after, recorded.index)
+            if recorded.left is not None:
+                raise recorded.left
+            return recorded.after
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnRecord:
+    """An answer that the ledger has and that does not count yet. index: of its entry. left: the cancellation of whoever
+    left meanwhile, to be raised once it counts."""
+
+    was: Approval
+    after: Approval
+    index: int
+    left: BaseException | None
+
+
+@contextmanager
+def being_answered(walk: Walk, approval_id: str) -> Iterator[None]:
+    """While one answer is taken in, no other one is. Raises Refused (`approval.changed_meanwhile`)."""
+    answering = walk.under_way.answering
+    if approval_id in answering:
+        # Two answers checked against the same state would both be written down, and only one would count.
+        raise Refused("somebody else answers at this moment: look again", code="approval.changed_meanwhile")
+    answering.add(approval_id)
+    try:
+        yield
+    finally:
+        answering.discard(approval_id)
+
+
+def check_swapped(*, is_swapped: bool) -> None:
+    """Raises Refused (`approval.changed_meanwhile`)."""
+    if not is_swapped:
+        raise Refused(
+            "somebody else answered at the same moment: look again", code="approval.changed_meanwhile"
+        )
+
+
+def _by_key(
+    walk: Walk, approval: Approval, now: UnixMillis, *, token: str, typed: str
+) -> tuple[Answer, str, str]:
+    people = walk.registry.current.principals
+    signed = verify_answer(
+        token,
+        approval=approval,
+        audience=walk.ledger.origin,
+        keys_of=lambda name: people[name].keys if name in people else (),
+        now=now,
+    )
+    check_typed(walk, approval, person=signed.by, verdict=signed.verdict, typed=typed, now=now)
+    given = take_nonce(walk, approval.id, signed.nonce, now, by=signed.by)
+    opened = opened_at(walk, approval, signed.by, given, now)
+    check_strength(walk.limits, approval, passkey=None, page=approval_page(walk, approval.id))
+    check_look(walk, approval, verdict=signed.verdict, opened_at=opened, now=now)
+    answer = Answer(
+        by=signed.by,
+        groups=people[signed.by].groups,
+        verdict=signed.verdict,
+        comment=signed.words.comment,
+        reason=signed.words.reason,
+        narrower=signed.words.narrower,
+        at=now,
+        token=token,
+        opened_at=opened,
+    )
+    thumbprint = signing_key_of(token)
+    signer = next(one.jwk for one in people[signed.by].keys if one.thumbprint == thumbprint)
+    return answer, thumbprint, signer
+
+
+def _by_passkey(
+    walk: Walk,
+    approval: Approval,
+    now: UnixMillis,
+    *,
+    person: PrincipalId,
+    verdict: Verdict,
+    words: Words,
+    nonce: bytes,
+    assertion: PasskeyAssertion,
+    typed: str,
+    session: str,
+) -> tuple[Answer, str, str]:
+    check_typed(walk, approval, person=person, verdict=verdict, typed=typed, now=now, session=session)
+    given = take_nonce(walk, approval.id, nonce, now, by=person)
+    signed = challenge(
+        nonce=nonce,
+        action=approval.shown.digest,
+        rendering=approval.card.digest,
+        verdict=verdict,
+        words=words,
+    )
+    passkey = check_passkey(walk, assertion, challenge=signed)
+    if passkey.person != person:
+        raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
+    check_strength(walk.limits, approval, passkey=passkey)
+    opened = opened_at(walk, approval, person, given, now)
+    check_look(walk, approval, verdict=verdict, opened_at=opened, now=now)
+    answer = Answer(
+        by=person,
+        groups=walk.registry.current.principals[person].groups,
+        verdict=verdict,
+        comment=words.comment,
+        reason=words.reason,
+        narrower=words.narrower,
+        at=now,
+        token=kept_answer(
+            approval,
+            by=person,
+            nonce=nonce,
+            verdict=verdict,
+            words=words,
+            audience=walk.ledger.origin,
+            at=now,
+            passkey=passkey,
+            origins=desk_of(walk).origins,
+            assertion=assertion,
+        ),
+        credential=passkey.name,
+        opened_at=opened,
+    )
+    return answer, passkey.key, ""
+
+
+def open_to_answer(walk: Walk, approval_id: str, *, to: str = "") -> tuple[bytes, Approval, UnixMillis]:
+    """A nonce for one answer, what it answers, and until when it is good, Unix milliseconds. to: who opens it.
+
+    Raises Refused (`approval.unknown`, `approval.other_shard`, `approval.not_pending`), Unavailable.
+    """
+    now = walk.clock.now()
+    approval = approval_here(walk, ApprovalId(approval_id))
+    state = approval.state_at(now)
+    if state != "pending":
+        raise Refused(
+            f"{shown(approval_id)} is {state}, nobody is asked any more", code="approval.not_pending"
+        )
+    nonce, ends = give_nonce(walk, approval.id, to=to)
+    return nonce, approval, ends
+
+
+def approval_page(walk: Walk, approval_id: str) -> str:
+    """The address at which people answer this approval; empty where there is no console."""
+    origins = walk.passkeys.origins if walk.passkeys is not None else ()
+    return f"{origins[0]}/approvals/{approval_id}" if origins else ""
+
+
+def still_waits(walk: Walk, approval_id: str) -> bool:
+    """Whether people have still to answer; also true of an approval that is not known in this process."""
+    approval = walk.approvals.find(ApprovalId(approval_id))
+    return approval is None or approval.state_at(walk.clock.now()) == "pending"
+
+
+def was_asked_by(walk: Walk, agent: AgentId, approval_id: str) -> bool:
+    """Whether there is such an approval and this agent asked for it. Raises Unavailable."""
+    approval = walk.approvals.find(ApprovalId(approval_id))
+    return approval is not None and approval.agent == agent
+
+
+def approval_here(walk: Walk, approval_id: ApprovalId) -> Approval:
+    """One that is answered here. Raises Refused (`approval.unknown`, `approval.other_shard`)."""
+    approval = walk.approvals.find(approval_id)
+    if approval is None:
+        raise Refused(f"there is no approval {shown(approval_id)}", code="approval.unknown")
+    _require_own_shard(walk, approval)
+    return approval
+
+
+async def answer_on_record(
+    walk: Walk, approval: Approval, answer: Answer, *, key: str, signer: str, now: UnixMillis
+) -> OnRecord | Approval:
+    """Check an answer to what is `being_answered`, and write it down; of a test what became of it, and no more is to be
+    done. Raises as `answer_approval`."""
+    # 0. Whose key signed, where that is not on record yet; all else is checked after that. A crash here: it only is.
+    by_file = signer and not answer.workflow
+    keys_ref = await key_on_record(walk, answer.by, key) if by_file else None
+    # Nobody's workflow is a deputy, and nobody breaks a glass in another one's place.
+    alone = bool(answer.workflow) or answer.verdict == GLASS
+    place = None if alone else in_place_of(walk, approval, answer.by, verdict=answer.verdict, now=now)
+    if place is not None:
+        answer = replace(answer, groups=(*answer.groups, place.group), in_place_of=place)
+    if answer.verdict != "deny" and answer.by == schedule_owner(approval.principal, walk.registry.current):
+        raise Refused(
+            "you answer for the schedule this action runs under: somebody else must approve it",
+            code="approval.own_mandate",
+        )
+    if answer.verdict != "deny":
+        _refuse_stopped(walk, approval, answer, key)
+    after = with_proposal(walk, taken(approval, answer, glass_ms=walk.limits.break_glass_ms), answer)
+    check_counts_once(walk, approval, answer)
+    if answer.verdict != "deny" and answer.by in agent_owners(walk, approval):
+        raise Refused(
+            "you answer for an agent that this action comes from: somebody else must approve it",
+            code="approval.own_agent",
+        )
+    if approval.canary is not None:
+        return await tell_canary(walk, approval, at=now, answer=answer, signer=signer, keys_ref=keys_ref)
+    # 1. The answer is in the ledger before it counts. A crash after this line: it counts from the next start on.
+    sealing, person = sealing_for(walk, principal_subject(answer.by)), pseudonym_of(walk, answer.by)
+    asked = key_of(walk, approval.subject or principal_subject(approval.principal))
+    digest = asked.pseudonym(b"action", approval.action.digest)
+    in_place = pseudonym_of(walk, place.of) if place is not None else ""
+    registry = walk.registry.current.digest
+
+    def entry(run: Run) -> Entry:
+        return approval_answer(
+            after,
+            answer,
+            at=now,
+            sealing=sealing,
+            run=run,
+            person=person,
+            digest=digest,
+            signer=signer,
+            in_place=in_place,
+            keys_ref=keys_ref,
+            registry=registry,
+        )
+
+    def placed(receipt: Receipt) -> None:
+        count_answered(walk, after, at=now, index=receipt.index)
+        count_no(walk, after, at=now, index=receipt.index)
+
+    receipt, left = await record_in_run(walk, approval.mandate, entry, then=placed)
+    return OnRecord(was=approval, after=after, index=receipt.index, left=left)
+
+
+def take_nonce(walk: Walk, about: str, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:
+    """Use up what this was opened with, and say when it was given. about: as it was given for. by: who answers with it.
+
+    Raises Unverified (`approval.nonce`), Unavailable.
+    """
+    given = used_nonce(walk, about, nonce, now, by=by)
+    if given is None:
+        raise Unverified(
+            "the answer was made for another opening of this approval, or by another person, too long ago, or has been "
+            "given: open it again",
+            code="approval.nonce",
+            step="approval",
+        )
+    return given
+
+
+def _refuse_stopped(walk: Walk, approval: Approval, answer: Answer, key: str) -> None:
+    """Saying no is always possible. Raises Refused (`revoked.*`, `held.*`, `mandate.closed`)."""
+    fault = signer_fault(walk, answer.by, key)
+    if fault is not None:
+        raise fault
+    current = walk.registry.current
+    capability = current.capabilities.get(approval.capability)
+    reach = reach_of(names_of_approval(walk, approval), current, capability=capability)
+    hold = walk.holds.find(reach, answer.at)
+    if hold is not None:
+        raise hold.refusal()
+    if walk.mandates.state(approval.mandate) == "closed":
+        raise Refused(
+            "the mandate that this was asked under is closed: nothing can run under it any more",
+            code="mandate.closed",
+        )
+
+
+def _require_own_shard(walk: Walk, approval: Approval) -> None:
+    """Question, answer and action stand in one log, that of the mandate: elsewhere an answer would be lost to it."""
+    mandate = walk.mandates.find(approval.mandate)
+    shard = shard_elsewhere(mandate, walk.ledger.origin) if mandate is not None else None
+    if shard is not None:
+        raise Refused(
+            f"approval {shown(approval.id)} waits in {shown(shard)}, this is {shown(walk.ledger.origin)}: answer it "
+            "there",
+            code="approval.other_shard",
+        )

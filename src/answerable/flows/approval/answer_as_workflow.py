@@ -1,0 +1,96 @@
+"""A workflow answers a deferred action by its own signature, over the same hashes that people sign.
+
+Its answer is its owner's: the ledger names both, and together they count once. Who may say yes is in
+`core.approval.workflows`; that the process is the workflow's was measured just now, by `attest_workflow`.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.approval import Answer
+from answerable.core.approval.break_glass import GLASS
+from answerable.core.approval.token import verify_answer
+from answerable.core.approval.workflows import is_asked
+from answerable.core.identity.principal import PrincipalId, workflow_id
+from answerable.errors import Refused, shown
+from answerable.flows.approval.answer_approval import one_at_a_time, open_to_answer, take_nonce
+from answerable.flows.validity.refuse_revoked import signing_key_of
+from answerable.flows.validity.workflows_standing import counted_already, standing_workflow, why_not
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.registry.documents import Workflow
+    from answerable.flows.state.walk import Walk
+
+
+def waiting_for_workflow(walk: Walk, workflow: Workflow) -> list[Approval]:
+    """What waits for this workflow: all that it could say yes to, and nothing else; oldest first."""
+    now = walk.clock.now()
+    pending = walk.approvals.all(pending_only=True, now=now)
+    behind = frozenset({workflow.ownership.owner, workflow.ownership.backup_owner} - {""})
+    found = [
+        one
+        for one in pending
+        if is_asked(workflow, one)
+        and all(earlier.workflow != workflow.name for earlier in one.answers)
+        and why_not(walk, workflow, one) is None
+        and counted_already(walk, one, behind, by_workflow=True) is None
+    ]
+    return found[::-1]
+
+
+def open_to_workflow(walk: Walk, workflow: Workflow, approval_id: str) -> tuple[bytes, Approval, UnixMillis]:
+    """As `open_to_answer`; what this workflow is not asked about is unknown to it. Raises Refused (`approval.*`)."""
+    found = next((one for one in waiting_for_workflow(walk, workflow) if one.id == approval_id), None)
+    if found is None:
+        raise Refused(
+            f"no approval {shown(approval_id)} waits for workflow {shown(workflow.name)}",
+            code="approval.unknown",
+        )
+    return open_to_answer(walk, approval_id, to=workflow_id(workflow.name))
+
+
+async def answer_as_workflow(walk: Walk, workflow: str, approval_id: str, token: str) -> Approval:
+    """Verify and record the answer of a workflow; returns the approval as it stands afterwards.
+
+    workflow: which of them it was measured to be. Raises as `answer_approval`, and Refused (`workflow.*`).
+    """
+    return await one_at_a_time(walk, approval_id, partial(_read, walk, name=workflow, token=token))
+
+
+def _read(
+    walk: Walk, approval: Approval, now: UnixMillis, *, name: str, token: str
+) -> tuple[Answer, str, str]:
+    workflow = standing_workflow(walk, name)
+    own = workflow_id(name)
+    signed = verify_answer(
+        token,
+        approval=approval,
+        audience=walk.ledger.origin,
+        keys_of=lambda issuer: workflow.keys if issuer == own else (),
+        now=now,
+    )
+    take_nonce(walk, approval.id, signed.nonce, now, by=own)
+    if signed.verdict == GLASS:
+        raise Refused("no workflow breaks a glass: a person does", code="break_glass.not_allowed")
+    thumbprint = signing_key_of(token)
+    standing_workflow(walk, name, key=thumbprint)
+    fault = why_not(walk, workflow, approval)
+    if fault is not None:
+        raise fault
+    answer = Answer(
+        by=PrincipalId(workflow.ownership.owner),
+        groups=workflow.groups,
+        verdict=signed.verdict,
+        comment=signed.words.comment,
+        reason=signed.words.reason,
+        narrower=signed.words.narrower,
+        at=now,
+        token=token,
+        workflow=name,
+    )
+    signer = next(one.jwk for one in workflow.keys if one.thumbprint == thumbprint)
+    return answer, thumbprint, signer

@@ -1,0 +1,174 @@
+"""A person answers a deferred action by a click in a chat: who they are, and whether a click counts, is asked again.
+
+It signs nothing. What the ledger has of it says that the chat said so, and calls it by that name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Literal
+
+from answerable.core.approval.approval import Answer
+from answerable.core.approval.chat_click import kept_click
+from answerable.core.approval.message import asked_message
+from answerable.core.approval.strength import CHAT, is_strong_enough
+from answerable.core.approval.words import words_of
+from answerable.errors import AnswerableError, Broken, Refused, Unavailable, shown
+from answerable.flows.approval.answer_approval import approval_here, approval_page, one_at_a_time
+from answerable.flows.approval.answering_pace import check_look
+from answerable.flows.approval.note_look import seen_at
+from answerable.flows.validity.click_standing import account_of, why_no_click
+from answerable.flows.validity.refuse_revoked import signer_fault
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.chat_click import ChatAccount
+    from answerable.core.approval.message import Message
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.flows.state.click_desk import ClickDesk, Offered
+    from answerable.flows.state.walk import Walk
+
+INSTEAD: Final = "answer it at our page"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Click:
+    """What the chat said, with the chat's own signature checked. account: whose click it is, by the chat. nonce: what
+    stood behind the button. reason: code of a no; empty where none was chosen. place: of the message, `CHANNEL:TS`.
+    request: SHA-256 of what the chat sent, hex; sent_s: when, Unix seconds, as the chat says."""
+
+    account: ChatAccount
+    nonce: bytes
+    verdict: Literal["approve", "deny"]
+    reason: str
+    place: str
+    request: str
+    sent_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clicked:
+    """What came of a click. approval: as it stands, where the click answered it. why: it did not, in words for who
+    clicked. instead: the message as it is from now on, where it still waits under buttons that answer nothing."""
+
+    approval: Approval | None = None
+    why: str = ""
+    instead: Message | None = None
+
+
+async def take_click(walk: Walk, desk: ClickDesk, click: Click) -> Clicked:
+    """Record the answer, or say why it is none. What was offered answers once, also where the click is refused, but
+    only for the account that it was offered to. Raises Broken."""
+    now = walk.clock.now()
+    offered = desk.find(click.nonce, now)
+    if offered is None:
+        page = approval_page(walk, "").rstrip("/")
+        where = f"{INSTEAD}, {page}" if page else INSTEAD
+        return Clicked(
+            why=f"this button was used, is too old, or was made before a restart; it does not count: {where}"
+        )
+    if offered.account != click.account:
+        return Clicked(why="this was offered to somebody else, and does not count")
+    # From here on it answers nothing else. No await since it was found.
+    desk.take(click.nonce)
+    try:
+        return Clicked(approval=await _answered(walk, desk, offered, click))
+    except Broken:
+        raise
+    except AnswerableError as fault:
+        unknown = isinstance(fault, Unavailable) and fault.effect == "unknown"
+        said = "look at our page whether it counts" if unknown else f"this click does not count: {INSTEAD}"
+        return Clicked(why=f"{fault.message}; {said}", instead=_without_buttons(walk, offered))
+
+
+async def tell_clicked(walk: Walk, desk: ClickDesk, click: Click, clicked: Clicked) -> None:
+    """Say in the chat what came of it. Best effort: what was recorded stands, whatever the chat takes."""
+    if walk.reach is not None and clicked.approval is not None:
+        # What came of it is told to everybody who was asked, as of every other answer.
+        walk.reach.wake()
+    if clicked.instead is not None:
+        await desk.chat.withdraw(clicked.instead, click.place, now=walk.clock.now())
+    if clicked.why:
+        await desk.chat.whisper(clicked.why, click.account, click.place)
+
+
+async def _answered(walk: Walk, desk: ClickDesk, offered: Offered, click: Click) -> Approval:
+    # 1. What can be seen here is looked at first: the chat is only asked about a click that would count.
+    approval = approval_here(walk, offered.approval)
+    _check(walk, approval, offered, click)
+    # 2. The chat is asked who that is now. A crash after this line: nothing was recorded, and the button is spent.
+    why = await desk.chat.standing(click.account)
+    if why:
+        raise Refused(f"the chat says of your account: {why}", code="click.account")
+    # 3. All is looked at again, as much may have happened meanwhile, and recorded as every answer is.
+    return await one_at_a_time(walk, offered.approval, partial(_read, walk, offered=offered, click=click))
+
+
+def _read(
+    walk: Walk, approval: Approval, now: UnixMillis, *, offered: Offered, click: Click
+) -> tuple[Answer, str, str]:
+    _check(walk, approval, offered, click)
+    words = words_of(click.verdict, reason=click.reason)
+    if not is_strong_enough(walk.limits, approval, CHAT):
+        raise Refused("an action of this tier asks for a signature", code="approval.weak_signature")
+    # A tier that asks for a look takes no click: there is none that anybody could know of.
+    check_look(walk, approval, verdict=click.verdict, opened_at=now, now=now)
+    answer = Answer(
+        by=offered.person,
+        groups=walk.registry.current.principals[offered.person].groups,
+        verdict=click.verdict,
+        comment="",
+        reason=words.reason,
+        at=now,
+        token=kept_click(
+            approval,
+            click.account,
+            by=offered.person,
+            verdict=click.verdict,
+            reason=words.reason,
+            audience=walk.ledger.origin,
+            nonce=sha256(click.nonce).hexdigest(),
+            request=click.request,
+            sent_s=click.sent_s,
+            at=now,
+        ),
+        # Of the message nobody knows whether they saw it.
+        opened_at=seen_at(walk, approval, offered.person, now),
+    )
+    return answer, "", ""
+
+
+def _check(walk: Walk, approval: Approval, offered: Offered, click: Click) -> None:
+    """Raises Refused (`approval.not_pending`, `click.changed`, `click.not_here`, `click.person`, `revoked.*`,
+    `held.*`), Unavailable."""
+    state = approval.state_at(walk.clock.now())
+    if state != "pending":
+        raise Refused(f"it is {state}, and nobody is asked any more", code="approval.not_pending")
+    if (approval.shown.hex, approval.card.hex) != (offered.action, offered.rendering):
+        raise Refused("it is not what the message showed any more", code="click.changed")
+    # By the registry of this moment, not of when the message went out.
+    if account_of(walk, offered.person) != click.account:
+        raise Refused(
+            f"{shown(offered.person)} is not active here, or has another account in the chat by now",
+            code="click.person",
+        )
+    fault = signer_fault(walk, offered.person, "")
+    if fault is not None:
+        raise fault
+    why = why_no_click(walk, approval)
+    if why:
+        raise Refused(f"no click answers this: {why}", code="click.not_here")
+
+
+def _without_buttons(walk: Walk, offered: Offered) -> Message | None:
+    """The message as it goes to everybody else; None where nothing waits any more: then its end is told."""
+    now = walk.clock.now()
+    try:
+        approval = approval_here(walk, offered.approval)
+        if approval.state_at(now) != "pending":
+            return None
+        return asked_message(approval, link=approval_page(walk, approval.id), now=now)
+    except AnswerableError:
+        return None

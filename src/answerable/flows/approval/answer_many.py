@@ -1,0 +1,368 @@
+"""A person answers many approvals that are alike with one signature over the list of all of them.
+
+Each is answered as if it were alone: who may answer, what stands still and how strong the signature must be is checked
+for each, and what may not be answered so, or is not as it was any more, is left out and named. A yes covers only those
+that are alike; a no covers any of one group.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from anyio import create_task_group
+from anyio.lowlevel import checkpoint
+
+from answerable.core.approval.approval import Answer, ApprovalId
+from answerable.core.approval.batch import batch_challenge, batch_of
+from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, verify_batch, words_in
+from answerable.core.approval.strength import check_strength, tier_shown
+from answerable.core.identity.passkey import unverified
+from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
+from answerable.flows.approval.answer_approval import (
+    OnRecord,
+    answer_on_record,
+    approval_here,
+    being_answered,
+    check_swapped,
+)
+from answerable.flows.approval.answering_pace import LOST_RACE, check_look, claim_yes, let_go_yes
+from answerable.flows.approval.note_look import opened_at
+from answerable.flows.escalation.approval_nonces import give_nonce, used_nonce
+from answerable.flows.people.sign_in import check_passkey
+from answerable.flows.validity.group_waiting import groups_waiting
+from answerable.flows.validity.people_signing_in import desk_of
+from answerable.flows.validity.refuse_revoked import signing_key_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.batch import Batch
+    from answerable.core.approval.token import Verdict
+    from answerable.core.approval.words import Words
+    from answerable.core.identity.passkey import PasskeyAssertion
+    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.flows.state.walk import Walk
+
+BETWEEN_MAX: Final = 16
+"""Answers of one list that are checked before others have their turn: actions do not wait for a long list."""
+REASONS_MAX: Final = 10
+"""Of a list of which nothing may be answered together."""
+CRITICAL: Final = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedMany:
+    """nonce: for one answer to `batch`. ends: until when, Unix milliseconds. left_out: by id, why not."""
+
+    nonce: bytes
+    batch: Batch
+    approvals: tuple[Approval, ...]
+    ends: UnixMillis
+    left_out: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnsweredMany:
+    """answered: as they stand afterwards. left_out: by id, why not; nothing became of those."""
+
+    answered: tuple[Approval, ...]
+    left_out: dict[str, str]
+
+
+def open_many(walk: Walk, seen: dict[str, str], verdict: Verdict, *, to: str = "") -> OpenedMany:
+    """A nonce for one answer to those of `seen` that may be answered together: id, and rendering hash in hex as the
+    person saw it. to: who opens them.
+
+    Raises Malformed (`approval.batch`), Refused (`approval.batch_off`, `approval.none_alike`, `approval.not_together`,
+    `approval.other_shard`), Unavailable.
+    """
+    _check(walk, len(seen), verdict)
+    fitting, left_out = _fitting(walk, [*seen], verdict)
+    for approval in [*fitting]:
+        if approval.card.hex != seen[approval.id]:
+            left_out[approval.id] = "this is not the card that was seen: show it anew"
+            fitting.remove(approval)
+    if not fitting:
+        raise Refused(
+            "none of these can be answered together",
+            code="approval.none_alike",
+            reasons=tuple(f"{name}: {why}" for name, why in [*left_out.items()][:REASONS_MAX]),
+        )
+    approval_here(walk, fitting[0].id)
+    batch = batch_of(fitting)
+    nonce, ends = give_nonce(walk, opening_of(batch), to=to)
+    return OpenedMany(nonce=nonce, batch=batch, approvals=tuple(fitting), ends=ends, left_out=left_out)
+
+
+def opening_of(batch: Batch) -> ApprovalId:
+    """Under what nonces for this very list are kept: no id of an approval, for those have no blanks."""
+    return ApprovalId(f"many {batch.root.hex()}")
+
+
+async def answer_many(walk: Walk, ids: Sequence[str], token: str) -> AnsweredMany:
+    """Verify an answer to exactly this list that a person signed with a key file, and record it for each.
+
+    Raises Unverified where signature, claims, list or nonce do not check, Malformed (`approval.batch`,
+    `approval.malformed`), Refused (`approval.batch_off`, `approval.unknown`, `approval.not_together`,
+    `approval.too_fast`), and Unavailable where not one could be recorded: then nothing counts.
+    """
+    batch, now = _list_of(walk, ids, "approve"), walk.clock.now()
+    people = walk.registry.current.principals
+    claims, nonce = verify_batch(
+        token,
+        batch=batch,
+        audience=walk.ledger.origin,
+        keys_of=lambda name: people[name].keys if name in people else (),
+        now=now,
+    )
+    given = _take_nonce(walk, batch, nonce, now, by=claims.iss)
+    words = words_in(claims)
+    person = next(one for name, one in people.items() if name == claims.iss)
+    thumbprint = signing_key_of(token)
+    signer = next(one.jwk for one in person.keys if one.thumbprint == thumbprint)
+
+    def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
+        check_strength(walk.limits, approval, passkey=None)
+        opened = opened_at(walk, approval, person.name, given, at, listed=True)
+        check_look(walk, approval, verdict=claims.verdict, opened_at=opened, now=now)
+        answer = Answer(
+            by=person.name,
+            groups=person.groups,
+            verdict=claims.verdict,
+            comment=words.comment,
+            reason=words.reason,
+            at=at,
+            token=kept_by_key(batch, index, jws=token),
+            opened_at=opened,
+        )
+        return answer, thumbprint, signer
+
+    return await _answered(walk, batch, claims.verdict, read, by=person.name)
+
+
+async def answer_many_by_passkey(
+    walk: Walk,
+    ids: Sequence[str],
+    *,
+    person: PrincipalId,
+    verdict: Verdict,
+    words: Words,
+    nonce: bytes,
+    assertion: PasskeyAssertion,
+) -> AnsweredMany:
+    """Verify an answer to exactly this list that a person signed with a passkey at our page, and record it for each.
+    words: signed with it.
+
+    Raises as `answer_many`, and Unverified (`passkey.*`), Refused (`passkey.off`, `person.*`).
+    """
+    batch, now = _list_of(walk, ids, verdict), walk.clock.now()
+    given = _take_nonce(walk, batch, nonce, now, by=person)
+    signed = batch_challenge(nonce=nonce, root=batch.root, size=batch.size, verdict=verdict, words=words)
+    passkey = check_passkey(walk, assertion, challenge=signed)
+    if passkey.person != person:
+        raise unverified(f"this passkey is not one of {shown(person)}, who is signed in here", "other")
+    groups, origins = walk.registry.current.principals[person].groups, desk_of(walk).origins
+
+    def read(index: int, approval: Approval, at: UnixMillis) -> tuple[Answer, str, str]:
+        check_strength(walk.limits, approval, passkey=passkey)
+        opened = opened_at(walk, approval, person, given, at, listed=True)
+        check_look(walk, approval, verdict=verdict, opened_at=opened, now=now)
+        kept = kept_by_passkey(
+            batch,
+            index,
+            by=person,
+            nonce=nonce,
+            verdict=verdict,
+            words=words,
+            audience=walk.ledger.origin,
+            at=now,
+            passkey=passkey,
+            origins=origins,
+            assertion=assertion,
+        )
+        answer = Answer(
+            by=person,
+            groups=groups,
+            verdict=verdict,
+            comment=words.comment,
+            reason=words.reason,
+            at=at,
+            token=kept,
+            credential=passkey.name,
+            opened_at=opened,
+        )
+        return answer, passkey.key, ""
+
+    return await _answered(walk, batch, verdict, read, by=person)
+
+
+async def _answered(
+    walk: Walk,
+    batch: Batch,
+    verdict: Verdict,
+    read: Callable[[int, Approval, UnixMillis], tuple[Answer, str, str]],
+    *,
+    by: PrincipalId,
+) -> AnsweredMany:
+    """Each that still may be answered together: all on record first, then they count at once. What fails for one is
+    told of it and of no other."""
+    fitting, left_out = _fitting(walk, [one.approval for one in batch.items], verdict)
+    wanted = {one.id for one in fitting}
+    taking = _Taking(left_out=left_out)
+    root = batch.root.hex()
+    if verdict == "approve":
+        claim_yes(walk, by, root, walk.clock.now())
+    with ExitStack() as under_way:
+        try:
+            # 1. The ledger says each of them, in as few syncs as it needs. A crash after this line: those that it has
+            # count for nothing, and the person answers again.
+            async with create_task_group() as tasks:
+                for index, item in enumerate(batch.items):
+                    if item.approval in wanted:
+                        tasks.start_soon(taking.take, walk, item.approval, partial(read, index), under_way)
+                    if index % BETWEEN_MAX == BETWEEN_MAX - 1:
+                        await checkpoint()
+        finally:
+            # 2. Those that it has count, also where whoever answered has left: all of them, after a crash all or none.
+            taking.count(walk)
+    if verdict == "approve" and not (taking.after or taking.failed or taking.lost):
+        let_go_yes(walk, by, root)
+    if taking.failed and not taking.after:
+        raise taking.failed[0]
+    return AnsweredMany(
+        answered=tuple(sorted(taking.after, key=lambda one: one.id)), left_out=dict(sorted(left_out.items()))
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class _Taking:
+    """What becomes of the answers of one list."""
+
+    left_out: dict[str, str]
+    after: list[Approval] = field(default_factory=list)
+    failed: list[Unavailable] = field(default_factory=list)
+    on_record: list[OnRecord] = field(default_factory=list)
+    lost: bool = False
+
+    async def take(
+        self,
+        walk: Walk,
+        name: str,
+        read: Callable[[Approval, UnixMillis], tuple[Answer, str, str]],
+        under_way: ExitStack,
+    ) -> None:
+        """Write one down. It is under way until all count."""
+        with ExitStack() as own, self._told_of(name):
+            own.enter_context(being_answered(walk, name))
+            now = walk.clock.now()
+            approval = approval_here(walk, ApprovalId(name))
+            answer, key, signer = read(approval, now)
+            recorded = await answer_on_record(walk, approval, answer, key=key, signer=signer, now=now)
+            if not isinstance(recorded, OnRecord):
+                self.after.append(recorded)
+                return
+            self.on_record.append(recorded)
+            under_way.push(own.pop_all())
+            if recorded.left is not None:
+                raise recorded.left
+
+    def count(self, walk: Walk) -> None:
+        """Let those that are on record count. Synchronous, so that nobody who leaves comes between."""
+        if not self.on_record:
+            return
+        try:
+            swapped = walk.approvals.replace_many([(one.after, one.was) for one in self.on_record])
+        except Unavailable as fault:
+            self.failed.append(fault)
+            self.left_out.update({one.was.id: fault.message for one in self.on_record})
+            return
+        for one, is_swapped in zip(self.on_record, swapped, strict=True):
+            with self._told_of(one.was.id):
+                check_swapped(is_swapped=is_swapped)
+                self.after.append(one.after)
+
+    @contextmanager
+    def _told_of(self, name: str) -> Iterator[None]:
+        """What fails is told of this one."""
+        try:
+            yield
+        except Unavailable as fault:
+            self.failed.append(fault)
+            self.left_out[name] = fault.message
+        except AnswerableError as fault:
+            self.left_out[name] = fault.message
+            self.lost |= fault.code == LOST_RACE
+
+
+def _fitting(walk: Walk, ids: Sequence[str], verdict: Verdict) -> tuple[list[Approval], dict[str, str]]:
+    """Those that may be answered together now, of the group of most of them, and why not the others."""
+    wanted = frozenset(ids)
+    counts = [(sum(one.id in wanted for one in group.all), group) for group in groups_waiting(walk).groups]
+    count, group = max(counts, key=lambda pair: pair[0], default=(0, None))
+    if group is None or not count:
+        return [], dict.fromkeys(ids, "it is not one of a group that waits")
+    if verdict == "approve" and group.not_together:
+        raise Refused(f"these are answered one by one: {group.not_together}", code="approval.not_together")
+    alike = {one.id: one for one in group.alike}
+    odd = {one.approval.id: one for one in group.odd}
+    fitting: list[Approval] = []
+    left_out: dict[str, str] = {}
+    for name in ids:
+        found = alike.get(ApprovalId(name))
+        differs = odd.get(ApprovalId(name))
+        if found is None and differs is not None and verdict == "deny":
+            found = differs.approval
+        if found is not None and verdict == "approve" and _tier(walk, found) > walk.limits.batch_tier_max:
+            left_out[name] = "an action of this tier is answered by itself"
+        elif found is not None:
+            fitting.append(found)
+        elif differs is not None:
+            left_out[name] = f"it differs, and is answered by itself: {'; '.join(differs.because)}"
+        else:
+            left_out[name] = "it does not wait any more, or is not like the others"
+    return fitting, left_out
+
+
+def _tier(walk: Walk, approval: Approval) -> int:
+    """The higher of what was shown and what it is by now; what cannot be said any more is of the highest."""
+    capability = walk.registry.current.capabilities.get(approval.capability)
+    return max(tier_shown(approval), capability.tier if capability is not None else CRITICAL)
+
+
+def _list_of(walk: Walk, ids: Sequence[str], verdict: Verdict) -> Batch:
+    """The list that was signed: whatever became of them, what each showed is as it was."""
+    _check(walk, len(ids), verdict)
+    found = [walk.approvals.find(ApprovalId(name)) for name in ids]
+    unknown = next((name for name, one in zip(ids, found, strict=True) if one is None), None)
+    if unknown is not None:
+        raise Refused(f"there is no approval {shown(unknown)}", code="approval.unknown")
+    return batch_of(one for one in found if one is not None)
+
+
+def _check(walk: Walk, count: int, verdict: Verdict) -> None:
+    if verdict not in ("approve", "deny"):
+        # A glass is broken for one action, which somebody then answers for.
+        raise Malformed("an answer to many is `approve` or `deny`", code="approval.batch")
+    most = walk.limits.batch_items_max
+    if not most:
+        raise Refused(
+            "here each is answered by itself: `walk.batch_items_max` is 0", code="approval.batch_off"
+        )
+    if not 1 <= count <= most:
+        raise Malformed(f"one answer is to 1 to {most} approvals, got {count}", code="approval.batch")
+
+
+def _take_nonce(walk: Walk, batch: Batch, nonce: bytes, now: UnixMillis, *, by: str) -> UnixMillis:
+    given = used_nonce(walk, opening_of(batch), nonce, now, by=by)
+    if given is None:
+        raise Unverified(
+            "the answer was made for another opening, or by another person, too long ago, or has been given: open the "
+            "group again",
+            code="approval.nonce",
+            step="approval",
+        )
+    return given

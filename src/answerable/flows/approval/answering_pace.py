@@ -1,0 +1,115 @@
+"""How fast a person says yes: so many times within an hour, and not before they have looked; and how many glasses they
+break within a day.
+
+A no is bound by nothing. Who has said yes too often can still say no; another person answers the rest. What is counted
+is claimed before the answer is written down, in one step of the register that all processes share: of answers that come
+at one moment, at several processes, no more pass than of those that come one after the other.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.approval.batch_answer import root_in
+from answerable.core.approval.break_glass import GLASS, may_break
+from answerable.core.approval.strength import tier_shown
+from answerable.core.identity.principal import UnixMillis
+from answerable.errors import AnswerableError, Refused, Unavailable
+from answerable.flows.escalation.asking_budget import HOUR_MILLIS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.core.approval.approval import Answer, Approval
+    from answerable.core.approval.openings import Haste
+    from answerable.core.approval.token import Verdict
+    from answerable.core.identity.principal import PrincipalId
+    from answerable.flows.state.walk import Walk
+
+DAY_MILLIS: Final = 86_400_000
+LOST_RACE: Final = "approval.changed_meanwhile"
+"""Of an answer that is on record and did not count."""
+
+
+@contextmanager
+def counted(walk: Walk, approval: Approval, answer: Answer, now: UnixMillis) -> Iterator[None]:
+    """Count an answer while it is taken in, and not if nothing comes of it, or it was to a test. One of many that one
+    signature covers is counted with them; a workflow has its own pace.
+
+    Raises Refused (`approval.too_fast`, `break_glass.too_many`), Unavailable.
+    """
+    if answer.workflow or answer.verdict == "deny" or root_in(answer.token):
+        yield
+        return
+    if answer.verdict == GLASS:
+        _claim_glass(walk, approval, answer.by, now)
+    else:
+        claim_yes(walk, answer.by, approval.id, now)
+    try:
+        yield
+    except Unavailable:
+        # It may be on record: it counts.
+        raise
+    except AnswerableError as fault:
+        if fault.code != LOST_RACE:
+            _let_go(walk, answer.by, answer.verdict, approval.id)
+        raise
+    if approval.canary is not None:
+        # They have just been told that it was one.
+        _let_go(walk, answer.by, answer.verdict, approval.id)
+
+
+def claim_yes(walk: Walk, person: PrincipalId, what: str, now: UnixMillis) -> None:
+    """This person says yes once more within this hour. what: it is said to, an approval or the root of a list.
+
+    Raises Refused (`approval.too_fast`), Unavailable.
+    """
+    since, most = UnixMillis(now - HOUR_MILLIS), walk.limits.answers_per_hour_max
+    said = walk.openings.claim(person, "approve", what, at=now, since=since, most=most)
+    if said is not None:
+        raise Refused(
+            f"you said yes {said} times within an hour, which is the limit: let somebody else answer, or say no",
+            code="approval.too_fast",
+        )
+
+
+def let_go_yes(walk: Walk, person: PrincipalId, what: str) -> None:
+    """Nothing came of it."""
+    _let_go(walk, person, "approve", what)
+
+
+def _let_go(walk: Walk, person: PrincipalId, kind: Haste, what: str) -> None:
+    # What cannot be let go is counted until its time is over: that is no reason to hide what became of the answer.
+    with suppress(Unavailable):
+        walk.openings.let_go(person, kind, what)
+
+
+def check_look(
+    walk: Walk, approval: Approval, *, verdict: Verdict, opened_at: UnixMillis, now: UnixMillis
+) -> None:
+    """Whether a person had it before them long enough for its tier to say yes. opened_at: since when they have.
+
+    Raises Refused (`approval.too_soon`).
+    """
+    needed = walk.limits.look_seconds_min[tier_shown(approval)]
+    looked = now - opened_at
+    if verdict == "approve" and looked < needed * 1000:
+        raise Refused(
+            f"you looked for {looked // 1000} s; an action of this tier asks for {needed} s first: read it",
+            code="approval.too_soon",
+        )
+
+
+def _claim_glass(walk: Walk, approval: Approval, person: PrincipalId, now: UnixMillis) -> None:
+    most = walk.limits.glasses_per_day_max
+    since = UnixMillis(now - DAY_MILLIS)
+    broken = walk.openings.claim(person, GLASS, approval.id, at=now, since=since, most=most)
+    if broken is not None:
+        others = " and ".join(one.replace("|", " or ") for one in may_break(approval))
+        asked = " and ".join(f"{one.count} of {' or '.join(one.groups)}" for one in approval.requirements)
+        raise Refused(
+            f"you let {broken} actions run without their approval within a day, which is the limit "
+            f"(`walk.glasses_per_day_max`): another person of {others} can let this one run, or {asked} approve it",
+            code="break_glass.too_many",
+        )

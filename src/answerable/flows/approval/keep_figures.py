@@ -1,0 +1,121 @@
+"""The figures of this log, counted on from where they were left, in short turns so that actions go on beside it.
+
+The entries are the record. What is kept is a state up to an entry that is on stable storage; where it is missing, of
+another form or of a longer log than there is, the log is counted from its first entry again.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import msgspec
+
+from answerable.core.ledger.figures import Figures, restored
+from answerable.flows.forensics.trace_to_person import person_behind
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from answerable.flows.state.walk import Walk
+
+FORM: Final = 2
+"""Of what is kept. Another number when something is counted otherwise: what was kept before is counted again then."""
+TURN_SECONDS: Final = 0.001
+"""Of work at once, before whatever else waits is let in."""
+REST_SECONDS: Final = 0.002
+"""Between two turns, so that no more than a third of a core goes into it."""
+ENTRIES_PER_LOOK: Final = 64
+TRACED_PER_PAGE_MAX: Final = 10
+PAGE_ENTRIES: Final = 1_024
+"""Of the effects in so many entries, or in as many as there are, so many are traced."""
+Elsewhere: TypeAlias = "Callable[[Callable[[], None]], Awaitable[None]]"
+
+
+async def read_figures(walk: Walk, *, seconds_max: float) -> Figures:
+    """Count what is new in the log, for at most so long, and trace a sample of the effects in it.
+
+    Raises Unavailable, and Broken (`ledger.*`).
+    """
+    desk = walk.figures
+    async with desk.reading:
+        figures = desk.figures
+        if figures is None:
+            figures = desk.figures = _restored(walk)
+        ends_at = walk.clock.monotonic() + seconds_max
+        while figures.entries < walk.ledger.size:
+            await _read_page(walk, figures, ends_at)
+            await _trace_page(walk, figures)
+            if walk.clock.monotonic() >= ends_at:
+                break
+        return figures
+
+
+async def keep_figures(walk: Walk, *, elsewhere: Elsewhere = anyio.to_thread.run_sync) -> None:
+    """Keep what changed. Raises Unavailable; what is not kept is counted at the next start.
+
+    elsewhere: runs what waits for a disk, while actions go on.
+    """
+    desk, register = walk.figures, walk.figures.register
+    if register is None or desk.figures is None:
+        return
+    async with desk.keeping:
+        # Of one state: nothing is awaited between these.
+        now, entries, changed = walk.clock.now(), desk.figures.entries, desk.figures.take_changed()
+        keep = partial(
+            register.keep,
+            walk.ledger.origin,
+            changed,
+            entries=entries,
+            form=FORM,
+            at=now,
+            beside=msgspec.json.encode(desk.latency),
+            anew=desk.anew,
+        )
+        try:
+            await elsewhere(keep)
+        except BaseException:
+            desk.figures.put_back(changed)
+            raise
+        desk.anew, desk.kept_at = False, now
+
+
+def _restored(walk: Walk) -> Figures:
+    desk = walk.figures
+    kept = desk.register.kept(walk.ledger.origin) if desk.register is not None else None
+    found = None
+    if kept is not None and kept.form == FORM and kept.entries <= walk.ledger.size:
+        found = restored(kept.rows, kept.entries)
+    desk.anew = found is None
+    return found or Figures()
+
+
+async def _read_page(walk: Walk, figures: Figures, ends_at: float) -> None:
+    """Up to PAGE_ENTRIES, with a rest after each turn. A page is read to its end, so that the sample of it is one."""
+    clock, ledger = walk.clock, walk.ledger
+    last = min(ledger.size, figures.entries + PAGE_ENTRIES) - 1
+    rests_at = clock.monotonic() + TURN_SECONDS
+    for number, stored in enumerate(ledger.replay(figures.entries)):
+        figures.fold(stored, ledger.entry)
+        if stored.index >= last:
+            return
+        if number % ENTRIES_PER_LOOK == ENTRIES_PER_LOOK - 1 and clock.monotonic() >= rests_at:
+            if clock.monotonic() >= ends_at:
+                return
+            await anyio.sleep(REST_SECONDS)
+            rests_at = clock.monotonic() + TURN_SECONDS
+
+
+async def _trace_page(walk: Walk, figures: Figures) -> None:
+    """Of the effects in a page as many as may be, evenly spread; all of them where they are few."""
+    effects, figures.effects = figures.effects, []
+    step = max(1, -(-len(effects) // TRACED_PER_PAGE_MAX))
+    for effect in effects[::step]:
+        began = walk.clock.monotonic()
+        person = person_behind(walk, effect.entry)
+        micros = round((walk.clock.monotonic() - began) * 1_000_000)
+        figures.was_traced(effect, found=bool(person), micros=micros)
+        await anyio.lowlevel.checkpoint()

@@ -1,0 +1,49 @@
+"""Put buttons on a message to one person, where a click of theirs would count and the message shows the whole card."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.approval import ApprovalId
+from answerable.core.approval.delivery import PERSON
+from answerable.core.approval.whole_message import whole_lines, with_offer
+from answerable.core.base64url import to_base64url
+from answerable.core.identity.principal import PrincipalId
+from answerable.errors import Unavailable
+from answerable.flows.state.click_desk import CHANNEL, Offered
+from answerable.flows.validity.click_standing import account_of, why_no_click
+
+if TYPE_CHECKING:
+    from answerable.core.approval.delivery import Delivery
+    from answerable.core.approval.message import Message
+    from answerable.flows.state.walk import Walk
+
+
+def with_buttons(walk: Walk, message: Message, delivery: Delivery) -> Message:
+    """The message, with buttons for whom it goes to, or as it is: what goes to a place, is about several, or cannot be
+    looked into now has none."""
+    desk = walk.clicks
+    if desk is None or message.kind != "asked" or delivery.channel != CHANNEL:
+        return message
+    if not delivery.to.startswith(PERSON):
+        return message
+    now = walk.clock.now()
+    person = PrincipalId(delivery.person)
+    try:
+        approval = walk.approvals.find(ApprovalId(delivery.about))
+        if approval is None or approval.state_at(now) != "pending" or why_no_click(walk, approval):
+            return message
+    except Unavailable:
+        return message
+    account = account_of(walk, person)
+    if account is None or whole_lines(approval) is None:
+        return message
+    offered = Offered(
+        approval=approval.id,
+        action=approval.shown.hex,
+        rendering=approval.card.hex,
+        person=person,
+        account=account,
+        ends=approval.expires_at,
+    )
+    return with_offer(message, approval, to_base64url(desk.offer(offered, walk.entropy, now)))

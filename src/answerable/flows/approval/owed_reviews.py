@@ -1,0 +1,58 @@
+"""Which broken glasses wait for another person's review, and telling people that one was broken."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.break_glass import may_break, owed_review
+from answerable.core.approval.notice import Notice
+from answerable.core.decision.facts import OR
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.break_glass import Owed
+    from answerable.flows.state.walk import Walk
+
+
+def reviews(walk: Walk, *, open_only: bool = True) -> list[Owed]:
+    """Every broken glass whose review is owed, the one that is due first before others; with open_only false also
+    those that were reviewed. Raises Unavailable."""
+    found = (
+        owed_review(one, review_ms=walk.limits.glass_review_ms)
+        for one in walk.approvals.all(pending_only=False, now=walk.clock.now())
+    )
+    wanted = [one for one in found if one is not None and not (open_only and one.approval.review)]
+    return sorted(wanted, key=lambda one: one.due_at)
+
+
+def counted_reviews(walk: Walk) -> dict[str, int]:
+    """How many are owed, and how many of others are overdue. Raises Unavailable."""
+    now = walk.clock.now()
+    states = [one.state(now) for one in reviews(walk)]
+    return {state: states.count(state) for state in ("owed", "overdue")}
+
+
+def answering_groups(approval: Approval) -> tuple[str, ...]:
+    """Groups whose people could have answered it, by the quorum or alone."""
+    asked = (group for one in approval.requirements for group in one.groups)
+    alone = (group for one in may_break(approval) for group in one.split(OR))
+    return tuple(dict.fromkeys((*asked, *alone)))
+
+
+def tell_broken(walk: Walk, approval: Approval, index: int) -> None:
+    """Tell everybody who could have answered. index: of the entry that says so, which is durable: a channel that fails
+    changes nothing."""
+    for group in answering_groups(approval):
+        notice = Notice(
+            group=group,
+            agent=approval.agent,
+            mandate=approval.mandate,
+            capability=approval.capability,
+            action_id=approval.id,
+            intent=index,
+            at=walk.clock.now(),
+            what="glass",
+        )
+        with suppress(Exception):
+            walk.channel.notify(notice)

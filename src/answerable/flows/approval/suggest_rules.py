@@ -1,0 +1,229 @@
+"""Suggest standing rules from history: what people approved again and again, unchanged, and after they had looked.
+
+Nothing comes into force by it. What is suggested is a policy set document that goes the way of every change: proposed
+by one person on a signature, published by another.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import anyio.lowlevel
+
+from answerable.core.approval.action_object import object_in
+from answerable.core.approval.standing_rule import exception_from, with_exception
+from answerable.core.canonical import FrozenJSON, parse
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.ledger.opened import disclosures_of
+from answerable.core.ledger.oversight import WORKFLOW
+from answerable.core.ledger.oversight_told import FAST_MS
+from answerable.errors import AnswerableError, Malformed, shown
+from answerable.flows.approval.tell_oversight import read_oversight
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.oversight import Held, Oversight, Question
+    from answerable.flows.state.walk import Walk
+
+DAY_MS: Final = 86_400_000
+APPROVED_MIN: Final = 40
+DAYS_MAX: Final = 90
+SUGGESTED_MAX: Final = 50
+READ_SECONDS_MAX: Final = 2.0
+OBJECTS_AT_ONCE: Final = 32
+"""That are opened before whatever else waits is let in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alike:
+    """What questions have in common that one rule could answer."""
+
+    agent: str
+    capability: str
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuggestedRule:
+    """approved: questions that speak for it, of entries. people: how many said yes to them. waited_ms: how long they
+    waited for it, together. until: Unix milliseconds.
+    document: the PolicySet as it would be; None where nothing is suggested, and why_not says why."""
+
+    of: Alike
+    approved: int
+    people: int
+    waited_ms: int
+    entries: tuple[int, ...]
+    until: UnixMillis
+    condition: str = ""
+    document: JSONValue = None
+    notes: tuple[str, ...] = ()
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestions:
+    """asked: how many questions there were since then, by capability, the most first; without tests that are over.
+    entries: of the log that were read, of size."""
+
+    rules: tuple[SuggestedRule, ...]
+    asked: tuple[tuple[str, int], ...]
+    entries: int
+    size: int
+
+
+async def suggest_rules(
+    walk: Walk,
+    *,
+    since: int = 0,
+    approved_min: int = APPROVED_MIN,
+    days: int = DAYS_MAX,
+    seconds_max: float = READ_SECONDS_MAX,
+) -> Suggestions:
+    """Those for which enough speaks, and those for which only something does, with why not.
+
+    since: Unix milliseconds. approved_min: questions. days: until the rule ends. seconds_max: of reading.
+
+    Raises Malformed (`standing_rule.days`), Unavailable, Broken (`ledger.*`).
+    """
+    if not 1 <= days <= DAYS_MAX or approved_min < 2:
+        raise Malformed(
+            f"a standing rule ends after 1 to {DAYS_MAX} days, and rests on 2 questions or more",
+            code="standing_rule.days",
+        )
+    read = await read_oversight(walk, seconds_max=seconds_max)
+    until = UnixMillis(walk.clock.now() + days * DAY_MS)
+    missed = _who_missed(read, since)
+    alike: dict[Alike, list[Question]] = {}
+    asked: Counter[str] = Counter()
+    for _, one in read.questions(since):
+        asked[one.capability] += not one.test
+        if one.test or len(one.rules) != 1 or (one.state == "pending" and walk.clock.now() < one.expires):
+            continue
+        of = Alike(agent=one.agent, capability=one.capability, rule=one.rules[0])
+        alike.setdefault(of, []).append(one)
+    found = [
+        await _suggested(walk, of, questions, missed, read.holds, until)
+        for of, questions in alike.items()
+        if len(questions) >= approved_min
+    ]
+    found.sort(key=lambda one: (bool(one.why_not), -one.approved))
+    return Suggestions(
+        rules=tuple(found[:SUGGESTED_MAX]),
+        asked=tuple(asked.most_common(SUGGESTED_MAX)),
+        entries=read.entries,
+        size=walk.ledger.size,
+    )
+
+
+def _who_missed(read: Oversight, since: int) -> frozenset[str]:
+    """Whoever let a test through: their yes is no evidence."""
+    return frozenset(
+        said.person for _, one in read.questions(since) if one.test == "let_through" for said in one.said
+    )
+
+
+async def _suggested(
+    walk: Walk,
+    of: Alike,
+    questions: list[Question],
+    missed: frozenset[str],
+    stops: Sequence[Held],
+    until: UnixMillis,
+) -> SuggestedRule:
+    people = frozenset(said.person for one in questions for said in one.said)
+    told = SuggestedRule(
+        of=of,
+        approved=sum(one.state == "approved" for one in questions),
+        people=len(people),
+        waited_ms=sum(one.wait_ms for one in questions if one.state == "approved"),
+        entries=tuple(one.entry for one in questions),
+        until=until,
+    )
+    try:
+        _check_evidence(questions, people & missed)
+        first = min(one.at for one in questions)
+        if any(held.at >= first and held.name in (of.agent, of.capability) for held in stops):
+            raise _no("it was stopped in this time")
+        capability = walk.registry.current.capabilities.get(of.capability)
+        if capability is None:
+            raise _no("the capability is not active any more")
+        exception = exception_from(await _objects(walk, questions), capability, until=until)
+        why = (
+            f"until {datetime.fromtimestamp(until / 1000, UTC).date()}: {len(questions)} questions, all approved by "
+            f"{len(people)} people"
+        )
+        document = _document_with(walk, of.rule, exception.condition, why)
+    except AnswerableError as fault:
+        return replace(told, why_not=fault.message.removeprefix("no narrower rule: "))
+    return replace(told, condition=exception.condition, document=document, notes=exception.notes)
+
+
+def _check_evidence(questions: Iterable[Question], missed: frozenset[str]) -> None:
+    """Whether all of them were approved by people who looked, and nothing bad came of any. Raises Malformed."""
+    for one in questions:
+        if one.state != "approved":
+            raise _no("not all were approved")
+        if one.failed:
+            raise _no("something that ran after a yes failed")
+        if one.glass:
+            raise _no("somebody let one run without its approval")
+        if any(said.person.startswith(WORKFLOW) for said in one.said):
+            raise _no("a workflow approved some, which needs no rule to go on")
+        if any(said.unsigned for said in one.said):
+            raise _no("some were approved by a click in a chat, which signed nothing and shows no look")
+    fast = sum(any(said.at - one.at < FAST_MS for said in one.said) for one in questions)
+    if fast:
+        raise _no(
+            f"{fast} were approved in less than {FAST_MS // 1000} s, which is no evidence that anybody looked"
+        )
+    if missed:
+        raise _no(f"{len(missed)} of those who approved let a test through")
+
+
+async def _objects(walk: Walk, questions: Sequence[Question]) -> list[dict[str, JSONValue]]:
+    """What people were shown; between some of them whatever else waits is let in. Raises as `_object`."""
+    found = []
+    for number, one in enumerate(questions, 1):
+        found.append(_object(walk, one))
+        if number % OBJECTS_AT_ONCE == 0:
+            await anyio.lowlevel.checkpoint()
+    return found
+
+
+def _object(walk: Walk, question: Question) -> dict[str, JSONValue]:
+    """What people were shown. Raises Malformed where it cannot be opened any more, or only its digest was kept."""
+    fields = disclosures_of(walk.ledger.entry(question.entry), walk.subject_keys.find) or ()
+    shown_to_people = next((bytes(one.value) for one in fields if one.name == "object"), None)
+    if shown_to_people is None:
+        raise _no("what people were shown is not on record in the clear any more")
+    return object_in(FrozenJSON.from_canonical(shown_to_people))
+
+
+def _document_with(walk: Walk, rule: str, condition: str, why: str) -> JSONValue:
+    """The one policy set that has the rule, with its exception. Raises Malformed (`standing_rule.*`)."""
+    faults: list[Malformed] = []
+    for key, text in walk.registry.documents().items():
+        if not key.startswith("PolicySet/"):
+            continue
+        document = parse(text)
+        spec = document.get("spec") if isinstance(document, dict) else None
+        policies = spec.get("policies") if isinstance(spec, dict) else None
+        if not isinstance(document, dict) or not isinstance(spec, dict) or not isinstance(policies, str):
+            continue
+        try:
+            changed = with_exception(policies, rule, condition, why=why)
+        except Malformed as fault:
+            faults.append(fault)
+            continue
+        return {**document, "spec": {**spec, "policies": changed}}
+    raise faults[-1] if faults else _no(f"no policy set has the rule {shown(rule)}")
+
+
+def _no(why: str) -> Malformed:
+    return Malformed(f"no narrower rule: {why}", code="standing_rule.unbounded")

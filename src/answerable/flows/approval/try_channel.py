@@ -1,0 +1,105 @@
+"""How the channels that reach approvers are, and whether one of them works: a test message to one receiver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.approval.delivery import PERSON, PLACE, Delivery
+from answerable.core.approval.message import trial_message
+from answerable.core.identity.principal import PrincipalId
+from answerable.errors import Refused, shown
+from answerable.flows.approval.answer_approval import approval_page
+from answerable.flows.approval.plan_reaching import address_of
+from answerable.flows.approval.reach_people import try_to_send
+from answerable.flows.events.event_desk import in_register
+
+if TYPE_CHECKING:
+    from answerable.flows.state.reach_desk import Route
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.delivery_register import ChannelState
+    from answerable.ports.message_channel import Sent
+
+_WHERE: Final = {
+    "email": "set `email` in their Principal document and apply it",
+    "slack": "set `slack` in their Principal document and apply it",
+    "push": "they turn it on in the console, under Passkeys",
+}
+"""What gives a person an address on a channel."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChannelView:
+    """A channel as it is seen. waiting: receivers that it is still to tell."""
+
+    name: str
+    state: ChannelState
+    routes: tuple[Route, ...]
+    waiting: int
+
+
+async def channels_seen(walk: Walk) -> tuple[ChannelView, ...]:
+    """Every channel that settings name. Raises Unavailable (`register.*`)."""
+    desk, now = walk.reach, walk.clock.now()
+    if desk is None:
+        return ()
+    since = now - desk.limits.after_end_ms - walk.limits.approval_ttl_ms
+    found = []
+    for name, state in (await channel_states(walk)).items():
+        known = await in_register(desk.register.on, name, since=since)
+        waiting = sum(bool(one.error) and not one.missed for one in known)
+        found.append(ChannelView(name=name, state=state, routes=desk.routes_on(name), waiting=waiting))
+    return tuple(found)
+
+
+async def channel_states(walk: Walk) -> dict[str, ChannelState]:
+    """How each channel is, by name. Raises Unavailable (`register.*`)."""
+    desk, now = walk.reach, walk.clock.now()
+    if desk is None:
+        return {}
+    names = dict.fromkeys(route.channel for route in desk.routes)
+    return {name: await in_register(desk.register.open, name, now=now) for name in names}
+
+
+async def told_of(walk: Walk, about: str) -> tuple[Delivery, ...]:
+    """Who was told of an approval, and who was not. Raises Unavailable (`register.*`)."""
+    return await in_register(walk.reach.register.of, about) if walk.reach is not None else ()
+
+
+async def try_channel(walk: Walk, channel: str, person: str) -> Sent:
+    """Send a test message to a person, or where `person` is empty to the channel's own place.
+
+    Raises Refused (`channel.unknown`, `channel.receiver`), and what opening the channels does.
+    """
+    desk = walk.reach
+    if desk is not None:
+        desk.open_channels()
+    if desk is None or channel not in desk.channels:
+        known = ", ".join(desk.channels) if desk is not None else ""
+        raise Refused(
+            f"there is no channel {shown(channel)}: "
+            + (f"there are {known}" if known else "set `channels.routes` and start again"),
+            code="channel.unknown",
+        )
+    place = next((route.place for route in desk.routes_on(channel) if route.place), "")
+    if not person and not place:
+        raise Refused(f"say to whom: {shown(channel)} tells people one by one", code="channel.receiver")
+    to = f"{PERSON}{person}" if person else f"{PLACE}{place}"
+    addresses = address_of(
+        walk, desk, Delivery(about="test", channel=channel, to=to, made_at=walk.clock.now())
+    )
+    if not addresses:
+        registered = PrincipalId(person) in walk.registry.current.principals
+        why = (
+            f"has no address on {shown(channel)}: {_WHERE.get(channel, 'it tells places, not people')}"
+            if registered
+            else "is nobody who is registered and active"
+        )
+        raise Refused(f"{shown(person)} {why}", code="channel.receiver")
+    message = trial_message(
+        f"test.{walk.entropy.token()}",
+        channel=channel,
+        link=approval_page(walk, "").rstrip("/"),
+        now=walk.clock.now(),
+    )
+    return await try_to_send(walk, desk, channel, message, addresses[0])

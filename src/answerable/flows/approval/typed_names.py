@@ -1,0 +1,59 @@
+"""Whoever lets a critical action run has typed what it acts on; checked before anything of their answer is used up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.strength import tier_shown
+from answerable.core.approval.typed_name import CRITICAL, how_unlike, is_same_name, name_to_type
+from answerable.errors import Refused, shown
+from answerable.flows.state.typed_tries import TRIES_MAX
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.token import Verdict
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.flows.state.walk import Walk
+
+
+def name_wanted(walk: Walk, approval: Approval) -> str:
+    """What is typed to let this run; empty where its tier asks for none. The higher counts of the tier that was shown
+    and that of now, and what cannot be said any more is of the highest."""
+    capability = walk.registry.current.capabilities.get(approval.capability)
+    tier = max(tier_shown(approval), capability.tier if capability is not None else CRITICAL)
+    return name_to_type(approval) if tier >= CRITICAL else ""
+
+
+def check_typed(
+    walk: Walk,
+    approval: Approval,
+    *,
+    person: str,
+    verdict: Verdict,
+    typed: str,
+    now: UnixMillis,
+    session: str = "",
+) -> None:
+    """Whether this person typed the name, where it is wanted. A no needs none, and what waits no more asks for none.
+    session: at our page, the one in which they typed; empty for what they signed with a key file.
+
+    Raises Refused (`approval.typed_name`, and after too many wrong ones `approval.typed_often`).
+    """
+    if verdict == "deny" or approval.state_at(now) != "pending":
+        return
+    wanted = name_wanted(walk, approval)
+    if not wanted:
+        return
+    tries = walk.under_way.typed
+    if tries.count(person, session, approval.id, now) >= TRIES_MAX:
+        raise Refused(
+            f"that was not its name {TRIES_MAX} times within a minute: wait a minute, and read the card again",
+            code="approval.typed_often",
+        )
+    if not is_same_name(wanted, typed):
+        if typed:
+            tries.wrong(person, session, approval.id, now)
+        raise Refused(
+            f"this is critical: type {shown(wanted)} to let it run; {how_unlike(wanted, typed)}",
+            code="approval.typed_name",
+        )

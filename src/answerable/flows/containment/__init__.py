@@ -1,0 +1,1 @@
+"""Stops, holds lifted and followed, panic."""

@@ -1,0 +1,114 @@
+"""People lift a hold, each with a signature over exactly what was placed: never the placer, and two where one could be.
+
+What was denied meanwhile stays denied, and what was ended comes back only by attesting anew.
+"""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+
+from answerable.core.containment.hold import HoldId
+from answerable.core.containment.lift import lifted, verified_lift
+from answerable.core.ledger import records_holds
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.subject import principal_subject
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Refused, shown
+from answerable.flows.counters.note_uses import first_entry_since
+from answerable.flows.counters.trip_rules import forget_counted
+from answerable.flows.recording.name_keys import key_file
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.revocation.end_instance import written
+from answerable.flows.revocation.hold_flooding import lifted_quota
+from answerable.flows.validity.holds_beside_quota import QUOTA
+from answerable.flows.validity.refuse_revoked import signer_fault
+
+if TYPE_CHECKING:
+    from answerable.core.containment.hold import Agreement, Hold
+    from answerable.core.ledger.entry import Receipt
+    from answerable.core.ledger.records_keys import KeyFile
+    from answerable.flows.state.walk import Walk
+
+ENTRIES_READ_MAX: Final = 100_000
+"""After a rule placed a hold, until the entry that says for whom it was too much: it is one of the next."""
+
+
+async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
+    """Take a person's signed word, record it, and lift the hold once enough have said so; returns it as it is then.
+
+    Raises what `verified_lift` and `lifted` raise; Refused (`hold.unknown`, `hold.changed_meanwhile`, `revoked.*`,
+    `held.*` for a signer who is held); Unavailable.
+    """
+    found = await anyio.to_thread.run_sync(walk.holds.get, HoldId(hold))
+    if found is None:
+        raise Refused(f"there is no hold {shown(hold)}: see `answerable hold list`", code="hold.unknown")
+    current = walk.registry.current
+    agreement = verified_lift(
+        token, hold=found, audience=walk.ledger.origin, current=current, now=walk.clock.now()
+    )
+    signed_with = await key_file(walk, agreement.by, agreement.key)
+    fault = signer_fault(walk, agreement.by, agreement.key)
+    if fault is not None:
+        raise fault
+    after = lifted(found, agreement, current=current)
+    lifting = walk.under_way.lifting
+    if found.id in lifting:
+        # Two who were checked against the same state would both be written down, and only one would count.
+        raise _meanwhile()
+    lifting.add(found.id)
+    try:
+        # 1. On record before it counts. A crash after this line: lifted at the next start, if it was enough.
+        left = await _record(walk, after, agreement, signed_with)
+        # 2. It counts only on top of what was seen when it was checked.
+        if not await written(lambda: walk.holds.replace(after, was=found)):
+            raise _meanwhile()
+        lifted_quota(walk, after)
+    finally:
+        lifting.discard(found.id)
+    if left is not None:
+        raise left
+    return after
+
+
+async def _record(walk: Walk, hold: Hold, agreement: Agreement, signed_with: KeyFile) -> BaseException | None:
+    about_person = hold.what.kind == "owner"
+    owner = ""
+    if hold.source == "rule" and hold.rule != QUOTA and hold.lifted_at:
+        owner = await anyio.to_thread.run_sync(_rule_owner, walk, hold)
+    entry = records_holds.hold_lifted(
+        hold,
+        agreement,
+        at=agreement.at,
+        sealing=sealing_for(walk, principal_subject(agreement.by)),
+        by=pseudonym_of(walk, agreement.by),
+        person=pseudonym_of(walk, hold.what.name) if about_person else "",
+        key_file=signed_with,
+        rule_owner=owner,
+    )
+
+    def forget(_: Receipt) -> None:
+        # In the turn in which it has its place: what comes after the entry counts, and nothing from before it.
+        if owner:
+            forget_counted(walk, hold.rule, owner)
+
+    _, left = await record_entry(walk, entry, then=forget)
+    return left
+
+
+def _rule_owner(walk: Walk, hold: Hold) -> str:
+    """By whom it was too much, as the entry says that follows the hold; empty where none does."""
+    size = walk.ledger.size
+    for stored in islice(walk.ledger.replay(first_entry_since(walk, hold.at, size)), ENTRIES_READ_MAX):
+        if stored.tag == Tag.RULE_FIRED:
+            leaf = leaf_of(stored)
+            if leaf.get("hold") == hold.id:
+                return str(leaf.get("owner"))
+    return ""
+
+
+def _meanwhile() -> Refused:
+    return Refused("somebody else lifts it at this moment: look again", code="hold.changed_meanwhile")

@@ -1,0 +1,1 @@
+"""What is counted of actions: budgets, trackers, stop rules, uses."""

@@ -1,0 +1,215 @@
+"""Counting what happens for the trackers of the policy sets in force, and asking what they counted.
+
+An action counts as `started` from its decision on, without an await in between, so that a thousand at once do not pass
+a limit of one: it has its place in the log at once, or waits for one and counts ahead of it. All else counts when its
+entry has its place in the log, before anything else runs: whatever comes to depend on it stands after it in the log,
+and is not there without it.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.core.decision.counter import Event, resource_key
+from answerable.core.decision.history import UnknownHistory
+from answerable.core.ledger.happened import attempted, nature_of, resource_in
+from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.registry.pointing import named_arguments
+from answerable.errors import Malformed, Refused, Unavailable
+from answerable.flows.counters.trip_rules import begin, count, withdraw
+from answerable.flows.counters.watch_rules import started
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.action.outcome import Outcome
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
+    from answerable.core.containment.happening import Happening
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.subject_key import SubjectKey
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.policy_parts import EventKind
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.state.walk import Walk
+
+_ENDS: Final[Mapping[str, EventKind]] = {
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "indeterminate": "failed",
+}
+"""By status. What was not started neither succeeded nor failed."""
+_NONE: Final[Mapping[str, int]] = MappingProxyType({})
+
+
+def history_of(walk: Walk, verified: VerifiedRequest, now: UnixMillis) -> Mapping[str, int]:
+    """The value of every tracker for this action. Raises Refused (`facts.unknown`) when one is not known."""
+    if not walk.history.trackers:
+        return _NONE
+    values = walk.history.values(
+        agent=verified.caller.agent,
+        mandate=verified.mandate.id,
+        resource=resource_key(verified.resolved.capability.resource.type, verified.resource_id),
+        now=now,
+    )
+    if isinstance(values, UnknownHistory):
+        raise Refused(values.text(), code="facts.unknown")
+    return values
+
+
+class Starting:
+    """One action as it starts: it counts once it has its place in the log, and ahead of it while it waits for one."""
+
+    __slots__ = ("_at", "_begun", "_for_rules", "_happening", "_verified", "_walk")
+
+    def __init__(self, walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> None:
+        self._walk, self._verified, self._at = walk, verified, at
+        self._begun: Event | None = None
+        self._for_rules: list[Event] = []
+        self._happening: Happening | None = None
+
+    def prepare(self) -> None:
+        """What stop rules are to be told: before anything is written, as it may not be to be had. Raises
+        Unavailable."""
+        self._happening = started(self._walk, self._verified, at=self._at)
+
+    def waits(self) -> None:
+        """There is no place yet. Nothing else has run since the decision."""
+        if self._walk.history.is_counting:
+            self._begun = self._event()
+            self._walk.history.begin(self._begun)
+        if self._happening is not None:
+            self._for_rules = begin(self._walk, self._happening)
+
+    def placed(self, index: int) -> None:
+        """The intent has its place."""
+        history = self._walk.history
+        if self._begun is None and history.is_counting:
+            history.placed(self._event(), index)
+        else:
+            history.placed(self._begun, index)
+        withdraw(self._walk, self._for_rules)
+        if self._happening is not None:
+            count(self._walk, self._happening, index=index)
+
+    def withdraw(self) -> None:
+        """No intent stands for it."""
+        if self._begun is not None:
+            self._walk.history.withdraw(self._begun)
+        withdraw(self._walk, self._for_rules)
+
+    def _event(self) -> Event:
+        return _attempt("started", self._verified, self._at)
+
+
+def count_ended(
+    walk: Walk, of: VerifiedRequest | Event | None, outcome: Outcome, *, at: UnixMillis, index: int
+) -> None:
+    """The end of an intent has its place in the log. of: what it was an intent of."""
+    event, kind = None, _ENDS.get(outcome.status)
+    if of is not None and kind is not None and walk.history.is_counting:
+        event = (
+            msgspec.structs.replace(of, event=kind, at=at)
+            if isinstance(of, Event)
+            else _attempt(kind, of, at)
+        )
+    walk.history.placed(event, index)
+
+
+def count_denied(walk: Walk, verified: VerifiedRequest | None, *, at: UnixMillis, index: int | None) -> None:
+    """A refusal has its place in the log, or gets none. verified: None where it came before it was known what of."""
+    event = _attempt("denied", verified, at) if verified is not None and walk.history.is_counting else None
+    if index is not None:
+        walk.history.placed(event, index)
+    elif event is not None:
+        walk.history.happened(event)
+
+
+def count_answered(walk: Walk, approval: Approval, *, at: UnixMillis, index: int) -> None:
+    """A person's answer has its place in the log. Only one that makes the approval complete is an event."""
+    event = None
+    if approval.state == "approved" and walk.history.is_counting:
+        event = approved(approval, walk.registry.current, at)
+    walk.history.placed(event, index)
+
+
+def approved(approval: Approval, snapshot: RegistrySnapshot, at: UnixMillis) -> Event:
+    """That people lifted a deferral."""
+    capability = registered(snapshot, approval.capability)
+    action = approval.action.thaw()
+    members = action if isinstance(action, dict) else {}
+    arguments, target = members.get("arguments"), members.get("target")
+    resource = None
+    if capability is not None and isinstance(arguments, dict) and isinstance(target, str):
+        resource = resource_in(capability, target, arguments)
+        arguments = named_arguments(capability.arguments, arguments)
+    return Event(
+        event="approved",
+        at=at,
+        agent=approval.agent,
+        mandate=approval.mandate,
+        capability=approval.capability,
+        server=str(members.get("server", "")),
+        nature=nature_of(capability) if capability is not None else None,
+        resource=resource,
+        arguments=arguments if isinstance(arguments, dict) else None,
+    )
+
+
+def registered(snapshot: RegistrySnapshot, capability: str) -> Capability | None:
+    """A capability by its name, active or not."""
+    return snapshot.capabilities.get(capability) or snapshot.idle.get(capability)
+
+
+def started_by(walk: Walk, index: int) -> Event | None:
+    """What an intent of an earlier process was of, read from the log; None where that is no intent.
+
+    Raises Unavailable."""
+    try:
+        stored = walk.ledger.entry(index)
+    except Malformed:
+        return None
+    leaf = leaf_of(stored)
+    capability = registered(walk.registry.current, str(leaf.get("capability")))
+    return attempted("started", leaf, fields_of(walk, stored, leaf), capability)
+
+
+def fields_of(walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]) -> dict[str, JSONValue] | None:
+    """The sealed fields of an entry; None where they can no longer be read.
+
+    Raises Unavailable when that cannot be told: what can be read later is not lost.
+    """
+    failure: Unavailable | None = None
+
+    def find(key_id: bytes) -> SubjectKey | None:
+        nonlocal failure
+        try:
+            return walk.subject_keys.find(key_id)
+        except Unavailable as failed:
+            failure = failed
+            raise
+
+    fields = payload_of(stored, leaf, find)
+    if failure is not None:
+        raise failure
+    return fields
+
+
+def _attempt(event: EventKind, verified: VerifiedRequest, at: UnixMillis) -> Event:
+    capability = verified.resolved.capability
+    return Event(
+        event=event,
+        at=at,
+        agent=verified.caller.agent,
+        mandate=verified.mandate.id,
+        capability=capability.name,
+        server=capability.server,
+        nature=nature_of(capability),
+        resource=resource_key(capability.resource.type, verified.resource_id),
+        arguments=verified.arguments,
+    )

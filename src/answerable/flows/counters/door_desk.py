@@ -1,0 +1,178 @@
+"""Who is refused at a door, before there is an action: noted at once without I/O, written down beside.
+
+Laws: a refusal costs its sender's answer nothing but memory that is bounded; what a message claims is told as a claim;
+only whom a door knew for sure counts for a stop rule, for else any stranger could have any agent held.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.action.token_shapes import hidden_in
+from answerable.core.containment.happening import turned_away
+from answerable.core.identity.door_refusal import DoorRefusal
+from answerable.core.identity.principal import AgentId
+from answerable.core.ledger.records_doors import door_refusal
+from answerable.core.ledger.subject import DOORS_SUBJECT
+from answerable.core.mandate.delegation_chain import SEPARATOR
+from answerable.core.mandate.hop_token import read_hop
+from answerable.core.registry.sighting import printable
+from answerable.core.registry.unregistered import key_name
+from answerable.errors import Broken, Malformed, Unavailable, Unverified
+from answerable.flows.counters.trip_rules import count, name_entry, noted, rules_now
+from answerable.flows.recording.record_entry import record_entry, sealing_for
+from answerable.flows.state.known_callers import REGISTER_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from answerable.core.identity.door_refusal import Door, Sender, TellRefused
+    from answerable.core.ledger.entry import Receipt
+    from answerable.errors import AnswerableError
+    from answerable.flows.state.known_callers import KnownCallers
+    from answerable.flows.state.walk import Walk
+
+EVERYDAY: Final = frozenset(
+    {
+        "proof.epoch", "dpop.nonce",
+        "session.unknown", "session.missing", "http.too_many", "http.bodies_full",
+    }
+)  # fmt: skip
+"""What honest clients meet too: how each begins, a restart of the server, a burst."""
+CLAIM_CHARS_MAX: Final = 120
+UNKNOWN_KEY: Final = "proof.key"
+
+_MANDATE: Final = b"answerable-mandate"
+_CHAINS: Final = frozenset({b"answerable-delegation", b"authorization"})
+
+_log: Final = logging.getLogger("answerable.doors")
+
+
+@dataclass(slots=True, kw_only=True)
+class DoorDesk:
+    """walk: in which it counts. known: whose keys are whose. program_of: which program a local process runs, by pid and
+    start; empty where that cannot be had. Belongs to the event loop's thread."""
+
+    walk: Walk
+    known: KnownCallers
+    program_of: Callable[[int, int], str] = lambda _pid, _started: ""
+
+    def at(self, door: Door) -> TellRefused:
+        """What this door calls with everybody that it refuses."""
+        return partial(self.refused, door)
+
+    def refused(
+        self, door: Door, said: AnswerableError | str, sender: Sender, *, agent: str = "", key: str = ""
+    ) -> None:
+        """A message was refused, by this error or code. agent: whom the door knew for sure to have sent it; empty for
+        nobody. key: thumbprint of the key that it showed, where the error does not say. Never raises."""
+        code = said if isinstance(said, str) else said.code
+        if code in EVERYDAY or isinstance(said, Unavailable | Broken):
+            return
+        if isinstance(said, Unverified):
+            key = said.key or key
+        walk, now = self.walk, self.walk.clock.now()
+        owner = agent or self.known.holder_of(key)
+        told = walk.door_refusals.note(
+            DoorRefusal(
+                door=door, code=code, source=sender.source, first=now, last=now, key=key, agent=agent
+            ),
+            lambda one: self._seen(one, sender, owner),
+            room=f"agent {owner}" if owner else "",
+        )
+        if told:
+            walk.sightings.note(
+                "agent",
+                owner or (key_name(key) if key else sender.source),
+                now,
+                source=sender.source,
+                grade="gateway" if agent else "claimed",
+                how=f"refused at door {door}: {code}",
+            )
+        if agent:
+            walk.quota.note(AgentId(agent), now)
+        if agent and rules_now(walk):
+            # Not when its entry is written: repetitions wait for theirs. After a start in between, what waited may
+            # count twice; it is never too little.
+            count(walk, turned_away(agent, code, at=now), index=None)
+
+    def _seen(self, refusal: DoorRefusal, sender: Sender, owner: str) -> DoorRefusal:
+        peer = sender.channel.peer if sender.channel is not None else None
+        program = self.program_of(peer.pid, peer.started) if peer is not None and peer.started else ""
+        agent, mandate = _claimed(sender.headers)
+        return replace(
+            refusal,
+            peer=_claim(sender.told(program), chars_max=2 * CLAIM_CHARS_MAX),
+            agent_named="" if refusal.agent else _claim(agent or owner),
+            mandate_named=_claim(mandate),
+        )
+
+
+async def record_door_refusals(walk: Walk, *, closing: bool = False) -> None:
+    """Write down what is due; with `closing`, all of it. Raises Unavailable; what is not written down then is due
+    again."""
+    waiting = walk.door_refusals.due(walk.clock.now(), closing=closing)
+    while waiting:
+        refusal = waiting[0]
+
+        def placed(receipt: Receipt, refusal: DoorRefusal = refusal) -> None:
+            if refusal.agent:
+                name_entry(walk, turned_away(refusal.agent, refusal.code, at=refusal.last), receipt.index)
+            noted(walk, receipt.index)
+
+        try:
+            entry = door_refusal(refusal, at=walk.clock.now(), sealing=sealing_for(walk, DOORS_SUBJECT))
+            receipt, left = await record_entry(walk, entry, patient=False, then=placed)
+        except Unavailable:
+            walk.door_refusals.put_back(waiting)
+            raise
+        del waiting[0]
+        _say(refusal, receipt)
+        if left is not None:
+            walk.door_refusals.put_back(waiting)
+            raise left
+
+
+def _say(refusal: DoorRefusal, receipt: Receipt) -> None:
+    shown = [f"key {refusal.key}"] if refusal.key else []
+    if refusal.agent:
+        shown.append(f"of agent {refusal.agent}")
+    elif refusal.agent_named:
+        shown.append(f"naming agent {refusal.agent_named}")
+    _log.warning(
+        "refused at door %s: %s, %s from %s (entry %d)%s%s",
+        refusal.door,
+        refusal.code,
+        " ".join(shown) or "nobody known",
+        refusal.peer or refusal.source or "many",
+        receipt.index,
+        f", {refusal.count} times" if refusal.count > 1 else "",
+        f"; {REGISTER_KEY}" if refusal.code == UNKNOWN_KEY and not refusal.agent_named else "",
+    )
+
+
+def _claimed(headers: Iterable[tuple[bytes, bytes]]) -> tuple[str, str]:
+    """Agent and mandate that a message names, by its fields and by the tokens in them; nothing of it is proved."""
+    agent = mandate = ""
+    for name, value in headers:
+        if name == _MANDATE:
+            mandate = value.decode("ascii", "replace")
+        elif name in _CHAINS:
+            # Of `Authorization: SCHEME TOKEN` the token; of a chain its first hop, which names the mandate, and last.
+            hops = value.decode("ascii", "replace").rpartition(" ")[2].split(SEPARATOR)
+            for one in dict.fromkeys((hops[0], hops[-1])):
+                with suppress(Malformed):
+                    hop = read_hop(one)
+                    agent = hop.agent
+                    mandate = mandate or (hop.mission.id if hop.mission is not None else "")
+    return agent, mandate
+
+
+def _claim(text: str, *, chars_max: int = CLAIM_CHARS_MAX) -> str:
+    """As it is kept: printable, cut, and no credential, which a name may be."""
+    plain, _ = hidden_in(text.encode("utf-8", "replace"))
+    return printable(plain.decode("utf-8", "replace")[:chars_max]) if text else ""

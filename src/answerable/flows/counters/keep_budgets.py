@@ -1,0 +1,71 @@
+"""What is used of budgets, kept beside the mandates, so that a start need not count a whole log again.
+
+The intents in the ledger, and what their outcomes give back, are the record. What is kept is a count up to an entry
+that is on stable storage; a start adds what comes after it. A count is never ahead of the log, so a crash makes a
+budget neither smaller nor larger than it was.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.ledger.budget_counts import amounts_in, reserved_by
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Broken
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.mandate.budget import Reserved
+    from answerable.flows.state.walk import Walk
+
+
+def keep_budgets(walk: Walk) -> None:
+    """Keep the counts that the log has caught up with. Raises Unavailable; what is not kept is counted at the start."""
+    due = walk.budget_counts.due(walk.ledger.size)
+    if due is not None:
+        walk.mandates.keep_used(walk.ledger.origin, *due)
+        walk.budget_counts.kept()
+
+
+def restore_budgets(walk: Walk) -> None:
+    """At a start: the kept counts, and the intents and outcomes after them.
+
+    Raises Broken (`ledger.entries_missing`) when more was counted than the log holds, and `ledger.leaf_malformed`.
+    """
+    counted = walk.mandates.used_up_to(walk.ledger.origin)
+    if counted > walk.ledger.size:
+        raise Broken(
+            f"the log holds {walk.ledger.size} entries, and budgets were counted up to entry {counted}: it was cut or "
+            "replaced by an older copy",
+            code="ledger.entries_missing",
+        )
+    counts = walk.budget_counts
+    counts.restored(walk.mandates.kept_used(walk.ledger.origin))
+    _count_on(walk, counted)
+    # All up to here is counted, whatever the last entries are.
+    counts.entries = walk.ledger.size
+    for account, amounts in counts.used().items():
+        walk.mandates.restore_used(account, amounts)
+
+
+def _count_on(walk: Walk, counted: int) -> None:
+    """The entries from `counted` on, in their order."""
+    began: dict[int, Reserved] = {}
+    for stored in walk.ledger.replay(counted):
+        if stored.tag == Tag.INTENT:
+            began[stored.index] = reserved_by(leaf_of(stored))
+            walk.budget_counts.took(began[stored.index], stored.index)
+        elif stored.tag == Tag.OUTCOME:
+            leaf = leaf_of(stored)
+            returned, overrun = amounts_in(leaf, "returned"), amounts_in(leaf, "overrun")
+            if returned or overrun:
+                reserved = _reserved(walk, leaf.get("intent"), began)
+                walk.budget_counts.ended(reserved, returned, overrun, stored.index)
+
+
+def _reserved(walk: Walk, intent: JSONValue, began: dict[int, Reserved]) -> Reserved:
+    """Of the intent of an outcome, which may have been counted before this start."""
+    if not isinstance(intent, int):
+        raise Broken("an outcome does not name its intent", code="ledger.leaf_malformed")
+    return began.get(intent) or reserved_by(leaf_of(walk.ledger.entry(intent)))

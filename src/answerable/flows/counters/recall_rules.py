@@ -1,0 +1,244 @@
+"""What stop rules counted, as the log says it: at a start, from where what was kept ends.
+
+Laws: what fired and was placed counts no more, nor does anything from before the lift of what was placed; a refusal
+under a hold that no register knows is of the attempt that tripped a rule right before a crash, and counts; what no
+entry says, such as refusals past a quota, is not counted again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.approval.approval import ApprovalId
+from answerable.core.containment.happening import (
+    HELD,
+    TOOL_CODES,
+    Happening,
+    events_of,
+    instances_of,
+    turned_away,
+)
+from answerable.core.containment.hold import HoldId
+from answerable.core.decision.counter import resource_key
+from answerable.core.decision.history import History
+from answerable.core.ledger.happened import resource_in, whole
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.records_delegation import KIND
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.mandate import MandateId
+from answerable.core.registry.stop_rule import TARGETS
+from answerable.core.registry.tool_pin import TOOLS_CALL
+from answerable.errors import Malformed
+from answerable.flows.counters.count_history import fields_of, registered
+from answerable.flows.counters.keep_history import restore_counted, rules_origin
+from answerable.flows.counters.trip_rules import rules_now, trip_restored
+from answerable.flows.counters.watch_denials import is_new_round, no_said
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.stop_rule import StopRule
+    from answerable.flows.state.walk import Walk
+
+HOPS_MAX: Final = 20_000
+"""Hops that are kept in mind while reading."""
+
+
+def restore_rules(walk: Walk) -> int:
+    """At a start: count again what counts, and hold what was too much and is not held; returns how much is held for it.
+
+    Raises Unavailable, and Broken (`ledger.*`).
+    """
+    state = walk.stop_rules
+    rules_now(walk)
+    trackers = tuple(one.tracker for one in state.history.counters)
+    restore_counted(walk, state.history, trackers, origin=rules_origin(walk), fold=_fold)
+    # Other counters are in force now than those that were begun with.
+    counters = {one.name: one for one in state.history.counters}
+    state.rules = tuple((rule, counters.get(rule.name)) for rule, _ in state.rules)
+    return trip_restored(walk)
+
+
+def _fold(walk: Walk, history: History, start: int) -> None:
+    names = {one.name for one in history.trackers}
+    rules = [rule for rule, _ in rules_now(walk) if rule.name in names]
+    if rules:
+        reader = RuleReader(walk, history, rules)
+        for stored in walk.ledger.replay(start):
+            reader.fold(stored)
+
+
+class RuleReader:
+    """Counts what entries say, in their order, for these rules."""
+
+    def __init__(self, walk: Walk, history: History, rules: list[StopRule]) -> None:
+        self._walk, self._history, self._rules = walk, history, rules
+        self._with_fields = any(one.canary.values or one.canary.resources for one in rules)
+        self._with_targets = any(one.holds in TARGETS or one.canary.capabilities for one in rules)
+        self._hops: dict[str, tuple[str, str]] = {}
+        self._enrolled: set[str] = set()
+        self._noes: dict[tuple[str, str], int] = {}
+
+    def fold(self, stored: StoredEntry) -> None:
+        """Count an entry."""
+        if stored.tag == Tag.RULE_FIRED:
+            leaf = leaf_of(stored)
+            if leaf.get("fired") == "held":
+                counted = leaf.get("counted")
+                keys = [str(one) for one in counted] if isinstance(counted, list) else []
+                self._history.forget(str(leaf.get("rule")), str(leaf.get("owner")), keys)
+            return
+        if stored.tag == Tag.HOLD_LIFTED:
+            leaf = leaf_of(stored)
+            if leaf.get("rule_owner"):
+                self._history.forget_owner(str(leaf.get("rule")), str(leaf["rule_owner"]))
+            return
+        happening = self.told(stored)
+        for rule in self._rules if happening is not None else ():
+            for event in events_of(rule, happening) if happening is not None else ():
+                self._history.happened(event)
+
+    def told(self, stored: StoredEntry) -> Happening | None:
+        """What an entry says happened; None where it is nothing that rules look at."""
+        leaf = leaf_of(stored)
+        if stored.tag == Tag.INTENT:
+            return self._attempted(stored, leaf, "started")
+        if stored.tag == Tag.REFUSAL:
+            return None if self._is_known(leaf) else self._attempted(stored, leaf, "denied")
+        if stored.tag == Tag.DOOR_REFUSAL and leaf.get("agent"):
+            times, at = whole(leaf, "count"), whole(leaf, "last")
+            return turned_away(str(leaf["agent"]), str(leaf.get("code")), at=at, times=times)
+        if stored.tag == Tag.OUTCOME and leaf.get("overrun"):
+            return self._overrun(leaf)
+        if stored.tag == Tag.APPROVAL_ANSWER and leaf.get("verdict") == "deny":
+            return self._no(leaf)
+        if stored.tag == Tag.CITED and leaf.get("kind") == KIND:
+            return self._hop(leaf)
+        if stored.tag == Tag.WORKLOAD_ENROLLED and leaf.get("parent"):
+            return self._sub_agent(leaf)
+        return None
+
+    def _is_known(self, leaf: Mapping[str, JSONValue]) -> bool:
+        """Whether it was refused for a hold that the register has."""
+        by = leaf.get("by")
+        if not str(leaf.get("code")).startswith(HELD) or not isinstance(by, list) or len(by) < 2:
+            return False
+        return self._walk.holds.get(HoldId(str(by[1]))) is not None
+
+    def _attempted(self, stored: StoredEntry, leaf: dict[str, JSONValue], kind: str) -> Happening:
+        code = str(leaf.get("code") or "")
+        # What was refused before it was known what it is names its target in a field alone.
+        nameless = self._with_targets and not leaf.get("capability")
+        fields = fields_of(self._walk, stored, leaf) if self._with_fields or nameless else None
+        action = (fields or {}).get("action") or (fields or {}).get("request")
+        members = action if isinstance(action, dict) else {}
+        arguments = members.get("arguments")
+        capability = registered(self._walk.registry.current, str(leaf.get("capability") or ""))
+        if capability is None and nameless:
+            resolved = self._walk.registry.index.resolve(
+                str(members.get("server")), str(members.get("method")), str(members.get("target"))
+            )
+            capability = resolved.capability if resolved is not None else None
+        evidence = leaf.get("evidence")
+        is_tool = capability is not None and capability.method == TOOLS_CALL
+        return Happening(
+            kind="denied" if kind == "denied" else "started",
+            at=whole(leaf, "at"),
+            agents=_agents(leaf),
+            mandate=str(leaf.get("mandate") or ""),
+            instances=instances_of(str(leaf.get("instance") or "")),
+            server=capability.server if capability is not None else "",
+            tool=capability.target if capability is not None and is_tool else "",
+            capability=capability.name if capability is not None else "",
+            code=code,
+            drifted=isinstance(evidence, dict) and evidence.get("drifted") is True,
+            actions=(str(leaf.get("digest")),) if leaf.get("digest") else (),
+            resource=self._touched(capability, members),
+            is_aimed=bool(leaf.get("capability")) or code in TOOL_CODES,
+            arguments=arguments if isinstance(arguments, dict) else {},
+        )
+
+    def _touched(self, capability: Capability | None, action: Mapping[str, JSONValue]) -> str:
+        """Which resource of a canary an action is on; empty for none."""
+        target, arguments = action.get("target"), action.get("arguments")
+        if capability is None or not isinstance(target, str) or not isinstance(arguments, dict):
+            return ""
+        key, kind = resource_in(capability, target, arguments), capability.resource.type
+        canaries = (one for rule in self._rules for one in rule.canary.resources)
+        return next((one for one in canaries if resource_key(kind, one) == key), "")
+
+    def _overrun(self, leaf: dict[str, JSONValue]) -> Happening | None:
+        try:
+            intent = self._walk.ledger.entry(whole(leaf, "intent"))
+        except Malformed:
+            return None
+        begun = leaf_of(intent)
+        capability = registered(self._walk.registry.current, str(begun.get("capability") or ""))
+        return Happening(
+            kind="overrun",
+            at=whole(leaf, "at"),
+            agents=_agents(begun),
+            mandate=str(begun.get("mandate") or ""),
+            instances=instances_of(str(begun.get("instance") or "")),
+            server=capability.server if capability is not None else "",
+            tool=capability.target if capability is not None and capability.method == TOOLS_CALL else "",
+            capability=capability.name if capability is not None else "",
+        )
+
+    def _no(self, leaf: dict[str, JSONValue]) -> Happening | None:
+        approval = self._walk.approvals.find(ApprovalId(str(leaf.get("approval"))))
+        if approval is None:
+            return None
+        place, at = (str(approval.agent), approval.capability), whole(leaf, "at")
+        before = self._noes.get(place, 0)
+        if not is_new_round(approval, before, at):
+            return None
+        self._noes[place] = at
+        return no_said(approval, self._walk.registry.current, at=at)
+
+    def _hop(self, leaf: dict[str, JSONValue]) -> Happening | None:
+        name, agent, parent = (str(leaf.get(one) or "") for one in ("hop", "agent", "parent"))
+        if len(self._hops) >= HOPS_MAX:
+            del self._hops[next(iter(self._hops))]
+        self._hops[name] = (agent, parent)
+        givers = self._above(parent)
+        if not parent or leaf.get("own") is True or givers[:1] == (agent,):
+            return None
+        mandate = self._walk.mandates.find(MandateId(str(leaf.get("mandate"))))
+        if not givers and mandate is not None:
+            givers = (mandate.agent,)
+        return Happening(
+            kind="handed_on",
+            at=whole(leaf, "at"),
+            agents=tuple(dict.fromkeys(givers)),
+            mandate=str(leaf.get("mandate") or ""),
+        )
+
+    def _above(self, hop: str) -> tuple[str, ...]:
+        found: list[str] = []
+        while hop in self._hops and len(found) < HOPS_MAX:
+            agent, hop = self._hops[hop]
+            found.append(agent)
+        return tuple(found)
+
+    def _sub_agent(self, leaf: dict[str, JSONValue]) -> Happening | None:
+        instance = str(leaf.get("instance"))
+        # What is recorded of it later changes it, and makes no other one.
+        if instance in self._enrolled:
+            return None
+        self._enrolled.add(instance)
+        return Happening(
+            kind="handed_on",
+            at=whole(leaf, "at"),
+            agents=(str(leaf.get("agent")),),
+            instances=instances_of(str(leaf.get("parent"))),
+        )
+
+
+def _agents(leaf: Mapping[str, JSONValue]) -> tuple[str, ...]:
+    hops = leaf.get("hops")
+    named = [str(one.get("agent")) for one in hops if isinstance(one, dict)] if isinstance(hops, list) else []
+    return tuple(dict.fromkeys((str(leaf.get("agent")), *reversed(named))))

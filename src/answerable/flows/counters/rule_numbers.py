@@ -1,0 +1,204 @@
+"""The numbers that stop rules look at, made again from what the log says, entry by entry, for a trial of one rule.
+
+Of what would have stood still nothing is counted: it would not have happened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from answerable.core.action.quota import RefusalQuota
+from answerable.core.containment.happening import (
+    NO_KEY,
+    Happening,
+    events_of,
+    keys_of,
+    owners_of,
+    tracked_by,
+    tracker_of,
+)
+from answerable.core.decision.counter import RESOURCES_MAX
+from answerable.core.decision.history import History, UnknownHistory
+from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.ledger.happened import attempted, whole
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
+from answerable.flows.counters.count_history import fields_of, registered
+from answerable.flows.counters.keep_history import HistoryReader, first_entry
+from answerable.flows.counters.recall_rules import RuleReader
+from answerable.flows.recording.paced_reading import begins_at
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.registry.policy_parts import Tracker
+    from answerable.core.registry.stop_rule import StopRule
+    from answerable.flows.state.walk import Walk
+
+Place = tuple[str, tuple[str, ...]]
+"""Owner, and what is counted apart."""
+
+
+class RuleNumber(Protocol):
+    """start: the first entry that counts for what happened since some time."""
+
+    start: int
+
+    def told(self, stored: StoredEntry) -> Sequence[Happening]:
+        """What an entry says happened."""
+        ...
+
+    def counted(self, stored: StoredEntry, happening: Happening) -> Sequence[Place]:
+        """Count it; returns of whom it is to be looked at now."""
+        ...
+
+    def passed_over(self, stored: StoredEntry) -> None:
+        """It would not have happened."""
+        ...
+
+    def value(self, place: Place, happening: Happening, now: int) -> int | None:
+        """The number now; None where nobody can tell it any more."""
+        ...
+
+    def forget(self, place: Place) -> None:
+        """It was held for this, and is counted anew."""
+        ...
+
+
+def number_of(walk: Walk, rule: StopRule, since: int) -> RuleNumber:
+    """What this rule looks at. since: Unix milliseconds."""
+    if rule.watches == "refusal_flood":
+        return _Refusals(walk, rule, since)
+    tracker = tracker_of(rule)
+    if tracker is not None:
+        return _OwnCount(walk, rule, tracker, since)
+    declared = (one for one in walk.registry.current.parts.trackers if one.name == rule.tracker)
+    return _TrackerCount(walk, rule, next(declared), since)
+
+
+class _OwnCount:
+    """What a rule counts itself."""
+
+    def __init__(self, walk: Walk, rule: StopRule, tracker: Tracker, since: int) -> None:
+        self._rule, self._history = rule, History([tracker])
+        self._counter = self._history.counters[0]
+        self._reader = RuleReader(walk, self._history, [rule])
+        self.start = begins_at(walk, max(0, since - tracker.within_seconds * 1000))
+
+    def told(self, stored: StoredEntry) -> Sequence[Happening]:
+        happening = self._reader.told(stored)
+        return (happening,) if happening is not None else ()
+
+    def counted(self, _stored: StoredEntry, happening: Happening) -> Sequence[Place]:
+        events = events_of(self._rule, happening)
+        for event in events:
+            self._history.happened(event)
+        if not events:
+            return ()
+        keys = keys_of(self._rule, happening)
+        return tuple((owner, keys) for owner in owners_of(self._rule, happening))
+
+    def passed_over(self, _stored: StoredEntry) -> None:
+        return
+
+    def value(self, place: Place, _happening: Happening, now: int) -> int | None:
+        owner, keys = place
+        values = [self._counter.value(owner, "", key, now) for key in keys]
+        return sum(one if isinstance(one, int) else RESOURCES_MAX + self._rule.limit for one in values)
+
+    def forget(self, place: Place) -> None:
+        self._history.forget(self._rule.name, *place)
+
+
+class _TrackerCount:
+    """A tracker of a policy set, which goes on counting whatever is held for it."""
+
+    def __init__(self, walk: Walk, rule: StopRule, tracker: Tracker, since: int) -> None:
+        self._walk, self._rule, self._tracker = walk, rule, tracker
+        self._history = History([tracker])
+        self._reader = RuleReader(walk, self._history, [rule])
+        self._fold = HistoryReader(walk, self._history, walk.registry.current)
+        self._not_begun: set[int] = set()
+        self.start = first_entry(walk, [tracker], since)
+
+    def told(self, stored: StoredEntry) -> Sequence[Happening]:
+        happening = self._reader.told(stored)
+        if happening is None:
+            # The end of an action, or an answer to a question: counted, and looked at when its owner moves.
+            self._count(stored)
+            return ()
+        if not self._tracker.same_resource or stored.tag not in (Tag.INTENT, Tag.REFUSAL):
+            return (happening,)
+        leaf = leaf_of(stored)
+        capability = registered(self._walk.registry.current, happening.capability)
+        event = attempted("started", leaf, fields_of(self._walk, stored, leaf), capability)
+        return (replace(happening, resource_key=event.resource or ""),)
+
+    def counted(self, stored: StoredEntry, happening: Happening) -> Sequence[Place]:
+        self._count(stored)
+        capability = self._walk.registry.current.capabilities.get(happening.capability)
+        key = happening.resource_key if self._tracker.same_resource else NO_KEY
+        return tuple(
+            (owner, (key,)) for owner in tracked_by(self._rule, self._tracker, happening, capability)
+        )
+
+    def passed_over(self, stored: StoredEntry) -> None:
+        if stored.tag == Tag.INTENT:
+            self._not_begun.add(stored.index)
+
+    def value(self, _place: Place, happening: Happening, now: int) -> int | None:
+        values = self._history.values(
+            agent=happening.agents[0], mandate=happening.mandate, resource=happening.resource_key, now=now
+        )
+        return None if isinstance(values, UnknownHistory) else values[self._tracker.name]
+
+    def forget(self, place: Place) -> None:
+        return
+
+    def _count(self, stored: StoredEntry) -> None:
+        if stored.tag in (Tag.OUTCOME, Tag.INDETERMINATE):
+            intent = whole(leaf_of(stored), "intent")
+            if intent in self._not_begun:
+                self._not_begun.discard(intent)
+                return
+        self._fold.fold(stored)
+
+
+class _Refusals:
+    """The quota of refusals, as it is set now, and what went past the one that was set then."""
+
+    def __init__(self, walk: Walk, rule: StopRule, since: int) -> None:
+        limits = walk.limits
+        self._quota = RefusalQuota(
+            recorded_max=limits.refusals_recorded_max, window_ms=limits.refusals_window_ms
+        )
+        self._reader = RuleReader(walk, History(), [rule])
+        self.start = begins_at(walk, max(0, since - limits.refusals_window_ms))
+
+    def told(self, stored: StoredEntry) -> Sequence[Happening]:
+        leaf = leaf_of(stored)
+        if stored.tag == Tag.REFUSALS_COUNTED:
+            agents, at = leaf.get("agents"), whole(leaf, "at")
+            flooding = agents if isinstance(agents, dict) else {}
+            return [Happening(kind="flooded", at=at, agents=(one,)) for one in sorted(flooding)]
+        if stored.tag == Tag.REFUSAL:
+            # Whatever it was refused for.
+            self._quota.take(AgentId(str(leaf.get("agent"))), UnixMillis(whole(leaf, "at")))
+        happening = self._reader.told(stored)
+        return (happening,) if happening is not None else ()
+
+    def counted(self, _stored: StoredEntry, happening: Happening) -> Sequence[Place]:
+        return ((happening.agents[0], (NO_KEY,)),)
+
+    def passed_over(self, _stored: StoredEntry) -> None:
+        return
+
+    def value(self, place: Place, happening: Happening, now: int) -> int | None:
+        if happening.kind == "flooded":
+            return 1
+        return int(self._quota.is_flooding(AgentId(place[0]), UnixMillis(now)))
+
+    def forget(self, place: Place) -> None:
+        return

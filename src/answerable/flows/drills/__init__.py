@@ -1,0 +1,1 @@
+"""Drills of containment and their reports."""

@@ -1,0 +1,299 @@
+"""What came of a stop: told to whoever asks, as often as they ask, and written down once nothing is on its way.
+
+The report is computed from the ledger, by whoever asks and whenever; what is written down is what could be said when
+the last action that was in flight had an end. A crash between the entry and the register: it is written a second time,
+and says the same.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from answerable.core.containment.hold import HoldId
+from answerable.core.containment.reach import reach_of
+from answerable.core.ledger import records_holds
+from answerable.core.ledger.containment import (
+    FLIGHTS_NAMED_MAX,
+    NAMED_MAX,
+    ContainmentReport,
+    Flight,
+    StillLive,
+    StopPart,
+)
+from answerable.core.ledger.effects import NotAsked, ordered
+from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
+from answerable.core.mandate.revocation import Revocable
+from answerable.errors import AnswerableError, Refused, shown
+from answerable.flows.containment.scan_stop import is_instance_under, scanned, stop_part
+from answerable.flows.leases.find_outstanding import outstanding_of
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.revocation.end_instance import written
+from answerable.flows.revocation.end_leases import LeasesWithin, leases_within
+from answerable.flows.revocation.place_hold import open_mandates
+from answerable.flows.revocation.trace_effects import OTHERS_SECONDS_MAX, answers_elsewhere
+from answerable.flows.validity.refuse_revoked import agent_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.containment.hold import Hold, HoldKind
+    from answerable.core.ledger.effects import Undoing
+    from answerable.core.mandate.revocation import RevocationKind
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.trust_domain.workloads import Workloads
+
+RETRY_SECONDS: Final = 0.2
+"""How soon it is seen that the last action in flight has ended."""
+
+OTHERS_MILLIS: Final = 30_000
+"""Beyond the longest that an action in flight may take: how long a report waits for the ends that others know."""
+LEASES_ENDING_MILLIS: Final = 30_000
+"""How long after its placing the report of a hold waits for leases that are being ended: what a broker by its defaults
+gives one attempt to revoke."""
+RECORDED_SECONDS_MAX: Final = 60.0
+"""How long the report that is written down waits for other processes, beyond what the link gives them."""
+AT_A_TIME: Final = 4
+"""Holds that a round looks at, fewer than scans are kept: no log is read twice for them."""
+
+_AS_REVOKED: Final[dict[HoldKind, RevocationKind]] = {
+    "agent": "agent",
+    "instance": "agent",
+    "mandate": "mandate",
+    "hop": "hop",
+    "key": "key",
+    "manifest": "manifest",
+    "trust_domain": "trust_domain",
+}
+"""Holds whose tokens the register of tokens finds by the same name."""
+_ON_TARGETS: Final = frozenset({"tool", "server", "capability", "credential"})
+"""Holds that stop nobody, but what they use."""
+
+_SVID: Final = "whoever verifies it offline believes it until it runs out"
+_BELIEVED: Final = "a hold ends no token: whoever checks it offline, or by its status list, believes it"
+_UNKNOWN_END: Final = "the upstream did not say how it ended: it may be going on with it, or have done it"
+_RUNNING: Final = "it was started before the stop, and the upstream has not answered"
+
+_log: Final = logging.getLogger(__name__)
+
+
+def hold_called(walk: Walk, name: HoldId) -> Hold:
+    """Raises Refused (`hold.unknown`)."""
+    found = walk.holds.get(name)
+    if found is None:
+        raise Refused(f"there is no hold {shown(name)}: see `answerable hold list`", code="hold.unknown")
+    return found
+
+
+async def told_part(walk: Walk, name: str) -> StopPart:
+    """For the process of another shard: what our log says of a hold. Raises Refused (`hold.unknown`), Unavailable."""
+    hold = await anyio.to_thread.run_sync(hold_called, walk, HoldId(name))
+    return await stop_part(walk, hold)
+
+
+async def report_containment(
+    walk: Walk, hold: Hold, *, workloads: Workloads | None = None, others_seconds: float = OTHERS_SECONDS_MAX
+) -> ContainmentReport:
+    """What the hold stopped and could not stop, as far as it is known now. others_seconds: how long the processes of
+    other shards are waited for; those that are silent are named. Raises Unavailable, Broken."""
+    parts, not_asked = await _elsewhere(walk, hold, others_seconds)
+    own = await stop_part(walk, hold)
+    parts, scan = (own, *parts), await scanned(walk, hold)
+    flights = tuple(one for part in parts for one in part.in_flight)
+    after = tuple(one for part in parts for one in part.after)
+    counted: Counter[Undoing] = Counter()
+    for part in parts:
+        counted.update(part.counted)
+    mandates = await anyio.to_thread.run_sync(open_mandates, walk, hold)
+    leases = await leases_within(walk, hold)
+    live, is_live_all = await _still_live(walk, hold, flights, workloads, leases.live)
+    return ContainmentReport(
+        hold=hold,
+        log=walk.ledger.origin,
+        entry=own.entry,
+        approvals=await anyio.to_thread.run_sync(_denied, walk, hold),
+        instances=tuple(scan.instances),
+        instances_count=scan.instances_count,
+        mandates=mandates[:NAMED_MAX],
+        mandates_count=len(mandates),
+        cut=walk.cuts.get(hold.id),
+        last=max((one.last for one in parts if one.last is not None), key=lambda one: one.at, default=None),
+        in_flight=flights[:FLIGHTS_NAMED_MAX],
+        in_flight_count=sum(one.in_flight_count for one in parts),
+        running=sum(one.running for one in parts),
+        after=after[:FLIGHTS_NAMED_MAX],
+        after_count=sum(one.after_count for one in parts),
+        done=ordered(one for part in parts for one in part.done),
+        counted=dict(counted),
+        live=live[:NAMED_MAX],
+        live_count=len(live),
+        is_live_all=is_live_all,
+        not_asked=not_asked,
+        looked_from=own.looked_from,
+        entries=own.entries,
+        recorded=scan.report,
+        leases=leases.ended,
+        leases_due_at=_leases_due(hold, leases, walk.clock.now()),
+    )
+
+
+def _leases_due(hold: Hold, leases: LeasesWithin, now: int) -> int:
+    due = hold.at + LEASES_ENDING_MILLIS
+    return due if leases.ending and now < due else 0
+
+
+async def record_reports(
+    walk: Walk, *, workloads: Workloads | None = None, elsewhere: set[HoldId] | None = None
+) -> int:
+    """Write down what came of holds whose actions in flight have all ended; returns how many. Raises Unavailable,
+    Broken.
+
+    Each process does so for the holds that its own log has. elsewhere: those that it has not, which are not looked for
+    again; more are added.
+    """
+    others: set[HoldId] = set() if elsewhere is None else elsewhere
+    waiting = await anyio.to_thread.run_sync(walk.holds.unreported)
+    done = 0
+    for hold in [one for one in waiting if one.id not in others][:AT_A_TIME]:
+        scan = await scanned(walk, hold)
+        if scan.entry < 0:
+            others.add(hold.id)
+            continue
+        if scan.report < 0:
+            if any(not one.status for one in scan.in_flight()):
+                continue
+            report = await report_containment(
+                walk, hold, workloads=workloads, others_seconds=RECORDED_SECONDS_MAX
+            )
+            longest = walk.limits.intent_ttl_ms + walk.limits.upstream_ms_max + OTHERS_MILLIS
+            if report.running and walk.clock.now() < hold.at + longest:
+                # In another log; by then, its process has ended it, or has not been there to say so.
+                continue
+            if report.leases_due_at:
+                continue
+            await _record(walk, report)
+            done += 1
+        await written(partial(walk.holds.reported, [hold.id]))
+    return done
+
+
+async def follow_reports(walk: Walk, *, workloads: Workloads | None = None) -> None:
+    """For ever: write down what came of holds as soon as it is known. What fails is tried again."""
+    elsewhere: set[HoldId] = set()
+    while True:
+        try:
+            await record_reports(walk, workloads=workloads, elsewhere=elsewhere)
+        except AnswerableError as failed:
+            _log.warning("what came of a hold cannot be written down right now: %s", failed.message)
+        await anyio.sleep(RETRY_SECONDS)
+
+
+def told(report: ContainmentReport) -> dict[str, JSONValue]:
+    """As a JSON object, times in Unix milliseconds."""
+    hold = report.hold
+    members = {name: getattr(report, name) for name in report.__struct_fields__ if name != "hold"}
+    plain: dict[str, JSONValue] = msgspec.json.decode(msgspec.json.encode(members))
+    return {
+        **plain,
+        "complete": report.is_complete,
+        "hold": hold.id,
+        "kind": hold.what.kind,
+        "name": hold.what.name,
+        "placed_at": hold.at,
+    }
+
+
+async def _record(walk: Walk, report: ContainmentReport) -> None:
+    kind, name = report.hold.what
+    about_person = kind == "owner"
+    entry = records_holds.containment_report(
+        report,
+        at=walk.clock.now(),
+        sealing=sealing_for(walk, principal_subject(name) if about_person else LOG_SUBJECT),
+        person=pseudonym_of(walk, name) if about_person else "",
+        body=told(report),
+    )
+    _, left = await record_entry(walk, entry)
+    if left is not None:
+        raise left
+
+
+def _denied(walk: Walk, hold: Hold) -> tuple[str, ...]:
+    """Approvals that this hold denied, and nobody and nothing else."""
+    return tuple(
+        one.id for one in walk.approvals.all(pending_only=False, now=hold.at) if one.ended_by == hold.id
+    )
+
+
+async def _still_live(
+    walk: Walk,
+    hold: Hold,
+    flights: Sequence[Flight],
+    workloads: Workloads | None,
+    leases: Sequence[StillLive],
+) -> tuple[tuple[StillLive, ...], bool]:
+    """Those that nobody can say an end of first, then those that last longest; and whether these are all."""
+    found = [
+        StillLive(kind="action", name=one.action, until=0, why=_UNKNOWN_END)
+        for one in flights
+        if one.status == "indeterminate"
+    ]
+    found += [
+        StillLive(kind="action", name=one.action, until=one.due_at, why=_RUNNING)
+        for one in flights
+        if not one.status
+    ]
+    found += leases
+    # Of tokens it is not known here which server they are shown to.
+    is_all = walk.tokens is None or hold.what.kind not in _ON_TARGETS
+    if hold.what.kind not in _ON_TARGETS:
+        tokens, all_tokens = await anyio.to_thread.run_sync(_tokens, walk, hold)
+        found += tokens
+        is_all = is_all and all_tokens
+        if workloads is not None:
+            svids = await outstanding_of(workloads, lambda one: is_instance_under(walk, one, hold))
+            found += [
+                StillLive(kind="svid", name=f"{one.instance} ({one.kind})", until=one.expires_at, why=_SVID)
+                for one in svids.svids
+            ]
+            is_all = is_all and svids.is_all
+    found.sort(key=lambda one: (one.until != 0, -one.until))
+    return tuple(found), is_all
+
+
+def _tokens(walk: Walk, hold: Hold) -> tuple[list[StillLive], bool]:
+    if walk.tokens is None:
+        return [], True
+    now = walk.clock.now()
+    count, first = walk.tokens.subtree(_revocable_names(walk, hold))
+    live = [one for one in first if one.expires_at > now and not walk.tokens.has_ended(one.jti)]
+    named = [StillLive(kind="token", name=one.jti, until=one.expires_at, why=_BELIEVED) for one in live]
+    return named, count <= len(first)
+
+
+def _revocable_names(walk: Walk, hold: Hold) -> list[Revocable]:
+    """Names by which tokens within reach are found: the hold's own, or every agent's that is within it."""
+    kind, name = hold.what
+    if kind in _AS_REVOKED:
+        return [Revocable(_AS_REVOKED[kind], name)]
+    current = walk.registry.current
+    return [
+        Revocable("agent", agent)
+        for agent in current.agents
+        if hold.what in reach_of(agent_names(walk, agent), current)
+    ]
+
+
+async def _elsewhere(
+    walk: Walk, hold: Hold, seconds_max: float
+) -> tuple[tuple[StopPart, ...], tuple[NotAsked, ...]]:
+    return await answers_elsewhere(
+        walk.link, lambda link, origin: link.contained(origin, hold.id), seconds_max=seconds_max
+    )

@@ -1,0 +1,339 @@
+"""Trying out a stop, a revocation or a trace on a shadow, with every part that the real one would use but the effect.
+
+The result is on record whatever it is; one that could not be recorded counts for nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+
+from answerable.core.canonical import parse
+from answerable.core.containment.drill import (
+    ID_BYTES,
+    Drill,
+    Milestone,
+    definition_of,
+    document_of,
+    drill_id,
+)
+from answerable.core.containment.hold import Holdable
+from answerable.core.containment.shadow import ANSWERS, ASKS, WAITS
+from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.incident.timeline import story
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.records_drills import drill_run
+from answerable.core.ledger.subject import LOG_SUBJECT
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.revocation import Revocable
+from answerable.errors import AnswerableError, Refused, Unverified
+from answerable.flows.drills.report_containment import report_containment
+from answerable.flows.drills.stage_drill import LIFE_SECONDS, SECONDS_MAX, not_kept, staged
+from answerable.flows.forensics.reconstruct_timeline import opened_moment
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.revocation.end_instance import written
+from answerable.flows.revocation.place_hold import place_hold
+from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.flows.revocation.trace_effects import in_flight_under
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.approval.approval import Approval, ApprovalId
+    from answerable.core.containment.drill import Drilled, DrillKind
+    from answerable.core.containment.hold import Hold
+    from answerable.core.incident.timeline import Moment
+    from answerable.core.ledger.answer import Answer
+    from answerable.flows.drills.stage_drill import Stage
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.trust_domain.workloads import Workloads
+
+CALLERS: Final = 4
+"""Of the shadow at a time, which go on until they are refused."""
+PAUSE_SECONDS: Final = 0.001
+GOES_ON_SECONDS: Final = 2.0
+"""How long a caller tries after the press has returned, before it says that it was never refused."""
+ENTRIES_PER_TURN: Final = 256
+REASON: Final = "a drill, on a shadow"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Seen:
+    """What a drill saw. pressed, returned: on the monotonic clock; the latter 0 until the press has returned. ended:
+    the call on its way did."""
+
+    stage: Stage
+    pressed: float = 0.0
+    returned: float = 0.0
+    ended: anyio.Event = field(default_factory=anyio.Event)
+    faults: list[str] = field(default_factory=list)
+    took: dict[str, int] = field(default_factory=dict)
+
+    def now(self, milestone: str) -> None:
+        """It is so from now on."""
+        self.at(milestone, self.stage.walk.clock.monotonic())
+
+    def at(self, milestone: str, moment: float) -> None:
+        """It was so at a moment; before the press counts as at it."""
+        self.took[milestone] = max(0, round((moment - self.pressed) * 1000))
+
+    def expect(self, holds: bool, fault: str) -> None:
+        """A fault unless it holds."""
+        if not holds:
+            self.faults.append(fault)
+
+
+async def run_drill(workloads: Workloads, kind: DrillKind, what: Drilled, *, by: str) -> Drill:
+    """Run one drill and record what came of it; passed or not, it is returned.
+
+    by: who runs it, as the door knows them. Raises Refused (`drill.unknown`, `drill.inactive`, `drill.not_kept`), and
+    Unavailable where the drill could not be set up or recorded: then it counts for nothing.
+    """
+    walk = workloads.walk
+    register = walk.drills.register
+    if register is None:
+        raise not_kept()
+    stored = walk.registry.documents().get(document_of(what))
+    at = walk.clock.now()
+    async with staged(workloads, what) as stage:
+        seen = _Seen(stage=stage, pressed=walk.clock.monotonic())
+        with anyio.move_on_after(SECONDS_MAX) as limit:
+            if kind == "trace":
+                await _trace(seen)
+            else:
+                await _press(seen, kind, what, by=by)
+        seen.expect(not limit.cancelled_caught, f"it was not over after {SECONDS_MAX} seconds")
+        shadow = stage.shadow.name
+    assert stored is not None  # noqa: S101 - of what is not registered there is no stage
+    drill = Drill(
+        id=drill_id(walk.entropy.bytes(ID_BYTES)),
+        kind=kind,
+        what=what,
+        definition=definition_of(parse(stored)),
+        shadow=shadow,
+        at=at,
+        by=by,
+        actions=len(stage.started_at),
+        faults=tuple(seen.faults),
+        took=tuple(Milestone(name, ms) for name, ms in sorted(seen.took.items())),
+    )
+    entry = drill_run(drill, sealing=sealing_for(walk, LOG_SUBJECT), by=pseudonym_of(walk, by))
+    # 1. On record. A crash after this line: the next start finds it there.
+    _, left = await record_entry(walk, entry)
+    # 2. It counts.
+    await written(partial(register.put, [drill]))
+    if left is not None:
+        raise left
+    return drill
+
+
+async def _press(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> None:
+    """A shadow in full swing is stopped: callers that do not listen, one call on its way, one question that waits."""
+    stage, refusals = seen.stage, list[Refused | Unverified]()
+    asked = (await stage.act(ASKS)).approval
+    seen.expect(asked is not None, "no question was asked, so that none could be denied")
+    answers: list[Answer] = []
+    async with anyio.create_task_group() as tasks:
+        for _ in range(CALLERS):
+            tasks.start_soon(_go_on, seen, refusals)
+        tasks.start_soon(_wait, seen, answers)
+        await stage.waiting.wait()
+        await stage.in_swing.wait()
+        seen.pressed = stage.walk.clock.monotonic()
+        if asked is not None:
+            tasks.start_soon(_until, seen, "approvals_frozen", partial(_is_denied, stage, asked.id))
+        if what.kind == "agent":
+            tasks.start_soon(_until, seen, "instance_ended", partial(_has_ended, stage))
+        first = stage.walk.ledger.size
+        hold = await _pressed(seen, kind, what, by=by)
+        seen.returned = stage.walk.clock.monotonic()
+        seen.now("in_force_and_recorded")
+        if hold is not None:
+            # What is revoked starts nothing more; only a hold cuts what is on its way.
+            with anyio.move_on_after(GOES_ON_SECONDS):
+                await seen.ended.wait()
+            seen.expect(seen.ended.is_set(), "the call on its way was not cut")
+        stage.let_end.set()
+    last = max(stage.started_at, default=0.0)
+    seen.at("last_action_started", last)
+    seen.expect(last <= seen.returned, "an action started after the press had returned")
+    seen.expect(len(refusals) == CALLERS, "not every caller was refused")
+    await _refused_anew(seen)
+    seen.expect(bool(answers), "the call on its way has no end")
+    if asked is not None:
+        seen.expect(_is_denied(stage, asked.id), "the question that waited was not denied")
+    if what.kind == "agent":
+        seen.expect(_has_ended(stage), "the instance did not end")
+    await _accounted(seen, first)
+    if hold is not None:
+        await _reported(seen, hold, asked)
+    seen.now("report_complete")
+
+
+async def _pressed(seen: _Seen, kind: DrillKind, what: Drilled, *, by: str) -> Hold | None:
+    """Press, and return the hold, if it is one."""
+    stage = seen.stage
+    walk, name = stage.walk, stage.shadow.name
+    if kind == "stop":
+        placed = await place_hold(
+            walk,
+            Holdable(what.kind, name),
+            by=by,
+            reason=REASON,
+            expires_at=walk.clock.now() + LIFE_SECONDS * 1000,
+            source="drill",
+            workloads=stage.workloads,
+        )
+        seen.expect(placed.recorded, "the hold could not be recorded")
+        return placed.hold
+    # Of what can be revoked, a capability is reached by ending the task that gives it.
+    revoked = Revocable("agent", name) if what.kind == "agent" else Revocable("mandate", name)
+    await revoke_authority(walk, revoked, by=by, reason=REASON, workloads=stage.workloads, looks_back=False)
+    return None
+
+
+async def _go_on(seen: _Seen, refusals: list[Refused | Unverified]) -> None:
+    """A caller that does not listen, until it is refused."""
+    clock = seen.stage.walk.clock
+    while not seen.returned or clock.monotonic() - seen.returned < GOES_ON_SECONDS:
+        try:
+            await seen.stage.act(ANSWERS)
+        except (Refused, Unverified) as refused:
+            refusals.append(refused)
+            break
+        except AnswerableError as failed:
+            seen.faults.append(f"a caller got neither an answer nor a refusal: {failed.code}")
+            break
+        await anyio.sleep(PAUSE_SECONDS)
+    seen.stage.in_swing.set()
+
+
+async def _wait(seen: _Seen, answers: list[Answer]) -> None:
+    try:
+        answers.append(await seen.stage.act(WAITS))
+    except AnswerableError as failed:
+        seen.faults.append(f"the call on its way ended without an outcome: {failed.code}")
+    finally:
+        seen.stage.waiting.set()
+        seen.ended.set()
+    seen.now("in_flight_ended")
+
+
+async def _refused_anew(seen: _Seen) -> None:
+    before = len(seen.stage.started_at)
+    try:
+        await seen.stage.act(ANSWERS)
+    except (Refused, Unverified):
+        pass
+    except AnswerableError as failed:
+        seen.faults.append(f"an action after the press got neither an answer nor a refusal: {failed.code}")
+    seen.expect(len(seen.stage.started_at) == before, "an action was done after the press")
+
+
+async def _until(seen: _Seen, milestone: str, holds: Callable[[], bool]) -> None:
+    """Note when something has become so; that it never does is found afterwards."""
+    with anyio.move_on_after(SECONDS_MAX / 2):
+        while not holds():  # noqa: ASYNC110 - no register tells when something becomes so
+            await anyio.sleep(PAUSE_SECONDS)
+        seen.now(milestone)
+
+
+def _is_denied(stage: Stage, approval: ApprovalId) -> bool:
+    found = stage.walk.approvals.find(approval)
+    return found is not None and found.state_at(stage.walk.clock.now()) == "denied"
+
+
+def _has_ended(stage: Stage) -> bool:
+    found = stage.workloads.instances.find(stage.instance.id)
+    return found is None or found.state == "ended"
+
+
+async def _accounted(seen: _Seen, pressed_at: int) -> None:
+    """By the ledger: every intent of the shadow has its end, and none that stands after the press took effect."""
+    stage = seen.stage
+    name, cut_off = stage.shadow.name, -1
+    ends: dict[int, str] = {}
+    for count, stored in enumerate(stage.walk.ledger.replay(stage.first_entry)):
+        if count % ENTRIES_PER_TURN == 0:
+            await anyio.lowlevel.checkpoint()
+        leaf = leaf_of(stored)
+        if stored.tag == Tag.INTENT and leaf.get("agent") == name:
+            ends[stored.index] = ""
+        elif stored.tag in (Tag.OUTCOME, Tag.INDETERMINATE):
+            intent = leaf.get("intent")
+            if isinstance(intent, int) and intent in ends:
+                ends[intent] = str(leaf.get("status"))
+        elif stored.tag in (Tag.HOLD_PLACED, Tag.REVOKED) and leaf.get("name") == name and cut_off < 0:
+            cut_off = stored.index
+    seen.expect(cut_off >= pressed_at, "the press is not in the ledger")
+    seen.expect(all(ends.values()), "an action has no end in the ledger")
+    late = [index for index, status in ends.items() if index > cut_off >= 0 and status != "not_started"]
+    seen.expect(not late, "an action that was decided after the press took effect")
+    open_still = in_flight_under(stage.walk, Revocable("agent", name))
+    seen.expect(not open_still, "an action is still in flight")
+
+
+async def _reported(seen: _Seen, hold: Hold, asked: Approval | None) -> None:
+    """By the report that people get: everything is in it, and it is complete."""
+    stage = seen.stage
+    report = await report_containment(stage.walk, hold, workloads=stage.workloads)
+    seen.expect(report.is_complete, "the report is not complete: something is in flight")
+    seen.expect(report.in_flight_count > 0, "the report lacks the call that was on its way")
+    seen.expect(not report.after_count, "the report has an action that started after the stop")
+    seen.expect(report.last is not None, "the report lacks the last effect before the stop")
+    seen.expect(
+        asked is None or asked.id in report.approvals, "the report lacks the question that was denied"
+    )
+    if hold.what.kind == "agent":
+        seen.expect(report.instances_count > 0, "the report lacks the instance that ended")
+
+
+async def _trace(seen: _Seen) -> None:
+    """From an effect back to who answers for it: who acted, by whose task, with whose yes."""
+    stage = seen.stage
+    alone, asked = await stage.act(ANSWERS), (await stage.act(ASKS)).approval
+    seen.expect(asked is not None, "no question was asked")
+    agreed = None
+    if asked is not None:
+        await stage.approve(asked)
+        agreed = await stage.act(ASKS)
+    seen.pressed = stage.walk.clock.monotonic()
+    moments = await anyio.to_thread.run_sync(_moments, stage.walk, stage.first_entry)
+    for how, answer in (("an action that ran alone", alone), ("an action that a person agreed to", agreed)):
+        if answer is None or not answer.action_id:
+            seen.faults.append(f"{how} was not done")
+            continue
+        found = story(moments, answer.action_id)
+        _traced(seen, how, found, approver=stage.shadow.approver if answer is agreed else "")
+    seen.now("traced")
+
+
+def _moments(walk: Walk, since: int) -> tuple[Moment, ...]:
+    return tuple(opened_moment(stored, walk.subject_keys.find) for stored in walk.ledger.replay(since))
+
+
+def _traced(seen: _Seen, how: str, found: tuple[Moment, ...], *, approver: str) -> None:
+    name = seen.stage.shadow.name
+    intents = [one for one in found if one.tag == Tag.INTENT]
+    seen.expect(
+        len(intents) == 1 and intents[0].leaf.get("agent") == AgentId(name),
+        f"{how} has no intent that names its agent",
+    )
+    seen.expect(
+        any(one.tag == Tag.OUTCOME and one.leaf.get("status") == "succeeded" for one in found),
+        f"{how} has no outcome",
+    )
+    seen.expect(
+        _says(found, Tag.MANDATE_ISSUED, "principal", PrincipalId(name)), f"{how} is traced to nobody's task"
+    )
+    if approver:
+        seen.expect(_says(found, Tag.APPROVAL_ANSWER, "person", approver), f"{how} is traced to nobody's yes")
+
+
+def _says(found: tuple[Moment, ...], tag: Tag, member: str, value: str) -> bool:
+    return any(one.tag == tag and (one.payload or {}).get(member) == value for one in found)

@@ -1,0 +1,254 @@
+"""Where a drill runs: a shadow with a task, an instance and a key of its own, on every real part but the effect.
+
+What a crash leaves of it ends by itself: its task and its hold run out within minutes, its agent is registered nowhere,
+so that its instance is ended by the next look, and its intents are settled like all others.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.core.action.request import action_request
+from answerable.core.approval.token import APPROVAL_TYP, answer_claims
+from answerable.core.base64url import to_base64url
+from answerable.core.canonical import encode
+from answerable.core.containment.shadow import (
+    ANSWERS,
+    ARGUMENT,
+    ASKS,
+    NAME_BYTES,
+    TOOL,
+    WAITS,
+    shadow_name,
+    shadow_of,
+)
+from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.identity.http_signature import SignedRequest, sign_request
+from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
+from answerable.core.mandate.token import MANDATE_TYP, claims_of
+from answerable.errors import AnswerableError, Refused
+from answerable.flows.approval.answer_approval import answer_approval
+from answerable.flows.approval.typed_names import name_wanted
+from answerable.flows.escalation.approval_nonces import give_nonce
+from answerable.flows.revocation.close_mandate import close_mandate
+from answerable.flows.revocation.end_instance import SHADOW_SECONDS_MAX, end_instance
+from answerable.flows.state.proof_limits import ProofLimits
+from answerable.flows.tokens.issue_mandate import issue_mandate
+from answerable.flows.tokens.verify_caller import CallerVerifier
+from answerable.flows.walk.govern_action import govern_action
+from answerable.flows.workloads.enrol_workload import enrol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.canonical import JSONValue
+    from answerable.core.containment.drill import Drilled
+    from answerable.core.containment.shadow import Shadow
+    from answerable.core.identity.instance import Instance
+    from answerable.core.ledger.answer import Answer
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.trust_domain.workloads import Workloads
+
+SECONDS_MAX: Final = 60
+"""Of one drill; what is not so by then counts as not so."""
+LIFE_SECONDS: Final = SHADOW_SECONDS_MAX
+"""Of a shadow's task and of a hold on it."""
+ACTIONS_BEFORE: Final = 20
+"""Effects of the shadow before the press."""
+CALLS_MAX: Final = 20_000
+_AUTHORITY: Final = "drill"
+_NONCE_BYTES: Final = 16
+_OK: Final[dict[str, JSONValue]] = {
+    "content": [{"type": "text", "text": "nothing was touched"}],
+    "isError": False,
+}
+
+
+@dataclass(slots=True, kw_only=True)
+class Stage:
+    """A drill that can begin. walk, workloads: on which the shadow acts. key: the instance's. started_at: when each
+    effect began, on the monotonic clock. in_swing: it did enough, or nothing more is coming. waiting, let_end: of the
+    call that is on its way. first_entry: of the drill."""
+
+    walk: Walk
+    workloads: Workloads
+    verifier: CallerVerifier
+    shadow: Shadow
+    key: SigningKey
+    approver: SigningKey
+    mandate: MandateId
+    instance: Instance
+    first_entry: int
+    started_at: list[float] = field(default_factory=list)
+    in_swing: anyio.Event = field(default_factory=anyio.Event)
+    waiting: anyio.Event = field(default_factory=anyio.Event)
+    let_end: anyio.Event = field(default_factory=anyio.Event)
+
+    async def act(self, how: str) -> Answer:
+        """One action of the shadow, from a message that its instance signs. Raises as the walk does."""
+        body = encode({ARGUMENT: how, "nonce": to_base64url(self.walk.entropy.bytes(_NONCE_BYTES))})
+        message = sign_request(
+            SignedRequest(
+                method=b"POST",
+                authority=_AUTHORITY.encode(),
+                target=b"/drill",
+                body=body,
+                mandate=self.mandate.encode(),
+            ),
+            algorithm=self.key.algorithm,
+            keyid=self.key.public.thumbprint,
+            created=self.walk.clock.now() // 1000,
+            nonce=f"{self.verifier.epoch}.{to_base64url(self.walk.entropy.bytes(_NONCE_BYTES))}",
+            sign=self.key.sign,
+        )
+        caller = self.verifier.verify(message)
+        request = action_request(
+            server=self.shadow.name,
+            method="tools/call",
+            target=TOOL,
+            arguments={ARGUMENT: how},
+            mandate_id=self.mandate,
+            reason="a drill",
+            message_digest=caller.message_digest,
+        )
+        return await govern_action(self.walk, request, caller)
+
+    async def approve(self, approval: Approval) -> Approval:
+        """The shadow's approver says yes, signed. Raises as `answer_approval`."""
+        now = self.walk.clock.now()
+        nonce, _ = give_nonce(self.walk, approval.id)
+        claims = answer_claims(
+            approval,
+            nonce=nonce,
+            by=PrincipalId(self.shadow.approver),
+            verdict="approve",
+            comment="a drill",
+            audience=self.walk.ledger.origin,
+            at=now,
+        )
+        token = signed_statement(claims, typ=APPROVAL_TYP, key=self.approver)
+        typed = name_wanted(self.walk, approval)
+        return await answer_approval(self.walk, approval.id, token, typed=typed)
+
+    async def tool(self, arguments: dict[str, JSONValue]) -> dict[str, JSONValue]:
+        """What the shadow's only tool does: nothing, at once or when it is let go."""
+        self.started_at.append(self.walk.clock.monotonic())
+        if len(self.started_at) >= ACTIONS_BEFORE:
+            self.in_swing.set()
+        if arguments.get(ARGUMENT) == WAITS:
+            self.waiting.set()
+            await self.let_end.wait()
+        return _OK
+
+
+@asynccontextmanager
+async def staged(workloads: Workloads, what: Drilled) -> AsyncIterator[Stage]:
+    """A stage, until the block ends. Raises Refused (`drill.unknown`, `drill.not_kept`, `drill.inactive`), Unavailable,
+    and what giving a task and enrolling an instance raise."""
+    walk = workloads.walk
+    ground = walk.drills.ground
+    if ground is None:
+        raise not_kept()
+    entropy = walk.entropy
+    giver, approver, key = (
+        SigningKey(new_private_jwk("ed25519", entropy.bytes(SEED_BYTES["ed25519"]))) for _ in range(3)
+    )
+    shadow = shadow_of(
+        what,
+        walk.registry.documents(),
+        name=shadow_name(what, entropy.bytes(NAME_BYTES)),
+        giver=giver.public,
+        approver=approver.public,
+    )
+    stages: list[Stage] = []
+
+    async def tool(arguments: dict[str, JSONValue]) -> dict[str, JSONValue]:
+        return await stages[0].tool(arguments)
+
+    name = AgentId(shadow.name)
+    first_entry = walk.ledger.size
+    apart = ground(walk, shadow, tool)
+    current = apart.registry.current
+    if name not in current.agents or shadow.name not in current.capabilities:
+        raise Refused(
+            "what is drilled is not in force, nor is its shadow: see `answerable registry check`",
+            code="drill.inactive",
+        )
+    own = replace(workloads, walk=apart)
+    mandate = instance = None
+    try:
+        instance = await _enrolled(own, name, key)
+        mandate = MandateId(shadow.name)
+        await issue_mandate(apart, _task(apart, shadow, giver))
+        verifier = CallerVerifier(
+            registry=apart.registry,
+            clock=walk.clock,
+            entropy=entropy,
+            limits=ProofLimits(authorities=frozenset((_AUTHORITY,))),
+            instances=own.instances,
+            trust=own.trust,
+        )
+        stage = Stage(
+            walk=apart,
+            workloads=own,
+            verifier=verifier,
+            shadow=shadow,
+            key=key,
+            approver=approver,
+            mandate=mandate,
+            instance=instance,
+            first_entry=first_entry,
+        )
+        stages.append(stage)
+        yield stage
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _cleared(own, mandate, instance)
+
+
+def not_kept() -> Refused:
+    """Where this process keeps no drills."""
+    return Refused("no drills are kept here: run the product on a data directory", code="drill.not_kept")
+
+
+async def _enrolled(workloads: Workloads, name: AgentId, key: SigningKey) -> Instance:
+    attestor = workloads.attestor
+    token = attestor.new_join_token(name, name)
+    return await enrol(workloads, evidence=attestor.join_token(token), key=key.public)
+
+
+def _task(walk: Walk, shadow: Shadow, giver: SigningKey) -> str:
+    now = walk.clock.now()
+    terms = MandateTerms(
+        id=MandateId(shadow.name),
+        principal=PrincipalId(shadow.name),
+        agent=AgentId(shadow.name),
+        use_case=shadow.name,
+        purpose="A drill, which touches nothing",
+        grants=(Grant(capability=shadow.name),),
+        caveats=(),
+        calls_max=CALLS_MAX,
+        not_before=now,
+        expires_at=UnixMillis(now + LIFE_SECONDS * 1000),
+    )
+    return signed_statement(claims_of(terms, audience=walk.ledger.origin), typ=MANDATE_TYP, key=giver)
+
+
+async def _cleared(workloads: Workloads, mandate: MandateId | None, instance: Instance | None) -> None:
+    """What cannot be taken away now runs out by itself."""
+    with suppress(AnswerableError):
+        if mandate is not None and workloads.walk.mandates.find(mandate) is not None:
+            await close_mandate(workloads.walk, mandate, by=mandate)
+    with suppress(AnswerableError):
+        if instance is not None:
+            await end_instance(workloads, instance.id, because="asked")
+
+
+__all__ = ["ANSWERS", "ASKS", "SECONDS_MAX", "WAITS", "Stage", "not_kept", "staged"]

@@ -1,0 +1,1 @@
+"""Entries of the walk: statements cited, outcomes, refusals."""

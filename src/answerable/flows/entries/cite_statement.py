@@ -1,0 +1,220 @@
+"""What is large and repeated is written once per log; intents refer to it by index and leaf hash."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.core.ledger import records_statements
+from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.records_delegation import CONSENT_KIND, KIND, cited_consent, cited_hop
+from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
+from answerable.errors import Unavailable
+from answerable.flows.counters.trip_rules import count, rules_now
+from answerable.flows.counters.watch_rules import givers_of, handed_on
+from answerable.flows.entries.keep_citations import found_citation
+from answerable.flows.recording.record_entry import pseudonym_of, sealing_for
+from answerable.flows.validity.mandate_standing import schedule_owner
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.ledger.entry import Entry
+    from answerable.core.mandate.delegation_chain import Hop
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.flows.state.walk import Walk
+
+CITED_MAX = 50_000
+"""References that are kept in memory; past that the oldest is forgotten, and looked up in the register again."""
+
+
+class References(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where the statements that an intent rests on stand in this log."""
+
+    mandate: Reference
+    policy_set: Reference
+    tool: Reference
+    hops: tuple[Reference, ...] = ()
+
+
+def found_references(walk: Walk, verified: VerifiedRequest, policy_set: str) -> References | None:
+    """The references of an action, or None when a statement is not in the log yet. Without I/O."""
+    cited = walk.cited
+    mandate = cited.get(("mandate", verified.mandate.id))
+    policies = cited.get(("policy_set", policy_set))
+    tool = cited.get(("tool", verified.definition.digest))
+    if mandate is None or policies is None or tool is None:
+        return None
+    hops = tuple(found for hop in verified.hops if (found := cited.get((KIND, hop.digest.hex()))) is not None)
+    if len(hops) < len(verified.hops):
+        return None
+    return References(mandate=mandate, policy_set=policies, tool=tool, hops=hops)
+
+
+async def cite_statements(walk: Walk, verified: VerifiedRequest, policy_set: str) -> None:
+    """Write what is missing. policy_set: digest of the set in force at this very moment.
+
+    They stand before whatever is submitted after this returns, so an intent that is durable refers to durable entries.
+    Raises Unavailable.
+    """
+    mandate, definition = verified.mandate, verified.definition
+    # Read before anything is waited for: later another set may be in force.
+    policies = _policy_set(walk, policy_set)
+    own = sealing_for(walk, LOG_SUBJECT)
+    if policies is not None:
+        await _written(walk, ("policy_set", policy_set), policies)
+    await _written(
+        walk,
+        ("tool", definition.digest),
+        lambda: records_statements.cited_text(
+            "tool", definition.digest, definition.text, at=walk.clock.now(), sealing=own
+        ),
+    )
+    await _written(walk, ("mandate", mandate.id), _mandate(walk, mandate))
+    for depth in range(1, len(verified.hops) + 1):
+        await cite_hop(walk, verified.hops[:depth], mandate)
+
+
+class DecidedUnder(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """Where that stands which a denial or a question to people was decided under; None for what the log lacks."""
+
+    policy_set: Reference | None = None
+    mandate: Reference | None = None
+
+
+UNDER_NOTHING: Final = DecidedUnder()
+"""What was decided before any policy was asked."""
+
+
+def decided_under(walk: Walk, mandate: Mandate, policy_set: str) -> DecidedUnder:
+    """What a decision was made under that no intent follows, as far as it has been cited. Without I/O.
+
+    Nothing is written down for it: whoever is refused must not make the log grow faster. Where a reference is
+    left out, the set stands where it was published and the mandate where it was issued, and the entry names both.
+    """
+    return DecidedUnder(
+        policy_set=walk.cited.get(("policy_set", policy_set)), mandate=walk.cited.get(("mandate", mandate.id))
+    )
+
+
+def _policy_set(walk: Walk, digest: str) -> Callable[[], Entry] | None:
+    """Writes down the policy set in force, of which this is the digest; None where it is known to be written down."""
+    if ("policy_set", digest) in walk.cited:
+        return None
+    statement, own = walk.decision_point.policy_statement, sealing_for(walk, LOG_SUBJECT)
+    return lambda: records_statements.cited_text(
+        "policy_set", digest, statement, at=walk.clock.now(), sealing=own
+    )
+
+
+def _mandate(walk: Walk, mandate: Mandate) -> Callable[[], Entry]:
+    person = sealing_for(walk, principal_subject(mandate.principal))
+    principal = pseudonym_of(walk, mandate.principal)
+    return lambda: records_statements.cited_mandate(
+        mandate,
+        at=walk.clock.now(),
+        sealing=person,
+        principal=principal,
+        audience=walk.ledger.origin,
+        owner=schedule_owner(mandate.principal, walk.registry.current),
+    )
+
+
+async def cite_hop(walk: Walk, hops: Sequence[Hop], mandate: Mandate, *, manifest: str = "") -> None:
+    """Write down the last of these hops, root first, if it does not stand in this log yet. Raises Unavailable."""
+    hop, parent = hops[-1], hops[-2].jti if len(hops) > 1 else ""
+    person = sealing_for(walk, principal_subject(mandate.principal))
+    principal = pseudonym_of(walk, mandate.principal)
+
+    def then(index: int) -> None:
+        # Who has a token of its own exchanged hands nothing on.
+        if len(hops) > 1 and hops[-2].agent != hop.agent and rules_now(walk):
+            happening = handed_on(givers_of(hops), mandate.id, hops[-2].instance, at=walk.clock.now())
+            count(walk, happening, index=index)
+
+    await _written(
+        walk,
+        (KIND, hop.digest.hex()),
+        lambda: cited_hop(
+            hop,
+            at=walk.clock.now(),
+            sealing=person,
+            principal=principal,
+            mandate=mandate.id,
+            parent=parent,
+            manifest=manifest,
+            log=walk.ledger.origin,
+        ),
+        then=then,
+    )
+
+
+async def cite_consent(walk: Walk, consent: Hop, parent: Hop, mandate: Mandate) -> Reference:
+    """Write down what an agent consented to, if it does not stand in this log yet, and where it stands: durably, for a
+    token will say so that outlives this process. parent: the hop that it was signed by. Raises Unavailable."""
+    person = sealing_for(walk, principal_subject(mandate.principal))
+    principal = pseudonym_of(walk, mandate.principal)
+    name = (CONSENT_KIND, consent.digest.hex())
+    await _written(
+        walk,
+        name,
+        lambda: cited_consent(
+            consent,
+            at=walk.clock.now(),
+            sealing=person,
+            principal=principal,
+            mandate=mandate.id,
+            parent=parent.jti,
+        ),
+    )
+    place = walk.cited[name]
+    # Of several who exchange it at once one has written it, and all wait for it.
+    submitted = walk.consents_on_the_way.get(name)
+    if submitted is not None:
+        await submitted.durable()
+        # Those of callers who left meanwhile go with it.
+        on_the_way, durable = walk.consents_on_the_way, walk.ledger.size
+        for one in [one for one, written in on_the_way.items() if written.receipt.index < durable]:
+            del on_the_way[one]
+    return place
+
+
+async def _written(
+    walk: Walk,
+    name: tuple[str, str],
+    make: Callable[[], Entry],
+    *,
+    then: Callable[[int], None] | None = None,
+) -> None:
+    """then: told the place of the entry before anything else runs, if it is written here."""
+    while name not in walk.cited:
+        # Without waiting, so that of two who cite the same only one writes it.
+        found = found_citation(walk, name)
+        if found is not None:
+            _remember(walk, name, found)
+            break
+        entry = make()
+        try:
+            submitted = walk.ledger.submit(entry)
+        except Unavailable as busy:
+            if busy.code != "ledger.busy":
+                raise
+            await walk.ledger.room(entry)
+            continue
+        receipt = submitted.receipt
+        place = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())
+        if name[0] == CONSENT_KIND:
+            walk.consents_on_the_way[name] = submitted
+        if walk.citations is not None:
+            walk.cited_unkept[name] = place
+        _remember(walk, name, place)
+        if then is not None:
+            then(receipt.index)
+
+
+def _remember(walk: Walk, name: tuple[str, str], place: Reference) -> None:
+    if len(walk.cited) >= CITED_MAX:
+        walk.cited.pop(next(iter(walk.cited)))
+    walk.cited[name] = place

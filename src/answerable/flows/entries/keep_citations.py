@@ -1,0 +1,84 @@
+"""Where statements stand in the log, kept beside it, so that each is written once per log and not once per opening.
+
+The entries are the record. What is kept is an index up to an entry that is on stable storage; a start reads what comes
+after it. Whatever is found is held against the log before it is used, so a register that was lost, or is of another
+copy of the log, makes a statement be written once more and nothing worse.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+
+from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.citation_register import Cited
+
+UNKEPT_ENTRIES_MAX: Final = 65_536
+"""After so many entries it is kept that none of them is missing, so that no start reads them again."""
+RECALLED_AT_ONCE: Final = 10_000
+
+
+def recall_citations(walk: Walk) -> int:
+    """At a start: index the statements that were written after what was kept. Says how many. Raises Unavailable."""
+    register, origin, end = walk.citations, walk.ledger.origin, walk.ledger.size
+    if register is None:
+        return 0
+    count = 0
+    found: dict[Cited, Reference] = {}
+    # A log that is shorter than what was kept of it is another copy: all of it is read.
+    start = register.kept_to(origin)
+    for stored in walk.ledger.replay(start if start <= end else 0):
+        name = _name_of(stored)
+        if name is not None:
+            found[name] = Reference(entry=stored.index, leaf=stored.leaf_hash.hex())
+            count += 1
+        if len(found) >= RECALLED_AT_ONCE:
+            register.keep(origin, found, stored.index + 1)
+            found = {}
+    if found or start != end:
+        register.keep(origin, found, end)
+    return count
+
+
+async def keep_citations(walk: Walk) -> None:
+    """Keep where those statements stand that are on stable storage by now. Raises Unavailable; what is not kept is read
+    at the next start."""
+    register, origin, end = walk.citations, walk.ledger.origin, walk.ledger.size
+    if register is None:
+        return
+    due = {name: place for name, place in walk.cited_unkept.items() if place.entry < end}
+    if due or end - register.kept_to(origin) >= UNKEPT_ENTRIES_MAX:
+        await anyio.to_thread.run_sync(register.keep, origin, due, end)
+        for name in due:
+            walk.cited_unkept.pop(name, None)
+
+
+def found_citation(walk: Walk, name: Cited) -> Reference | None:
+    """Where the log has a statement already, whenever it was written; None where that cannot be said.
+
+    Raises Unavailable."""
+    if name in walk.cited_unkept or walk.citations is None:
+        return walk.cited_unkept.get(name)
+    place = walk.citations.find(walk.ledger.origin, name)
+    if place is None:
+        return None
+    try:
+        stored = walk.ledger.entry(place.entry)
+    except Malformed:
+        return None
+    return place if (_name_of(stored), stored.leaf_hash.hex()) == (name, place.leaf) else None
+
+
+def _name_of(stored: StoredEntry) -> Cited | None:
+    if stored.tag != Tag.CITED:
+        return None
+    leaf = leaf_of(stored)
+    return str(leaf.get("kind")), str(leaf.get("name"))

@@ -1,0 +1,184 @@
+"""Step 9 of the walk, and the same step when settling or correcting: how an intent ended, on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.core.canonical import encode
+from answerable.core.ledger import records
+from answerable.core.mandate.budget import NOTHING
+from answerable.errors import Unavailable
+from answerable.flows.counters.count_history import count_ended, started_by
+from answerable.flows.counters.watch_rules import count_overrun
+from answerable.flows.recording.record_entry import record_entry, record_in_run, sealing_of_entry
+
+if TYPE_CHECKING:
+    from answerable.core.action.outcome import Outcome
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.counter import Event
+    from answerable.core.decision.obligation import Kept
+    from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.runs import Run
+    from answerable.core.ledger.warrant import Warrant
+    from answerable.core.mandate.budget import Reserved
+    from answerable.flows.state.walk import OpenIntent, Walk
+
+RESULT_BYTES_MAX: Final = 4 * 1024 * 1024
+"""Of an answer that an obligation wants kept in full; a longer one is cut like any other."""
+
+
+async def log_outcome(
+    walk: Walk, warrant: Warrant, outcome: Outcome, opened: OpenIntent | None = None
+) -> Receipt | None:
+    """Record how the warrant's intent ended; a caller who leaves does not stop it.
+
+    None when settling has told already that the end is not known, and this outcome knows no more. Raises Unavailable
+    with effect `unknown`, for the action may have been performed: the intent stays open and settling ends it, with
+    this outcome if nothing of it was written.
+    """
+    try:
+        return await end_intent(
+            walk, intent=warrant.intent, action_id=warrant.action_id, outcome=outcome, opened=opened
+        )
+    except Unavailable as failed:
+        raise Unavailable(failed.message, code=failed.code, port=failed.port, effect="unknown") from failed
+
+
+async def end_intent(
+    walk: Walk,
+    *,
+    intent: Receipt,
+    action_id: str,
+    outcome: Outcome,
+    patient: bool = True,
+    opened: OpenIntent | None = None,
+) -> Receipt | None:
+    """Append the end of an intent. When there is no room for the answer's bytes, their digest alone is kept.
+
+    Whoever comes first takes the intent off the open ones. To come second with an `indeterminate` adds nothing and
+    gives None; with anything else it is the true outcome that turned up later, a new entry. opened: the intent as it
+    was begun, if this process began it. Raises Unavailable, and the cancellation of a caller who left when all is done.
+    """
+    taken = walk.open_intents.pop(intent.index, None)
+    if taken is None and outcome.status == "indeterminate":
+        return None
+    # To come second must not take the key of a subject, which may not be had by now, nor lose the place in the run.
+    of = taken or opened
+    if of is None:
+        # Nobody knows what it had reserved, so nothing of it is given back.
+        outcome = msgspec.structs.replace(outcome, returned=NOTHING, overrun=NOTHING)
+    whole = result_bytes(outcome.result)
+    kept = _kept(whole, of.log if of is not None else "", walk.limits.recorded_result_bytes_max)
+    cut = hashlib.sha256(whole).hexdigest() if kept is not whole else ""
+    try:
+        try:
+            receipt, left = await _recorded(walk, of, intent, action_id, outcome, kept, cut, patient)
+        except Unavailable as failed:
+            if failed.code != "ledger.full" or not kept:
+                raise
+            digest = hashlib.sha256(whole).hexdigest()
+            receipt, left = await _recorded(walk, of, intent, action_id, outcome, b"", digest, patient=True)
+    except Unavailable as failed:
+        if taken is not None:
+            walk.open_intents[intent.index] = _still_open(walk, taken, outcome, failed)
+        raise
+    if left is not None:
+        raise left
+    return receipt
+
+
+def _still_open(walk: Walk, taken: OpenIntent, outcome: Outcome, failed: Unavailable) -> OpenIntent:
+    """What is known of an end that found no room is told by settling as soon as there is some."""
+    if failed.effect == "unknown" or outcome.status == "indeterminate":
+        return taken
+    return msgspec.structs.replace(taken, known=outcome, due_at=walk.clock.now())
+
+
+def _count(walk: Walk, reserved: Reserved, outcome: Outcome, receipt: Receipt) -> None:
+    """The outcome has its place in the log: what it gives back can be spent by whatever comes after it there."""
+    walk.mandates.give_back(reserved.accounts, outcome.returned)
+    walk.mandates.take_more(reserved.accounts, outcome.overrun)
+    walk.budget_counts.ended(reserved, outcome.returned, outcome.overrun, receipt.index)
+
+
+async def _recorded(
+    walk: Walk,
+    opened: OpenIntent | None,
+    intent: Receipt,
+    action_id: str,
+    outcome: Outcome,
+    result: bytes,
+    digest: str,
+    patient: bool,
+) -> tuple[Receipt, BaseException | None]:
+    """The end of an intent of this process is in its run; of another's, only the key is found again."""
+    sealing = opened.sealing if opened is not None else None
+    if sealing is None:
+        sealing = sealing_of_entry(walk, intent.index)
+    of: VerifiedRequest | Event | None = opened.verified if opened is not None else None
+    if of is None and walk.history.is_counting:
+        of = started_by(walk, intent.index)
+    at = walk.clock.now()
+
+    def entry(run: Run | None) -> Entry:
+        nonlocal at
+        at = walk.clock.now()
+        return records.outcome(
+            outcome,
+            at=at,
+            sealing=sealing,
+            run=run,
+            action_id=action_id,
+            intent=intent,
+            result=result,
+            result_digest=digest,
+        )
+
+    def count(placed: Receipt) -> None:
+        if opened is not None and (outcome.returned or outcome.overrun):
+            _count(walk, opened.reserved, outcome, placed)
+        count_ended(walk, of, outcome, at=at, index=placed.index)
+        if outcome.overrun and opened is not None and opened.verified is not None:
+            count_overrun(walk, opened.verified, at=at, index=placed.index)
+
+    if opened is not None and opened.mandate:
+        return await record_in_run(walk, opened.mandate, entry, patient=patient, then=count)
+    return await record_entry(walk, entry(None), patient=patient, then=count)
+
+
+def result_bytes(result: dict[str, JSONValue] | None) -> bytes:
+    """An upstream's answer as JSON bytes; it may hold what our own canonical form refuses, such as huge integers."""
+    if result is None:
+        return b""
+    try:
+        return msgspec.json.encode(result)
+    except (msgspec.MsgspecError, OverflowError, ValueError, TypeError, RecursionError):
+        return _lenient(result)
+
+
+def _lenient(result: dict[str, JSONValue]) -> bytes:
+    """What no JSON can say must not keep an outcome from being recorded, nor from being read by strict readers."""
+    try:
+        text = json.dumps(result, default=lambda odd: f"a {type(odd).__name__}")
+        whole = json.loads(text, parse_constant=str)
+        return json.dumps(whole, ensure_ascii=False).encode("utf-8", "replace")
+    except (ValueError, TypeError, RecursionError) as error:
+        return encode({"not_recorded": type(error).__name__})
+
+
+def _kept(whole: bytes, log: Kept, limit: int) -> bytes:
+    """What of an answer is sealed: its beginning when it is long; all of it or nothing where an obligation says so."""
+    if log == "digest":
+        return b""
+    return _cut(whole, RESULT_BYTES_MAX if log == "full" else limit)
+
+
+def _cut(whole: bytes, limit: int) -> bytes:
+    if len(whole) <= limit:
+        return whole
+    return encode({"cut_after_bytes": limit, "text": whole[:limit].decode("utf-8", "replace")})

@@ -1,0 +1,1 @@
+"""Asking people: the request, who is on call, deputies."""

@@ -1,0 +1,76 @@
+"""How often people may be asked: what waits of an agent and for a group, and how many were asked within an hour.
+
+What is too much is refused, never put into a longer queue. Counted from the register, so that restarts and other
+processes change nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+from answerable.errors import Refused
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.approval.approval import ApprovalId
+    from answerable.core.decision.decision import Decision
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.flows.state.walk import Walk
+
+HOUR_MILLIS: Final = 3_600_000
+
+
+def too_many(
+    walk: Walk,
+    verified: VerifiedRequest,
+    decision: Decision,
+    *,
+    at: UnixMillis,
+    ends: ApprovalId | None = None,
+) -> Refused | None:
+    """Why nobody is asked about this action (`approval.too_many`); None where they are. Of people of several groups any
+    may answer, it is too many only where it is for each of these groups. ends: the approval in whose place they are
+    asked, which waits no more then. Raises Unavailable."""
+    agent, limits = verified.caller.agent, walk.limits
+    waits: Counter[str] = Counter()
+    asked: Counter[str] = Counter()
+    by_agent = hour_of_agent = 0
+    for one in walk.approvals.all(pending_only=False, now=at):
+        if one.canary is not None:
+            continue  # A test takes nobody's place: else an agent could see that there is one.
+        is_waiting = one.state_at(at) == "pending" and one.id != ends
+        is_recent = one.created_at > at - HOUR_MILLIS
+        if not is_waiting and not is_recent:
+            continue
+        if one.agent == agent:
+            by_agent += is_waiting
+            hour_of_agent += is_recent
+        for group in {group for wanted in one.requirements for group in wanted.groups}:
+            waits[group] += is_waiting
+            asked[group] += is_recent
+    # Those on their way into the register: of this process, and few; whom they ask is not known yet.
+    every = len(walk.under_way.asking)
+    coming = sum(other == agent for other, _, _ in walk.under_way.asking)
+    if by_agent + coming >= limits.approvals_pending_per_agent_max:
+        return _too_many(f"{by_agent + coming} actions of this agent already wait for approval")
+    if hour_of_agent + coming >= limits.asked_per_agent_per_hour_max:
+        return _too_many(
+            f"people were asked about {hour_of_agent + coming} actions of this agent within an hour"
+        )
+    for wanted in decision.requirements:
+        if all(waits[group] + every >= limits.approvals_pending_per_group_max for group in wanted.groups):
+            return _too_many(
+                f"{min(waits[one] for one in wanted.groups)} actions already wait for {wanted.group}"
+            )
+        if all(asked[group] + every >= limits.asked_per_group_per_hour_max for group in wanted.groups):
+            count = min(asked[one] for one in wanted.groups)
+            return _too_many(f"{wanted.group} were asked {count} times within an hour")
+    return None
+
+
+def _too_many(what: str) -> Refused:
+    return Refused(
+        f"{what}, which is the limit: nobody is asked; a task that covers such actions needs no asking for each",
+        code="approval.too_many",
+    )

@@ -1,0 +1,1 @@
+"""Streams of events to callers and subscribers."""

@@ -1,0 +1,132 @@
+"""What the flows that announce work with, put together by wiring."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
+
+import anyio
+import anyio.to_thread
+
+from answerable.core.identity.principal import AgentId
+from answerable.core.incident.security_event import SET_TYP, set_claims
+from answerable.errors import Broken, Unavailable
+from answerable.flows.validity.refuse_revoked import agent_names
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.event_key import EventKey
+    from answerable.core.incident.event_stream import EventStream
+    from answerable.errors import AnswerableError
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.event_post import EventPost
+    from answerable.ports.event_register import EventRegister
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+CHANGES_MAX: Final = 8
+"""Tries to change a stream that others change at the same time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventLimits:
+    """waiting_max: events that may wait in one stream. streams_max: of one receiver. answer_seconds_max: of one try.
+
+    retry_seconds_max: longest pause between two tries. poll_seconds_max: how long a poll may wait for events.
+    """
+
+    waiting_max: int = 10_000
+    streams_max: int = 8
+    answer_seconds_max: float = 10.0
+    retry_seconds_max: int = 300
+    poll_seconds_max: float = 25.0
+
+
+@dataclass(slots=True, kw_only=True)
+class EventDesk:
+    """issuer: what the token service is called, known once it listens. receivers: agents that may have streams, each
+    with the addresses to which events may be pushed. webhooks: their secrets, by name. key: what events are signed
+    with; None where there is no receiver. read_to: up to which entry our log was read here; None before the first
+    round. polls: how many wait, by stream. refusals: by stream, the event that its receiver refused last, and how often
+    here. recorded: by receiver, since when its changes are counted (monotonic seconds), and how many bytes of them are
+    in the ledger since then. fault: why it cannot send; None where it can.
+    """
+
+    walk: Walk
+    register: EventRegister
+    post: EventPost
+    issuer: Callable[[], str]
+    receivers: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    webhooks: Mapping[str, bytes] = field(default_factory=dict)
+    key: EventKey | None = None
+    limits: EventLimits = field(default_factory=EventLimits)
+    read_to: int | None = None
+    news: anyio.Event = field(default_factory=anyio.Event)
+    polls: dict[str, int] = field(default_factory=dict)
+    refusals: dict[str, tuple[str, int]] = field(default_factory=dict)
+    recorded: dict[str, tuple[float, int]] = field(default_factory=dict)
+    fault: AnswerableError | None = None
+
+    def tell(self) -> None:
+        """Wake whoever waits for events here."""
+        news, self.news = self.news, anyio.Event()
+        news.set()
+
+    def jwks(self) -> list[Mapping[str, JSONValue]]:
+        """The keys that events are signed with (RFC 7517)."""
+        return [self.key.public_jwk()] if self.key is not None else []
+
+    def may_hear(self, stream: EventStream) -> bool:
+        """Whether its receiver may be sent anything just now: still listed, and nothing about it revoked."""
+        if stream.method == "webhook":
+            return stream.receiver in self.webhooks
+        allowed = self.receivers.get(stream.receiver)
+        if allowed is None or (stream.method == "push" and stream.endpoint not in allowed):
+            return False
+        return self.walk.revocations.find(agent_names(self.walk, AgentId(stream.receiver))) is None
+
+    def signed(self, stream: EventStream, content: Mapping[str, JSONValue], *, identity: str, at: int) -> str:
+        """One Security Event Token for one receiver. Raises Broken (`event_stream.key`)."""
+        if self.key is None:
+            raise Broken("there is a stream of events and no key to sign them", code="event_stream.key")
+        claims = set_claims(content, issuer=self.issuer(), audience=stream.receiver, identity=identity, at=at)
+        return self.key.signed(claims, typ=SET_TYP)
+
+
+async def in_register(call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """A call of the register off the event loop; what was begun is done, whoever leaves. Raises Unavailable."""
+    with anyio.CancelScope(shield=True):
+        found = await anyio.to_thread.run_sync(partial(call, *args, **kwargs))
+    return found  # noqa: RET504 - a scope may swallow an exception, as far as mypy knows
+
+
+async def changed(
+    desk: EventDesk,
+    stream: str,
+    change: Callable[[EventStream], EventStream | None],
+    *,
+    record: Callable[[EventStream], Awaitable[BaseException | None]] | None = None,
+) -> EventStream | None:
+    """Change a stream as it is by then; None where it is gone, or where `change` leaves it. record: told of what it
+    becomes, where that is something else, before it is so; returns the cancellation where the caller left. Raises
+    Unavailable (`event_stream.busy`, `register.*`), and what `change` and `record` raise."""
+    for _ in range(CHANGES_MAX):
+        found = await in_register(desk.register.find, stream)
+        wanted = change(found) if found is not None else None
+        if wanted is None:
+            return None
+        left = await record(wanted) if record is not None and wanted != found else None
+        is_put = await in_register(desk.register.put, wanted)
+        if left is not None:
+            raise left
+        if is_put:
+            return wanted
+    raise Unavailable(
+        f"a stream of events was changed {CHANGES_MAX} times meanwhile: try again",
+        code="event_stream.busy",
+        port="event_register",
+    )

@@ -1,0 +1,273 @@
+"""What a receiver does with its streams of events (SSF 1.0, section 8.1): its own, and nobody else's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import encode
+from answerable.core.incident.event_stream import (
+    SUBJECTS_MAX,
+    VERIFY_SECONDS_MIN,
+    EventStream,
+    configuration,
+    configured,
+    status_in,
+    subject_in,
+)
+from answerable.core.incident.security_event import VERIFICATION, stream_event
+from answerable.core.incident.stream_entry import stream_changed
+from answerable.core.ledger.subject import agent_subject
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.events.event_desk import changed, in_register
+from answerable.flows.recording.record_entry import record_entry, sealing_for
+from answerable.ports.event_register import Waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.incident.stream_entry import StreamChange
+    from answerable.flows.events.event_desk import EventDesk
+
+PREFIX: Final = "/ssf/"
+POLL: Final = PREFIX + "poll/"
+STATE_CHARS_MAX: Final = 1_024
+RECORDED_BYTES_MAX: Final = 1_048_576
+"""Of changes of one receiver's streams, in the ledger, in RECORDED_SECONDS."""
+RECORDED_SECONDS: Final = 3_600
+
+
+async def create_stream(
+    desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue]
+) -> dict[str, JSONValue]:
+    """A new stream. Raises Malformed (`event_stream.*`), Refused (`event_stream.receiver`, `event_stream.count`)."""
+    allowed = _endpoints(desk, receiver)
+    identity = desk.walk.entropy.token()
+    log = desk.walk.ledger.origin
+    fresh = EventStream(id=identity, receiver=receiver, method="poll", since={log: desk.walk.ledger.size})
+    wanted = configured(fresh, sent, endpoints=allowed, ours={}, whole=True)
+    mine = [one for one in await in_register(desk.register.streams) if _is_of(one, receiver)]
+    if len(mine) >= desk.limits.streams_max:
+        raise Refused(
+            f"a receiver has at most {desk.limits.streams_max} streams: change or delete one of them",
+            code="event_stream.count",
+        )
+    # 1. In the ledger. A crash after this line: a stream whose id its receiver never heard, and which is not kept.
+    left = await _recorded(desk, wanted, "made")
+    # 2. Kept.
+    await in_register(desk.register.put, wanted)
+    if left is not None:
+        raise left
+    return _shown(desk, wanted)
+
+
+async def read_streams(desk: EventDesk, receiver: str) -> list[JSONValue]:
+    """All that the receiver has. Raises Refused (`event_stream.receiver`)."""
+    _endpoints(desk, receiver)
+    return [_shown(desk, one) for one in await in_register(desk.register.streams) if _is_of(one, receiver)]
+
+
+async def read_stream(desk: EventDesk, receiver: str, identity: str) -> dict[str, JSONValue]:
+    """One of them. Raises Refused (`event_stream.receiver`, `event_stream.unknown`)."""
+    return _shown(desk, await stream_of(desk, receiver, identity))
+
+
+async def change_stream(
+    desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue], *, whole: bool
+) -> dict[str, JSONValue]:
+    """Update (PATCH), or with `whole` replace (PUT). Raises as `create_stream` and `read_stream`."""
+    allowed = _endpoints(desk, receiver)
+
+    def change(stream: EventStream) -> EventStream:
+        ours = _shown(desk, stream)
+        return configured(stream, sent, endpoints=allowed, ours=ours, whole=whole)
+
+    found = await _changed(desk, receiver, _named(sent), change, said="configured")
+    desk.tell()
+    return _shown(desk, found)
+
+
+async def delete_stream(desk: EventDesk, receiver: str, identity: str) -> None:
+    """With all that waits in it. Raises as `read_stream`."""
+    found = await stream_of(desk, receiver, identity)
+    # It ends first: a crash after this line, or a ledger that is full, and only the entry is missing.
+    await in_register(desk.register.remove, found.id)
+    left = await _recorded(desk, found, "removed")
+    if left is not None:
+        raise left
+
+
+async def read_status(desk: EventDesk, receiver: str, identity: str) -> dict[str, JSONValue]:
+    """Status, and why it is so. Raises as `read_stream`."""
+    return _status(await stream_of(desk, receiver, identity))
+
+
+async def change_status(
+    desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue]
+) -> dict[str, JSONValue]:
+    """Enable, pause or disable. What waits in a stream that is disabled is forgotten. Raises as `read_stream`, and
+    Malformed (`event_stream.member`)."""
+    status, reason = status_in(sent)
+    found = await _changed(
+        desk,
+        receiver,
+        _named(sent),
+        lambda stream: replace(stream, status=status, reason=reason, update=""),
+        said="status",
+    )
+    if status == "disabled":
+        await in_register(desk.register.drop, found.id)
+    desk.tell()
+    return _status(found)
+
+
+async def add_subject(desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue]) -> None:
+    """Hear of a subject again. All are there at first, so that one that was never removed changes nothing. Raises as
+    `change_status`."""
+    subject = subject_in(sent)
+
+    def change(stream: EventStream) -> EventStream:
+        return replace(stream, removed=tuple(one for one in stream.removed if one != subject))
+
+    await _changed(desk, receiver, _named(sent), change, said="subject_added", subject=subject)
+
+
+async def remove_subject(desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue]) -> None:
+    """Hear no more of a subject. Raises as `change_status`, and Refused (`event_stream.count`)."""
+    subject = subject_in(sent)
+
+    def change(stream: EventStream) -> EventStream:
+        if subject in stream.removed:
+            return stream
+        if len(stream.removed) >= SUBJECTS_MAX:
+            raise Refused(
+                f"at most {SUBJECTS_MAX} subjects are left out of a stream: ask for fewer types of events",
+                code="event_stream.count",
+            )
+        return replace(stream, removed=(*stream.removed, subject))
+
+    await _changed(desk, receiver, _named(sent), change, said="subject_removed", subject=subject)
+
+
+async def verify_stream(desk: EventDesk, receiver: str, sent: Mapping[str, JSONValue]) -> None:
+    """Put a verification event into the stream. Raises as `change_status`, and Refused (`event_stream.too_often`,
+    `event_stream.full`)."""
+    state = sent.get("state")
+    if state is not None and (not isinstance(state, str) or len(state) > STATE_CHARS_MAX):
+        raise Malformed(
+            f"`state` is a text of at most {STATE_CHARS_MAX} characters", code="event_stream.member"
+        )
+    now = desk.walk.clock.now()
+
+    def change(stream: EventStream) -> EventStream:
+        if 0 <= now - stream.verified_at < VERIFY_SECONDS_MIN * 1000:
+            raise Refused(
+                f"a stream is verified every {VERIFY_SECONDS_MIN} seconds at most: wait",
+                code="event_stream.too_often",
+            )
+        return replace(stream, verified_at=now)
+
+    found = await _changed(desk, receiver, _named(sent), change)
+    if (await in_register(desk.register.queue, found.id)).waiting >= desk.limits.waiting_max:
+        raise Refused("the stream is full: take what waits in it first", code="event_stream.full")
+    content = stream_event(VERIFICATION, found.id, {"state": state} if state is not None else {})
+    event = Waiting(stream=found.id, id=desk.walk.entropy.token(), at=now, body=encode(content))
+    await in_register(desk.register.add, [event], waiting_max=desk.limits.waiting_max)
+    desk.tell()
+
+
+async def stream_of(desk: EventDesk, receiver: str, identity: str) -> EventStream:
+    """One of the receiver's. Raises Refused: `event_stream.receiver`, and `event_stream.unknown`, also for another
+    one's, of which nobody learns that it is there."""
+    _endpoints(desk, receiver)
+    found = await in_register(desk.register.find, identity)
+    if found is None or not _is_of(found, receiver):
+        raise _unknown(identity)
+    return found
+
+
+async def _changed(
+    desk: EventDesk,
+    receiver: str,
+    identity: str,
+    change: Callable[[EventStream], EventStream],
+    *,
+    said: StreamChange | None = None,
+    subject: str = "",
+) -> EventStream:
+    """said: what its entry says of the change; without, it is nothing that a receiver said of its stream."""
+    _endpoints(desk, receiver)
+
+    async def record(wanted: EventStream) -> BaseException | None:
+        return await _recorded(desk, wanted, said, subject) if said is not None else None
+
+    def own(stream: EventStream) -> EventStream | None:
+        return change(stream) if _is_of(stream, receiver) else None
+
+    found = await changed(desk, identity, own, record=record)
+    if found is None:
+        raise _unknown(identity)
+    return found
+
+
+async def _recorded(
+    desk: EventDesk, stream: EventStream, change: StreamChange, subject: str = ""
+) -> BaseException | None:
+    """The change is on record; the cancellation where the caller left. Raises Refused (`event_stream.too_often`) and
+    Unavailable (`ledger.*`)."""
+    walk = desk.walk
+    sealing = sealing_for(walk, agent_subject(stream.receiver))
+    entry = stream_changed(stream, change, at=walk.clock.now(), sealing=sealing, subject=subject)
+    if change != "removed":
+        _count(desk, stream.receiver, len(entry.leaf) + len(entry.attachment))
+    return (await record_entry(walk, entry))[1]
+
+
+def _count(desk: EventDesk, receiver: str, size: int) -> None:
+    now = desk.walk.clock.monotonic()
+    since, before = desk.recorded.get(receiver, (now, 0))
+    if now - since >= RECORDED_SECONDS:
+        since, before = now, 0
+    if before + size > RECORDED_BYTES_MAX:
+        raise Refused(
+            f"the changes of a receiver's streams take {RECORDED_BYTES_MAX} bytes of the ledger in "
+            f"{RECORDED_SECONDS} seconds at most: wait",
+            code="event_stream.too_often",
+        )
+    desk.recorded[receiver] = since, before + size
+
+
+def _is_of(stream: EventStream, receiver: str) -> bool:
+    return stream.method != "webhook" and stream.receiver == receiver
+
+
+def _endpoints(desk: EventDesk, receiver: str) -> frozenset[str]:
+    allowed = desk.receivers.get(receiver)
+    if allowed is None:
+        raise Refused(
+            f"{shown(receiver)} is not a receiver of events here: the owner of this server lists it in "
+            "`announcing.receivers`",
+            code="event_stream.receiver",
+        )
+    return allowed
+
+
+def _named(sent: Mapping[str, JSONValue]) -> str:
+    identity = sent.get("stream_id")
+    if not isinstance(identity, str):
+        raise Malformed("`stream_id` is missing", code="event_stream.member")
+    return identity
+
+
+def _shown(desk: EventDesk, stream: EventStream) -> dict[str, JSONValue]:
+    return configuration(stream, issuer=desk.issuer(), poll_url=f"{desk.issuer()}{POLL}{stream.id}")
+
+
+def _status(stream: EventStream) -> dict[str, JSONValue]:
+    found: dict[str, JSONValue] = {"stream_id": stream.id, "status": stream.status}
+    return found | ({"reason": stream.reason} if stream.reason else {})
+
+
+def _unknown(identity: str) -> Refused:
+    return Refused(f"there is no stream {shown(identity)} of yours", code="event_stream.unknown")

@@ -1,0 +1,72 @@
+"""From an effect back to who answers for it: outcome, intent, the hops it came by, mandate, and the name in it.
+
+Every step is by index and leaf hash in this log, as a stranger with the entries would go. Nothing is looked up in
+registers, which say what is now.
+"""
+
+from __future__ import annotations
+
+import hmac
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.principal import schedule_of
+from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.subject_key import key_id_of
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Broken, Malformed, Unverified
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.flows.state.walk import Walk
+
+
+def person_behind(walk: Walk, index: int) -> str:
+    """The person who gave the task under which an effect came about, or who answers for the schedule that did; empty
+    where the log does not lead there, whether something is missing, erased, or not what it is referred to as.
+
+    index: of the entry that says how it ended. Raises Unavailable.
+    """
+    try:
+        end = leaf_of(walk.ledger.entry(index))
+        intent = _referred(walk, end.get("intent"), end.get("intent_leaf"))
+        if intent is None or intent.tag != Tag.INTENT:
+            return ""
+        leaf = leaf_of(intent)
+        hops = leaf.get("hops")
+        for hop in hops if isinstance(hops, list) else ():
+            if not isinstance(hop, dict) or _referred(walk, hop.get("entry"), hop.get("leaf")) is None:
+                return ""
+        given = leaf.get("mandate_ref")
+        if not isinstance(given, dict) or given.get("log"):
+            return ""
+        mandate = _referred(walk, given.get("entry"), given.get("leaf"))
+        return _person_in(walk, mandate, leaf) if mandate is not None else ""
+    except (Malformed, Unverified, Broken):
+        return ""
+
+
+def _referred(walk: Walk, index: JSONValue, leaf_hash: JSONValue) -> StoredEntry | None:
+    """The entry, if it is the one that was meant."""
+    if type(index) is not int or not 0 <= index < walk.ledger.size or not isinstance(leaf_hash, str):
+        return None
+    stored = walk.ledger.entry(index)
+    return stored if hmac.compare_digest(stored.leaf_hash.hex(), leaf_hash) else None
+
+
+def _person_in(walk: Walk, stored: StoredEntry, intent: dict[str, JSONValue]) -> str:
+    leaf = leaf_of(stored)
+    if leaf.get("mandate", leaf.get("name")) != intent.get("mandate") or not stored.attachment:
+        return ""
+    payload = payload_of(stored, leaf, walk.subject_keys.find)
+    key = walk.subject_keys.find(key_id_of(stored.attachment))
+    name = payload.get("principal") if payload is not None else None
+    if not isinstance(name, str) or not name or key is None:
+        return ""
+    pseudonym = key.pseudonym(b"principal", name.encode())
+    if not pseudonym == leaf.get("principal") == intent.get("principal"):
+        return ""
+    owner = payload.get("owner") if payload is not None else None
+    if schedule_of(name) is not None:
+        return owner if isinstance(owner, str) else ""
+    return name

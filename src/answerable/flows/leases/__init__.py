@@ -1,0 +1,1 @@
+"""Leasing credentials: the broker, its accounts and secrets."""

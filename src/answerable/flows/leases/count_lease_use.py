@@ -1,0 +1,260 @@
+"""Granted against used: counting from the ledger what actions used of the grants of their leases, in short turns.
+
+An outcome says what was used, under the digest of the scope that it had. Whether that scope came from the template that
+is in force now is found by filling this template from the recorded action: what was used of another one is not counted.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import anyio
+from anyio import to_thread
+
+from answerable.core.lease.scope import filled, scope_values
+from answerable.core.lease.use import UseTally, used_in
+from answerable.core.ledger.happened import whole
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
+from answerable.core.registry.lease_template import holes_in
+from answerable.core.registry.pointing import named_arguments
+from answerable.errors import AnswerableError, Malformed, Refused, shown
+from answerable.flows.counters.count_history import fields_of
+from answerable.flows.policy.simulate_policy import PAGE_SECONDS_MAX
+from answerable.flows.recording.paced_reading import REST_SECONDS, begins_at, in_turns
+from answerable.flows.recovery.recall_elsewhere import TRIES_MAX, TRY_SECONDS
+from answerable.flows.revocation.look_at_leases import broker_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.use import Right
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.lease_template import LeaseTemplate
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.stored_log import StoredLog
+
+RESOURCE: Final = "resource"
+ENTRIES_AT_A_TIME: Final = 200
+_ENDED: Final = frozenset({Tag.OUTCOME, Tag.INDETERMINATE})
+
+
+class Leased(NamedTuple):
+    """A capability in force whose actions a broker does. target: the broker's."""
+
+    capability: Capability
+    lease: LeaseTemplate
+    target: str
+
+    @property
+    def template(self) -> str:
+        """Digest of the grants as they are written, with their placeholders."""
+        return self.lease.grants.hex
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UsePage:
+    """start, end: first index that was read, and the first that was not. size: of the ledger now. more: ask again, from
+    `end`. tallies: of this page alone, by capability; one that nothing is said of has none. templates: digests of those
+    that were counted under. others: names of the logs of other processes, each to be asked for as well."""
+
+    start: int
+    end: int
+    size: int
+    more: bool
+    tallies: Mapping[str, UseTally]
+    templates: Mapping[str, str]
+    others: tuple[str, ...] = ()
+
+
+def leased_capabilities(walk: Walk) -> dict[str, Leased]:
+    """Every capability in force whose actions a broker does, by name."""
+    current = walk.registry.current
+    found: dict[str, Leased] = {}
+    for name, capability in sorted(current.capabilities.items()):
+        server = current.servers.get(capability.server)
+        if server is not None and server.target and capability.lease is not None:
+            found[name] = Leased(capability, capability.lease, server.target)
+    return found
+
+
+def leased(walk: Walk, name: str) -> Leased:
+    """One of them. Raises Refused (`capability.unknown`, `capability.unleased`)."""
+    found = leased_capabilities(walk).get(name)
+    if found is not None:
+        return found
+    if name in walk.registry.current.capabilities:
+        raise Refused(
+            f"capability {shown(name)} has no lease that a broker mints: see `answerable lease boundaries`",
+            code="capability.unleased",
+        )
+    raise Refused(
+        f"there is no capability {shown(name)}: see `answerable capability list`", code="capability.unknown"
+    )
+
+
+async def rights_of(walk: Walk, one: Leased) -> Sequence[Right]:
+    """What its grants come to; empty where nobody can tell. Raises Unavailable (`broker.*`)."""
+    return await broker_of(walk).asks.rights(one.target, one.lease.grants.thaw())
+
+
+async def count_lease_use(walk: Walk, *, since: int = 0, start: int = 0) -> UsePage:
+    """Count what is in the ledger from an index on, for at most PAGE_SECONDS_MAX.
+
+    since: Unix milliseconds, for the first page; later pages say where they start. Raises Unavailable.
+    """
+    ends_at = walk.clock.monotonic() + PAGE_SECONDS_MAX
+    known = leased_capabilities(walk)
+    counting = _Counting(walk, known)
+    first = start or begins_at(walk, since)
+    end = first
+    async for stored in in_turns(walk, first, ends_at):
+        if stored.tag in _ENDED:
+            counting.add(stored, walk.ledger.entry(whole(leaf_of(stored), "intent")), since)
+        end = stored.index + 1
+    size = walk.ledger.size
+    return UsePage(
+        start=first,
+        end=end,
+        size=size,
+        more=end < size,
+        tallies=counting.tallies,
+        templates={name: one.template for name, one in known.items()},
+        others=tuple(log.name for log in broker_of(walk).others()),
+    )
+
+
+async def count_lease_use_elsewhere(walk: Walk, name: str, *, since: int = 0) -> UsePage:
+    """Count what is in the log of another process, all of it, as that stands on the disk.
+
+    Raises Refused (`lease.log_unknown`), Unavailable and Broken (`ledger.*`): what cannot be read is not taken for
+    unused.
+    """
+    log = next((one for one in broker_of(walk).others() if one.name == name), None)
+    if log is None:
+        raise Refused(f"there is no other log {shown(name)}", code="lease.log_unknown")
+    for _ in range(TRIES_MAX - 1):
+        try:
+            return await _counted_beside(walk, log, since)
+        except AnswerableError:
+            # Its process may be writing.
+            await anyio.sleep(TRY_SECONDS)
+    return await _counted_beside(walk, log, since)
+
+
+async def _counted_beside(walk: Walk, log: StoredLog, since: int) -> UsePage:
+    known = leased_capabilities(walk)
+    counting = _Counting(walk, known)
+    begun: dict[int, StoredEntry] = {}
+    entries, size = iter(log.entries(0)), 0
+    while some := await to_thread.run_sync(lambda: list(islice(entries, ENTRIES_AT_A_TIME))):
+        for stored in some:
+            if stored.tag == Tag.INTENT and leaf_of(stored).get("capability") in known:
+                begun[stored.index] = stored
+            elif stored.tag in _ENDED:
+                intent = whole(leaf_of(stored), "intent")
+                # One that ended unknown may have its true outcome yet.
+                of = begun.get(intent) if stored.tag == Tag.INDETERMINATE else begun.pop(intent, None)
+                if of is not None:
+                    counting.add(stored, of, since)
+        size = some[-1].index + 1
+        await anyio.sleep(REST_SECONDS)
+    templates = {name: one.template for name, one in known.items()}
+    return UsePage(start=0, end=size, size=size, more=False, tallies=counting.tallies, templates=templates)
+
+
+class _Counting:
+    def __init__(self, walk: Walk, known: Mapping[str, Leased]) -> None:
+        self._walk, self._known = walk, known
+        # Most templates have no placeholders, or one: those without are filled once.
+        self._whole = {name: one.template for name, one in known.items() if not _holes(one)}
+        self.tallies: dict[str, UseTally] = {}
+
+    def add(self, stored: StoredEntry, begun: StoredEntry, since: int) -> None:
+        """How an action ended. begun: its intent."""
+        leaf, intent = leaf_of(stored), leaf_of(begun)
+        at = whole(leaf, "at")
+        if at < since:
+            return
+        one = self._known.get(str(intent.get("capability")))
+        if one is None or not intent.get("lease"):
+            return
+        tally = self.tallies.setdefault(one.capability.name, UseTally())
+        if leaf.get("status") == "succeeded":
+            self._add_succeeded(tally, one, stored, begun, at)
+        elif leaf.get("status") == "failed":
+            tally.failed += 1
+        elif stored.tag == Tag.INDETERMINATE:
+            tally.unended += 1
+
+    def _add_succeeded(
+        self, tally: UseTally, one: Leased, stored: StoredEntry, begun: StoredEntry, at: int
+    ) -> None:
+        fields = fields_of(self._walk, stored, leaf_of(stored))
+        if fields is None:
+            tally.add_untold("unreadable", at)
+            return
+        told = used_in(fields.get("used"))
+        if told is None:
+            tally.add_untold("not_told", at)
+            return
+        scope, used = told
+        expected = self._whole.get(one.capability.name) or self._filled(one, begun)
+        if expected is None:
+            tally.add_untold("unreadable", at)
+        elif expected != scope:
+            tally.elsewise += 1
+        else:
+            tally.add(used, at)
+
+    def _filled(self, one: Leased, begun: StoredEntry) -> str | None:
+        """Digest of the scope that the template in force now would have had for this action; None where the action
+        cannot be read."""
+        leaf = leaf_of(begun)
+        fields = fields_of(self._walk, begun, leaf)
+        action = fields.get("action") if fields is not None else None
+        arguments = action.get("arguments") if isinstance(action, dict) else None
+        if fields is None or not isinstance(arguments, dict):
+            return None
+        capability, resource = one.capability, _resource(fields)
+        if not resource and RESOURCE in holes_in(one.lease.grants.thaw()):
+            return None
+        values = scope_values(
+            capability.arguments,
+            named_arguments(capability.arguments, arguments),
+            resource=resource,
+            mandate=str(leaf.get("mandate")),
+            agent=str(leaf.get("agent")),
+        )
+        try:
+            return filled(one.lease.grants.thaw(), values).hex
+        except Refused:
+            # The action lacks what this template is filled from, so that it had another one.
+            return ""
+
+
+def with_grants(document: JSONValue, grants: JSONValue) -> JSONValue:
+    """A capability's document with other grants, and nothing else about it changed. Raises Malformed
+    (`capability.lease`)."""
+    copy = json.loads(json.dumps(document))
+    lease = copy.get("spec", {}).get("lease") if isinstance(copy, dict) else None
+    if not isinstance(lease, dict) or "grants" not in lease:
+        raise Malformed("the document has no `lease.grants`", code="capability.lease")
+    lease["grants"] = grants
+    result: JSONValue = copy
+    return result
+
+
+def _holes(one: Leased) -> bool:
+    return bool(holes_in(one.lease.grants.thaw()))
+
+
+def _resource(fields: Mapping[str, JSONValue]) -> str:
+    question = fields.get("question")
+    resource = question.get("resource") if isinstance(question, dict) else None
+    return str(resource.get("id") or "") if isinstance(resource, dict) else ""

@@ -1,0 +1,148 @@
+"""No standing secret passes: what holds one is refused or withheld, the secret is exposed from then on, and it is told
+by name alone.
+
+Laws: nothing that holds a secret leaves the broker, whether or not the store can be written; the store knows it before
+the answer goes, or as soon as it can be written.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from anyio import to_thread
+
+from answerable.core.lease.secret_watch import texts_of
+from answerable.core.lease.stored_secret import TEXT_CHARS_MAX
+from answerable.errors import AnswerableError, Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.lease.credential import Performed
+    from answerable.core.lease.secret_watch import SecretWatch
+    from answerable.flows.leases.secret_desk import SecretDesk
+    from answerable.ports.upstream import Progress
+
+SMALL_BYTES: Final = 65_536
+"""Looked through at once; more goes to a thread, so that nobody waits behind it."""
+NAMED_MAX: Final = 8
+"""In one sentence; each is exposed."""
+WITHHELD: Final = "secret_withheld"
+
+_log: Final = logging.getLogger(__name__)
+
+
+def refuse_exposed(desk: SecretDesk | None, target: str) -> None:
+    """Raises Refused (`secret.exposed`): one of this target's secrets was seen, and is not replaced yet."""
+    if desk is None or not desk.refuses_exposed:
+        return
+    for name in sorted(desk.used_by.get(target, frozenset()) & desk.exposed.keys()):
+        how = f"`answerable secret rotate {name}`"
+        if name in desk.burnt:
+            how = "where its target file says that it is"
+        raise Refused(
+            f"the secret {shown(name)} of target {shown(target)} was exposed: nothing is begun with it until it is "
+            f"replaced ({how})",
+            code="secret.exposed",
+        )
+
+
+async def refuse_passed(desk: SecretDesk | None, arguments: Mapping[str, JSONValue], *, by: str) -> None:
+    """Arguments that hold a secret are sent nowhere. by: who passed them, and how. Raises Refused (`secret.passed`)."""
+    found = await _found(desk, arguments)
+    if desk is not None and found:
+        await _expose(desk, found, f"passed by {by}")
+        raise Refused(
+            f"the arguments hold {_named(found)}, which no agent is to have: nothing was sent",
+            code="secret.passed",
+        )
+
+
+async def withheld(
+    desk: SecretDesk | None, performed: Performed, *, by: str
+) -> tuple[Performed, tuple[str, ...]]:
+    """What may be answered, and the names of the secrets that the answer held. by: what answered, and whom."""
+    found = await _found(desk, performed.result)
+    if desk is None or not found:
+        return performed, ()
+    await _expose(desk, found, f"shown by {by}")
+    text = f"The action was performed. Its answer held {_named(found)}, and is withheld."
+    result: dict[str, object] = {"content": [{"type": "text", "text": text}]}
+    if "isError" in performed.result:
+        result["isError"] = performed.result["isError"]
+    session = (*performed.session, (WITHHELD, " ".join(found[:NAMED_MAX])))
+    return replace(performed, result=result, session=session), found[:NAMED_MAX]
+
+
+async def without_secrets(
+    desk: SecretDesk | None, failed: Refused | Unavailable, *, by: str
+) -> Refused | Unavailable:
+    """The failure as it may be told."""
+    found = await _found(desk, [failed.message, *getattr(failed, "reasons", ())])
+    if desk is None or not found:
+        return failed
+    await _expose(desk, found, f"shown by {by}")
+    message = f"it failed, and what the target said held {_named(found)}, and is withheld"
+    if isinstance(failed, Unavailable):
+        return Unavailable(message, code=failed.code, port=failed.port, effect=failed.effect)
+    return Refused(message, code=failed.code)
+
+
+def guarded(desk: SecretDesk | None, progress: Progress | None, *, by: str) -> Progress | None:
+    """Progress whose words hold no secret, whole or in pieces."""
+    if desk is None or progress is None:
+        return progress
+    passing = [one.passing() for one in desk.watches]
+
+    async def told(done: float, total: float | None, message: str | None) -> None:
+        words = (message or "").encode("utf-8", "replace")
+        found = tuple(name for one in passing for name in one.found_in(words))
+        if found:
+            await _expose(desk, found, f"shown by {by}")
+        await progress(done, total, None if found else message)
+
+    return told
+
+
+async def _found(desk: SecretDesk | None, value: object) -> tuple[str, ...]:
+    if desk is None or not desk.watches:
+        return ()
+    content, watches = texts_of(value), desk.watches
+    if len(content) <= SMALL_BYTES:
+        return _found_by(watches, content)
+    return await to_thread.run_sync(_found_by, watches, content)
+
+
+def _found_by(watches: tuple[SecretWatch, ...], content: bytes) -> tuple[str, ...]:
+    return tuple(name for watch in watches for name in watch.found_in(content))
+
+
+async def _expose(desk: SecretDesk, names: tuple[str, ...], why: str) -> None:
+    """From here on they are exposed; the first place that is seen is the one that is told."""
+    why = "".join(one if one.isprintable() else " " for one in why)[:TEXT_CHARS_MAX]
+    for name in names:
+        if name in desk.exposed:
+            continue
+        desk.exposed[name] = why
+        _log.error("the secret %s was exposed: %s", name, why)
+        if name in desk.others:
+            desk.burnt[name] = desk.others[name]
+            continue
+        desk.untold[name], desk.seen = why, None
+        try:
+            store = desk.opens()
+            if store is not None:
+                await to_thread.run_sync(store.expose, name, why)
+                desk.untold.pop(name, None)
+        except AnswerableError as failed:
+            _log.error("that %s was exposed cannot be written down yet: %s", name, failed.message)
+    desk.stirred.set()
+
+
+def _named(names: tuple[str, ...]) -> str:
+    what = "the secret" if len(names) == 1 else "the secrets"
+    more = f" and {len(names) - NAMED_MAX} more" if len(names) > NAMED_MAX else ""
+    return f"{what} {', '.join(shown(name) for name in names[:NAMED_MAX])}{more} of the broker"

@@ -1,0 +1,211 @@
+"""Redeeming a warrant and minting its credential, in the order that leaves nothing live that has no name.
+
+1. the scope is understood, or nothing is done; 2. the warrant is redeemed and the lease named, in one durable write: a
+crash from here on leaves a name, which the next start ends; 3. the target is asked; 4. what it gave is on record before
+it is used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.lease.credential import LeaseOrder
+from answerable.core.lease.lease import Lease
+from answerable.core.ledger.warrant_token import STEP
+from answerable.errors import Broken, Refused, Unavailable, Unverified, shown
+from answerable.flows.leases.revoke_lease import begin, schedule, told
+from answerable.flows.state.stray_cancels import no_stray_cancels
+from answerable.ports.lease_register import Redemption
+
+if TYPE_CHECKING:
+    from answerable.core.lease.credential import Credential
+    from answerable.core.lease.name import LeaseName
+    from answerable.core.ledger.warrant_token import SignedWarrant
+    from answerable.flows.leases.lease_desk import DeskTarget, LeaseDesk
+
+PORT: Final = "credential_issuer"
+UNBOUND_TIER_MAX: Final = 0
+"""Of capabilities whose credentials nobody keeps to their task."""
+
+
+async def lease_credential(
+    desk: LeaseDesk, target: DeskTarget, warrant: SignedWarrant
+) -> tuple[Lease, Credential]:
+    """The credential for one warrant, minted for it, or of its task window.
+
+    Raises Unverified (`warrant.late`), Refused (`lease.scope`, `lease.boundary`, `lease.ended`, `lease.other`: nothing
+    was done), Broken (`warrant.spent`) and Unavailable with effect `none`: then the warrant is spent, and whatever may
+    be live is being ended.
+    """
+    terms, now = warrant.lease, desk.clock.now()
+    if now >= warrant.deadline:
+        # It may have waited for its turn here: by now its end may be on record as one that nobody knows.
+        raise Unverified("the time to perform this action has run out", code="warrant.late", step=STEP)
+    faults = target.issuer.faults(terms.scope)
+    if faults:
+        raise Refused(
+            f"the scope of the lease cannot be granted: {faults[0]}", code="lease.scope", reasons=faults
+        )
+    if target.issuer.traits.boundary == "nobody" and warrant.tier > UNBOUND_TIER_MAX:
+        raise Refused(
+            f"nobody keeps a credential at {shown(terms.target)} to its task, so that only capabilities of tier "
+            f"{UNBOUND_TIER_MAX} may use it; this one has tier {warrant.tier}",
+            code="lease.boundary",
+        )
+    if now >= terms.expires_at:
+        raise Refused("the time of the lease has run out", code="lease.ended")
+    known = desk.open.get(terms.name)
+    if known is not None:
+        return await _of_window(desk, target, known, warrant)
+    lease = _named(warrant, now)
+    await _redeem(desk, warrant, lease)
+    issuing = desk.issuing[lease.name] = anyio.Event()
+    try:
+        credential = await _minted(desk, target, lease, warrant)
+        lease = lease.issued(
+            desk.clock.now(), account=credential.account, expires_at=credential.expires_at
+        ).used(desk.clock.now())
+        desk.open.keep(lease)
+        await desk.writer.put(lease)
+        told(desk)
+        if lease.name in desk.ending:
+            raise Refused(f"lease {shown(lease.name)} was ended while it was issued", code="lease.ended")
+    except BaseException as failed:
+        # Its secret is in no hands any more; what the target may know of it goes by its name.
+        begin(
+            desk,
+            [lease.name],
+            why="it could not be issued" if isinstance(failed, Exception) else "the call ended",
+        )
+        raise
+    finally:
+        del desk.issuing[lease.name]
+        issuing.set()
+    if lease.window == "task":
+        desk.credentials[lease.name] = credential
+    return lease, credential
+
+
+async def _of_window(
+    desk: LeaseDesk, target: DeskTarget, lease: Lease, warrant: SignedWarrant
+) -> tuple[Lease, Credential]:
+    """The lease of this task window for another action. One that is just being issued is waited for."""
+    terms = warrant.lease
+    same = (
+        terms.window, terms.target, terms.scope.hex, warrant.mandate, warrant.agent, warrant.capability, warrant.log,
+    )  # fmt: skip
+    if lease.window != "task" or same != (
+        lease.window, lease.target, lease.scope, lease.mandate, lease.agent, lease.capability, lease.log,
+    ):  # fmt: skip
+        # A copy of the warrant whose lease it is comes here as well: that is spent, and no other action's.
+        if lease.log == warrant.log and lease.intent == warrant.intent:
+            raise _spent()
+        raise Refused(f"lease {shown(lease.name)} is another's", code="lease.other")
+    if not set(warrant.under) <= set(lease.under):
+        # What ends this action would not end that credential.
+        raise Refused(
+            f"lease {shown(lease.name)} does not stand under all that this action stands under",
+            code="lease.other",
+        )
+    issuing = desk.issuing.get(lease.name)
+    if issuing is not None:
+        await issuing.wait()
+    await _redeem(desk, warrant, None)
+    lease, _ = _usable(desk, lease.name)
+    now = desk.clock.now()
+    if 2 * (lease.expires_at - now) < terms.expires_at - now:
+        await _renew(desk, target, lease, terms.expires_at)
+    # It may have been ended while it was renewed: what it is now counts, never what it was.
+    lease, credential = _usable(desk, lease.name)
+    lease = lease.used(desk.clock.now())
+    desk.open.keep(lease)
+    await desk.writer.put(lease)
+    told(desk)
+    return lease, credential
+
+
+def _usable(desk: LeaseDesk, name: LeaseName) -> tuple[Lease, Credential]:
+    """As it stands in this moment. Raises Refused (`lease.ended`)."""
+    lease, credential = desk.open.get(name), desk.credentials.get(name)
+    if lease is None or credential is None or not lease.is_usable(desk.clock.now()) or name in desk.ending:
+        raise Refused(f"lease {shown(name)} has ended", code="lease.ended")
+    return lease, credential
+
+
+async def _renew(desk: LeaseDesk, target: DeskTarget, lease: Lease, expires_at: UnixMillis) -> None:
+    """Of a task that goes on. A target that cannot renew lets it end at its time. Raises Refused, Unavailable."""
+    try:
+        with anyio.fail_after(desk.limits.issue_seconds_max), no_stray_cancels(port=PORT, effect="none"):
+            await target.issuer.renew(lease.name, expires_at)
+    except Refused as refused:
+        if refused.code == "lease.renewal":
+            return
+        begin(desk, [lease.name], why="the target does not know it any more")
+        raise Refused(f"lease {shown(lease.name)} has ended", code="lease.ended") from None
+    except TimeoutError:
+        raise Unavailable("the target did not answer in time", code="lease.target", port=PORT) from None
+    lease, _ = _usable(desk, lease.name)
+    desk.open.keep(lease.renewed(desk.clock.now(), expires_at))
+    schedule(desk, expires_at, lease.name)
+
+
+async def _redeem(desk: LeaseDesk, warrant: SignedWarrant, lease: Lease | None) -> None:
+    redemption = Redemption(log=warrant.log, intent=warrant.intent, deadline=warrant.deadline, lease=lease)
+    # Whoever is cancelled here would not know whether there is a lease now.
+    with anyio.CancelScope(shield=True):
+        try:
+            taken = await desk.writer.redeem(redemption)
+        except Unavailable as failed:
+            if failed.effect == "unknown" and lease is not None:
+                # It may stand in the register: then it is to end there, too.
+                desk.open.keep(lease)
+                begin(desk, [lease.name], why="it could not be issued")
+            raise
+        if taken == "taken" and lease is not None:
+            desk.open.keep(lease)
+            schedule(desk, lease.expires_at, lease.name)
+    if taken == "spent":
+        raise _spent()
+    if taken == "name_used":
+        raise Refused("the name of the lease was used before", code="lease.ended")
+
+
+def _spent() -> Broken:
+    return Broken("a warrant can be redeemed once", code="warrant.spent")
+
+
+async def _minted(desk: LeaseDesk, target: DeskTarget, lease: Lease, warrant: SignedWarrant) -> Credential:
+    order = LeaseOrder(name=lease.name, scope=warrant.lease.scope, expires_at=UnixMillis(lease.expires_at))
+    try:
+        with anyio.fail_after(desk.limits.issue_seconds_max), no_stray_cancels(port=PORT, effect="none"):
+            return await target.issuer.issue(order)
+    except TimeoutError:
+        raise Unavailable(
+            f"the target issued no credential within {desk.limits.issue_seconds_max:g} s",
+            code="lease.target",
+            port=PORT,
+        ) from None
+    except Unavailable as failed:
+        # Whatever it left behind is ended by name; of the action itself nothing was begun.
+        raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
+
+
+def _named(warrant: SignedWarrant, now: UnixMillis) -> Lease:
+    terms = warrant.lease
+    return Lease(
+        name=terms.name,
+        target=terms.target,
+        window=terms.window,
+        log=warrant.log,
+        intent=warrant.intent,
+        mandate=warrant.mandate,
+        agent=warrant.agent,
+        capability=warrant.capability,
+        under=(("credential", terms.name), ("credential", terms.target), *warrant.under),
+        scope=terms.scope.hex,
+        named_at=now,
+        expires_at=terms.expires_at,
+    )

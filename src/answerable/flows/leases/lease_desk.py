@@ -1,0 +1,170 @@
+"""What a broker knows of its leases and whom it asks, put together by wiring; and the index of what is open.
+
+Laws: whatever may be live is in the index, from before the target is asked until the register says that it ended; one
+lease is ended by one task at a time, and who asks meanwhile waits for it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from anyio import CapacityLimiter
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from anyio import Event
+    from anyio.abc import TaskGroup
+
+    from answerable.core.lease.credential import Credential
+    from answerable.core.lease.lease import Lease, Under
+    from answerable.core.lease.name import LeaseName
+    from answerable.flows.leases.lease_writer import LeaseWriter
+    from answerable.flows.leases.secret_desk import SecretDesk
+    from answerable.ports.brokered_target import BrokeredTarget
+    from answerable.ports.clock import Clock
+    from answerable.ports.credential_issuer import CredentialIssuer
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.lease_register import LeaseRegister
+    from answerable.ports.target_rights import TargetRights
+
+NO_TARGET: Final = "the settings name no such target any more"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaseLimits:
+    """issue_seconds_max, revoke_seconds_max: for one answer of an issuer. release_seconds_max: how long an answer waits
+    for its lease to be gone; past it the answer goes, and the lease is ended behind it. enders_per_target: revocations
+    of one target at a time. kept_ms: how long ended leases are remembered."""
+
+    issue_seconds_max: float = 15.0
+    revoke_seconds_max: float = 30.0
+    release_seconds_max: float = 5.0
+    actions_per_target: int = 64
+    enders_per_target: int = 16
+    kept_ms: int = 604_800_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeskTarget:
+    """A target as the broker has it. acting: how many actions at a time. rights: what its grants come to, one by one;
+    None for a kind of which nobody tells."""
+
+    issuer: CredentialIssuer
+    target: BrokeredTarget
+    acting: CapacityLimiter
+    rights: TargetRights | None = None
+
+    @classmethod
+    def of(
+        cls,
+        issuer: CredentialIssuer,
+        target: BrokeredTarget,
+        limits: LeaseLimits,
+        rights: TargetRights | None = None,
+    ) -> DeskTarget:
+        """With the limits of its own."""
+        acting = CapacityLimiter(limits.actions_per_target)
+        return cls(issuer=issuer, target=target, acting=acting, rights=rights)
+
+
+@dataclass(slots=True, kw_only=True)
+class EndQueue:
+    """Leases of one target that are to be ended, with why, and how many tasks are at it. Each target has its own, and
+    apart from its actions: a dead target delays no other, and no flood of actions delays an end.
+
+    again: those that could not be revoked before. They come last, and no more than half of the tasks are at them
+    (retrying), so that what hangs there delays nothing that could be ended now.
+    """
+
+    waiting: deque[tuple[LeaseName, str]] = field(default_factory=deque)
+    again: deque[tuple[LeaseName, str]] = field(default_factory=deque)
+    enders: int = 0
+    retrying: int = 0
+
+
+class OpenLeases:
+    """Every lease of which something may be live, by name and by what it stands under."""
+
+    def __init__(self) -> None:
+        self._leases: dict[LeaseName, Lease] = {}
+        self._under: defaultdict[Under, set[LeaseName]] = defaultdict(set)
+        # What many leases share is kept once.
+        self._shared: dict[Under, Under] = {}
+
+    def __len__(self) -> int:
+        return len(self._leases)
+
+    def __contains__(self, name: LeaseName) -> bool:
+        return name in self._leases
+
+    def get(self, name: LeaseName) -> Lease | None:
+        """As it stands, if it is open."""
+        return self._leases.get(name)
+
+    def keep(self, lease: Lease) -> None:
+        """It stands so now; one that ended is not here any more."""
+        known = self._leases.get(lease.name)
+        if not lease.is_open:
+            if known is not None:
+                del self._leases[lease.name]
+                for one in known.under:
+                    self._parted(one, lease.name)
+            return
+        self._leases[lease.name] = lease
+        if known is None:
+            for one in lease.under:
+                self._under[self._shared.setdefault(one, one)].add(lease.name)
+
+    def within(self, names: Iterable[Under]) -> list[LeaseName]:
+        """Those that stand under any of these names, each once."""
+        return list(dict.fromkeys(name for one in names for name in self._under.get(one, ())))
+
+    def all(self) -> Collection[Lease]:
+        """All of them, a copy."""
+        return tuple(self._leases.values())
+
+    def unrevoked(self) -> list[Lease]:
+        """Those that could not be revoked, the longest open first."""
+        found = [lease for lease in self._leases.values() if lease.state == "unrevoked"]
+        return sorted(found, key=lambda lease: lease.named_at)
+
+    def _parted(self, one: Under, name: LeaseName) -> None:
+        standing = self._under[one]
+        standing.discard(name)
+        if not standing:
+            del self._under[one]
+            self._shared.pop(one, None)
+
+
+@dataclass(slots=True, kw_only=True)
+class LeaseDesk:
+    """name: of this broker, as warrants say it. credentials: of leases that may serve another action, in memory alone.
+
+    ending: leases that are being ended, with what is set when that attempt is over. issuing: those that the target is
+    just asked for. queues: by target. due: when something is to be done that nobody asks for, as a heap of seconds of
+    the monotonic clock and names; set back, the wall clock lets nothing live longer. tasks: those that outlive a call.
+    is_stopping: whoever waits for changes is answered at once, so that the time of a stop is left to ending leases.
+    secrets: standing ones of the broker, which nothing that passes may hold; None where it has none.
+    """
+
+    name: str
+    register: LeaseRegister
+    writer: LeaseWriter
+    clock: Clock
+    entropy: Entropy
+    targets: Mapping[str, DeskTarget]
+    limits: LeaseLimits = field(default_factory=LeaseLimits)
+    open: OpenLeases = field(default_factory=OpenLeases)
+    credentials: dict[LeaseName, Credential] = field(default_factory=dict)
+    ending: dict[LeaseName, Event] = field(default_factory=dict)
+    issuing: dict[LeaseName, Event] = field(default_factory=dict)
+    queues: defaultdict[str, EndQueue] = field(default_factory=lambda: defaultdict(EndQueue))
+    due: list[tuple[float, LeaseName]] = field(default_factory=list)
+    due_changed: Event | None = None
+    changed: Event | None = None
+    is_stopping: bool = False
+    tasks: TaskGroup | None = None
+    secrets: SecretDesk | None = None

@@ -1,0 +1,145 @@
+"""Ending leases: the normal path, the retry, the start after a crash and the sweep of orphans, all by one function.
+
+Laws: a lease is ended by its name alone, so that nothing of it need be remembered; a failure is on record, with its
+reason, and is tried again without end; no target delays another; what may be live stays in the index until the register
+holds that it is gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from heapq import heappush
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.leases.lease_desk import NO_TARGET
+from answerable.flows.state.stray_cancels import no_stray_cancels
+from answerable.ports.credential_issuer import PORT as ISSUER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.lease.lease import Lease, Under
+    from answerable.core.lease.name import LeaseName
+    from answerable.flows.leases.lease_desk import EndQueue, LeaseDesk
+
+JITTER_BYTES: Final = 2
+UNWRITTEN_PAUSE_MS: Final = 1_000
+
+_log: Final = logging.getLogger(__name__)
+
+
+async def end_lease(desk: LeaseDesk, name: LeaseName, *, why: str) -> Lease | None:
+    """End it, or have another attempt at it, and say how it stands then; None for a name that nobody took here.
+
+    Whoever asks while somebody else is at it waits for that attempt. Cancelling it leaves the attempt going.
+    """
+    begin(desk, [name], why=why)
+    going = desk.ending.get(name)
+    if going is not None:
+        await going.wait()
+    return desk.open.get(name) or desk.register.get(name)
+
+
+def end_within(desk: LeaseDesk, names: Iterable[Under], *, why: str) -> list[LeaseName]:
+    """Begin to end every lease that stands under one of these names; which they are. Waits for none of them."""
+    found = desk.open.within(names)
+    begin(desk, found, why=why)
+    return found
+
+
+def begin(desk: LeaseDesk, names: Iterable[LeaseName], *, why: str) -> None:
+    """Begin to end those of these that are open. Never waits."""
+    assert desk.tasks is not None  # noqa: S101 - wiring runs the desk
+    for name in names:
+        lease = desk.open.get(name)
+        if lease is None or name in desk.ending:
+            continue
+        desk.ending[name] = anyio.Event()
+        desk.credentials.pop(name, None)
+        queue = desk.queues[lease.target]
+        (queue.again if lease.state == "unrevoked" else queue.waiting).append((name, why))
+        if queue.enders < desk.limits.enders_per_target:
+            queue.enders += 1
+            desk.tasks.start_soon(_end_waiting, desk, queue)
+
+
+async def _end_waiting(desk: LeaseDesk, queue: EndQueue) -> None:
+    """End what waits in this queue, one after another, until there is nothing that this task may take."""
+    retrying_max = max(1, desk.limits.enders_per_target // 2)
+    try:
+        while queue.waiting or (queue.again and queue.retrying < retrying_max):
+            is_again = not queue.waiting
+            name, why = queue.again.popleft() if is_again else queue.waiting.popleft()
+            queue.retrying += is_again
+            try:
+                await _attempt(desk, name, why)
+            finally:
+                queue.retrying -= is_again
+                desk.ending.pop(name).set()
+    finally:
+        queue.enders -= 1
+
+
+async def _attempt(desk: LeaseDesk, name: LeaseName, why: str) -> None:
+    """One attempt. Nothing leaves it but what is written down."""
+    # A lease that is just being issued is ended after that, or its account could come after its end.
+    issuing = desk.issuing.get(name)
+    if issuing is not None:
+        await issuing.wait()
+    lease = desk.open.get(name)
+    if lease is None:
+        return
+    stands = await _ended(desk, lease, why)
+    try:
+        # It leaves the index only when the register holds that it is gone: it is never missing while it may be live.
+        await desk.writer.put(stands)
+    except AnswerableError as failed:
+        _log.error("how a lease ended cannot be written down, it is ended again: %s", failed.message)
+        schedule(desk, desk.clock.now() + UNWRITTEN_PAUSE_MS, name)
+        return
+    desk.open.keep(stands)
+    told(desk)
+    if stands.is_open:
+        schedule(desk, stands.next_try_at, name)
+
+
+async def _ended(desk: LeaseDesk, lease: Lease, why: str) -> Lease:
+    """How it stands after asking its issuer once."""
+    target = desk.targets.get(lease.target)
+    fault = NO_TARGET
+    if target is not None:
+        try:
+            with (
+                anyio.fail_after(desk.limits.revoke_seconds_max),
+                no_stray_cancels(port=ISSUER, effect="unknown"),
+            ):
+                revoked = await target.issuer.revoke(lease.name)
+            return lease.ended(desk.clock.now(), revoked, why=why)
+        except Unavailable as failed:
+            fault = failed.message
+        except TimeoutError:
+            fault = f"the target gave no answer within {desk.limits.revoke_seconds_max:g} s"
+        except Exception as broken:
+            # An issuer that breaks its promise is one that failed: the lease stays open.
+            _log.exception("the issuer of target %s failed", lease.target)
+            fault = f"its issuer failed: {type(broken).__name__}"
+    jitter = int.from_bytes(desk.entropy.bytes(JITTER_BYTES), "big") / 0xFFFF
+    return lease.unrevoked(desk.clock.now(), fault, why=why, jitter=jitter)
+
+
+def schedule(desk: LeaseDesk, at: int, name: LeaseName) -> None:
+    """Look at this lease again at that time, in Unix milliseconds."""
+    due = (desk.clock.monotonic() + (at - desk.clock.now()) / 1000, name)
+    heappush(desk.due, due)
+    if desk.due_changed is not None and desk.due[0] == due:
+        desk.due_changed.set()
+
+
+def told(desk: LeaseDesk) -> None:
+    """Wake whoever waits for changes."""
+    if desk.changed is not None:
+        desk.changed.set()
+        desk.changed = None

@@ -1,0 +1,127 @@
+"""What a running broker knows of its standing secrets, put together by wiring: how they stand, who uses them, what
+looks for them in passing.
+
+Law: what the store says is taken over within a look; where it cannot be read, what was known stays in force.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from anyio import to_thread
+
+from answerable.core.lease.secret_watch import SecretWatch
+from answerable.errors import AnswerableError, Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from answerable.core.lease.stored_secret import StoredSecret
+    from answerable.flows.leases.rotate_account import OwnSecret
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.secret_store import SecretStore
+
+LOOK_SECONDS: Final = 1.0
+OTHERS_SECONDS: Final = 10.0
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class SecretDesk:
+    """opens: the store, None while there is none. own: secrets of accounts of the broker's own, by name. used_by: names
+    of the secrets that a target uses, by target. refuses_exposed: nothing is begun at a target of whose secrets one was
+    exposed.
+
+    elsewhere: what targets refer to that is not in the store, by a name with a blank in it, which no secret of the
+    store has. It is looked for alike; that it was exposed is known to this process alone.
+
+    known: every secret, as it stood at the last look. exposed: those that were seen where they should not be, with
+    where. untold: those of which the store does not know it yet. burnt: exposed ones from elsewhere, as they were.
+    stirred: set when there is something to do.
+    """
+
+    opens: Callable[[], SecretStore | None]
+    clock: Clock
+    entropy: Entropy
+    own: Mapping[str, OwnSecret] = field(default_factory=dict)
+    used_by: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    refuses_exposed: bool = True
+    elsewhere: Callable[[], Mapping[str, str]] = dict
+    watch: SecretWatch = field(default_factory=lambda: SecretWatch([]))
+    known: tuple[StoredSecret, ...] = ()
+    exposed: dict[str, str] = field(default_factory=dict)
+    untold: dict[str, str] = field(default_factory=dict)
+    stirred: anyio.Event = field(default_factory=anyio.Event)
+    seen: object = None
+    others: Mapping[str, str] = field(default_factory=dict, repr=False)
+    burnt: dict[str, str] = field(default_factory=dict, repr=False)
+    watch_others: SecretWatch = field(default_factory=lambda: SecretWatch([]))
+    next_others_at: float = 0.0
+
+    @property
+    def watches(self) -> tuple[SecretWatch, ...]:
+        """Those that have something to look for."""
+        return tuple(one for one in (self.watch, self.watch_others) if not one.is_idle)
+
+
+async def look(desk: SecretDesk) -> None:
+    """Take over what the store says, and tell it what it does not know. Raises as the store does."""
+    await to_thread.run_sync(_look, desk)
+
+
+async def keep_looking(desk: SecretDesk) -> None:
+    """Forever. A store that cannot be read is said once for each reason."""
+    said = ""
+    while True:
+        try:
+            await look(desk)
+            said = ""
+        except AnswerableError as failed:
+            if failed.message != said:
+                said = failed.message
+                _log.error(
+                    "the store of secrets cannot be read, what was known of it stays in force: %s", said
+                )
+        await anyio.sleep(LOOK_SECONDS)
+
+
+def _look(desk: SecretDesk) -> None:
+    _look_elsewhere(desk)
+    store = desk.opens()
+    if store is None:
+        return
+    for name, why in list(desk.untold.items()):
+        # One that is not there any more has nobody to be told.
+        with suppress(Refused):
+            store.expose(name, why)
+        desk.untold.pop(name, None)
+    state = store.state()
+    if state == desk.seen:
+        return
+    known, watch = tuple(store.listed()), store.watch()
+    exposed = {one.name: one.exposed_why for one in known if one.exposed_at and one.current is not None}
+    desk.known, desk.watch, desk.seen = known, watch, state
+    burnt = {name: why for name, why in desk.exposed.items() if name in desk.burnt}
+    desk.exposed = exposed | desk.untold | burnt
+    desk.stirred.set()
+
+
+def _look_elsewhere(desk: SecretDesk) -> None:
+    """What is in files and variables is read again now and then. One that is another is exposed no more."""
+    now = desk.clock.monotonic()
+    if now < desk.next_others_at:
+        return
+    desk.next_others_at = now + OTHERS_SECONDS
+    others = desk.elsewhere()
+    if others == desk.others:
+        return
+    desk.others, desk.watch_others = others, SecretWatch(others.items())
+    for name in [name for name, value in desk.burnt.items() if others.get(name) != value]:
+        del desk.burnt[name]
+        desk.exposed.pop(name, None)

@@ -1,0 +1,128 @@
+"""What ends leases that nobody ends: their time, a failure to be tried again, the start of the broker, and a look at
+what the targets themselves still know."""
+
+from __future__ import annotations
+
+import logging
+from heapq import heappop
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import anyio
+from anyio import to_thread
+
+from answerable.core.identity.principal import UnixMillis
+from answerable.errors import AnswerableError, Unavailable
+from answerable.flows.leases.revoke_lease import begin, schedule
+
+if TYPE_CHECKING:
+    from answerable.core.lease.lease import Lease
+    from answerable.core.lease.name import LeaseName
+    from answerable.flows.leases.lease_desk import LeaseDesk
+
+FORGET_SECONDS: Final = 600.0
+FORGOTTEN_AT_ONCE: Final = 5_000
+WAIT_SECONDS_MAX: Final = 3_600.0
+STARTED_ANEW: Final = "the broker was started anew"
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Stray(NamedTuple):
+    """An account of ours that a target knows and that is no open lease. is_known: whether it was once; such a one is
+    taken away. One that never was may belong to another deployment at the same target, and is only told."""
+
+    target: str
+    name: LeaseName
+    is_known: bool
+
+
+def reopen(desk: LeaseDesk) -> int:
+    """Take up what an earlier process left, and begin to end it: its secrets died with that process. How many."""
+    names = []
+    for lease in desk.register.open_leases():
+        desk.open.keep(lease)
+        names.append(lease.name)
+    begin(desk, names, why=STARTED_ANEW)
+    return len(names)
+
+
+async def keep_settling(desk: LeaseDesk) -> None:
+    """End what is due, until cancelled."""
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_keep_forgetting, desk)
+        while True:
+            now = desk.clock.monotonic()
+            while desk.due and desk.due[0][0] <= now:
+                _end_if_due(desk, heappop(desk.due)[1])
+            wait = min(WAIT_SECONDS_MAX, desk.due[0][0] - now) if desk.due else WAIT_SECONDS_MAX
+            desk.due_changed = anyio.Event()
+            with anyio.move_on_after(wait):
+                await desk.due_changed.wait()
+
+
+def _end_if_due(desk: LeaseDesk, name: LeaseName) -> None:
+    lease = desk.open.get(name)
+    if lease is None:
+        return
+    now = desk.clock.now()
+    if lease.state == "unrevoked":
+        begin(desk, [name], why=lease.why)
+    elif now >= lease.expires_at or not lease.renewed_at:
+        # A clock that was set back meanwhile does not let it live longer.
+        begin(desk, [name], why="its time ran out")
+    else:
+        schedule(desk, lease.expires_at, name)
+
+
+async def find_strays(desk: LeaseDesk) -> tuple[list[Stray], dict[str, str]]:
+    """What targets know of ours that is no open lease, and why some could not be asked, by target.
+
+    Those that once were leases here are taken away at once.
+    """
+    strays: list[Stray] = []
+    faults: dict[str, str] = {}
+
+    async def ask(target: str) -> None:
+        try:
+            live = await desk.targets[target].issuer.live()
+        except AnswerableError as failed:
+            faults[target] = failed.message
+            return
+        for name in live:
+            if name not in desk.open:
+                known = await to_thread.run_sync(desk.register.get, name)
+                strays.append(Stray(target, name, known is not None))
+                if known is not None:
+                    await _take_away(desk, known, faults)
+
+    async with anyio.create_task_group() as tasks:
+        for target in desk.targets:
+            tasks.start_soon(ask, target)
+    return strays, faults
+
+
+async def _take_away(desk: LeaseDesk, lease: Lease, faults: dict[str, str]) -> None:
+    """A target still knows what is on record as gone: that is a fault of somebody's, and it goes."""
+    _log.error("target %s still knows lease %s, which ended", lease.target, lease.name)
+    try:
+        await desk.targets[lease.target].issuer.revoke(lease.name)
+    except AnswerableError as failed:
+        faults[lease.target] = failed.message
+
+
+async def _keep_forgetting(desk: LeaseDesk) -> None:
+    while True:
+        before = UnixMillis(desk.clock.now() - desk.limits.kept_ms)
+        try:
+            while True:
+                with anyio.CancelScope(shield=True):
+                    gone = await to_thread.run_sync(_forget, desk, before)
+                if gone < FORGOTTEN_AT_ONCE:
+                    break
+        except Unavailable as failed:
+            _log.warning("old leases cannot be forgotten: %s", failed.message)
+        await anyio.sleep(FORGET_SECONDS)
+
+
+def _forget(desk: LeaseDesk, before: UnixMillis) -> int:
+    return desk.register.forget(ended_before=before, limit=FORGOTTEN_AT_ONCE)

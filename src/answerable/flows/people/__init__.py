@@ -1,0 +1,1 @@
+"""Signing in, passkeys, invitations, ID tokens."""

@@ -1,0 +1,115 @@
+"""Which workflow is at the other end of a connection, measured at this moment.
+
+Laws: what the connection shows is all that counts, and nothing is enrolled or kept; a process that is an agent, could
+be one, or was started by one is no workflow; a key that is or was an instance's is none of a workflow's.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.attestation import matching_agent, spiffe_selectors
+from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.flows.validity.workflows_standing import standing_workflow
+
+if TYPE_CHECKING:
+    from answerable.core.identity.channel import Channel, PeerCredentials
+    from answerable.core.identity.spiffe_id import TrustDomain
+    from answerable.core.identity.trust_bundle import TrustBundle
+    from answerable.core.registry.documents import Workflow
+    from answerable.flows.trust_domain.workloads import Workloads
+
+STEP: Final = "attestation"
+
+
+async def attested_workflow(workloads: Workloads, channel: Channel | None) -> Workflow:
+    """The one active workflow that what the connection shows belongs to.
+
+    Raises Unverified (`workflow.channel`, `process.*`, `mtls.*`), Refused (`workflow.unattested`, `workflow.ambiguous`,
+    `workflow.is_agent`, `workflow.key_taken`, and as `standing_workflow`), Unavailable (`process.*`).
+    """
+    selectors = await _shown_by(workloads, channel)
+    walk = workloads.walk
+    matching = [
+        one
+        for one in walk.registry.current.workflows.values()
+        if any(selectors.issuperset(chosen) for chosen in one.attestation)
+    ]
+    if not matching:
+        raise Refused("no active workflow is registered for what was measured", code="workflow.unattested")
+    if len(matching) > 1:
+        names = ", ".join(sorted(shown(one.name) for one in matching)[:4])
+        raise Refused(f"what was measured fits several workflows: {names}", code="workflow.ambiguous")
+    if _fits_an_agent(workloads, selectors):
+        raise Refused("what was measured is an agent, and no agent answers", code="workflow.is_agent")
+    workflow = standing_workflow(walk, matching[0].name)
+    for key in workflow.keys:
+        if workloads.instances.by_key(key.thumbprint) is not None:
+            raise Refused(
+                f"a key of workflow {shown(workflow.name)} is or was an agent's: make a new one",
+                code="workflow.key_taken",
+            )
+    return workflow
+
+
+async def _shown_by(workloads: Workloads, channel: Channel | None) -> frozenset[str]:
+    if channel is not None and channel.peer is not None:
+        return await _shown_by_process(workloads, channel.peer)
+    if channel is None or not channel.certificates:
+        raise Unverified(
+            "the connection shows no workflow: use the gateway's Unix socket, or TLS with the workflow's certificate",
+            code="workflow.channel",
+            step=STEP,
+        )
+    evidence = workloads.attestor.mtls(channel.certificates[0])
+    return frozenset((*evidence.selectors, *_spiffe_shown(workloads, channel)))
+
+
+def _spiffe_shown(workloads: Workloads, channel: Channel) -> tuple[str, ...]:
+    """The SPIFFE ID that another trust domain gave it; none where the certificate is no such document. Who has one of
+    our own domain is an instance of an agent."""
+
+    def foreign(domain: TrustDomain) -> TrustBundle | None:
+        if domain == workloads.trust.domain:
+            raise Refused("an SVID of our own domain is an agent's", code="workflow.is_agent")
+        return workloads.trust.bundle(domain)
+
+    try:
+        svid = verified_x509_svid(channel.certificates, bundle_of=foreign, now=workloads.walk.clock.now())
+    except (Malformed, Unverified):
+        return ()
+    return spiffe_selectors(svid.id)
+
+
+async def _shown_by_process(workloads: Workloads, peer: PeerCredentials) -> frozenset[str]:
+    if peer.started == 0:
+        raise Unverified("the process that connected is gone", code="workflow.channel", step=STEP)
+    observe = partial(workloads.observer.observe, peer.pid, started=peer.started)
+    facts = await workloads.measuring.measured(peer.uid, observe)
+    if facts.uid != peer.uid:
+        raise Unverified(
+            "the process runs as another user than the one that connected", code="workflow.channel", step=STEP
+        )
+    if not facts.descent_known:
+        raise Refused(
+            "it cannot be seen by what this process was started: have it started with fewer processes above it, and by "
+            "none that are hidden from this server",
+            code="workflow.is_agent",
+        )
+    instances = workloads.instances
+    for process in (facts.process, *facts.ancestors):
+        # Whose instance was ended runs on as what it was.
+        if instances.by_process(process) is not None or instances.process_ended(process):
+            raise Refused(
+                "an agent runs as this process, or started it: no agent answers", code="workflow.is_agent"
+            )
+    return frozenset(workloads.attestor.unix(facts).selectors)
+
+
+def _fits_an_agent(workloads: Workloads, selectors: frozenset[str]) -> bool:
+    try:
+        return matching_agent(workloads.in_force(), selectors) is not None
+    except Refused:
+        return True

@@ -1,0 +1,86 @@
+"""A signed-in person shows once more who they are, for what matters most.
+
+Laws: what was begun for one session counts in that session alone, and is answered by a passkey of its own person; one
+that is not is on record with whose session it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.passkey import unverified
+from answerable.core.ledger.records_passkeys import session_refused
+from answerable.core.ledger.subject import principal_subject
+from answerable.errors import Unverified
+from answerable.flows.people.sign_in import check_passkey
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.validity.people_signing_in import desk_of, person_standing
+
+if TYPE_CHECKING:
+    from answerable.core.identity.passkey import PasskeyAssertion
+    from answerable.core.identity.principal import PrincipalId
+    from answerable.flows.state.passkey_desk import Ceremony
+    from answerable.flows.state.walk import Walk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionSeen:
+    """A session as one request shows it. name: of the session. browser, address: what the request says, and from where
+    it comes."""
+
+    name: str
+    person: PrincipalId
+    browser: str
+    address: str
+
+
+def begin_confirmation(walk: Walk, seen: SessionSeen) -> Ceremony:
+    """A challenge for the person of this session, in it alone. Raises Refused (`passkey.off`, `person.*`, `revoked.*`,
+    `held.*`), Unavailable (`passkey.busy`)."""
+    person = person_standing(walk, seen.person).name
+    return desk_of(walk).begun(
+        "confirm", holder=seen.name, entropy=walk.entropy, now=walk.clock.now(), person=person
+    )
+
+
+async def finish_confirmation(
+    walk: Walk, seen: SessionSeen, ceremony: str, assertion: PasskeyAssertion
+) -> None:
+    """Check the answer to what was begun, which is over by this.
+
+    Raises Unverified (`passkey.*`), which is on record then; Malformed (`passkey.malformed`), Refused (`person.*`,
+    `revoked.*`, `held.*`), Unavailable.
+    """
+    desk = desk_of(walk)
+    known = desk.register.find(assertion.credential_id)
+    try:
+        begun = desk.taken(ceremony, "confirm", holder=seen.name, now=walk.clock.now())
+        # Before its signature is asked about: what another person's device signed passes no count.
+        if known is None or not known.person == begun.person == seen.person:
+            raise unverified("this passkey is not one of who is signed in here", "other")
+        check_passkey(walk, assertion, challenge=begun.challenge)
+    except Unverified as fault:
+        await record_refused_session(
+            walk, seen, fault.code, shown_by=known.person if known is not None else ""
+        )
+        raise
+
+
+async def record_refused_session(walk: Walk, seen: SessionSeen, code: str, *, shown_by: str = "") -> None:
+    """Write down that a session was not its person's, as far as could be seen. shown_by: whose passkey was shown, as it
+    says. The door sees to it that one session has few of these. Raises Unavailable."""
+    entry = session_refused(
+        code,
+        at=walk.clock.now(),
+        sealing=sealing_for(walk, principal_subject(seen.person)),
+        person=pseudonym_of(walk, seen.person),
+        person_name=seen.person,
+        session=seen.name,
+        shown_by=shown_by,
+        browser=seen.browser,
+        address=seen.address,
+    )
+    _, left = await record_entry(walk, entry)
+    if left is not None:
+        raise left

@@ -1,0 +1,131 @@
+"""A person's device makes a passkey, and it comes into the register: by an invitation, or by a session of theirs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.invitation import invitation_digest, not_good
+from answerable.core.identity.passkey import check_room
+from answerable.core.identity.passkey_registration import registered
+from answerable.core.ledger.records_passkeys import passkey_added
+from answerable.core.ledger.subject import principal_subject
+from answerable.errors import AnswerableError, Malformed
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.validity.people_signing_in import desk_of, person_standing
+
+if TYPE_CHECKING:
+    from answerable.core.identity.passkey import Passkey
+    from answerable.core.identity.passkey_registration import PasskeyRegistration
+    from answerable.core.identity.principal import PrincipalId
+    from answerable.flows.state.passkey_desk import Ceremony, CeremonyKind, PasskeyDesk
+    from answerable.flows.state.walk import Walk
+
+
+def begin_enrolment(walk: Walk, code: str, *, browser: str) -> Ceremony:
+    """A challenge for the device of whom a code invites. browser: in which it began. The code
+    stays good until a passkey has come in by it.
+
+    Raises Unverified (`invitation.refused`), Refused (`passkey.off`, `person.*`, `revoked.*`, `held.*`), Malformed
+    (`passkey.full`), Unavailable.
+    """
+    desk = desk_of(walk)
+    try:
+        digest = invitation_digest(code)
+        found = desk.register.invitation(digest)
+        now = walk.clock.now()
+        if found is None or not found.is_good(now):
+            if found is not None and now >= found.expires_at:
+                # It was seen to be over, and stays so if the clock is set back.
+                desk.register.use_invitation(digest, now=now)
+            raise not_good()
+        person = person_standing(walk, found.person)
+    except AnswerableError as fault:
+        desk.refused[fault.code] += 1
+        raise
+    return _begun(walk, desk, person.name, kind="enrol", holder=browser, invitation=digest)
+
+
+def begin_own_enrolment(walk: Walk, name: str, *, session: str) -> Ceremony:
+    """A challenge for one more passkey of a person who has just shown who they are: the door makes sure of that.
+    session: theirs, in which it began.
+
+    Raises as `begin_enrolment`.
+    """
+    return _begun(walk, desk_of(walk), person_standing(walk, name).name, kind="enrol_own", holder=session)
+
+
+def _begun(
+    walk: Walk,
+    desk: PasskeyDesk,
+    person: PrincipalId,
+    *,
+    kind: CeremonyKind,
+    holder: str,
+    invitation: bytes = b"",
+) -> Ceremony:
+    held = desk.register.of(person)
+    check_room(person, held=len(held), all_held=len(desk.register.all()))
+    return desk.begun(
+        kind, holder=holder, entropy=walk.entropy, now=walk.clock.now(), person=person, invitation=invitation
+    )
+
+
+async def finish_enrolment(
+    walk: Walk,
+    ceremony: str,
+    registration: PasskeyRegistration,
+    *,
+    label: str,
+    browser: str = "",
+    session: str = "",
+) -> Passkey:
+    """Check what the device made, use the invitation up, record the passkey and put it into force.
+
+    ceremony: id of what was begun, which is over by this. label: what its person calls it. browser: where it comes by
+    an invitation; session: where it is one more of who is signed in, one of the two. Raises Unverified
+    (`passkey.*`, `invitation.refused`), Malformed (`passkey.*`), Refused as `begin_enrolment`, Unavailable.
+    """
+    desk = desk_of(walk)
+    try:
+        now = walk.clock.now()
+        kind: CeremonyKind = "enrol_own" if session else "enrol"
+        begun = desk.taken(ceremony, kind, holder=session or browser, now=now)
+        passkey = registered(
+            registration,
+            challenge=begun.challenge,
+            rp_id=desk.rp_id,
+            origins=desk.origins,
+            person=begun.person,
+            label=label,
+            now=now,
+            roots=desk.roots,
+        )
+        person_standing(walk, passkey.person, key=passkey.key)
+        if desk.register.find(passkey.id) is not None:
+            raise Malformed("this passkey is registered already", code="passkey.duplicate")
+        by = str(passkey.person)
+        if begun.invitation:
+            # 1. Used up. A crash after this line: the person asks for a new invitation.
+            used = desk.register.use_invitation(begun.invitation, now=now)
+            if used is None or used.person != begun.person:
+                raise not_good()
+            by = used.by
+    except AnswerableError as fault:
+        desk.refused[fault.code] += 1
+        raise
+    # 2. On record. A crash after this line: the next start puts it into the register.
+    entry = passkey_added(
+        passkey,
+        at=now,
+        sealing=sealing_for(walk, principal_subject(passkey.person)),
+        person=pseudonym_of(walk, passkey.person),
+        by=pseudonym_of(walk, by),
+        by_name=by,
+        invitation=begun.invitation,
+    )
+    _, left = await record_entry(walk, entry)
+    # 3. In force.
+    desk.register.add(passkey)
+    if left is not None:
+        raise left
+    return passkey

@@ -1,0 +1,63 @@
+"""Inviting one registered person to bring in a passkey."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.invitation import (
+    CODE_BYTES,
+    KEPT_SECONDS,
+    LIFETIME_SECONDS,
+    Invitation,
+    invitation,
+    invitation_code,
+)
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.ledger.records_passkeys import person_invited
+from answerable.core.ledger.subject import principal_subject
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.validity.people_signing_in import desk_of, person_standing
+
+if TYPE_CHECKING:
+    from answerable.flows.state.walk import Walk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invited:
+    """code: shown once, here, and kept nowhere. Its repr does not show it."""
+
+    invitation: Invitation
+    code: str
+
+    def __repr__(self) -> str:
+        return f"Invited({self.invitation.person})"
+
+
+async def invite_person(walk: Walk, name: str, *, by: str, seconds: int = LIFETIME_SECONDS) -> Invited:
+    """Make an invitation for a registered person, which ends the earlier ones of theirs. by: who does so, as the door
+    knows them.
+
+    Raises Refused (`passkey.off`, `person.*`, `revoked.*`, `held.*`), Malformed (`invitation.lifetime`,
+    `invitation.full`), Unavailable.
+    """
+    desk = desk_of(walk)
+    person = person_standing(walk, name)
+    now = walk.clock.now()
+    code = invitation_code(walk.entropy.bytes(CODE_BYTES))
+    made = invitation(code, person=person.name, by=by, now=now, seconds=seconds)
+    desk.register.forget_invitations(before=UnixMillis(now - KEPT_SECONDS * 1000))
+    # 1. On record. A crash after this line: nobody has the code, and it is asked for again.
+    entry = person_invited(
+        made,
+        at=now,
+        sealing=sealing_for(walk, principal_subject(person.name)),
+        person=pseudonym_of(walk, person.name),
+        by=pseudonym_of(walk, by),
+    )
+    _, left = await record_entry(walk, entry)
+    # 2. Good.
+    desk.register.invite(made)
+    if left is not None:
+        raise left
+    return Invited(invitation=made, code=code)

@@ -1,0 +1,57 @@
+"""Removing a passkey: sessions that it opened end, and it never stands again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.base64url import to_base64url
+from answerable.core.ledger.records_passkeys import passkey_removed
+from answerable.core.ledger.subject import principal_subject
+from answerable.errors import Refused, shown
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.validity.people_signing_in import desk_of
+
+if TYPE_CHECKING:
+    from answerable.core.identity.passkey import Passkey
+    from answerable.flows.state.walk import Walk
+
+
+async def remove_passkey(walk: Walk, name: str, *, by: str, person: str = "") -> Passkey:
+    """Remove the passkey of this id, base64url; what it was. by: who does so. person: whose it must be, if anybody's.
+
+    Raises Refused (`passkey.off`, `passkey.unknown`), Unavailable. Where the ledger takes nothing, place a hold on the
+    person or the key: that needs no record.
+    """
+    desk = desk_of(walk)
+    passkey = passkey_called(walk, name)
+    if person and passkey.person != person:
+        raise _unknown(name)
+    # 1. On record. A crash after this line: the next start removes it.
+    entry = passkey_removed(
+        passkey,
+        at=walk.clock.now(),
+        sealing=sealing_for(walk, principal_subject(passkey.person)),
+        person=pseudonym_of(walk, passkey.person),
+        by=pseudonym_of(walk, by),
+        by_name=by,
+    )
+    _, left = await record_entry(walk, entry)
+    # 2. Gone, for every process.
+    desk.register.remove(passkey.id, at=walk.clock.now())
+    if left is not None:
+        raise left
+    return passkey
+
+
+def passkey_called(walk: Walk, name: str) -> Passkey:
+    """The one that stands under this id. Raises Refused (`passkey.off`, `passkey.unknown`)."""
+    for one in desk_of(walk).register.all():
+        if to_base64url(one.id) == name:
+            return one
+    raise _unknown(name)
+
+
+def _unknown(name: str) -> Refused:
+    return Refused(
+        f"there is no passkey {shown(name)}: see `answerable person passkeys`", code="passkey.unknown"
+    )

@@ -1,0 +1,128 @@
+"""People sign in: by a passkey of theirs, or by the OpenID provider that their registry entry names.
+
+Laws: whoever signs in is registered, active and not held; each challenge is answered once; a sign-in that is refused
+is counted, and the ledger has the counts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.passkey import asserted, unverified
+from answerable.core.ledger.records_passkeys import sign_ins_refused
+from answerable.errors import AnswerableError, Refused, Unavailable, shown
+from answerable.flows.recording.record_entry import record_entry
+from answerable.flows.validity.people_signing_in import desk_of, person_standing
+
+if TYPE_CHECKING:
+    from answerable.core.identity.passkey import Passkey, PasskeyAssertion
+    from answerable.core.identity.principal import PrincipalId
+    from answerable.flows.state.passkey_desk import Ceremony
+    from answerable.flows.state.walk import Walk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedIn:
+    """Who has shown who they are, and by what: a passkey, or issuer and subject of an OpenID provider. shown_at: when
+    they did so to that provider; 0 for a passkey, which is now."""
+
+    person: PrincipalId
+    passkey: Passkey | None = None
+    oidc: tuple[str, str] | None = None
+    shown_at: int = 0
+
+
+def begin_sign_in(walk: Walk, *, browser: str) -> Ceremony:
+    """A challenge for whoever holds a passkey. browser: in which it began. Raises Refused (`passkey.off`), Unavailable
+    (`passkey.busy`)."""
+    return desk_of(walk).begun("sign_in", holder=browser, entropy=walk.entropy, now=walk.clock.now())
+
+
+def finish_sign_in(walk: Walk, ceremony: str, assertion: PasskeyAssertion, *, browser: str) -> SignedIn:
+    """Check a passkey's answer to what was begun in this browser, which is over by this.
+
+    Raises Unverified (`passkey.*`), Malformed (`passkey.malformed`), Refused (`person.*`, `revoked.*`, `held.*`),
+    Unavailable.
+    """
+    desk = desk_of(walk)
+    try:
+        begun = desk.taken(ceremony, "sign_in", holder=browser, now=walk.clock.now())
+        passkey = check_passkey(walk, assertion, challenge=begun.challenge)
+    except AnswerableError as fault:
+        desk.refused[fault.code] += 1
+        raise
+    return SignedIn(person=passkey.person, passkey=passkey)
+
+
+def check_passkey(walk: Walk, assertion: PasskeyAssertion, *, challenge: bytes) -> Passkey:
+    """The standing passkey that has signed this challenge at our pages, its count passed once and for good.
+
+    Raises Unverified (`passkey.*`), Malformed (`passkey.malformed`), Refused (`passkey.off`, `person.*`, `revoked.*`,
+    `held.*`), Unavailable.
+    """
+    desk = desk_of(walk)
+    passkey = desk.register.find(assertion.credential_id)
+    if passkey is None:
+        raise unverified("nobody here has this passkey: it was removed, or never brought in", "unknown")
+    count = asserted(
+        assertion,
+        credential_id=passkey.id,
+        public_key=passkey.public_key,
+        challenge=challenge,
+        rp_id=passkey.rp_id,
+        origins=desk.origins,
+        sign_count=passkey.sign_count,
+    )
+    person_standing(walk, passkey.person, key=passkey.key)
+    if not desk.register.count_up(passkey.id, count):
+        raise unverified("the passkey was removed, or its count was passed, at this moment", "counter")
+    return passkey
+
+
+async def sign_in_by_provider(walk: Walk, token: str, *, nonce: str, issuer: str) -> SignedIn:
+    """Check an ID token that this issuer was asked for and made for this nonce, and find whose it is.
+
+    Raises Malformed and Unverified (`oidc.*`, `person.*`), Refused (`passkey.off`, `person.*`, `revoked.*`, `held.*`),
+    Unavailable.
+    """
+    desk = desk_of(walk)
+    try:
+        if walk.people is None:
+            raise Refused("no OpenID provider is configured for people", code="person.no_provider")
+        seen = await walk.people.verify(token, nonce=nonce, issuer=issuer)
+        pair = (seen.issuer, seen.subject)
+        found = [one for one in walk.registry.current.principals.values() if one.oidc == pair]
+        if len(found) != 1:
+            raise Refused(
+                f"subject {shown(seen.subject)} of {shown(seen.issuer)} is no registered person: put it into the "
+                "person's `oidc`",
+                code="person.unknown",
+            )
+        person = person_standing(walk, found[0].name)
+    except AnswerableError as fault:
+        desk.refused[fault.code] += 1
+        raise
+    return SignedIn(person=person.name, oidc=pair, shown_at=seen.logged_in_at)
+
+
+def count_refused_sign_in(walk: Walk, code: str) -> None:
+    """Somebody came back from a provider, and not as they were sent: one more for the counts. Raises Refused
+    (`passkey.off`)."""
+    desk_of(walk).refused[code] += 1
+
+
+async def record_refused_sign_ins(walk: Walk) -> None:
+    """Write down how many were turned away since the last call. Raises Unavailable; then they are kept for the next."""
+    desk = walk.passkeys
+    if desk is None or not desk.refused:
+        return
+    counts = dict(desk.refused)
+    desk.refused.clear()
+    try:
+        _, left = await record_entry(walk, sign_ins_refused(counts, at=walk.clock.now()))
+    except Unavailable:
+        desk.refused.update(counts)
+        raise
+    if left is not None:
+        raise left

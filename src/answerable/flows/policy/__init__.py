@@ -1,0 +1,1 @@
+"""Publishing, simulating, replaying policy sets."""

@@ -1,0 +1,278 @@
+"""Policy sets come into force by two people: one proposes, another one publishes; and one signature takes it back."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.core.canonical import Limits, encode, parse
+from answerable.core.identity.principal import PrincipalId
+from answerable.core.ledger.records_statements import Published, policy_proposed, policy_withdrawn
+from answerable.core.ledger.subject import operator_subject, principal_subject
+from answerable.core.registry.parse import document_key
+from answerable.core.registry.policy_record import PolicyRecord, Proposal
+from answerable.core.registry.publication import (
+    documents_digest,
+    own_fault,
+    policy_documents,
+    proposal_id,
+    publisher_fault,
+    verified_step,
+)
+from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.flows.recording.name_keys import key_file
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.registry.apply_registry import planned_aside, put_into_force, require_protection
+from answerable.flows.registry.keep_policies import kept_set, records_of
+from answerable.flows.validity.refuse_revoked import signer_fault
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.records_keys import KeyFile
+    from answerable.core.registry.publication import PublicationStep, SignedStep
+    from answerable.flows.registry.apply_registry import Applied, Plan
+    from answerable.flows.state.walk import Walk
+
+PENDING_MAX: Final = 50
+"""Proposals that may wait at once."""
+ATTACHED_LIMITS: Final = Limits(size_bytes_max=262_144, depth_max=8)
+
+
+async def propose_policy(
+    walk: Walk, token: str, documents: Sequence[JSONValue], *, removed: Sequence[str] = (), attached: str = ""
+) -> Proposal:
+    """Record a signed proposal. documents: policy sets that are new or other; removed: names of those to take away.
+
+    Raises what `verified_step` raises; Malformed (`registry.faults`, `policy.*`, `publication.malformed`) for what
+    could not come into force; Refused (`publication.changed`, `publication.nothing`, `publication.too_many`,
+    `revoked.*`, `held.*`); Unavailable.
+    """
+    records = records_of(walk)
+    async with walk.under_way.applying:
+        signed, signed_with = await _verified(walk, token, "propose")
+        if signed.attached != (sha256(attached.encode()).hexdigest() if attached else ""):
+            raise Malformed("what is attached is not what was signed", code="publication.malformed")
+        said = encode(parse(attached.encode(), limits=ATTACHED_LIMITS)) if attached else b"{}"
+        plan = await _planned(walk, documents, removed)
+        require_protection(plan.applied)
+        proposal = _proposal(walk, signed, plan, attached=said)
+        _forget_stale(walk)
+        waiting = records.all("proposal")
+        if any(one.id == proposal.id for one in waiting):
+            return proposal
+        if len(waiting) >= PENDING_MAX:
+            raise Refused(
+                f"{len(waiting)} proposals wait, which is the limit: publish or withdraw some",
+                code="publication.too_many",
+            )
+        # 1. In the ledger first. A crash after this line: it waits from the next start on.
+        changes: dict[str, JSONValue] = {
+            change.key: parse(plan.documents[change.key]) if change.key in plan.documents else None
+            for change in plan.applied.changes
+        }
+        author = PrincipalId(proposal.by)
+        entry = policy_proposed(
+            proposal,
+            sealing=sealing_for(walk, principal_subject(author)),
+            author=pseudonym_of(walk, author),
+            changes=encode(changes),
+            attached=said,
+            key_file=signed_with,
+        )
+        _, left = await record_entry(walk, entry)
+        # 2. It waits.
+        body = msgspec.json.encode(proposal)
+        records.put(PolicyRecord(kind="proposal", id=proposal.id, at=proposal.at, body=body))
+    if left is not None:
+        raise left
+    return proposal
+
+
+async def publish_policy(walk: Walk, name: str, token: str) -> Applied:
+    """Put a proposal into force on another person's signature.
+
+    Raises what `verified_step` raises; Unverified (`publication.other`) for a signature to something else; Refused
+    (`publication.unknown`, `publication.group`, `publication.own`, `publication.superseded`); Unavailable.
+    """
+    records = records_of(walk)
+    async with walk.under_way.applying:
+        proposal = found_proposal(walk, name)
+        signed, signed_with = await _verified(walk, token, "publish")
+        if (unsigned := signer_fault(walk, proposal.by, proposal.key)) is not None:
+            raise unsigned
+        _require_same(signed, before=proposal.before, after=proposal.after, proposal=proposal.id)
+        current = walk.registry.current
+        fault = publisher_fault(signed, group=walk.policies.publishers, current=current) or own_fault(
+            signed, author=PrincipalId(proposal.by), key=proposal.key, current=current
+        )
+        if fault is not None:
+            raise fault
+        plan = await _planned_whole(walk, proposal.documents, before=proposal.before)
+        # What it speaks of may have gone since it was proposed.
+        require_protection(plan.applied)
+        published = Published(
+            how="two_people",
+            author=pseudonym_of(walk, proposal.by),
+            proposal=proposal.id,
+            step=signed.token,
+            key_file=signed_with,
+        )
+        applied = await put_into_force(walk, plan, by=signed.by, published=published)
+        # A crash before this line: it waits for a change that has happened, and is forgotten as such.
+        records.remove("proposal", proposal.id)
+    return applied
+
+
+async def rollback_policy(walk: Walk, name: str, token: str) -> Applied:
+    """Put policy sets that were in force before into force again, on one signature.
+
+    name: as `kept_set` takes it. Raises what `verified_step` and `kept_set` raise; Unverified (`publication.other`);
+    Refused (`publication.group`); Unavailable.
+    """
+    async with walk.under_way.applying:
+        kept = kept_set(walk, name)
+        signed, signed_with = await _verified(walk, token, "rollback")
+        before = documents_digest(policy_documents(walk.registry.documents()))
+        _require_same(signed, before=before, after=kept.digest, proposal="")
+        fault = publisher_fault(signed, group=walk.policies.publishers, current=walk.registry.current)
+        if fault is not None:
+            raise fault
+        plan = await _planned_whole(walk, kept.documents, before=before)
+        published = Published(how="rollback", step=signed.token, key_file=signed_with)
+        return await put_into_force(walk, plan, by=signed.by, published=published)
+
+
+async def withdraw_proposal(walk: Walk, name: str, *, by: str) -> Proposal:
+    """Take a proposal back; that it was made stays in the ledger. by: who does, as the door knows them.
+
+    Raises Refused (`publication.unknown`), Unavailable.
+    """
+    async with walk.under_way.applying:
+        proposal = found_proposal(walk, name)
+        # 1. In the ledger. A crash after this line: the next start takes it away.
+        sealing, pseudonym = sealing_for(walk, operator_subject(by)), pseudonym_of(walk, by)
+        entry = policy_withdrawn(proposal, at=walk.clock.now(), sealing=sealing, by=by, pseudonym=pseudonym)
+        _, left = await record_entry(walk, entry)
+        # 2. It does not wait any more.
+        records_of(walk).remove("proposal", proposal.id)
+    if left is not None:
+        raise left
+    return proposal
+
+
+def found_proposal(walk: Walk, name: str) -> Proposal:
+    """The proposal of this id. Raises Refused (`publication.unknown`), Unavailable."""
+    record = records_of(walk).find("proposal", name)
+    if record is None:
+        raise Refused(
+            f"no proposal {shown(name)} waits: `answerable policy proposals` lists them",
+            code="publication.unknown",
+        )
+    return msgspec.json.decode(record.body, type=Proposal)
+
+
+def waiting_proposals(walk: Walk) -> tuple[Proposal, ...]:
+    """Every proposal, newest first. Raises Unavailable."""
+    return tuple(msgspec.json.decode(one.body, type=Proposal) for one in records_of(walk).all("proposal"))
+
+
+async def planned_sets(
+    walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str], *, same: bool = False
+) -> Plan:
+    """What these policy sets would change, checked and compiled. same: they may be in force. Raises as
+    `propose_policy`."""
+    return await _planned(walk, documents, removed, same=same)
+
+
+async def _verified(walk: Walk, token: str, wanted: PublicationStep) -> tuple[SignedStep, KeyFile]:
+    """The step, and what it is signed with; whose key that is, is on record then."""
+    signed = verified_step(
+        token,
+        wanted=wanted,
+        audience=walk.ledger.origin,
+        current=walk.registry.current,
+        now=walk.clock.now(),
+    )
+    signed_with = await key_file(walk, signed.by, signed.key, applying=True)
+    if (unsigned := signer_fault(walk, signed.by, signed.key)) is not None:
+        raise unsigned
+    return signed, signed_with
+
+
+async def _planned(
+    walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str], *, same: bool = False
+) -> Plan:
+    for document in documents:
+        if not isinstance(document, dict) or document.get("kind") != "PolicySet":
+            raise Malformed(
+                "a proposal is of documents of kind `PolicySet` only: apply the others",
+                code="publication.malformed",
+            )
+    keys = {f"PolicySet/{name}" for name in removed}
+    missing = keys - walk.registry.documents().keys()
+    if missing:
+        raise Refused(f"there is no {shown(sorted(missing)[0])} to remove", code="publication.unknown")
+    both = keys & {document_key(one) for one in documents if isinstance(one, dict) and "metadata" in one}
+    if both:
+        raise Malformed(f"{shown(sorted(both)[0])} is both given and removed", code="publication.malformed")
+    plan = await planned_aside(walk, documents, without=keys)
+    if not plan.applied.changes and not same:
+        raise Refused("these policy sets are in force as they are", code="publication.nothing")
+    return plan
+
+
+async def _planned_whole(walk: Walk, documents: dict[str, str], *, before: str) -> Plan:
+    """All policy sets by these. Raises Refused (`publication.superseded`) unless those in force are of that digest."""
+    present = policy_documents(walk.registry.documents())
+    if documents_digest(present) != before:
+        raise Refused(
+            "other policy sets came into force since this was proposed: propose it anew",
+            code="publication.superseded",
+        )
+    given = [parse(text.encode()) for text in documents.values()]
+    return await planned_aside(walk, given, without=present.keys() - documents.keys())
+
+
+def _proposal(walk: Walk, signed: SignedStep, plan: Plan, *, attached: bytes) -> Proposal:
+    before = documents_digest(policy_documents(walk.registry.documents()))
+    wanted = policy_documents(plan.documents)
+    after = documents_digest(wanted)
+    if signed.before != before:
+        raise Refused(
+            "other policy sets are in force than those that this changes: propose it anew",
+            code="publication.changed",
+        )
+    _require_same(signed, before=before, after=after, proposal="")
+    return Proposal(
+        id=proposal_id(signed.token),
+        by=signed.by,
+        key=signed.key,
+        at=walk.clock.now(),
+        before=before,
+        after=after,
+        comment=signed.comment,
+        token=signed.token,
+        attached=attached.decode(),
+        documents={key: text.decode() for key, text in wanted.items()},
+    )
+
+
+def _require_same(signed: SignedStep, *, before: str, after: str, proposal: str) -> None:
+    if (signed.before, signed.after, signed.proposal) != (before, after, proposal):
+        raise Unverified(
+            "the signature is to another change than this one: look at it again, and sign what you see",
+            code="publication.other",
+            step="publication",
+        )
+
+
+def _forget_stale(walk: Walk) -> None:
+    """Proposals that change what is no longer in force can never be published."""
+    before = documents_digest(policy_documents(walk.registry.documents()))
+    for proposal in waiting_proposals(walk):
+        if proposal.before != before:
+            records_of(walk).remove("proposal", proposal.id)

@@ -1,0 +1,138 @@
+"""Asking the ledger's decisions again, a stretch at a time: in short turns beside the actions, each entry read once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.lowlevel
+from anyio import from_thread, to_thread
+
+from answerable.verify.decision_replay import DECIDED, Replay, replay_all
+from answerable.verify.ledger_replay import WHOLE_EVERY, decision_entry
+from answerable.verify.stated_places import StatedBefore
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.opened import FindKey
+    from answerable.flows.state.policy_desk import AskedAgain
+    from answerable.flows.state.walk import Walk
+    from answerable.verify.replayed import Replayed, Verdict
+    from answerable.verify.stated_places import StatedPlaces
+
+ENTRIES_MAX: Final = 20_000
+"""Of one stretch."""
+STRETCH_SECONDS_MAX: Final = 0.5
+AT_ONCE: Final = 24
+"""Decisions that are asked in one turn, in another thread: some 3 ms."""
+REST_SECONDS: Final = 0.001
+"""Between two turns, for what else this process has to do."""
+READ_AT_ONCE: Final = 256
+"""Entries that are read in one turn where nothing is asked."""
+TOLD_MAX: Final = 200
+"""Decisions of one stretch that are told beside being counted: those that are not the same."""
+TOLD: Final[tuple[Verdict, ...]] = ("differs", "cannot_tell")
+
+
+@dataclass(slots=True, kw_only=True)
+class Stretch:
+    """start, end: first entry that was asked, and the first that was not. size: of the ledger. reading: what stands
+    before is being read, and nothing was asked yet: go on at `end` all the same. counts: by verdict."""
+
+    start: int
+    end: int
+    size: int
+    reading: bool = False
+    counts: Counter[Verdict] = field(default_factory=Counter)
+    told: list[Replayed] = field(default_factory=list)
+
+    def take(self, found: Sequence[Replayed]) -> None:
+        """Count them, and tell those that are not the same."""
+        self.counts.update(one.verdict for one in found)
+        self.told += [one for one in found if one.verdict in TOLD][: TOLD_MAX - len(self.told)]
+
+
+async def replay_decisions(
+    walk: Walk, asked: AskedAgain, *, start: int = 0, stop: int | None = None, entries: int = ENTRIES_MAX
+) -> Stretch:
+    """Ask the decisions from an entry on again, for at most STRETCH_SECONDS_MAX and so many entries.
+
+    stop: the first entry that is not asked. asked: of this log, the same for every call. Raises Unavailable, and Broken
+    (`ledger.*`).
+    """
+    size = walk.ledger.size
+    stop = min(size, size if stop is None else stop, start + min(entries, ENTRIES_MAX))
+    stretch = Stretch(start=start, end=start, size=size)
+    ends_at = walk.clock.monotonic() + STRETCH_SECONDS_MAX
+    async with asked.turn:
+        # 1. What stands before is read once in the life of a process, whoever asks.
+        stretch.reading = not await _read_to(walk, asked.places, min(start, size), ends_at)
+        if stretch.reading:
+            return stretch
+        # 2. From there on what decisions are made under is met before them.
+        before = StatedBefore(
+            asked.places, lambda index: from_thread.run_sync(walk.ledger.entry, index), walk.subject_keys.find
+        )
+        for decisions, end in _turns(walk, asked.places, start, stop):
+            if decisions:
+                found = await to_thread.run_sync(
+                    partial(_asked_again, decisions, before, walk.subject_keys.find, asked.count)
+                )
+                asked.count += len(found)
+                stretch.take(found)
+            stretch.end = end
+            await anyio.sleep(REST_SECONDS)
+            if walk.clock.monotonic() >= ends_at:
+                break
+    return stretch
+
+
+async def _read_to(walk: Walk, places: StatedPlaces, start: int, ends_at: float) -> bool:
+    """Whether everything before an entry was looked at, as far as the time goes."""
+    if places.read_to >= start:
+        return True
+    for stored in walk.ledger.replay(places.read_to):
+        places.note(stored)
+        if places.read_to >= start:
+            return True
+        if stored.index % READ_AT_ONCE == 0:
+            await anyio.lowlevel.checkpoint()
+            if walk.clock.monotonic() >= ends_at:
+                break
+    return places.read_to >= start
+
+
+def _turns(
+    walk: Walk, places: StatedPlaces, start: int, stop: int
+) -> Iterator[tuple[list[StoredEntry], int]]:
+    """The decisions of each turn, and the first entry after it."""
+    decisions: list[StoredEntry] = []
+    if start >= stop:
+        return
+    for stored in walk.ledger.replay(start):
+        places.note(stored)
+        if stored.tag in DECIDED:
+            decisions.append(stored)
+        end = stored.index + 1
+        if len(decisions) >= AT_ONCE or end % READ_AT_ONCE == 0 or end >= stop:
+            yield decisions, end
+            decisions = []
+        if end >= stop:
+            return
+
+
+def _asked_again(
+    decisions: Sequence[StoredEntry], before: StatedBefore, find: FindKey, count: int
+) -> list[Replayed]:
+    replays = []
+    for number, stored in enumerate(decisions, count):
+        entry = decision_entry(stored, find)
+        leaf, index = entry.leaf, stored.index
+        under = before.policy_set(leaf, index), before.mandate(leaf, index), before.hops(leaf, index)
+        replays.append(Replay(entry, *under, whole=number % WHOLE_EVERY == 0))
+    return replay_all(replays)

@@ -1,0 +1,247 @@
+"""Asking a candidate what the ledger's decisions would have been: in short turns, so that actions go on beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+import anyio
+from anyio import to_thread
+
+from answerable.core.approval.approval import ApprovalId
+from answerable.core.canonical import encode, parse
+from answerable.core.decision.asked import CannotTell
+from answerable.core.decision.asked_of_people import (
+    QuestionsCompared,
+    at_tier,
+    checked_tiers,
+    groups_in,
+)
+from answerable.core.decision.compared import Difference, Past, Tally
+from answerable.core.ledger.opened import disclosures_of, leaf_of
+from answerable.core.ledger.subject_key import key_id_of
+from answerable.core.ledger.tags import Tag
+from answerable.core.registry.parts_form import parts_of_form
+from answerable.core.registry.publication import documents_digest
+from answerable.errors import AnswerableError, Malformed, Unavailable
+from answerable.flows.policy.publish_policy import planned_sets
+from answerable.flows.recording.paced_reading import REST_SECONDS, TURN_SECONDS, begins_at, in_turns
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.compared import Unasked
+    from answerable.core.decision.decision import Decision, Effect
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.policy_asking import PolicyAsking
+
+PAGE_SECONDS_MAX: Final = 0.5
+DIFFERENCES_MAX: Final = 500
+"""On one page."""
+
+_NO_TIERS: Final[Mapping[str, JSONValue]] = MappingProxyType({})
+DECIDED: Final[dict[int, Effect]] = {Tag.INTENT: "allow", Tag.REFUSAL: "deny", Tag.APPROVAL_ASKED: "defer"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """start, end: first index that was read, and the first that was not. size: of the ledger now. more: ask again, from
+    `end`. tally, questions: of this page alone. policy_set: digest of the candidate. reading: nothing was asked yet."""
+
+    start: int
+    end: int
+    size: int
+    more: bool
+    policy_set: str
+    tally: Tally = field(default_factory=Tally)
+    differences: tuple[Difference, ...] = ()
+    questions: QuestionsCompared = field(default_factory=QuestionsCompared)
+    reading: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Trial:
+    """tiers: that capabilities would be of. questions: what was asked of people, and would be."""
+
+    tiers: Mapping[str, int]
+    questions: QuestionsCompared = field(default_factory=QuestionsCompared)
+
+    def count(self, was: Past, leaf: dict[str, JSONValue], found: Decision | CannotTell) -> None:
+        """One decision, and what the candidate says to it."""
+        if isinstance(found, CannotTell) or (leaf.get("approval") and was.effect == "allow"):
+            # What ran by a yes is the action that people were asked about.
+            return
+        tier = leaf.get("tier")
+        before = str(tier) if type(tier) is int else ""
+        after = str(self.tiers[was.capability]) if was.capability in self.tiers else before
+        self.questions.saw(was.at)
+        if was.effect == "defer":
+            self.questions.before.add(tier=before, rules=was.by, groups=groups_in(leaf))
+        if found.effect == "defer":
+            asks = [group for one in found.requirements for group in one.groups]
+            self.questions.after.add(tier=after, rules=found.determined_by, groups=asks)
+
+
+async def simulate_policy(
+    walk: Walk,
+    documents: Sequence[JSONValue],
+    *,
+    removed: Sequence[str] = (),
+    since: int = 0,
+    start: int = 0,
+    tiers: Mapping[str, JSONValue] = _NO_TIERS,
+) -> Page:
+    """Ask a candidate what was decided from an index on, for at most PAGE_SECONDS_MAX.
+
+    since: Unix milliseconds, for the first page; later pages say where they start. tiers: of which capabilities would
+    be, by name; all others as they were. Raises Malformed (`registry.faults`, `policy.*`, `simulation.tier`), Refused
+    (`publication.nothing`, `publication.unknown`), Unavailable.
+    """
+    trial = Trial(tiers=checked_tiers(tiers, walk.registry.current.capabilities))
+    asking = await _candidate(walk, documents, removed)
+    ends_at = walk.clock.monotonic() + PAGE_SECONDS_MAX
+    if not await read_declared(walk, ends_at):
+        size = walk.ledger.size
+        return Page(start=start, end=start, size=size, more=True, policy_set=asking.policy_set, reading=True)
+    first = start or begins_at(walk, since)
+    tally, differences, end = Tally(), list[Difference](), first
+    async for stored in in_turns(walk, first, ends_at):
+        found = compared(walk, asking, stored, tally, trial=trial)
+        if found is not None:
+            differences.append(found)
+        end = stored.index + 1
+        if len(differences) >= DIFFERENCES_MAX:
+            break
+    size = walk.ledger.size
+    return Page(
+        start=first,
+        end=end,
+        size=size,
+        more=end < size,
+        policy_set=asking.policy_set,
+        tally=tally,
+        differences=tuple(differences),
+        questions=trial.questions,
+    )
+
+
+def compared(
+    walk: Walk, asking: PolicyAsking, stored: StoredEntry, tally: Tally, *, trial: Trial | None = None
+) -> Difference | None:
+    """What the candidate says of one entry, counted; None where it is no decision, or the same."""
+    effect = DECIDED.get(stored.tag)
+    if effect is None:
+        if trial is not None and stored.tag == Tag.MANDATE_ISSUED:
+            trial.questions.tasks += 1
+        return None
+    leaf = leaf_of(stored)
+    if _was_test(walk, stored, leaf):
+        return None
+    fields, why = fields_asked(walk, stored, leaf)
+    if why is not None:
+        tally.skip(why)
+        return None
+    was = past_of(stored.index, leaf, effect, fields)
+    counted_by = walk.policies.declared.parts.get(was.policy_set)
+    question = fields["question"] if trial is None else at_tier(fields["question"], trial.tiers)
+    try:
+        found = asking.ask(question, counted_by=counted_by)
+    except Malformed:
+        tally.skip("unreadable")
+        return None
+    if trial is not None:
+        trial.count(was, leaf, found)
+    return tally.add(was, found)
+
+
+def _was_test(walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]) -> bool:
+    """Whether nobody but us asked: as long as a test is not told, it counts as what it looks like."""
+    if stored.tag != Tag.APPROVAL_ASKED:
+        return False
+    approval = walk.approvals.find(ApprovalId(str(leaf.get("approval"))))
+    return approval is not None and bool(approval.told_test)
+
+
+def past_of(index: int, leaf: dict[str, JSONValue], effect: Effect, fields: dict[str, bytes]) -> Past:
+    """The decision as its leaf and its fields tell it."""
+    told = leaf.get("decision")
+    decision = told if isinstance(told, dict) else leaf
+    by, at = decision.get("by"), leaf.get("at")
+    under = parse(fields.get("obligations", b"[]"))
+    return Past(
+        index=index,
+        at=at if type(at) is int else 0,
+        agent=str(leaf.get("agent", "")),
+        capability=str(leaf.get("capability", "")),
+        effect=effect,
+        by=tuple(str(one) for one in by) if isinstance(by, list) else (),
+        policy_set=str(decision.get("policy_set", "")),
+        obligations=tuple(str(one) for one in under) if isinstance(under, list) else (),
+    )
+
+
+def fields_asked(
+    walk: Walk, stored: StoredEntry, leaf: dict[str, JSONValue]
+) -> tuple[dict[str, bytes], Unasked | None]:
+    """The opened fields of an entry, with its question; or why there is none to ask."""
+    if not stored.attachment and leaf.get("_sd"):
+        return {}, "erased"
+    try:
+        fields = disclosures_of(stored, walk.subject_keys.find)
+    except AnswerableError:
+        return {}, "unreadable"
+    if fields is None:
+        return {}, "erased" if walk.subject_keys.find(key_id_of(stored.attachment)) is None else "unreadable"
+    named = {one.name: bytes(one.value) for one in fields}
+    if "question_digest" in named:
+        return {}, "not_kept"
+    if "question" not in named:
+        return {}, "not_asked"
+    if stored.tag == Tag.REFUSAL and "hidden" in named:
+        # A credential among the arguments was blotted out: what is left is not what was asked.
+        return {}, "hidden"
+    return named, None
+
+
+async def _candidate(walk: Walk, documents: Sequence[JSONValue], removed: Sequence[str]) -> PolicyAsking:
+    walk.policies.candidate = await candidate(walk, walk.policies.candidate, documents, removed)
+    return walk.policies.candidate[1]
+
+
+async def candidate(
+    walk: Walk, known: tuple[str, PolicyAsking] | None, documents: Sequence[JSONValue], removed: Sequence[str]
+) -> tuple[str, PolicyAsking]:
+    """A set that can be asked, with the name of what it was made of. known: one that was made before.
+
+    Raises Malformed (`registry.faults`, `policy.*`), Refused (`publication.unknown`), Unavailable.
+    """
+    compile_asking = walk.policies.compile_asking
+    if compile_asking is None:
+        raise Unavailable(
+            "this process cannot ask policy sets: use the server's",
+            code="publication.no_asking",
+            port="policies",
+        )
+    given = encode([*documents, {"removed": [*removed]}])
+    name = documents_digest({"given": given, "registry": encode(walk.registry.current.digest)})
+    if known is not None and known[0] == name:
+        return known
+    plan = await planned_sets(walk, documents, removed, same=True)
+    return name, await to_thread.run_sync(partial(compile_asking, plan.policies, plan.snapshot))
+
+
+async def read_declared(walk: Walk, ends_at: float) -> bool:
+    """Whether the log was read to its end for what policy sets declared: once, and on from there."""
+    declared, size = walk.policies.declared, walk.ledger.size
+    async for stored in in_turns(walk, declared.read_to, ends_at):
+        declared.read_to = stored.index + 1
+        if stored.tag == Tag.POLICY_CHANGE:
+            fields = disclosures_of(stored, walk.subject_keys.find) or ()
+            said = next((bytes(one.value) for one in fields if one.name == "declared"), None)
+            if said is not None:
+                declared.parts[str(leaf_of(stored).get("after"))] = parts_of_form(parse(said))
+    return declared.read_to >= size

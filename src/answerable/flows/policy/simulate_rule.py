@@ -1,0 +1,144 @@
+"""What a stop rule would have held, had it been in force: by what the log says happened. Changes nothing.
+
+What would have stood still counts no more, and what of it was done nevertheless is counted as the price: a rule that
+would have stopped what people wanted done is seen before it stops anything.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.containment.happening import holdable_of
+from answerable.errors import Malformed, shown
+from answerable.flows.counters.rule_numbers import number_of
+from answerable.flows.recording.paced_reading import in_turns
+
+if TYPE_CHECKING:
+    from answerable.core.containment.happening import Happening
+    from answerable.core.containment.hold import Holdable
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.registry.stop_rule import StopRule
+    from answerable.flows.counters.rule_numbers import Place, RuleNumber
+    from answerable.flows.state.walk import Walk
+
+SECONDS_MAX: Final = 20
+FIRINGS_MAX: Final = 1_000
+
+
+@dataclass(slots=True, kw_only=True)
+class Firing:
+    """One hold that there would have been. index, at: of the entry by which it was too much. stopped: actions that were
+    done under it nevertheless, as it was not there."""
+
+    index: int
+    at: int
+    owner: str
+    value: int
+    what: Holdable
+    stopped: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class RuleTrial:
+    """start, end: first index that was read, and the first that was not. size: of the ledger then. unlisted: firings
+    past FIRINGS_MAX. unknown: how often the number of a tracker could not be told, as what was erased is not read."""
+
+    start: int
+    end: int
+    size: int
+    firings: list[Firing] = field(default_factory=list)
+    unlisted: int = 0
+    unknown: int = 0
+
+
+async def simulate_rule(walk: Walk, name: str, *, since: int = 0) -> RuleTrial:
+    """For at most SECONDS_MAX of reading. since: Unix milliseconds; what happened within the window before is counted.
+
+    Raises Malformed (`stop_rule.unknown`).
+    """
+    rule = walk.registry.current.stop_rules.get(name)
+    if rule is None:
+        raise Malformed(
+            f"there is no stop rule {shown(name)}: apply it with `dryRun: true`", code="stop_rule.unknown"
+        )
+    number = number_of(walk, rule, since)
+    trial = _Trial(rule, number, since)
+    found = RuleTrial(start=number.start, end=number.start, size=walk.ledger.size)
+    async for stored in in_turns(walk, number.start, walk.clock.monotonic() + SECONDS_MAX):
+        for happening in number.told(stored):
+            trial.saw(happening, stored)
+        found.end = stored.index + 1
+    found.firings, found.unlisted, found.unknown = trial.firings, trial.unlisted, trial.unknown
+    return found
+
+
+class _Trial:
+    """One rule over what happened, in its order."""
+
+    def __init__(self, rule: StopRule, number: RuleNumber, since: int) -> None:
+        self._rule, self._number, self._since = rule, number, since
+        self._held: dict[Holdable, Firing] = {}
+        self._passed: dict[Place, tuple[int, Happening, int]] = {}
+        self.firings: list[Firing] = []
+        self.unlisted = self.unknown = 0
+
+    def saw(self, happening: Happening, stored: StoredEntry) -> None:
+        """Count it, and what would have been held for it."""
+        self._after_grace(happening.at)
+        held = self._holding(happening)
+        if held is not None:
+            held.stopped += happening.kind == "started"
+            self._number.passed_over(stored)
+            return
+        places = self._number.counted(stored, happening)
+        if happening.at < self._since:
+            return
+        for place in places:
+            value = self._number.value(place, happening, happening.at)
+            if value is None:
+                self.unknown += 1
+            elif value <= self._rule.limit:
+                self._passed.pop(place, None)
+            elif self._rule.grace_seconds:
+                self._passed.setdefault(place, (happening.at, happening, stored.index))
+            else:
+                self._fire(place, value, happening, stored.index, happening.at)
+                # What is too much has not begun, and comes to no end that would count.
+                self._number.passed_over(stored)
+
+    def _after_grace(self, now: int) -> None:
+        for place, (since, happening, index) in list(self._passed.items()):
+            due = since + self._rule.grace_seconds * 1000
+            if now < due:
+                continue
+            del self._passed[place]
+            value = self._number.value(place, happening, due)
+            if value is not None and value > self._rule.limit:
+                self._fire(place, value, happening, index, due)
+
+    def _fire(self, place: Place, value: int, happening: Happening, index: int, at: int) -> None:
+        what = holdable_of(self._rule, happening, place[0])
+        firing = Firing(index=index, at=at, owner=place[0], value=value, what=what)
+        self._held[what] = firing
+        self._number.forget(place)
+        if len(self.firings) < FIRINGS_MAX:
+            self.firings.append(firing)
+        else:
+            self.unlisted += 1
+
+    def _holding(self, happening: Happening) -> Firing | None:
+        """What would have stood still of it."""
+        under = (
+            *(("agent", one) for one in happening.agents),
+            *(("instance", one) for one in happening.instances),
+            ("mandate", happening.mandate),
+            ("server", happening.server),
+            ("tool", f"{happening.server}/{happening.tool}" if happening.tool else ""),
+            ("capability", happening.capability),
+        )
+        lasts = self._rule.expires_seconds * 1000
+        for what, firing in self._held.items():
+            if tuple(what) in under and (not lasts or happening.at < firing.at + lasts):
+                return firing
+        return None

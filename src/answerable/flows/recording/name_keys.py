@@ -1,0 +1,180 @@
+"""Which key is whose stands in the ledger before anything does that a person signed with a key file.
+
+Laws: what changes people's keys says so before it counts; whatever is signed by a key file refers to the entry that
+says last whose key it is; an opened log says it once of each person who signs, if nothing that it knows of said it.
+"""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Final
+
+from anyio.lowlevel import checkpoint
+
+from answerable.core.identity.principal import PrincipalId
+from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.records_keys import (
+    PEOPLE_IN_CHANGE_MAX,
+    PEOPLE_NAMED_MAX,
+    KeyFile,
+    NamedKeys,
+    Signs,
+    changed_signers,
+    people_keys,
+    thumbprints_of,
+)
+from answerable.core.ledger.subject import principal_subject
+from answerable.errors import Refused
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.disclosure import Sealing
+    from answerable.core.ledger.entry import Receipt
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.state.walk import Walk
+
+OTHERS_MAX: Final = 32
+"""Documents that a change names beside people, so that all of it has room."""
+NAMED_MAX: Final = 10_000
+"""People of whom it is kept in memory where their keys were named."""
+
+
+async def signers_changed(walk: Walk, after: RegistrySnapshot) -> list[Signs]:
+    """Whose keys another registry changes, for a caller that holds `under_way.applying`.
+
+    From here on nobody of them signs anything that refers to what was said before: whether the entry of the change is
+    in the log is not known to whoever could not write it. Raises Unavailable when a subject's key cannot be had.
+    """
+    people, found = after.principals, list[Signs]()
+    for name in changed_signers(walk.registry.current.principals, people):
+        if name not in walk.pseudonyms:
+            # A key is made for each new person, on disk: thousands of them must not hold up everything else.
+            await checkpoint()
+        found.append(_signs(walk, name, thumbprints_of(people.get(name))))
+    for one in found:
+        walk.keys_named.pop(one.name, None)
+    return found
+
+
+def first_named(people: Sequence[Signs], *, others: int) -> Sequence[Signs]:
+    """Of these, whom the entry of the change names itself. others: documents that it names, too."""
+    return people[: PEOPLE_IN_CHANGE_MAX if others <= OTHERS_MAX else 0]
+
+
+async def name_changed(
+    walk: Walk,
+    people: Sequence[Signs],
+    named: int,
+    receipt: Receipt,
+    *,
+    at: UnixMillis,
+    sealing: Sealing,
+    registry: str,
+) -> BaseException | None:
+    """Note those whom the entry of a change has named, the first `named`, and name the others; and whether the caller
+    left meanwhile. Raises Unavailable: then nothing of the change counts."""
+    change = _place(receipt)
+    _note(walk, people[:named], change)
+    left: BaseException | None = None
+    rest = iter(people[named:])
+    while part := [*islice(rest, PEOPLE_NAMED_MAX)]:
+        entry = people_keys(at=at, sealing=sealing, registry=registry, people=part, change=change)
+        placed, left_now = await record_entry(walk, entry)
+        _note(walk, part, _place(placed))
+        left = left or left_now
+    return left
+
+
+async def key_on_record(walk: Walk, person: str, key: str, *, applying: bool = False) -> Reference:
+    """Where the ledger says that this key is this person's, who has just signed with it. key: thumbprint. applying: the
+    caller holds `under_way.applying`.
+
+    To be asked before all else is checked, for it may wait. Raises Refused (`registry.changed_meanwhile`) where other
+    documents came into force while it did; Unavailable.
+    """
+    before = walk.registry.current.digest
+    place = _known(walk, person, key)
+    if place is not None:
+        return place
+    # Not while documents are applied: what is said here would stand after what takes the key away.
+    async with _no_change(walk, applying=applying):
+        _require_same(walk, before)
+        place = _known(walk, person, key)
+        if place is not None:
+            return place
+        signs = _signs(walk, person, _present(walk, person, key))
+        entry = people_keys(
+            at=walk.clock.now(),
+            sealing=sealing_for(walk, principal_subject(person)),
+            registry=before,
+            people=[signs],
+        )
+        receipt, left = await record_entry(walk, entry)
+        _note(walk, [signs], _place(receipt))
+    if left is not None:
+        raise left
+    _require_same(walk, before)
+    return _place(receipt)
+
+
+async def key_file(walk: Walk, person: str, key: str, *, applying: bool = False) -> KeyFile:
+    """The key itself, and where that is said; as `key_on_record`."""
+    place = await key_on_record(walk, person, key, applying=applying)
+    keys = walk.registry.current.person_keys(person)
+    return KeyFile(next(one.jwk for one in keys if one.thumbprint == key), place)
+
+
+def _known(walk: Walk, person: str, key: str) -> Reference | None:
+    """Where it is said already; None where what is said last of this person is not what is so."""
+    found = walk.keys_named.get(person)
+    if found is None or found.signs != _signs(walk, person, _present(walk, person, key)):
+        return None
+    return found.place
+
+
+def _present(walk: Walk, person: str, key: str) -> tuple[str, ...]:
+    keys = thumbprints_of(walk.registry.current.principals.get(PrincipalId(person)))
+    if key not in keys:
+        raise _meanwhile()
+    return keys
+
+
+def _require_same(walk: Walk, before: str) -> None:
+    if walk.registry.current.digest != before:
+        raise _meanwhile()
+
+
+def _meanwhile() -> Refused:
+    return Refused(
+        "other documents came into force at the same moment: look again, and sign anew",
+        code="registry.changed_meanwhile",
+    )
+
+
+def _signs(walk: Walk, person: str, keys: tuple[str, ...]) -> Signs:
+    return Signs(person, pseudonym_of(walk, person), keys)
+
+
+def _note(walk: Walk, people: Sequence[Signs], place: Reference) -> None:
+    if len(walk.keys_named) + len(people) > NAMED_MAX:
+        # Then they are named once more, when they sign.
+        walk.keys_named.clear()
+    for one in people[:NAMED_MAX]:
+        walk.keys_named[one.name] = NamedKeys(one, place)
+
+
+def _place(receipt: Receipt) -> Reference:
+    return Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex())
+
+
+@asynccontextmanager
+async def _no_change(walk: Walk, *, applying: bool) -> AsyncIterator[None]:
+    if applying:
+        yield
+        return
+    async with walk.under_way.applying:
+        yield

@@ -1,0 +1,163 @@
+"""Putting an entry on disk when the caller may leave at any moment."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from anyio import CancelScope, get_cancelled_exc_class
+
+from answerable.core.ledger.disclosure import Sealing
+from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
+from answerable.core.ledger.subject_key import key_id_of
+from answerable.errors import Malformed, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.runs import Run
+    from answerable.core.ledger.subject_key import SubjectKey
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.ledger import Submitted
+
+PSEUDONYMS_MAX = 10_000
+"""People whose pseudonyms are kept in memory."""
+
+
+async def record_entry(
+    walk: Walk,
+    entry: Entry,
+    *,
+    patient: bool = True,
+    waits: Callable[[], None] | None = None,
+    then: Callable[[Receipt], None] | None = None,
+) -> tuple[Receipt, BaseException | None]:
+    """Make `entry`, which is in no run, durable whether the caller stays or leaves; as `record_in_run`."""
+    submitted, left = await _submitted(walk, lambda: entry, patient=patient, waits=waits)
+    if then is not None:
+        then(submitted.receipt)
+    return await _durable(submitted, left)
+
+
+async def record_in_run(
+    walk: Walk,
+    mandate: str,
+    make: Callable[[Run], Entry],
+    *,
+    patient: bool = True,
+    waits: Callable[[], None] | None = None,
+    then: Callable[[Receipt], None] | None = None,
+) -> tuple[Receipt, BaseException | None]:
+    """Make the next entry of a mandate's run durable whether the caller stays or leaves.
+
+    Returns its receipt, and the cancellation if the caller left; it must be raised again once what follows from the
+    entry has been done. make: gives the entry for a place in the run; asked again when the place was lost while waiting
+    for room. patient: wait for room; otherwise the entry has its place before anything else runs, or there is none.
+    waits, then: told before anything else runs that there is no place yet, and the place as soon as there is one.
+    Raises Unavailable, never a cancellation.
+    """
+    runs = walk.runs
+    place = runs.place(mandate)
+    try:
+        submitted = walk.ledger.submit(make(place))
+    except Unavailable as busy:
+        if busy.code != "ledger.busy" or not patient:
+            raise
+        if waits is not None:
+            waits()
+    else:
+        runs.taken(mandate, place, submitted.receipt.leaf_hash)
+        if then is not None:
+            then(submitted.receipt)
+        try:
+            return await submitted.durable(), None
+        except get_cancelled_exc_class() as gone:
+            return await _durable(submitted, gone)
+    placed = place
+
+    def again() -> Entry:
+        nonlocal placed
+        placed = runs.place(mandate)
+        return make(placed)
+
+    submitted, left = await _submitted(walk, again, patient=True)
+    runs.taken(mandate, placed, submitted.receipt.leaf_hash)
+    if then is not None:
+        then(submitted.receipt)
+    return await _durable(submitted, left)
+
+
+def key_of(walk: Walk, subject: str) -> SubjectKey:
+    """The subject's key. Raises Unavailable with effect `none`: that a key may have been made is no effect."""
+    try:
+        return walk.subject_keys.of(subject)
+    except Unavailable as failed:
+        raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
+
+
+def sealing_for(walk: Walk, subject: str) -> Sealing:
+    """What it takes to seal fields for this subject. Raises Unavailable when its key cannot be had."""
+    return Sealing(key=key_of(walk, subject), random=walk.entropy.bytes)
+
+
+def sealing_of_entry(walk: Walk, index: int) -> Sealing:
+    """What seals fields that belong with those of an earlier entry: its key, or the log's own where it has none."""
+    with suppress(Malformed):
+        key = walk.subject_keys.find(key_id_of(walk.ledger.entry(index).attachment))
+        if key is not None:
+            return Sealing(key=key, random=walk.entropy.bytes)
+    return sealing_for(walk, LOG_SUBJECT)
+
+
+def pseudonym_of(walk: Walk, person: str) -> str:
+    """What leaves say in place of a person's name. Raises Unavailable when the person's key cannot be had."""
+    known = walk.pseudonyms.get(person)
+    if known is None:
+        if len(walk.pseudonyms) >= PSEUDONYMS_MAX:
+            walk.pseudonyms.clear()
+        key = key_of(walk, principal_subject(person))
+        known = walk.pseudonyms[person] = key.pseudonym(b"principal", person.encode())
+    return known
+
+
+async def _submitted(
+    walk: Walk,
+    make: Callable[[], Entry],
+    *,
+    patient: bool,
+    waits: Callable[[], None] | None = None,
+) -> tuple[Submitted, BaseException | None]:
+    """The entry with its place in the log. A shield is built only when it is needed: it costs more than the record."""
+    left: BaseException | None = None
+    while True:
+        entry = make()
+        try:
+            return walk.ledger.submit(entry), left
+        except Unavailable as busy:
+            if busy.code != "ledger.busy" or not patient:
+                raise
+        if waits is not None:
+            waits()
+            waits = None
+        try:
+            with CancelScope(shield=True):
+                await walk.ledger.room(entry)
+        except get_cancelled_exc_class() as gone:
+            left = gone
+
+
+async def _durable(submitted: Submitted, left: BaseException | None) -> tuple[Receipt, BaseException | None]:
+    if left is None:
+        try:
+            return await submitted.durable(), None
+        except get_cancelled_exc_class() as gone:
+            left = gone
+    while True:
+        # The shield keeps out a leaving caller, not the end of a whole task, which may be asked for more than once.
+        try:
+            with CancelScope(shield=True):
+                receipt = await submitted.durable()
+            return receipt, left
+        except get_cancelled_exc_class():
+            continue

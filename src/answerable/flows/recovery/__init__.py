@@ -1,0 +1,1 @@
+"""What is read back from the ledger at start; settling."""

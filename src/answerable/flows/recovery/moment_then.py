@@ -1,0 +1,200 @@
+"""What was in force at an earlier moment, by what the ledger says: documents, policies, mandates, budgets, ends, holds.
+
+Laws: what the ledger does not say is not known, and said so; what it says is read by the code that reads it at a start.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from answerable.core.containment.hold import HoldId
+from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.ledger.budget_counts import amounts_in, reserved_by
+from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.budget import Spending
+from answerable.core.mandate.token import mandate_in
+from answerable.core.registry.active import snapshot_of
+from answerable.core.registry.policy_statement import PolicyStatement
+from answerable.errors import AnswerableError, Malformed
+from answerable.flows.recovery.recall_holds import hold_in
+from answerable.flows.recovery.recall_revocations import revocation_in
+from answerable.flows.registry.apply_registry import policy_text
+from answerable.flows.walk.moment import Moment, Snapshot, named_capability, unoffered
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.containment.hold import Hold, Holdable
+    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.opened import FindKey
+    from answerable.core.mandate.budget import Reserved
+    from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
+    from answerable.core.mandate.revocation import Revocable, Revocation
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.manifest_token import SignedManifest
+    from answerable.core.registry.snapshot import RegistrySnapshot
+
+_UNREACHED: Final = frozenset({"token", "hop", "manifest", "instance", "trust_domain", "credential"})
+"""Kinds of what was ended or held that depend on which instance acts, or by what hops, which is not told here."""
+
+
+@dataclass(slots=True)
+class Then:
+    """What was in force at a moment. Entries are taken in order, until the first that is later. Implements
+    flows.refuse_revoked.Revoked, Held and CurrentManifests.
+
+    tools: definitions in force, by server and name, where the ledger lets them be read. held: holds that were not
+    lifted, by id. withheld: statements that could not be opened. unfollowed: revocations and holds of kinds that are
+    not looked at here.
+    """
+
+    at: UnixMillis
+    documents: dict[str, JSONValue] = field(default_factory=dict)
+    registry: str = ""
+    mandates: dict[MandateId, Mandate] = field(default_factory=dict)
+    spending: Spending = field(default_factory=Spending)
+    tools: dict[tuple[str, str], JSONValue] = field(default_factory=dict)
+    closed: set[str] = field(default_factory=set)
+    revoked: dict[Revocable, Revocation] = field(default_factory=dict)
+    held: dict[HoldId, Hold] = field(default_factory=dict)
+    withheld: int = 0
+    unfollowed: int = 0
+    _began: dict[int, Reserved] = field(default_factory=dict)
+
+    def take(self, stored: StoredEntry, find: FindKey) -> bool:
+        """Look at the next entry; False once it is of later."""
+        leaf = leaf_of(stored)
+        at = leaf.get("at")
+        if type(at) is int and at > self.at and stored.tag != Tag.GENESIS:
+            return False
+        match stored.tag:
+            case Tag.INTENT:
+                reserved = self._began[stored.index] = reserved_by(leaf)
+                self.spending.take(reserved.accounts, reserved.amounts)
+            case Tag.OUTCOME:
+                self._end(leaf)
+            case Tag.MANDATE_CLOSED:
+                self.closed.add(str(leaf.get("mandate")))
+            case Tag.TOOL_PINNED:
+                text = (payload_of(stored, leaf, find) or {}).get("text")
+                self.tools[str(leaf.get("server")), str(leaf.get("tool"))] = text
+            case Tag.HOLD_LIFTED if leaf.get("lifted_at"):
+                self.held.pop(HoldId(str(leaf.get("hold"))), None)
+            case Tag.HOLD_PLACED:
+                self._hold(leaf, payload_of(stored, leaf, find) or {})
+            case Tag.REVOKED:
+                self._revoke(revocation_in(find, stored))
+            case Tag.REGISTRY_CHANGE:
+                self._change(leaf, payload_of(stored, leaf, find) or {})
+            case Tag.MANDATE_ISSUED:
+                self._give(payload_of(stored, leaf, find) or {})
+            case Tag.CITED if leaf.get("kind") == "mandate":
+                self._give(payload_of(stored, leaf, find) or {})
+        return True
+
+    def find(self, names: Collection[Revocable]) -> Revocation | None:
+        """The first revocation of any of these names, in the order of the names."""
+        return next((self.revoked[one] for one in names if one in self.revoked), None)
+
+    def standing(self, names: Collection[Holdable]) -> tuple[Hold, ...]:
+        """The holds on these names that were not lifted, run out or not, in the order of the names."""
+        return tuple(hold for one in names for hold in self.held.values() if hold.what == one)
+
+    def current(self, agent: AgentId) -> SignedManifest | None:
+        """None: which manifest an agent had then is not looked at."""
+        del agent
+        return None
+
+    def state(self, mandate: MandateId) -> MandateState:
+        """Open or closed then; unknown ones are closed."""
+        return "open" if mandate in self.mandates and mandate not in self.closed else "closed"
+
+    def moment(self, action: str, *, origin: str) -> Moment:
+        """As the checks of the walk look at it. Raises Malformed: `answers.registry_unknown` where the ledger does not
+        say all of the registry, `answers.unknown_name`."""
+        current = self.snapshot()
+        capability = named_capability(current, action)
+        given: dict[AgentId, list[Mandate]] = {}
+        for mandate in reversed(self.mandates.values()):
+            given.setdefault(mandate.agent, []).append(mandate)
+        return Moment(
+            at=self.at,
+            origin=origin,
+            registry=Snapshot(current=current),
+            manifests=self,
+            revocations=self,
+            holds=self,
+            mandates=given,
+            state=self.state,
+            used=self.spending.used,
+            lack=self.spending.lack,
+            statement=PolicyStatement(policies=policy_text(current), parts=current.parts, schema_digest=""),
+            capability=capability,
+            tool=self._tool(capability),
+            agents={},
+        )
+
+    def snapshot(self) -> RegistrySnapshot:
+        """The registry. Raises Malformed (`answers.registry_unknown`) where the ledger does not say all of it."""
+        found = snapshot_of([*self.documents.values()])
+        if not self.registry or found.digest != self.registry:
+            raise Malformed(
+                "the ledger does not say all of the registry that was in force then, so nothing can be told",
+                code="answers.registry_unknown",
+            )
+        return found
+
+    def _end(self, leaf: dict[str, JSONValue]) -> None:
+        intent = leaf.get("intent")
+        reserved = self._began.pop(intent, None) if isinstance(intent, int) else None
+        if reserved is not None:
+            self.spending.give_back(reserved.accounts, amounts_in(leaf, "returned"))
+            self.spending.take(reserved.accounts, amounts_in(leaf, "overrun"))
+
+    def _hold(self, leaf: dict[str, JSONValue], fields: dict[str, JSONValue]) -> None:
+        hold = hold_in(HoldId(str(leaf.get("hold"))), leaf, fields)
+        if hold is None:
+            self.withheld += 1
+            return
+        self.held[hold.id] = hold
+        self.unfollowed += hold.what.kind in _UNREACHED
+
+    def _revoke(self, revocation: Revocation | None) -> None:
+        if revocation is None:
+            self.withheld += 1
+            return
+        kind, name = revocation.what
+        self.revoked.setdefault(revocation.what, revocation)
+        self.unfollowed += kind in _UNREACHED or (kind == "agent" and name.startswith(SCHEME))
+
+    def _change(self, leaf: dict[str, JSONValue], fields: dict[str, JSONValue]) -> None:
+        self.registry = str(leaf.get("after"))
+        changes = fields.get("changes")
+        if not isinstance(changes, dict):
+            self.withheld += 1
+            return
+        for key, document in changes.items():
+            if document is None:
+                self.documents.pop(key, None)
+            else:
+                self.documents[key] = document
+
+    def _give(self, fields: dict[str, JSONValue]) -> None:
+        token = fields.get("token")
+        try:
+            mandate = mandate_in(token) if isinstance(token, str) else None
+        except AnswerableError:
+            mandate = None
+        if mandate is None:
+            self.withheld += 1
+        else:
+            self.mandates.setdefault(mandate.id, mandate)
+
+    def _tool(self, capability: Capability) -> Mapping[str, Any]:
+        """At the tier that the hints of its tool came to then; a tier that the ledger does not say is not known.
+        Whether it was offered, and let through, the ledger does not say either."""
+        return unoffered(capability, self.tools.get((capability.server, capability.target)))

@@ -1,0 +1,44 @@
+"""A register of drills that is older than the ledger: what it does not know is put back from the entries.
+
+Laws: only what the ledger says counts; a drill that this version cannot read counts for nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
+
+from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.records_drills import drill_in
+from answerable.flows.recovery.recall_holds import NAMELESS_PREFIX
+from answerable.flows.revocation.end_instance import written
+
+if TYPE_CHECKING:
+    from answerable.core.containment.drill import Drill
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.flows.state.walk import Walk
+
+
+@dataclass(slots=True, kw_only=True)
+class RecalledDrills:
+    """What entries say of drills, noted one by one."""
+
+    walk: Walk
+    drills: list[Drill] = field(default_factory=list)
+
+    def note(self, stored: StoredEntry) -> None:
+        """Of an entry with tag `drill`. Raises Broken (`ledger.leaf_malformed`)."""
+        leaf = leaf_of(stored)
+        name = (payload_of(stored, leaf, self.walk.subject_keys.find) or {}).get("by")
+        by = name if isinstance(name, str) else f"{NAMELESS_PREFIX}{leaf.get('by')}"
+        found = drill_in(leaf, by=by)
+        if found is not None:
+            self.drills.append(found)
+
+    async def restored(self) -> int:
+        """Put back what the register does not know; returns how many there were. Raises Unavailable."""
+        register = self.walk.drills.register
+        if register is None or not self.drills:
+            return 0
+        return await written(partial(register.put, self.drills))

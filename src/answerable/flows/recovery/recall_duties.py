@@ -1,0 +1,82 @@
+"""A register of duties that is older than the ledger: what was told, given and ended since is so again.
+
+Laws: a step that is on record is not recorded again, and told once more at worst; a delegation that was ended on record
+does not come back; what cannot be opened any more, because its person was erased, does not, either.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from answerable.core.approval.approval import ApprovalId
+from answerable.core.approval.duty_marks import delegation_in
+from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.tags import Tag
+from answerable.core.tlog.merkle import leaf_hash
+from answerable.errors import AnswerableError, Malformed
+from answerable.flows.revocation.end_instance import written
+
+if TYPE_CHECKING:
+    from answerable.core.approval.duty_delegation import DutyDelegation
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.duty_register import DutyRegister
+
+
+@dataclass(slots=True, kw_only=True)
+class RecalledDuties:
+    """What entries say of duty, noted one by one."""
+
+    walk: Walk
+    given: list[DutyDelegation] = field(default_factory=list)
+    ended: set[str] = field(default_factory=set)
+
+    def note(self, stored: StoredEntry, origin: str) -> None:
+        """Of an entry with tag `approval_escalated` or `duty` of the log of that origin. Raises Broken
+        (`ledger.leaf_malformed`)."""
+        leaf = leaf_of(stored)
+        if stored.tag == Tag.APPROVAL_ESCALATED:
+            step = leaf.get("step")
+            place = (
+                ApprovalId(str(leaf.get("approval"))),
+                str(leaf.get("group")),
+                step if isinstance(step, int) else 0,
+            )
+            self.walk.duties.recorded.add(place)
+            return
+        if leaf.get("change") == "ended":
+            self.ended.add(str(leaf.get("delegation")))
+            return
+        fields = payload_of(stored, leaf, self.walk.subject_keys.find) or {}
+        try:
+            one = delegation_in(fields.get("kept"))
+        except AnswerableError:
+            return
+        hashed = leaf_hash(stored.leaf).hex()
+        self.given.append(replace(one, entry=stored.index, leaf=hashed, log=origin))
+
+    async def restored(self) -> int:
+        """Bring the register to what the entries say; how many delegations it did not know. Raises Unavailable."""
+        register = self.walk.duties.register
+        if register is None:
+            return 0
+        told = {
+            place for place in self.walk.duties.recorded if (place[1], place[2]) in register.told(place[0])
+        }
+        self.walk.duties.recorded -= told
+        return await written(lambda: self._restored(register))
+
+    def _restored(self, register: DutyRegister) -> int:
+        now, count = self.walk.clock.now(), 0
+        for one in self.given:
+            if one.until <= now:
+                continue
+            try:
+                register.delegate(one)
+            except Malformed:
+                continue
+            count += 1
+        for name in self.ended:
+            register.end(name, now)
+        return count

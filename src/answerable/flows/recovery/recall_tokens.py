@@ -1,0 +1,172 @@
+"""Issued tokens that the ledger has and an older register does not know: they get their places in status lists back.
+
+Laws: a place that somebody's token names is given to nobody else; what does not stand here is not shown as valid to
+whoever goes by a list alone, whether a revocation, a closed mandate or the loss of its mandate is why.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.principal import AgentId
+from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.records_delegation import KIND
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.delegation_terms import INSTANCE, MANIFEST
+from answerable.core.mandate.hop_token import consent_in, read_hop, signing_hash
+from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
+from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import Revocable, hop_names, instance_names
+from answerable.core.mandate.status_list import reference_of
+from answerable.errors import Malformed
+from answerable.flows.revocation.end_instance import written
+from answerable.flows.tokens.exchange_token import status_uri
+from answerable.flows.validity.refuse_revoked import agent_names, mandate_names
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.mandate.hop_token import UnverifiedHop
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.token_register import TokenRegister
+
+
+class RecalledTokens:
+    """What entries say of hops that have not run out. For the start of a process, before a door opens."""
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        self._now = walk.clock.now()
+        self._issuer = walk.delegations.audience()
+        self._hops: dict[str, tuple[UnverifiedHop, dict[str, JSONValue]]] = {}
+        self._again: list[IssuedToken] = []
+        self._closed: set[MandateId] = set()
+
+    def note(self, stored: StoredEntry) -> None:
+        """An entry with tag `cited`, or `mandate_closed`, as whoever closed it may have had no room for what follows.
+        Raises Broken (`ledger.leaf_malformed`)."""
+        leaf = leaf_of(stored)
+        if stored.tag == Tag.MANDATE_CLOSED:
+            self._closed.add(MandateId(str(leaf.get("mandate"))))
+            return
+        expires = leaf.get("expires")
+        if leaf.get("kind") != KIND or not isinstance(expires, int) or expires <= self._now:
+            return
+        fields = payload_of(stored, leaf, self._walk.subject_keys.find) or {}
+        token = fields.get("token")
+        if isinstance(token, str):
+            self._hops[signing_hash(token)] = read_hop(token), leaf
+
+    async def restored(self) -> int:
+        """Put back those that the register does not know; returns how many. Raises Unavailable."""
+        register = self._walk.tokens
+        if register is None or not self._hops:
+            return 0
+        known: set[str] = set()
+        for par_hash, (hop, leaf) in self._hops.items():
+            place = self._place(hop) if leaf.get("form") == "online" else None
+            if place is None:
+                continue
+            found = register.find(hop.jti)
+            known.add(par_hash)
+            if found is None:
+                self._again.append(self._token(register, known, par_hash, place))
+        return await written(partial(register.restore, self._again)) if self._again else 0
+
+    async def end_fallen(self) -> None:
+        """Of those that were put back, and of all under closed mandates, end what does not stand here, once it is known
+        what was revoked.
+
+        Raises Unavailable."""
+        walk, register = self._walk, self._walk.tokens
+        if register is None:
+            return
+        mandates = {one.mandate for one in self._again}
+        names = {Revocable("mandate", one) for one in mandates | self._closed if not self._is_open(one)}
+        for one in self._again:
+            own = one.own_names()
+            agents = (
+                name
+                for named in own
+                if named.kind == "agent"
+                for name in agent_names(walk, AgentId(named.name))
+            )
+            if walk.revocations.find((*own, *agents)) is not None:
+                names.add(Revocable("token", one.jti))
+        if names:
+            await written(partial(register.end, names))
+
+    def _is_open(self, identity: MandateId) -> bool:
+        walk = self._walk
+        mandate = walk.mandates.find(identity)
+        if mandate is None or walk.mandates.state(identity) != "open":
+            return False
+        return walk.revocations.find(mandate_names(walk, mandate)) is None
+
+    def _token(
+        self, register: TokenRegister, known: set[str], par_hash: str, place: StatusPlace
+    ) -> IssuedToken:
+        """As it was kept when it was issued."""
+        hop, leaf = self._hops[par_hash]
+        consent = consent_in(hop)
+        through = {Revocable("hop", consent.hash)} if consent is not None else set[Revocable]()
+        parent, above = "", hop.parent_hash
+        while isinstance(above, str) and above in self._hops:
+            giver, _ = self._hops[above]
+            if above in known:
+                parent = giver.jti
+                break
+            through.update(_said(giver, above))
+            above = giver.parent_hash
+        else:
+            found = register.find(str(leaf.get("parent")))
+            parent = found.jti if found is not None and found.par_hash == above else ""
+        instance, manifest = _claim(hop, INSTANCE), _claim(hop, MANIFEST)
+        return IssuedToken(
+            jti=hop.jti,
+            parent=parent,
+            par_hash=par_hash,
+            mandate=MandateId(str(leaf.get("mandate"))),
+            agent=AgentId(hop.agent),
+            key=hop.confirmation.thumbprint,
+            manifest=manifest,
+            trust_domain=next((one.name for one in instance_names(instance)), ""),
+            instance=instance if instance_names(instance) else "",
+            expires_at=hop.expires_at,
+            place=place,
+            through=tuple(sorted(through)),
+        )
+
+    def _place(self, hop: UnverifiedHop) -> StatusPlace | None:
+        """Its place in a list of ours; None for what names none."""
+        try:
+            uri, index = reference_of(hop.raw.claims.get("status"))
+        except Malformed:
+            return None
+        number = uri.rpartition("/")[2]
+        if not number.isdecimal() or uri != status_uri(self._issuer, int(number)):
+            return None
+        return StatusPlace(list_number=int(number), index=index)
+
+
+def _said(hop: UnverifiedHop, par_hash: str) -> tuple[Revocable, ...]:
+    """As `said_names`, of a hop that was written down."""
+    instance = _claim(hop, INSTANCE)
+    domain = [one for one in instance_names(instance) if one.kind == "trust_domain"]
+    consent = consent_in(hop)
+    names = (
+        *hop_names(jti=hop.jti, par_hash=par_hash),
+        Revocable("hop", consent.hash if consent is not None else ""),
+        Revocable("agent", hop.agent),
+        Revocable("key", hop.confirmation.thumbprint),
+        Revocable("manifest", _claim(hop, MANIFEST)),
+        Revocable("agent", instance if domain else ""),
+        *domain,
+    )
+    return tuple(one for one in names if one.name)
+
+
+def _claim(hop: UnverifiedHop, name: str) -> str:
+    value = hop.raw.claims.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,113 @@
+"""Law 3 of the walk: every intent ends. Runs at start and on a timer, with the functions of the normal path.
+
+Time decides, not process liveness: an intent past its deadline plus the longest an upstream call may take is ended as
+`indeterminate`. A true outcome that turns up later is a new entry; nothing is rewritten. Running it twice changes
+nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.action.outcome import Outcome
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.ledger import records
+from answerable.core.ledger.budget_counts import reserved_by
+from answerable.core.ledger.entry import Receipt
+from answerable.core.ledger.opened import leaf_of
+from answerable.errors import Broken, Unavailable
+from answerable.flows.counters.keep_budgets import restore_budgets
+from answerable.flows.counters.keep_history import restore_history
+from answerable.flows.entries.keep_citations import recall_citations
+from answerable.flows.entries.log_outcome import end_intent
+from answerable.flows.people.sign_in import record_refused_sign_ins
+from answerable.flows.recording.record_entry import record_entry
+from answerable.flows.state.walk import OpenIntent
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.flows.state.walk import Walk
+
+AGENTS_PER_ENTRY_MAX = 32
+"""So many names of agents, with their counts, fit into a leaf."""
+
+
+def recover_from_ledger(walk: Walk) -> None:
+    """Rebuild what only the ledger knows: intents without an end, how much of each mandate's budget is used, where
+    statements stand, and what trackers counted.
+
+    For the start of a process, before anything is in flight. Raises Broken (`ledger.leaf_malformed`) for an intent or
+    an end that this version did not write.
+    """
+    restore_budgets(walk)
+    recall_citations(walk)
+    restore_history(walk)
+    for stored in walk.ledger.open_intents():
+        walk.open_intents[stored.index] = _open_intent(stored, walk.limits.upstream_ms_max)
+
+
+async def settle_open_intents(walk: Walk, *, overdue_only: bool = True) -> int:
+    """End every intent that is due; returns how many. At reopening nothing of this process is in flight, so intents
+    past their own deadline are due at once (`overdue_only=False`). Raises Unavailable; what is left is due again.
+
+    Never waits for room: meanwhile the true outcome could turn up, and what is not known must not be said after it.
+    """
+    now = walk.clock.now()
+    grace = 0 if overdue_only else walk.limits.upstream_ms_max
+    # What is due later than any intent of this moment was begun before the wall clock was set back: do not wait years.
+    latest = now + walk.limits.intent_ttl_ms + walk.limits.upstream_ms_max
+    due = [
+        index for index, one in walk.open_intents.items() if one.due_at - grace <= now or one.due_at > latest
+    ]
+    settled = 0
+    for index in due:
+        found = walk.open_intents.get(index)
+        if found is None:
+            # Somebody else has ended it meanwhile: to tell what is known of it again would be a second end.
+            continue
+        outcome = found.known or Outcome(
+            status="indeterminate", detail="no outcome was recorded before the deadline"
+        )
+        ended = await end_intent(
+            walk, intent=found.receipt, action_id=found.action_id, outcome=outcome, patient=False
+        )
+        settled += ended is not None
+    return settled
+
+
+async def record_counted_refusals(walk: Walk) -> None:
+    """Write down, in aggregate entries, the refusals that were only counted since the last call, sign-ins included.
+
+    Raises Unavailable; what is not written down then is kept for the next call.
+    """
+    await record_refused_sign_ins(walk)
+    while True:
+        by_agent = walk.quota.drain_counted(AGENTS_PER_ENTRY_MAX)
+        if not by_agent:
+            return
+        entry = records.refusals_counted(at=walk.clock.now(), by_agent=by_agent)
+        try:
+            _, left = await record_entry(walk, entry)
+        except Unavailable:
+            walk.quota.restore_counted(by_agent)
+            raise
+        if left is not None:
+            raise left
+
+
+def _open_intent(stored: StoredEntry, upstream_ms_max: int) -> OpenIntent:
+    leaf = leaf_of(stored)
+    return OpenIntent(
+        action_id=str(leaf.get("action")),
+        receipt=Receipt(index=stored.index, leaf_hash=stored.leaf_hash),
+        due_at=UnixMillis(_int(leaf, "deadline") + upstream_ms_max),
+        reserved=reserved_by(leaf),
+    )
+
+
+def _int(leaf: dict[str, JSONValue], name: str) -> int:
+    value = leaf.get(name)
+    if not isinstance(value, int):
+        raise Broken(f"a leaf has no whole number `{name}`", code="ledger.leaf_malformed")
+    return value

@@ -1,0 +1,1 @@
+"""Applying documents and following what other processes apply."""

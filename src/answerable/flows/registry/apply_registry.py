@@ -1,0 +1,359 @@
+"""Applying registry documents: checked whole, recorded, then in force at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final, Literal
+
+from anyio import to_thread
+
+from answerable.core.canonical import encode, parse
+from answerable.core.containment.drill import document_of
+from answerable.core.containment.shadow import is_shadow_name
+from answerable.core.ledger import records_statements
+from answerable.core.ledger.subject import LOG_SUBJECT, operator_subject, principal_subject
+from answerable.core.registry.active import Inactive, faults_of, faults_of_new, inactive, snapshot_of
+from answerable.core.registry.documents import PRINCIPAL, WORKFLOW
+from answerable.core.registry.parse import document_key
+from answerable.core.registry.parts_form import form_of_parts
+from answerable.core.registry.policy_statement import read_statement
+from answerable.core.registry.publication import POLICY_SET, documents_digest, policy_documents
+from answerable.core.registry.standing import with_standing
+from answerable.errors import Malformed, Refused, Unavailable, shown
+from answerable.flows.counters.keep_history import reading_back
+from answerable.flows.escalation.end_fallen_duties import end_fallen_duties
+from answerable.flows.recording.name_keys import first_named, name_changed, signers_changed
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.registry.keep_policies import keep_policies
+from answerable.flows.registry.require_drills import undrilled_in
+from answerable.flows.registry.seal_documents import changes_of_people, changes_of_things
+from answerable.flows.revocation.revoke_authority import take_away_from_agents, take_away_from_retired
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.containment.drill import Undrilled
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.records_statements import Published
+    from answerable.core.registry.policy_fault import SetFault
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.counters.keep_history import HistoryReading
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.decision_point import DecisionPoint
+
+FAULTS_SHOWN_MAX = 20
+INLINE_CHARS_MAX = 16_384
+"""Of policies: some 20 ms of work. More are checked in another thread."""
+INLINE_DOCUMENTS_MAX = 500
+"""That are in force and given, for the same reason."""
+_IN_GROUPS: Final = (PRINCIPAL, WORKFLOW)
+"""Kinds that are in groups."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """key: `kind/name`."""
+
+    key: str
+    how: Literal["added", "changed", "removed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Applied:
+    """What changed, or would. before, after: registry digests. inactive: what is registered but not in force.
+    undrilled: what is of a higher tier than before without the drills for it, where the settings allow that. void:
+    policies that are not what their authors mean, in whatever set."""
+
+    changes: tuple[Change, ...]
+    inactive: tuple[Inactive, ...]
+    before: str
+    after: str
+    undrilled: tuple[Undrilled, ...] = ()
+    void: tuple[SetFault, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What would be put into force, checked whole and compiled."""
+
+    applied: Applied
+    documents: dict[str, bytes]
+    snapshot: RegistrySnapshot
+    policies: str
+    decision_point: DecisionPoint
+
+
+async def apply_registry(
+    walk: Walk,
+    documents: Sequence[JSONValue],
+    *,
+    by: str,
+    because: str = "",
+    dry_run: bool = False,
+    prune: bool = False,
+) -> Applied:
+    """Put documents into force beside those already there; with `prune`, instead of them.
+
+    because: why, where a rule of ours does it. Raises Malformed (`registry.faults`, `registry.call_seconds`,
+    `policy.*`, also as `require_protection` says) with everything that is wrong, and then nothing has changed; Refused
+    (`publication.two_people`) where policy sets need a second person, and as `planned`; Unavailable. A dry run checks
+    and says the same, and changes nothing.
+    """
+    if dry_run:
+        plan = await planned_aside(walk, documents, prune=prune)
+        require_protection(plan.applied)
+        return plan.applied
+    # Who comes second plans on what the first has put into force.
+    async with walk.under_way.applying:
+        plan = await planned_aside(walk, documents, prune=prune)
+        require_protection(plan.applied)
+        sets = [one.key for one in plan.applied.changes if one.key.startswith(POLICY_SET)]
+        if sets and walk.policies.publishers:
+            raise Refused(
+                f"{', '.join(map(shown, sets))}: policy sets need two people here, of whom the second is in group "
+                f"{shown(walk.policies.publishers)}: use `answerable policy propose`",
+                code="publication.two_people",
+            )
+        published = records_statements.Published(how="one_person" if sets else "registry")
+        return await put_into_force(walk, plan, by=by, because=because, published=published)
+
+
+async def put_into_force(
+    walk: Walk, plan: Plan, *, by: str, published: Published, because: str = ""
+) -> Applied:
+    """The plan, for a caller that holds `under_way.applying` and knows that it may.
+
+    by: who signed `published.step`, or else whom the control door knows.
+
+    Raises Unavailable.
+    """
+    if plan.applied.changes:
+        # 1. What new trackers look at is read, so that they know it before anything is decided with them.
+        with reading_back(walk, plan.snapshot) as reading:
+            await reading.read()
+            # 2. The ledger says what changes before it counts. A crash after this line: the next start puts it into
+            #    force.
+            now = walk.clock.now()
+            left = await _record(walk, plan, by=by, because=because, published=published, now=now)
+            # 3. What was in force until now is kept, so that it can come back.
+            keep_policies(walk, policy_documents(plan.documents), at=now)
+            # What was on its way into the log when it was begun to be read stands before that.
+            await reading.read()
+            # 4. Documents on disk, then all swapped with no await between: no action sees one without the others.
+            _put(walk, plan, reading)
+        if left is not None:
+            raise left
+    # 5. Agents that are under something revoked now, or retired. A crash before this line: they are refused, and
+    #    who goes by status lists learns it when this is applied again or, of what is revoked, at the next start.
+    await take_away_from_agents(walk)
+    await take_away_from_retired(walk)
+    # 6. Duties that were handed on by what is no more. A crash before this line: whoever looks next ends them.
+    await end_fallen_duties(walk, by=by)
+    return plan.applied
+
+
+def _put(walk: Walk, plan: Plan, reading: HistoryReading) -> None:
+    if walk.registry.current.digest != plan.applied.before:
+        raise Unavailable(
+            "another process applied documents at the same moment: look, and apply again",
+            code="register.changed_meanwhile",
+            port="register",
+        )
+    try:
+        walk.registry.put(plan.documents)
+    except Unavailable:
+        # A store that failed may have stored all the same; policies always belong to the documents in force.
+        if walk.registry.current.digest == plan.snapshot.digest:
+            _swap(walk, plan, reading)
+        raise
+    _swap(walk, plan, reading)
+
+
+def _swap(walk: Walk, plan: Plan, reading: HistoryReading) -> None:
+    walk.decision_point = plan.decision_point
+    reading.adopt()
+
+
+async def planned_aside(
+    walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
+) -> Plan:
+    """As `planned`; in another thread where it takes long: ten thousand policies do, or a thousand documents, and
+    actions go on meanwhile."""
+    plan = partial(planned, walk, documents, prune=prune, without=without)
+    present = walk.registry.documents()
+    chars = sum(len(text) for text in policy_documents(present).values())
+    chars += sum(map(_policy_chars, documents))
+    takes_long = chars > INLINE_CHARS_MAX or len(present) + len(documents) > INLINE_DOCUMENTS_MAX
+    return await to_thread.run_sync(plan) if takes_long else plan()
+
+
+def _policy_chars(document: JSONValue) -> int:
+    match document:
+        case {"spec": {"policies": str(policies)}}:
+            return len(policies)
+    return 0
+
+
+def planned(
+    walk: Walk, documents: Sequence[JSONValue], *, prune: bool = False, without: Collection[str] = ()
+) -> Plan:
+    """Check everything that applying would check. without: keys that are taken away.
+
+    Raises Malformed, Refused (`agent.retired`, `drill.missing`, `registry.reserved_name`), and Unavailable.
+    """
+    old = walk.registry.documents()
+    own_faults = faults_of_new(documents)
+    _check_reserved(documents)
+    shape = [fault for fault in own_faults if fault.kind == "shape"]
+    given = {} if shape else {document_key(one): _given(one, old) for one in documents}
+    kept = {} if prune else {key: text for key, text in old.items() if key not in without}
+    new = {**kept, **given}
+    merged = [parse(text) for text in new.values()]
+    faults = shape or list(faults_of(merged))
+    if faults:
+        told = "; ".join(f"document {f.document} {f.path}: {f.message}" for f in faults[:FAULTS_SHOWN_MAX])
+        raise Malformed(f"{len(faults)} faults in the registry documents: {told}", code="registry.faults")
+    snapshot = snapshot_of(merged)
+    check_call_seconds(snapshot, upstream_ms_max=walk.limits.upstream_ms_max)
+    policies = policy_text(snapshot)
+    decision_point, changes = walk.compile_policies(policies, snapshot), _changes(old, new)
+    return Plan(
+        applied=Applied(
+            changes=changes,
+            inactive=tuple(inactive(merged)),
+            before=walk.registry.current.digest,
+            after=snapshot.digest,
+            undrilled=undrilled_in(walk, old, new),
+            void=_void(walk, changes, merged, snapshot),
+        ),
+        documents=new,
+        snapshot=snapshot,
+        policies=policies,
+        decision_point=decision_point,
+    )
+
+
+def require_protection(applied: Applied) -> None:
+    """A forbid that names nobody, can never match or asks nobody protects nothing, and its author thinks that it does.
+
+    Of sets that are new or other; what becomes so by other documents is told. Raises Malformed
+    (`policy.protects_nothing`).
+    """
+    given = {one.key for one in applied.changes if one.how != "removed"}
+    found = [one.fault for one in applied.void if one.voids_forbid and one.fault.file in given]
+    if found:
+        told = "; ".join(map(str, found[:FAULTS_SHOWN_MAX]))
+        raise Malformed(
+            f"{told}: a forbid that protects nothing does not come into force; `answerable policy check` tells all",
+            code="policy.protects_nothing",
+        )
+
+
+def _void(
+    walk: Walk, changes: tuple[Change, ...], documents: Sequence[JSONValue], snapshot: RegistrySnapshot
+) -> tuple[SetFault, ...]:
+    """Looked for where sets change, or what they may name goes."""
+    check = walk.policies.check
+    concerns = any(
+        one.key.startswith(POLICY_SET) or one.key.startswith(_IN_GROUPS) or one.how == "removed"
+        for one in changes
+    )
+    return check(documents, snapshot) if check is not None and concerns else ()
+
+
+def _check_reserved(documents: Sequence[JSONValue]) -> None:
+    for document in documents:
+        match document:
+            case {"metadata": {"name": str(name)}} if is_shadow_name(name):
+                raise Refused(
+                    f"{shown(name)} is the name of a drill's shadow: take another one",
+                    code="registry.reserved_name",
+                )
+
+
+def _given(document: JSONValue, old: dict[str, bytes]) -> bytes:
+    stored = old.get(document_key(document))
+    return encode(with_standing(document, parse(stored)) if stored is not None else document)
+
+
+def check_call_seconds(snapshot: RegistrySnapshot, *, upstream_ms_max: int) -> None:
+    """Settling waits for the longest a call may take, so no server may be allowed longer.
+
+    Raises Malformed (`registry.call_seconds`).
+    """
+    for server in snapshot.servers.values():
+        if server.call_seconds_max * 1000 > upstream_ms_max:
+            raise Malformed(
+                f"server {shown(server.name)} may take {server.call_seconds_max} s a call, but walk.upstream_ms_max is "
+                f"{upstream_ms_max} ms: raise the one or lower the other",
+                code="registry.call_seconds",
+            )
+
+
+def policy_text(snapshot: RegistrySnapshot) -> str:
+    """All registered policy sets as one text, in the order of their names; ids are unique across all of them."""
+    return "\n".join(snapshot.policy_sets[name].policies for name in sorted(snapshot.policy_sets))
+
+
+async def _record(
+    walk: Walk, plan: Plan, *, by: str, because: str, published: Published, now: UnixMillis
+) -> BaseException | None:
+    """What changes, in the ledger; and whether the caller left meanwhile."""
+    people = await signers_changed(walk, plan.snapshot)
+    subject = principal_subject(by) if published.step else operator_subject(by)
+    sealing, pseudonym = sealing_for(walk, subject), pseudonym_of(walk, by)
+    changed = {one.key: plan.documents.get(one.key) for one in plan.applied.changes}
+    first = first_named(people, others=len(plan.applied.undrilled))
+    entry = records_statements.registry_change(
+        at=now,
+        sealing=sealing,
+        by=by,
+        pseudonym=pseudonym,
+        before=plan.applied.before,
+        after=plan.applied.after,
+        own=sealing_for(walk, LOG_SUBJECT),
+        changes=changes_of_things(changed),
+        of_people=await changes_of_people(walk, changed),
+        because=because,
+        policy_set=walk.decision_point.policy_set,
+        workflows=[name.removeprefix(WORKFLOW) for name in sorted(changed) if name.startswith(WORKFLOW)],
+        undrilled=[document_of(one.what) for one in plan.applied.undrilled],
+        people=first,
+        people_more=len(people) - len(first),
+    )
+    receipt, left = await record_entry(walk, entry)
+    named = await name_changed(
+        walk, people, len(first), receipt, at=now, sealing=sealing, registry=plan.applied.after
+    )
+    left = left or named
+    if plan.decision_point.policy_set != walk.decision_point.policy_set:
+        entry = records_statements.policy_change(
+            at=now,
+            sealing=sealing,
+            by=by,
+            pseudonym=pseudonym,
+            before=walk.decision_point.policy_set,
+            after=plan.decision_point.policy_set,
+            policies=plan.policies,
+            documents=documents_digest(policy_documents(plan.documents)),
+            declared=form_of_parts(plan.snapshot.parts),
+            schema_digest=read_statement(plan.decision_point.policy_statement).schema_digest,
+            published=published,
+        )
+        _, left_later = await record_entry(walk, entry)
+        return left or left_later
+    return left
+
+
+def _changes(old: dict[str, bytes], new: dict[str, bytes]) -> tuple[Change, ...]:
+    changes: list[Change] = []
+    for key in sorted(old.keys() | new.keys()):
+        if key not in new:
+            changes.append(Change(key=key, how="removed"))
+        elif key not in old:
+            changes.append(Change(key=key, how="added"))
+        elif old[key] != new[key]:
+            changes.append(Change(key=key, how="changed"))
+    return tuple(changes)

@@ -1,0 +1,74 @@
+"""Taking over what another process wrote into the registers that both read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+
+from answerable.core.registry.in_force import in_force
+from answerable.core.registry.publication import policy_documents
+from answerable.flows.registry.apply_registry import INLINE_CHARS_MAX, check_call_seconds, policy_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.registry.in_force import Coming, InForce
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.decision_point import DecisionPoint
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compiled:
+    coming: Coming
+    made: InForce
+    decision_point: DecisionPoint
+
+
+def follow_registers(walk: Walk, refresh: Callable[[], bool]) -> bool:
+    """Read what is new; returns whether there was anything. Documents with few policies are in force then; with many,
+    which take seconds to compile, `follow_documents` puts them there, and everything else holds meanwhile.
+
+    refresh: takes over what others wrote, and says whether there was anything. Raises Unavailable, and Malformed for
+    documents that this process would not have applied: it must end then.
+    """
+    news = refresh()
+    coming = walk.registry.coming
+    if coming is not None and not _takes_long(coming):
+        _put_into_force(walk, _compiled(walk, coming))
+    return news
+
+
+async def follow_documents(walk: Walk) -> bool:
+    """Put the documents into force that another process applied last and that `follow_registers` left, compiled in
+    another thread, so that no action waits; returns whether they are.
+
+    Raises Malformed as `follow_registers` does.
+    """
+    coming = walk.registry.coming
+    if coming is None:
+        return False
+    return _put_into_force(walk, await to_thread.run_sync(_compiled, walk, coming))
+
+
+def _takes_long(coming: Coming) -> bool:
+    return sum(map(len, policy_documents(coming.documents).values())) > INLINE_CHARS_MAX
+
+
+def _compiled(walk: Walk, coming: Coming) -> _Compiled:
+    made = in_force(coming.documents)
+    check_call_seconds(made.snapshot, upstream_ms_max=walk.limits.upstream_ms_max)
+    point = walk.compile_policies(policy_text(made.snapshot), made.snapshot)
+    return _Compiled(coming=coming, made=made, decision_point=point)
+
+
+def _put_into_force(walk: Walk, compiled: _Compiled) -> bool:
+    """Documents and policies together, as when applied; nothing where something later is in force by now."""
+    # No await in here: no action sees the one without the other.
+    if not walk.registry.take_over(compiled.coming, compiled.made):
+        return False
+    walk.decision_point = compiled.decision_point
+    # The values of trackers that are new have to be read; until then they are not known, and refuse.
+    walk.history.adopt(compiled.made.snapshot.parts.trackers)
+    return True

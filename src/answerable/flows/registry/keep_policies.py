@@ -1,0 +1,76 @@
+"""Keeping policy sets that were in force, so that one signature brings them back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.core.ledger.projected_documents import kept_record
+from answerable.core.registry.policy_record import KEPT_MAX, KeptSets
+from answerable.core.registry.publication import documents_digest, policy_documents
+from answerable.errors import Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.policy_register import PolicyRegister
+
+DIGEST_CHARS_MIN: Final = 8
+
+
+def records_of(walk: Walk) -> PolicyRegister:
+    """Where proposals and earlier sets are kept. Raises Unavailable (`publication.no_register`)."""
+    if walk.policies.records is None:
+        raise Unavailable(
+            "this process keeps no proposals and no earlier policy sets",
+            code="publication.no_register",
+            port="policies",
+        )
+    return walk.policies.records
+
+
+def keep_policies(walk: Walk, after: dict[str, bytes], *, at: UnixMillis) -> None:
+    """Keep the policy sets in force where others are about to take their place. at: of the entry that says so. Raises
+    Unavailable."""
+    records, present = walk.policies.records, policy_documents(walk.registry.documents())
+    if records is None or not present or present == after:
+        return
+    records.put(kept_record(present, policy_set=walk.decision_point.policy_set, at=at))
+    for old in records.all("kept")[KEPT_MAX:]:
+        records.remove("kept", old.id)
+
+
+def kept_sets(walk: Walk) -> tuple[tuple[int, KeptSets], ...]:
+    """Every set that was in force and is kept, with until when, the last one first. Raises Unavailable."""
+    return tuple(
+        (record.at, msgspec.json.decode(record.body, type=KeptSets))
+        for record in records_of(walk).all("kept")
+    )
+
+
+def kept_set(walk: Walk, name: str) -> KeptSets:
+    """The one of this digest, as of the documents or as decisions name it; its first characters are enough.
+
+    name: empty for the one that was in force before this one. Raises Refused (`publication.unknown`,
+    `publication.ambiguous`), Unavailable.
+    """
+    present = documents_digest(policy_documents(walk.registry.documents()))
+    found = [kept for _, kept in kept_sets(walk) if kept.digest != present]
+    if name and len(name) < DIGEST_CHARS_MIN:
+        message = f"{shown(name)} is too short for a digest: give {DIGEST_CHARS_MIN} characters or more"
+        raise Refused(message, code="publication.ambiguous")
+    if name:
+        found = [kept for kept in found if kept.digest.startswith(name) or kept.policy_set.startswith(name)]
+    if not found:
+        known = (
+            "no other set was in force"
+            if not name
+            else f"no set {shown(name)} was in force, or it is in force"
+        )
+        raise Refused(f"{known}: `answerable policy history` lists them", code="publication.unknown")
+    # The same documents under another registry were another set to decisions: the last one counts.
+    if name and len({kept.digest for kept in found}) > 1:
+        message = f"{shown(name)} is the beginning of {len(found)} digests: give more of it"
+        raise Refused(message, code="publication.ambiguous")
+    return found[0]

@@ -1,0 +1,46 @@
+"""A higher tier takes a stop, a revocation and a trace that were tried out: whether documents raise one without."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.containment.drill import GOOD_FOR_DAYS, raised, undrilled
+from answerable.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from answerable.core.containment.drill import Undrilled
+    from answerable.flows.state.walk import Walk
+
+SHOWN_MAX: Final = 10
+
+
+def undrilled_in(walk: Walk, old: Mapping[str, bytes], new: Mapping[str, bytes]) -> tuple[Undrilled, ...]:
+    """What `new` raises above `old` without the drills for it. Both: canonical documents by `kind/name`.
+
+    Raises Refused (`drill.missing`) where the settings require them, and Unavailable.
+    """
+    desk, now = walk.drills, walk.clock.now()
+    missing: list[Undrilled] = []
+    for wanted in raised(old, new):
+        drills = desk.register.of(wanted.what) if desk.register is not None else ()
+        found = undrilled(wanted, drills, now)
+        missing += [found] if found is not None else []
+    if missing and desk.required:
+        raise _refusal(missing)
+    return tuple(missing)
+
+
+def _refusal(missing: Sequence[Undrilled]) -> Refused:
+    told = "; ".join(
+        f"{one.said()}: run {', '.join(f'`{line}`' for line in one.commands())}"
+        for one in missing[:SHOWN_MAX]
+    )
+    rest = len(missing) - SHOWN_MAX
+    more = f"; and {rest} more" if rest > 0 else ""
+    return Refused(
+        f"a higher tier takes drills that passed within {GOOD_FOR_DAYS} days, of the document as it is registered now, "
+        f"and then a change of its tier alone: {told}{more}",
+        code="drill.missing",
+    )

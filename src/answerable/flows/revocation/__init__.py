@@ -1,0 +1,1 @@
+"""Ending mandates, instances, leases and authority; placing holds and cutting calls."""

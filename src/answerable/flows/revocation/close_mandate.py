@@ -1,0 +1,112 @@
+"""Ending a mandate before its time: the next action under it is refused, in whichever shard it was issued."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import anyio.to_thread
+
+from answerable.core.ledger import records
+from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.subject import principal_subject
+from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import Revocable
+from answerable.errors import Refused, Unavailable, shown
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.revocation.deny_waiting import drop_approvals, waiting_under
+from answerable.flows.revocation.end_instance import written
+from answerable.flows.revocation.end_leases import end_leases
+from answerable.flows.revocation.end_without_room import is_in_force, told
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from answerable.core.approval.approval import Approval
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.flows.state.walk import Walk
+
+T = TypeVar("T")
+
+
+async def close_mandate(walk: Walk, mandate_id: str, *, by: str) -> Mandate:
+    """Close a mandate, and deny what waits for people under it; every call is recorded.
+
+    Raises Refused (`mandate.unknown`), Unavailable; `register.behind` once everything is done that can be done without
+    the registers.
+    """
+    mandate = walk.mandates.find(MandateId(mandate_id))
+    if mandate is None:
+        raise Refused(f"mandate {shown(mandate_id)} is not known", code="mandate.unknown")
+    # Stopping comes first and needs no record to be safe. A crash after the next line: it is stopped, the person got no
+    # answer, closes it again, and that is recorded.
+    behind: Unavailable | None = None
+    try:
+        walk.mandates.close(mandate.id)
+    except Unavailable as failed:
+        if not is_in_force(failed):
+            raise
+        behind = failed
+    if behind is None:
+        await _end_tokens(walk, mandate.id)
+    await end_leases(walk, [("mandate", mandate.id)], why="its mandate was closed")
+    waiting, gone = await _stayed(lambda: waiting_under(walk, _named(mandate.id)))
+    try:
+        left = await _record(walk, mandate, by, waiting) or gone
+    except Unavailable as unrecorded:
+        if behind is None:
+            raise
+        raise told(f"mandate {mandate.id} is closed", behind, on_record=False) from unrecorded
+    if behind is not None:
+        raise told(f"mandate {mandate.id} is closed", behind, on_record=True)
+    # A crash before this line: the next start denies them, by the entry.
+    _, gone = await _stayed(lambda: drop_approvals(walk, _named(mandate.id)))
+    left = left or gone
+    if left is not None:
+        raise left
+    return mandate
+
+
+async def closed_wholly(walk: Walk, mandate: MandateId) -> None:
+    """What follows in the registers from a mandate that is closed: done twice, it does what was left undone. Raises
+    Unavailable."""
+    await _end_tokens(walk, mandate)
+    await anyio.to_thread.run_sync(drop_approvals, walk, _named(mandate))
+
+
+async def _stayed(ask: Callable[[], T]) -> tuple[T, BaseException | None]:
+    """What it gives, off the event loop, whether the caller stays or leaves, and the cancellation if they left; it may
+    be asked twice then."""
+    try:
+        found = await written(ask)
+    except anyio.get_cancelled_exc_class() as gone:
+        # By the event loop itself, which no scope keeps out.
+        return ask(), gone
+    return found, None
+
+
+def _named(mandate: MandateId) -> frozenset[Revocable]:
+    return frozenset((Revocable("mandate", mandate),))
+
+
+async def _end_tokens(walk: Walk, mandate: MandateId) -> None:
+    if walk.tokens is not None:
+        # Whoever goes by a status list is told, too.
+        await anyio.to_thread.run_sync(walk.tokens.end, _named(mandate))
+
+
+async def _record(walk: Walk, mandate: Mandate, by: str, waiting: Sequence[Approval]) -> BaseException | None:
+    """On disk, whether the caller stays or leaves: then that is returned, to be raised again."""
+    issued = walk.mandates.issued(mandate.id)
+    if issued is not None and issued.log == walk.ledger.origin:
+        issued = Reference(entry=issued.entry, leaf=issued.leaf)
+    entry = records.mandate_closed(
+        mandate,
+        at=walk.clock.now(),
+        sealing=sealing_for(walk, principal_subject(mandate.principal)),
+        by=by,
+        pseudonym=pseudonym_of(walk, by),
+        mandate_ref=issued,
+        approvals=[one.id for one in waiting],
+    )
+    _, left = await record_entry(walk, entry)
+    return left

@@ -1,0 +1,49 @@
+"""Ending streams of events whose caller, or the task that they were opened for, has ended.
+
+What is held is cut at once (`cut_held`). An end may come from anything that a caller stands on, the registry and the
+time among it, in any process, so it is looked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.flows.revocation.cut_held import stream_names
+from answerable.flows.validity.mandate_standing import fallen
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.lineage import Lineage
+    from answerable.flows.state.streams import Stream
+    from answerable.flows.state.walk import Walk
+
+
+def cut_ended(walk: Walk) -> int:
+    """Cut every stream of this process that stands on something that has ended; returns how many were. Raises
+    Unavailable. Without I/O while nothing is new."""
+    now, count = walk.clock.now(), 0
+    for stream in list(walk.streams):
+        if _has_ended(walk, stream, now):
+            walk.streams.discard(stream)
+            stream.cut()
+            count += 1
+    return count
+
+
+def _has_ended(walk: Walk, stream: Stream, now: UnixMillis) -> bool:
+    caller = stream.caller
+    agent = walk.registry.current.agents.get(caller.agent)
+    if agent is None or agent.status != "active" or not walk.stands(caller.identity, now):
+        return True
+    if walk.revocations.find(stream_names(walk, stream)) is not None:
+        return True
+    return stream.lineage is not None and _task_has_ended(walk, stream.lineage, now)
+
+
+def _task_has_ended(walk: Walk, lineage: Lineage, now: UnixMillis) -> bool:
+    mandate = lineage.mandate
+    if walk.mandates.state(mandate.id) != "open":
+        return True
+    if now >= mandate.expires_at or any(now >= hop.expires_at for hop in lineage.hops):
+        return True
+    return fallen(walk, mandate) is not None

@@ -1,0 +1,114 @@
+"""Denying, for good, what waits for people and cannot be done any more: by a hold, a revocation or a closed mandate.
+
+Laws: whoever stops something waits no longer for each question that waits: the register writes many at a time, and
+those that were asked under the same names are judged once; who ends or uses one at this very moment comes first, and
+is refused in the walk. A crash in between leaves some that wait: whoever goes on denies them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.containment.reach import reach_of
+from answerable.core.mandate.revocation import Revocable
+from answerable.errors import Unavailable, shown
+from answerable.flows.validity.refuse_revoked import agent_names, capability_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from answerable.core.approval.approval import Approval, ApprovalId
+    from answerable.core.containment.hold import Hold
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.flows.state.walk import Walk
+
+CHANGES_MAX: Final = 1_000
+"""How often an approval may change while it is being denied: each person answers once."""
+DENIED_AT_A_TIME: Final = 256
+"""In one transaction, which every other write waits for."""
+_WAITING: Final = frozenset({"pending", "approved"})
+
+
+def waiting_under(walk: Walk, ended: frozenset[Revocable]) -> list[Approval]:
+    """What waits for people, or may run by their yes, and was asked under one of these names. Raises Unavailable."""
+    return _waiting(walk, lambda one: not ended.isdisjoint(names_of_approval(walk, one)))
+
+
+def drop_approvals(walk: Walk, ended: frozenset[Revocable]) -> tuple[ApprovalId, ...]:
+    """Deny, for good, what waits under these names; says what this call denied. Raises Unavailable."""
+    return _denied(walk, waiting_under(walk, ended))
+
+
+def deny_approvals(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
+    """Deny, for good, what waits within reach of a hold and was asked for before its end; says what this call denied.
+    Raises Unavailable."""
+    current = walk.registry.current
+
+    def is_within(one: Approval) -> bool:
+        capability = current.capabilities.get(one.capability)
+        return hold.what in reach_of(names_of_approval(walk, one), current, capability=capability)
+
+    found = _waiting(walk, is_within)
+    if hold.lifted_at:
+        found = [one for one in found if one.created_at < hold.lifted_at]
+    return _denied(walk, found, by=hold.id)
+
+
+def names_of_approval(walk: Walk, approval: Approval) -> tuple[Revocable, ...]:
+    """What it was asked under, and what that is under by today's registry."""
+    current = walk.registry.current
+    capability = current.capabilities.get(approval.capability)
+    return (
+        *approval.names,
+        Revocable("mandate", approval.mandate),
+        *agent_names(walk, approval.agent),
+        *(capability_names(current, capability) if capability is not None else ()),
+    )
+
+
+def _waiting(walk: Walk, ends: Callable[[Approval], bool]) -> list[Approval]:
+    """ends: whether it is to end, by nothing but what it was asked under."""
+    now = walk.clock.now()
+    known: dict[tuple[object, ...], bool] = {}
+    found: list[Approval] = []
+    for one in walk.approvals.all(pending_only=False, now=now):
+        if one.state_at(now) not in _WAITING:
+            continue
+        # All that `names_of_approval` and the reach of a hold follow from: thousands may be asked under the same.
+        under = (one.names, one.mandate, one.agent, one.capability)
+        if under not in known:
+            known[under] = ends(one)
+        if known[under]:
+            found.append(one)
+    return found
+
+
+def _denied(walk: Walk, found: Sequence[Approval], *, by: str = "") -> tuple[ApprovalId, ...]:
+    """by: the hold that denies them. Raises Unavailable: some may be denied by then."""
+    now = walk.clock.now()
+    denied: list[ApprovalId] = []
+    for start in range(0, len(found), DENIED_AT_A_TIME):
+        denied += _denied_at_once(walk, found[start : start + DENIED_AT_A_TIME], now, by=by)
+    return tuple(denied)
+
+
+def _denied_at_once(
+    walk: Walk, some: Sequence[Approval], now: UnixMillis, *, by: str
+) -> tuple[ApprovalId, ...]:
+    """Who answers one of them meanwhile and leaves it waiting does not keep it from being denied."""
+    left, denied = list(some), set[str]()
+    for _ in range(CHANGES_MAX):
+        swapped = walk.approvals.replace_many(
+            [(replace(one, state="denied", ended_by=by), one) for one in left]
+        )
+        denied.update(one.id for one, is_swapped in zip(left, swapped, strict=True) if is_swapped)
+        there = [walk.approvals.find(one.id) for one in left if one.id not in denied]
+        left = [one for one in there if one is not None and one.state_at(now) in _WAITING]
+        if not left:
+            return tuple(one.id for one in some if one.id in denied)
+    raise Unavailable(
+        f"approval {shown(left[0].id)} is answered faster than it can be denied: try again",
+        code="approval.busy",
+        port="approval_register",
+    )

@@ -1,0 +1,85 @@
+"""Looking at leases from outside: what is open, what could not be revoked, what targets know that nobody explains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
+
+from answerable.core.lease.wire import LISTED_MAX
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.lease.credential import Boundary
+    from answerable.core.lease.lease import Lease
+    from answerable.core.lease.wire import LeaseList
+    from answerable.flows.state.lease_side import LeaseSide
+    from answerable.flows.state.walk import Walk
+
+SHOWN_MAX: Final = 100_000
+
+
+def broker_of(walk: Walk) -> LeaseSide:
+    """Raises Unavailable (`broker.none`)."""
+    if walk.leases is None:
+        raise Unavailable("there is no broker here", code="broker.none", port="lease_broker")
+    return walk.leases
+
+
+async def all_leases(walk: Walk, which: LeaseList) -> Sequence[Lease]:
+    """Every lease that is open or could not be revoked, by name, or those that ended last, the last first.
+
+    Open and unrevoked ones are told to the last: a list that is cut would not be exact. Raises Unavailable.
+    """
+    asks = broker_of(walk).asks
+    if which == "ended":
+        return await asks.leases("ended", LISTED_MAX)
+    found: list[Lease] = []
+    after = ""
+    while True:
+        some = await asks.leases(which, LISTED_MAX, after=after)
+        found += some
+        if len(some) < LISTED_MAX:
+            return found
+        if len(found) >= SHOWN_MAX:
+            raise Unavailable(
+                f"more than {SHOWN_MAX} leases are open: ask for one target, or for those that are unrevoked",
+                code="broker.too_many",
+                port="lease_broker",
+            )
+        after = some[-1].name
+
+
+class BoundaryOf(NamedTuple):
+    """Who keeps the credential of a capability to its task. boundary: `unknown` where its server holds credentials of
+    its own, or the broker does not know the target."""
+
+    capability: str
+    server: str
+    target: str
+    tier: int
+    boundary: Boundary | Literal["unknown"]
+    ends_by: Literal["target", "broker", "unknown"]
+
+
+async def boundaries(walk: Walk) -> list[BoundaryOf]:
+    """Of every capability that is in force, by name. Raises Unavailable (`broker.*`) where any is the broker's."""
+    current = walk.registry.current
+    brokered = any(server.target for server in current.servers.values())
+    known = {one.name: one.traits for one in await broker_of(walk).asks.targets()} if brokered else {}
+    found = []
+    for name, capability in sorted(current.capabilities.items()):
+        server = current.servers.get(capability.server)
+        target = server.target if server is not None else ""
+        traits = known.get(target)
+        found.append(
+            BoundaryOf(
+                capability=name,
+                server=capability.server,
+                target=target,
+                tier=capability.tier,
+                boundary=traits.boundary if traits is not None else "unknown",
+                ends_by=traits.ends_by if traits is not None else "unknown",
+            )
+        )
+    return found

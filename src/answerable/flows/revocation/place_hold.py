@@ -1,0 +1,324 @@
+"""Stopping what is named, at once and until it is lifted or has run out.
+
+Stopping comes first and needs no record to be safe. When `place` of the register has returned, no process starts
+anything more within its reach; what follows only denies what waits, writes it down and ends what is open. A crash
+between the register and the ledger: the register says that it is not recorded, and the next start goes on from there.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+
+from answerable.core.containment.hold import ID_BYTES, Hold, described, hold_id
+from answerable.core.containment.reach import reach_of
+from answerable.core.ledger import records_holds
+from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
+from answerable.errors import Unavailable
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.revocation.cut_held import cut_held
+from answerable.flows.revocation.deny_waiting import deny_approvals
+from answerable.flows.revocation.end_instance import end_instances
+from answerable.flows.revocation.end_leases import end_leases
+from answerable.flows.revocation.end_without_room import is_in_force, told
+from answerable.flows.revocation.revoke_authority import names_of_instance
+from answerable.flows.revocation.trace_effects import in_flight_under
+from answerable.flows.validity.refuse_revoked import mandate_names
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.approval.approval import ApprovalId
+    from answerable.core.containment.hold import Holdable, HoldSource
+    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.ledger.effects import InFlight
+    from answerable.core.mandate.mandate import MandateId
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.trust_domain.workloads import Workloads
+
+GRACE_MILLIS: Final = 10_000
+"""How long a hold may wait for the process that placed it to record it; then whoever notices does."""
+NAMED_MAX: Final = 200
+"""Mandates and instances that an answer names; the rest are counted."""
+ENDED_AT_A_TIME: Final = 256
+BECAUSE: Final = "held"
+"""Why instances ended, as the ledger has it: the same process is let in again after the lift, if it attests anew."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """What a hold stopped, and what it came too late for.
+
+    is_new: whether this call placed it; else `hold` is the one that was in force. in_flight: within its reach, started
+    in this process before and not ended. mandates: open ones within its reach. approvals: those that waited and are
+    denied now. instances: those that ended. cut: upstream calls and streams that this process ended. recorded: False
+    where the ledger, or the register of instances, takes nothing: it is in force all the same, and is written down once
+    there is room.
+    """
+
+    hold: Hold
+    is_new: bool
+    in_flight: tuple[InFlight, ...]
+    mandates: tuple[MandateId, ...]
+    mandates_count: int
+    approvals: tuple[ApprovalId, ...]
+    instances: tuple[SpiffeId, ...]
+    instances_count: int
+    cut: int
+    recorded: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InForce:
+    """A hold that every process sees, and of which nothing is carried out yet. is_new, in_flight: as `Placed` says.
+    behind: why only this process sees it, if so."""
+
+    hold: Hold
+    is_new: bool
+    in_flight: tuple[InFlight, ...]
+    behind: Unavailable | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedOut:
+    """As `Placed` says."""
+
+    approvals: tuple[ApprovalId, ...]
+    cut: int
+    instances: tuple[SpiffeId, ...]
+    recorded: bool
+
+
+async def place_hold(
+    walk: Walk,
+    what: Holdable,
+    *,
+    by: str,
+    reason: str = "",
+    expires_at: int = 0,
+    source: HoldSource = "person",
+    rule: str = "",
+    workloads: Workloads | None = None,
+) -> Placed:
+    """Put a hold into force; placed again, it answers with the one in force, and does again what a crash left undone.
+
+    by: who does it, as the door knows them. expires_at: Unix milliseconds; 0 for no end. workloads: where there are
+    instances to end. Raises Malformed (`hold.reason`, `hold.expiry`), and Unavailable where it cannot be said what is
+    in force, or whether this is.
+    """
+    wanted = Hold(
+        id=hold_id(walk.entropy.bytes(ID_BYTES)),
+        what=what,
+        at=walk.clock.now(),
+        by=by,
+        reason=reason,
+        expires_at=expires_at,
+        source=source,
+        rule=rule,
+    )
+    return await put_in_force(walk, wanted, workloads=workloads)
+
+
+async def put_in_force(walk: Walk, wanted: Hold, *, workloads: Workloads | None = None) -> Placed:
+    """As `place_hold`, of a hold that has its id already. Raises Unavailable; `register.behind` once everything is done
+    that can be done without the registers."""
+    with anyio.CancelScope(shield=True):
+        found = await hold_everywhere(walk, wanted)
+        done = await carry_out(walk, found.hold, found.in_flight, workloads=workloads)
+    if found.behind is not None:
+        on_record = await anyio.to_thread.run_sync(walk.holds.is_recorded, found.hold.id)
+        what = described(found.hold.what)
+        raise told(f"{what} is held ({found.hold.id})", found.behind, on_record=on_record)
+    mandates = await anyio.to_thread.run_sync(open_mandates, walk, found.hold)
+    return Placed(
+        hold=found.hold,
+        is_new=found.is_new,
+        in_flight=found.in_flight,
+        mandates=mandates[:NAMED_MAX],
+        mandates_count=len(mandates),
+        approvals=done.approvals,
+        instances=done.instances[:NAMED_MAX],
+        instances_count=len(done.instances),
+        cut=done.cut,
+        recorded=done.recorded,
+    )
+
+
+async def hold_everywhere(walk: Walk, wanted: Hold) -> InForce:
+    """Put a hold into force, and nothing else, also where it cannot be written. Raises Unavailable."""
+    # 1. In force, in every process. A crash after this line: in force; all that follows is done at the next start.
+    # Whoever sees the hold first cuts what is in flight, and may have ended it before this task goes on.
+    opened = dict(walk.open_intents)
+    hold, behind = await anyio.to_thread.run_sync(_placed, walk, wanted)
+    if hold.id == wanted.id:
+        walk.cuts.setdefault(hold.id, 0)
+    # 2. What it came too late for, before anything else happens here.
+    in_flight = in_flight_under(walk, hold.what, opened)
+    return InForce(hold=hold, is_new=hold.id == wanted.id, in_flight=in_flight, behind=behind)
+
+
+def _placed(walk: Walk, wanted: Hold) -> tuple[Hold, Unavailable | None]:
+    """The hold in force, and why the registers do not have it, if so."""
+    try:
+        return walk.holds.place(wanted), None
+    except Unavailable as failed:
+        if not is_in_force(failed):
+            raise
+        return next((one for one in walk.holds.all() if one.stands_for(wanted)), wanted), failed
+
+
+async def carry_out(
+    walk: Walk, hold: Hold, in_flight: Sequence[InFlight], *, workloads: Workloads | None = None
+) -> CarriedOut:
+    """What follows from a hold that is in force: done twice, it does what a crash left undone. Raises Unavailable."""
+    with anyio.CancelScope(shield=True):
+        # 3. Nobody is asked any more about what is held, for good: a lift brings no approval back.
+        approvals = await _denied(walk, hold)
+        # 4. On record. 5. What is open in this process is cut. 6. Instances end.
+        cut, instances, recorded = await _settled(walk, hold, in_flight, workloads, approvals)
+    return CarriedOut(approvals=approvals, cut=cut, instances=instances, recorded=recorded)
+
+
+async def _denied(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
+    try:
+        return await anyio.to_thread.run_sync(deny_approvals, walk, hold)
+    except Unavailable as failed:
+        if walk.room is None or all(one.id != hold.id for one in walk.room.behind().holds):
+            raise
+        _log.warning(
+            "approvals under hold %s are denied once that can be written: %s", hold.id, failed.message
+        )
+        return ()
+
+
+async def _settled(
+    walk: Walk,
+    hold: Hold,
+    in_flight: Sequence[InFlight],
+    workloads: Workloads | None,
+    approvals: Sequence[ApprovalId],
+) -> tuple[int, tuple[SpiffeId, ...], bool]:
+    """What was cut, which instances ended, and whether all of it is on record: where the ledger takes nothing, whatever
+    is open ends all the same."""
+    unrecorded: Unavailable | None = None
+    left: BaseException | None = None
+    instances: tuple[SpiffeId, ...] = ()
+    waits = not await anyio.to_thread.run_sync(walk.holds.is_recorded, hold.id)
+    try:
+        # Of one that is on record already, nothing is written again.
+        if waits:
+            left = await _record(walk, hold, in_flight, approvals)
+            if walk.room is not None and any(one.id == hold.id for one in walk.room.behind().holds):
+                # Kept in memory: the row is written with it, and the rest is done again then.
+                walk.holds.recorded([hold.id])
+    except Unavailable as failed:
+        unrecorded = failed
+    # The other processes do so when they see it (`follow_holds`).
+    cut = cut_held(walk)
+    await end_leases(walk, [hold.what], why="what it stands under is held")
+    try:
+        # With their documents and sub-agents. A crash before the next line may record the hold a second time.
+        if workloads is not None:
+            instances = await end_held_instances(workloads, hold)
+        if waits and unrecorded is None:
+            await anyio.to_thread.run_sync(walk.holds.recorded, [hold.id])
+    except Unavailable as failed:
+        unrecorded = failed
+    if unrecorded is not None:
+        _log.warning("hold %s is in force and not wholly recorded: %s", hold.id, unrecorded.message)
+    if left is not None:
+        raise left
+    return cut, instances, unrecorded is None
+
+
+async def hold_and_record(walk: Walk, wanted: Hold) -> None:
+    """Put a hold into force and on record, and do nothing that follows from one. Raises Unavailable."""
+    with anyio.CancelScope(shield=True):
+        found = await hold_everywhere(walk, wanted)
+        if found.is_new:
+            await _record(walk, found.hold, found.in_flight, ())
+            await anyio.to_thread.run_sync(walk.holds.recorded, [found.hold.id])
+
+
+async def resume_holds(walk: Walk, workloads: Workloads | None = None, *, overdue_only: bool = True) -> int:
+    """Go on with holds that are in force and not in the ledger: deny, record, end; returns how many. Raises
+    Unavailable.
+
+    For the start of a process, where nobody else can be about to do it (`overdue_only=False`), and for a timer.
+    """
+    now = walk.clock.now()
+    waiting = await anyio.to_thread.run_sync(walk.holds.unrecorded)
+    due = [one for one in waiting if not overdue_only or abs(now - one.at) >= GRACE_MILLIS]
+    for one in due:
+        in_flight, approvals = in_flight_under(walk, one.what), denied_by(walk, one)
+        if one.is_in_force(now):
+            # Whoever put it into force may have ended before anything was denied.
+            approvals += await anyio.to_thread.run_sync(deny_approvals, walk, one)
+            if workloads is not None:
+                await end_held_instances(workloads, one)
+        left = await _record(walk, one, in_flight, approvals)
+        # Last: until then, the next start or round does all of it again.
+        with anyio.CancelScope(shield=True):
+            await anyio.to_thread.run_sync(walk.holds.recorded, [one.id])
+        if left is not None:
+            raise left
+    return len(due)
+
+
+async def _record(
+    walk: Walk, hold: Hold, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
+) -> BaseException | None:
+    """On disk, whether the caller stays or leaves: then that is returned, to be raised again."""
+    kind, name = hold.what
+    about_person = kind == "owner"
+    entry = records_holds.hold_placed(
+        hold,
+        at=walk.clock.now(),
+        sealing=sealing_for(walk, principal_subject(name) if about_person else LOG_SUBJECT),
+        by=pseudonym_of(walk, hold.by),
+        person=pseudonym_of(walk, name) if about_person else "",
+        in_flight=[one.index for one in in_flight],
+        approvals=approvals,
+    )
+    _, left = await record_entry(walk, entry)
+    return left
+
+
+def denied_by(walk: Walk, hold: Hold) -> tuple[ApprovalId, ...]:
+    """The questions that this hold has denied. Raises Unavailable."""
+    known = walk.approvals.all(pending_only=False, now=hold.at)
+    return tuple(one.id for one in known if one.ended_by == hold.id)
+
+
+def open_mandates(walk: Walk, hold: Hold) -> tuple[MandateId, ...]:
+    """Those within its reach that nothing else ended."""
+    now, current = walk.clock.now(), walk.registry.current
+    return tuple(
+        one.id
+        for one in walk.mandates.all()
+        if now < one.expires_at
+        and walk.mandates.state(one.id) == "open"
+        and hold.what in reach_of(mandate_names(walk, one), current)
+    )
+
+
+async def end_held_instances(workloads: Workloads, hold: Hold) -> tuple[SpiffeId, ...]:
+    """End the instances within reach of a hold, and their sub-agents. Raises Unavailable."""
+    walk = workloads.walk
+    current = walk.registry.current
+    hit = [
+        one.id
+        for one in workloads.instances.live()
+        if hold.what in reach_of(names_of_instance(walk, one), current)
+    ]
+    ended: list[SpiffeId] = []
+    for start in range(0, len(hit), ENDED_AT_A_TIME):
+        some = await end_instances(workloads, hit[start : start + ENDED_AT_A_TIME], because=BECAUSE)
+        ended += (one.id for one in some)
+    return tuple(ended)

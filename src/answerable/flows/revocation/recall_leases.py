@@ -1,0 +1,72 @@
+"""Leases that the ledger names and a broker without memory does not: what may be live of them is ended by name.
+
+Laws: an intent names its lease before anything is minted, so that every credential of the last day is named here; what
+an entry says has ended is not asked for again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from anyio import to_thread
+
+from answerable.core.lease.name import checked_lease_name
+from answerable.core.lease.wire import NAMES_MAX
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
+from answerable.core.registry.spec_lease import TTL_SECONDS_MAX
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from answerable.core.lease.name import LeaseName
+    from answerable.flows.state.lease_side import LeaseSide
+    from answerable.flows.state.walk import Walk
+
+LIFE_MS_MAX: Final = 2 * TTL_SECONDS_MAX * 1000
+"""No lease is older, renewed ones apart, whose task has entries of its own since."""
+
+
+async def recall_leases(walk: Walk, side: LeaseSide) -> int:
+    """Tell the broker every name that may be live; how many of them it did not know. Raises Unavailable, Broken."""
+    named = await to_thread.run_sync(_named, walk)
+    unknown = 0
+    for start in range(0, len(named), NAMES_MAX):
+        unknown += await side.asks.recall(walk.ledger.origin, named[start : start + NAMES_MAX])
+    return unknown
+
+
+def _named(walk: Walk) -> list[tuple[LeaseName, str]]:
+    """Names and targets of leases of the last day of which no entry says that they ended."""
+    targets = {name: server.target for name, server in walk.registry.current.servers.items()}
+    found: dict[LeaseName, str] = {}
+    for stored in walk.ledger.replay(_start(walk)):
+        if stored.tag not in (Tag.INTENT, Tag.LEASE):
+            continue
+        leaf = leaf_of(stored)
+        try:
+            name = checked_lease_name(str(leaf.get("lease") or ""))
+        except Malformed:
+            continue
+        if stored.tag == Tag.LEASE:
+            if leaf.get("state") == "ended":
+                found.pop(name, None)
+            else:
+                found[name] = str(leaf.get("target"))
+        # What the registry says of the server today may be another target, which would know nothing of it.
+        elif target := str(leaf.get("lease_target") or targets.get(str(leaf.get("server")), "")):
+            found.setdefault(name, target)
+    return list(found.items())
+
+
+def _start(walk: Walk) -> int:
+    """The first entry that is not older than any lease may be."""
+    oldest = walk.clock.now() - LIFE_MS_MAX
+    low, high = 0, walk.ledger.size
+    while low < high:
+        middle = (low + high) // 2
+        at = leaf_of(walk.ledger.entry(middle)).get("at")
+        if isinstance(at, int) and at < oldest:
+            low = middle + 1
+        else:
+            high = middle
+    return low

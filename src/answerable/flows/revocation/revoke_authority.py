@@ -1,0 +1,302 @@
+"""Ending a right to act, for good: by a token, hop, mandate, agent, key, manifest, owner, vendor or trust domain.
+
+Stopping comes first and needs no record to be safe. When `add` of the register has returned, no process starts anything
+more under that name; what follows only says what that stopped, takes away what waits, and writes it down. A crash
+between the register and the ledger: the register says that it is not recorded, and the next start records it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import anyio
+import anyio.to_thread
+
+from answerable.core.canonical import parse
+from answerable.core.ledger import records_revocation
+from answerable.core.ledger.effects import ordered
+from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
+from answerable.core.mandate.revocation import Revocable, Revocation, described, instance_names
+from answerable.core.registry.standing import retired_agents
+from answerable.errors import Unavailable
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.revocation.deny_waiting import drop_approvals
+from answerable.flows.revocation.end_instance import end_instances
+from answerable.flows.revocation.end_leases import end_leases
+from answerable.flows.revocation.end_without_room import is_in_force, told
+from answerable.flows.revocation.trace_effects import effects_elsewhere, effects_under, in_flight_under
+from answerable.flows.validity.refuse_revoked import agent_names, agents_under, mandate_names
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from answerable.core.approval.approval import ApprovalId
+    from answerable.core.identity.instance import Instance
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.ledger.effects import Done, Effects, InFlight, NotAsked
+    from answerable.core.mandate.mandate import MandateId
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.trust_domain.workloads import Workloads
+
+GRACE_MILLIS: Final = 10_000
+"""How long a revocation may wait for the process that made it to record it; then whoever notices does."""
+NAMED_MAX: Final = 200
+"""Mandates, tokens and instances that an answer names; the rest are counted."""
+ENDED_AT_A_TIME: Final = 256
+BECAUSE: Final = "revoked"
+"""Why instances ended, as the ledger has it: a local process is not let in again as it runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """What a revocation stopped, and what it came too late for.
+
+    is_new: whether this call revoked it; else it was revoked before, and `revocation` is that one. mandates: open ones
+    under which nothing can be done any more. tokens: how many ended, with the first of their ids. approvals: those that
+    waited and are denied now. instances: SPIFFE IDs that ended. effects: what was in flight and what has been done
+    under it, by the log of each process of this deployment, this one's first. not_asked: of which that is not known.
+    """
+
+    revocation: Revocation
+    is_new: bool
+    mandates: tuple[MandateId, ...]
+    mandates_count: int
+    tokens: tuple[str, ...]
+    tokens_count: int
+    approvals: tuple[ApprovalId, ...]
+    instances: tuple[str, ...]
+    instances_count: int
+    effects: tuple[Effects, ...]
+    not_asked: tuple[NotAsked, ...]
+
+    @property
+    def in_flight(self) -> tuple[InFlight, ...]:
+        """Started before, and not ended; in all logs that could be asked."""
+        return tuple(found for one in self.effects for found in one.in_flight)
+
+    @property
+    def done(self) -> tuple[Done, ...]:
+        """What could not be undone first, of all logs that could be asked."""
+        return ordered(found for one in self.effects for found in one.done)
+
+
+class TakenAway(NamedTuple):
+    """What was open under a name when it was revoked. tokens_count: how many ended. tokens: the first of their ids."""
+
+    mandates: tuple[MandateId, ...]
+    approvals: tuple[ApprovalId, ...]
+    tokens_count: int
+    tokens: tuple[str, ...]
+
+
+async def revoke_authority(
+    walk: Walk,
+    what: Revocable,
+    *,
+    by: str,
+    reason: str = "",
+    workloads: Workloads | None = None,
+    looks_back: bool = True,
+) -> Stopped:
+    """Revoke it; asked again, it says what there is to say now, and takes away what was added meanwhile.
+
+    by: who does it, as the control door knows them. workloads: where there are instances to end. looks_back: whether
+    ledgers are read for what was done, here and by the processes of other shards; an agent that gives tokens back must
+    not make us read them. Raises Malformed
+    (`revocation.reason`), Unavailable: where the effect is `unknown`, it may be in force and not be recorded yet;
+    `register.behind` once everything is done that can be done without the registers.
+    """
+    revocation = Revocation(what=what, at=walk.clock.now(), by=by, reason=reason)
+    with anyio.CancelScope(shield=True):
+        # 1. In force, in every process. A crash after this line: in force, recorded at the next start.
+        is_new, behind = await anyio.to_thread.run_sync(_added, walk, revocation)
+        # 2. What it came too late for, before anything else happens here.
+        in_flight = in_flight_under(walk, what)
+        if behind is not None:
+            raise await _without_room(walk, revocation, in_flight, behind)
+        # 3. Nobody is asked any more about what cannot be done, and who goes by status lists is told. A crash after
+        #    this line: recorded at the next start.
+        taken = await take_away(walk, (what,))
+        # 4. On record. A crash after this line may record it a second time.
+        await _record_one(walk, what, in_flight, taken.approvals)
+        # 5. Instances end, and with them their documents here.
+        instances = await end_revoked_instances(workloads, what) if workloads is not None else ()
+    # 6. Only read: a crash after this line has nothing left to leave behind.
+    here = await effects_under(walk, what, in_flight, looks_back=looks_back)
+    elsewhere, not_asked = await effects_elsewhere(walk, what) if looks_back else ((), ())
+    found = walk.revocations.find((what,))
+    return Stopped(
+        revocation=found or revocation,
+        is_new=is_new,
+        mandates=taken.mandates[:NAMED_MAX],
+        mandates_count=len(taken.mandates),
+        tokens=taken.tokens,
+        tokens_count=taken.tokens_count,
+        approvals=taken.approvals,
+        instances=tuple(str(one.id) for one in instances[:NAMED_MAX]),
+        instances_count=len(instances),
+        effects=(here, *elsewhere),
+        not_asked=not_asked,
+    )
+
+
+def _added(walk: Walk, revocation: Revocation) -> tuple[bool, Unavailable | None]:
+    """Whether it is new, and why the registers do not have it, if so."""
+    try:
+        return walk.revocations.add(revocation), None
+    except Unavailable as failed:
+        if not is_in_force(failed):
+            raise
+        return True, failed
+
+
+async def _without_room(
+    walk: Walk, revocation: Revocation, in_flight: Sequence[InFlight], behind: Unavailable
+) -> Unavailable:
+    """What is to be said once everything is done that can be done without the registers; the rest is done when they can
+    be written (`follow_room`)."""
+    await end_leases(walk, {revocation.what}, why="what it stands under was revoked")
+    said = f"{described(revocation.what)} is revoked"
+    try:
+        await _record_one(walk, revocation.what, in_flight, ())
+    except Unavailable:
+        return told(said, behind, on_record=False)
+    return told(said, behind, on_record=True)
+
+
+async def take_away(walk: Walk, what: Collection[Revocable]) -> TakenAway:
+    """End what was issued and deny what waits under names that are revoked; asked again, it takes what was added since.
+
+    Raises Unavailable: the revocations are in force all the same.
+    """
+    names = frozenset(what)
+    await end_leases(walk, names, why="what it stands under was revoked")
+    mandates = await anyio.to_thread.run_sync(_open_mandates, walk, names)
+    ended = names.union((Revocable("mandate", one) for one in mandates), agents_under(walk, names))
+    approvals = await anyio.to_thread.run_sync(drop_approvals, walk, ended)
+    count, tokens = await anyio.to_thread.run_sync(_end_tokens, walk, ended)
+    return TakenAway(mandates=mandates, approvals=approvals, tokens_count=count, tokens=tokens)
+
+
+async def revoked_wholly(walk: Walk, what: Revocable, workloads: Workloads | None) -> None:
+    """What follows from a revocation that is in force: done twice, it does what was left undone. Raises Unavailable."""
+    taken = await take_away(walk, (what,))
+    await _record_one(walk, what, in_flight_under(walk, what), taken.approvals)
+    if workloads is not None:
+        await end_revoked_instances(workloads, what)
+
+
+async def take_away_from_agents(walk: Walk) -> None:
+    """As `take_away`, for whoever came under a name by a change of the registry or of a manifest that was revoked
+    before: the status lists say of their tokens what is said here. Raises Unavailable."""
+    if walk.tokens is None:
+        return
+    revoked = frozenset(
+        Revocable("agent", one)
+        for one in walk.registry.current.agents
+        if walk.revocations.find(agent_names(walk, one)) is not None
+    )
+    if revoked:
+        await take_away(walk, revoked)
+
+
+async def take_away_from_retired(walk: Walk) -> None:
+    """The status lists say of tokens of agents that never come back, and of all that derive from them, that they have
+    ended; here they are refused already. Again is harmless. Raises Unavailable."""
+    if walk.tokens is None:
+        return
+    retired = retired_agents(parse(text) for text in walk.registry.documents().values())
+    if names := [Revocable("agent", one) for one in retired]:
+        await anyio.to_thread.run_sync(walk.tokens.end, names)
+
+
+async def record_revocations(walk: Walk, *, overdue_only: bool = True) -> int:
+    """Write down revocations that are in force and not in the ledger; returns how many. Raises Unavailable.
+
+    For the start of a process, where nobody else can be about to do it (`overdue_only=False`), and for a timer.
+    """
+    now = walk.clock.now()
+    waiting = await anyio.to_thread.run_sync(walk.revocations.unrecorded)
+    due = [one for one in waiting if not overdue_only or abs(now - one.at) >= GRACE_MILLIS]
+    for one in due:
+        in_flight = in_flight_under(walk, one.what)
+        # Whoever put it into force may have ended before anything was taken away.
+        taken = await take_away(walk, (one.what,))
+        await _record(walk, one, in_flight, taken.approvals)
+    return len(due)
+
+
+async def _record_one(
+    walk: Walk, what: Revocable, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
+) -> None:
+    waiting = await anyio.to_thread.run_sync(walk.revocations.unrecorded)
+    for one in waiting:
+        if one.what == what:
+            await _record(walk, one, in_flight, approvals)
+
+
+async def _record(
+    walk: Walk, revocation: Revocation, in_flight: Sequence[InFlight], approvals: Sequence[ApprovalId]
+) -> None:
+    kind, name = revocation.what
+    about_person = kind == "owner"
+    entry = records_revocation.revoked(
+        revocation,
+        at=walk.clock.now(),
+        sealing=sealing_for(walk, principal_subject(name) if about_person else LOG_SUBJECT),
+        by=pseudonym_of(walk, revocation.by),
+        person=pseudonym_of(walk, name) if about_person else "",
+        in_flight=[one.index for one in in_flight],
+        approvals=approvals,
+    )
+    _, left = await record_entry(walk, entry)
+    await anyio.to_thread.run_sync(walk.revocations.recorded, [revocation.what])
+    if left is not None:
+        raise left
+
+
+_BELOW_MANDATES: Final = frozenset({"token", "hop"})
+"""A mandate is above every token: nothing below it ends it, and there may be many to look at."""
+
+
+def _open_mandates(walk: Walk, names: frozenset[Revocable]) -> tuple[MandateId, ...]:
+    if all(one.kind in _BELOW_MANDATES for one in names):
+        return ()
+    now: UnixMillis = walk.clock.now()
+    return tuple(
+        one.id
+        for one in walk.mandates.all()
+        if now < one.expires_at
+        and walk.mandates.state(one.id) == "open"
+        and not names.isdisjoint(mandate_names(walk, one))
+    )
+
+
+def _end_tokens(walk: Walk, names: frozenset[Revocable]) -> tuple[int, tuple[str, ...]]:
+    if walk.tokens is None:
+        return 0, ()
+    count = walk.tokens.end(names)
+    _, first = walk.tokens.subtree(names)
+    return count, tuple(one.jti for one in first[:NAMED_MAX])
+
+
+async def end_revoked_instances(workloads: Workloads, what: Revocable) -> tuple[Instance, ...]:
+    """End the instances under a name that is revoked, and their sub-agents. Raises Unavailable."""
+    walk = workloads.walk
+    hit = [one.id for one in workloads.instances.live() if what in names_of_instance(walk, one)]
+    ended: list[Instance] = []
+    for start in range(0, len(hit), ENDED_AT_A_TIME):
+        ended += await end_instances(workloads, hit[start : start + ENDED_AT_A_TIME], because=BECAUSE)
+    return tuple(ended)
+
+
+def names_of_instance(walk: Walk, instance: Instance) -> tuple[Revocable, ...]:
+    """Under which names an instance may be ended."""
+    key = instance.key.thumbprint if instance.key is not None else ""
+    return (
+        *agent_names(walk, instance.agent),
+        *instance_names(str(instance.id)),
+        Revocable("manifest", instance.manifest),
+        Revocable("key", key),
+    )

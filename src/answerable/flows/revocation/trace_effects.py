@@ -1,0 +1,323 @@
+"""What was done under a name: actions that are in flight, and those that have ended and cannot be stopped any more.
+
+Read from the ledger, by what each intent's leaf says of whom and what it was under, in the registry as it is now. Each
+process knows its own log; whoever revokes asks the processes of the other shards, and says which gave no answer.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import anyio
+import msgspec
+
+from answerable.core.base64url import to_base64url
+from answerable.core.containment.hold import Holdable
+from answerable.core.containment.reach import reach_of
+from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.ledger.effects import (
+    IN_FLIGHT_NAMED_MAX,
+    Done,
+    Effects,
+    InFlight,
+    NotAsked,
+    Undoing,
+    ordered,
+)
+from answerable.core.ledger.opened import leaf_of, payload_of
+from answerable.core.ledger.tags import Tag
+from answerable.core.mandate.delegation_terms import INSTANCE, MANIFEST
+from answerable.core.mandate.hop_token import consent_in, read_hop, signing_hash
+from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import Revocable, instance_names
+from answerable.errors import AnswerableError
+from answerable.flows.recording.give_way import Turns
+from answerable.flows.validity.refuse_revoked import agent_names, capability_names, mandate_names
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.registry.capability import Capability
+    from answerable.flows.state.walk import OpenIntent, Walk
+    from answerable.ports.shard_link import ShardLink
+
+T = TypeVar("T")
+
+OTHERS_SECONDS_MAX: Final = 2.0
+"""How long whoever stops or revokes waits for what other processes know: what they start is stopped all the same."""
+ENTRIES_LOOKED_AT_MAX: Final = 500_000
+"""The newest of the ledger; what was done before them is not looked for, and that is said."""
+
+
+class _Proof(msgspec.Struct):
+    binding: str = ""
+    kind: str = ""
+
+
+class _Hop(msgspec.Struct):
+    agent: str
+    entry: int
+    id: str
+
+
+class Intent(msgspec.Struct):
+    """What a leaf of Tag.INTENT says of whom and what the action is under."""
+
+    action: str
+    agent: str
+    at: int
+    capability: str
+    mandate: str
+    proof: _Proof
+    deadline: int = 0
+    instance: str = ""
+    manifest: str = ""
+    hops: list[_Hop] = []
+
+
+class End(msgspec.Struct):
+    """What a leaf of Tag.OUTCOME or Tag.INDETERMINATE says."""
+
+    intent: int
+    status: str
+    at: int = 0
+
+
+def in_flight_under(
+    walk: Walk, what: Revocable | Holdable, opened: Mapping[int, OpenIntent] | None = None
+) -> tuple[InFlight, ...]:
+    """Actions of this process, and those that an earlier one left open, that have been started and have no end.
+
+    Without an await, so that it is the state of one moment. Raises Broken for an intent that nobody here wrote.
+    """
+    found: list[InFlight] = []
+    reader = LeafReader(walk)
+    # opened: those that were open a moment ago count, too, also where they have ended since.
+    intents = {**(opened or {}), **walk.open_intents}
+    for index in sorted(intents):
+        leaf, known = intent_in(walk.ledger.entry(index)), intents[index]
+        known_as = known.reach if isinstance(what, Holdable) else known.names
+        if what in known_as or reader.is_under(leaf, what):
+            found.append(
+                InFlight(
+                    log=walk.ledger.origin,
+                    index=index,
+                    action=leaf.action,
+                    agent=AgentId(leaf.agent),
+                    capability=leaf.capability,
+                    since=UnixMillis(leaf.at),
+                    due_at=known.due_at,
+                )
+            )
+    return tuple(found)
+
+
+async def effects_under(
+    walk: Walk,
+    what: Revocable | Holdable,
+    in_flight: Sequence[InFlight] | None = None,
+    *,
+    looks_back: bool = True,
+) -> Effects:
+    """What is in flight in this process, and what took effect under a name, or may have, among the newest entries of
+    its ledger. in_flight: as it was at the moment that counts, now where it is not given. looks_back: whether the
+    ledger is read at all.
+
+    Others are served meanwhile. Raises Unavailable, Broken.
+    """
+    ledger = walk.ledger
+    flying = in_flight_under(walk, what) if in_flight is None else in_flight
+    looked_from = max(0, ledger.size - ENTRIES_LOOKED_AT_MAX) if looks_back else ledger.size
+    started: dict[int, Intent] = {}
+    reader = LeafReader(walk)
+    ended: dict[int, Done] = {}
+    entries = ledger.size
+    turns = Turns(walk.clock)
+    for count, stored in enumerate(ledger.replay(looked_from)):
+        await turns.after(count)
+        if stored.tag == Tag.INTENT:
+            leaf = intent_in(stored)
+            if reader.is_under(leaf, what):
+                started[stored.index] = leaf
+        elif stored.tag in (Tag.OUTCOME, Tag.INDETERMINATE):
+            end = msgspec.json.decode(stored.leaf, type=End)
+            # A true outcome that turned up later takes the place of one that was not known.
+            if end.intent in started:
+                ended.pop(end.intent, None)
+                if end.status in ("succeeded", "indeterminate"):
+                    ended[end.intent] = reader.done(end.intent, started[end.intent], end.status)
+    return Effects(
+        log=ledger.origin,
+        in_flight=tuple(flying[:IN_FLIGHT_NAMED_MAX]),
+        in_flight_count=len(flying),
+        done=ordered(ended.values()),
+        counted=dict(Counter(one.undoing for one in ended.values())),
+        looked_from=looked_from,
+        entries=entries,
+    )
+
+
+async def effects_elsewhere(walk: Walk, what: Revocable) -> tuple[tuple[Effects, ...], tuple[NotAsked, ...]]:
+    """The same of every other shard of this deployment; as `answers_elsewhere`."""
+    return await answers_elsewhere(walk.link, lambda link, origin: link.effects(origin, what))
+
+
+async def answers_elsewhere(
+    link: ShardLink | None,
+    question: Callable[[ShardLink, str], Awaitable[T]],
+    *,
+    seconds_max: float = OTHERS_SECONDS_MAX,
+) -> tuple[tuple[T, ...], tuple[NotAsked, ...]]:
+    """What every other shard of this deployment answers, asked at once, in the order of their logs; and those whose
+    process gave no answer in that time, each with why. Never raises for one that cannot be asked."""
+    told: dict[str, T] = {}
+    silent: list[NotAsked] = []
+    if link is None:
+        return (), ()
+
+    async def ask(origin: str) -> None:
+        try:
+            with anyio.move_on_after(seconds_max):
+                told[origin] = await question(link, origin)
+                return
+            why = f"its process gave no answer in {seconds_max:g} s: it stands still, or has much to do"
+        except AnswerableError as failed:
+            why = failed.message
+        silent.append(NotAsked(log=origin, why=why))
+
+    try:
+        others = link.others()
+    except AnswerableError as failed:
+        return (), (NotAsked(log="", why=f"which other shards there are cannot be told: {failed.message}"),)
+    async with anyio.create_task_group() as tasks:
+        for origin in others:
+            tasks.start_soon(ask, origin)
+    return (
+        tuple(told[origin] for origin in sorted(told)),
+        tuple(sorted(silent, key=lambda one: one.log)),
+    )
+
+
+class LeafReader:
+    """Finds out once for each kind of intent under which names it was: a long log has few kinds."""
+
+    def __init__(self, walk: Walk) -> None:
+        self._walk = walk
+        self._known: dict[tuple[str, ...], frozenset[Revocable]] = {}
+        self._reach: dict[tuple[frozenset[Revocable], str], frozenset[Holdable]] = {}
+
+    def is_under(self, leaf: Intent, what: Revocable | Holdable) -> bool:
+        """Whether the intent of this leaf was under a name, as one that may be revoked or one that may be held."""
+        names = self.names(leaf)
+        if not isinstance(what, Holdable):
+            return what in names
+        known = self._reach.get((names, leaf.capability))
+        if known is None:
+            current = self._walk.registry.current
+            capability = current.capabilities.get(leaf.capability)
+            known = frozenset(reach_of(names, current, capability=capability))
+            self._reach[names, leaf.capability] = known
+        return what in known
+
+    def names(self, leaf: Intent) -> frozenset[Revocable]:
+        """Under which names the intent of this leaf was."""
+        hops = (one.id for one in leaf.hops)
+        key = (
+            leaf.mandate, leaf.agent, leaf.instance, leaf.manifest, leaf.capability, leaf.proof.kind,
+            *self._keys(leaf), *hops,
+        )  # fmt: skip
+        known = self._known.get(key)
+        if known is None:
+            known = self._known[key] = frozenset(self._found(leaf))
+        return known
+
+    def _found(self, leaf: Intent) -> list[Revocable]:
+        walk, current = self._walk, self._walk.registry.current
+        mandate = walk.mandates.find(MandateId(leaf.mandate))
+        names = [Revocable("mandate", leaf.mandate), *instance_names(leaf.instance)]
+        names += (
+            mandate_names(walk, mandate) if mandate is not None else agent_names(walk, AgentId(leaf.agent))
+        )
+        if leaf.manifest:
+            names.append(Revocable("manifest", leaf.manifest))
+        names += (Revocable("key", one) for one in self._keys(leaf))
+        for hop in leaf.hops:
+            names += self._hop_names(hop)
+        capability = current.capabilities.get(leaf.capability)
+        names += capability_names(current, capability) if capability is not None else ()
+        return names
+
+    def _hop_names(self, hop: _Hop) -> tuple[Revocable, ...]:
+        """As `names_of_hop`, from the token that was written down; less where its field cannot be opened any more."""
+        walk = self._walk
+        stored = walk.ledger.entry(hop.entry)
+        fields = payload_of(stored, leaf_of(stored), walk.subject_keys.find) or {}
+        names = (Revocable("token", hop.id), *agent_names(walk, AgentId(hop.agent)))
+        token = fields.get("token")
+        if not isinstance(token, str):
+            return names
+        said = read_hop(token)
+        consent = consent_in(said)
+        return (
+            *names,
+            Revocable("hop", signing_hash(token)),
+            *([Revocable("hop", consent.hash)] if consent is not None else []),
+            Revocable("key", said.confirmation.thumbprint),
+            Revocable("manifest", str(said.raw.claims.get(MANIFEST, ""))),
+            *instance_names(str(said.raw.claims.get(INSTANCE, ""))),
+        )
+
+    def _keys(self, leaf: Intent) -> list[str]:
+        """A session's leaf does not say which key opened it: every key of its agent counts, rather too many than one
+        too few."""
+        if leaf.proof.kind == "signature":
+            return [leaf.proof.binding]
+        if leaf.proof.kind == "session_mac":
+            agent = self._walk.registry.current.agents.get(AgentId(leaf.agent))
+            return [key.thumbprint for key in agent.keys] if agent is not None else []
+        if leaf.proof.kind == "unix_peer":
+            return []
+        # `dpop:thumbprint,run=…`, `mtls:certificate,connection=…`
+        bound = leaf.proof.binding.split(",", 1)[0].partition(":")[2]
+        return [bound if leaf.proof.kind == "dpop" else _hash_of(bound)]
+
+    def done(self, index: int, leaf: Intent, status: str) -> Done:
+        """The action of this leaf, which has ended so."""
+        capability = self._walk.registry.current.capabilities.get(leaf.capability)
+        return Done(
+            log=self._walk.ledger.origin,
+            index=index,
+            action=leaf.action,
+            agent=AgentId(leaf.agent),
+            capability=leaf.capability,
+            at=UnixMillis(leaf.at),
+            status="succeeded" if status == "succeeded" else "indeterminate",
+            undoing=_undoing(capability),
+        )
+
+
+def _hash_of(hexadecimal: str) -> str:
+    """A SHA-256 as it is named in tokens, base64url; empty for what is none."""
+    try:
+        return to_base64url(bytes.fromhex(hexadecimal)) if hexadecimal else ""
+    except ValueError:
+        return ""
+
+
+def _undoing(capability: Capability | None) -> Undoing:
+    """What is not registered any more is taken for what cannot be undone."""
+    if capability is None:
+        return "not_reversible"
+    if capability.kind == "read":
+        return "read"
+    return "reversible" if capability.reversible else "not_reversible"
+
+
+def intent_in(stored: StoredEntry) -> Intent:
+    """The leaf, strictly or not at all. Raises Broken (`ledger.leaf_malformed`)."""
+    try:
+        return msgspec.json.decode(stored.leaf, type=Intent)
+    except msgspec.MsgspecError:
+        return msgspec.convert(leaf_of(stored), type=Intent)

@@ -1,0 +1,1 @@
+"""What a process holds in memory for its flows: limits, caches, queues. Imports no other room."""

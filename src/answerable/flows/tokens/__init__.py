@@ -1,0 +1,1 @@
+"""Proofs of callers, mandates, tokens and their exchange."""

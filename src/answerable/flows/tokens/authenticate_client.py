@@ -1,0 +1,175 @@
+"""Who asks the token service: four ways to show it, none of them a secret that could be copied.
+
+- the proofs that the gateway takes as well: a signature over this very request, a session's MAC, the kernel's word
+  about a process of this machine, a client certificate (RFC 8705), an X.509-SVID among them;
+- a JWT-SVID for this service alone (draft-ietf-oauth-spiffe-client-auth-02). It can be copied by whoever sees it, so it
+  says who asks, and what is issued is bound to a key that is proved besides;
+- a statement under the client's own key, good once (`private_key_jwt`, RFC 7523).
+"""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.core.identity.client_assertion import verified_assertion
+from answerable.core.identity.http_signature import request_from_http
+from answerable.core.identity.jwt_svid import verified_jwt_svid
+from answerable.core.mandate import oauth_terms as terms
+from answerable.errors import Malformed, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from answerable.core.identity.channel import Channel
+    from answerable.core.identity.evidence import CallerIdentity
+    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.flows.state.known_callers import KnownCallers
+    from answerable.flows.tokens.verify_caller import CallerVerifier
+    from answerable.ports.clock import Clock
+    from answerable.ports.replay_store import ReplayStore
+    from answerable.ports.trust_source import TrustSource
+
+STEP: Final = "client"
+_AUTHORIZATION: Final = (b"authorization", b"proxy-authorization")
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One HTTP request as it came, with its connection. values: of its form."""
+
+    method: str
+    target: bytes
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    channel: Channel | None
+    values: Mapping[str, str] = {}
+
+    def fields(self, name: bytes) -> tuple[bytes, ...]:
+        """Every value of a field, by its lower-case name."""
+        return tuple(value for found, value in self.headers if found == name)
+
+
+class TokenClient(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """An agent that asks. key, certificate, process: what it proved with this request, as in `VerifiedCaller`; what it
+    did not prove is empty.
+    """
+
+    agent: AgentId
+    identity: CallerIdentity
+    method: str
+    key: str = ""
+    certificate: str = ""
+    process: str = ""
+
+
+class ClientAuthenticator:
+    """Synchronous, without I/O but that of the replay store, safe for several threads.
+
+    issuer: the service's identifier, the only audience that assertions may have.
+    """
+
+    def __init__(
+        self,
+        *,
+        verifier: CallerVerifier,
+        known: KnownCallers,
+        trust: TrustSource,
+        replay: ReplayStore,
+        clock: Clock,
+        issuer: Callable[[], str],
+    ) -> None:
+        self._verifier = verifier
+        self._known = known
+        self._trust = trust
+        self._replay = replay
+        self._clock = clock
+        self._issuer = issuer
+
+    def authenticate(self, asked: Asked) -> TokenClient:
+        """The client of one request.
+
+        Raises Unverified (step `client` and those of the gateway's proofs) and Malformed (`oauth.invalid_request`).
+        """
+        if any(asked.fields(name) for name in _AUTHORIZATION):
+            raise _unverified(
+                "no password or bearer secret is accepted: prove possession of a key", "credential"
+            )
+        kind = asked.values.get("client_assertion_type", "")
+        client = self._by_proof(asked) if not kind else self._by_assertion(kind, asked)
+        named = asked.values.get("client_id", client.agent)
+        if named not in (client.agent, client.identity.instance):
+            raise _unverified(f"`client_id` names {shown(named)}, and the proof is of another", "subject")
+        return client
+
+    def _by_proof(self, asked: Asked) -> TokenClient:
+        verifier = self._verifier
+        message = request_from_http(asked.method, asked.target, asked.headers, asked.body)
+        caller = verifier.verify(message, asked.channel)
+        return TokenClient(
+            agent=caller.agent,
+            identity=caller.identity,
+            method=caller.proof,
+            key=caller.key,
+            certificate=caller.certificate,
+            process=caller.process,
+        )
+
+    def _by_assertion(self, kind: str, asked: Asked) -> TokenClient:
+        assertion = asked.values.get("client_assertion", "")
+        if not assertion:
+            raise Malformed("parameter `client_assertion` is missing", code="oauth.invalid_request")
+        now = self._clock.now()
+        if kind == terms.CLIENT_JWT_SPIFFE:
+            return self._by_svid(assertion, now)
+        if kind == terms.CLIENT_JWT_BEARER:
+            return self._by_key(assertion, now)
+        raise Malformed(
+            f"client assertion type {shown(kind)} is not served: use {terms.CLIENT_JWT_SPIFFE} or "
+            f"{terms.CLIENT_JWT_BEARER}",
+            code="oauth.invalid_request",
+        )
+
+    def _by_svid(self, token: str, now: UnixMillis) -> TokenClient:
+        issuer = self._issuer()
+        svid = verified_jwt_svid(token, audience=issuer, bundle_of=self._trust.bundle, now=now)
+        if svid.audience != (issuer,):
+            raise _unverified(f"the JWT-SVID must be for {shown(issuer)} alone", "audience")
+        agent, identity = self._known.by_name(svid.id, now)
+        return TokenClient(agent=agent.name, identity=identity, method=terms.AUTH_SPIFFE_JWT)
+
+    def _by_key(self, token: str, now: UnixMillis) -> TokenClient:
+        def key_of(thumbprint: str) -> PublicKey:
+            return self._known.by_key(thumbprint, now).key
+
+        said = verified_assertion(token, issuer=self._issuer(), key_of=key_of, now=now)
+        known = self._known.by_key(said.thumbprint, now)
+        if said.client not in (known.agent.name, known.identity.instance):
+            raise _unverified(f"the key is not that of {shown(said.client)}", "subject", key=said.thumbprint)
+        at = self._clock.monotonic()
+        # Nobody knows what was accepted before the store began. On the wire are whole seconds, cut.
+        if now - (at - self._replay.since) * 1000 >= said.issued_at + 1000:
+            raise _unverified(
+                "the assertion is older than what is remembered of those that were used: sign a new one, with `iat`",
+                "forgotten",
+            )
+        answer = self._replay.accept(
+            sha256(said.thumbprint.encode()).digest(),
+            sha256(b"client-assertion\0" + said.id.encode("utf-8", "surrogatepass")).digest()[:16],
+            until=at + (said.expires_at - now) / 1000,
+            at=at,
+        )
+        if answer != "new":
+            raise _unverified("the assertion was used before: sign a new one", "replay", key=said.thumbprint)
+        return TokenClient(
+            agent=known.agent.name,
+            identity=known.identity,
+            method=terms.AUTH_PRIVATE_KEY_JWT,
+            key=said.thumbprint,
+        )
+
+
+def _unverified(message: str, code: str, *, key: str = "") -> Unverified:
+    return Unverified(message, code=f"{STEP}.{code}", step=STEP, key=key)

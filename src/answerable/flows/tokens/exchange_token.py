@@ -1,0 +1,392 @@
+"""Exchanging a mandate, or what an agent was handed, for a token of its own (RFC 8693).
+
+Two questions are decided apart, and both must be answered yes: may this agent act under that parent at all, and may it
+have this much. What is issued is within the mandate, every hop, what the parent consented to and what was asked for; it
+is bound to a key that the client proved with this very request; and it is in the ledger before anybody has it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+import anyio.to_thread
+import msgspec
+
+from answerable.core.canonical import Limits, parse
+from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.mandate import delegation_terms, oauth_terms
+from answerable.core.mandate.attenuation import meet
+from answerable.core.mandate.authority import Authority, authority_in, detail_of
+from answerable.core.mandate.delegation_chain import SEPARATOR
+from answerable.core.mandate.hop_signing import HopTerms, issue_hop, issue_root, lies_within
+from answerable.core.mandate.hop_token import Confirmation, Mission
+from answerable.core.mandate.issued_token import IssuedToken
+from answerable.core.mandate.lineage import hop_limits
+from answerable.core.mandate.mission import authority_hash
+from answerable.core.mandate.revocation import Revocable, instance_names
+from answerable.core.mandate.scope import covers
+from answerable.core.mandate.token_life import SINGLE_USE_TIER, tier_of
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.entries.cite_statement import cite_consent, cite_hop
+from answerable.flows.tokens.find_parent import Exchange, Parent, confirmation_for, parent_of
+from answerable.flows.validity.mandate_standing import giver_fault
+from answerable.flows.validity.refuse_revoked import (
+    agent_names,
+    mandate_names,
+    names_of_hop,
+    present,
+    refuse_names,
+    said_names,
+)
+from answerable.flows.validity.verify_lineage import check_width
+from answerable.flows.walk.pin_tools import tier_in_force
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.leaves import Reference
+    from answerable.core.mandate.delegation_chain import Chain, Hop
+    from answerable.core.mandate.issued_token import StatusPlace
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.documents import Agent
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.state.token_desk import TokenDesk
+    from answerable.flows.tokens.authenticate_client import TokenClient
+
+Epoch: TypeAlias = "tuple[int, int, RegistrySnapshot]"
+DETAILS_BYTES_MAX: Final = 65_536
+JTI_BYTES: Final = 16
+
+
+class Granted(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """chain: all hops, root first, as the gateway takes them. by_dpop: the token goes with DPoP proofs."""
+
+    token: str
+    chain: str
+    expires_in: int
+    scopes: tuple[str, ...]
+    authorization_details: list[JSONValue]
+    by_dpop: bool
+
+
+async def exchange_token(desk: TokenDesk, client: TokenClient, wanted: Exchange) -> Granted:
+    """A token for this client. Raises Malformed (`oauth.*`), Unverified, Refused, Unavailable."""
+    _check_form(wanted)
+    # Before anything is asked: what is revoked after this line is another epoch.
+    epoch = present(desk.walk)
+    now = desk.walk.clock.now()
+    confirmation = confirmation_for(desk, client, wanted.key, now)
+    parent = parent_of(desk, client, wanted, confirmation, now)
+    agent = _may_act(desk, client, parent)
+    authority = _may_have(desk, client, parent, wanted)
+    # Of those who ask at once the register gives each place to one; it writes to a disk.
+    agents = [*(hop.agent for hop in parent.hops), agent.name]
+    await anyio.to_thread.run_sync(check_width, desk.walk, parent.mandate, agents)
+    return await _issued(desk, client, wanted, parent, authority, confirmation, now, epoch)
+
+
+def _check_form(wanted: Exchange) -> None:
+    if wanted.requested_token_type not in (oauth_terms.TYPE_ACCESS, oauth_terms.TYPE_DELEGATION):
+        raise Malformed(
+            f"tokens of type {shown(wanted.requested_token_type)} are not issued: ask for {oauth_terms.TYPE_ACCESS} or "
+            f"{oauth_terms.TYPE_DELEGATION}",
+            code="oauth.invalid_request",
+        )
+    if bool(wanted.actor_token) != bool(wanted.actor_token_type):
+        raise Malformed(
+            "`actor_token` and `actor_token_type` come together (RFC 8693, section 2.1)",
+            code="oauth.invalid_request",
+        )
+    if wanted.actor_token:
+        raise Malformed(
+            "the actor is the client that authenticates: leave `actor_token` out",
+            code="oauth.invalid_request",
+        )
+
+
+def _may_act(desk: TokenDesk, client: TokenClient, parent: Parent) -> Agent:
+    """The first question: whether this agent may act for that parent at all, by today's registry and register."""
+    walk, mandate = desk.walk, parent.mandate
+    agent = walk.registry.current.agents.get(client.agent)
+    if agent is None or agent.status != "active":
+        raise Refused(f"agent {shown(client.agent)} is not active", code="agent.inactive")
+    if client.identity.drifted and agent.drift == "refuse":
+        raise Refused(f"agent {shown(client.agent)} differs from its manifest", code="agent.drifted")
+    if walk.mandates.state(mandate.id) != "open":
+        raise Refused("the mandate for this task has been closed", code="mandate.closed")
+    if not mandate.not_before <= walk.clock.now() < mandate.expires_at:
+        raise Refused("the mandate for this task is not in its time", code="mandate.expired")
+    own = (*instance_names(client.identity.instance), Revocable("key", client.key))
+    refuse_names(walk, (*agent_names(walk, agent.name), *own))
+    refuse_names(walk, mandate_names(walk, mandate))
+    for hop in (*parent.hops, *((parent.consent,) if parent.consent is not None else ())):
+        refuse_names(walk, names_of_hop(walk, hop))
+    depth = len(parent.hops)
+    if depth and depth > min(mandate.delegability.depth_max, desk.limits.depth_max):
+        raise Refused(
+            f"the mandate may be handed on {mandate.delegability.depth_max} deep, this would be hop {depth}",
+            code="delegation.depth_invalid",
+        )
+    owner = walk.registry.current.principals.get(PrincipalId(agent.ownership.owner))
+    groups = owner.groups if owner is not None else ()
+    if depth and not mandate.delegability.receives(
+        agent=agent.name, use_case=agent.use_case, owner_groups=groups
+    ):
+        raise Refused(
+            f"the mandate may not be handed on to {shown(client.agent)}", code="delegation.receiver"
+        )
+    return agent
+
+
+def _may_have(desk: TokenDesk, client: TokenClient, parent: Parent, wanted: Exchange) -> Authority:
+    """The second question: whether it may have this much. What is not asked for is what the parent consented to."""
+    asked = parent.within
+    if wanted.authorization_details:
+        try:
+            asked = authority_in(_only_detail(wanted.authorization_details))
+        except Malformed as fault:
+            raise Malformed(fault.message, code="oauth.invalid_authorization_details") from None
+    scopes = asked.scopes
+    if wanted.scope:
+        scopes = tuple(wanted.scope.split(" "))
+        outside = [one for one in scopes if not any(covers(held, one) for held in asked.scopes)]
+        if outside:
+            raise Refused(f"{shown(outside[0])} is not within what was handed on", code="oauth.invalid_scope")
+    if server := _server(desk, wanted.resource):
+        scopes = tuple(one for one in scopes if _is_on(desk, one, server))
+        if not scopes:
+            raise Refused(f"nothing of it is on server {shown(server)}", code="oauth.invalid_target")
+    if scopes != asked.scopes:
+        asked = replace(asked, scopes=scopes)
+    try:
+        given = meet(parent.within, asked)
+    except Malformed as fault:
+        raise Refused(fault.message, code="oauth.invalid_authorization_details") from None
+    return _reached(desk, client, parent, given)
+
+
+def _reached(desk: TokenDesk, client: TokenClient, parent: Parent, given: Authority) -> Authority:
+    """Without what is beyond the person or an agent on the way today: readers beside us do not ask. Raises Refused."""
+    current = desk.walk.registry.current
+    agents = [
+        current.agents.get(AgentId(name)) for name in (*(hop.agent for hop in parent.hops), client.agent)
+    ]
+    scopes = []
+    for scope in given.scopes:
+        fault = giver_fault(parent.mandate, [scope], current) if scope in current.capabilities else None
+        if fault is None and all(one is None or one.reaches(scope) for one in agents):
+            scopes.append(scope)
+    if not scopes:
+        raise Refused(
+            f"all of it is beyond what {parent.mandate.principal} may give or {shown(client.agent)} is registered for",
+            code="capability.ceiling",
+        )
+    return replace(given, scopes=tuple(scopes))
+
+
+def _only_detail(text: str) -> JSONValue:
+    value = parse(text.encode(), limits=Limits(size_bytes_max=DETAILS_BYTES_MAX))
+    if not isinstance(value, list) or len(value) != 1:
+        raise Malformed(
+            f"`authorization_details` must be a list of one `{delegation_terms.DELEGATION}`",
+            code="oauth.invalid_authorization_details",
+        )
+    return value[0]
+
+
+def _server(desk: TokenDesk, resource: str) -> str:
+    """The server that a resource names; empty for the whole gateway."""
+    issuer = desk.issuer()
+    if resource in ("", issuer):
+        return ""
+    server = resource.removeprefix(f"{issuer}/mcp/")
+    if server == resource or server not in desk.walk.registry.current.servers:
+        raise Malformed(
+            f"resource {shown(resource)} is not one of this gateway: they are called {issuer}/mcp/SERVER",
+            code="oauth.invalid_target",
+        )
+    return server
+
+
+def _is_on(desk: TokenDesk, scope: str, server: str) -> bool:
+    found = desk.walk.registry.current.capabilities.get(scope)
+    return found is not None and found.server == server
+
+
+async def _issued(
+    desk: TokenDesk,
+    client: TokenClient,
+    wanted: Exchange,
+    parent: Parent,
+    authority: Authority,
+    confirmation: Confirmation,
+    now: UnixMillis,
+    epoch: Epoch,
+) -> Granted:
+    """Names first, then the ledger, then the register, and the token last: a crash leaves a record, and no token."""
+    walk, mandate, key = desk.walk, parent.mandate, desk.keys[0]
+    jti = walk.entropy.bytes(JTI_BYTES).hex()
+    is_action = wanted.requested_token_type == oauth_terms.TYPE_ACCESS
+    tier = tier_of(
+        authority, walk.registry.current.capabilities, tier=lambda capability: tier_in_force(walk, capability)
+    )
+    seconds = min(desk.limits.action, walk.acting.of_tier(tier)) if is_action else desk.limits.delegation
+    # Seconds on the wire; a token never outlives what it derives from.
+    expires_at = UnixMillis(min(now // 1000 * 1000 + seconds * 1000, parent.expires_at // 1000 * 1000))
+    if expires_at <= now:
+        raise Refused("what this derives from ends within the second", code="delegation.expired")
+    agreed = parent.consent and await cite_consent(walk, parent.consent, parent.hops[-1], mandate)
+    place = desk.place()
+    issuer = desk.issuer()
+    single = is_action and tier >= SINGLE_USE_TIER
+    terms = HopTerms(
+        jti=jti,
+        agent=client.agent,
+        confirmation=confirmation,
+        audiences=_audiences(parent, wanted.resource or issuer),
+        authority=authority,
+        issued_at=now,
+        expires_at=expires_at,
+        depth_limit=parent.depth_limit,
+        more={
+            **_more(client, parent, authority, issuer, place, single),
+            **(_consented(parent.consent, agreed, walk.ledger.origin) if parent.consent and agreed else {}),
+        },
+    )
+    above = tuple(hop.token for hop in parent.hops)
+    if above:
+        token = issue_hop(above, terms, issuer=issuer, key=key, depth_max=desk.limits.depth_max)
+    else:
+        digest = authority_hash(mandate, audience=walk.ledger.origin)
+        mission = Mission(id=mandate.id, authority_hash=digest)
+        token = issue_root(terms, issuer=issuer, principal=mandate.principal, mission=mission, key=key)
+    text = SEPARATOR.join((*above, token))
+    chain = walk.delegations.verified(text, now)
+    for count in range(1, len(chain.hops) + 1):
+        manifest = client.identity.manifest if count == len(chain.hops) else ""
+        await cite_hop(walk, chain.hops[:count], mandate, manifest=manifest)
+    desk.tokens.add([_record(desk, client, parent, chain.leaf, place)])
+    _check_stands(desk, mandate, chain, epoch)
+    return Granted(
+        token=token,
+        chain=text,
+        expires_in=(expires_at - now) // 1000,
+        scopes=authority.scopes,
+        authorization_details=[detail_of(authority)],
+        by_dpop=confirmation.method == "jkt",
+    )
+
+
+def _audiences(parent: Parent, wanted: str) -> tuple[str, ...]:
+    """What is asked for; of what is for less than that, what the parent or its consent is for. Raises Refused
+    (`oauth.invalid_target`)."""
+    above = parent.consent or (parent.hops[-1] if parent.hops else None)
+    allowed = above.audiences if above is not None else (wanted,)
+    if any(lies_within(wanted, one) for one in allowed):
+        return (wanted,)
+    narrower = tuple(one for one in allowed if lies_within(one, wanted))
+    if not narrower:
+        raise Refused(
+            f"what is handed on is for {shown(', '.join(allowed), 120)}, not for {shown(wanted)}",
+            code="oauth.invalid_target",
+        )
+    return narrower
+
+
+def _more(
+    client: TokenClient, parent: Parent, authority: Authority, issuer: str, place: StatusPlace, single: bool
+) -> Mapping[str, JSONValue]:
+    """What readers beside us want: scope, status, the actors so far (RFC 8693, section 4.1), and what acts."""
+    uri = status_uri(issuer, place.list_number)
+    claims: dict[str, JSONValue] = {
+        "scope": " ".join(authority.scopes),
+        "status": {"status_list": {"idx": place.index, "uri": uri}},
+        "txn": str(parent.mandate.id),
+    }
+    act: dict[str, JSONValue] = {}
+    for agent in (*(hop.agent for hop in parent.hops), client.agent):
+        # Names of agents are of this deployment: `iss` says whose a name is, and not who issued the token.
+        named: dict[str, JSONValue] = {"iss": issuer, "sub": agent, "sub_profile": "ai_agent"}
+        act = {**named, "act": act} if act else named
+    claims["act"] = act
+    if client.identity.manifest:
+        claims[delegation_terms.MANIFEST] = client.identity.manifest
+    if client.identity.instance:
+        claims[delegation_terms.INSTANCE] = client.identity.instance
+    if single:
+        claims[delegation_terms.SINGLE_USE] = True
+    return claims
+
+
+def _consented(consent: Hop, where: Reference, log: str) -> Mapping[str, JSONValue]:
+    """It is exchanged as often as its taker likes, and stands in no chain of what is issued for it."""
+    said: dict[str, JSONValue] = {
+        delegation_terms.CONSENT_HASH: consent.hash,
+        delegation_terms.CONSENT_LIMITS: dict(hop_limits(consent)),
+        delegation_terms.CONSENT_ENTRY: where.entry,
+        delegation_terms.CONSENT_LEAF: where.leaf,
+        delegation_terms.CONSENT_LOG: log,
+    }
+    return {delegation_terms.CONSENT: said}
+
+
+def _record(
+    desk: TokenDesk, client: TokenClient, parent: Parent, hop: Hop, place: StatusPlace
+) -> IssuedToken:
+    """Below the nearest hop that was issued here. What agents signed between the two, and what it was exchanged for, is
+    in no register: it is found by their names."""
+    above = ""
+    through = {Revocable("hop", hop.consent.hash)} if hop.consent is not None else set[Revocable]()
+    for one in reversed(parent.hops):
+        if _is_ours(desk, one):
+            above = one.jti
+            break
+        through.update(said_names(one))
+    instance = client.identity.instance if client.identity.instance.startswith(SCHEME) else ""
+    return IssuedToken(
+        jti=hop.jti,
+        parent=above,
+        par_hash=hop.hash,
+        mandate=parent.mandate.id,
+        agent=AgentId(hop.agent),
+        key=hop.confirmation.thumbprint,
+        manifest=client.identity.manifest,
+        trust_domain=instance.removeprefix(SCHEME).partition("/")[0],
+        instance=instance,
+        expires_at=hop.expires_at,
+        place=place,
+        through=tuple(sorted(through)),
+    )
+
+
+def _check_stands(desk: TokenDesk, mandate: Mandate, chain: Chain, epoch: Epoch) -> None:
+    """Asked once more when the register has the token: whoever revoked before that did not find it there to end it.
+    epoch: when it was asked first; what was found out then holds while it is the same.
+
+    Raises Refused (`revoked.<kind>`, `mandate.closed`), and the token has ended.
+    """
+    walk = desk.walk
+    try:
+        if epoch != present(walk):
+            refuse_names(walk, mandate_names(walk, mandate))
+            for hop in chain.hops:
+                refuse_names(walk, names_of_hop(walk, hop))
+        if walk.mandates.state(mandate.id) != "open":
+            raise Refused("the mandate for this task has been closed", code="mandate.closed")
+    except Refused:
+        desk.tokens.end([Revocable("token", chain.leaf.jti)])
+        raise
+
+
+def _is_ours(desk: TokenDesk, hop: Hop) -> bool:
+    """Whether we issued this very hop: a `jti` alone is the choice of whoever signed it."""
+    found = desk.tokens.find(hop.jti)
+    return found is not None and found.par_hash == hop.hash
+
+
+def status_uri(issuer: str, number: int) -> str:
+    """Where a status list is."""
+    return f"{issuer}/oauth/status/{number}"

@@ -1,0 +1,147 @@
+"""What an exchange hands on from, and what its token is bound to: both proved, neither merely named."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.mandate import oauth_terms
+from answerable.core.mandate.authority import Authority, authority_of
+from answerable.core.mandate.delegation_chain import SEPARATOR, Hop
+from answerable.core.mandate.hop_token import Confirmation, confirmation_by, confirmation_of
+from answerable.core.mandate.mandate import Mandate, MandateId
+from answerable.core.mandate.session_claims import within_session
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.validity.mandate_standing import known_session, still_stands
+from answerable.flows.validity.verify_lineage import chain_mandate, verified_claim
+
+if TYPE_CHECKING:
+    from answerable.flows.state.token_desk import TokenDesk
+    from answerable.flows.tokens.authenticate_client import TokenClient
+
+
+class Exchange(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What a client asks for. consent: a hop that the parent signed for it. chain: hops above the subject token, root
+    first. key: thumbprint of the key that a DPoP proof of this request was made with; empty without one.
+    """
+
+    subject_token: str
+    subject_token_type: str
+    actor_token: str = ""
+    actor_token_type: str = ""
+    consent: str = ""
+    chain: str = ""
+    resource: str = ""
+    scope: str = ""
+    authorization_details: str = ""
+    requested_token_type: str = oauth_terms.TYPE_ACCESS
+    key: str = ""
+
+
+class Parent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """What is handed on from: a mandate, and the hops below it. within: what of it this client may have at most.
+
+    depth_limit: how many hops there may be. consent: the hop by which the one above agreed, where it is another agent.
+    """
+
+    mandate: Mandate
+    hops: tuple[Hop, ...]
+    within: Authority
+    depth_limit: int
+    expires_at: UnixMillis
+    consent: Hop | None = None
+
+
+def confirmation_for(desk: TokenDesk, client: TokenClient, key: str, now: UnixMillis) -> Confirmation:
+    """What the token is bound to: what this client proved with this very request, and nothing it merely named.
+
+    Raises Malformed (`oauth.invalid_request`), Unverified, Refused (`oauth.invalid_grant`).
+    """
+    proved = key or client.key
+    if proved:
+        known = desk.known.by_key(proved, now)
+        if known.agent.name != client.agent or known.identity.instance != client.identity.instance:
+            raise Refused("the proof is by a key of somebody else", code="oauth.invalid_grant")
+        return confirmation_of(known.key)
+    if client.certificate:
+        return confirmation_by("x5t#S256", client.certificate)
+    if client.process:
+        return confirmation_by("answerable_process", client.process)
+    raise Malformed(
+        "nothing binds the token to you: send a DPoP proof by your key, or prove it in another way",
+        code="oauth.invalid_request",
+    )
+
+
+def parent_of(
+    desk: TokenDesk, client: TokenClient, wanted: Exchange, confirmation: Confirmation, now: UnixMillis
+) -> Parent:
+    """A mandate of the client's own, a token of its own, or another's that was consented to. Raises Malformed
+    (`oauth.*`), Refused."""
+    if wanted.subject_token_type == oauth_terms.TYPE_MANDATE:
+        return _from_mandate(desk, client, wanted)
+    if wanted.subject_token_type not in (oauth_terms.TYPE_ACCESS, oauth_terms.TYPE_DELEGATION):
+        raise Malformed(
+            f"subject tokens of type {shown(wanted.subject_token_type)} are not taken: use {oauth_terms.TYPE_MANDATE} "
+            f"or {oauth_terms.TYPE_ACCESS}",
+            code="oauth.invalid_request",
+        )
+    tokens = [one for one in (wanted.chain, wanted.subject_token) if one]
+    chain = verified_claim(desk.walk, SEPARATOR.join(tokens), now)
+    mandate = chain_mandate(desk.walk, chain)
+    if _is_for(chain.leaf, client, confirmation):
+        return Parent(
+            mandate=mandate,
+            hops=chain.hops,
+            within=chain.leaf.authority,
+            depth_limit=chain.depth_limit,
+            expires_at=chain.leaf.expires_at,
+        )
+    if not wanted.consent:
+        raise Refused(
+            f"this token is {shown(chain.leaf.agent)}'s: `consent` must be a hop that it signed for you",
+            code="oauth.invalid_grant",
+        )
+    consent = verified_claim(desk.walk, SEPARATOR.join((*tokens, wanted.consent)), now)
+    chain_mandate(desk.walk, consent)
+    if consent.leaf.form != "offline" or not _is_for(consent.leaf, client, confirmation):
+        raise Refused("the consent is for another agent or key than yours", code="oauth.invalid_grant")
+    return Parent(
+        mandate=mandate,
+        hops=chain.hops,
+        within=consent.leaf.authority,
+        depth_limit=consent.depth_limit,
+        # The consent says what may be had; that it can be exchanged for five minutes at most does not end what is.
+        expires_at=chain.leaf.expires_at,
+        consent=consent.leaf,
+    )
+
+
+def _is_for(hop: Hop, client: TokenClient, confirmation: Confirmation) -> bool:
+    """Whether a hop is this client's, by agent and by what it proved."""
+    bound = hop.confirmation
+    return (hop.agent, bound.method, bound.thumbprint) == (
+        client.agent,
+        confirmation.method,
+        confirmation.thumbprint,
+    )
+
+
+def _from_mandate(desk: TokenDesk, client: TokenClient, wanted: Exchange) -> Parent:
+    mandate = desk.walk.mandates.find(MandateId(wanted.subject_token))
+    if mandate is None or mandate.agent != client.agent:
+        raise Refused(f"mandate {shown(wanted.subject_token)} is not known", code="mandate.unknown")
+    still_stands(desk.walk, mandate)
+    try:
+        within = within_session(authority_of(mandate), known_session(desk.walk, mandate))
+    except Malformed as fault:
+        raise Refused(fault.message, code=fault.code) from None
+    return Parent(
+        mandate=mandate,
+        hops=(),
+        within=within,
+        depth_limit=mandate.delegability.depth_max + 1,
+        expires_at=mandate.expires_at,
+    )

@@ -1,0 +1,96 @@
+"""What is known of a token now: for its holder, for those it was handed on by, and for our own processes (RFC 7662).
+
+Laws: whoever may not know gets the same answer as for a token that never was; what a chain of register, registry and
+mandate does not let act is not active, whatever its own claims say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.canonical import Limits, parse
+from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.mandate import delegation_terms, oauth_terms
+from answerable.core.mandate.authority import detail_of
+from answerable.core.mandate.delegation_chain import SEPARATOR
+from answerable.core.mandate.hop_token import HOP_CHARS_MAX, confirmation_claim
+from answerable.errors import AnswerableError, Refused, Unavailable
+from answerable.flows.validity.refuse_revoked import mandate_names, names_of_hop, refuse_names
+from answerable.flows.validity.verify_lineage import chain_mandate, verified_claim
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.mandate.delegation_chain import Chain
+    from answerable.flows.state.token_desk import TokenDesk
+    from answerable.flows.tokens.authenticate_client import TokenClient
+
+INACTIVE: dict[str, JSONValue] = {"active": False}
+
+
+def introspect_token(desk: TokenDesk, client: TokenClient, text: str) -> dict[str, JSONValue]:
+    """The answer. text: a root token, or a chain, root first. Raises Unavailable when it cannot be said."""
+    try:
+        chain = standing_chain(desk, text)
+    except Unavailable:
+        raise
+    except AnswerableError:
+        return dict(INACTIVE)
+    if client.agent not in {hop.agent for hop in chain.hops}:
+        return dict(INACTIVE)
+    leaf = chain.leaf
+    audiences: list[JSONValue] = list(leaf.audiences)
+    found: dict[str, JSONValue] = {
+        "active": True,
+        "scope": " ".join(leaf.authority.scopes),
+        "client_id": leaf.agent,
+        "sub": leaf.principal,
+        "iss": leaf.issuer,
+        "aud": audiences,
+        "jti": leaf.jti,
+        "exp": leaf.expires_at // 1000,
+        "token_type": oauth_terms.DPOP if leaf.confirmation.method == "jkt" else oauth_terms.NOT_APPLICABLE,
+        "authorization_details": [detail_of(leaf.authority)],
+        delegation_terms.CONFIRMATION: confirmation_claim(leaf.confirmation),
+        delegation_terms.DEPTH: leaf.depth,
+    }
+    if leaf.mission is not None:
+        found["txn"] = leaf.mission.id
+    claims = parse(_payload(leaf.token), limits=Limits(size_bytes_max=HOP_CHARS_MAX))
+    if isinstance(claims, dict):
+        found.update({name: claims[name] for name in ("iat", "act", "status") if name in claims})
+    return found
+
+
+def standing_chain(desk: TokenDesk, text: str) -> Chain:
+    """A chain that could act now. Raises Refused for one that could not, Unavailable when that cannot be said."""
+    walk = desk.walk
+    chain = verified_claim(walk, text, walk.clock.now())
+    mandate = chain_mandate(walk, chain)
+    if walk.mandates.state(mandate.id) != "open":
+        raise Refused("the mandate for this task has been closed", code="mandate.closed")
+    refuse_names(walk, mandate_names(walk, mandate))
+    for hop in chain.hops:
+        refuse_names(walk, names_of_hop(walk, hop))
+    return chain
+
+
+def signed_introspection(desk: TokenDesk, client: TokenClient, found: dict[str, JSONValue]) -> str:
+    """The same answer as evidence that can be kept (RFC 9701, section 5)."""
+    claims: dict[str, JSONValue] = {
+        "iss": desk.issuer(),
+        "aud": client.identity.instance or client.agent,
+        "iat": desk.walk.clock.now() // 1000,
+        "token_introspection": found,
+    }
+    return signed_statement(claims, typ=oauth_terms.INTROSPECTION_TYP, key=desk.keys[0])
+
+
+def _payload(token: str) -> bytes:
+    from answerable.core.identity.compact_jws import read_compact
+
+    return read_compact(token, step="delegation").payload
+
+
+def leaf_of(text: str) -> str:
+    """The last token of a chain."""
+    return text.rpartition(SEPARATOR)[2]

@@ -1,0 +1,129 @@
+"""Registering a mandate that a principal signed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.containment.shadow import is_shadow_name
+from answerable.core.identity.oidc_person import person_in, unknown_issuer
+from answerable.core.identity.principal import schedule_of
+from answerable.core.ledger import records
+from answerable.core.ledger.leaves import Reference
+from answerable.core.ledger.projected_mandates import giver_keys
+from answerable.core.ledger.subject import principal_subject
+from answerable.core.mandate.mission import terms_nonce
+from answerable.core.mandate.scheduled import RESERVED_IDS, is_due
+from answerable.core.mandate.token import verify_mandate
+from answerable.core.registry.time_rule import said
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.recording.name_keys import key_file
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.validity.mandate_standing import (
+    giver_fault,
+    schedule_owner,
+    session_fault,
+    standing_fault,
+)
+from answerable.flows.validity.refuse_revoked import mandate_names, refuse_names, signing_key_of
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.state.walk import Walk
+
+
+async def issue_mandate(walk: Walk, token: str) -> Mandate:
+    """Verify a signed mandate against the registry, record it and put it into force.
+
+    Raises Unverified when the signature or its claims do not check; Refused (`mandate.agent_inactive`,
+    `mandate.use_case`, `mandate.capability_unknown`, `mandate.expired`, `mandate.not_an_issuer`, `revoked.*`,
+    `held.*`); Malformed (`mandate.duplicate`, `caveat.*`, `mandate.malformed`, `oidc.malformed`); Unavailable.
+
+    A schedule's mandate is Refused (`mandate.not_due`, `mandate.schedule`) unless it is the one that is due now; one
+    that an application signed, unless the ID token in it was just made for these very terms (Unverified `person.*`,
+    `oidc.*`; Refused `mandate.application`, `mandate.other_person`), or that the login allows nothing of
+    (`mandate.session`). `mandate.reserved_id` and `mandate.beyond_giver` are Refused, too.
+    """
+    current = walk.registry.current
+    mandate = verify_mandate(
+        token,
+        audience=walk.ledger.origin,
+        keys_of=lambda issuer: giver_keys(current, issuer),
+        application_keys=lambda name: current.applications[name].keys if name in current.applications else (),
+    )
+    # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+    own = not mandate.application and schedule_of(mandate.principal) is None
+    signed_with = await key_file(walk, mandate.principal, signing_key_of(token)) if own else None
+    _check_against_registry(mandate, current)
+    refuse_names(walk, mandate_names(walk, mandate))
+    now = walk.clock.now()
+    _check_schedule(mandate, current, now)
+    if now >= mandate.expires_at:
+        raise Refused("the mandate has already expired", code="mandate.expired")
+    issuing = walk.under_way.issuing
+    if mandate.id in issuing or walk.mandates.find(mandate.id) is not None:
+        raise Malformed(f"there is a mandate {shown(mandate.id)} already", code="mandate.duplicate")
+    issuing.add(mandate.id)
+    try:
+        if mandate.application:
+            await _check_person(walk, mandate)
+        # 1. In the ledger first. A crash after this line: the next start puts it into force.
+        entry = records.mandate_issued(
+            mandate,
+            at=now,
+            sealing=sealing_for(walk, principal_subject(mandate.principal)),
+            principal=pseudonym_of(walk, mandate.principal),
+            audience=walk.ledger.origin,
+            owner=schedule_owner(mandate.principal, current),
+            key_file=signed_with,
+        )
+        receipt, left = await record_entry(walk, entry)
+        # 2. In force.
+        place = Reference(entry=receipt.index, leaf=receipt.leaf_hash.hex(), log=walk.ledger.origin)
+        walk.mandates.add(mandate, issued=place)
+    finally:
+        issuing.discard(mandate.id)
+    if left is not None:
+        raise left
+    return mandate
+
+
+def _check_schedule(mandate: Mandate, current: RegistrySnapshot, now: UnixMillis) -> None:
+    name = schedule_of(mandate.principal)
+    if name is None:
+        if mandate.id.startswith(RESERVED_IDS):
+            message = f"ids that begin with {shown(RESERVED_IDS)} are kept for schedules"
+            raise Refused(message, code="mandate.reserved_id")
+        # The id of a drill's task is the name of its use case, which nobody can register.
+        if is_shadow_name(mandate.id) and mandate.id != mandate.use_case:
+            raise Refused(f"id {shown(mandate.id)} is kept for drills", code="mandate.reserved_id")
+    elif not is_due(current.schedules[name], mandate, now=now):
+        rule = said(current.schedules[name].rule)
+        raise Refused(f"{mandate.principal} is not due now: it is {rule}", code="mandate.not_due")
+
+
+async def _check_person(walk: Walk, mandate: Mandate) -> None:
+    """Once, when it is issued: the token is stale soon after. That its person is still the one is asked for ever."""
+    if walk.people is None:
+        raise unknown_issuer(person_in(mandate.id_token)[0])
+    nonce = terms_nonce(mandate, audience=walk.ledger.origin)
+    await walk.people.verify(mandate.id_token, nonce=nonce)
+    # Whose token it is was compared with the registry, which may have changed while the issuer was asked for its keys.
+    _check_against_registry(mandate, walk.registry.current)
+    if (fault := session_fault(mandate)) is not None:
+        raise fault
+
+
+def _check_against_registry(mandate: Mandate, current: RegistrySnapshot) -> None:
+    fault = standing_fault(mandate, current)
+    if fault is not None:
+        raise fault
+    for grant in mandate.grants:
+        if grant.capability not in current.capabilities:
+            raise Refused(
+                f"capability {shown(grant.capability)} is not active", code="mandate.capability_unknown"
+            )
+    fault = giver_fault(mandate, (grant.capability for grant in mandate.grants), current)
+    if fault is not None:
+        raise fault

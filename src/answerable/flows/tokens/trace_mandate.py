@@ -1,0 +1,122 @@
+"""From a mandate to everything that was handed on below it: what stands, what has ended, and what was done where.
+
+The log says what happened; the registers say what stands now.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import anyio.lowlevel
+
+from answerable.core.containment.hold import described as hold_described
+from answerable.core.containment.reach import reach_of
+from answerable.core.identity.principal import AgentId
+from answerable.core.incident.mandate_tree import grown
+from answerable.core.mandate import delegation_terms
+from answerable.core.mandate.hop_token import consent_in
+from answerable.core.mandate.revocation import Revocable, described, hop_names, instance_names
+from answerable.flows.forensics.reconstruct_timeline import opened_moment
+from answerable.flows.validity.mandate_standing import fallen
+from answerable.flows.validity.refuse_revoked import agent_names, mandate_names
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.incident.handed_on import TracedHop
+    from answerable.core.incident.mandate_tree import Branch, MandateTree
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.subject_key import SubjectKey
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.flows.state.walk import Walk
+
+
+MANDATE_STATES: Final = ("open", "held", "fallen", "closed", "revoked", "expired", "not_yet", "spent")
+"""`fallen`: who gave it may not give it any more, or its agent is not active."""
+MANDATES_PER_TURN: Final = 64
+
+
+def trace_mandate(
+    entries: Iterable[StoredEntry], mandate: str, find_key: Callable[[bytes], SubjectKey | None]
+) -> MandateTree:
+    """The tree of a mandate out of the log's entries, in order. Raises Broken (`ledger.leaf_malformed`)."""
+    return grown((opened_moment(stored, find_key) for stored in entries), mandate)
+
+
+def mandate_state(walk: Walk, mandate: Mandate) -> tuple[str, str]:
+    """One of `MANDATE_STATES` as it is now; where it is held or fallen, by what, in words. Raises Unavailable."""
+    now, names = walk.clock.now(), mandate_names(walk, mandate)
+    if walk.mandates.state(mandate.id) == "closed":
+        return "closed", ""
+    if walk.revocations.find(names) is not None:
+        return "revoked", ""
+    if now >= mandate.expires_at:
+        return "expired", ""
+    if (fault := fallen(walk, mandate)) is not None:
+        return "fallen", fault.message
+    if held := held_under(walk, names, now):
+        return "held", held
+    if now < mandate.not_before:
+        return "not_yet", ""
+    return ("spent" if walk.mandates.calls_used(mandate.id) >= mandate.calls_max else "open"), ""
+
+
+async def mandates_in(walk: Walk, *states: str, agent: AgentId | None = None) -> list[Mandate]:
+    """Those that stand so now, of all agents or of this one, newest first. Of thousands it takes a while: others are
+    served meanwhile. Raises Unavailable."""
+    found = []
+    for number, mandate in enumerate(list(walk.mandates.all()), 1):
+        if (agent is None or mandate.agent == agent) and mandate_state(walk, mandate)[0] in states:
+            found.append(mandate)
+        if number % MANDATES_PER_TURN == 0:
+            await anyio.lowlevel.checkpoint()
+    return found
+
+
+def hop_states(walk: Walk, branches: Sequence[Branch], now: UnixMillis) -> Mapping[str, tuple[str, str]]:
+    """By name of the hop: `open`, `held`, `revoked` or `expired`, and what was held or revoked, in words.
+
+    branches: each after the one it hangs on: what ends or holds a hop does so to all below it. Raises Unavailable.
+    """
+    states: dict[str, tuple[str, str]] = {}
+    for branch in branches:
+        above = states.get(branch.above.name) if branch.above is not None else None
+        if above is not None and above[0] == "revoked":
+            states[branch.hop.name] = above
+            continue
+        names = _names(walk, branch.hop)
+        revocation = walk.revocations.find(names)
+        if revocation is not None:
+            states[branch.hop.name] = ("revoked", described(revocation.what))
+        elif now >= branch.hop.expires_at or (above is not None and above[0] == "expired"):
+            states[branch.hop.name] = ("expired", "")
+        elif above is not None and above[0] == "held":
+            states[branch.hop.name] = above
+        else:
+            held = held_under(walk, names, now)
+            states[branch.hop.name] = ("held", held) if held else ("open", "")
+    return states
+
+
+def held_under(walk: Walk, names: Iterable[Revocable], now: UnixMillis) -> str:
+    """What stands still of what acts under these names, in words with the hold's id; empty for nothing. Raises
+    Unavailable."""
+    hold = walk.holds.find(reach_of(names, walk.registry.current), now)
+    return f"{hold_described(hold.what)}, hold {hold.id}" if hold is not None else ""
+
+
+def _names(walk: Walk, hop: TracedHop) -> tuple[Revocable, ...]:
+    """As `names_of_hop`, as far as the token can be read."""
+    names = [Revocable("token", hop.jti), *agent_names(walk, AgentId(hop.agent))]
+    if hop.said is not None:
+        claims = hop.said.raw.claims
+        consent = consent_in(hop.said)
+        names += hop_names(jti=hop.jti, par_hash=hop.said.raw.hash)
+        names += [Revocable("hop", consent.hash)] if consent is not None else []
+        names += [
+            Revocable("key", hop.said.confirmation.thumbprint),
+            Revocable("manifest", str(claims.get(delegation_terms.MANIFEST) or "")),
+        ]
+        names += instance_names(str(claims.get(delegation_terms.INSTANCE) or ""))
+    return tuple(one for one in names if one.name)

@@ -1,0 +1,378 @@
+"""Who is calling: from a message and its connection to a proved caller. The only maker of `VerifiedCaller`.
+
+One of four proofs counts, and no bearer secret ever does:
+- a signature per message, with a nonce that is accepted once;
+- a MAC per message under the key of a session that a signed handshake opened;
+- the kernel's word about the process at the other end of a Unix socket;
+- the client certificate that the TLS handshake of the connection checked, pinned or an X.509-SVID.
+All bind the digest of the message and a sequence number. A message that carries a proof of its own stands or falls
+with it, whatever its connection could have proved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from threading import Lock
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.core.identity.caller import VerifiedCaller
+from answerable.core.identity.http_signature import (
+    SignedRequest,
+    digest_field,
+    parse_signature,
+    request_from_http,
+    signature_base,
+    unverified,
+)
+from answerable.core.identity.keys import verifying_key
+from answerable.core.identity.replay import ConnectionSequences, ReplayMemory
+from answerable.core.identity.session import (
+    EPHEMERAL_BYTES,
+    SESSION_TARGET,
+    SessionAnswer,
+    SessionKey,
+    derive_key,
+    encode_answer,
+    ephemeral_public,
+    parse_offer,
+)
+from answerable.errors import Unverified
+from answerable.flows.state.known_callers import KnownCallers
+from answerable.flows.state.proof_sessions import ProofSession, ProofSessions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from answerable.core.identity.caller import ProofKind
+    from answerable.core.identity.channel import Channel
+    from answerable.core.identity.evidence import CallerIdentity
+    from answerable.core.identity.http_signature import Signature
+    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.registry.sighting import SightingBatch
+    from answerable.flows.state.known_callers import KnownKey
+    from answerable.flows.state.proof_limits import ProofLimits
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+    from answerable.ports.instance_register import InstanceRegister
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.trust_source import TrustSource
+
+
+_DIGEST_FIELD_BYTES: Final = len(digest_field(bytes(32)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedSession:
+    """answer: body for the client, to be sent byte for byte."""
+
+    caller: VerifiedCaller
+    session: str
+    answer: bytes
+
+
+class ProvedHead(msgspec.Struct, kw_only=True, gc=False):
+    """Who sent the head of a message, which is enough to say whether its body is to be read; nothing is used up yet.
+
+    signature: of the message itself; None where it is the connection that says who it is.
+    """
+
+    verifier: CallerVerifier
+    request: SignedRequest
+    agent: AgentId
+    proof: ProofKind
+    binding: str
+    identity: CallerIdentity
+    take: Callable[[], int]
+    key: str = ""
+    certificate: str = ""
+    process: str = ""
+    signature: Signature | None = None
+
+    def over(self, digest: bytes) -> VerifiedCaller:
+        """The caller of the message with this body, once. digest: SHA-256 of the body. Raises Unverified:
+        step `digest` where the proof is over another body, `replay`, `quota`."""
+        return self.verifier._over(self, digest)
+
+    def use_up(self) -> None:
+        """Of a message that is refused unread: it was sent for the first time. Raises Unverified: step
+        `replay` where somebody sent a copy of it, `quota`."""
+        self.verifier._used_up(self)
+
+
+class CallerVerifier:
+    """Synchronous, without I/O, safe for several threads. Sessions, nonces and the epoch live as long as it does.
+
+    The epoch names this replay memory. Every signature carries it, so a message that was accepted before a restart, or
+    by another process, can never be replayed here, whatever any clock says. A refusal tells the epoch (`challenge`).
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: RegistryStore,
+        clock: Clock,
+        entropy: Entropy,
+        limits: ProofLimits,
+        instances: InstanceRegister | None = None,
+        trust: TrustSource | None = None,
+        manifest_of: Callable[[AgentId], str] | None = None,
+        sightings: SightingBatch | None = None,
+        account: int | None = None,
+    ) -> None:
+        """manifest_of: digest of an agent's manifest in force, asked for callers that are no instance. account: user id
+        of this process; agents that come from it are noted in `beside`."""
+        self.known: Final = KnownCallers(
+            registry=registry, instances=instances, trust=trust, manifest_of=manifest_of, sightings=sightings
+        )
+        self.beside: frozenset[AgentId] = frozenset()
+        self._account = account
+        self._clock = clock
+        self._entropy = entropy
+        self._limits = limits
+        self._authorities = frozenset(name.encode("ascii") for name in limits.authorities)
+        self._lock = Lock()
+        self._memories: dict[AgentId, ReplayMemory] = {}
+        self._sessions = ProofSessions(self.known.directory(), per_agent_max=limits.sessions_per_agent_max)
+        self._connections = ConnectionSequences(connections_max=limits.connections_max)
+        self.epoch: Final = entropy.token()
+
+    def challenge(self, step: str) -> str:
+        """Value of the WWW-Authenticate field of every 401: what a client needs to try again."""
+        return f'Answerable epoch="{self.epoch}", step="{step}"'
+
+    def refusal_fields(self, error: Unverified, path: str = "") -> tuple[tuple[bytes, bytes], ...]:
+        """Fields of a 401: what failed, and what a client needs to try again, which is the same at every path."""
+        return ((b"www-authenticate", self.challenge(error.step).encode("latin-1")),)
+
+    def answer_fields(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[tuple[bytes, bytes], ...]:
+        """Fields of any answer to a request with these: none, for these proofs need nothing."""
+        return ()
+
+    def verify(self, message: SignedRequest, channel: Channel | None = None) -> VerifiedCaller:
+        """The proved caller of one message. Raises Unverified with the step that failed."""
+        return self.prove(message, channel).over(sha256(message.body).digest())
+
+    def head_of(
+        self,
+        method: str,
+        target: bytes,
+        headers: Iterable[tuple[bytes, bytes]],
+        channel: Channel | None = None,
+    ) -> ProvedHead:
+        """Who sent this head, before a byte of its body is read. Raises Unverified."""
+        return self.prove(request_from_http(method, target, headers, b""), channel)
+
+    def prove(self, message: SignedRequest, channel: Channel | None = None) -> ProvedHead:
+        """Who sent this message, whatever its body is: all but digest and first use. Raises Unverified."""
+        head = self._proved(message, channel)
+        peer = channel.peer if channel is not None else None
+        if peer is not None and peer.uid == self._account and head.agent not in self.beside:
+            self.beside |= {head.agent}
+        return head
+
+    def _proved(self, message: SignedRequest, channel: Channel | None) -> ProvedHead:
+        keyid = ""
+        try:
+            if not message.signature_input:
+                if channel is not None:
+                    return self._prove_channel(message, channel)
+                raise unverified("proof", "the message carries no proof of possession")
+            signature = parse_signature(message)
+            if not signature.epoch:
+                return self._prove_mac(message, signature)
+            keyid = signature.keyid
+            return self._prove_signature(message, signature)
+        except Unverified as error:
+            raise _of_key(error, keyid) from None
+
+    def _prove_channel(self, message: SignedRequest, channel: Channel) -> ProvedHead:
+        agent, proof, identity = self.known.by_channel(channel, self._clock.now())
+        peer = channel.peer
+        if peer is not None:
+            bound = f"unix:uid={peer.uid},gid={peer.gid},pid={peer.pid},started={peer.started}"
+        else:
+            bound = f"{proof}:{channel.certificate}"
+        return ProvedHead(
+            verifier=self,
+            request=message,
+            agent=agent.name,
+            proof=proof,
+            binding=f"{bound},connection={channel.connection}",
+            identity=identity,
+            certificate=channel.certificate_thumbprint,
+            process=channel.process,
+            take=partial(self._take_message, channel),
+        )
+
+    def _take_message(self, channel: Channel) -> int:
+        with self._lock:
+            fresh = self._connections.accept(channel.connection, channel.sequence)
+        if not fresh:
+            raise unverified("replay", "the connection delivered this message before")
+        return channel.sequence
+
+    def open_session(self, message: SignedRequest) -> OpenedSession:
+        """Answer a signed handshake. Raises Unverified, and Malformed (`session.malformed`, `json.*`)."""
+        return self.opened_by(self.prove(message), message.body)
+
+    def opened_by(self, head: ProvedHead, body: bytes) -> OpenedSession:
+        """Answer a handshake whose head was proved. Raises as `open_session`."""
+        message, signature = head.request, head.signature
+        try:
+            if message.method != b"POST" or message.target != SESSION_TARGET:
+                raise unverified("session", "a session is opened by POST to its own path")
+            if signature is None or not signature.epoch:
+                raise unverified("session", "a session is opened by a signature, not by another session")
+        except Unverified as error:
+            raise _of_key(error, head.key) from None
+        caller = head.over(sha256(body).digest())
+        known = self._known_key(signature)
+        offered = parse_offer(body)
+        private = self._entropy.bytes(EPHEMERAL_BYTES)
+        name = self._entropy.token()
+        answer = encode_answer(
+            SessionAnswer(
+                session=name, x25519=ephemeral_public(private), lifetime_seconds=self._limits.session_seconds
+            )
+        )
+        key = derive_key(
+            private=private,
+            public=offered,
+            signature_base=signature_base(message, signature.parameters),
+            answer=answer,
+        )
+        at = self._clock.monotonic()
+        session = ProofSession(
+            name=name, known=known, key=SessionKey(key), at=at, ends_at=at + self._limits.session_seconds
+        )
+        self._sessions.add(name, session, at=at)
+        return OpenedSession(caller=caller, session=name, answer=answer)
+
+    def _known_key(self, signature: Signature) -> KnownKey:
+        self._sessions.stand_by(self.known.directory())
+        return self.known.by_key(signature.keyid, self._clock.now())
+
+    def _prove_signature(self, message: SignedRequest, signature: Signature) -> ProvedHead:
+        known = self._known_key(signature)
+        agent = known.agent
+        key = verifying_key(known.key)
+        if key.algorithm != signature.algorithm:
+            raise unverified("key", "the key is of another algorithm")
+        if signature.epoch != self.epoch:
+            raise unverified("epoch", "the signature was made for another epoch of this server")
+        self._check_time(signature)
+        self._check_head(message)
+        key.verify(signature_base(message, signature.parameters), signature.value)
+        return ProvedHead(
+            verifier=self,
+            request=message,
+            agent=agent.name,
+            proof="signature",
+            binding=signature.keyid,
+            identity=known.identity,
+            key=signature.keyid,
+            signature=signature,
+            take=partial(self._take_nonce, agent.name, signature),
+        )
+
+    def _take_nonce(self, agent: AgentId, signature: Signature) -> int:
+        with self._lock:
+            memory = self._memories.get(agent)
+            if memory is None:
+                memory = self._memories[agent] = ReplayMemory(
+                    nonces_max=self._limits.nonces_per_agent_max,
+                    retention_seconds=2 * self._limits.skew_seconds_max + 1,
+                )
+            accepted = memory.accept(signature.nonce, created=signature.created, at=self._clock.monotonic())
+            sequence = memory.accepted
+        if accepted == "full":
+            raise unverified("quota", "too many signed messages at a time: open a session")
+        if accepted != "new":
+            raise unverified("replay", "the nonce was used before")
+        return sequence
+
+    def _prove_mac(self, message: SignedRequest, signature: Signature) -> ProvedHead:
+        # A new registry snapshot ends the sessions of agents and keys that it no longer stands by.
+        self._sessions.stand_by(self.known.directory())
+        session = self._sessions.find(signature.keyid, at=self._clock.monotonic())
+        if session is None:
+            raise unverified("session", "the session is not known or has ended")
+        now = self._check_time(signature)
+        identity = self._session_identity(signature.keyid, session, now)
+        self._check_head(message)
+        if not session.key.accepts(signature_base(message, signature.parameters), signature.value):
+            raise unverified("signature", "the MAC does not fit session and message")
+        return ProvedHead(
+            verifier=self,
+            request=message,
+            agent=session.agent,
+            proof="session_mac",
+            binding=session.binding,
+            identity=identity,
+            key=session.thumbprint,
+            signature=signature,
+            take=partial(self._take_sequence, session, int(signature.nonce)),
+        )
+
+    def _take_sequence(self, session: ProofSession, sequence: int) -> int:
+        if not self._sessions.take(session, sequence, at=self._clock.monotonic()):
+            raise unverified("replay", "the sequence number was used before or is too far behind")
+        return sequence
+
+    def _session_identity(self, name: str, session: ProofSession, now: UnixMillis) -> CallerIdentity:
+        """As things stand at this message; a session does not outlive the instance that opened it."""
+        if not session.enrolled:
+            return self.known.registered(session.agent)
+        try:
+            return self.known.by_key(session.thumbprint, now).identity
+        except Unverified:
+            self._sessions.end(name)
+            raise
+
+    def _check_time(self, signature: Signature) -> UnixMillis:
+        now = self._clock.now()
+        if abs(signature.created * 1000 - now) > self._limits.skew_seconds_max * 1000:
+            raise unverified(
+                "time", f"created is more than {self._limits.skew_seconds_max} s from this server's clock"
+            )
+        return now
+
+    def _check_head(self, message: SignedRequest) -> None:
+        if message.authority not in self._authorities:
+            raise unverified("authority", "the message was made for another server")
+        if len(message.content_digest) != _DIGEST_FIELD_BYTES:
+            raise unverified("digest", "Content-Digest does not fit the body")
+
+    def _used_up(self, head: ProvedHead) -> int:
+        try:
+            return head.take()
+        except Unverified as error:
+            raise _of_key(error, head.key) from None
+
+    def _over(self, head: ProvedHead, digest: bytes) -> VerifiedCaller:
+        if head.signature is not None and head.request.content_digest != digest_field(digest):
+            raise _of_key(unverified("digest", "Content-Digest does not fit the body"), head.key)
+        # Last of all, so that what is forged uses nothing up.
+        sequence = self._used_up(head)
+        return VerifiedCaller(
+            agent=head.agent,
+            proof=head.proof,
+            binding=head.binding,
+            sequence=sequence,
+            message_digest=digest,
+            at=self._clock.now(),
+            identity=head.identity,
+            key=head.key,
+            certificate=head.certificate,
+            process=head.process,
+        )
+
+
+def _of_key(error: Unverified, key: str) -> Unverified:
+    """The error, with the key that the message showed where it does not name one: whoever tells of it says whose."""
+    error.key = error.key or key
+    return error

@@ -1,0 +1,1 @@
+"""The trust domain and its SVIDs: authorities, issuing, attestation of processes."""

@@ -1,0 +1,146 @@
+"""Issuing SVIDs of our trust domain: X.509, JWT and WIT.
+
+Whoever calls has made sure who is asking; here only the name is checked. Nothing is issued beyond the end of what signs
+it, or while that is not valid. Each is verified by our own bundle before it leaves: nobody gets what we would not
+believe ourselves. Times are cut to seconds, for certificates and claims know no smaller ones.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from cryptography import x509
+
+from answerable.core.identity.jwt_svid import jwt_svid, verified_jwt_svid
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.wit_svid import verified_wit_svid, wit_svid
+from answerable.core.identity.x509_svid import leaf_certificate, verified_x509_svid
+from answerable.errors import Broken, Malformed, Unavailable, Unverified, shown
+from answerable.flows.trust_domain.make_authority import new_serial, whole_second
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.identity.instance import ShownManifest
+    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.svid_keys import SVIDPublicKey
+    from answerable.core.identity.x509_svid import X509Svid
+    from answerable.flows.trust_domain.keep_trust_domain import Signing, TrustDomainDesk
+    from answerable.ports.clock import Clock
+    from answerable.ports.entropy import Entropy
+
+LEAF_BACKDATE_MILLIS: Final = 30_000
+"""An X.509-SVID is valid from this long before it was issued, for readers whose clocks are behind, but never before the
+authority is."""
+
+_CHANGED_MEANWHILE: Final = frozenset(
+    {"authority_keys.missing", "svid.path", "svid.kid", "svid.trust_domain"}
+)
+"""What comes of signing with an authority that is being withdrawn."""
+
+Made = TypeVar("Made")
+
+
+class SvidIssuer:
+    """Signs with the active authority of a desk. From any thread; blocking where the authority's keys are.
+
+    Each call raises Malformed (`svid.issue`) for an id that is not a workload's of our trust domain, and Unavailable
+    (`authority.*`, `authority_keys.*`) when nothing may be signed now; Broken (`svid.issued`) when what was signed does
+    not verify, as by a key that is not the one it should be.
+    """
+
+    def __init__(self, *, desk: TrustDomainDesk, clock: Clock, entropy: Entropy) -> None:
+        self._desk = desk
+        self._clock = clock
+        self._entropy = entropy
+
+    def x509(self, id: SpiffeId, public_key: SVIDPublicKey) -> X509Svid:
+        """A certificate over this key, whose possession the caller has checked. 1 hour unless the limits say otherwise.
+
+        Raises Malformed (`svid.issue`) for a key of another kind, too.
+        """
+
+        def made(signing: Signing, now: UnixMillis) -> X509Svid:
+            authority = signing.authority
+            leaf = leaf_certificate(
+                id=id,
+                public_key=public_key,
+                issuer=x509.load_der_x509_certificate(authority.certificate),
+                serial=new_serial(self._entropy),
+                not_before=max(UnixMillis(whole_second(now) - LEAF_BACKDATE_MILLIS), authority.not_before),
+                not_after=_end(signing, now, self._desk.limits.x509_seconds),
+                sign=signing.x509,
+            )
+            return verified_x509_svid((leaf,), bundle_of=self._desk.bundle, now=now)
+
+        return self._issued(id, made)
+
+    def jwt(self, id: SpiffeId, audience: tuple[str, ...], *, manifest: ShownManifest | None = None) -> str:
+        """A JWT-SVID for these audiences, a bearer token. 5 minutes unless the limits say otherwise. manifest: that the
+        workload was measured by; the caller has made sure.
+
+        Raises what `jwt_svid` raises for audiences that cannot be.
+        """
+
+        def made(signing: Signing, now: UnixMillis) -> str:
+            token = jwt_svid(
+                id=id,
+                audience=audience,
+                issued_at=whole_second(now),
+                expires_at=_end(signing, now, self._desk.limits.jwt_seconds),
+                kid=signing.authority.jwt_kid,
+                sign=signing.jwt,
+                manifest=manifest,
+            )
+            verified_jwt_svid(token, audience=audience[0], bundle_of=self._desk.bundle, now=now)
+            return token
+
+        return self._issued(id, made)
+
+    def wit(self, id: SpiffeId, jwk: str, *, manifest: ShownManifest | None = None) -> str:
+        """A WIT-SVID over this public key, as long-lived as a JWT-SVID. manifest: as for `jwt`.
+
+        Raises what `wit_svid` raises for a key that cannot be.
+        """
+
+        def made(signing: Signing, now: UnixMillis) -> str:
+            token = wit_svid(
+                id=id,
+                jwk=jwk,
+                issued_at=whole_second(now),
+                expires_at=_end(signing, now, self._desk.limits.jwt_seconds),
+                kid=signing.authority.wit_kid,
+                sign=signing.wit,
+                jti=self._entropy.token(),
+                manifest=manifest,
+            )
+            verified_wit_svid(token, bundle_of=self._desk.bundle, now=now)
+            return token
+
+        return self._issued(id, made)
+
+    def _issued(self, name: SpiffeId, make: Callable[[Signing, UnixMillis], Made]) -> Made:
+        if name.trust_domain != self._desk.domain or not name.path:
+            message = f"{shown(name)} is not the id of a workload of trust domain {shown(self._desk.domain)}"
+            raise Malformed(message, code="svid.issue")
+        now = self._clock.now()
+        signing = self._desk.signing(now)
+        try:
+            try:
+                return make(signing, now)
+            except (Unavailable, Unverified) as error:
+                if error.code not in _CHANGED_MEANWHILE:
+                    raise
+                # Another authority signs by now, here or in another process; or this one's keys are lost.
+                self._desk.refresh()
+                after = self._desk.signing(now)
+                if after.authority.id == signing.authority.id:
+                    raise
+                return make(after, now)
+        except Unverified as error:
+            message = f"an SVID of ours does not verify by our own bundle: {error.message}"
+            raise Broken(message, code="svid.issued") from None
+
+
+def _end(signing: Signing, now: UnixMillis, seconds: int) -> UnixMillis:
+    return min(UnixMillis(whole_second(now) + seconds * 1000), signing.authority.not_after)

@@ -1,0 +1,164 @@
+"""What enrolling, renewing and ending instances need, put together by wiring."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from math import ceil
+from typing import TYPE_CHECKING
+
+from anyio import Event
+
+from answerable.core.identity.attestation import RegistrationEntry
+from answerable.core.identity.challenge import SECRET_BYTES, Challenges
+from answerable.core.identity.instance import SUB_AGENTS_MAX
+from answerable.core.identity.pace import Pace
+from answerable.core.identity.sidecars import Sidecars
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.trust_domain.issued_svids import IssuedSvids
+from answerable.flows.trust_domain.measure_process import Measuring
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+
+    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.registry.documents import Agent
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.trust_domain.attest_workload import Attestor
+    from answerable.flows.trust_domain.issue_svid import SvidIssuer
+    from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+    from answerable.ports.instance_register import InstanceRegister
+    from answerable.ports.manifest_register import ManifestRegister
+    from answerable.ports.process_observer import ProcessObserver
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkloadLimits:
+    """instance_seconds: life of an enrolment that is not renewed. sub_agents_max: live ones of one instance.
+
+    instances_per_agent_max: live ones of one agent, sub-agents included. forget_seconds: how long the particulars of an
+    ended instance are kept here; the ledger has them for good. instances_per_minute_max, documents_per_minute_max: of
+    one agent, new instances, and documents with what is recorded of changed instances: each costs entries in the
+    ledger, so an agent that starts processes without end must not fill it. Raises Malformed (`workloads.limits`).
+    """
+
+    instance_seconds: int = 3_600
+    sub_agents_max: int = SUB_AGENTS_MAX
+    instances_per_agent_max: int = 10_000
+    forget_seconds: int = 3_600
+    instances_per_minute_max: int = 600
+    documents_per_minute_max: int = 6_000
+
+    def __post_init__(self) -> None:
+        least = min(
+            self.instance_seconds,
+            self.sub_agents_max,
+            self.instances_per_agent_max,
+            self.forget_seconds,
+            self.instances_per_minute_max,
+            self.documents_per_minute_max,
+        )
+        if least < 1 or self.sub_agents_max > SUB_AGENTS_MAX:
+            raise Malformed(
+                f"limits of workloads are at least 1 each, and sub-agents at most {SUB_AGENTS_MAX}",
+                code="workloads.limits",
+            )
+
+
+@dataclass(slots=True, kw_only=True)
+class Workloads:
+    """Ports, limits and what this process is in the middle of.
+
+    challenges, local_challenges: of self-proofs of keys, to those who come over TCP and to local processes: what was
+    asked for at one door is good at that one; used under the event loop alone. measuring: of local processes.
+    turns: processes, keys and instances that somebody is changing right now. sub_numbers: number of the last sub-agent
+    by parent. sidecars: whose measurements count as our sidecar's. issued: what the log says of SVIDs.
+    """
+
+    walk: Walk
+    trust: TrustDomainDesk
+    issuer: SvidIssuer
+    attestor: Attestor
+    instances: InstanceRegister
+    observer: ProcessObserver
+    manifests: ManifestRegister | None = None
+    limits: WorkloadLimits = field(default_factory=WorkloadLimits)
+    sidecars: Sidecars = field(default_factory=Sidecars)
+    challenges: Challenges = field(init=False)
+    local_challenges: Challenges = field(init=False)
+    measuring: Measuring = field(default_factory=Measuring)
+    turns: dict[str, Event] = field(default_factory=dict)
+    sub_numbers: dict[SpiffeId, int] = field(default_factory=dict)
+    issued: IssuedSvids = field(default_factory=IssuedSvids, init=False)
+
+    _in_force: tuple[RegistrySnapshot | None, tuple[RegistrationEntry, ...]] = field(
+        default=(None, ()), init=False
+    )
+    _new: Pace = field(init=False)
+    _documents: Pace = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.challenges = Challenges(secret=self.walk.entropy.bytes(SECRET_BYTES))
+        self.local_challenges = Challenges(secret=self.walk.entropy.bytes(SECRET_BYTES))
+        self._new = Pace(self.limits.instances_per_minute_max)
+        self._documents = Pace(self.limits.documents_per_minute_max)
+
+    def challenge(self, *, local: bool = False) -> str:
+        """A fresh challenge for the self-proof of a key. local: of a process that came over a Unix socket."""
+        return self._challenges(local).issue(self.walk.entropy.token(), at=self.walk.clock.monotonic())
+
+    def take_challenge(self, challenge: str, *, local: bool = False) -> None:
+        """Use one up that was given to the same kind of caller. Raises Unverified (`challenge.*`)."""
+        self._challenges(local).take(challenge, at=self.walk.clock.monotonic())
+
+    def in_force(self) -> tuple[RegistrationEntry, ...]:
+        """What the agents of today's registry are known by; made once for each registry, since each look at a process
+        asks for it."""
+        current = self.walk.registry.current
+        if self._in_force[0] is not current:
+            self._in_force = current, tuple(entries_of(current.agents.values()))
+        return self._in_force[1]
+
+    def count_instance(self, agent: AgentId) -> None:
+        """Before a new instance is recorded. Raises Refused (`workloads.pace`)."""
+        self._count(self._new, agent, "new instances", self.limits.instances_per_minute_max)
+
+    def count_document(self, agent: AgentId) -> None:
+        """Before a document is issued, or a change of an instance recorded. Raises Refused (`workloads.pace`)."""
+        self._count(self._documents, agent, "documents and changes", self.limits.documents_per_minute_max)
+
+    @asynccontextmanager
+    async def turn(self, *names: str) -> AsyncIterator[None]:
+        """Whoever works on one of these names waits until nobody else of this process does."""
+        while busy := next((self.turns[name] for name in names if name in self.turns), None):
+            await busy.wait()
+        ended = Event()
+        self.turns.update(dict.fromkeys(names, ended))
+        try:
+            yield
+        finally:
+            for name in names:
+                del self.turns[name]
+            ended.set()
+
+    def _challenges(self, local: bool) -> Challenges:
+        return self.local_challenges if local else self.challenges
+
+    def _count(self, pace: Pace, agent: AgentId, what: str, most: int) -> None:
+        wait = pace.take(agent, at=self.walk.clock.monotonic())
+        if wait:
+            again = f"try again in {ceil(wait * 1000)} ms"
+            raise Refused(
+                f"agent {shown(agent)} has had its {most} {what} a minute: {again}", code="workloads.pace"
+            )
+
+
+def entries_of(agents: Iterable[Agent]) -> Iterable[RegistrationEntry]:
+    """One for each set of selectors that an agent is known by."""
+    return (
+        RegistrationEntry(agent=agent.name, selectors=frozenset(selectors))
+        for agent in agents
+        for selectors in agent.attestation
+    )

@@ -1,0 +1,1 @@
+"""Whether mandates, keys, passkeys, manifests, deputies and workflows still count. Reads only."""

@@ -1,0 +1,54 @@
+"""The approvals that wait, in groups of those that are alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.errors import Refused, Unavailable, shown
+
+if TYPE_CHECKING:
+    from answerable.core.approval.approval import Approval
+    from answerable.core.approval.grouping import Group, Grouped
+    from answerable.flows.state.walk import Walk
+
+FOLLOW_SECONDS: Final = 2.0
+"""Between two turns in which what newly waits is read."""
+TURN_MAX: Final = 250
+"""So many are read in one turn: actions do not wait for a long queue."""
+
+
+def groups_waiting(walk: Walk) -> Grouped:
+    """Groups of all that wait now, and those that stand alone. Raises Unavailable."""
+    return walk.under_way.groups.of(_waiting(walk))
+
+
+async def follow_waiting(walk: Walk) -> None:
+    """Until cancelled, read what newly waits, so that whoever looks at a long queue first does not wait for that."""
+    seen = -1
+    while True:
+        more, size = False, walk.ledger.size
+        if size != seen:
+            try:
+                more = walk.under_way.groups.take_in(_waiting(walk), most=TURN_MAX)
+                seen = seen if more else size
+            except Unavailable:
+                # Whoever looks is told; the next turn tries again.
+                more = False
+        await anyio.sleep(0 if more else FOLLOW_SECONDS)
+
+
+def group_named(walk: Walk, name: str) -> Group:
+    """One that waits. Raises Refused (`approval_group.unknown`), Unavailable."""
+    found = next((one for one in groups_waiting(walk).groups if one.id == name), None)
+    if found is None:
+        raise Refused(
+            f"there is no group {shown(name)} any more: its approvals were answered, or are too few",
+            code="approval_group.unknown",
+        )
+    return found
+
+
+def _waiting(walk: Walk) -> tuple[Approval, ...]:
+    return tuple(walk.approvals.all(pending_only=True, now=walk.clock.now()))

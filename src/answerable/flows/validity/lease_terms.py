@@ -1,0 +1,135 @@
+"""From a decided action to what its credential is to be: name, scope and life, chosen before the intent is written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.lease.name import NAME_BYTES, lease_name
+from answerable.core.lease.scope import filled, scope_values
+from answerable.core.ledger.warrant import BrokeredAction
+from answerable.core.ledger.warrant_token import LeaseTerms
+from answerable.core.registry.model_use import check_model
+from answerable.errors import Unavailable
+from answerable.flows.validity.refuse_revoked import judged_now
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.lease.lease import Under
+    from answerable.flows.state.lease_side import LeaseSide
+    from answerable.flows.state.walk import Walk
+    from answerable.ports.entropy import Entropy
+
+WINDOW_LEFT_MS_MIN: Final = 1_000
+"""A window that ends sooner serves no further action."""
+
+
+class ActionNames(NamedTuple):
+    """Names chosen before the intent is written. action: the id of this one attempt, which is its idempotency key, too.
+    brokered: what a broker is to know, where one acts."""
+
+    action: str
+    brokered: BrokeredAction | None
+
+    @property
+    def lease(self) -> str:
+        """Name of the lease, empty where there is none."""
+        return self.brokered.terms.name if self.brokered is not None else ""
+
+    @property
+    def lease_target(self) -> str:
+        """Where it may be live, empty where there is none."""
+        return self.brokered.terms.target if self.brokered is not None else ""
+
+
+UNNAMED: Final = ActionNames("", None)
+
+
+def name_action(walk: Walk, verified: VerifiedRequest, *, at: UnixMillis) -> ActionNames:
+    """The names of one attempt. Raises as `brokered_action`."""
+    action_id = walk.entropy.bytes(NAME_BYTES).hex()
+    return ActionNames(action_id, brokered_action(walk, verified, at=at, action_id=action_id))
+
+
+def brokered_action(
+    walk: Walk, verified: VerifiedRequest, *, at: UnixMillis, action_id: str
+) -> BrokeredAction | None:
+    """What the credential for an action is to be; None where no broker acts for it.
+
+    Raises Unavailable (`broker.none`) where one should and there is none, Refused (`lease.scope`, `model.*`).
+    """
+    capability = verified.resolved.capability
+    server = walk.registry.current.servers.get(verified.request.server)
+    if server is None or not server.target or capability.lease is None:
+        return None
+    side = walk.leases
+    if side is None:
+        raise Unavailable(
+            "no broker is set up, and this action needs a credential", code="broker.none", port="lease_broker"
+        )
+    side.is_used = True
+    if capability.lease.model:
+        signed = walk.manifests.current(verified.caller.agent)
+        model = verified.arguments.get(capability.lease.model)
+        check_model(signed.manifest if signed is not None else None, str(model))
+    values = scope_values(
+        capability.arguments,
+        verified.arguments,
+        resource=verified.resource_id,
+        mandate=verified.mandate.id,
+        agent=verified.caller.agent,
+    )
+    scope = filled(capability.lease.grants.thaw(), values)
+    ends = side.lives.ends(
+        capability.lease.window, ttl_seconds=capability.lease.ttl_seconds, tier=capability.tier, at=at
+    )
+    ends = UnixMillis(min(ends, verified.mandate.expires_at, *(hop.expires_at for hop in verified.hops)))
+    terms = LeaseTerms(
+        name=lease_name(bytes.fromhex(action_id)),
+        target=server.target,
+        window=capability.lease.window,
+        scope=scope,
+        expires_at=ends,
+    )
+    judged = judged_now(walk, verified)
+    under = tuple(dict.fromkeys((str(kind), name) for kind, name in (*judged.reach, *judged.names)))
+    if terms.window == "task":
+        terms = _window(side, verified, terms, under, at, walk.entropy)
+    return BrokeredAction(
+        broker=side.broker,
+        terms=terms,
+        mandate=verified.mandate.id,
+        agent=verified.caller.agent,
+        capability=capability.name,
+        tier=capability.tier,
+        under=under,
+    )
+
+
+def _window(
+    side: LeaseSide,
+    verified: VerifiedRequest,
+    terms: LeaseTerms,
+    under: tuple[Under, ...],
+    at: UnixMillis,
+    entropy: Entropy,
+) -> LeaseTerms:
+    """The open window of this hop of this mandate, this capability and this very scope, or a new one. Whatever ends or
+    holds one of its actions must end its credential, so that all of them stand under the same names."""
+    hop = verified.hops[-1].hash if verified.hops else ""
+    capability = verified.resolved.capability.name
+    stands = (part for pair in under for part in pair)
+    key = (
+        verified.mandate.id, hop, verified.caller.agent, capability, terms.target, terms.scope.hex, *stands,
+    )  # fmt: skip
+    known = side.windows.get(key)
+    name = (
+        known.name
+        if known is not None and known.expires_at - at >= WINDOW_LEFT_MS_MIN
+        else lease_name(entropy.bytes(NAME_BYTES))
+    )
+    terms = LeaseTerms(
+        name=name, target=terms.target, window="task", scope=terms.scope, expires_at=terms.expires_at
+    )
+    side.keep(key, terms)
+    return terms

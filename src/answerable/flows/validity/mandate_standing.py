@@ -1,0 +1,225 @@
+"""Whether a mandate still stands: its agent, use case, issuer and the key it was signed with are as they must be.
+
+Asked when a mandate is issued and again at every action, so that a stolen key or a lost role ends what was built on it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.compact_jws import read_compact
+from answerable.core.identity.oidc_person import person_in
+from answerable.core.identity.principal import PrincipalId, schedule_of
+from answerable.core.mandate.scheduled import scheduled_terms
+from answerable.core.mandate.session_claims import session_of
+from answerable.core.mandate.token import audience_of, claims_of
+from answerable.errors import Malformed, Refused, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.identity.keys import PublicKey
+    from answerable.core.mandate.authority import Authority
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.documents import Principal, UseCase
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.state.walk import Walk
+
+SESSIONS_MAX: Final = 10_000
+"""Mandates of which is kept what their login allows; past that all are read again."""
+
+
+def standing_fault(mandate: Mandate, current: RegistrySnapshot) -> Refused | None:
+    """Why the mandate does not stand, or None: `mandate.agent_inactive`, `mandate.use_case`, `mandate.not_an_issuer`,
+    `mandate.issuer_key`, `mandate.schedule`, `mandate.application`, `mandate.other_person`."""
+    agent = current.agents.get(mandate.agent)
+    if agent is None or agent.status != "active":
+        return Refused(f"agent {shown(mandate.agent)} is not active", code="mandate.agent_inactive")
+    use_case = current.use_cases.get(mandate.use_case)
+    if use_case is None or agent.use_case != mandate.use_case:
+        return Refused(
+            f"agent {shown(mandate.agent)} does not serve use case {shown(mandate.use_case)}",
+            code="mandate.use_case",
+        )
+    if schedule_of(mandate.principal) is not None:
+        return _schedule_fault(mandate, use_case, current)
+    return _person_fault(mandate, use_case, current)
+
+
+def schedule_owner(principal: str, current: RegistrySnapshot) -> str:
+    """Who answers for the schedule that is a mandate's principal; empty where the principal is a person."""
+    name = schedule_of(principal)
+    schedule = current.schedules.get(name) if name is not None else None
+    return schedule.ownership.owner if schedule is not None else ""
+
+
+def giver_fault(mandate: Mandate, capabilities: Iterable[str], current: RegistrySnapshot) -> Refused | None:
+    """Why who gave the mandate may not give one of these capabilities today, or None: `mandate.beyond_giver`. For a
+    schedule it is its owner who answers."""
+    name = schedule_owner(mandate.principal, current) or mandate.principal
+    giver = current.principals.get(PrincipalId(name))
+    for capability in capabilities:
+        if giver is None or not giver.gives(capability):
+            return Refused(
+                f"{shown(capability)} is beyond what {name} may give: it is not among their registered capabilities",
+                code="mandate.beyond_giver",
+            )
+    return None
+
+
+def session_fault(mandate: Mandate) -> Refused | None:
+    """Why nothing could ever be done under the login that the mandate was given by, or None. Raises Malformed
+    (`mandate.session`, `oidc.malformed`)."""
+    session = session_of(mandate)
+    if any(all(one.names(grant.capability) for one in session) for grant in mandate.grants):
+        return None
+    return Refused(
+        "the login that this task is given by allows none of what the task names: log in for that, or ask for less",
+        code="mandate.session",
+    )
+
+
+def known_session(walk: Walk, mandate: Mandate) -> tuple[Authority, ...]:
+    """What the login allows by which a mandate in force was given; it never changes, and is read once. Raises Malformed
+    as `session_fault`."""
+    if not mandate.id_token:
+        return ()
+    found = walk.sessions.get(mandate.id)
+    if found is None:
+        if len(walk.sessions) >= SESSIONS_MAX:
+            walk.sessions.clear()
+        found = walk.sessions[mandate.id] = session_of(mandate)
+    return found
+
+
+def _schedule_fault(mandate: Mandate, use_case: UseCase, current: RegistrySnapshot) -> Refused | None:
+    """What a schedule gives is what its documents say today, word for word, and its owner may give such tasks."""
+    schedule = current.schedules.get(schedule_of(mandate.principal) or "")
+    template = current.templates.get(schedule.template) if schedule is not None else None
+    if schedule is None or template is None:
+        return Refused(f"{mandate.principal} is not active", code="mandate.schedule")
+    if not _may_issue(current.principals.get(PrincipalId(schedule.ownership.owner)), use_case):
+        return Refused(
+            f"{schedule.ownership.owner}, who owns {mandate.principal}, may not issue mandates for use case "
+            f"{shown(use_case.name)}",
+            code="mandate.not_an_issuer",
+        )
+    try:
+        expected = scheduled_terms(schedule, template, start=mandate.not_before)
+    except Malformed as fault:
+        return Refused(f"{mandate.principal}: {fault.message}", code="mandate.schedule")
+    if claims_of(expected, audience="") != claims_of(mandate, audience=""):
+        return Refused(
+            f"this is not what {mandate.principal} gives by its template: it gives a new mandate when it is due next",
+            code="mandate.schedule",
+        )
+    if not is_signed_by(mandate.token, schedule.keys):
+        return Refused(f"the key that signed this is not {mandate.principal}'s", code="mandate.issuer_key")
+    return None
+
+
+def _may_issue(person: Principal | None, use_case: UseCase) -> bool:
+    owners = (use_case.ownership.owner, use_case.ownership.backup_owner)
+    return person is not None and (person.name in owners or bool(set(person.groups) & set(use_case.issuers)))
+
+
+def _person_fault(mandate: Mandate, use_case: UseCase, current: RegistrySnapshot) -> Refused | None:
+    issuer = current.principals.get(mandate.principal)
+    if issuer is None or not _may_issue(issuer, use_case):
+        return Refused(
+            f"{mandate.principal} may not issue mandates for use case {shown(use_case.name)}: ask its owner, or be "
+            "in one of its issuer groups",
+            code="mandate.not_an_issuer",
+        )
+    if mandate.application:
+        return _application_fault(mandate, issuer, current)
+    if not is_signed_by(mandate.token, issuer.keys):
+        return Refused(
+            f"the key that signed this mandate is no longer {mandate.principal}'s: ask for a new mandate",
+            code="mandate.issuer_key",
+        )
+    return None
+
+
+def _application_fault(mandate: Mandate, issuer: Principal, current: RegistrySnapshot) -> Refused | None:
+    """The application may still sign for this use case, and whom it showed is still registered as this person."""
+    name = mandate.application
+    application = current.applications.get(name)
+    if application is None or mandate.use_case not in application.use_cases:
+        return Refused(
+            f"application {shown(name)} is not active, or does not serve use case {shown(mandate.use_case)}",
+            code="mandate.application",
+        )
+    try:
+        same = mandate.id_token != "" and person_in(mandate.id_token) == issuer.oidc
+    except Malformed:
+        same = False
+    if not same:
+        return Refused(
+            f"the ID token is of somebody who is not registered as {mandate.principal}",
+            code="mandate.other_person",
+        )
+    if not is_signed_by(mandate.token, application.keys):
+        return Refused(
+            f"the key that signed this mandate is no longer application {shown(name)}'s: ask for a new mandate",
+            code="mandate.issuer_key",
+        )
+    return None
+
+
+def shard_fault(mandate: Mandate, origin: str) -> Refused | None:
+    """Why the mandate cannot be used where the log is called `origin`, or None: `mandate.other_shard`.
+
+    Its budget is counted in one log alone, the one that it was signed for. Another process may know it too, as both
+    read the same registers, and would count anew.
+    """
+    shard = shard_elsewhere(mandate, origin)
+    if shard is None:
+        return None
+    return Refused(
+        f"mandate {shown(mandate.id)} is for {shown(shard)}, this is {shown(origin)}: use it there, or ask for one for "
+        "here",
+        code="mandate.other_shard",
+    )
+
+
+def shard_elsewhere(mandate: Mandate, origin: str) -> str | None:
+    """Which log the mandate is for, if it is another than the one called `origin`."""
+    try:
+        audience = audience_of(mandate.token)
+    except Malformed:
+        return ""
+    return None if audience == origin else audience
+
+
+def still_stands(walk: Walk, mandate: Mandate) -> None:
+    """Raises Refused as `shard_fault` and `standing_fault` say."""
+    for fault in _faults_now(walk, mandate):
+        if fault is not None:
+            raise Refused(fault.message, code=fault.code)
+
+
+def fallen(walk: Walk, mandate: Mandate) -> Refused | None:
+    """As `standing_fault` in the registry in force, for who only tells of it."""
+    return _faults_now(walk, mandate)[1]
+
+
+def _faults_now(walk: Walk, mandate: Mandate) -> tuple[Refused | None, Refused | None]:
+    """By shard and by standing; asked once for each mandate and registry."""
+    current = walk.registry.current
+    if walk.standing_of is not current:
+        walk.standing_of, walk.standing = current, {}
+    found = walk.standing.get(mandate.id)
+    if found is None:
+        found = shard_fault(mandate, walk.ledger.origin), standing_fault(mandate, current)
+        walk.standing[mandate.id] = found
+    return found
+
+
+def is_signed_by(token: str, keys: tuple[PublicKey, ...]) -> bool:
+    """Whether a statement, verified when it was taken in, names one of these keys as its own."""
+    try:
+        kid = read_compact(token, step="statement").header.get("kid")
+    except Malformed:
+        return False
+    return any(key.thumbprint == kid for key in keys)

@@ -1,0 +1,34 @@
+"""Whether the signed manifest of an agent stands in the registry as it is now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.registry.manifest_token import standing_fault
+from answerable.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import AgentId
+    from answerable.core.registry.manifest_token import SignedManifest
+    from answerable.flows.state.walk import Walk
+
+
+def standing_manifest(walk: Walk, agent: AgentId) -> SignedManifest | None:
+    """The manifest of an agent that stands in the registry as it is now; None when there is none. Without I/O.
+
+    Raises Refused as `standing_fault` says where one was registered and does not stand any more: an agent whose make-up
+    nobody answers for now is not one without a manifest.
+    """
+    signed = walk.manifests.current(agent)
+    if signed is None:
+        if walk.manifests.is_unreadable(agent):
+            raise Refused(
+                f"the manifest of agent {shown(agent)} cannot be read in the registers: its owner signs one anew, and "
+                "`answerable doctor` says more",
+                code="manifest.unreadable",
+            )
+        return None
+    fault = standing_fault(signed, walk.registry.current)
+    if fault is not None:
+        raise fault
+    return signed

@@ -1,0 +1,56 @@
+"""Who of the registered people may come in now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.passkey import CREDENTIAL_ID_BYTES_MAX, octets_in
+from answerable.core.identity.principal import PrincipalId
+from answerable.errors import Refused, shown
+from answerable.flows.state.passkey_desk import no_desk
+from answerable.flows.validity.refuse_revoked import signer_fault
+
+if TYPE_CHECKING:
+    from answerable.core.identity.passkey import Passkey
+    from answerable.core.registry.documents import Principal
+    from answerable.flows.state.passkey_desk import PasskeyDesk
+    from answerable.flows.state.walk import Walk
+
+
+def desk_of(walk: Walk) -> PasskeyDesk:
+    """Raises Refused (`passkey.off`) where there is none."""
+    if walk.passkeys is None:
+        raise no_desk()
+    return walk.passkeys
+
+
+def person_standing(walk: Walk, name: str, *, key: str = "") -> Principal:
+    """The registered person, if what they do counts now. key: thumbprint of what they show; empty for none.
+
+    Raises Refused (`person.unknown`, `person.disabled`, `person.group`, `revoked.*`, `held.*`), Unavailable.
+    """
+    person = walk.registry.current.principals.get(PrincipalId(name))
+    if person is None:
+        raise Refused(
+            f"nobody is registered as {shown(name)}: see `answerable registry list --kind Principal`",
+            code="person.unknown",
+        )
+    if person.status != "active":
+        raise Refused(f"{shown(name)} is disabled in the registry", code="person.disabled")
+    groups = desk_of(walk).groups
+    if groups and not set(groups) & set(person.groups):
+        listed = ", ".join(groups)
+        raise Refused(
+            f"{shown(name)} is in none of the groups that may sign in: {listed}", code="person.group"
+        )
+    fault = signer_fault(walk, person.name, key)
+    if fault is not None:
+        raise fault
+    return person
+
+
+def standing_passkey(walk: Walk, name: str) -> Passkey | None:
+    """The passkey of this name, if it stands. name: base64url of its id."""
+    if walk.passkeys is None:
+        return None
+    return walk.passkeys.register.find(octets_in({"name": name}, "name", CREDENTIAL_ID_BYTES_MAX))

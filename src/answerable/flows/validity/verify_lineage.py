@@ -1,0 +1,227 @@
+"""Under what a caller acts: its own mandate, or what was handed on to it by a chain of hops that starts at one.
+
+Both forms of a hop, signed by the token service or by the agent that hands on, are the same here.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
+
+import anyio.to_thread
+
+from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.ledger.leaves import HOP_ID_CHARS_MAX
+from answerable.core.mandate.attenuation import narrower
+from answerable.core.mandate.authority import authority_of
+from answerable.core.mandate.lineage import Lineage
+from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.flows.validity.mandate_standing import shard_elsewhere, still_stands
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.delegation_chain import Chain, Hop
+    from answerable.core.mandate.hop_token import Confirmation
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.flows.state.delegations import KnownChain
+    from answerable.flows.state.walk import Walk
+
+ADMITTED_MAX: Final = 100_000
+"""Givers and receivers that are known to have been counted; past that the register is asked again."""
+
+
+def verify_lineage(
+    walk: Walk,
+    caller: VerifiedCaller,
+    *,
+    mandate_id: str,
+    delegation: str,
+    server: str,
+    now: UnixMillis,
+    anywhere: bool = False,
+) -> Lineage:
+    """What this caller says that it acts under, checked. server: on which it wants to act. anywhere: also under a
+    mandate of another shard, whose standing is asked there.
+
+    Raises Refused: `mandate.*` as for a mandate of its own, and `delegation.*` for a chain that does not verify, whose
+    last hop is another's, that is for another server, or that reaches past what its mandate may be handed on to.
+    To how many is for `admit_receivers`, which waits.
+    """
+    if not delegation:
+        return Lineage(mandate=_own_mandate(walk, caller, mandate_id))
+    known, current = _known(walk, delegation, now), walk.registry.current
+    # Asked at every call, of whoever calls: what is remembered below is about the chain alone.
+    _check_holder(known.chain.leaf, caller)
+    lineage = known.lineage(current, mandate_id, server)
+    if lineage is None:
+        chain = known.chain
+        _check_recordable(chain)
+        mandate = chain_mandate(walk, chain, mandate_id, anywhere=anywhere)
+        _check_resource(chain, walk.delegations.audience(), server)
+        lineage = Lineage(mandate=mandate, hops=chain.hops)
+        # Terms of a mandate never change; all else that was asked is in this registry. Of whoever only looks nothing is
+        # kept.
+        if not anywhere:
+            known.keep(lineage, current, mandate_id, server)
+    return lineage
+
+
+def verified_claim(walk: Walk, delegation: str, now: UnixMillis) -> Chain:
+    """The chain, or a refusal that can be recorded: who names it has proved who it is. Raises Refused."""
+    return _known(walk, delegation, now).chain
+
+
+def _known(walk: Walk, delegation: str, now: UnixMillis) -> KnownChain:
+    try:
+        return walk.delegations.known(delegation, now)
+    except (Malformed, Unverified) as fault:
+        raise Refused(f"the delegation does not hold: {fault.message}", code=fault.code) from None
+
+
+def chain_mandate(walk: Walk, chain: Chain, mandate_id: str = "", *, anywhere: bool = False) -> Mandate:
+    """The mandate that a verified chain starts at, which stands and allows it. mandate_id: as the caller names it, or
+    empty. anywhere: as for `verify_lineage`. Raises Refused (`mandate.*`, `delegation.*`)."""
+    root = chain.root
+    named = root.mission.id if root.mission is not None else ""
+    if mandate_id and mandate_id != named:
+        raise Refused(
+            "the chain starts at another mandate than the one that is named",
+            code="delegation.mission_altered",
+        )
+    mandate = walk.mandates.find(MandateId(named))
+    if mandate is None:
+        raise Refused(f"mandate {shown(named)} is not known", code="mandate.unknown")
+    if (mandate.principal, mandate.agent) != (root.principal, root.agent):
+        raise Refused(
+            "the chain starts for somebody else than the mandate was given by and to",
+            code="delegation.principal_altered",
+        )
+    if not anywhere or shard_elsewhere(mandate, walk.ledger.origin) is None:
+        still_stands(walk, mandate)
+    try:
+        wider = narrower(root.authority, authority_of(mandate))
+    except Malformed as fault:
+        raise Refused(fault.message, code=fault.code) from None
+    if wider is not None:
+        raise Refused(f"the first hop {wider}, as the mandate has it", code="delegation.not_narrower")
+    _check_handing_on(walk, chain, mandate)
+    return mandate
+
+
+def _own_mandate(walk: Walk, caller: VerifiedCaller, mandate_id: str) -> Mandate:
+    if not mandate_id:
+        raise Refused(
+            "the request names no mandate, and no chain of delegation came with it, and every action needs one",
+            code="mandate.missing",
+        )
+    mandate = walk.mandates.find(MandateId(mandate_id))
+    # Worded alike, so that an agent cannot probe for the mandates of others.
+    unknown = f"mandate {shown(mandate_id)} is not known, and no chain of delegation came with the request"
+    if mandate is None:
+        raise Refused(unknown, code="mandate.unknown")
+    if mandate.agent != caller.agent:
+        raise Refused(unknown, code="mandate.other_agent")
+    still_stands(walk, mandate)
+    return mandate
+
+
+def _check_recordable(chain: Chain) -> None:
+    """An agent chooses the `jti` of what it signs; the intent has room for so much of it."""
+    if any(len(hop.jti) > HOP_ID_CHARS_MAX for hop in chain.hops):
+        raise Refused(f"a `jti` has at most {HOP_ID_CHARS_MAX} characters", code="delegation.malformed")
+    for hop in chain.hops:
+        if hop.consent is not None and not hop.consent.leaf:
+            raise Refused(
+                f"hop {hop.depth} was issued for a consent that stands in no log: have it issued anew",
+                code="delegation.malformed",
+            )
+
+
+async def admit_receivers(walk: Walk, mandate: Mandate, hops: Sequence[Hop]) -> bool:
+    """Count everybody of this chain among those who have a part of the mandate, before any of them acts. Whether that
+    took a while, so that what was asked before may be otherwise by now. Raises as `check_width`."""
+    agents = tuple(hop.agent for hop in hops)
+    known = walk.admitted
+    if all((mandate.id, *pair) in known for pair in pairwise(agents)):
+        return False
+    # The register writes to a disk, which nobody else should wait for.
+    await anyio.to_thread.run_sync(check_width, walk, mandate, agents)
+    if len(known) >= ADMITTED_MAX:
+        known.clear()
+    known.update((mandate.id, *pair) for pair in pairwise(agents))
+    return True
+
+
+def check_width(walk: Walk, mandate: Mandate, agents: Sequence[str]) -> None:
+    """Each of these has the mandate from the one before it, and is one of at most so many who do. An agent that hands
+    on to itself gives nothing away. Raises Refused (`delegation.width`), Unavailable (`register.*`)."""
+    width_max = mandate.delegability.width_max
+    for giver, receiver in pairwise(agents):
+        if giver != receiver and not walk.mandates.admit(
+            mandate.id, AgentId(giver), AgentId(receiver), width_max=width_max
+        ):
+            raise Refused(
+                f"each agent may hand this on to {width_max}, and {shown(giver)} did already",
+                code="delegation.width",
+            )
+
+
+def _check_holder(leaf: Hop, caller: VerifiedCaller) -> None:
+    """A chain is of use to nobody but the holder of its last hop: a copy of it is a copy of what is public anyway."""
+    if not is_held_by(leaf, caller):
+        raise Refused(
+            f"the last hop is for {shown(leaf.agent, 60)} and bound to a key that this caller did not prove",
+            code="delegation.holder_binding_failed",
+        )
+
+
+def is_held_by(leaf: Hop, caller: VerifiedCaller) -> bool:
+    """Whether a hop is this caller's, by agent and by what it proved."""
+    return leaf.agent == caller.agent and holds(caller, leaf.confirmation)
+
+
+def holds(caller: VerifiedCaller, confirmation: Confirmation) -> bool:
+    """Whether the caller proved what a hop's `cnf` names."""
+    match confirmation.method:
+        case "jkt":
+            return caller.holds(key=confirmation.thumbprint)
+        case "x5t#S256":
+            return caller.holds(certificate=confirmation.thumbprint)
+    return caller.holds(process=confirmation.thumbprint)
+
+
+def _check_resource(chain: Chain, issuer: str, server: str) -> None:
+    """Every hop is for all of this deployment, or for this very server."""
+    for hop in chain.hops:
+        if issuer not in hop.audiences and f"{issuer}/mcp/{server}" not in hop.audiences:
+            raise Refused(
+                f"hop {hop.depth} is for {shown(', '.join(hop.audiences), 120)}, not for server {shown(server)}",
+                code="delegation.audience_mismatch",
+            )
+
+
+def _check_handing_on(walk: Walk, chain: Chain, mandate: Mandate) -> None:
+    """How deep and to whom, by today's registry: an agent that was stopped holds up everything below it."""
+    allowed, current = mandate.delegability, walk.registry.current
+    below = len(chain.hops) - 1
+    if below > allowed.depth_max:
+        raise Refused(
+            f"the mandate may be handed on {allowed.depth_max} deep, this is hop {below}",
+            code="delegation.depth_invalid",
+        )
+    for hop in chain.hops:
+        agent = current.agents.get(AgentId(hop.agent))
+        if agent is None or agent.status != "active":
+            raise Refused(
+                f"agent {shown(hop.agent)} of hop {hop.depth} is not active", code="delegation.revoked"
+            )
+        owner = current.principals.get(PrincipalId(agent.ownership.owner))
+        groups = owner.groups if owner is not None else ()
+        if hop.depth and not allowed.receives(agent=agent.name, use_case=agent.use_case, owner_groups=groups):
+            raise Refused(
+                f"the mandate may not be handed on to {shown(hop.agent)}", code="delegation.receiver"
+            )

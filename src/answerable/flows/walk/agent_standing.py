@@ -1,0 +1,53 @@
+"""Whether an agent can start anything now, by the same names and reach that each of its actions is judged by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from answerable.core.containment.hold import Holdable
+from answerable.core.containment.reach import reach_of
+from answerable.core.identity.principal import AgentId
+from answerable.flows.validity.refuse_revoked import agent_names
+from answerable.flows.walk.may_act import ways_to_prove
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from answerable.core.containment.hold import Hold
+    from answerable.flows.state.walk import Walk
+
+Standing = Literal["active", "suspended", "retired", "inactive", "stopped", "revoked"]
+
+
+def standing_of(walk: Walk, name: str) -> tuple[Standing, str]:
+    """How a registered agent stands, and the id of the hold that stops it; empty where none does. A hold on one of its
+    instances, mandates or tools stops less than all of it, and is none of these; so does one on a key, where it proves
+    itself otherwise, too. Raises Unavailable."""
+    current = walk.registry.current
+    found = current.agents.get(AgentId(name))
+    names = agent_names(walk, AgentId(name))
+    ways = [(*names, *way) for way in ways_to_prove(found)] if found is not None else [names]
+    left = [way for way in ways if walk.revocations.find(way) is None]
+    if not left:
+        return "revoked", ""
+    now = walk.clock.now()
+    holds = [walk.holds.find(reach_of(way, current), now) for way in left]
+    if holds[0] is not None and None not in holds:
+        return "stopped", holds[0].id
+    if found is not None:
+        return found.status, ""
+    idle = current.idle_agents.get(AgentId(name))
+    return (idle.status if idle is not None and idle.status != "active" else "inactive"), ""
+
+
+def holds_of_agent(walk: Walk, name: AgentId) -> Sequence[Hold]:
+    """Those in force that stop the agent, or it under one of its keys or mandates, newest first. Raises Unavailable."""
+    current, now = walk.registry.current, walk.clock.now()
+    found = current.agents.get(name)
+    ways = ways_to_prove(found) if found is not None else []
+    meant = {
+        *reach_of(agent_names(walk, name), current),
+        *(Holdable("key", one.name) for way in ways for one in way),
+        *(Holdable("mandate", one.id) for one in walk.mandates.all() if one.agent == name),
+    }
+    return [one for one in walk.holds.all() if one.is_in_force(now) and one.what in meant]

@@ -1,0 +1,142 @@
+"""From a prompt, a model or a manifest to the actions that ran under it, and how well that was known at each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from answerable.core.incident.timeline import told
+from answerable.core.incident.under_manifest import fields_then, manifest_told
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Refused
+from answerable.flows.forensics.reconstruct_timeline import opened_moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.incident.timeline import Line
+    from answerable.core.incident.under_manifest import FieldThen, WantedManifest
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.core.ledger.subject_key import SubjectKey
+    from answerable.core.registry.manifest import Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActionUnder:
+    """manifest: digest. drifted: the running agent was known to differ from it. made_of: every field that it says, as
+    well as it was known then; empty where what it says cannot be read. outcome: how it ended, empty while it is not
+    known to have. line: the intent as a sentence."""
+
+    action: str
+    agent: str
+    instance: str
+    manifest: str
+    drifted: bool
+    made_of: tuple[FieldThen, ...]
+    outcome: str
+    line: Line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundActions:
+    """manifests: digests of those that are meant and were registered, in order. unread: how many others were, of which
+    it cannot be read what they say, so that none of theirs is among the actions. actions: in the ledger's order."""
+
+    manifests: tuple[str, ...]
+    unread: int
+    actions: tuple[ActionUnder, ...]
+
+
+def find_actions(
+    entries: Iterable[StoredEntry], wanted: WantedManifest, find_key: Callable[[bytes], SubjectKey | None]
+) -> FoundActions:
+    """Every action that set out under a manifest that is meant, of any agent and at any time.
+
+    Raises Refused (`timeline.manifest_unknown`) where the ledger knows no such manifest, Broken
+    (`ledger.leaf_malformed`).
+    """
+    manifests: dict[str, Manifest | None] = {}
+    drift: dict[str, tuple[str, ...]] = {}
+    parents: dict[str, str] = {}
+    intents: list[tuple[StoredEntry, dict[str, JSONValue], tuple[str, ...]]] = []
+    ended: dict[str, str] = {}
+    for stored in entries:
+        match stored.tag:
+            case Tag.MANIFEST_REGISTERED:
+                moment = opened_moment(stored, find_key)
+                digest = str(moment.leaf.get("manifest"))
+                manifests[digest] = manifests.get(digest) or manifest_told(moment.leaf, moment.payload)
+            case Tag.WORKLOAD_ENROLLED:
+                leaf = leaf_of(stored)
+                names, parent = leaf.get("drift"), str(leaf.get("parent") or "")
+                drift[str(leaf.get("instance"))] = tuple(map(str, names)) if isinstance(names, list) else ()
+                parents[str(leaf.get("instance"))] = parent
+            case Tag.INTENT:
+                leaf = leaf_of(stored)
+                if leaf.get("manifest"):
+                    instance = str(leaf.get("instance"))
+                    # A sub-agent is made of what its parent is made of.
+                    known = (*drift.get(instance, ()), *drift.get(parents.get(instance, ""), ()))
+                    intents.append((stored, leaf, known))
+            case Tag.OUTCOME | Tag.INDETERMINATE:
+                leaf = leaf_of(stored)
+                ended[str(leaf.get("action"))] = str(leaf.get("status"))
+    fitting = {digest for digest, made in manifests.items() if wanted.fits(digest, made)}
+    actions = tuple(
+        _action(stored, leaf, known, manifests.get(str(leaf["manifest"])), ended, find_key)
+        for stored, leaf, known in intents
+        if str(leaf["manifest"]) in fitting
+        or wanted.fits(str(leaf["manifest"]), manifests.get(str(leaf["manifest"])))
+    )
+    unread = sum(1 for digest, made in manifests.items() if made is None and digest not in fitting)
+    if not fitting and not actions:
+        more = f"; what {unread} others say cannot be read here" if unread else ""
+        raise Refused(
+            f"the ledger knows no manifest with {wanted.told()}{more}", code="timeline.manifest_unknown"
+        )
+    return FoundActions(
+        manifests=tuple(digest for digest in manifests if digest in fitting), unread=unread, actions=actions
+    )
+
+
+def action_told(one: ActionUnder) -> dict[str, JSONValue]:
+    """The same, for programs."""
+    return {
+        "index": one.line.index,
+        "at": one.line.when(),
+        "action": one.action,
+        "agent": one.agent,
+        "instance": one.instance,
+        "manifest": one.manifest,
+        "drifted": one.drifted,
+        "made_of": [
+            {"field": field.field, "says": field.says, "grade": field.grade, "standing": field.standing}
+            for field in one.made_of
+        ],
+        "outcome": one.outcome,
+        "text": one.line.text,
+        "details": list(one.line.details),
+    }
+
+
+def _action(
+    stored: StoredEntry,
+    leaf: dict[str, JSONValue],
+    drift: tuple[str, ...],
+    manifest: Manifest | None,
+    ended: dict[str, str],
+    find_key: Callable[[bytes], SubjectKey | None],
+) -> ActionUnder:
+    evidence, action = leaf.get("evidence"), str(leaf.get("action"))
+    return ActionUnder(
+        action=action,
+        agent=str(leaf.get("agent")),
+        instance=str(leaf.get("instance") or ""),
+        manifest=str(leaf["manifest"]),
+        drifted=isinstance(evidence, dict) and evidence.get("drifted") is True,
+        made_of=fields_then(manifest, leaf, drift) if manifest is not None else (),
+        outcome=ended.get(action, ""),
+        line=told(opened_moment(stored, find_key)),
+    )

@@ -1,0 +1,191 @@
+"""From the digest that an agent names to the bytes that were prepared, and to an action that carries them.
+
+An agent says which prepared object is executed, and not one byte of it: what goes on from here, to policies, people,
+ledger and tool, is what the gateway froze when it was prepared.
+"""
+
+from __future__ import annotations
+
+from hmac import compare_digest
+from typing import TYPE_CHECKING
+
+from answerable.core.action.prepared import PREFIX, Executed, Prepared, digest_of, named_digest
+from answerable.core.action.request import executing_request
+from answerable.core.registry.fields import pointer as pointer_to
+from answerable.core.registry.pointing import JSON, SUM
+from answerable.errors import Refused, shown
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import ActionRequest
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.mandate.lineage import Lineage
+    from answerable.core.registry.capability import Capability, ExecuteMapping
+    from answerable.flows.state.walk import Walk
+
+
+def with_prepared(
+    walk: Walk, request: ActionRequest, caller: VerifiedCaller, capability: Capability, lineage: Lineage
+) -> tuple[ActionRequest, Executed | None]:
+    """The request as it will be sent, and the prepared object in it; the request itself where it executes none.
+
+    An object is good for the agent that had it prepared, under the mandate and the chain that it was prepared under.
+    Raises Refused: `prepared.arguments`, `prepared.digest`, `prepared.unknown`, also for what others prepared,
+    `prepared.other_mandate`, `prepared.used`, `prepared.expired`, `prepared.changed`, `prepared.altered`; and
+    `prepared.too_many` for one that prepares while too many wait. Raises Unavailable.
+    """
+    executes = capability.executes
+    if executes is None:
+        if not request.preview_of:
+            _check_room(walk, caller, capability)
+        return request, None
+    if request.prepared:
+        found = walk.prepared.get(request.prepared) if walk.prepared is not None else None
+        owned = (caller.agent, lineage.mandate.id)
+        if (
+            found is None
+            or (found.agent, found.mandate) != owned
+            or not found.waits(walk.clock.now())
+            or request.arguments != _arguments(executes, found)
+        ):
+            raise Refused(
+                "policy would change what was prepared, which is executed as it is or not at all: prepare what is "
+                "allowed",
+                code="prepared.altered",
+            )
+    else:
+        found = _named(walk, request, caller, capability, executes, lineage)
+        request = executing_request(request, _arguments(executes, found), found.id)
+    _check_unchanged(walk, found, caller, lineage)
+    executed = Executed(
+        id=found.id,
+        argument=executes.argument,
+        digest=found.digest,
+        entry=found.entry,
+        leaf=found.leaf,
+        expires_at=found.expires_at,
+        made_by=found.capability,
+        content=found.content,
+        money=_money_at(capability, executes),
+    )
+    return request, executed
+
+
+def use_prepared(walk: Walk, executed: Executed | None, *, by: str) -> None:
+    """Use it up for an action, for good, before anything happens. What a crash after this line burned is prepared anew.
+
+    Raises Refused (`prepared.used`), Unavailable.
+    """
+    if executed is None:
+        return
+    now = walk.clock.now()
+    if walk.prepared is None or not walk.prepared.use(executed.id, by=by, now=now):
+        raise Refused(
+            "what was prepared was used or has expired a moment ago: prepare again", code="prepared.used"
+        )
+
+
+def _check_room(walk: Walk, caller: VerifiedCaller, capability: Capability) -> None:
+    if walk.prepared is None or not walk.registry.index.executing(capability.name):
+        return
+    waiting, most = (
+        walk.prepared.waiting(caller.agent, caller.at),
+        walk.limits.prepared_waiting_per_agent_max,
+    )
+    if waiting >= most:
+        raise Refused(
+            f"{waiting} prepared objects of this agent wait to be executed, which is the limit: execute them, or wait "
+            "until they expire",
+            code="prepared.too_many",
+        )
+
+
+def _named(
+    walk: Walk,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+    capability: Capability,
+    executes: ExecuteMapping,
+    lineage: Lineage,
+) -> Prepared:
+    arguments = request.arguments
+    if arguments.keys() != {executes.argument}:
+        raise Refused(
+            f"{shown(capability.target)} takes {shown(executes.argument)}, the digest of what was prepared, and "
+            "nothing beside it",
+            code="prepared.arguments",
+        )
+    digest = named_digest(arguments[executes.argument])
+    if digest is None:
+        raise Refused(
+            f"{shown(executes.argument)} takes the digest that {shown(executes.prepared_by)} was answered with, "
+            f"`{PREFIX}` and 64 hexadecimal digits: a copy of what was prepared is not executed",
+            code="prepared.digest",
+        )
+    kept = walk.prepared.named(caller.agent, digest) if walk.prepared is not None else ()
+    found = [
+        one
+        for one in kept
+        if one.capability == executes.prepared_by
+        and one.server == capability.server
+        and compare_digest(one.digest, digest)
+    ]
+    if not found:
+        raise Refused(
+            f"this agent prepared nothing of this digest with {shown(executes.prepared_by)}: prepare first",
+            code="prepared.unknown",
+        )
+    found = [one for one in found if one.mandate == lineage.mandate.id]
+    if not found:
+        raise Refused(
+            "it was prepared under another mandate: prepare again under this one",
+            code="prepared.other_mandate",
+        )
+    now = walk.clock.now()
+    waiting = next((one for one in found if one.waits(now)), None)
+    if waiting is not None:
+        return waiting
+    if found[0].used_by:
+        raise Refused(
+            f"it was executed already, or its execution was broken off (action {found[0].used_by}): look there, and "
+            "prepare again if it is to be done again",
+            code="prepared.used",
+        )
+    raise Refused("what was prepared has expired: prepare again", code="prepared.expired")
+
+
+def _money_at(capability: Capability, executes: ExecuteMapping) -> str:
+    """Where in the object the amounts lie that budgets add up, so that people are shown them as money."""
+    amount = capability.spending.amount
+    pointer = next(
+        (one.pointer for one in capability.arguments if amount and one.name == amount.argument), ""
+    )
+    inside = f"{pointer_to('', executes.argument)}/{JSON}"
+    if pointer.startswith(f"{inside}/") and pointer.endswith(f"/{SUM}"):
+        return pointer.removeprefix(inside).removesuffix(f"/{SUM}")
+    return ""
+
+
+def _check_unchanged(walk: Walk, found: Prepared, caller: VerifiedCaller, lineage: Lineage) -> None:
+    """Who or what prepared it is what it was then."""
+    prepares = walk.registry.current.capabilities.get(found.capability)
+    definition = walk.upstream.definition(prepares) if prepares is not None else None
+    changed = (
+        ("the tool that prepared it", definition is None or definition.digest != found.tool),
+        ("what the agent is made of", caller.identity.manifest != found.manifest),
+        ("the chain of agents", tuple(hop.agent for hop in lineage.hops) != found.chain),
+    )
+    other = " and ".join(what for what, is_other in changed if is_other)
+    if other:
+        raise Refused(f"since it was prepared, {other} changed: prepare again", code="prepared.changed")
+
+
+def _arguments(executes: ExecuteMapping, found: Prepared) -> dict[str, JSONValue]:
+    """What the tool gets: the bytes that were prepared, and their digest where it takes one."""
+    sent: dict[str, JSONValue] = {executes.argument: found.content.text}
+    if executes.digest_argument:
+        sent[executes.digest_argument] = f"{PREFIX}{found.digest}"
+    # Whatever a register gives back, nothing is sent under a digest that is not its own.
+    if not compare_digest(digest_of(found.content.text), found.digest):
+        raise Refused("what was prepared was used a moment ago: prepare again", code="prepared.used")
+    return sent

@@ -1,0 +1,345 @@
+"""The walk of one action: parse → verify → gather → decide → (defer) → log intent → act → log outcome → answer.
+
+Each step consumes what the step before made, so that it cannot be walked in another order. The five laws:
+
+1. No effect without a durable intent: only step 6 makes a warrant, only `Upstream.perform` redeems it, once.
+2. Names before effects: idempotency key and lease name are in the intent.
+3. Every intent ends: here, or by `settle_open_intents`.
+4. What was approved is what runs: an approval is matched by action digest, and decided again with it as a fact.
+5. Denials are entries too.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from math import ceil
+from typing import TYPE_CHECKING
+
+from anyio import get_cancelled_exc_class
+
+from answerable.core.action.outcome import Outcome
+from answerable.core.decision.budget_left import budget_left
+from answerable.core.decision.facts import Facts
+from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.ledger import records
+from answerable.core.ledger.answer import Answer, with_narrowing
+from answerable.core.ledger.leaves import HopLeaf
+from answerable.core.ledger.warrant import Warrant
+from answerable.core.mandate.budget import ONE_CALL
+from answerable.core.registry.budget_name import WALL_MS
+from answerable.errors import AnswerableError, Refused, Unavailable
+from answerable.flows.counters.count_history import Starting, history_of
+from answerable.flows.counters.watch_rules import watched
+from answerable.flows.entries.cite_statement import cite_statements, found_references
+from answerable.flows.entries.refuse_action import no_from, no_of, refuse_action
+from answerable.flows.escalation.hold_to_shown import stale_approval, void, void_denied
+from answerable.flows.escalation.request_approval import request_approval
+from answerable.flows.recording.record_entry import pseudonym_of, record_in_run, sealing_for
+from answerable.flows.revocation.cut_held import perform_warrant
+from answerable.flows.revocation.end_without_room import no_room
+from answerable.flows.state.walk import OpenIntent
+from answerable.flows.validity.answers_standing import groups_now
+from answerable.flows.validity.lease_terms import UNNAMED, name_action
+from answerable.flows.validity.refuse_revoked import judged_now
+from answerable.flows.validity.verify_lineage import admit_receivers
+from answerable.flows.walk.decide_action import decide_action, duties_in_force
+from answerable.flows.walk.hide_tokens import hidden_progress
+from answerable.flows.walk.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
+from answerable.flows.walk.keep_prepared import log_prepared
+from answerable.flows.walk.pin_tools import pin_first_seen, pin_outdated
+from answerable.flows.walk.preview_effect import Governing, preview_effect
+from answerable.flows.walk.spend_budget import (
+    accounts_of,
+    require_left,
+    reserve,
+    spend_on,
+    unreserve,
+    with_rest,
+)
+from answerable.flows.walk.verify_request import verify_request
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import ActionRequest, VerifiedRequest
+    from answerable.core.decision.decision import Decision
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.ledger.entry import Entry, Receipt
+    from answerable.core.ledger.runs import Run
+    from answerable.core.mandate.budget import Reserved
+    from answerable.flows.entries.cite_statement import References
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.validity.lease_terms import ActionNames
+    from answerable.ports.upstream import Progress
+
+
+async def govern_action(
+    walk: Walk, request: ActionRequest, caller: VerifiedCaller, *, progress: Progress | None = None
+) -> Answer:
+    """Govern one action from its proved caller to its recorded end.
+
+    Raises Unverified, Refused (recorded), Unavailable (says whether an effect is possible), Broken. Cancelling it
+    cancels the upstream call and nothing else: the outcome is recorded all the same. A receipt of None says that
+    settling had written down already that the end is not known.
+    """
+    # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
+    verified, call, amounts, reserved, references, names = None, 0, ONE_CALL, None, None, UNNAMED
+    try:
+        verified = verify_request(walk, request, caller)
+        if await admit_receivers(walk, verified.mandate, verified.hops):
+            verified = verify_request(walk, request, caller)
+        await pin_first_seen(walk, verified)
+        accounts, asked = accounts_of(walk, verified), verified
+        while True:
+            # 3 gather, 4 decide: what policy narrows is another action from here on
+            verified, facts, decision = decide_action(walk, asked, partial(watched, gather_facts))
+            if decision.effect == "deny":
+                break
+            if (stale := stale_approval(walk, facts, verified, decision)) is not None:
+                await void(walk, *stale)
+                continue
+            amounts = spend_on(walk, verified, accounts)
+            if decision.effect == "defer":
+                require_left(walk, accounts, amounts)
+                break
+            references = found_references(walk, verified, decision.policy_set)
+            if references is not None:
+                names = name_action(walk, verified, at=facts.at)
+                # No await between the decision and this reservation, so that nobody can spend what was just seen.
+                call, reserved = reserve(
+                    walk, facts, accounts, amounts, executed=verified.prepared, action=names.action
+                )
+                break
+            # What the intent will refer to is not in the log yet. Writing it may take time, so it is decided again.
+            await cite_statements(walk, verified, decision.policy_set)
+    except Refused as refused:
+        request = request if verified is None else verified.request
+        raise await refuse_action(walk, request, caller, no_from(refused, verified)) from None
+    if decision.effect == "deny":
+        refusal = await refuse_action(walk, verified.request, caller, no_of(decision, verified))
+        await void_denied(walk, verified, decision, facts.at)
+        raise refusal
+    # 5 defer: a durable record waits for people; asking again finds the same one.
+    if decision.effect == "defer":
+        return await _asked_people(walk, asked, verified, decision, at=facts.at)
+    # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
+    assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here
+    warrant, left = await log_intent(
+        walk, verified, decision, facts, references, names, call=call, reserved=reserved
+    )
+    opened = walk.open_intents.get(warrant.intent.index)
+    # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
+    began = walk.clock.monotonic() if WALL_MS in amounts else 0.0
+    told = hidden_progress(verified, progress)
+    outcome, broken_off = await act(walk, verified, decision, warrant, told or progress, left=left)
+    # 8 release: the broker ends the lease of one action before it answers; what it could not end it goes on ending.
+    # 9 log outcome, with what it gives back of what was reserved
+    if amounts is not ONE_CALL or outcome.status == "not_started":
+        elapsed_ms = ceil((walk.clock.monotonic() - began) * 1000) if WALL_MS in amounts else 0
+        outcome = with_rest(outcome, reserved, verified, elapsed_ms=elapsed_ms)
+    answered, outcome = outcome, await show_outcome(verified, decision, outcome, told)
+    try:
+        outcome, receipt = await log_prepared(walk, verified, warrant, answered, outcome, opened)
+    except Unavailable as failed:
+        if broken_off is None:
+            raise
+        raise broken_off from failed
+    if broken_off is not None:
+        raise broken_off
+    # 10 answer
+    answer = Answer(action_id=warrant.action_id, outcome=outcome, intent=warrant.intent, receipt=receipt)
+    return with_narrowing(answer, asked, verified)
+
+
+async def _asked_people(
+    walk: Walk, asked: VerifiedRequest, verified: VerifiedRequest, decision: Decision, *, at: UnixMillis
+) -> Answer:
+    """Step 5. What people are shown beside the action is looked up by this very walk, as an action of its own."""
+    preview = partial(preview_effect, walk, Governing(gather_facts, govern_action))
+    approval = await request_approval(walk, verified, decision, at=at, preview=preview)
+    return with_narrowing(Answer(approval=approval), asked, verified)
+
+
+def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
+    """Step 3: what is true now. Registers are read in memory; none of them takes a default for the unknown.
+
+    Raises Refused: `register.no_room` when the registers cannot be written, `ledger.unwitnessed` when witnesses have
+    not cosigned the ledger for longer than is allowed,
+    `revoked.<kind>` when something that the request acts under has been revoked, `facts.unknown` when a fact that
+    policy may ask for is not known.
+    """
+    judged = judged_now(walk, verified)
+    if judged.revocation is not None:
+        raise judged.revocation.refusal()
+    unwitnessed = walk.unwitnessed()
+    if unwitnessed is not None:
+        raise unwitnessed
+    if walk.room is not None and (unwritable := no_room(walk)) is not None:
+        raise unwritable
+    now = walk.clock.now()
+    hold = None if judged.free else judged.hold(now)
+    mandate = verified.mandate
+    waiting = walk.approvals.matching(verified.caller.agent, mandate.id, verified.request.action.digest, now)
+    approved = (
+        waiting is not None and waiting.is_about(verified.subject) and waiting.state_at(now) == "approved"
+    )
+    return Facts(
+        at=now,
+        registry_digest=walk.registry.current.digest,
+        mandate_state=walk.mandates.state(mandate.id),
+        mandate_calls_used=walk.mandates.calls_used(mandate.id),
+        approval=waiting.fact(partial(groups_now, walk, waiting))
+        if waiting is not None and approved
+        else None,
+        budget=budget_left(accounts_of(walk, verified), walk.mandates.used, verified.resolved.capability),
+        history=history_of(walk, verified, now),
+        hold=hold.fact() if hold is not None else None,
+    )
+
+
+async def log_intent(
+    walk: Walk,
+    verified: VerifiedRequest,
+    decision: Decision,
+    facts: Facts,
+    references: References,
+    names: ActionNames,
+    *,
+    call: int,
+    reserved: Reserved,
+) -> tuple[Warrant, BaseException | None]:
+    """Step 6: the intent, with the decision inside, on disk; from its receipt the warrant. And whether the caller left.
+
+    Nothing else runs between the decision and its place in the log, or between the decision and its waiting for one.
+    Raises Unavailable with effect `none`, whatever became of the entry: without a warrant nothing is performed.
+    """
+    deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
+    mandate = verified.mandate
+    starting = Starting(walk, verified, at=facts.at)
+    try:
+        judged = judged_now(walk, verified)
+        sealing = sealing_for(walk, verified.subject)
+        starting.prepare()
+        principal = pseudonym_of(walk, mandate.principal)
+
+        def entry(run: Run) -> Entry:
+            return records.intent(
+                verified,
+                decision,
+                at=facts.at,
+                sealing=sealing,
+                run=run,
+                principal=principal,
+                mandate_ref=references.mandate,
+                policy_ref=references.policy_set,
+                tool_ref=references.tool,
+                action_id=names.action,
+                idempotency_key=names.action,
+                lease_name=names.lease,
+                lease_target=names.lease_target,
+                deadline=deadline,
+                call=call,
+                approval_id=facts.approval.id if facts.approval is not None else "",
+                reserved=reserved,
+                hops=_hops(verified, references),
+            )
+
+        def counted(placed: Receipt) -> None:
+            walk.budget_counts.took(reserved, placed.index)
+            starting.placed(placed.index)
+
+        receipt, left = await record_in_run(walk, mandate.id, entry, waits=starting.waits, then=counted)
+    except AnswerableError as failed:
+        if not isinstance(failed, Unavailable) or failed.effect == "none":
+            unreserve(walk, reserved)
+            starting.withdraw()
+        if not isinstance(failed, Unavailable):
+            raise
+        raise Unavailable(failed.message, code=failed.code, port=failed.port) from failed
+    walk.open_intents[receipt.index] = OpenIntent(
+        action_id=names.action,
+        receipt=receipt,
+        due_at=UnixMillis(deadline + walk.limits.upstream_ms_max),
+        reserved=reserved,
+        mandate=mandate.id,
+        sealing=sealing,
+        names=judged.names,
+        reach=judged.reach,
+        log=duties_in_force(decision).log,
+        verified=verified,
+    )
+    return _warrant(verified, receipt, names, deadline), left
+
+
+def _warrant(
+    verified: VerifiedRequest, receipt: Receipt, names: ActionNames, deadline: UnixMillis
+) -> Warrant:
+    return Warrant(
+        receipt=receipt,
+        action_id=names.action,
+        action=verified.request.action,
+        server=verified.request.server,
+        idempotency_key=names.action,
+        lease_name=names.lease,
+        deadline=deadline,
+        brokered=names.brokered,
+    )
+
+
+def _hops(verified: VerifiedRequest, references: References) -> list[HopLeaf]:
+    return [
+        HopLeaf(agent=hop.agent, entry=where.entry, id=hop.jti, leaf=where.leaf)
+        for hop, where in zip(verified.hops, references.hops, strict=True)
+    ]
+
+
+async def act(
+    walk: Walk,
+    verified: VerifiedRequest,
+    decision: Decision,
+    warrant: Warrant,
+    progress: Progress | None,
+    *,
+    left: BaseException | None,
+) -> tuple[Outcome, BaseException | None]:
+    """Step 7: how it ended, and what to raise to the caller once that is on disk. left: the caller is gone already.
+
+    Obligations that come before the effect come first: who is to be told is told, who is to have seen it has seen it.
+
+    What a broken upstream or a leaving caller leaves behind is `indeterminate` once the warrant has been redeemed.
+    """
+    if left is not None:
+        return Outcome(status="not_started", detail="the caller left before the start"), left
+    tell_groups(walk, verified, decision, warrant)
+    unseen, raised = await await_witnesses(walk, decision, warrant)
+    if unseen is not None:
+        return unseen, raised
+    # Whoever stopped the task or the agent while the intent was on its way to the disk wins.
+    try:
+        # What is held is looked at last: between that and the start nothing else is.
+        unpinned = pin_outdated(walk, verified)
+        judged = judged_now(walk, verified)
+        stopped = "" if judged.free else judged.stopped(walk.clock.now())
+    except Unavailable as failed:
+        # Nothing was started: the intent ends here, and the caller is told what is the matter.
+        return Outcome(status="not_started", detail="what has been revoked or is held cannot be told"), failed
+    if stopped:
+        return Outcome(status="not_started", detail=f"{stopped} before the start"), None
+    if unpinned is not None:
+        return Outcome(status="not_started", detail=unpinned.message), None
+    if walk.mandates.state(verified.mandate.id) != "open":
+        return Outcome(status="not_started", detail="the mandate was closed before the start"), None
+    agents = walk.registry.current.agents
+    through = (verified.caller.agent, *(AgentId(hop.agent) for hop in verified.hops))
+    if any(one not in agents or agents[one].status != "active" for one in through):
+        return Outcome(status="not_started", detail="the agent was stopped before the start"), None
+    if not walk.stands(verified.caller.identity, walk.clock.now()):
+        return Outcome(status="not_started", detail="the instance was ended before the start"), None
+    broken_off: BaseException | None = None
+    try:
+        return await perform_warrant(walk, warrant, heard(decision, progress)), None
+    except Refused as late:
+        detail = late.message
+    except get_cancelled_exc_class() as gone:
+        broken_off, detail = gone, "the caller left before the end"
+    except Exception as failed:
+        broken_off, detail = failed, f"the way to the upstream broke: {type(failed).__name__}"
+    return Outcome(status="indeterminate" if warrant.redeemed else "not_started", detail=detail), broken_off

@@ -1,0 +1,116 @@
+"""Credentials lying about: none goes to a tool with an agent's arguments, and none comes back to it in an answer, or in
+what a tool says of its progress.
+
+What is found is recorded by kind and number, with the refusal or the outcome; the string itself is not.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+import msgspec
+
+from answerable.core.action.token_shapes import Finding, described, found_in, hidden_in
+from answerable.core.canonical import encode
+from answerable.errors import Refused
+from answerable.flows.entries.log_outcome import result_bytes
+
+if TYPE_CHECKING:
+    from answerable.core.action.outcome import Outcome
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.canonical import JSONValue
+    from answerable.ports.upstream import Progress
+
+INLINE_BYTES_MAX: Final = 65_536
+"""A longer answer is searched beside the event loop."""
+NOT_READABLE: Final[dict[str, JSONValue]] = {
+    "isError": True,
+    "content": [{"type": "text", "text": "the answer held a credential and could not be shown without it"}],
+}
+
+
+def check_tokens(verified: VerifiedRequest) -> None:
+    """Raises Refused (`arguments.token`) when the action, or the reason that the agent gives, holds a credential.
+
+    Only what the capability says that a tool needs, by name of the argument, may hold a credential.
+    """
+    expected, request = verified.resolved.capability.credential_arguments, verified.request
+    content = request.action.bytes
+    if expected:
+        arguments = {name: value for name, value in request.arguments.items() if name not in expected}
+        content = encode({"arguments": arguments, "target": request.target})
+    findings = found_in(content) or (found_in(encode(request.reason)) if request.reason else ())
+    if findings:
+        raise Refused(
+            f"the arguments hold what looks like a credential ({described(findings)}): leave it out, tools get theirs "
+            "from the gateway",
+            code="arguments.token",
+        )
+
+
+class HiddenProgress:
+    """What a tool says of its progress, on its way to the caller, with every credential in it hidden."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._found: Counter[str] = Counter()
+
+    async def __call__(self, progress: float, total: float | None, message: str | None) -> None:
+        """Pass it on."""
+        if message:
+            content = message.encode("utf-8", "replace")
+            if len(content) > INLINE_BYTES_MAX:
+                plain, findings = await anyio.to_thread.run_sync(hidden_in, content)
+            else:
+                plain, findings = hidden_in(content)
+            if findings:
+                message = plain.decode()
+                self._found.update({one.kind: one.number for one in findings})
+        await self._progress(progress, total, message)
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """What was hidden so far."""
+        return tuple(Finding(kind, number) for kind, number in sorted(self._found.items()))
+
+
+def hidden_progress(verified: VerifiedRequest, progress: Progress | None) -> HiddenProgress | None:
+    """What stands between tool and caller; None where nobody listens, or where the tool may answer with credentials."""
+    if progress is None or verified.resolved.capability.credential_answers:
+        return None
+    return HiddenProgress(progress)
+
+
+async def hide_tokens(outcome: Outcome, told: HiddenProgress | None = None) -> Outcome:
+    """The outcome with every credential in the answer hidden; how many of what kind is in its detail, with those that
+    were hidden in what was told of its progress."""
+    if told is not None and told.findings:
+        outcome = _noted(outcome, f"hidden in progress: {described(told.findings)}")
+    if outcome.detail:
+        plain, found = hidden_in(outcome.detail.encode("utf-8", "replace"))
+        if found:
+            outcome = msgspec.structs.replace(outcome, detail=plain.decode())
+    if outcome.result is None:
+        return outcome
+    whole = result_bytes(outcome.result)
+    if len(whole) > INLINE_BYTES_MAX:
+        # It happened, and must be written down as it happened, whoever leaves meanwhile.
+        with anyio.CancelScope(shield=True):
+            shown, findings = await anyio.to_thread.run_sync(hidden_in, whole)
+    else:
+        shown, findings = hidden_in(whole)
+    if not findings:
+        return outcome
+    try:
+        result: dict[str, JSONValue] = msgspec.json.decode(shown)
+    except msgspec.MsgspecError:
+        result = NOT_READABLE
+    outcome = msgspec.structs.replace(outcome, result=result)
+    return _noted(outcome, f"hidden in the answer: {described(findings)}")
+
+
+def _noted(outcome: Outcome, said: str) -> Outcome:
+    return msgspec.structs.replace(outcome, detail=f"{outcome.detail}; {said}" if outcome.detail else said)

@@ -1,0 +1,168 @@
+"""What a tool prepared, frozen and kept before its agent hears of it.
+
+1. It is frozen from what the tool answered, before anything in the answer is hidden. What the agent may not see as it
+   is, is not kept: nobody executes by a digest what he was shown otherwise.
+2. The outcome in the ledger says its digest. A crash after this: nothing is kept, and the agent was told nothing.
+3. It is in the register. A crash after this: it waits, and who does not know its digest cannot use it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.core.action.prepared import PREFIX, Prepared, PreparedText, prepared_text
+from answerable.core.identity.principal import UnixMillis
+from answerable.errors import Malformed, Unavailable
+from answerable.flows.entries.log_outcome import log_outcome
+
+if TYPE_CHECKING:
+    from answerable.core.action.outcome import Outcome
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.canonical import JSONValue
+    from answerable.core.ledger.entry import Receipt
+    from answerable.core.ledger.warrant import Warrant
+    from answerable.flows.state.walk import OpenIntent, Walk
+
+ALTERED: Final = Malformed(
+    "something in it is hidden from the agent, and what is not shown as it is cannot be executed",
+    code="prepared.altered",
+)
+
+
+async def log_prepared(
+    walk: Walk,
+    verified: VerifiedRequest,
+    warrant: Warrant,
+    answered: Outcome,
+    told: Outcome,
+    opened: OpenIntent | None,
+) -> tuple[Outcome, Receipt | None]:
+    """Step 9 of the walk, with what was prepared around it; for an action that prepares nothing it is `log_outcome`.
+
+    answered: as the tool said it; told: as the agent will get it. Raises as `log_outcome`.
+    """
+    told = _with_digest(walk, verified, answered, told)
+    receipt = await log_outcome(walk, warrant, told, opened)
+    if told.prepared is not None:
+        told = _kept(walk, verified, answered, told, action=warrant.action_id, receipt=receipt)
+    return told, receipt
+
+
+def _with_digest(walk: Walk, verified: VerifiedRequest, answered: Outcome, told: Outcome) -> Outcome:
+    """Step 1: the outcome that says what was prepared, or why nothing was; as it is where the capability prepares
+    nothing, or did not succeed."""
+    executing = walk.registry.index.executing(verified.resolved.capability.name)
+    if not executing or answered.status != "succeeded" or walk.prepared is None:
+        return told
+    if verified.request.preview_of:
+        # We asked it for a card, and no agent hears of the answer.
+        return told
+    try:
+        content = _frozen(walk, answered, told)
+    except Malformed as fault:
+        return _not_kept(told, fault.code, fault.message)
+    waiting = _same(walk, verified, content)
+    mandate, now = verified.mandate, walk.clock.now()
+    expires_at = min(now + walk.limits.prepared_ttl_ms, mandate.expires_at)
+    calls: list[JSONValue] = [
+        {"argument": one.executes.argument, "tool": one.target}
+        for one in executing
+        if one.executes is not None and one.server == verified.resolved.capability.server
+    ]
+    said: dict[str, JSONValue] = {
+        "bytes": len(content.text.encode()),
+        "digest": f"{PREFIX}{content.digest}",
+        "execute": calls,
+        "expires_at": waiting.expires_at if waiting is not None else expires_at,
+        "format": content.format,
+        "kept": True,
+    }
+    return msgspec.structs.replace(told, prepared=said)
+
+
+def _kept(
+    walk: Walk,
+    verified: VerifiedRequest,
+    answered: Outcome,
+    told: Outcome,
+    *,
+    action: str,
+    receipt: Receipt | None,
+) -> Outcome:
+    """Step 3: kept, and the outcome says so; or it says why not. receipt: of the outcome in the ledger.
+
+    What this agent prepared before under the same terms and has not executed yet is not kept twice.
+    """
+    said = told.prepared
+    if said is None or not said["kept"] or walk.prepared is None:
+        return told
+    if receipt is None:
+        return _not_kept(told, "prepared.unsettled", "the ledger has it as not known how this ended")
+    content = _frozen(walk, answered, told)
+    if _same(walk, verified, content) is not None:
+        return told
+    prepared = Prepared(
+        id=action,
+        agent=verified.caller.agent,
+        mandate=verified.mandate.id,
+        server=verified.request.server,
+        capability=verified.resolved.capability.name,
+        content=content,
+        digest=content.digest,
+        tool=verified.definition.digest,
+        manifest=verified.caller.identity.manifest,
+        chain=tuple(hop.agent for hop in verified.hops),
+        entry=receipt.index,
+        leaf=receipt.leaf_hash.hex(),
+        made_at=walk.clock.now(),
+        expires_at=UnixMillis(int(str(said["expires_at"]))),
+    )
+    try:
+        kept = walk.prepared.add(prepared, waiting_max=walk.limits.prepared_waiting_per_agent_max)
+    except Unavailable as failed:
+        return _not_kept(told, failed.code, failed.message)
+    if not kept:
+        return _not_kept(told, "prepared.too_many", "too many prepared objects of this agent wait")
+    return told
+
+
+def _frozen(walk: Walk, answered: Outcome, told: Outcome) -> PreparedText:
+    bytes_max = walk.limits.prepared_bytes_max
+    content = prepared_text(answered.result or {}, bytes_max=bytes_max)
+    if told.result is not answered.result:
+        try:
+            seen = prepared_text(told.result or {}, bytes_max=bytes_max)
+        except Malformed:
+            raise ALTERED from None
+        if seen != content:
+            raise ALTERED
+    return content
+
+
+def _same(walk: Walk, verified: VerifiedRequest, content: PreparedText) -> Prepared | None:
+    """What waits already and is the same in everything that counts when it is executed."""
+    caller, now = verified.caller, walk.clock.now()
+    kept = walk.prepared.named(caller.agent, content.digest) if walk.prepared is not None else ()
+    wanted = (
+        verified.mandate.id,
+        verified.resolved.capability.name,
+        verified.definition.digest,
+        caller.identity.manifest,
+        tuple(hop.agent for hop in verified.hops),
+    )
+    return next(
+        (
+            one
+            for one in kept
+            if one.waits(now)
+            and (one.mandate, one.capability, one.tool, one.manifest, one.chain) == wanted
+            and one.content == content
+        ),
+        None,
+    )
+
+
+def _not_kept(told: Outcome, code: str, why: str) -> Outcome:
+    return msgspec.structs.replace(told, prepared={"code": code, "kept": False, "why": why})

@@ -1,0 +1,128 @@
+"""What a caller's mandate could ever allow, so that lists show nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.containment.reach import reach_of, server_reach
+from answerable.core.mandate.caveat import EnvironmentIs
+from answerable.core.mandate.lineage import Lineage
+from answerable.core.mandate.mandate import MandateId
+from answerable.errors import Malformed, Refused, Unavailable
+from answerable.flows.validity.mandate_standing import fallen, known_session, shard_elsewhere
+from answerable.flows.validity.refuse_revoked import refuse_names, task_names
+from answerable.flows.validity.verify_lineage import verify_lineage
+from answerable.flows.walk.may_act import agent_fault, given_fault
+from answerable.flows.walk.pin_tools import pin_fault
+
+if TYPE_CHECKING:
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.mandate import Mandate
+    from answerable.core.registry.capability import Capability
+    from answerable.flows.state.walk import Walk
+
+
+def list_capabilities(
+    walk: Walk, caller: VerifiedCaller, mandate_id: str, server: str, *, delegation: str = ""
+) -> frozenset[tuple[str, str]]:
+    """Pairs of method and target, as capabilities name them, that could be allowed on `server`.
+
+    Empty for a mandate that is unknown, closed, fallen, outside its window, of a shard out of reach or another agent's,
+    for an agent that may do nothing, for an instance that has ended or may not act for its drift, and where anything
+    that it acts under was revoked or is held.
+    Not a decision: what is listed may still be refused, and what is refused here is refused when called. Never raises;
+    does no I/O.
+    """
+    # The present time, not that of the proof: an event stream asks again long after it was opened.
+    now = walk.clock.now()
+    lineage = shown_lineage(walk, caller, mandate_id, delegation, server, now)
+    if lineage is None or walk.mandates.state(lineage.mandate.id) != "open":
+        return frozenset()
+    mandate = lineage.mandate
+    elsewhere = shard_elsewhere(mandate, walk.ledger.origin)
+    if elsewhere is not None and (walk.link is None or not walk.link.reaches(elsewhere)):
+        return frozenset()
+    if not mandate.not_before <= now < mandate.expires_at or not walk.stands(caller.identity, now):
+        return frozenset()
+    if _is_stopped(walk, caller, lineage, server, now):
+        return frozenset()
+    current = walk.registry.current
+    # Also what a tool says about itself is kept from an agent that may not use it as it is.
+    if agent_fault(walk, caller.agent, now) is not None or fallen(walk, mandate) is not None:
+        return frozenset()
+    if caller.identity.drifted and current.agents[caller.agent].drift == "refuse":
+        return frozenset()
+    through = (caller.agent, *(hop.agent for hop in lineage.hops))
+    try:
+        session = known_session(walk, mandate)
+    except Malformed:
+        return frozenset()
+    granted = {grant.capability for grant in mandate.grants}
+    return frozenset(
+        (capability.method, capability.target)
+        for capability in current.capabilities.values()
+        if capability.server == server
+        and capability.name in granted
+        and all(hop.authority.names(capability.name) for hop in lineage.hops)
+        and given_fault(mandate, capability.name, through, current) is None
+        and all(one.names(capability.name) for one in session)
+        and _in_environment(mandate, capability.environment)
+        and walk.decision_point.may_list(caller.agent, capability.name)
+        and _is_let_through(walk, capability)
+        and not _is_held(walk, capability, now)
+    )
+
+
+def shown_lineage(
+    walk: Walk, caller: VerifiedCaller, mandate_id: str, delegation: str, server: str, now: UnixMillis
+) -> Lineage | None:
+    """What the caller acts under, as far as that can be said here; of another shard's mandate only that it is there."""
+    if not delegation:
+        mandate = walk.mandates.find(MandateId(mandate_id))
+        return Lineage(mandate=mandate) if mandate is not None and mandate.agent == caller.agent else None
+    try:
+        return verify_lineage(
+            walk,
+            caller,
+            mandate_id=mandate_id,
+            delegation=delegation,
+            server=server,
+            now=now,
+            anywhere=True,
+        )
+    except Refused:
+        return None
+
+
+def _is_stopped(walk: Walk, caller: VerifiedCaller, lineage: Lineage, server: str, now: UnixMillis) -> bool:
+    """Where nobody can say, nothing is shown."""
+    try:
+        refuse_names(walk, task_names(walk, caller, lineage.mandate, lineage.hops))
+        return walk.holds.find(server_reach(server, walk.registry.current), now) is not None
+    except (Refused, Unavailable):
+        return True
+
+
+def _is_held(walk: Walk, capability: Capability, now: UnixMillis) -> bool:
+    """A tool that nobody may use at the moment is in no list."""
+    try:
+        return walk.holds.find(reach_of((), walk.registry.current, capability=capability), now) is not None
+    except Unavailable:
+        return True
+
+
+def _is_let_through(walk: Walk, capability: Capability) -> bool:
+    """What nobody approved is kept from models, too: they read what a tool says of itself. One that is not offered now
+    is not in any list all the same."""
+    definition = walk.upstream.definition(capability)
+    try:
+        return definition is None or pin_fault(walk, capability, definition) is None
+    except Unavailable:
+        return False
+
+
+def _in_environment(mandate: Mandate, environment: str) -> bool:
+    return all(
+        caveat.environment == environment for caveat in mandate.caveats if isinstance(caveat, EnvironmentIs)
+    )

@@ -1,0 +1,138 @@
+"""What was in force at a moment, as the checks of the walk look at it: of now, by the registers that the walk asks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
+
+import anyio.lowlevel
+
+from answerable.core.canonical import encode, parse
+from answerable.core.decision.policy_context import capability_facts
+from answerable.core.identity.principal import AgentId
+from answerable.core.registry.policy_statement import read_statement
+from answerable.core.registry.tool_hints import UNHINTED_TIER, raised
+from answerable.core.registry.tool_pin import is_pinned
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.revocation.end_without_room import no_room
+from answerable.flows.walk.may_act import agent_fault, offered_definition
+from answerable.flows.walk.pin_tools import at_hinted_tier
+from answerable.verify.partial_asking import unknown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.mandate.budget import Account, Amounts, Lack
+    from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.policy_statement import PolicyStatement
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.validity.refuse_revoked import CurrentManifests, Held, Revoked
+
+AT_ONCE: Final = 64
+"""Agents that are looked at before others are let in."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A registry that nobody changes while it is asked. Implements flows.refuse_revoked.CurrentRegistry."""
+
+    current: RegistrySnapshot
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """One moment, and one capability. Implements flows.refuse_revoked.Ends.
+
+    origin: of the log, for which mandates are. mandates: of each agent, newest first. used, lack: of budgets, as the
+    register of mandates says. statement: the policy sets in force. capability: that is asked about. tool: what policy
+    sees of it, at the tier that its tool is of; or why nobody can use it. agents: why an agent can do nothing.
+    nobody: why nobody can do anything. is_offered: whether it is known what servers offer.
+    """
+
+    at: UnixMillis
+    origin: str
+    registry: Snapshot
+    manifests: CurrentManifests
+    revocations: Revoked
+    holds: Held
+    mandates: Mapping[AgentId, Sequence[Mandate]]
+    state: Callable[[MandateId], MandateState]
+    used: Callable[[str], Amounts]
+    lack: Callable[[Sequence[Account], Amounts], Lack | None]
+    statement: PolicyStatement
+    capability: Capability
+    tool: Mapping[str, object] | Refused
+    agents: Mapping[AgentId, Refused]
+    nobody: Refused | None = None
+    is_offered: bool = True
+
+
+async def moment_now(walk: Walk, action: str) -> Moment:
+    """Now, for this capability. What is in memory is asked here, in short turns.
+
+    Raises Malformed: `answers.unknown_name`, `policy.statement`; Unavailable.
+    """
+    current, now = walk.registry.current, walk.clock.now()
+    statement, capability = walk.decision_point.policy_statement, named_capability(current, action)
+    given: dict[AgentId, list[Mandate]] = {}
+    for mandate in walk.mandates.all():
+        given.setdefault(mandate.agent, []).append(mandate)
+    faults: dict[AgentId, Refused] = {}
+    for number, name in enumerate(current.agents):
+        if (fault := agent_fault(walk, name, now)) is not None:
+            faults[name] = fault
+        if number % AT_ONCE == 0:
+            await anyio.lowlevel.checkpoint()
+    return Moment(
+        at=now,
+        origin=walk.ledger.origin,
+        registry=Snapshot(current=current),
+        manifests=walk.manifests,
+        revocations=walk.revocations,
+        holds=walk.holds,
+        mandates=given,
+        state=walk.mandates.state,
+        used=walk.mandates.used,
+        lack=walk.mandates.lack,
+        statement=read_statement(statement),
+        capability=capability,
+        tool=_tool(walk, capability),
+        agents=faults,
+        nobody=walk.unwitnessed() or no_room(walk),
+        is_offered=walk.upstream.is_running,
+    )
+
+
+def named_capability(current: RegistrySnapshot, action: str) -> Capability:
+    """An active one. Raises Malformed (`answers.unknown_name`)."""
+    capability = current.capabilities.get(action)
+    if capability is None:
+        raise Malformed(f"no active capability was called {shown(action)} then", code="answers.unknown_name")
+    return capability
+
+
+def unoffered(capability: Capability, tool: JSONValue | None) -> Mapping[str, Any]:
+    """What policy sees of a capability where it is not known what its server offers, by the definition of its tool in
+    force; a tier that cannot be said without one is not known."""
+    if not is_pinned(capability) or capability.tier >= UNHINTED_TIER:
+        return capability_facts(capability)
+    digest = sha256(encode(tool)).hexdigest() if tool is not None else ""
+    if tool is None or capability.definition not in ("", digest):
+        return {**capability_facts(capability), "tier": unknown("capability.tier")}
+    return capability_facts(raised(capability, tool))
+
+
+def _tool(walk: Walk, capability: Capability) -> Mapping[str, Any] | Refused:
+    if not walk.upstream.is_running:
+        pin = walk.pins.current(capability.server, capability.target)
+        return unoffered(capability, parse(pin.text) if pin is not None else None)
+    try:
+        definition = offered_definition(walk, capability)
+    except Refused as fault:
+        return fault
+    return capability_facts(at_hinted_tier(walk, capability, definition))

@@ -1,0 +1,303 @@
+"""Letting tools through as they were when somebody who answers for them said yes to them, and in no other form.
+
+Laws: a definition that nobody let through reaches no agent: it is neither listed nor called; what a capability's
+document names counts before what was signed; who signed must not have been revoked since; at first sight a definition
+comes into force only where the settings say so, once, and on record.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.containment.hold import Holdable, first_in_force
+from answerable.core.ledger.records_tools import tool_approved, tool_first_seen
+from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
+from answerable.core.mandate.revocation import Revocable
+from answerable.core.registry.tool_approval import capabilities_of, verified_approval
+from answerable.core.registry.tool_hints import hint_fault, raised
+from answerable.core.registry.tool_pin import (
+    ToolPin,
+    check_order,
+    definition_text,
+    is_pinned,
+    read_definition,
+)
+from answerable.core.registry.tool_types import type_fault
+from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.flows.recording.name_keys import key_file
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.state.walk import ToolFit
+from answerable.flows.validity.refuse_revoked import signer_fault
+
+if TYPE_CHECKING:
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.action.tool_definition import ToolDefinition
+    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.tool_approval import ToolApproval
+    from answerable.flows.state.walk import Walk
+
+CLOCK_AHEAD_MS_MAX: Final = 60_000
+"""How far the signer's clock may run ahead of ours."""
+REMEMBERED_MAX: Final = 10_000
+"""Capabilities and definitions of which it is kept in memory how they fit."""
+
+
+def pin_fault(walk: Walk, capability: Capability, definition: ToolDefinition) -> Refused | None:
+    """Why this definition of a capability's tool is not let through, or None: `tool.not_pinned`, `tool.changed`,
+    `tool.approver_revoked`, `tool.riskier`, `tool.mapping`, `tool.unreadable`. Without I/O.
+
+    A definition that nobody has said anything about passes where the settings pin at first sight: whoever uses it has
+    `pin_first_seen` called before. Raises Unavailable when nobody can say what was revoked.
+    """
+    if not is_pinned(capability):
+        return None
+    fault = _unlike_pinned(walk, capability, definition.digest)
+    return fault if fault is not None else _misdescribed(walk, capability, definition)
+
+
+async def pin_first_seen(walk: Walk, verified: VerifiedRequest) -> None:
+    """Where the settings say so, bring into force the definition that a request was checked against, if none is yet.
+
+    Raises Refused (`tool.changed`) where another process pinned another one meanwhile, and Unavailable.
+    """
+    capability, definition = verified.resolved.capability, verified.definition
+    if not walk.limits.pin_tools_at_first_sight or not is_pinned(capability) or capability.definition:
+        return
+    place = capability.server, capability.target
+    if walk.pins.current(*place) is not None or walk.pins.is_unreadable(*place):
+        return
+    async with walk.under_way.applying:
+        if walk.pins.current(*place) is None:
+            now = walk.clock.now()
+            pin = ToolPin(
+                server=capability.server,
+                tool=capability.target,
+                definition=definition.digest,
+                text=definition.text,
+                at=now,
+            )
+            # 1. In the ledger first. A crash after this line: recorded, never in force; the next use does it again.
+            entry = tool_first_seen(pin, at=now, sealing=sealing_for(walk, LOG_SUBJECT))
+            _, left = await record_entry(walk, entry)
+            # 2. In force, unless another process was quicker: then its definition counts.
+            with suppress(Malformed):
+                walk.pins.put(pin, over="")
+            if left is not None:
+                raise left
+    fault = _unlike_pinned(walk, capability, definition.digest)
+    if fault is not None:
+        raise fault
+
+
+async def approve_tool(walk: Walk, token: str, *, by: str) -> ToolPin:
+    """Verify an owner's signed yes to the definition that the server gives now, record it and put it into force. The
+    very same one again is no change and is not recorded.
+
+    by: who hands it in. Raises what `verified_approval` raises; Unverified (`tool.future`); Refused (`tool.declared`,
+    `tool.unseen`, `tool.other_definition`, `revoked.*`); Malformed (`tool.pin_outdated`, `tool.older`); Unavailable.
+    """
+    approval = verified_approval(token, current=walk.registry.current)
+    # One after the other, and not while documents are applied: who owns the tool must not change under us.
+    async with walk.under_way.applying:
+        # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+        signed_with = await key_file(walk, approval.signed_by, approval.key, applying=True)
+        now = walk.clock.now()
+        kept = walk.pins.current(approval.server, approval.tool)
+        if kept is not None and kept.token == approval.token:
+            return kept
+        pin = _approved(walk, approval, now)
+        check_order(pin, kept, over=approval.previous)
+        # 1. In the ledger first. A crash after this line: recorded, never in force; it is handed in again.
+        entry = tool_approved(
+            pin,
+            at=now,
+            previous=approval.previous,
+            sealing=sealing_for(walk, principal_subject(approval.signed_by)),
+            signer=pseudonym_of(walk, approval.signed_by),
+            by=by,
+            person=pseudonym_of(walk, by),
+            key_file=signed_with,
+        )
+        _, left = await record_entry(walk, entry)
+        # 2. In force.
+        walk.pins.put(pin, over=approval.previous)
+    if left is not None:
+        raise left
+    return pin
+
+
+def offered_text(walk: Walk, server: str, tool: str) -> bytes | None:
+    """What a server says of a tool now, as it would be pinned; None while it does not offer it. Without I/O."""
+    for capability in capabilities_of(walk.registry.current, server, tool):
+        definition = walk.upstream.definition(capability)
+        if definition is not None:
+            return definition.text
+    listed = (walk.upstream.tools(server) or {}).get(tool)
+    try:
+        return None if listed is None else definition_text(listed)
+    except Malformed:
+        return None
+
+
+def _approved(walk: Walk, approval: ToolApproval, now: UnixMillis) -> ToolPin:
+    """What an approval brings into force; raises when it must not."""
+    if approval.signed_at > now + CLOCK_AHEAD_MS_MAX:
+        ahead = approval.signed_at - now
+        raise Unverified(
+            f"the approval was signed {ahead} ms from now: look at the signer's clock",
+            code="tool.future",
+            step="tool",
+        )
+    tool, server = shown(approval.tool), shown(approval.server)
+    for capability in capabilities_of(walk.registry.current, approval.server, approval.tool):
+        if capability.definition:
+            raise Refused(
+                f"capability {shown(capability.name)} says itself which definition of tool {tool} counts: change "
+                "`definition` there and apply it",
+                code="tool.declared",
+            )
+    unsigned = signer_fault(walk, approval.signed_by, approval.key)
+    if unsigned is not None:
+        raise unsigned
+    text = offered_text(walk, approval.server, approval.tool)
+    if text is None:
+        raise Refused(
+            f"server {server} does not offer tool {tool} now, so there is nothing to approve: see "
+            "`answerable server list`",
+            code="tool.unseen",
+        )
+    if sha256(text).hexdigest() != approval.definition:
+        raise Refused(
+            f"tool {tool} of server {server} is not any more what was approved: look at it again with "
+            "`answerable tool diff`",
+            code="tool.other_definition",
+        )
+    return ToolPin(
+        server=approval.server,
+        tool=approval.tool,
+        definition=approval.definition,
+        text=text,
+        at=approval.signed_at,
+        signed_by=approval.signed_by,
+        key=approval.key,
+        token=approval.token,
+    )
+
+
+def _unlike_pinned(walk: Walk, capability: Capability, digest: str) -> Refused | None:
+    server, tool = capability.server, capability.target
+    if capability.definition:
+        if capability.definition == digest:
+            return None
+        return Refused(
+            f"tool {shown(tool)} of server {shown(server)} is not what capability {shown(capability.name)} says it "
+            "is: it is blocked until its owner has looked at it",
+            code="tool.changed",
+        )
+    pin = walk.pins.current(server, tool)
+    if pin is None:
+        if walk.pins.is_unreadable(server, tool):
+            return Refused(
+                f"what was approved of tool {shown(tool)} of server {shown(server)} cannot be read in the registers: "
+                "it is blocked until its owner approves it anew, and `answerable doctor` says more",
+                code="tool.unreadable",
+            )
+        if walk.limits.pin_tools_at_first_sight:
+            return None
+        return Refused(
+            f"nobody has approved tool {shown(tool)} of server {shown(server)} yet: it is blocked until its owner "
+            "has looked at it",
+            code="tool.not_pinned",
+        )
+    if pin.definition != digest:
+        return Refused(
+            f"tool {shown(tool)} of server {shown(server)} has changed since it was approved: it is blocked until "
+            "its owner has looked at it",
+            code="tool.changed",
+        )
+    if pin.signed_by and _is_revoked(walk, pin):
+        return Refused(
+            f"who approved tool {shown(tool)} of server {shown(server)} was revoked since, or is held: it is blocked "
+            "until its owner has looked at it",
+            code="tool.approver_revoked",
+        )
+    return None
+
+
+def _is_revoked(walk: Walk, pin: ToolPin) -> bool:
+    """Whether who approved it is revoked or held: found out once for each epoch, but for which holds have run out."""
+    memory = walk.tools_pinned
+    epoch = walk.holds.epoch()
+    if memory.epoch != epoch:
+        memory.epoch, memory.revoked = epoch, {}
+    known = memory.revoked.get((pin.server, pin.tool))
+    if known is None or known[0] is not pin:
+        found = walk.revocations.find((Revocable("key", pin.key), Revocable("owner", pin.signed_by)))
+        holds = walk.holds.standing((Holdable("key", pin.key), Holdable("owner", pin.signed_by)))
+        known = memory.revoked[pin.server, pin.tool] = (pin, found is not None, holds)
+    return known[1] or (bool(known[2]) and first_in_force(known[2], walk.clock.now()) is not None)
+
+
+def at_hinted_tier(walk: Walk, capability: Capability, definition: ToolDefinition) -> Capability:
+    """The capability at the tier that the server's hints, and what they leave out, raise it to; they never lower it."""
+    if not is_pinned(capability):
+        return capability
+    return _fit(walk, capability, definition).raised
+
+
+def tier_in_force(walk: Walk, capability: Capability) -> int:
+    """The tier that an action of a capability would be decided at now. A tool that nothing is known of, or that cannot
+    be read, is one without hints. Never raises; no I/O."""
+    if not is_pinned(capability):
+        return capability.tier
+    definition = walk.upstream.definition(capability)
+    if definition is not None:
+        with suppress(Malformed):
+            return _fit(walk, capability, definition).raised.tier
+    return raised(capability, None).tier
+
+
+def pin_outdated(walk: Walk, verified: VerifiedRequest) -> Refused | None:
+    """Why the definition that a request was checked against is not let through any more, right before it is performed;
+    None while it is. Raises Unavailable as `pin_fault` does."""
+    capability = verified.resolved.capability
+    if not is_pinned(capability):
+        return None
+    return _unlike_pinned(walk, capability, verified.definition.digest)
+
+
+def _misdescribed(walk: Walk, capability: Capability, definition: ToolDefinition) -> Refused | None:
+    try:
+        fit = _fit(walk, capability, definition)
+    except Malformed as error:
+        # It was written by us a moment ago, so it is larger or deeper than anything that is read.
+        return _blocked(capability, error.message, "tool.unreadable")
+    if fit.kind_fault:
+        return _blocked(capability, fit.kind_fault, "tool.riskier")
+    return _blocked(capability, fit.type_fault, "tool.mapping") if fit.type_fault else None
+
+
+def _blocked(capability: Capability, why: str, code: str) -> Refused:
+    tool = f"tool {shown(capability.target)} of server {shown(capability.server)}"
+    return Refused(f"{tool} is blocked: {why}", code=code)
+
+
+def _fit(walk: Walk, capability: Capability, definition: ToolDefinition) -> ToolFit:
+    """Found out once for each definition of a capability. Raises Malformed."""
+    kept = walk.tools_pinned.fits
+    known = kept.get(capability.name)
+    if known is None or known.capability is not capability or known.definition != definition.digest:
+        if len(kept) >= REMEMBERED_MAX:
+            kept.clear()
+        said = read_definition(definition.text)
+        known = kept[capability.name] = ToolFit(
+            capability=capability,
+            definition=definition.digest,
+            kind_fault=hint_fault(capability, said),
+            type_fault=type_fault(capability, said),
+            raised=raised(capability, said),
+        )
+    return known

@@ -1,0 +1,179 @@
+"""What an action would do, asked of a tool that only reads, for the people who are asked to approve it.
+
+Asking is itself an action of the same agent under the same mandate: it is decided, its intent is in the ledger before
+anything is sent, its lease has a name there, and its outcome stands there, too. So a preview reads nothing that the
+agent may not read, and what it reads goes on the card and never to the agent.
+
+Laws: whatever becomes of it, people are asked, and told why there is no preview; what would be refused, or would itself
+wait for people, is not tried, so that it is no refusal of the agent's; it never takes the last of a budget that the
+action needs; it is asked once for each question, in bounded time.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import anyio
+from msgspec import structs
+
+from answerable.core.action.request import action_request
+from answerable.core.approval.effect_lines import Lines, bounded, destination_lines, result_lines
+from answerable.core.registry.pointing import value_at
+from answerable.core.registry.tool_hints import hints_of
+from answerable.core.registry.tool_pin import read_definition
+from answerable.errors import AnswerableError, Broken, Refused, shown
+from answerable.flows.walk.decide_action import decide_action
+from answerable.flows.walk.spend_budget import accounts_of, spend_on
+from answerable.flows.walk.verify_request import verify_request
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from answerable.core.action.outcome import Outcome
+    from answerable.core.action.request import ActionRequest, VerifiedRequest
+    from answerable.core.approval.approval import ApprovalId
+    from answerable.core.canonical import JSONValue
+    from answerable.core.decision.facts import Facts
+    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.ledger.answer import Answer
+    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.preview_mapping import PreviewMapping
+    from answerable.flows.state.walk import Walk
+
+NONE: Final = "no preview"
+DETAIL_CHARS_MAX: Final = 200
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Governing(NamedTuple):
+    """How actions are governed, given by who governs this one. gather: step 3 of the walk. govern: the walk."""
+
+    gather: Callable[[Walk, VerifiedRequest], Facts]
+    govern: Callable[[Walk, ActionRequest, VerifiedCaller], Awaitable[Answer]]
+
+
+async def preview_effect(
+    walk: Walk, governing: Governing, verified: VerifiedRequest, approval: ApprovalId
+) -> Lines:
+    """The lines for the card of `approval`. Raises Broken; whatever else goes wrong is one of the lines."""
+    lines = destination_lines(verified.destinations)
+    mapping = verified.resolved.capability.preview
+    if mapping is None:
+        return lines
+    capability = walk.registry.current.capabilities.get(mapping.capability)
+    if capability is None:
+        return bounded([*lines, (NONE, f"capability {shown(mapping.capability)} is not active")])
+    try:
+        request = _request(verified, capability, _arguments(mapping, verified.request.arguments), approval)
+        _check(walk, governing, verified, request)
+        told = await _asked(walk, governing, verified, capability, request)
+    except Broken:
+        raise
+    except AnswerableError as failed:
+        told = ((NONE, failed.message),)
+    except Exception as failed:
+        # Whatever is wrong with the way to a server, people are asked all the same.
+        _log.exception("the preview of an action broke")
+        told = ((NONE, f"the way to the server broke: {type(failed).__name__}"),)
+    return bounded([*lines, *told])
+
+
+def _request(
+    verified: VerifiedRequest, capability: Capability, arguments: dict[str, JSONValue], approval: ApprovalId
+) -> ActionRequest:
+    """Made of the message that the agent's proof covers, and not of the agent's words. Raises Malformed."""
+    request = verified.request
+    made = action_request(
+        server=capability.server,
+        method=capability.method,
+        target=capability.target,
+        arguments=arguments,
+        mandate_id=request.mandate_id,
+        message_digest=request.message_digest,
+        delegation=request.delegation,
+    )
+    return structs.replace(made, preview_of=approval)
+
+
+def _arguments(mapping: PreviewMapping, arguments: dict[str, JSONValue]) -> dict[str, JSONValue]:
+    """What the tool is asked with; what the action leaves out is left out."""
+    if mapping.arguments is None:
+        return arguments
+    found = {
+        name: value_at(arguments, place) if place.startswith("/") else arguments.get(place)
+        for name, place in mapping.arguments
+    }
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _check(walk: Walk, governing: Governing, verified: VerifiedRequest, request: ActionRequest) -> None:
+    """Whether it may be tried, without trying. Raises Refused, Unavailable."""
+    asked = verify_request(walk, request, verified.caller)
+    capability = asked.resolved.capability
+    name = shown(capability.name)
+    if not hints_of(read_definition(asked.definition.text)).read_only:
+        raise _no(f"the server does not say of {shown(capability.target)} that it only reads (readOnlyHint)")
+    if capability.kind != "read" or capability.tier != 0:
+        raise _no(f"{name} is decided at tier {capability.tier} by now: a preview has no risk")
+    if asked.subject != verified.subject:
+        raise _no(f"{name} is about the data of somebody else than the action")
+    after, _, decision = decide_action(walk, asked, governing.gather)
+    if decision.effect != "allow":
+        why = decision.reasons[0].text if decision.reasons else "policy gave no reason"
+        what = "would itself wait for people" if decision.effect == "defer" else "is not allowed"
+        raise _no(f"{name} {what}: {why}")
+    if after is not asked:
+        raise _no(f"policy would narrow what {name} is asked")
+    _check_budget(walk, verified, asked)
+
+
+def _check_budget(walk: Walk, verified: VerifiedRequest, asked: VerifiedRequest) -> None:
+    """The action must be left what it needs. Raises Refused."""
+    accounts, own_accounts = accounts_of(walk, verified), accounts_of(walk, asked)
+    needed, own = spend_on(walk, verified, accounts), spend_on(walk, asked, own_accounts)
+    together = {name: needed.get(name, 0) + own.get(name, 0) for name in {**needed, **own}}
+    shared = {one.id for one in accounts}
+    lack = walk.mandates.lack(tuple(one for one in own_accounts if one.id in shared), together)
+    if lack is not None:
+        raise _no(f"it would take what the action itself needs: {lack.text()}")
+
+
+async def _asked(
+    walk: Walk,
+    governing: Governing,
+    verified: VerifiedRequest,
+    capability: Capability,
+    request: ActionRequest,
+) -> Lines:
+    """What the tool said. Raises AnswerableError as the walk does."""
+    server = shown(capability.server)
+    seconds = walk.limits.preview_ms_max / 1000
+    answer: Answer | None = None
+    with anyio.move_on_after(seconds):
+        answer = await governing.govern(walk, request, verified.caller)
+    if answer is None or answer.outcome is None:
+        return ((NONE, f"{server} did not answer {shown(capability.target)} in {seconds:g} s"),)
+    outcome = answer.outcome
+    if outcome.status != "succeeded" or outcome.result is None:
+        return ((NONE, f"{server}: {_words(outcome)}"),)
+    at = datetime.fromtimestamp(walk.clock.now() / 1000, tz=UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    heading = (
+        f"says server {server} to {shown(capability.name)}, not verified; as of {at}, and it may be otherwise when it "
+        "runs"
+    )
+    return (("dry run", heading), *result_lines(outcome.result, verified.request.arguments))
+
+
+def _words(outcome: Outcome) -> str:
+    how = {"failed": "it said no", "indeterminate": "what came of it is not known"}.get(
+        outcome.status, "it was not asked"
+    )
+    # Whoever's words these are, they stand in quotation marks.
+    return f"{how}: {shown(outcome.detail, DETAIL_CHARS_MAX)}" if outcome.detail else how
+
+
+def _no(why: str) -> Refused:
+    return Refused(why, code="preview.none")

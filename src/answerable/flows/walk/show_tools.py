@@ -1,0 +1,146 @@
+"""How tools stand: what their servers say of them now, beside the definitions that are let through. Without I/O."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Literal
+
+from answerable.core.registry.tool_approval import capabilities_of
+from answerable.core.registry.tool_change import tool_changes
+from answerable.core.registry.tool_hints import told_weight
+from answerable.core.registry.tool_pin import TOOLS_CALL, read_definition
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.walk.pin_tools import offered_text, pin_fault, tier_in_force
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.tool_change import ToolChange
+    from answerable.core.registry.tool_pin import ToolPin, ToolStanding
+    from answerable.flows.state.walk import Walk
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolState:
+    """capability: name of the one that stands for the tool; empty for none. offered, pinned: digests; empty for none.
+
+    source: by whose word the pinned one is in force. pin: of the register, where that counts. text: as offered now.
+    blocked: why it cannot be used now, if that is for its definition. tier: the highest that an action of it is decided
+    at; None where no capability stands for it. unhinted_accepted: whether one accepts that hints are left out.
+    """
+
+    server: str
+    tool: str
+    capability: str
+    standing: ToolStanding
+    offered: str
+    pinned: str
+    source: Literal["document", "owner", "first_sight", ""]
+    blocked: str
+    pin: ToolPin | None
+    text: bytes | None
+    tier: int | None
+    unhinted_accepted: bool
+
+
+def tool_states(walk: Walk, server: str) -> list[ToolState]:
+    """Every tool that a server offers, a capability names or a pin is of, by name.
+
+    Raises Refused (`server.unknown`).
+    """
+    if server not in walk.registry.current.servers:
+        raise Refused(f"there is no active server {shown(server)}", code="server.unknown")
+    current = walk.registry.current
+    names = set(walk.upstream.tools(server) or ())
+    for capability in (*current.capabilities.values(), *current.idle.values()):
+        if capability.server == server and capability.method == TOOLS_CALL:
+            names.add(capability.target)
+    names |= {pin.tool for pin in walk.pins.all() if pin.server == server}
+    return [_state(walk, server, name) for name in sorted(names)]
+
+
+def tool_state(walk: Walk, server: str, tool: str) -> ToolState:
+    """One of them. Raises Refused (`server.unknown`, `tool.unknown`)."""
+    for state in tool_states(walk, server):
+        if state.tool == tool:
+            return state
+    raise Refused(
+        f"server {shown(server)} has no tool {shown(tool)}: see `answerable tool list {server}`",
+        code="tool.unknown",
+    )
+
+
+def changes_of(walk: Walk, state: ToolState) -> tuple[ToolChange, ...]:
+    """What is offered now against what is in force. Of a definition that a document names the text may not be known."""
+    new = _read(state.text)
+    if new is None or state.offered == state.pinned:
+        return ()
+    old = _read(state.pin.text) if state.pin is not None else None
+    return tool_changes(
+        old,
+        new,
+        server=state.server,
+        neighbours=neighbours(walk),
+        unhinted_accepted=state.unhinted_accepted,
+    )
+
+
+def weight_of(walk: Walk, state: ToolState) -> tuple[tuple[str, bool], ...]:
+    """What the hints of a tool, as offered now, come to: sentences, each with whether it deserves a second look."""
+    tool = _read(state.text)
+    found = capabilities_of(walk.registry.current, state.server, state.tool)
+    return tuple(told for capability in found for told in told_weight(capability, tool))
+
+
+def neighbours(walk: Walk) -> Iterator[tuple[str, str]]:
+    """Server and name of every tool that a registered server offers."""
+    for server in walk.registry.current.servers:
+        for name in walk.upstream.tools(server) or ():
+            yield server, name
+
+
+def _state(walk: Walk, server: str, tool: str) -> ToolState:
+    found = [*capabilities_of(walk.registry.current, server, tool)]
+    declared = next((one.definition for one in found if one.definition), "")
+    pin = None if declared else walk.pins.current(server, tool)
+    pinned = declared or (pin.definition if pin is not None else "")
+    text = offered_text(walk, server, tool)
+    offered = sha256(text).hexdigest() if text is not None else ""
+    blocked = ""
+    for capability in found:
+        definition = walk.upstream.definition(capability)
+        fault = pin_fault(walk, capability, definition) if definition is not None else None
+        blocked = blocked or (fault.message if fault is not None else "")
+    return ToolState(
+        server=server,
+        tool=tool,
+        capability=found[0].name if found else "",
+        standing=_standing(is_registered=bool(found), offered=offered, pinned=pinned),
+        offered=offered,
+        pinned=pinned,
+        source="document" if declared else pin.source if pin is not None else "",
+        blocked=blocked,
+        pin=pin,
+        text=text,
+        tier=max((tier_in_force(walk, capability) for capability in found), default=None),
+        unhinted_accepted=any(capability.unhinted_accepted for capability in found),
+    )
+
+
+def _standing(*, is_registered: bool, offered: str, pinned: str) -> ToolStanding:
+    if not offered:
+        return "away"
+    if not is_registered:
+        return "unregistered"
+    if not pinned:
+        return "new"
+    return "pinned" if offered == pinned else "changed"
+
+
+def _read(text: bytes | None) -> JSONValue:
+    try:
+        return read_definition(text) if text is not None else None
+    except Malformed:
+        return None

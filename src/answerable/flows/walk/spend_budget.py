@@ -1,0 +1,126 @@
+"""Budgets on the walk: what an action takes before it, and what of it is given back after.
+
+The reservation is in the intent and what is given back in the outcome, so that a restart counts both from the log.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import msgspec
+
+from answerable.core.approval.approval import ApprovalId
+from answerable.core.mandate.budget import NOTHING, ONE_CALL, Lack, Reserved
+from answerable.core.mandate.lineage import hop_accounts
+from answerable.core.mandate.mandate import account_of
+from answerable.core.mandate.session_claims import session_account
+from answerable.core.mandate.spend import rest_of, spend_of
+from answerable.core.mandate.token_life import own_use
+from answerable.core.registry.budget_name import BYTES
+from answerable.errors import AnswerableError, Refused
+from answerable.flows.entries.log_outcome import result_bytes
+from answerable.flows.walk.find_prepared import use_prepared
+
+if TYPE_CHECKING:
+    from answerable.core.action.outcome import Outcome
+    from answerable.core.action.prepared import Executed
+    from answerable.core.action.request import VerifiedRequest
+    from answerable.core.decision.facts import Facts
+    from answerable.core.mandate.budget import Account, Amounts
+    from answerable.flows.state.walk import Walk
+
+ACCOUNTS_KEPT_MAX: Final = 10_000
+"""Mandates whose accounts are kept in mind; past that all are made anew."""
+
+
+def accounts_of(walk: Walk, verified: VerifiedRequest) -> tuple[Account, ...]:
+    """Where the action is counted: the mandate first, then the login that it was given by, then every hop that it was
+    handed on by, and last the one action that a token of the highest tier is good for, by the tier of today."""
+    mandate, hops = verified.mandate, verified.hops
+    # The last hop names every one above it by hash, and the mandate too, so that its digest stands for all of them.
+    name = hops[-1].digest if hops else mandate.id
+    found = walk.accounts.get(name)
+    if found is None:
+        if len(walk.accounts) >= ACCOUNTS_KEPT_MAX:
+            walk.accounts.clear()
+        found = walk.accounts[name] = (
+            account_of(mandate),
+            *session_account(mandate, verified.session),
+            *hop_accounts(hops),
+        )
+    return (*found, *own_use(hops, tier=verified.resolved.capability.tier))
+
+
+def spend_on(walk: Walk, verified: VerifiedRequest, accounts: tuple[Account, ...]) -> Amounts:
+    """The most that the action takes. Raises Refused as `spend_of` does: what is not known is not leave to spend."""
+    if not verified.mandate.budgets and len(accounts) == 1:
+        return ONE_CALL
+    capability = verified.resolved.capability
+    server = walk.registry.current.servers.get(capability.server)
+    longest = walk.limits.upstream_ms_max
+    wall_ms = longest if server is None else min(longest, server.call_seconds_max * 1000)
+    return spend_of(capability, verified.arguments, accounts, wall_ms=wall_ms)
+
+
+def require_left(walk: Walk, accounts: tuple[Account, ...], amounts: Amounts) -> None:
+    """Before people are asked to approve what could not be done. Raises Refused (`mandate.budget_spent`)."""
+    lack = walk.mandates.lack(accounts, amounts)
+    if lack is not None:
+        raise _spent(lack)
+
+
+def reserve(
+    walk: Walk,
+    facts: Facts,
+    accounts: tuple[Account, ...],
+    amounts: Amounts,
+    *,
+    executed: Executed | None = None,
+    action: str = "",
+) -> tuple[int, Reserved]:
+    """Take the amounts from all accounts, and use up what was prepared and the approval, all for good before anything
+    happens. executed: what was prepared, for this action.
+
+    Returns how many calls of the mandate are used now. An approval burned by a crash after this line fails closed:
+    people are asked again. Raises Refused.
+    """
+    call = walk.mandates.reserve(accounts, amounts)
+    if call is None:
+        raise Refused("the mandate for this task was just closed", code="mandate.closed")
+    if isinstance(call, Lack):
+        raise _spent(call)
+    reserved = Reserved(accounts=tuple(one.id for one in accounts), amounts=amounts)
+    try:
+        # Of those who race, whoever takes this first goes on; in the other order two could take one each.
+        use_prepared(walk, executed, by=action)
+        if facts.approval is not None and not walk.approvals.use(ApprovalId(facts.approval.id), facts.at):
+            raise Refused("the approval for this action has been used already", code="approval.used")
+    except AnswerableError:
+        unreserve(walk, reserved)
+        raise
+    return call, reserved
+
+
+def unreserve(walk: Walk, reserved: Reserved) -> None:
+    """Give back what no durable intent stands for."""
+    walk.mandates.give_back(reserved.accounts, reserved.amounts)
+
+
+def with_rest(outcome: Outcome, reserved: Reserved, verified: VerifiedRequest, *, elapsed_ms: int) -> Outcome:
+    """The outcome with what of its reservation it gives back, measured from the answer itself."""
+    amounts, result = reserved.amounts, outcome.result
+    rest = rest_of(
+        amounts,
+        outcome.status,
+        result=result.get("structuredContent") if result is not None else None,
+        result_bytes=len(result_bytes(result)) if BYTES in amounts else 0,
+        elapsed_ms=elapsed_ms,
+        measures=verified.resolved.capability.spending.measures,
+    )
+    if rest.returned is NOTHING and rest.overrun is NOTHING:
+        return outcome
+    return msgspec.structs.replace(outcome, returned=rest.returned, overrun=rest.overrun)
+
+
+def _spent(lack: Lack) -> Refused:
+    return Refused(lack.text(), code="mandate.budget_spent")

@@ -1,0 +1,1 @@
+"""Enrolment, manifests, bundles, dormancy of workloads."""

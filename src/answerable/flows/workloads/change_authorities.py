@@ -1,0 +1,97 @@
+"""Changing the authorities of our trust domain, and writing every change down.
+
+An authority's state is recorded after it has changed: stopping must not wait for a record, and what a rotation did is
+known only then. What a crash left unrecorded is recorded by the next process, which begins with the states it finds.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from answerable.core.ledger import records_workload
+from answerable.errors import Refused, Unavailable, shown
+from answerable.flows.recording.record_entry import record_entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from answerable.core.identity.authority import AuthorityState
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
+
+
+class AuthorityChanges:
+    """Belongs to the event loop's thread. alone: entered in a worker thread around every change, so that processes that
+    share keys do not make or sweep them at the same time."""
+
+    def __init__(
+        self,
+        walk: Walk,
+        desk: TrustDomainDesk,
+        *,
+        alone: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
+        self._alone = alone
+        self._walk = walk
+        self._desk = desk
+        self._recorded: dict[str, AuthorityState] = {}
+        self._turn = anyio.Lock()
+
+    async def tend(self) -> None:
+        """Rotate where time asks for it, take over what other processes changed. Raises Unavailable."""
+        await self._changed(self._desk.tend)
+
+    async def rotate(self, *, activate: bool) -> None:
+        """Begin the next generation. Raises Refused (`authority.too_many`), Unavailable."""
+        await self._changed(lambda: self._desk.rotate(activate=activate))
+
+    async def remove(self, authority: str) -> None:
+        """Mass revocation of all that one authority signed. Raises Refused (`authority.unknown`), Unavailable."""
+        await self._changed(lambda: self._desk.remove(authority))
+
+    async def _changed(self, change: Callable[[], object]) -> None:
+        async with self._turn:
+            fault: Refused | Unavailable | None = None
+            try:
+                await anyio.to_thread.run_sync(self._changed_alone, change)
+            except (Refused, Unavailable) as failed:
+                # Also half a change is written down.
+                fault = failed
+            await self._record()
+        if fault is not None:
+            raise fault
+
+    def _changed_alone(self, change: Callable[[], object]) -> None:
+        with self._alone():
+            change()
+
+    async def _record(self) -> None:
+        bundle = self._desk.bundle(self._desk.domain)
+        sequence = bundle.sequence or 0 if bundle is not None else 0
+        now = self._walk.clock.now()
+        for one in self._desk.authorities():
+            if self._recorded.get(one.id) == one.state:
+                continue
+            entry = records_workload.authority_changed(
+                self._desk.domain, one.id, at=now, state=one.state, sequence=sequence, public=one
+            )
+            _, left = await record_entry(self._walk, entry)
+            self._recorded[one.id] = one.state
+            if left is not None:
+                raise left
+
+
+def known_authority(desk: TrustDomainDesk, named: str) -> str:
+    """The id that begins so; people type as much of it as they like. Raises Refused (`authority.unknown`)."""
+    found = [one.id for one in desk.authorities() if one.id.startswith(named)]
+    if len(found) == 1:
+        return found[0]
+    if len(named) == 32:
+        # Of a domain that did not open, nothing is known here but what the operator says.
+        return named
+    message = f"{shown(named)} is the beginning of {len(found)} authorities, expected exactly one"
+    raise Refused(message, code="authority.unknown")

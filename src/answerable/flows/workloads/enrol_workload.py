@@ -1,0 +1,394 @@
+"""Giving a running process a name of its own, once what it is has been measured; and keeping that name in force.
+
+Laws:
+- the ledger knows an instance before anybody can act as it;
+- which agent it is follows from what was measured and from today's registry, never from what it says;
+- a key is of one instance, and of nothing else, for good, and an instance never gets another one: who wants a new key
+  enrols anew and ends the instance of the old one;
+- a sub-agent has its parent's agent, a key of its own, and never a longer life.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from answerable.core.identity.attestation import matching_agent
+from answerable.core.identity.evidence import Evidence
+from answerable.core.identity.instance import INSTANCE_BYTES, Instance
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.spiffe_id import agent_instance_id, spiffe_id
+from answerable.core.ledger import records_workload
+from answerable.core.ledger.subject import agent_subject
+from answerable.core.mandate.revocation import Revocable, instance_names
+from answerable.core.registry.documents import Agent
+from answerable.errors import Malformed, Refused, shown
+from answerable.flows.counters.trip_rules import count, rules_now
+from answerable.flows.counters.watch_rules import handed_on
+from answerable.flows.recording.record_entry import record_entry, sealing_for
+from answerable.flows.revocation.end_instance import end_instance, written
+from answerable.flows.state.known_callers import require_vouched
+from answerable.flows.trust_domain.workloads import entries_of
+from answerable.flows.validity.refuse_revoked import agent_names, refuse_names
+from answerable.flows.workloads.compare_manifest import as_compared, compared, is_another_program, words_of
+from answerable.flows.workloads.name_sub_agent import next_sub_agent, sub_agent_evidence
+from answerable.ports.instance_register import MAY_RETURN
+
+if TYPE_CHECKING:
+    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.ledger.entry import Receipt
+    from answerable.core.registry.manifest_drift import Measured
+    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.flows.trust_domain.workloads import Workloads
+
+
+async def enrol(
+    workloads: Workloads,
+    *,
+    evidence: Evidence,
+    key: PublicKey | None,
+    process: str = "",
+    agent_up: bool = False,
+    measured: Measured | None = None,
+    program: Measured | None = None,
+    parent: SpiffeId | None = None,
+) -> Instance:
+    """The instance for what was measured: a new one, or for a live local process that asks again its own.
+
+    key: whose possession the caller has proved; None for a process that its connection speaks for. process: of a local
+    process, `boot-id:pid:start`. agent_up: that process was seen to run our own `answerable agent up`. measured: what
+    it says it measured, which counts as that of our sidecars alone; None where it says nothing, as a process that its
+    connection speaks for. program: what the kernel said of the process that a sidecar started as the agent. parent: of
+    a sub-agent, whose word the caller has proved; then `evidence` is that of the parent, and so is what drifted and is
+    not measured now. Raises Refused (`attestation.unknown`, `attestation.ambiguous`, `agent.inactive`,
+    `manifest.drifted`, `manifest.unmeasured`, `instance.*`), Malformed (`instance.duplicate`) and Unavailable.
+    """
+    if parent is not None:
+        return await _enrol_sub_agent(workloads, parent, key, measured)
+    if key is None and not process:
+        raise Refused("without a key, only a local process can be told from others", code="instance.no_key")
+    names = [f"key:{key.thumbprint}"] if key is not None else []
+    async with workloads.turn(*names, *([f"process:{process}"] if process else [])):
+        agent = agent_of(workloads, evidence)
+        own = workloads.instances.by_process(process) if process else None
+        if own is not None:
+            if own.is_live(workloads.walk.clock.now()):
+                _asked_again(own, agent, key)
+                another = evidence if is_another_program(evidence, own.evidence) else None
+                if measured is None and program is None and another is None:
+                    return own
+                return await renew(
+                    workloads, own.id, evidence=another, agent_up=agent_up, measured=measured, program=program
+                )
+            await end_instance(workloads, own.id, because="instance.expired")
+        if process:
+            # Also after the end above: somebody else's may have come before it.
+            _check_may_return(workloads, process)
+        if key is not None:
+            _check_new_key(workloads, key)
+        _check_room(workloads, agent.name)
+        now = workloads.walk.clock.now()
+        told = words_of(workloads, evidence, measured, agent_up=agent_up, program=program)
+        made = compared(workloads, agent, told).let_in(agent)
+        instance = Instance(
+            id=agent_instance_id(
+                workloads.trust.domain, agent.name, workloads.walk.entropy.bytes(INSTANCE_BYTES).hex()
+            ),
+            agent=agent.name,
+            evidence=evidence,
+            enrolled_at=now,
+            expires_at=_end_of_life(workloads, now),
+            key=key,
+            process=process,
+            agent_up=agent_up,
+        )
+        return await _put_into_force(workloads, as_compared(instance, made))
+
+
+async def renew(
+    workloads: Workloads,
+    instance: SpiffeId,
+    *,
+    evidence: Evidence | None = None,
+    agent_up: bool = False,
+    measured: Measured | None = None,
+    program: Measured | None = None,
+) -> Instance:
+    """Lengthen the life of an instance that asked for it by its key or its connection, measured again.
+
+    evidence: measured just now, where that is possible; else what was measured at enrolment is held against today's
+    registry. agent_up: of the process that was measured just now. measured: what is not in it is as it was measured
+    before. program: what the kernel said of the process that a sidecar started as the agent. Before half its life is
+    over, nothing changes and nothing is recorded unless there is something new. Raises as `enrol`, and Refused
+    `instance.ended`, `attestation.changed`. What drifted is known from here on, also where that is refused.
+    """
+    async with workloads.turn(f"instance:{instance}"):
+        found = live_instance(workloads, instance)
+        now = workloads.walk.clock.now()
+        agent = _same_agent(workloads, found, evidence)
+        above = _parent_of(workloads, found)
+        shown_by = above or (replace(found, evidence=evidence, agent_up=agent_up) if evidence else found)
+        told = words_of(
+            workloads,
+            shown_by.evidence,
+            measured,
+            agent_up=shown_by.agent_up,
+            program=program if not above else None,
+        )
+        made = compared(workloads, agent, told, before=found, parent=above)
+        fault = made.fault(agent)
+        changed = as_compared(found, made)
+        if evidence is not None and not found.parent:
+            changed = replace(changed, evidence=evidence, agent_up=agent_up)
+        half = found.expires_at - workloads.limits.instance_seconds * 500
+        if fault is None and changed == found and now < half:
+            return found
+        if fault is None:
+            changed = replace(changed, expires_at=_end_of_life(workloads, now, above))
+        if changed != found:
+            await _change(workloads, changed)
+    if fault is not None:
+        raise fault
+    return changed
+
+
+async def compare_again(workloads: Workloads, instance: SpiffeId) -> Instance | None:
+    """Hold what is kept of an instance against the manifest in force now, without asking it: who still fits goes on,
+    who does not acts as drifted. Its life is as long as before. None when it has ended.
+
+    Raises Refused (`workloads.pace`, `manifest.*` for a manifest that does not stand) and Unavailable.
+    """
+    async with workloads.turn(f"instance:{instance}"):
+        try:
+            found = live_instance(workloads, instance)
+        except Refused:
+            return None
+        agent = _active(workloads, found.agent)
+        made = compared(workloads, agent, None, before=found, parent=_parent_of(workloads, found))
+        changed = as_compared(found, made)
+        if changed != found:
+            await _change(workloads, changed)
+        return changed
+
+
+def live_instance(workloads: Workloads, instance: SpiffeId) -> Instance:
+    """The instance if it and its agent may act now. Raises Refused (`instance.unknown`, `.ended`, `.unvouched`,
+    `agent.inactive`, `revoked.*`)."""
+    found = workloads.instances.find(instance)
+    if found is None:
+        raise Refused(f"instance {shown(instance)} is not known", code="instance.unknown")
+    if not found.is_live(workloads.walk.clock.now()):
+        raise Refused(f"instance {shown(instance)} has ended: enrol anew", code="instance.ended")
+    parent = _parent_of(workloads, found)
+    if parent is None and found.parent:
+        raise Refused(f"the parent of {shown(instance)} has ended", code="instance.ended")
+    require_vouched(workloads.trust, found if parent is None else parent)
+    _active(workloads, found.agent)
+    _refuse_revoked(workloads, found)
+    return found
+
+
+def agent_of(workloads: Workloads, evidence: Evidence) -> Agent:
+    """The active agent that what was measured belongs to.
+
+    Raises Refused: `attestation.unknown`, `attestation.ambiguous`, and `agent.inactive` where it would have been one
+    that is not in force.
+    """
+    current = workloads.walk.registry.current
+    name = matching_agent(workloads.in_force(), evidence.selectors)
+    if name is not None:
+        return _active(workloads, name)
+    down = matching_agent(entries_of(current.idle_agents.values()), evidence.selectors)
+    if down is not None:
+        raise Refused(f"agent {shown(down)} is not active", code="agent.inactive")
+    raise Refused("no agent is registered for what was measured", code="attestation.unknown")
+
+
+async def _enrol_sub_agent(
+    workloads: Workloads, parent: SpiffeId, key: PublicKey | None, measured: Measured | None
+) -> Instance:
+    if key is None:
+        raise Refused("a sub-agent has a key of its own", code="instance.no_key")
+    async with workloads.turn(f"key:{key.thumbprint}", f"instance:{parent}"):
+        # First of all: what is looked at below holds for as long as nothing else runs.
+        last = await anyio.to_thread.run_sync(partial(workloads.instances.last_sub_agent, parent))
+        above = live_instance(workloads, parent)
+        if above.parent:
+            raise Refused("a sub-agent has no sub-agents of its own", code="instance.depth")
+        now = workloads.walk.clock.now()
+        siblings = [
+            one
+            for one in workloads.instances.of_agent(above.agent)
+            if one.parent == str(parent) and one.is_live(now)
+        ]
+        if len(siblings) >= workloads.limits.sub_agents_max:
+            message = f"an instance has at most {workloads.limits.sub_agents_max} sub-agents at a time"
+            raise Refused(message, code="instance.sub_agents")
+        _check_new_key(workloads, key)
+        _check_room(workloads, above.agent)
+        agent = _active(workloads, above.agent)
+        told = words_of(workloads, above.evidence, measured, agent_up=above.agent_up)
+        made = compared(workloads, agent, told, parent=above).let_in(agent)
+        instance = Instance(
+            id=next_sub_agent(workloads, above, last),
+            agent=above.agent,
+            evidence=sub_agent_evidence(above),
+            enrolled_at=now,
+            expires_at=_end_of_life(workloads, now, above),
+            key=key,
+            parent=str(parent),
+            agent_up=above.agent_up,
+        )
+        return await _put_into_force(workloads, as_compared(instance, made))
+
+
+async def _put_into_force(workloads: Workloads, instance: Instance) -> Instance:
+    workloads.count_instance(instance.agent)
+    # 1. In the ledger first. A crash after this line: recorded, never in force; the process enrols anew.
+    left = await _record(workloads, instance, is_new=True)
+    # 2. In force, unless what it rests on ended meanwhile.
+    _active(workloads, instance.agent)
+    _refuse_revoked(workloads, instance)
+    if instance.parent and _parent_of(workloads, instance) is None:
+        raise Refused("the parent has ended meanwhile", code="instance.ended")
+    try:
+        await written(partial(workloads.instances.add, instance))
+    except Malformed as error:
+        if error.code != "instance.parent":
+            raise
+        raise Refused("the parent has ended meanwhile", code="instance.ended") from None
+    await _still_stands(workloads, instance)
+    if left is not None:
+        raise left
+    return instance
+
+
+async def _change(workloads: Workloads, changed: Instance) -> None:
+    """Recorded, then in force; an instance that ended meanwhile stays ended."""
+    workloads.count_document(changed.agent)
+    left = await _record(workloads, changed)
+    _active(workloads, changed.agent)
+    if not await written(partial(workloads.instances.put, changed)):
+        raise _ended_meanwhile(changed)
+    await _still_stands(workloads, changed)
+    if left is not None:
+        raise left
+
+
+async def _still_stands(workloads: Workloads, instance: Instance) -> None:
+    """What was written while others went on, holds: nobody ended the instance, or its agent, before it was there.
+
+    Who ends the instances of an agent has not seen one whose write was on its way, so that it is ended here.
+    """
+    try:
+        _active(workloads, instance.agent)
+        _refuse_revoked(workloads, instance)
+    except Refused as error:
+        family = error.code.partition(".")[0]
+        because = family if family in ("held", "revoked") else error.code
+        await end_instance(workloads, instance.id, because=because)
+        raise
+    found = workloads.instances.find(instance.id)
+    if found is None or found.state != "live":
+        raise _ended_meanwhile(instance)
+
+
+def _ended_meanwhile(instance: Instance) -> Refused:
+    return Refused(f"instance {shown(instance.id)} has ended meanwhile", code="instance.ended")
+
+
+def _check_may_return(workloads: Workloads, process: str) -> None:
+    """A process whose instance somebody ended is not let in again as it runs: else its next look would undo the end."""
+    because = workloads.instances.process_ended(process)
+    if because and because not in MAY_RETURN:
+        message = f"the instance of this process was ended ({shown(because, 40)}): start the process anew"
+        raise Refused(message, code="instance.ended")
+
+
+async def _record(workloads: Workloads, instance: Instance, *, is_new: bool = False) -> BaseException | None:
+    walk = workloads.walk
+
+    def then(placed: Receipt) -> None:
+        # Before it is in force: whoever has too many is refused this one.
+        if is_new and instance.parent and rules_now(walk):
+            given = handed_on([instance.agent], "", instance.parent, at=walk.clock.now())
+            count(walk, given, index=placed.index)
+
+    sealing = sealing_for(walk, agent_subject(instance.agent))
+    entry = records_workload.workload_enrolled(instance, at=walk.clock.now(), sealing=sealing)
+    _, left = await record_entry(walk, entry, then=then)
+    return left
+
+
+def _asked_again(own: Instance, agent: Agent, key: PublicKey | None) -> None:
+    """A live process that asks once more keeps its name, and its key."""
+    if own.agent != agent.name:
+        message = "the process was enrolled as another agent: end that instance, or start the process anew"
+        raise Refused(message, code="attestation.changed")
+    if key is not None and key != own.key:
+        message = "this process is enrolled with another key, or with none: end that instance first"
+        raise Refused(message, code="instance.key_differs")
+
+
+def _same_agent(workloads: Workloads, found: Instance, evidence: Evidence | None) -> Agent:
+    """The agent of an instance, if it still would be the one."""
+    if found.parent:
+        return _active(workloads, found.agent)
+    agent = agent_of(workloads, evidence or found.evidence)
+    if agent.name != found.agent:
+        raise Refused("what is measured now belongs to another agent: enrol anew", code="attestation.changed")
+    return agent
+
+
+def _check_new_key(workloads: Workloads, key: PublicKey) -> None:
+    """A key that is or was an instance's, or is registered to anybody, speaks for that one alone."""
+    if workloads.instances.by_key(key.thumbprint) is not None:
+        raise Refused("this key is or was another instance's: make a new one", code="instance.key_taken")
+    if key.thumbprint in _registered_keys(workloads.walk.registry.current):
+        raise Refused("this key is registered already: make a new one", code="instance.key_registered")
+
+
+def _registered_keys(current: RegistrySnapshot) -> set[str]:
+    holders = (current.agents, current.workflows, current.principals)
+    return {key.thumbprint for every in holders for holder in every.values() for key in holder.keys}
+
+
+def _check_room(workloads: Workloads, agent: AgentId) -> None:
+    live = sum(1 for _ in workloads.instances.of_agent(agent))
+    if live >= workloads.limits.instances_per_agent_max:
+        message = f"agent {shown(agent)} has {live} live instances, and no more are let in"
+        raise Refused(message, code="instance.too_many")
+
+
+def _active(workloads: Workloads, name: AgentId) -> Agent:
+    agent = workloads.walk.registry.current.agents.get(name)
+    if agent is None or agent.status != "active":
+        raise Refused(f"agent {shown(name)} is not active", code="agent.inactive")
+    domain = Revocable("trust_domain", workloads.trust.domain)
+    refuse_names(workloads.walk, (*agent_names(workloads.walk, name), domain))
+    return agent
+
+
+def _refuse_revoked(workloads: Workloads, instance: Instance) -> None:
+    """What an instance can be revoked or held by beside its agent: for one that was, no document is made."""
+    key = instance.key.thumbprint if instance.key is not None else ""
+    own = (Revocable("key", key), Revocable("manifest", instance.manifest))
+    refuse_names(workloads.walk, (*instance_names(str(instance.id)), *own))
+
+
+def _parent_of(workloads: Workloads, instance: Instance) -> Instance | None:
+    """The live parent of a sub-agent; None for others, and where it has ended."""
+    if not instance.parent:
+        return None
+    parent = workloads.instances.find(spiffe_id(instance.parent))
+    return parent if parent is not None and parent.is_live(workloads.walk.clock.now()) else None
+
+
+def _end_of_life(workloads: Workloads, now: UnixMillis, parent: Instance | None = None) -> UnixMillis:
+    own = UnixMillis(now + workloads.limits.instance_seconds * 1000)
+    return own if parent is None else min(own, parent.expires_at)

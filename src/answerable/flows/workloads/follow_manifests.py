@@ -1,0 +1,56 @@
+"""After a new manifest: running instances are held against it by what is kept of them, and nobody waits for any."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+import anyio
+
+from answerable.errors import AnswerableError, Refused
+from answerable.flows.validity.manifest_standing import standing_manifest
+from answerable.flows.workloads.enrol_workload import compare_again
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import AgentId
+    from answerable.flows.trust_domain.workloads import Workloads
+
+POLL_SECONDS: Final = 0.5
+
+_log: Final = logging.getLogger(__name__)
+
+
+async def follow_manifests(workloads: Workloads, *, poll_seconds: float = POLL_SECONDS) -> None:
+    """Compare what runs with every manifest that comes into force, for ever; what fails is tried again.
+
+    Until an instance has been compared it acts as one that has drifted, so that nothing gets ahead of this.
+    """
+    compared: dict[AgentId, str] = {}
+    while True:
+        await anyio.sleep(poll_seconds)
+        try:
+            await compare_running(workloads, compared)
+        except AnswerableError as error:
+            _log.warning("running instances cannot be held against their manifests yet: %s", error.message)
+
+
+async def compare_running(workloads: Workloads, compared: dict[AgentId, str]) -> None:
+    """One round. compared: by agent, the manifest whose instances were all held against it; brought up to date.
+
+    Parents go before their sub-agents, which are no better. Raises Refused (`workloads.pace`) and Unavailable; what was
+    done until then stays done.
+    """
+    for agent in list(workloads.walk.registry.current.agents):
+        try:
+            standing = standing_manifest(workloads.walk, agent)
+        except Refused:
+            # One that has fallen is held against nobody: its instances act as drifted until it stands again.
+            standing = None
+        digest = standing.digest if standing is not None else ""
+        if compared.get(agent, "") == digest:
+            continue
+        running = sorted(workloads.instances.of_agent(agent), key=lambda one: (bool(one.parent), str(one.id)))
+        for one in running:
+            if digest and one.manifest != digest:
+                await compare_again(workloads, one.id)
+        compared[agent] = digest

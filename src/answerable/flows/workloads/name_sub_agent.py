@@ -1,0 +1,34 @@
+"""What a sub-agent is called, and what is known of it through its parent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from answerable.core.identity.evidence import Evidence
+from answerable.core.identity.spiffe_id import agent_instance_id
+
+if TYPE_CHECKING:
+    from answerable.core.identity.instance import Instance
+    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.flows.trust_domain.workloads import Workloads
+
+
+def sub_agent_number(name: SpiffeId) -> int:
+    """Of the sub-agent of this name; 0 for the name of anything else."""
+    number = name.path.rpartition("/sub-")[2]
+    return int(number) if number.isdecimal() else 0
+
+
+def sub_agent_evidence(parent: Instance) -> Evidence:
+    """What is known about a sub-agent: who its parent is, as well as that is known."""
+    return Evidence(source="parent", grade=parent.evidence.grade, selectors=(f"spiffe:id:{parent.id}",))
+
+
+def next_sub_agent(workloads: Workloads, parent: Instance, last: SpiffeId | None) -> SpiffeId:
+    """The next number that no sub-agent of this parent has had. last: that the register had last, forgotten or not."""
+    name = parent.id.path.rpartition("/")[2]
+    number = sub_agent_number(last) if last is not None else 0
+    # Behind those, too, that were written down here and never came into force.
+    number = max(number, workloads.sub_numbers.get(parent.id, 0)) + 1
+    workloads.sub_numbers[parent.id] = number
+    return agent_instance_id(workloads.trust.domain, parent.agent, name, sub=f"sub-{number}")

@@ -1,0 +1,82 @@
+"""Registering a manifest that an agent's owner signed, and saying which one stands now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.ledger.records_identity import manifest_registered
+from answerable.core.ledger.subject import principal_subject
+from answerable.core.registry.manifest_token import standing_fault, verified_manifest
+from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.flows.recording.name_keys import key_file
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
+from answerable.flows.revocation.revoke_authority import take_away_from_agents
+
+if TYPE_CHECKING:
+    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.registry.manifest_token import SignedManifest
+    from answerable.flows.state.walk import Walk
+
+CLOCK_AHEAD_MS_MAX: Final = 60_000
+"""How far the signer's clock may run ahead of ours."""
+
+
+async def register_manifest(walk: Walk, token: str, *, by: str) -> SignedManifest:
+    """Verify a signed manifest against the registry, record it and put it into force. The one in force again is no
+    change and is not recorded.
+
+    by: who hands it in. Raises what `verified_manifest` raises; Unverified (`manifest.future`); Malformed
+    (`manifest.older`) unless it was signed after the one in force; Unavailable.
+    """
+    signed = verified_manifest(token, current=walk.registry.current)
+    # One after the other, and not while documents are applied: who owns the agent must not change under us.
+    async with walk.under_way.applying:
+        # 0. Whose key signed, where that is not on record yet; all else is checked after that.
+        signed_with = await key_file(walk, signed.signed_by, signed.key, applying=True)
+        now = walk.clock.now()
+        fault = standing_fault(signed, walk.registry.current)
+        if fault is not None:
+            raise fault
+        if _is_in_force(walk, signed, now):
+            return signed
+        # 1. In the ledger first. A crash after this line: recorded, never in force; it is handed in again.
+        entry = manifest_registered(
+            signed,
+            at=now,
+            sealing=sealing_for(walk, principal_subject(signed.signed_by)),
+            signer=pseudonym_of(walk, signed.signed_by),
+            by=by,
+            person=pseudonym_of(walk, by),
+            key_file=signed_with,
+        )
+        _, left = await record_entry(walk, entry)
+        # 2. In force.
+        walk.manifests.put(signed)
+        # 3. Whoever signed it may have been revoked before. A crash before this line: the next start does this.
+        await take_away_from_agents(walk)
+    if left is not None:
+        raise left
+    return signed
+
+
+def _is_in_force(walk: Walk, signed: SignedManifest, now: UnixMillis) -> bool:
+    """Whether this very token is in force; raises when it must not come into force."""
+    agent = signed.manifest.agent
+    if signed.signed_at > now + CLOCK_AHEAD_MS_MAX:
+        ahead = signed.signed_at - now
+        raise Unverified(
+            f"the manifest was signed {ahead} ms from now: look at the signer's clock",
+            code="manifest.future",
+            step="manifest",
+        )
+    kept = walk.manifests.current(agent)
+    if kept is None:
+        return False
+    if kept.token == signed.token:
+        return True
+    if signed.signed_at <= kept.signed_at:
+        raise Malformed(
+            f"agent {shown(agent)} has a manifest that was signed at the same time or later: sign it anew",
+            code="manifest.older",
+        )
+    return False

@@ -1,0 +1,186 @@
+"""Suspending agents that nobody has used for a long time: an identity that is not needed is only a way in.
+
+Laws:
+- only days count on which it could have been used: those (UTC) with an entry in a ledger, which a server that runs
+  makes every time its authorities change, and those on which a server made a round. A server that was off for a
+  year, or a clock that jumps a year ahead, adds one day at most;
+- an agent is dormant when it was not used today, nor on the last `days` such days before, in the log of any shard;
+- the first round suspends nobody, nor does one for which the clock has gone ahead of the time that has passed;
+- a shard that has not told what it saw since the round began is waited for, unless all that it published is known:
+  until then nobody is suspended, and the log of this process says whom it waits for.
+
+Of several processes that judge, the one whose log comes first by name does.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import anyio
+import anyio.to_thread
+
+from answerable.errors import AnswerableError
+from answerable.flows.counters.note_uses import DAY_MILLIS, note_uses
+from answerable.flows.registry.set_agent_standing import set_agent_standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from answerable.core.identity.principal import AgentId
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.trust_domain.workloads import Workloads
+    from answerable.ports.agent_uses import AgentUses, LogRead
+
+RULE: Final = "rule:dormant"
+"""Who suspends, as the ledger names it."""
+AHEAD_MILLIS_MAX: Final = 3_600_000
+"""How far the clock may go ahead of the time that has passed since it was looked at last."""
+ROUND_SECONDS: Final = 3_600.0
+NOTE_SECONDS: Final = 60.0
+"""How often each process notes what it saw, where others judge by it."""
+PATIENCE: Final = 5
+"""Looks at a shard that tells nothing, before the log says so."""
+
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(slots=True, kw_only=True)
+class Dormancy:
+    """Where a process is in its rounds.
+
+    clock: wall and monotonic time of an earlier round, in milliseconds, by which the clock is judged. asked: how often
+    each log had been told of when this round began; None between rounds. candidates: who was dormant then, as far as
+    was known. waiting: the logs that have not told since. looks: how often they were looked at.
+    """
+
+    clock: tuple[int, float] | None = None
+    asked: dict[str, int] | None = None
+    candidates: frozenset[AgentId] = frozenset()
+    waiting: tuple[str, ...] = ()
+    looks: int = 0
+
+
+async def suspend_dormant(
+    workloads: Workloads,
+    uses: AgentUses,
+    dormancy: Dormancy,
+    *,
+    days: int,
+    logs: Callable[[], Mapping[str, int]] = dict,
+) -> tuple[AgentId, ...]:
+    """One round: suspend active agents without use for `days`; returns them. 0 days suspends nobody.
+
+    logs: how many entries each log of this deployment has published, by origin. Where others have to tell first,
+    `dormancy.waiting` says which, nobody is suspended, and the next call goes on with this round. Where fewer days are
+    known on which agents could have been used, nobody is suspended. Raises Unavailable, Malformed (`registry.*`), and
+    as `logs` does.
+    """
+    walk = workloads.walk
+    if days < 1 or walk.ledger.size == 0:
+        return ()
+    if dormancy.asked is None and not _is_clock_sound(walk, dormancy):
+        return ()
+    await note_uses(walk, uses, days=days, today=True)
+    known = await anyio.to_thread.run_sync(uses.logs)
+    if dormancy.asked is None:
+        dormancy.asked = {log: one.told for log, one in known.items()}
+        dormancy.candidates, dormancy.looks = frozenset(await _dormant(workloads, uses, days)), 0
+    told = {log: one for log, one in known.items() if one.told > dormancy.asked.get(log, 0)}
+    published = await anyio.to_thread.run_sync(logs) if dormancy.candidates else {}
+    others = {log: size for log, size in published.items() if log != walk.ledger.origin}
+    dormancy.waiting = tuple(
+        sorted(log for log, size in others.items() if not _is_known(known.get(log), log in told, size, days))
+    )
+    if dormancy.waiting:
+        dormancy.looks += 1
+        return ()
+    candidates, dormancy.asked, dormancy.candidates = dormancy.candidates, None, frozenset()
+    if any(log < walk.ledger.origin for log in told if log in others):
+        # It runs, and judges the same.
+        return ()
+    # Only who was dormant all along: whoever was resumed meanwhile is in use, though its log has not told yet.
+    suspended = [name for name in await _dormant(workloads, uses, days) if name in candidates]
+    for name in suspended:
+        why = f"it was not used for {days} days"
+        await set_agent_standing(workloads, name, "suspended", by=RULE, because=why)
+    return tuple(suspended)
+
+
+async def follow_dormancy(
+    workloads: Workloads,
+    uses: AgentUses,
+    *,
+    days: int,
+    round_seconds: float = ROUND_SECONDS,
+    note_seconds: float = NOTE_SECONDS,
+    logs: Callable[[], Mapping[str, int]] = dict,
+) -> None:
+    """A round now and then, for ever; what fails is tried again. Between rounds it notes what this process saw, for
+    other shards. Returns at once where 0 days are set. Cancelled by whoever began it."""
+    dormancy = Dormancy()
+    due_at = anyio.current_time()
+    while days:
+        try:
+            if anyio.current_time() >= due_at:
+                for name in await suspend_dormant(workloads, uses, dormancy, days=days, logs=logs):
+                    _log.warning("agent %s was not used for %d days and is suspended", name, days)
+                _say_waiting(dormancy)
+                if dormancy.asked is None:
+                    due_at = anyio.current_time() + round_seconds
+            else:
+                await note_uses(workloads.walk, uses, days=days)
+        except AnswerableError as error:
+            _log.warning("dormant agents cannot be looked for right now: %s", error.message)
+        await anyio.sleep(min(note_seconds, round_seconds))
+
+
+def _is_known(read: LogRead | None, told: bool, published: int, days: int) -> bool:
+    """Whether all that a log says of uses is known here, or was a moment ago."""
+    if read is None:
+        return published == 0
+    return read.window >= days and (told or read.read_to >= published)
+
+
+def _say_waiting(dormancy: Dormancy) -> None:
+    if dormancy.waiting and dormancy.looks == PATIENCE:
+        _log.warning(
+            "no agent is suspended as dormant while it is not known whether these logs saw it: %s; start their "
+            "processes, with the same `identity.dormant_days`",
+            ", ".join(dormancy.waiting),
+        )
+
+
+def _is_clock_sound(walk: Walk, dormancy: Dormancy) -> bool:
+    """False for the first round, and once after each jump: from then on the clock is judged by where it is now."""
+    now, elapsed = walk.clock.now(), walk.clock.monotonic() * 1000
+    before = dormancy.clock
+    if before is not None and now - before[0] - (elapsed - before[1]) <= AHEAD_MILLIS_MAX:
+        return True
+    if before is not None:
+        _log.warning("the clock has jumped ahead: nobody is suspended as dormant in this round")
+    dormancy.clock = (now, elapsed)
+    return False
+
+
+async def _dormant(workloads: Workloads, uses: AgentUses, days: int) -> list[AgentId]:
+    """Active agents that no log saw on any of the last `days` days before today; none where fewer are known."""
+    walk = workloads.walk
+    today = walk.clock.now() // DAY_MILLIS
+    counted = sorted(day for day in await anyio.to_thread.run_sync(uses.days) if day <= today)[-days - 1 :]
+    if len(counted) <= days:
+        return []
+    last = await anyio.to_thread.run_sync(uses.last)
+    since = counted[0] * DAY_MILLIS
+    return [
+        name
+        for name, agent in sorted(walk.registry.current.agents.items())
+        if agent.status == "active" and last.get(name, 0) < since and not _lives(workloads, name)
+    ]
+
+
+def _lives(workloads: Workloads, agent: AgentId) -> bool:
+    """An instance that is renewed is in use, whatever it does."""
+    now = workloads.walk.clock.now()
+    return any(one.is_live(now) for one in workloads.instances.of_agent(agent))

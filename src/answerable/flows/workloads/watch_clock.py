@@ -1,0 +1,112 @@
+"""Noticing that the wall clock was set back, and saying what follows from it.
+
+Sequences, serials, uses and ends are durable and do not go back with it, and instances and invitations whose time had
+run out are ended before their time comes again. What a clock that is set back can do is let a document that had ended
+count again here, and keep keys from signing that are not valid yet.
+"""
+
+from __future__ import annotations
+
+import logging
+from functools import partial
+from typing import TYPE_CHECKING, Final, NoReturn
+
+import anyio
+
+from answerable.core.identity.principal import UnixMillis
+from answerable.core.ledger.opened import leaf_of
+from answerable.core.ledger.tags import Tag
+from answerable.errors import AnswerableError
+from answerable.flows.revocation.end_instance import end_instances, end_lapsed, written
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from answerable.core.ledger.entry import StoredEntry
+    from answerable.flows.state.walk import Walk
+    from answerable.flows.trust_domain.workloads import Workloads
+
+LOOK_SECONDS: Final = 5.0
+LOOKED_AT: Final = 1_000
+"""Entries, the last ones."""
+SET_BACK_MILLIS: Final = 2_000
+"""Less is what a clock that is kept right by a time server does now and then."""
+ADVICE: Final = (
+    "until it is right, nothing is signed by keys that are not valid yet, and what had ended by it, such as a "
+    "JWT-SVID, may count again here: set it right, and have a time server keep it so"
+)
+
+_log: Final = logging.getLogger(__name__)
+
+
+async def watch_clock(
+    workloads: Workloads, *, sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+) -> NoReturn:
+    """For ever. Tells of a wall clock that stands before the newest entry of the ledger, and of each time that it was
+    set back while this ran; instances and invitations that had run out by then are ended."""
+    walk = workloads.walk
+    newest = newest_entry(walk)
+    if (behind := newest - walk.clock.now()) > SET_BACK_MILLIS:
+        _log.warning("the clock is %d s behind the newest entry of the ledger: %s", behind // 1000, ADVICE)
+    ahead = _ahead(walk)
+    while True:
+        await sleep(LOOK_SECONDS)
+        now = _ahead(walk)
+        if (back := ahead - now) > SET_BACK_MILLIS:
+            _log.warning("the clock was set back by %d s: %s", back // 1000, ADVICE)
+            latest = UnixMillis(walk.clock.now() + back)
+            try:
+                await _forget_invitations(walk, latest)
+                await end_lapsed(workloads, at=latest)
+            except AnswerableError as error:
+                # They have ended all the same, or the register cannot be written and nobody enrols either.
+                _log.warning("what had run out is not ended yet: %s", error.message)
+        # A jump ahead is no news until it is taken back.
+        ahead = now
+
+
+async def end_what_had_lapsed(workloads: Workloads) -> None:
+    """Before any door opens: end instances whose time had run out by an entry of the ledger that is later than the
+    clock, which was set back since; not those that were enrolled or renewed after that entry. Invitations that had run
+    out by it are over, one made after that entry among them: its person asks for another. Raises Unavailable."""
+    walk = workloads.walk
+    newest = newest_entry(walk)
+    if newest <= walk.clock.now():
+        return
+    await _forget_invitations(walk, newest)
+    latest = 0
+    since: dict[str, int] = {}
+    for stored in reversed([*_last_entries(walk)]):
+        leaf = leaf_of(stored)
+        latest = max(latest, int(str(leaf["at"])))
+        if leaf["tag"] == Tag.WORKLOAD_ENROLLED:
+            since.setdefault(str(leaf["instance"]), latest)
+    lapsed = [
+        one.id
+        for one in workloads.instances.live()
+        if not one.is_live(UnixMillis(since.get(str(one.id), latest)))
+    ]
+    await end_instances(workloads, lapsed, because="instance.expired")
+
+
+async def _forget_invitations(walk: Walk, latest: int) -> None:
+    """Those that had run out at the latest time that was seen here."""
+    if (desk := walk.passkeys) is not None:
+        await written(partial(desk.register.forget_invitations, before=UnixMillis(latest + 1)))
+
+
+def newest_entry(walk: Walk) -> int:
+    """The latest time at which one of the last entries of the ledger was written, Unix milliseconds; 0 without any.
+
+    Not of the very last alone: whoever comes back while we start may have one written at the clock's new time.
+    """
+    return max((int(str(leaf_of(stored)["at"])) for stored in _last_entries(walk)), default=0)
+
+
+def _last_entries(walk: Walk) -> Iterator[StoredEntry]:
+    return walk.ledger.replay(max(0, walk.ledger.size - LOOKED_AT))
+
+
+def _ahead(walk: Walk) -> int:
+    """Of the clock that never goes back; it changes only when the wall clock is set."""
+    return walk.clock.now() - int(walk.clock.monotonic() * 1000)
