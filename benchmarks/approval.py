@@ -46,7 +46,7 @@ from answerable.adapters.tlog_files import TlogFilesLedger
 from answerable.adapters.uvicorn_front import run, serve
 from answerable.apps.console import ConsoleLimits, Needs, console_app
 from answerable.apps.console.sessions import COOKIE
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
 from answerable.flows.people.enrol_passkey import begin_enrolment, finish_enrolment
 from answerable.flows.people.invite_person import invite_person

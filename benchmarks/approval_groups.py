@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from answerable.core.approval.approval import Approval
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.flows.state.waiting_groups import WaitingGroups
 from answerable.testing.samples import approval
 

@@ -29,7 +29,7 @@ from answerable.testing.builders import Bench
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
     from answerable.core.ledger.entry import StoredEntry
 
 ENTRIES = 100_000

@@ -40,16 +40,16 @@ from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
 from answerable.core.action.request import action_request
 from answerable.core.canonical import JSONValue, encode, parse
 from answerable.core.decision.history import History
-from answerable.core.identity.channel import Channel, PeerCredentials
-from answerable.core.identity.http_signature import (
+from answerable.core.identity.keys.keys import SigningKey, ed25519_public
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.proof.channel import Channel, PeerCredentials
+from answerable.core.identity.proof.http_signature import (
     SignedRequest,
     parse_signature,
     sign_request,
     signature_base,
 )
-from answerable.core.identity.keys import SigningKey, ed25519_public
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
-from answerable.core.identity.session import (
+from answerable.core.identity.proof.session import (
     EPHEMERAL_BYTES,
     SESSION_TARGET,
     SessionKey,
@@ -61,7 +61,7 @@ from answerable.core.identity.session import (
 from answerable.core.mandate.caveat import ResourceIn
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTerms
 from answerable.core.mandate.token import signed
-from answerable.core.registry.active import stored_form
+from answerable.core.registry.parsing.active import stored_form
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.proof_limits import ProofLimits

@@ -29,16 +29,17 @@ import course
 from answerable.adapters.replay_table import SharedReplayStore
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.base64url import to_base64url
-from answerable.core.identity import dpop, keys
-from answerable.core.identity.dpop import dpop_proof
-from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk, verifying_key
+from answerable.core.identity.keys import keys
+from answerable.core.identity.keys.keys import SEED_BYTES, SigningKey, new_private_jwk, verifying_key
+from answerable.core.identity.proof import dpop
+from answerable.core.identity.proof.dpop import dpop_proof
 from answerable.flows.tokens.verify_dpop import BoundToken, DpopLimits, DpopVerifier
 
 if TYPE_CHECKING:
     from multiprocessing.queues import Queue
     from multiprocessing.synchronize import Barrier
 
-    from answerable.core.identity.keys import Algorithm
+    from answerable.core.identity.keys.keys import Algorithm
     from answerable.ports.replay_store import ReplayStore
 
 URL = "https://gateway.example"

@@ -27,7 +27,7 @@ from answerable.core.mandate.hop_token import read_hop
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
 
 DESCENDANTS: Final = 10_000
 BRANCHES: Final = 22

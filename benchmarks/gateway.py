@@ -34,7 +34,7 @@ from course import MANDATE, OWNERSHIP, POLICIES, Scratch, documents
 from answerable.adapters.local_keys import open_or_create_key
 from answerable.adapters.system import SystemEntropy
 from answerable.core.canonical import JSONValue
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.caveat import ResourceIn
 from answerable.core.mandate.mandate import Grant, MandateTerms
 from answerable.flows.registry.apply_registry import apply_registry

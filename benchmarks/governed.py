@@ -18,10 +18,10 @@ from dpop import new_key
 from house import WAIT_SECONDS_MAX, House
 
 from answerable.core.canonical import JSONValue, encode
-from answerable.core.identity.evidence import UNKNOWN_IDENTITY
-from answerable.core.identity.http_signature import DELEGATION_HEADER
-from answerable.core.identity.keys import SigningKey
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.keys.keys import SigningKey
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.proof.http_signature import DELEGATION_HEADER
+from answerable.core.identity.workload.evidence import UNKNOWN_IDENTITY
 from answerable.core.ledger import records
 from answerable.core.ledger.records_statements import Published
 from answerable.core.ledger.subject import principal_subject

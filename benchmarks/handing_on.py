@@ -21,10 +21,10 @@ from answerable.adapters.sqlite import (
     SqliteTokenRegister,
 )
 from answerable.core.canonical import JSONValue
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.evidence import UNKNOWN_IDENTITY
-from answerable.core.identity.keys import Algorithm, SigningKey
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.keys.keys import Algorithm, SigningKey
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.proof.caller import VerifiedCaller
+from answerable.core.identity.workload.evidence import UNKNOWN_IDENTITY
 from answerable.core.mandate import oauth_terms
 from answerable.core.mandate.authority import Authority, authority_of
 from answerable.core.mandate.caveat import ResourceIn
@@ -34,7 +34,7 @@ from answerable.core.mandate.hop_signing import HopTerms, issue_hop, issue_root,
 from answerable.core.mandate.hop_token import Mission, confirmation_of
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId
 from answerable.core.mandate.mission import authority_hash
-from answerable.core.registry.active import stored_form
+from answerable.core.registry.parsing.active import stored_form
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.delegations import Delegations
 from answerable.flows.state.token_desk import TokenDesk

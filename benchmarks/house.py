@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from answerable.core.identity.keys import SEED_BYTES
+from answerable.core.identity.keys.keys import SEED_BYTES
 from answerable.sdk.keyfile import create_key, public_jwk
 
 WAIT_SECONDS_MAX: Final = 300.0

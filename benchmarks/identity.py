@@ -40,8 +40,8 @@ from house import machine as house_machine
 from answerable.adapters.linux_process import LinuxProcessObserver
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.apps.workload_api import ConnectionLimits
-from answerable.core.identity.spiffe_id import TrustDomain, spiffe_id
-from answerable.core.identity.svid_keys import jwk_text
+from answerable.core.identity.names.spiffe_id import TrustDomain, spiffe_id
+from answerable.core.identity.svid.svid_keys import jwk_text
 from answerable.flows.trust_domain.issue_svid import SvidIssuer
 
 DOMAIN = TrustDomain("bench.example")

@@ -38,10 +38,10 @@ from identity_workloads import workload
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from answerable.core.identity.attestation import DOMAIN_TAG, possession_message
-from answerable.core.identity.enrolment import enrolment_proof
-from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
-from answerable.core.identity.spiffe_id import trust_domain
+from answerable.core.identity.keys.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.core.identity.names.spiffe_id import trust_domain
+from answerable.core.identity.workload.attestation import DOMAIN_TAG, possession_message
+from answerable.core.identity.workload.enrolment import enrolment_proof
 
 AUDIENCE: Final = "answerable"
 WARM: Final = 5

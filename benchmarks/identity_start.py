@@ -20,8 +20,8 @@ from house import LOOK_SECONDS, WAIT_SECONDS_MAX, House, agent, free_port, line
 from answerable.adapters.local_keys.authority_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import SqliteAuthorityRegister
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.core.identity.authority import TrustLimits
-from answerable.core.identity.spiffe_id import TrustDomain
+from answerable.core.identity.names.spiffe_id import TrustDomain
+from answerable.core.identity.svid.authority import TrustLimits
 from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 from answerable.testing.registers import fresh
 

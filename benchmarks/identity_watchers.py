@@ -14,7 +14,7 @@ from grpclib.client import Channel
 from grpclib.const import Cardinality
 
 from answerable.apps.workload_api.messages import schema
-from answerable.core.identity.spiffe_terms import WORKLOAD_API
+from answerable.core.identity.names.spiffe_terms import WORKLOAD_API
 
 HEADER = {"workload.spiffe.io": "true"}
 STREAMS_PER_CONNECTION = 40

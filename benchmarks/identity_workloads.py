@@ -102,7 +102,7 @@ async def _hold(pipe: Connection, lines: list[socket.socket]) -> None:
     import asyncio
 
     from answerable.apps.workload_api.messages import schema
-    from answerable.core.identity.spiffe_terms import WORKLOAD_API
+    from answerable.core.identity.names.spiffe_terms import WORKLOAD_API
 
     rpc = schema().methods[f"/{WORKLOAD_API}/FetchX509SVID"]
     held = [Held() for _ in lines]

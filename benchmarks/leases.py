@@ -32,7 +32,7 @@ import anyio
 from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder, Revoked, Secret
 from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import LeaseName, account_of, lease_name

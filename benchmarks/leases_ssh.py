@@ -30,7 +30,7 @@ from cryptography.hazmat.primitives.serialization import (  # noqa: E402
 from lease_course import in_turns, run  # noqa: E402
 
 from answerable.adapters.ssh_certificates import authority_of  # noqa: E402
-from answerable.core.identity.principal import UnixMillis  # noqa: E402
+from answerable.core.identity.names.principal import UnixMillis  # noqa: E402
 from answerable.core.lease.credential import Credential, Secret  # noqa: E402
 from answerable.core.lease.name import account_of, lease_name  # noqa: E402
 from tests.ssh_server import LOGIN, SSHWorld, authority_key, built  # noqa: E402

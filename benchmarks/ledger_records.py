@@ -11,7 +11,7 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.action.request import VerifiedRequest, action_request
 from answerable.core.canonical import encode
 from answerable.core.decision.decision import Decision
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.entry import Entry, Receipt
 from answerable.core.ledger.runs import Run

@@ -25,9 +25,9 @@ from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.adapters.cedar.schema import entities_of
 from answerable.core.action.request import VerifiedRequest
 from answerable.core.decision.policy_context import capability_facts, whole_context
-from answerable.core.identity.principal import AgentId
-from answerable.core.registry.documents import Agent
-from answerable.core.registry.snapshot import RegistrySnapshot
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.registry.documents.documents import Agent
+from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 CASE: Final = "4711"
 DRAWN_MAX: Final = 8_000

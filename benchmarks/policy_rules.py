@@ -15,14 +15,14 @@ from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.core.action.request import VerifiedRequest, action_request
 from answerable.core.action.tool_definition import ToolDefinition
 from answerable.core.decision.facts import Facts
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.core.mandate.caveat import ResourceIn
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId
-from answerable.core.registry.capability import ArgumentMapping, Capability, ResourceMapping
-from answerable.core.registry.documents import Agent
-from answerable.core.registry.resolve import Resolved
-from answerable.core.registry.snapshot import RegistrySnapshot
+from answerable.core.registry.documents.capability import ArgumentMapping, Capability, ResourceMapping
+from answerable.core.registry.documents.documents import Agent
+from answerable.core.registry.snapshot.resolve import Resolved
+from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 ROUNDS = 9
 TIMES = 2_000

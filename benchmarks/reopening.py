@@ -9,7 +9,7 @@ from pathlib import Path
 from answerable.adapters.local_keys import open_key
 from answerable.adapters.system import SystemClock
 from answerable.adapters.tlog_files import TlogFilesLedger
-from answerable.core.identity.keys import ed25519_public
+from answerable.core.identity.keys.keys import ed25519_public
 from answerable.core.tlog.note import VerifierKey
 
 

@@ -24,14 +24,14 @@ from house import WAIT_SECONDS_MAX, House, UnixConnection, until_open
 
 from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.adapters.system import SystemEntropy
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.mandate.issued_token import IssuedToken
 from answerable.core.mandate.mandate import MandateId
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
     from answerable.wiring.assemble import Product
 
 GRANTS: Final = 300_000

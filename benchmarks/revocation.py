@@ -29,7 +29,7 @@ from answerable.adapters.sqlite import (
 )
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.mandate.issued_token import IssuedToken
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable, Revocation, revocable

@@ -20,7 +20,7 @@ from course import MANDATE, Course, channel_messages, course, one_action
 from answerable.adapters.sqlite import SqliteStore
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.containment.hold import Hold, holdable
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import AnswerableError
 from answerable.flows.containment.follow_holds import follow_holds
 from answerable.flows.revocation.place_hold import place_hold

@@ -38,7 +38,7 @@ import walk
 from handing_on import MANDATE, HandedOn, handed_on, wanted
 
 from answerable.core.action.request import action_request
-from answerable.core.identity.keys import verifying_key
+from answerable.core.identity.keys.keys import verifying_key
 from answerable.flows.tokens.exchange_token import exchange_token
 from answerable.flows.validity.refuse_revoked import judged_now
 from answerable.flows.validity.verify_lineage import verify_lineage
@@ -46,7 +46,7 @@ from answerable.flows.walk.verify_request import verify_request
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
-    from answerable.core.identity.keys import Algorithm
+    from answerable.core.identity.keys.keys import Algorithm
     from answerable.flows.tokens.find_parent import Exchange
 
 ALGORITHMS: tuple[tuple[str, Algorithm], ...] = (("Ed25519", "ed25519"), ("ES256", "ecdsa-p256-sha256"))

@@ -14,7 +14,7 @@ from answerable.core.approval.features import features_of
 from answerable.core.approval.grouping import Group, Grouped, grouped
 from answerable.core.approval.words import words_of
 from answerable.core.canonical import encode, freeze
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.mandate.mandate import Grant
 from answerable.flows.approval.answer_many import AnsweredMany, answer_many, answer_many_by_passkey, open_many
 from answerable.flows.state.passkey_desk import PasskeyDesk
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
 
 PAYING = (
     POLICIES + '@id("pay") permit (principal, action == Action::"bank.pay", resource);'

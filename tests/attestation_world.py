@@ -30,11 +30,11 @@ from joserfc import jws as jose
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from answerable.adapters.sqlite import SqliteJoinTokens
-from answerable.core.identity.oidc_claims import IssuerTerms
-from answerable.core.identity.spiffe_id import TrustDomain, trust_domain
-from answerable.core.identity.ssh_host import ssh_trust
-from answerable.core.identity.trust_bundle import TrustBundle
-from answerable.core.identity.x509_pop import authorities_in
+from answerable.core.identity.names.spiffe_id import TrustDomain, trust_domain
+from answerable.core.identity.svid.trust_bundle import TrustBundle
+from answerable.core.identity.workload.oidc_claims import IssuerTerms
+from answerable.core.identity.workload.ssh_host import ssh_trust
+from answerable.core.identity.workload.x509_pop import authorities_in
 from answerable.flows.trust_domain.attest_workload import AttestationTerms, Attestor
 from answerable.ports.clock import Clock
 from answerable.testing import ManualClock, SeededEntropy

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from answerable.core.canonical import JSONValue
-from answerable.core.identity.keys import SigningKey
+from answerable.core.identity.keys.keys import SigningKey
 from answerable.core.lease.name import account_of, lease_name
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.keyfile import create_key, public_jwk

@@ -17,7 +17,7 @@ from anyio import to_thread
 from answerable.adapters.bundle_http import LiveTLS
 from answerable.adapters.uvicorn_front import serve
 from answerable.apps.bundle_endpoint import Needs, bundle_endpoint_app
-from answerable.core.identity.trust_bundle import encoded_bundle
+from answerable.core.identity.svid.trust_bundle import encoded_bundle
 
 RUN_SECONDS_MAX = 60
 

@@ -19,7 +19,7 @@ from answerable.adapters.sqlite import SqliteDeliveryRegister
 from answerable.core.approval.approval import Approval
 from answerable.core.approval.message import Message
 from answerable.core.approval.notice import Notice
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
 from answerable.flows.approval.reach_people import reach_people
 from answerable.flows.state.reach_desk import ReachDesk, ReachLimits, Route

@@ -12,7 +12,7 @@ from answerable.apps.console import ConsoleLimits, Needs, console_app
 from answerable.apps.console.sessions import COOKIE
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import JSONValue
-from answerable.core.identity.passkey_registration import PasskeyRegistration
+from answerable.core.identity.people.passkey_registration import PasskeyRegistration
 from answerable.flows.counters.door_desk import DoorDesk
 from answerable.flows.state.known_callers import KnownCallers
 from answerable.testing.builders import Bench

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from answerable.core.approval.batch import batch_of
 from answerable.core.base64url import from_base64url_32
 from answerable.core.decision.facts import Requirement
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import MandateId
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_answer, signed_batch

@@ -41,9 +41,9 @@ from answerable.apps.control_api.application import control_app
 from answerable.core.action.request import action_request
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import JSONValue, encode
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.keys import SigningKey, new_private_jwk
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.core.ledger.answer import Answer
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.ledger.gather_cosignatures import WitnessState

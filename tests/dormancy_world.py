@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from answerable.adapters.sqlite import SqliteAgentUses, SqliteInstanceRegister
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.flows.trust_domain.workloads import Workloads
 from answerable.flows.workloads.enrol_workload import enrol
 from answerable.flows.workloads.suspend_dormant import Dormancy, suspend_dormant

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.dpop import dpop_proof
-from answerable.core.identity.keys import SigningKey
+from answerable.core.identity.keys.keys import SigningKey
+from answerable.core.identity.proof.dpop import dpop_proof
 from answerable.errors import Unverified
 from answerable.flows.tokens.verify_dpop import BoundToken, DpopLimits, DpopVerifier, ProvedHolder
 from answerable.testing.clock import ManualClock

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.core.registry.duty import DayTimes, Duty, Shift
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.registry.documents.duty import DayTimes, Duty, Shift
 
 BERLIN = "Europe/Berlin"
 ANNA, BEN, CARLA, DORA = (PrincipalId(name) for name in ("anna", "ben", "carla", "dora"))

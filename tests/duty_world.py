@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.approval.duty_delegation import DutyDelegation, DutyTerms
 from answerable.core.canonical import parse
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.flows.escalation.delegate_duty import delegate_duty
 from answerable.flows.escalation.route_approval import scan_waiting, tell_due
 from answerable.sdk.signing import signed_duty

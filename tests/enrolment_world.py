@@ -27,18 +27,18 @@ from answerable.apps.enrolment.needs import PREFIX
 from answerable.apps.enrolment.needs import Needs as EnrolmentNeeds
 from answerable.apps.mcp_gateway.gateway import Gateway
 from answerable.core.canonical import JSONValue
-from answerable.core.identity.authority import TrustLimits
-from answerable.core.identity.enrolment import enrolment_proof
-from answerable.core.identity.evidence import Evidence
-from answerable.core.identity.keys import PublicKey, SigningKey, new_private_jwk
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
-from answerable.core.identity.sidecars import sidecars_in
-from answerable.core.identity.spiffe_id import trust_domain
+from answerable.core.identity.keys.keys import PublicKey, SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.spiffe_id import trust_domain
+from answerable.core.identity.svid.authority import TrustLimits
+from answerable.core.identity.workload.enrolment import enrolment_proof
+from answerable.core.identity.workload.evidence import Evidence
+from answerable.core.identity.workload.sidecars import sidecars_in
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.core.mandate.token import signed
-from answerable.core.registry.manifest import Manifest
-from answerable.core.registry.manifest_token import signed_manifest
+from answerable.core.registry.manifests.manifest import Manifest
+from answerable.core.registry.manifests.manifest_token import signed_manifest
 from answerable.errors import Unverified
 from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.state.walk import Walk

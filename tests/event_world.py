@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from answerable.adapters.event_http import HttpEventPost
 from answerable.adapters.sqlite import SqliteEventRegister
-from answerable.core.identity.event_key import EventKey
+from answerable.core.identity.keys.event_key import EventKey
 from answerable.core.incident.event_stream import EventStream
 from answerable.flows.events.event_desk import EventDesk, EventLimits
 from answerable.sdk.proof_auth import SignatureAuth

@@ -20,10 +20,10 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from answerable.adapters.bundle_http import HttpBundleEndpoint
-from answerable.core.identity.federation import federation_source
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import TrustDomain
-from answerable.core.identity.trust_bundle import TrustBundle, parse_bundle
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import TrustDomain
+from answerable.core.identity.svid.federation import federation_source
+from answerable.core.identity.svid.trust_bundle import TrustBundle, parse_bundle
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable

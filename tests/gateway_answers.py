@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import Answer as PersonsAnswer
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.sdk.signing import signed_answer
 from answerable.testing.samples import signing_key
 

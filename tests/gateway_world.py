@@ -36,8 +36,8 @@ from answerable.apps.mcp_gateway.needs import GatewayLimits, Head, Needs
 from answerable.core.action.request import ActionRequest
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import JSONValue, encode, parse
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms

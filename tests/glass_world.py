@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from answerable.core.approval.break_glass import answer_digest, broken_by
-from answerable.core.identity.principal import PrincipalId
-from answerable.core.registry.documents import Principal
+from answerable.core.identity.names.principal import PrincipalId
+from answerable.core.registry.documents.documents import Principal
 from answerable.flows.approval.review_glass import review_glass
 from answerable.sdk.signing import signed_review
 from answerable.testing.builders import POLICIES, Bench, bench_documents

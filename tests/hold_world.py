@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from answerable.core.containment.hold import Holdable, holdable
 from answerable.core.containment.lift import LIFT_TYP, Terms, lift_claims
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.flows.containment.lift_hold import lift_hold
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench

@@ -13,7 +13,7 @@ import httpx2
 
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder, Secret
 from answerable.core.lease.name import lease_name
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from answerable.core.identity.keys import SigningKey
+from answerable.core.identity.keys.keys import SigningKey
 from answerable.sdk.keyfile import create_key, public_jwk
 from tests.authorization_server import OPAQUE, AuthorizationServer
 from tests.brokered_world import Desk, documents

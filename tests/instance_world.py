@@ -11,14 +11,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.adapters.sqlite import SqliteInstanceRegister
-from answerable.core.identity.channel import Channel
-from answerable.core.identity.evidence import SELECTOR_CHARS_MAX, CallerIdentity, Evidence
-from answerable.core.identity.instance import Instance
-from answerable.core.identity.principal import AgentId, UnixMillis
-from answerable.core.identity.spiffe_id import TrustDomain, agent_instance_id, spiffe_id, trust_domain
-from answerable.core.identity.trust_bundle import TrustBundle
-from answerable.core.identity.x509_svid import authority_certificate, leaf_certificate
-from answerable.core.registry.sighting import SightingBatch
+from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.names.spiffe_id import TrustDomain, agent_instance_id, spiffe_id, trust_domain
+from answerable.core.identity.proof.channel import Channel
+from answerable.core.identity.svid.trust_bundle import TrustBundle
+from answerable.core.identity.svid.x509_svid import authority_certificate, leaf_certificate
+from answerable.core.identity.workload.evidence import SELECTOR_CHARS_MAX, CallerIdentity, Evidence
+from answerable.core.identity.workload.instance import Instance
+from answerable.core.registry.snapshot.sighting import SightingBatch
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.registers import fresh
 from tests.proof_world import ProofWorld, new_key
@@ -26,7 +26,7 @@ from tests.proof_world import ProofWorld, new_key
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
 
 OURS = trust_domain("answerable.test")
 THEIRS = trust_domain("corp.example")

@@ -9,7 +9,7 @@ import msgspec
 from answerable.adapters.tlog_files import PublishedFiles
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.disclosure import Disclosure
 from answerable.core.ledger.opened import disclosures_of, leaf_of
 from answerable.core.ledger.tags import Tag

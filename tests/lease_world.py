@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.warrant_token import LeaseTerms, SignedWarrant
 from answerable.flows.leases.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Mapping
 
     from answerable.core.lease.lease import Under
-    from answerable.core.registry.lease_template import LeaseWindow
+    from answerable.core.registry.documents.lease_template import LeaseWindow
     from answerable.ports.lease_register import LeaseRegister
 
 LOG = "ledger.example/one"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.authority import Authority, authority_of
 from answerable.core.mandate.delegability import Delegability
 from answerable.core.mandate.hop_signing import HopTerms, issue_root, sign_hop
@@ -21,7 +21,7 @@ from answerable.testing.samples import mandate_terms, signing_key
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
-    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.mandate import Mandate
     from answerable.testing.builders import Bench
 

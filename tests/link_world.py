@@ -11,8 +11,8 @@ from pathlib import Path
 import anyio
 
 from answerable.adapters.shard_socket import LinkLimits, SocketShardDoor, SocketShardLink
-from answerable.core.identity.keys import ed25519_public
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.keys import ed25519_public
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.shards import shard_origin
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.drills.report_containment import told_part

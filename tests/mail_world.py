@@ -16,8 +16,8 @@ from typing import Any
 import httpx2
 
 from answerable.apps.cli.holds import hold_in
-from answerable.core.identity.keys import SigningKey
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.keys.keys import SigningKey
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.errors import Refused, Unverified
 from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.gateway_address import open_client

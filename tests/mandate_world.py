@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from answerable.core.action.tool_definition import ToolDefinition
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.oidc_person import PersonIssuer
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.identity.people.oidc_person import PersonIssuer
 from answerable.core.mandate.mission import terms_nonce
 from answerable.flows.state.verify_person import PersonVerifier
 from answerable.flows.tokens.issue_mandate import issue_mandate
@@ -24,7 +24,7 @@ from tests.attestation_world import key_set, public_jwk, token
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.mandate.mandate import Mandate, MandateTerms
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
 
 ISSUER = "https://login.test"
 CLIENT = "answerable-client"

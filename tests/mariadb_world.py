@@ -13,7 +13,7 @@ import aiomysql
 from answerable.adapters.mariadb_accounts import MariadbIssuer, MariadbTarget
 from answerable.adapters.system import SystemEntropy
 from answerable.core.canonical import JSONValue, freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder
 from answerable.core.lease.name import lease_name
 from answerable.core.lease.scope import Scope

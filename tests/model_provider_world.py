@@ -8,7 +8,7 @@ from typing import Any
 
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.testing.contracts.credential_issuer import IssuerBench

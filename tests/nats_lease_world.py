@@ -19,7 +19,7 @@ from answerable.adapters.nats_users import (
 from answerable.adapters.nats_users.tokens import verified_claims
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import JSONValue, freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder, Performed
 from answerable.core.lease.name import lease_name
 from answerable.errors import Unavailable

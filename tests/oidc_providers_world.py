@@ -19,7 +19,7 @@ import httpx2
 
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import parse
-from answerable.core.identity.keys import SigningKey
+from answerable.core.identity.keys.keys import SigningKey
 from answerable.testing.samples import signing_key
 
 CLIENT = "answerable-console"

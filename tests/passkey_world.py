@@ -14,7 +14,7 @@ from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 
 if TYPE_CHECKING:
-    from answerable.core.identity.passkey import Passkey
+    from answerable.core.identity.people.passkey import Passkey
 
 ADMIN = "uid:1000"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import copy
 
-from answerable.core.registry.active import faults_of
-from answerable.core.registry.documents import PolicySetDocument
-from answerable.core.registry.parse import shapes_of
+from answerable.core.registry.documents.documents import PolicySetDocument
+from answerable.core.registry.parsing.active import faults_of
+from answerable.core.registry.parsing.parse import shapes_of
 from answerable.testing.samples import POLICIES, document, registry_documents
 
 TRACKER = {

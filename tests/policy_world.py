@@ -11,14 +11,19 @@ from answerable.core.action.request import VerifiedRequest, action_request
 from answerable.core.action.tool_definition import ToolDefinition
 from answerable.core.canonical import JSONValue
 from answerable.core.decision.facts import ApprovalFact, Facts
-from answerable.core.identity.caller import ProofKind, VerifiedCaller
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.proof.caller import ProofKind, VerifiedCaller
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.caveat import Caveat
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateState
-from answerable.core.registry.capability import ActionKind, ArgumentMapping, Capability, ResourceMapping
-from answerable.core.registry.documents import Agent, PolicySetDocument
-from answerable.core.registry.policy_parts import (
+from answerable.core.registry.documents.capability import (
+    ActionKind,
+    ArgumentMapping,
+    Capability,
+    ResourceMapping,
+)
+from answerable.core.registry.documents.documents import Agent, PolicySetDocument
+from answerable.core.registry.documents.policy_parts import (
     DestinationClass,
     EventMatch,
     PolicyParts,
@@ -26,8 +31,8 @@ from answerable.core.registry.policy_parts import (
     TimeWindow,
     Tracker,
 )
-from answerable.core.registry.resolve import Resolved
-from answerable.core.registry.snapshot import RegistrySnapshot
+from answerable.core.registry.snapshot.resolve import Resolved
+from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 from answerable.testing.policy_model import ModelCase, ModelValue
 
 NOW = UnixMillis(1_800_000_000_000)

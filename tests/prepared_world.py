@@ -13,7 +13,7 @@ from answerable.core.action.outcome import Outcome
 from answerable.core.action.tool_definition import ToolDefinition
 from answerable.core.canonical import encode, freeze
 from answerable.core.mandate.mandate import Grant
-from answerable.core.registry.capability import Capability
+from answerable.core.registry.documents.capability import Capability
 from answerable.errors import Refused
 from answerable.ports.prepared_register import PreparedRegister
 from answerable.testing.builders import POLICIES, Bench, bench_documents, memory_ledger

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from answerable.core.identity.channel import CHANNEL_EXTENSION
-from answerable.core.identity.http_signature import request_from_http
-from answerable.core.identity.session import SESSION_TARGET
+from answerable.core.identity.proof.channel import CHANNEL_EXTENSION
+from answerable.core.identity.proof.http_signature import request_from_http
+from answerable.core.identity.proof.session import SESSION_TARGET
 from answerable.errors import Unverified
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Literal
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.channel import Channel, PeerCredentials
-from answerable.core.identity.http_signature import SignedRequest, sign_request, signature_base
-from answerable.core.identity.keys import SEED_BYTES, Algorithm, SigningKey, new_private_jwk
-from answerable.core.identity.principal import AgentId
-from answerable.core.identity.session import (
+from answerable.core.identity.keys.keys import SEED_BYTES, Algorithm, SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.proof.channel import Channel, PeerCredentials
+from answerable.core.identity.proof.http_signature import SignedRequest, sign_request, signature_base
+from answerable.core.identity.proof.session import (
     SESSION_TARGET,
     SessionAnswer,
     SessionKey,
@@ -20,9 +20,9 @@ from answerable.core.identity.session import (
     ephemeral_public,
     parse_answer,
 )
-from answerable.core.registry.documents import Agent
-from answerable.core.registry.resolve import CapabilityIndex
-from answerable.core.registry.snapshot import RegistrySnapshot
+from answerable.core.registry.documents.documents import Agent
+from answerable.core.registry.snapshot.resolve import CapabilityIndex
+from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 from answerable.errors import Unverified
 from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier, OpenedSession

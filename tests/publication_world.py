@@ -8,11 +8,11 @@ from hashlib import sha256
 import pytest
 
 from answerable.core.canonical import JSONValue, encode
-from answerable.core.identity.keys import SigningKey
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.keys.keys import SigningKey
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.policy_record import Proposal
-from answerable.core.registry.publication import Terms, documents_digest, policy_documents
+from answerable.core.registry.policy_sets.policy_record import Proposal
+from answerable.core.registry.policy_sets.publication import Terms, documents_digest, policy_documents
 from answerable.errors import AnswerableError
 from answerable.flows.policy.publish_policy import propose_policy, publish_policy, rollback_policy
 from answerable.flows.registry.apply_registry import Applied

@@ -14,7 +14,7 @@ from answerable.adapters.rabbitmq_users import (
 )
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.canonical import JSONValue, freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder, Performed
 from answerable.core.lease.name import lease_name
 from tests.rabbitmq_server import (

@@ -7,7 +7,7 @@ import socket
 from answerable.adapters.redis_acl import RedisIssuer, RedisServer, RedisTarget
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.canonical import JSONValue, freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder
 from answerable.core.lease.name import lease_name
 from tests.redis_server import (

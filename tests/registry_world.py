@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 
-from answerable.core.registry.active import faults_of
+from answerable.core.registry.parsing.active import faults_of
 from answerable.testing.samples import registry_documents
 
 

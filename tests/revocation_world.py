@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from answerable.core.identity.evidence import CallerIdentity
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.ledger.answer import Answer
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.flows.walk.govern_action import govern_action

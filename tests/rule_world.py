@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from answerable.adapters.sqlite import SqliteHistoryRegister
-from answerable.core.identity.evidence import CallerIdentity
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.counters.recall_rules import restore_rules

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from hashlib import sha256
 
-from answerable.core.identity.keys import SigningKey, ed25519_public, new_private_jwk
+from answerable.core.identity.keys.keys import SigningKey, ed25519_public, new_private_jwk
 from answerable.core.ledger.shards import HEADS, shard_origin
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.merkle import consistency_proof, inclusion_proof, leaf_hash, reader_over, root_of

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.http_signature import SignedRequest, sign_request
+from answerable.core.identity.proof.http_signature import SignedRequest, sign_request
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.samples import signing_key
 

@@ -13,7 +13,7 @@ import anyio
 
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import JSONValue, freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder, Performed
 from answerable.core.lease.name import lease_name
 from answerable.wiring.target_kinds import BuiltTarget

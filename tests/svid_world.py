@@ -16,11 +16,11 @@ from joserfc import jws as jose
 from joserfc.jwk import ECKey, RSAKey
 
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import spiffe_id, trust_domain
-from answerable.core.identity.svid_keys import jwk_text
-from answerable.core.identity.trust_bundle import TrustBundle
-from answerable.core.identity.x509_svid import authority_certificate, leaf_certificate
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import spiffe_id, trust_domain
+from answerable.core.identity.svid.svid_keys import jwk_text
+from answerable.core.identity.svid.trust_bundle import TrustBundle
+from answerable.core.identity.svid.x509_svid import authority_certificate, leaf_certificate
 
 DOMAIN = trust_domain("example.org")
 OTHER_DOMAIN = trust_domain("example.net")

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
-from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.core.identity.keys.keys import SEED_BYTES, SigningKey, new_private_jwk
 from answerable.sdk.client_identity import PrivateKeyClient
 from answerable.sdk.discovery import ServerMetadata
 from answerable.sdk.oauth_http import OAuthHttp

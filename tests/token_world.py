@@ -17,10 +17,10 @@ from answerable.adapters.uvicorn_front import listen, serve
 from answerable.core.approval.approval import Approval
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import JSONValue, encode, parse
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.dpop import dpop_proof
-from answerable.core.identity.keys import SigningKey
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.keys.keys import SigningKey
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.proof.dpop import dpop_proof
 from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth

@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.core.registry.tool_approval import signed_approval
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.registry.tools.tool_approval import signed_approval
 from answerable.flows.walk.pin_tools import approve_tool, offered_text
 from answerable.testing.clock import START
 from answerable.testing.recording_upstream import RecordingUpstream
@@ -18,7 +18,7 @@ from answerable.testing.tool_pins import ApprovedAsSeen
 if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
     from answerable.flows.state.walk import Walk
     from answerable.testing.builders import Bench
 

@@ -14,8 +14,8 @@ import msgspec
 
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import parse
-from answerable.core.identity.evidence import UNKNOWN_IDENTITY, CallerIdentity
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.workload.evidence import UNKNOWN_IDENTITY, CallerIdentity
 from answerable.core.mandate import delegation_terms as terms
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.delegability import Delegability

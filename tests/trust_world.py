@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import SqliteAuthorityRegister
-from answerable.core.identity.authority import TrustLimits
-from answerable.core.identity.spiffe_id import TrustDomain, spiffe_id
+from answerable.core.identity.names.spiffe_id import TrustDomain, spiffe_id
+from answerable.core.identity.svid.authority import TrustLimits
 from answerable.flows.trust_domain.issue_svid import SvidIssuer
 from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 from answerable.ports.authority_keys import AuthorityKeys

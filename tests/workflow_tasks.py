@@ -6,7 +6,7 @@ import time
 
 import httpx2
 
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.proof_auth import SignatureAuth

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from answerable.core.canonical import parse
-from answerable.core.identity.channel import Channel, PeerCredentials
-from answerable.core.identity.principal import workflow_id
-from answerable.core.registry.active import snapshot_of
+from answerable.core.identity.names.principal import workflow_id
+from answerable.core.identity.proof.channel import Channel, PeerCredentials
+from answerable.core.registry.parsing.active import snapshot_of
 from answerable.flows.approval.answer_as_workflow import answer_as_workflow
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.sdk.signing import signed_answer
@@ -128,7 +128,7 @@ def over_socket(pid: int, *, uid: int = 3000) -> Channel:
 
 def faults(given: list[Any]) -> list[tuple[str, str]]:
     """Path and code of each fault of documents."""
-    from answerable.core.registry.active import faults_of
+    from answerable.core.registry.parsing.active import faults_of
 
     return [(one.path, one.code) for one in faults_of(given)]
 

@@ -28,19 +28,19 @@ from answerable.apps.workload_api import (
     WorkloadFront,
 )
 from answerable.apps.workload_api.messages import schema
-from answerable.core.identity.instance import ShownManifest
-from answerable.core.identity.jwt_svid import JwtSvid, jwt_svid, verified_jwt_svid
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain, spiffe_id, trust_domain
-from answerable.core.identity.svid_keys import jwk_text
-from answerable.core.identity.trust_bundle import TrustBundle
-from answerable.core.identity.wit_svid import wit_svid
-from answerable.core.identity.x509_svid import (
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain, spiffe_id, trust_domain
+from answerable.core.identity.svid.jwt_svid import JwtSvid, jwt_svid, verified_jwt_svid
+from answerable.core.identity.svid.svid_keys import jwk_text
+from answerable.core.identity.svid.trust_bundle import TrustBundle
+from answerable.core.identity.svid.wit_svid import wit_svid
+from answerable.core.identity.svid.x509_svid import (
     X509Svid,
     authority_certificate,
     leaf_certificate,
     verified_x509_svid,
 )
+from answerable.core.identity.workload.instance import ShownManifest
 
 DOMAIN = trust_domain("ours.example")
 OTHER = trust_domain("theirs.example")

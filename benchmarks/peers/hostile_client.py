@@ -20,8 +20,8 @@ import httptools
 import uvloop
 from load_client import UNKNOWN_EPOCH, Load, call, http
 
-from answerable.core.identity.http_signature import SignedRequest, sign_request
-from answerable.core.identity.keys import SigningKey
+from answerable.core.identity.keys.keys import SigningKey
+from answerable.core.identity.proof.http_signature import SignedRequest, sign_request
 from answerable.sdk.keyfile import load_key
 
 META = (

@@ -23,14 +23,14 @@ import msgspec
 import uvloop
 
 from answerable.core.canonical import JSONValue, encode
-from answerable.core.identity.http_signature import (
+from answerable.core.identity.keys.keys import SigningKey
+from answerable.core.identity.proof.http_signature import (
     SignedRequest,
     parse_signature,
     sign_request,
     signature_base,
 )
-from answerable.core.identity.keys import SigningKey
-from answerable.core.identity.session import (
+from answerable.core.identity.proof.session import (
     EPHEMERAL_BYTES,
     SESSION_TARGET,
     SessionKey,

@@ -14,11 +14,11 @@ from answerable.apps.console.provider_pages import callback_of
 from answerable.apps.console.sessions import COOKIE
 from answerable.core.approval.chat_click import APPROVE
 from answerable.core.canonical import parse
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.enrolment import enrolment_proof
-from answerable.core.identity.keys import SigningKey, new_private_jwk
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis, workflow_id
-from answerable.core.identity.spiffe_id import trust_domain
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis, workflow_id
+from answerable.core.identity.names.spiffe_id import trust_domain
+from answerable.core.identity.workload.enrolment import enrolment_proof
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.core.mandate.oauth_terms import (
     CLIENT_JWT_BEARER,

@@ -22,9 +22,9 @@ from answerable.core.approval.chat_click import APPROVE
 from answerable.core.approval.token import APPROVAL_TYP, bound_claims
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import FrozenJSON, parse
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.keys import PublicKey, SigningKey
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.keys.keys import PublicKey, SigningKey
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.sdk.gateway_address import open_client
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.testing.soft_passkey import SoftPasskey

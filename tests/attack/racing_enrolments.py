@@ -15,7 +15,7 @@ from pathlib import Path
 
 import anyio
 
-from answerable.core.identity.keys import SigningKey, new_private_jwk
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
 from answerable.errors import AnswerableError
 from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.gateway_address import open_client

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.adapters.system import SystemClock
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.hop_token import read_hop

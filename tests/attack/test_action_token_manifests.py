@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from answerable.core.canonical import parse
-from answerable.core.identity.compact_jws import read_compact
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.keys.compact_jws import read_compact
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.delegation_terms import INSTANCE, MANIFEST
 from answerable.core.mandate.revocation import Revocable
-from answerable.core.registry.manifest import Manifest
-from answerable.core.registry.manifest_drift import Measured
-from answerable.core.registry.manifest_token import signed_manifest
+from answerable.core.registry.manifests.manifest import Manifest
+from answerable.core.registry.manifests.manifest_drift import Measured
+from answerable.core.registry.manifests.manifest_token import signed_manifest
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.flows.workloads.enrol_workload import enrol

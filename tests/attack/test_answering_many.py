@@ -10,8 +10,8 @@ from answerable.core.approval.batch import batch_of
 from answerable.core.approval.batch_answer import BATCH_TYP, batch_claims, is_of_batch, verify_kept_batch
 from answerable.core.approval.words import NO_WORDS
 from answerable.core.containment.hold import holdable
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused
 from answerable.flows.approval.answer_many import answer_many, open_many, opening_of

@@ -18,8 +18,8 @@ from answerable.core.approval.passkey_answer import kept_answer, verify_kept
 from answerable.core.approval.reasons import QUICK, REASONS, denial_reason
 from answerable.core.approval.token import APPROVAL_TYP, answer_claims, verify_answer
 from answerable.core.approval.words import COMMENT_CHARS_MAX, Words
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.state.walk_limits import WalkLimits
@@ -119,7 +119,7 @@ def of_version_1(verdict: Any = "approve", comment: str = "ok") -> dict[str, Any
 
 
 def device_key(device: SoftPasskey) -> str:
-    from answerable.core.identity.passkey import check_algorithm
+    from answerable.core.identity.people.passkey import check_algorithm
 
     return check_algorithm(device.public_key)
 

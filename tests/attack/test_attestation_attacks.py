@@ -12,8 +12,12 @@ from cryptography.hazmat.primitives.serialization.ssh import SSHCertificateType
 
 from answerable.adapters.sqlite import SqliteStore
 from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
-from answerable.core.identity.attestation import RegistrationEntry, matching_agent, possession_message
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.workload.attestation import (
+    RegistrationEntry,
+    matching_agent,
+    possession_message,
+)
 from answerable.errors import AnswerableError
 from answerable.testing import ManualClock
 from tests.attestation_world import (

@@ -12,10 +12,10 @@ from answerable.core.approval.message import notice_message
 from answerable.core.approval.typed_name import name_to_type
 from answerable.core.approval.words import Words
 from answerable.core.containment.hold import holdable
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
-from answerable.core.registry.active import snapshot_of
+from answerable.core.registry.parsing.active import snapshot_of
 from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.approval.answer_approval import answer_approval, answer_by_passkey, open_to_answer
 from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.adapters.broker_http import HttpLeaseBroker
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.wire import EFFECT_DATA, NAMES_MAX
 from answerable.errors import Unavailable
 from answerable.flows.leases.perform_leased import perform_leased

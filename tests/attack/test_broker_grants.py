@@ -23,9 +23,9 @@ from answerable.apps.workload_api import ConnectionLimits, Doors
 from answerable.apps.workload_api.error_details import DetailedStatus, WireCodec
 from answerable.apps.workload_api.messages import schema
 from answerable.apps.workload_api.product_needs import WorkloadNeeds
-from answerable.core.identity.broker_grant import broker_grants
+from answerable.core.identity.workload.broker_grant import broker_grants
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.sighting import SightingBatch
+from answerable.core.registry.snapshot.sighting import SightingBatch
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.end_instance import end_instance
 from answerable.flows.trust_domain.tell_watchers import Watchers

@@ -16,10 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.apps.sidecar.attesting import by_jwt_svid, by_x509_svid
 from answerable.apps.sidecar.identity import Identity
-from answerable.core.identity.attestation import enrolment_audience, possession_message
-from answerable.core.identity.enrolment import enrolment_proof
-from answerable.core.identity.keys import SigningKey
-from answerable.core.identity.spiffe_id import TrustDomain, spiffe_id
+from answerable.core.identity.keys.keys import SigningKey
+from answerable.core.identity.names.spiffe_id import TrustDomain, spiffe_id
+from answerable.core.identity.workload.attestation import enrolment_audience, possession_message
+from answerable.core.identity.workload.enrolment import enrolment_proof
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.state.known_callers import instance_stands

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from answerable.core.identity.trust_bundle import BUNDLE_BYTES_MAX
+from answerable.core.identity.svid.trust_bundle import BUNDLE_BYTES_MAX
 from answerable.errors import Unavailable
 from tests.federation_world import (
     Authority,

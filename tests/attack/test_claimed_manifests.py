@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import structs
 
-from answerable.core.identity.channel import Channel, PeerCredentials
-from answerable.core.identity.evidence import CallerIdentity
+from answerable.core.identity.proof.channel import Channel, PeerCredentials
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.incident.wording import instance_told
 from answerable.core.ledger.tags import Tag
 from answerable.flows.registry.apply_registry import apply_registry

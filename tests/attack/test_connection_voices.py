@@ -22,7 +22,7 @@ from answerable.adapters.linux_process import LinuxProcessObserver
 from answerable.apps.workload_api import ConnectionLimits, PeerProcess, WorkloadFront
 from answerable.apps.workload_api.product_needs import WorkloadNeeds
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.sighting import SightingBatch
+from answerable.core.registry.snapshot.sighting import SightingBatch
 from answerable.flows.trust_domain.tell_watchers import Watchers
 from tests.enrolment_world import attested_documents, enrolling
 from tests.loud_skips import not_proven

@@ -11,7 +11,7 @@ import pytest
 
 from answerable.apps.console import agent_pages
 from answerable.core.containment.hold import holdable
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.flows.drills.report_containment import record_reports
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.tokens import trace_mandate

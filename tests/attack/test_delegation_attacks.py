@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.authority import detail_of
 from answerable.core.mandate.constraint import Max
 from answerable.core.mandate.delegation_chain import (

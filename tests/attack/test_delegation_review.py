@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from msgspec import structs
 
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.core.mandate import delegation_terms as terms
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.constraint import MaxSubtree

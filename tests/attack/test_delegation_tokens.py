@@ -10,7 +10,7 @@ import pytest
 
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
-from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.mandate.authority import detail_of
 from answerable.core.mandate.delegation_chain import (
     CHAIN_CHARS_MAX,

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from msgspec import structs
 
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed
 from answerable.flows.registry.apply_registry import apply_registry

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from answerable.core.identity import door_refusals as bounds
-from answerable.core.identity.door_refusal import Sender
+from answerable.core.identity.proof import door_refusals as bounds
+from answerable.core.identity.proof.door_refusal import Sender
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
 from answerable.flows.counters.door_desk import DoorDesk, record_door_refusals

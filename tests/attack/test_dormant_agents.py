@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from answerable.adapters.sqlite import SqliteAgentUses
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable

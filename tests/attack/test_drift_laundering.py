@@ -12,11 +12,11 @@ from msgspec import structs
 
 from answerable.apps.workload_api.peer import PeerProcess
 from answerable.apps.workload_api.product_needs import WorkloadNeeds
-from answerable.core.identity.evidence import CallerIdentity
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.manifest_drift import Measured
-from answerable.core.registry.tool_digest import tools_digest
+from answerable.core.registry.manifests.manifest_drift import Measured
+from answerable.core.registry.tools.tool_digest import tools_digest
 from answerable.errors import AnswerableError, Refused
 from answerable.flows.state.known_callers import KnownCallers
 from answerable.flows.validity.manifest_standing import standing_manifest
@@ -32,10 +32,10 @@ from tests.enrolment_world import InventedProcesses, attested_documents, enrolli
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from answerable.core.identity.evidence import Grade
-    from answerable.core.identity.instance import Instance
-    from answerable.core.identity.spiffe_id import SpiffeId
-    from answerable.core.registry.manifest import Manifest
+    from answerable.core.identity.names.spiffe_id import SpiffeId
+    from answerable.core.identity.workload.evidence import Grade
+    from answerable.core.identity.workload.instance import Instance
+    from answerable.core.registry.manifests.manifest import Manifest
     from answerable.flows.trust_domain.workloads import Workloads
     from answerable.testing.builders import Bench
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import structs
 
-from answerable.core.identity.evidence import CallerIdentity
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unverified
 from answerable.flows.state.known_callers import instance_stands

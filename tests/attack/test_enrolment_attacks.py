@@ -15,9 +15,9 @@ import anyio
 import httpx2
 import pytest
 
-from answerable.core.identity.enrolment import enrolment_proof
-from answerable.core.identity.keys import SigningKey, new_private_jwk
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.workload.enrolment import enrolment_proof
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Refused, Unverified
 from answerable.flows.revocation.end_instance import end_instance
@@ -245,7 +245,7 @@ async def test_a_renewal_by_another_process_or_with_weaker_evidence_changes_noth
         assert (status, problem["code"]) == (403, "attestation.changed")
         script = (
             "import sys,anyio,httpx2,json\n"
-            "from answerable.core.identity.keys import SigningKey\n"
+            "from answerable.core.identity.keys.keys import SigningKey\n"
             "from answerable.sdk.proof_auth import SignatureAuth\n"
             "key=SigningKey(sys.stdin.read())\n"
             "t=httpx2.HTTPTransport(uds=sys.argv[1])\n"

@@ -14,9 +14,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from answerable.core.identity.principal import AgentId
-from answerable.core.identity.trust_bundle import parse_bundle
-from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.svid.trust_bundle import parse_bundle
+from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.revocation.end_instance import end_instance

@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from answerable.adapters.event_http import HttpEventPost
-from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.mandate.revocation import revocable
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.events import manage_streams as streams

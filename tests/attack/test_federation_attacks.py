@@ -9,10 +9,10 @@ from datetime import timedelta
 import pytest
 
 from answerable.adapters.bundle_http import HttpBundleEndpoint
-from answerable.core.identity.federation import federation_source, federation_sources
-from answerable.core.identity.spiffe_id import TrustDomain, spiffe_id
-from answerable.core.identity.trust_bundle import BUNDLE_BYTES_MAX, TrustBundle
-from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.core.identity.names.spiffe_id import TrustDomain, spiffe_id
+from answerable.core.identity.svid.federation import federation_source, federation_sources
+from answerable.core.identity.svid.trust_bundle import BUNDLE_BYTES_MAX, TrustBundle
+from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import Malformed, Unavailable, Unverified
 from answerable.flows.workloads.follow_bundles import BundleFollowing
 from answerable.testing.entropy import SeededEntropy

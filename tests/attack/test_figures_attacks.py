@@ -94,7 +94,7 @@ async def test_who_names_the_task_of_another_use_case_changes_nothing_in_its_fig
     await bench.issue("m-1")
     from dataclasses import replace
 
-    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.names.principal import AgentId
     from answerable.sdk.signing import signed_mandate
     from answerable.testing.samples import AUDIENCE, mandate_terms, signing_key
 

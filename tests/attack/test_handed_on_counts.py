@@ -9,7 +9,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.core.action.request import ActionRequest
-from answerable.core.identity.caller import VerifiedCaller
+from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.flows.policy.place_tripped import place_tripped
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.govern_action import govern_action

@@ -10,7 +10,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteHistoryRegister
 from answerable.core.action.outcome import Outcome
-from answerable.core.identity.evidence import CallerIdentity
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.recovery.settle_open_intents import settle_open_intents

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from answerable.core.approval.effect_lines import LINES_MAX, SHOWN_CHARS_MAX
-from answerable.core.registry.active import faults_of
+from answerable.core.registry.parsing.active import faults_of
 from answerable.testing.samples import document
 from answerable.testing.tool_pins import ApprovedAsSeen
 from tests.console_client import console_house

@@ -21,12 +21,12 @@ from answerable.apps.enrolment.needs import Needs
 from answerable.apps.workload_api.peer import PeerProcess, referenced_process
 from answerable.apps.workload_api.product_needs import WorkloadNeeds
 from answerable.apps.workload_api.seen_strangers import NAMES_PER_USER_MAX, SECONDS, USERS_MAX, SeenStrangers
-from answerable.core.identity.channel import Channel, PeerCredentials
-from answerable.core.identity.evidence import CallerIdentity
-from answerable.core.identity.principal import AgentId
-from answerable.core.identity.trust_bundle import TrustBundle
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.proof.channel import Channel, PeerCredentials
+from answerable.core.identity.svid.trust_bundle import TrustBundle
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.sighting import SightingBatch
+from answerable.core.registry.snapshot.sighting import SightingBatch
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
 from answerable.flows.state.known_callers import instance_stands
 from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads

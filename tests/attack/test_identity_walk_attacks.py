@@ -9,11 +9,11 @@ import pytest
 from msgspec import structs
 
 from answerable.adapters.sqlite import SqliteInstanceRegister
-from answerable.core.identity.channel import Channel
-from answerable.core.identity.evidence import CallerIdentity, Evidence
-from answerable.core.identity.principal import AgentId, UnixMillis
-from answerable.core.identity.spiffe_id import agent_instance_id
-from answerable.core.registry.documents import Agent
+from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.names.spiffe_id import agent_instance_id
+from answerable.core.identity.proof.channel import Channel
+from answerable.core.identity.workload.evidence import CallerIdentity, Evidence
+from answerable.core.registry.documents.documents import Agent
 from answerable.flows.state.known_callers import instance_stands
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.registers import fresh

@@ -17,7 +17,7 @@ from tests.gateway_world import World, gateway_world, modern, modern_headers
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
-    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.proof.caller import VerifiedCaller
 
 pytestmark = pytest.mark.anyio
 CALL = modern("tools/call", {"name": "customer_read", "arguments": {"case_id": "4711"}})

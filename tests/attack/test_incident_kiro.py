@@ -12,8 +12,8 @@ import pytest
 
 from answerable.core.approval.typed_name import name_to_type
 from answerable.core.canonical import parse
-from answerable.core.identity.passkey import assertion_in
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
+from answerable.core.identity.people.passkey import assertion_in
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.approval.answer_approval import answer_by_passkey

@@ -12,8 +12,8 @@ import anyio.to_thread
 import pytest
 
 from answerable.adapters.sqlite import SqliteInstanceRegister, SqliteStore
-from answerable.core.identity.instance import Instance
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.workload.instance import Instance
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.registry.apply_registry import apply_registry

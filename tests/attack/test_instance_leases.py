@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from answerable.core.identity.evidence import CallerIdentity
-from answerable.core.identity.spiffe_id import SpiffeId
+from answerable.core.identity.names.spiffe_id import SpiffeId
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
 from answerable.flows.revocation.end_instance import end_instance, end_lapsed, record_ends

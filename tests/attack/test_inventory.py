@@ -11,10 +11,10 @@ import pytest
 from msgspec import structs
 
 from answerable.adapters.sqlite import SqliteSightings, SqliteStore
-from answerable.core.identity.evidence import Evidence
-from answerable.core.identity.principal import AgentId
-from answerable.core.registry.sighting import OTHERS, SOURCE_MAX, Sighting
-from answerable.core.registry.unregistered import configured_name, reached_by, stranger_name
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.workload.evidence import Evidence
+from answerable.core.registry.snapshot.sighting import OTHERS, SOURCE_MAX, Sighting
+from answerable.core.registry.snapshot.unregistered import configured_name, reached_by, stranger_name
 from answerable.errors import Refused
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.govern_action import govern_action

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister, SqliteStore
-from answerable.core.identity.invitation import LIFETIME_SECONDS
+from answerable.core.identity.people.invitation import LIFETIME_SECONDS
 from answerable.errors import Unverified
 from answerable.flows.people.enrol_passkey import begin_enrolment
 from answerable.flows.people.invite_person import invite_person

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import IssuerTraits, LeaseOrder
 from answerable.core.lease.lease import PAUSE_MS_MAX, pause_ms
 from answerable.core.lease.name import lease_name, octets_of

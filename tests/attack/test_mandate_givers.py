@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 import pytest
 
 from answerable.core.approval.typed_name import name_to_type
-from answerable.core.identity.oidc_person import PersonIssuer
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.identity.people.oidc_person import PersonIssuer
 from answerable.core.mandate.caveat import DestinationIn
 from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.scheduled import scheduled_terms
-from answerable.core.registry.active import faults_of
+from answerable.core.registry.parsing.active import faults_of
 from answerable.errors import AnswerableError, Refused
 from answerable.flows.approval.answer_approval import answer_approval
 from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline

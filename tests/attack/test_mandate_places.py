@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.mandate.caveat import DestinationIn, KindIn, SensitivityAtMost, SystemIn
 from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.core.mandate.template import filled

@@ -10,12 +10,11 @@ from typing import Any
 import pytest
 
 from answerable.core.canonical import encode
-from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX, signed_statement
-from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.core.registry.active import snapshot_of
-from answerable.core.registry.manifest import DIGEST_FIELDS, MANIFEST_FIELDS
-from answerable.core.registry.manifest_drift import Measured, drift, drifted_fields
-from answerable.core.registry.manifest_token import (
+from answerable.core.identity.keys.compact_jws import TOKEN_CHARS_MAX, signed_statement
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.registry.manifests.manifest import DIGEST_FIELDS, MANIFEST_FIELDS
+from answerable.core.registry.manifests.manifest_drift import Measured, drift, drifted_fields
+from answerable.core.registry.manifests.manifest_token import (
     MANIFEST_TYP,
     manifest_claims,
     signed_manifest,
@@ -23,7 +22,8 @@ from answerable.core.registry.manifest_token import (
     stored_manifest,
     verified_manifest,
 )
-from answerable.core.registry.tool_digest import tools_digest
+from answerable.core.registry.parsing.active import snapshot_of
+from answerable.core.registry.tools.tool_digest import tools_digest
 from answerable.errors import AnswerableError, Malformed, Refused
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.clock import START

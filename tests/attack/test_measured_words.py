@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from answerable.adapters.linux_process import LinuxProcessObserver, OwnCommand
-from answerable.core.identity.evidence import Evidence
-from answerable.core.identity.sidecars import sidecars_in
+from answerable.core.identity.workload.evidence import Evidence
+from answerable.core.identity.workload.sidecars import sidecars_in
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed
 from answerable.flows.workloads.enrol_workload import enrol, renew

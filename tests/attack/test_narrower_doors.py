@@ -16,7 +16,7 @@ import pytest
 
 from answerable.apps.control_api.application import control_app
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.sdk.keyfile import create_key
 from answerable.testing import recording_upstream
 from answerable.testing.builders import Bench, bench_documents

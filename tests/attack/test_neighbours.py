@@ -11,7 +11,7 @@ from anyio.abc import SocketStream
 
 from answerable.apps.mcp_gateway.needs import GatewayLimits
 from answerable.core.containment.hold import holdable
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.samples import signing_key

@@ -11,7 +11,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteInstanceRegister, SqliteStore
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.manifest_drift import Measured
+from answerable.core.registry.manifests.manifest_drift import Measured
 from answerable.errors import Refused
 from answerable.flows.trust_domain.workloads import WorkloadLimits
 from answerable.flows.workloads.enrol_workload import renew
@@ -37,7 +37,7 @@ from tests.gateway_world import until
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.names.principal import AgentId
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from answerable.adapters.sqlite import SqliteInstanceRegister, SqliteStore
-from answerable.core.identity.principal import AgentId, UnixMillis
-from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable

@@ -8,7 +8,7 @@ import pytest
 
 from answerable.adapters.tlog_files import PublishedFiles, TlogFilesLedger
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.oversight import Oversight
 from answerable.core.ledger.oversight_told import ANSWERS_MIN, oversight_figures
 from answerable.core.ledger.tags import Tag

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.identity.keys import ed25519_public
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.keys.keys import ed25519_public
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.tlog.note import VerifierKey

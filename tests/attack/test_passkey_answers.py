@@ -13,7 +13,7 @@ from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
 from answerable.core.approval.typed_name import name_to_type
 from answerable.core.approval.words import Words, words_of
 from answerable.core.containment.hold import Holdable
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.approval.answer_approval import answer_by_passkey, open_to_answer
 from answerable.flows.people.remove_passkey import remove_passkey

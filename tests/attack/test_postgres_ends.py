@@ -15,7 +15,7 @@ import pytest
 from answerable.adapters.postgres_roles.connections import LOST
 from answerable.adapters.postgres_roles.quoting import quoted_name, quoted_text
 from answerable.core.canonical import JSONValue
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.name import account_of, lease_name
 from answerable.errors import AnswerableError, Refused, Unavailable
 from tests.postgres_server import BROKER_PASSWORD, OWNER_PASSWORD

@@ -9,7 +9,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqlitePreparedRegister
 from answerable.core.action.prepared import NO_CONTENT, PreparedText
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import Refused
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.tokens.issue_mandate import issue_mandate

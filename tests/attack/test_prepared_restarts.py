@@ -20,7 +20,7 @@ from answerable.adapters.sqlite import (
 from answerable.core.action.prepared import Prepared
 from answerable.core.canonical import encode
 from answerable.core.containment.hold import Holdable
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.recovery.recall_prepared import RecalledPrepared

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.linux_process import LinuxProcessObserver
-from answerable.core.identity.attestation import RegistrationEntry, matching_agent
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.workload.attestation import RegistrationEntry, matching_agent
 from answerable.errors import AnswerableError
 from tests.loud_skips import not_proven
 

@@ -17,8 +17,8 @@ import pytest
 from answerable.apps.workload_api.peer import PeerProcess
 from answerable.apps.workload_api.product_needs import WorkloadNeeds
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.manifest import form_of, manifest_digest, manifest_of
-from answerable.core.registry.manifest_drift import Measured
+from answerable.core.registry.manifests.manifest import form_of, manifest_digest, manifest_of
+from answerable.core.registry.manifests.manifest_drift import Measured
 from answerable.errors import Malformed
 from answerable.flows.workloads.enrol_workload import enrol, renew
 from answerable.flows.workloads.follow_manifests import compare_running
@@ -39,9 +39,9 @@ from tests.enrolment_world import (
 )
 
 if TYPE_CHECKING:
-    from answerable.core.identity.evidence import Evidence
-    from answerable.core.identity.instance import Instance
-    from answerable.core.registry.manifest import Manifest
+    from answerable.core.identity.workload.evidence import Evidence
+    from answerable.core.identity.workload.instance import Instance
+    from answerable.core.registry.manifests.manifest import Manifest
     from answerable.flows.trust_domain.workloads import Workloads
     from answerable.testing.builders import Bench
 

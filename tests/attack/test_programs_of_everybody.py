@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from answerable.core.identity.sidecars import sidecars_in
-from answerable.core.registry.active import faults_of, faults_of_new, findings, stored_form
+from answerable.core.identity.workload.sidecars import sidecars_in
+from answerable.core.registry.parsing.active import faults_of, faults_of_new, findings, stored_form
 from answerable.errors import Malformed, Refused
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.workloads.enrol_workload import enrol

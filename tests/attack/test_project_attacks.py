@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from answerable.adapters.project_files import CollectLimits, collected
-from answerable.core.registry.manifest_drift import drift, drifted_fields
+from answerable.core.registry.manifests.manifest_drift import drift, drifted_fields
 from answerable.errors import Malformed
 from answerable.testing.contracts.manifest_register import sample_manifest
 

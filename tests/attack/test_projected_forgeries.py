@@ -10,16 +10,20 @@ from typing import Any
 import pytest
 
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.identity.names.principal import AgentId, PrincipalId
 from answerable.core.ledger.records_identity import manifest_registered
 from answerable.core.ledger.records_statements import policy_proposed
 from answerable.core.ledger.records_tools import tool_approved
-from answerable.core.registry.manifest import Manifest
-from answerable.core.registry.manifest_token import SignedManifest, signed_manifest, verified_manifest
-from answerable.core.registry.policy_record import Proposal
-from answerable.core.registry.publication import proposal_id
-from answerable.core.registry.tool_approval import signed_approval
-from answerable.core.registry.tool_pin import ToolPin
+from answerable.core.registry.manifests.manifest import Manifest
+from answerable.core.registry.manifests.manifest_token import (
+    SignedManifest,
+    signed_manifest,
+    verified_manifest,
+)
+from answerable.core.registry.policy_sets.policy_record import Proposal
+from answerable.core.registry.policy_sets.publication import proposal_id
+from answerable.core.registry.tools.tool_approval import signed_approval
+from answerable.core.registry.tools.tool_pin import ToolPin
 from answerable.testing.samples import signing_key
 from tests.projection_world import Life, appended, life
 from tests.publication_world import STOP, house, propose

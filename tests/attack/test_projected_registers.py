@@ -17,7 +17,7 @@ from answerable.adapters.sqlite import (
     SqliteStore,
 )
 from answerable.adapters.sqlite.projected_tables import PROJECTED
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.records_approvals import approval_answer
 from answerable.core.ledger.records_workload import workload_enrolled

@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from answerable.core.identity.keys import public_key
+from answerable.core.identity.keys.keys import public_key
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.hop_token import read_hop
 from answerable.core.mandate.mandate import MandateId

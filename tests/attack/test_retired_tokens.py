@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.adapters.sqlite import SqliteTokenRegister
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.errors import AnswerableError
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.registry.set_agent_standing import set_agent_standing

@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import AnswerableError, Unavailable, Unverified
 from answerable.flows.leases.lease_credential import _named
 from answerable.flows.leases.lease_desk import DeskTarget, LeaseLimits

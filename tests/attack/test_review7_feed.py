@@ -11,7 +11,7 @@ import pytest
 
 from answerable.adapters.broker_http import HttpLeaseBroker
 from answerable.core.containment.hold import Hold, Holdable, HoldId
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Revoked
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.tags import Tag

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from answerable.core.identity.keys import SigningKey
+from answerable.core.identity.keys.keys import SigningKey
 from answerable.testing.samples import signing_key
 from answerable.wiring.leases import _publish
 

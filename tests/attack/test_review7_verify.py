@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from answerable.apps.broker.control import _recalled
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Revoked
 from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import lease_name

@@ -10,7 +10,7 @@ import anyio
 import pytest
 
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.warrant_token import LeaseTerms

@@ -12,7 +12,7 @@ from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.core.approval.challenge import NONCE_MILLIS_MAX
 from answerable.core.approval.passkey_review import review_challenge
 from answerable.core.approval.strength import Strength
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unverified
 from answerable.flows.approval.review_glass import open_to_review, review_by_passkey

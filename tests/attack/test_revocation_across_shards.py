@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from answerable.adapters.shard_socket.messages import VERSION, Trace, asked_in
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.ledger.effects import DONE_NAMED_MAX, Done, Effects, Undoing, counts, ordered
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Malformed, Unavailable

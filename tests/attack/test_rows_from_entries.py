@@ -20,16 +20,16 @@ from answerable.adapters.sqlite import (
 )
 from answerable.core.action.prepared import NO_CONTENT, Prepared, prepared_text
 from answerable.core.canonical import encode
-from answerable.core.identity.evidence import Evidence
-from answerable.core.identity.instance import Instance
-from answerable.core.identity.keys import public_key
-from answerable.core.identity.principal import AgentId, UnixMillis
-from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.core.identity.keys.keys import public_key
+from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.names.spiffe_id import spiffe_id
+from answerable.core.identity.workload.evidence import Evidence
+from answerable.core.identity.workload.instance import Instance
 from answerable.core.incident.event_stream import SUBJECT_BYTES_MAX, EventStream
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.registry.manifest_drift import Measured
+from answerable.core.registry.manifests.manifest_drift import Measured
 from answerable.errors import Refused
 from answerable.flows.events import manage_streams as streams
 from answerable.flows.ledger.announce import announce_new

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.containment.hold import HoldId
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.containment.lift_hold import lift_hold

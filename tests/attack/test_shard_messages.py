@@ -26,8 +26,8 @@ from answerable.adapters.shard_socket.messages import (
 from answerable.core.action.outcome import Outcome
 from answerable.core.action.request import ActionRequest
 from answerable.core.canonical import encode
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.evidence import CallerIdentity
+from answerable.core.identity.proof.caller import VerifiedCaller
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Unavailable

@@ -9,7 +9,7 @@ import pytest
 
 from answerable.core.canonical import encode, parse
 from answerable.core.containment.hold import Holdable
-from answerable.core.identity.compact_jws import read_compact, signed_statement
+from answerable.core.identity.keys.compact_jws import read_compact, signed_statement
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.recording.record_entry import pseudonym_of

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from answerable.core.approval.token import APPROVAL_TYP, answer_claims
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.testing.builders import Bench
 from answerable.testing.samples import AUDIENCE, signing_key

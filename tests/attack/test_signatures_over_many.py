@@ -12,7 +12,7 @@ from answerable.core.approval.batch import batch_challenge, batch_of
 from answerable.core.approval.batch_answer import verify_kept_batch
 from answerable.core.approval.challenge import challenge
 from answerable.core.approval.words import NO_WORDS, words_of
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 from answerable.flows.approval.answer_approval import answer_by_passkey

@@ -11,9 +11,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from answerable.core.approval.token import APPROVAL_TYP, answer_claims, verify_answer
-from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX, signed_statement
-from answerable.core.identity.keys import SigningKey, new_private_jwk
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.keys.compact_jws import TOKEN_CHARS_MAX, signed_statement
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.token import MANDATE_TYP, claims_of, verify_mandate
 from answerable.errors import Malformed, Unverified
 from answerable.sdk.signing import signed_answer

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from answerable.core.containment.hold import Hold, HoldId, holdable
-from answerable.core.identity.evidence import CallerIdentity
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.stop_rule import RULE_HOLDS, RULE_OVER
+from answerable.core.registry.documents.stop_rule import RULE_HOLDS, RULE_OVER
 from answerable.errors import Unavailable
 from answerable.flows.counters.keep_history import keep_history
 from answerable.flows.counters.trip_rules import sweep

@@ -9,7 +9,7 @@ import pytest
 
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import JSONValue, encode, parse
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.revocation import Revocable, Revocation, RevocationKind
 from answerable.testing.samples import signing_key
 from answerable.wiring import following

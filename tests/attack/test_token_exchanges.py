@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.authority import detail_of
 from answerable.core.mandate.constraint import MaxSubtree

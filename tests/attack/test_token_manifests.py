@@ -9,18 +9,18 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.core.canonical import parse
-from answerable.core.identity import spiffe_terms as terms
-from answerable.core.identity.compact_jws import read_compact
-from answerable.core.identity.http_signature import request_from_http
-from answerable.core.identity.instance import ShownManifest
-from answerable.core.identity.jwt_svid import jwt_svid as signed_jwt
-from answerable.core.identity.jwt_svid import verified_jwt_svid
-from answerable.core.identity.oidc_claims import IssuerTerms
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import spiffe_id, trust_domain
-from answerable.core.identity.svid_keys import jwk_text
-from answerable.core.identity.trust_bundle import TrustBundle
-from answerable.core.identity.wit_svid import verified_wit_svid
+from answerable.core.identity.keys.compact_jws import read_compact
+from answerable.core.identity.names import spiffe_terms as terms
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import spiffe_id, trust_domain
+from answerable.core.identity.proof.http_signature import request_from_http
+from answerable.core.identity.svid.jwt_svid import jwt_svid as signed_jwt
+from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
+from answerable.core.identity.svid.svid_keys import jwk_text
+from answerable.core.identity.svid.trust_bundle import TrustBundle
+from answerable.core.identity.svid.wit_svid import verified_wit_svid
+from answerable.core.identity.workload.instance import ShownManifest
+from answerable.core.identity.workload.oidc_claims import IssuerTerms
 from answerable.errors import Unverified
 from answerable.flows.workloads.enrol_workload import enrol, renew
 from answerable.flows.workloads.follow_manifests import compare_running
@@ -42,7 +42,7 @@ from tests.enrolment_world import attested_documents, enrolling, key_of
 from tests.proof_world import ProofWorld
 
 if TYPE_CHECKING:
-    from answerable.core.identity.instance import Instance
+    from answerable.core.identity.workload.instance import Instance
     from answerable.flows.trust_domain.workloads import Workloads
 
 pytestmark = pytest.mark.anyio

@@ -8,7 +8,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteDeliveryRegister, SqlitePushRegister
 from answerable.core.approval.push_device import PushDevice, check_device, is_endpoint
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import AnswerableError
 from answerable.flows.state.reach_desk import PushSide, ReachDesk
 from answerable.testing.clock import START

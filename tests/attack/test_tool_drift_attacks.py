@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 from msgspec import structs
 
-from answerable.core.identity.evidence import CallerIdentity
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.tool_digest import tools_digest
+from answerable.core.registry.tools.tool_digest import tools_digest
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.validity.observe_tools import observed_tools, tools_fault
 from answerable.flows.walk.list_capabilities import list_capabilities

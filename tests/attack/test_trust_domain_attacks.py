@@ -10,12 +10,12 @@ import pytest
 
 from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteStore
-from answerable.core.identity.authority import BACKDATE_MILLIS
-from answerable.core.identity.jwt_svid import verified_jwt_svid
-from answerable.core.identity.svid_keys import jwk_text
-from answerable.core.identity.trust_bundle import TrustBundle, encoded_bundle, parse_bundle
-from answerable.core.identity.wit_svid import verified_wit_svid
-from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.core.identity.svid.authority import BACKDATE_MILLIS
+from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
+from answerable.core.identity.svid.svid_keys import jwk_text
+from answerable.core.identity.svid.trust_bundle import TrustBundle, encoded_bundle, parse_bundle
+from answerable.core.identity.svid.wit_svid import verified_wit_svid
+from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
 from tests.trust_world import (
     DOMAIN,
@@ -191,7 +191,7 @@ def test_a_removal_holds_over_restarts_and_an_old_copy_of_the_key_files_helps_no
 
 @pytest.mark.requirement("TRUST-04")
 def test_a_workload_that_signs_with_its_own_svid_as_an_authority_is_not_believed() -> None:
-    from answerable.core.identity.x509_svid import authority_certificate
+    from answerable.core.identity.svid.x509_svid import authority_certificate
 
     world = TrustWorld()
     desk = world.desk()
@@ -265,7 +265,7 @@ def test_our_authority_names_nobody_of_a_foreign_domain_and_theirs_nobody_of_our
     desk.set_federated(bundle)
     with pytest.raises(Malformed):
         theirs.issuer(their_desk).x509(WORKLOAD, KEY)
-    from answerable.core.identity.spiffe_id import spiffe_id
+    from answerable.core.identity.names.spiffe_id import spiffe_id
 
     guest = theirs.issuer(their_desk).x509(spiffe_id(f"spiffe://{FOREIGN}/agent/guest/1"), KEY)
     now = world.clock.now()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from answerable.core.approval.typed_name import name_to_type
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import Refused
 from answerable.flows.approval.answer_approval import answer_approval, open_to_answer
 from answerable.flows.approval.typed_names import name_wanted

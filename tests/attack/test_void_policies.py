@@ -79,7 +79,7 @@ async def test_a_forbid_that_protects_nothing_is_neither_applied_nor_proposed_no
 
 
 def _snapshot(policies: str):
-    from answerable.core.registry.active import snapshot_of
+    from answerable.core.registry.parsing.active import snapshot_of
 
     return snapshot_of(bench_documents(policies))
 

@@ -10,7 +10,7 @@ import pytest
 from answerable.adapters.cedar.set_checks import registered_in
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable
-from answerable.core.registry.active import snapshot_of
+from answerable.core.registry.parsing.active import snapshot_of
 from answerable.errors import Refused, Unverified
 from answerable.flows.approval.answer_as_workflow import (
     answer_as_workflow,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from answerable.core.identity.spiffe_id import trust_domain
+from answerable.core.identity.names.spiffe_id import trust_domain
 from answerable.errors import Refused, Unverified
 from answerable.flows.approval.answer_approval import answer_approval
 from answerable.flows.people.attest_workflow import attested_workflow

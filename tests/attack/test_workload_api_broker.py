@@ -16,7 +16,7 @@ from grpclib.exceptions import GRPCError
 from answerable.apps.workload_api import ConnectionLimits, Doors
 from answerable.apps.workload_api.error_details import DetailedStatus, WireCodec
 from answerable.apps.workload_api.messages import schema
-from answerable.core.identity.jwt_svid import verified_jwt_svid
+from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
 from tests.workload_api_world import (
     BROKER_HEADER,
     DOMAIN,

@@ -16,7 +16,7 @@ import yaml
 from playwright.async_api import Browser
 
 from answerable.core.canonical import JSONValue, parse
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.proof_auth import SignatureAuth

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from mcp.shared.exceptions import MCPError
 
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.flows.approval.answer_approval import answer_approval
 from answerable.sdk.signing import signed_answer

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.sqlite import SqliteAgentUses, SqliteStore
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.errors import Unavailable
 from answerable.ports.agent_uses import DAYS_KEPT, AgentUses, LogRead
 

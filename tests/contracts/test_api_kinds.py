@@ -14,7 +14,7 @@ import pytest
 
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import lease_name
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable

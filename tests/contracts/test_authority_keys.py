@@ -15,10 +15,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.adapters.local_keys import LocalAuthorityKeys
-from answerable.core.identity.jwt_svid import verified_jwt_svid
-from answerable.core.identity.svid_keys import jwk_text
-from answerable.core.identity.wit_svid import verified_wit_svid
-from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
+from answerable.core.identity.svid.svid_keys import jwk_text
+from answerable.core.identity.svid.wit_svid import verified_wit_svid
+from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import Unavailable
 from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 from answerable.testing.contracts.authority_keys import (

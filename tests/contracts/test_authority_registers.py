@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteStore
-from answerable.core.identity.authority import AuthoritySet
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.svid.authority import AuthoritySet
 from answerable.core.ledger.told_authorities import ToldAuthorities
 from answerable.errors import Unavailable
 from answerable.testing.contracts.authority_register import (

@@ -9,7 +9,7 @@ import pytest
 
 from answerable.adapters.bearer_api import AnswerLimits, ApiShape, BearerTarget
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, Secret
 from answerable.core.lease.name import lease_name
 from answerable.errors import Refused, Unavailable

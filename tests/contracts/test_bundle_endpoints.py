@@ -16,9 +16,9 @@ import pytest
 
 from answerable.adapters.bundle_files import FileBundle
 from answerable.adapters.workload_api_client import WorkloadApiBundle, WorkloadApiSvid
-from answerable.core.identity.federation import federation_source
-from answerable.core.identity.spiffe_id import spiffe_id
-from answerable.core.identity.trust_bundle import encoded_bundle
+from answerable.core.identity.names.spiffe_id import spiffe_id
+from answerable.core.identity.svid.federation import federation_source
+from answerable.core.identity.svid.trust_bundle import encoded_bundle
 from answerable.errors import AnswerableError, Unavailable
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
 from tests.federation_world import (

@@ -12,9 +12,9 @@ from answerable.adapters.cedar import CedarDecisionPoint, compiled, published
 from answerable.adapters.cedar.engine import Engine, Evaluate, public_engine, raw_engine
 from answerable.core.decision.decision import Decision, Evaluation
 from answerable.core.decision.facts import Requirement
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.mandate.caveat import ArgumentAtMost, ResourceIn
-from answerable.core.registry.resolve import Resolved
+from answerable.core.registry.snapshot.resolve import Resolved
 from answerable.errors import Malformed
 from answerable.ports.decision_point import DecisionPoint, PolicyCompiler
 from tests.policy_world import CAPABILITIES, NOW, REGISTRY, Trial, approval

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.sqlite import SqliteInstanceRegister, SqliteStore
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.testing.contracts.instance_register import (
     DurableInstanceRegisterContract,
     instance,

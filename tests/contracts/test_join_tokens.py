@@ -12,7 +12,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteStore
 from answerable.adapters.sqlite.join_tokens import SqliteJoinTokens
-from answerable.core.identity.join_token import join_token_text
+from answerable.core.identity.workload.join_token import join_token_text
 from answerable.errors import Unavailable
 from answerable.testing.clock import START
 from answerable.testing.contracts.join_tokens import (

@@ -26,7 +26,7 @@ ISSUE = """
 import os, sys, anyio
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import freeze, parse
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import LeaseName
 from answerable.testing.entropy import SeededEntropy

@@ -16,7 +16,7 @@ from answerable.adapters.nats_users.issuer import inbox_of
 from answerable.adapters.nats_users.tokens import SigningKey, signing_key
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from tests.nats_server import RunningNats, nats_server

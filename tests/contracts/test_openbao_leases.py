@@ -12,7 +12,7 @@ from answerable.adapters.bearer_api import JsonApi
 from answerable.adapters.openbao import AppRole, JwtLogin, OpenBaoIssuer, OpenBaoLogin
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import lease_name
 from answerable.errors import Refused, Unavailable

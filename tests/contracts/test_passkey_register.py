@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister, SqliteStore
-from answerable.core.identity.invitation import invitation_code
+from answerable.core.identity.people.invitation import invitation_code
 from answerable.errors import Unavailable
 from answerable.testing.clock import START
 from answerable.testing.contracts.passkey_register import (

@@ -14,7 +14,7 @@ from answerable.adapters.rabbitmq_users import Management, RabbitIssuer
 from answerable.adapters.rabbitmq_users.server import FAILURES, closed
 from answerable.adapters.system import SystemEntropy
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from tests.rabbitmq_server import (

@@ -13,7 +13,7 @@ import answerable
 from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteStore
 from answerable.core.approval.approval import answered
 from answerable.core.approval.in_place_of import InPlaceOf
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.testing.contracts.approval_register import approved
 from answerable.testing.samples import approval
 from tests.contracts.read_back_types import sites, trees

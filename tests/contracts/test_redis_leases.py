@@ -13,7 +13,7 @@ import pytest
 from answerable.adapters.redis_acl import RedisIssuer, RedisServer
 from answerable.adapters.system import SystemEntropy
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from tests.redis_server import ADMIN, ADMIN_PASSWORD, RunningRedis, redis_server, spoken
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from answerable.adapters.secret_store import Keyring
 from answerable.adapters.secret_store.sealing import opened
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.stored_secret import decoded_secret, encoded_secret
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
 from answerable.testing.clock import ManualClock

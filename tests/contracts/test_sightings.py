@@ -8,8 +8,8 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteSightings, SqliteStore
 from answerable.adapters.sqlite.migrations import MIGRATIONS
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.registry.sighting import (
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.registry.snapshot.sighting import (
     BATCH_MAX,
     BATCH_SOURCE_MAX,
     NAME_CHARS_MAX,

@@ -21,8 +21,8 @@ from answerable.adapters.sqlite import (
 )
 from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.mandate.mandate import MandateId, account_of
-from answerable.core.registry.active import stored_form
-from answerable.core.registry.in_force import in_force
+from answerable.core.registry.parsing.active import stored_form
+from answerable.core.registry.parsing.in_force import in_force
 from answerable.errors import Malformed, Unavailable
 from answerable.testing.contracts.approval_register import (
     LATER,

@@ -14,10 +14,10 @@ from answerable.adapters.sqlite import (
     SqliteStore,
 )
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.registry.in_force import in_force
-from answerable.core.registry.parse import document_key
+from answerable.core.registry.parsing.in_force import in_force
+from answerable.core.registry.parsing.parse import document_key
 from answerable.errors import Unavailable
 from answerable.testing.clock import START
 from answerable.testing.samples import approval, mandate, registry_documents

@@ -11,7 +11,7 @@ import pytest
 from answerable.adapters.ssh_certificates import UserAuthority, authority_of
 from answerable.adapters.system import SystemClock
 from answerable.core.canonical import JSONValue, freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from answerable.wiring.target_kinds import BuiltTarget

@@ -15,7 +15,7 @@ import pytest
 from answerable.adapters.secret_store import Keyring, SealedSecretStore, StaticIssuer
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential
 from answerable.core.lease.name import account_of
 from answerable.errors import Refused

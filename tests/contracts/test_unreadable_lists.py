@@ -23,8 +23,8 @@ from answerable.adapters.sqlite import (
 )
 from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.core.containment.drill import Drilled
-from answerable.core.identity.spiffe_id import TrustDomain
-from answerable.core.registry.sighting import Sighting
+from answerable.core.identity.names.spiffe_id import TrustDomain
+from answerable.core.registry.snapshot.sighting import Sighting
 from answerable.errors import Unavailable
 from answerable.testing.clock import START
 from answerable.testing.contracts.delivery_register import sample_delivery

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from answerable.apps.broker import control
-from answerable.core.identity.keys import public_key
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.keys import public_key
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease import use, wire
 from answerable.core.lease.lease import LEASE_ENDS, LEASE_STATES, Lease
 from answerable.core.lease.name import lease_name

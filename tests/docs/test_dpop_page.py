@@ -10,10 +10,10 @@ from typing import get_args
 
 import pytest
 
-from answerable.core.identity import dpop_terms as terms
-from answerable.core.identity.dpop import check_message, check_proof, check_signature, read_proof
-from answerable.core.identity.keys import public_key
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.keys import public_key
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.proof import dpop_terms as terms
+from answerable.core.identity.proof.dpop import check_message, check_proof, check_signature, read_proof
 from answerable.errors import Unverified
 from answerable.flows.tokens.verify_dpop import challenge_error
 
@@ -56,7 +56,7 @@ def test_the_table_of_refusals_is_the_one_in_the_code() -> None:
         assert challenge_error(Unverified("", code=code, step="dpop")) == error
     sources = (
         (ROOT / "src/answerable" / name).read_text()
-        for name in ("core/identity/dpop.py", "flows/tokens/verify_dpop.py")
+        for name in ("core/identity/proof/dpop.py", "flows/tokens/verify_dpop.py")
     )
     raised = {name for text in sources for name in re.findall(r'_unverified\(\s*"(\w+)"', text)}
     assert {f"dpop.{name}" for name in raised} == set(told)

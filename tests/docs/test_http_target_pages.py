@@ -16,7 +16,7 @@ import yaml
 from answerable.adapters.mcp_upstream.closed_schema import compile_closed
 from answerable.core.canonical import JSONValue
 from answerable.core.lease.scope import filled
-from answerable.core.registry.lease_template import holes_in
+from answerable.core.registry.documents.lease_template import holes_in
 from answerable.testing.clock import ManualClock
 from answerable.wiring.target_files import read_targets
 from answerable.wiring.target_kinds import kind_named

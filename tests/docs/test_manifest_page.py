@@ -13,11 +13,11 @@ import pytest
 from answerable.adapters.project_files.collecting import USUAL_PROMPTS, files_digest
 from answerable.adapters.project_files.tree import IGNORED_DIRECTORIES, IGNORED_NAMES
 from answerable.core.canonical import encode
-from answerable.core.identity.evidence import GRADES
-from answerable.core.registry.manifest import MANIFEST_FIELDS, form_of, manifest_digest, manifest_of
-from answerable.core.registry.manifest_drift import Verdict
-from answerable.core.registry.manifest_token import MANIFEST_TYP, manifest_claims
-from answerable.core.registry.tool_digest import tools_digest
+from answerable.core.identity.workload.evidence import GRADES
+from answerable.core.registry.manifests.manifest import MANIFEST_FIELDS, form_of, manifest_digest, manifest_of
+from answerable.core.registry.manifests.manifest_drift import Verdict
+from answerable.core.registry.manifests.manifest_token import MANIFEST_TYP, manifest_claims
+from answerable.core.registry.tools.tool_digest import tools_digest
 from answerable.testing.clock import START
 from answerable.wiring.project_manifest import manifest_from_text
 

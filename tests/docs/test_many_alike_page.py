@@ -12,7 +12,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteStore
 from answerable.core.decision.facts import Requirement
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.mandate import MandateId
 from tests.alike_world import payment
 from tests.control_world import World, made_world

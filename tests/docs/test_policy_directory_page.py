@@ -20,8 +20,8 @@ from answerable.core.decision.policy_case import (
     TASK_KEYS,
     cases_in,
 )
-from answerable.core.registry.fields import Fault
-from answerable.core.registry.set_head import HEAD_KEYS, MEMBERS_MIN, head_in
+from answerable.core.registry.documents.fields import Fault
+from answerable.core.registry.parsing.set_head import HEAD_KEYS, MEMBERS_MIN, head_in
 from tests.policy_set_world import BROKEN, expected_of
 
 pytestmark = pytest.mark.requirement("SET-10")

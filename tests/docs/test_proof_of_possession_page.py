@@ -10,15 +10,15 @@ from typing import get_args
 import pytest
 
 from answerable.core.base64url import from_base64url_32
-from answerable.core.identity.http_signature import (
+from answerable.core.identity.keys.keys import public_key, verify_signature
+from answerable.core.identity.proof.http_signature import (
     SignedRequest,
     Step,
     parse_signature,
     request_from_http,
     signature_base,
 )
-from answerable.core.identity.keys import public_key, verify_signature
-from answerable.core.identity.session import SessionKey, derive_key, parse_answer, parse_offer
+from answerable.core.identity.proof.session import SessionKey, derive_key, parse_answer, parse_offer
 from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.clock import ManualClock

@@ -10,26 +10,26 @@ import pytest
 
 from answerable.adapters.cedar import published
 from answerable.adapters.registry_files import Reading, read_text
-from answerable.core.registry.active import faults_of, findings, inactive, snapshot_of
-from answerable.core.registry.capability import GOVERNED_METHODS
-from answerable.core.registry.parse import KINDS, SPEC_KEYS, TOP_KEYS
-from answerable.core.registry.policy_parts import FactorFact
-from answerable.core.registry.spec_capability import ARGUMENT_KEYS, RESOURCE_KEYS
-from answerable.core.registry.spec_classes import CLASS_KEYS
-from answerable.core.registry.spec_destination import ALLOWED_KEYS, DESTINATION_KEYS
-from answerable.core.registry.spec_duty import QUIET_KEYS, SHIFT_KEYS, STEP_KEYS
-from answerable.core.registry.spec_execute import EXECUTES_KEYS
-from answerable.core.registry.spec_issuer import RULE_KEYS
-from answerable.core.registry.spec_lease import LEASE_KEYS
-from answerable.core.registry.spec_limits import DELEGATION_KEYS
-from answerable.core.registry.spec_policy_set import MATCH_KEYS, TRACKER_KEYS, WINDOW_KEYS
-from answerable.core.registry.spec_preview import PREVIEW_KEYS
-from answerable.core.registry.spec_risk import FACTOR_KEYS
-from answerable.core.registry.spec_shared import OWNERSHIP_KEYS
-from answerable.core.registry.spec_spending import AMOUNT_KEYS, MEASURE_KEYS, RESERVE_KEYS
-from answerable.core.registry.spec_stop_rule import CANARY_KEYS
-from answerable.core.registry.spec_template import GRANT_KEYS, PARAMETER_KEYS
-from answerable.core.registry.stop_rule import WATCHED
+from answerable.core.registry.documents.capability import GOVERNED_METHODS
+from answerable.core.registry.documents.policy_parts import FactorFact
+from answerable.core.registry.documents.stop_rule import WATCHED
+from answerable.core.registry.parsing.active import faults_of, findings, inactive, snapshot_of
+from answerable.core.registry.parsing.parse import KINDS, SPEC_KEYS, TOP_KEYS
+from answerable.core.registry.parsing.spec_capability import ARGUMENT_KEYS, RESOURCE_KEYS
+from answerable.core.registry.parsing.spec_classes import CLASS_KEYS
+from answerable.core.registry.parsing.spec_destination import ALLOWED_KEYS, DESTINATION_KEYS
+from answerable.core.registry.parsing.spec_duty import QUIET_KEYS, SHIFT_KEYS, STEP_KEYS
+from answerable.core.registry.parsing.spec_execute import EXECUTES_KEYS
+from answerable.core.registry.parsing.spec_issuer import RULE_KEYS
+from answerable.core.registry.parsing.spec_lease import LEASE_KEYS
+from answerable.core.registry.parsing.spec_limits import DELEGATION_KEYS
+from answerable.core.registry.parsing.spec_policy_set import MATCH_KEYS, TRACKER_KEYS, WINDOW_KEYS
+from answerable.core.registry.parsing.spec_preview import PREVIEW_KEYS
+from answerable.core.registry.parsing.spec_risk import FACTOR_KEYS
+from answerable.core.registry.parsing.spec_shared import OWNERSHIP_KEYS
+from answerable.core.registry.parsing.spec_spending import AMOUNT_KEYS, MEASURE_KEYS, RESERVE_KEYS
+from answerable.core.registry.parsing.spec_stop_rule import CANARY_KEYS
+from answerable.core.registry.parsing.spec_template import GRANT_KEYS, PARAMETER_KEYS
 from answerable.testing.samples import signing_key
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "registry.md").read_text()

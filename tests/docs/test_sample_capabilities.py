@@ -13,10 +13,10 @@ import yaml
 from answerable.adapters.mcp_upstream.closed_schema import compile_closed
 from answerable.core.canonical import JSONValue
 from answerable.core.lease.scope import filled
-from answerable.core.registry.capability import Capability
-from answerable.core.registry.parse import Shapes, shapes_of
-from answerable.core.registry.tool_hints import hint_fault
-from answerable.core.registry.tool_types import type_fault
+from answerable.core.registry.documents.capability import Capability
+from answerable.core.registry.parsing.parse import Shapes, shapes_of
+from answerable.core.registry.tools.tool_hints import hint_fault
+from answerable.core.registry.tools.tool_types import type_fault
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 from answerable.wiring.target_files import read_targets

@@ -7,7 +7,7 @@ from typing import get_args
 
 import pytest
 
-from answerable.core.identity import attestation, oidc_shapes
+from answerable.core.identity.workload import attestation, oidc_shapes
 from tests.demo_run import ROOT
 from tests.token_shapes import SHAPES
 

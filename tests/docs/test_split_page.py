@@ -14,7 +14,7 @@ import yaml
 
 from answerable.core.approval.typed_name import name_to_type
 from answerable.core.canonical import parse
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import leaf_hash

@@ -6,11 +6,15 @@ from typing import Final
 
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import JSONValue, encode, parse
-from answerable.core.identity.invitation import invitation_digest
-from answerable.core.identity.passkey import PasskeyAssertion, asserted, assertion_in, check_algorithm
-from answerable.core.identity.passkey_form import passkey_in, passkey_members
-from answerable.core.identity.passkey_registration import PasskeyRegistration, registered, registration_in
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.identity.people.invitation import invitation_digest
+from answerable.core.identity.people.passkey import PasskeyAssertion, asserted, assertion_in, check_algorithm
+from answerable.core.identity.people.passkey_form import passkey_in, passkey_members
+from answerable.core.identity.people.passkey_registration import (
+    PasskeyRegistration,
+    registered,
+    registration_in,
+)
 from answerable.testing.clock import START
 from answerable.testing.contracts.passkey_register import sample_passkey
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey

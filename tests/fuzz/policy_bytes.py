@@ -23,11 +23,11 @@ from answerable.core.action.request import VerifiedRequest, action_request
 from answerable.core.canonical import JSONValue, encode, parse
 from answerable.core.decision.argument_values import Unmappable, mapped_arguments
 from answerable.core.decision.decision import Decision
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.registry.active import faults_of, inactive, snapshot_of
-from answerable.core.registry.parse import document_key
-from answerable.core.registry.policy_text import statements
+from answerable.core.registry.parsing.active import faults_of, inactive, snapshot_of
+from answerable.core.registry.parsing.parse import document_key
+from answerable.core.registry.policy_sets.policy_text import statements
 from answerable.flows.registry.apply_registry import policy_text
 from tests.policy_parts_world import PARTS, with_parts
 from tests.policy_world import CAPABILITIES, REGISTRY, Trial

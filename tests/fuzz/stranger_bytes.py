@@ -15,8 +15,8 @@ from typing import Final, NamedTuple
 from answerable.core.canonical import FrozenJSON, encode, parse
 from answerable.core.evidence.archive import parse_archive
 from answerable.core.evidence.bundle import Bundle, disclosure_of
-from answerable.core.identity.dpop import check_signature, read_proof
-from answerable.core.identity.target_url import normal_url
+from answerable.core.identity.names.target_url import normal_url
+from answerable.core.identity.proof.dpop import check_signature, read_proof
 from answerable.core.ledger.batch_head import HeadFields, verified_batch_head
 from answerable.core.ledger.codec import (
     SegmentHeader,

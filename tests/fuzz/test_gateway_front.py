@@ -18,7 +18,7 @@ from answerable.apps.mcp_gateway.needs import Needs
 from answerable.core.action.outcome import Outcome
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.canonical import encode
-from answerable.core.identity.http_signature import SignedRequest, sign_request
+from answerable.core.identity.proof.http_signature import SignedRequest, sign_request
 from answerable.core.ledger.answer import Answer
 from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier

@@ -6,14 +6,14 @@ import json
 from typing import Final
 
 from answerable.core.canonical import JSONValue, encode, parse
-from answerable.core.registry.capability import ArgumentMapping, Capability
-from answerable.core.registry.capability_proposal import proposed
-from answerable.core.registry.parse import shapes_of
-from answerable.core.registry.pointing import named_arguments
-from answerable.core.registry.tool_change import LINES_MAX, tool_changes, tool_lines
-from answerable.core.registry.tool_hints import hint_fault, raised, told_weight
-from answerable.core.registry.tool_pin import definition_text, read_definition
-from answerable.core.registry.tool_types import type_fault
+from answerable.core.registry.documents.capability import ArgumentMapping, Capability
+from answerable.core.registry.documents.pointing import named_arguments
+from answerable.core.registry.parsing.capability_proposal import proposed
+from answerable.core.registry.parsing.parse import shapes_of
+from answerable.core.registry.tools.tool_change import LINES_MAX, tool_changes, tool_lines
+from answerable.core.registry.tools.tool_hints import hint_fault, raised, told_weight
+from answerable.core.registry.tools.tool_pin import definition_text, read_definition
+from answerable.core.registry.tools.tool_types import type_fault
 from answerable.errors import Malformed
 from answerable.testing.samples import OWNERSHIP
 

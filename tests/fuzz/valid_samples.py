@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 from answerable.core.evidence.bundle import Bundle, EvidenceEntry
-from answerable.core.identity.dpop import dpop_proof
+from answerable.core.identity.proof.dpop import dpop_proof
 from answerable.core.ledger.batch_head import BatchHead, batch_head_key
 from answerable.core.ledger.codec import SegmentHeader, chain_start, frame_header, origin_hash
 from answerable.core.ledger.disclosure import opened_fields

@@ -19,7 +19,7 @@ from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.core.identity.keys.keys import SEED_BYTES, SigningKey, new_private_jwk
 from answerable.errors import AnswerableError
 from answerable.sdk.client_identity import NamedClient, PrivateKeyClient
 from answerable.sdk.discovery import ServerMetadata

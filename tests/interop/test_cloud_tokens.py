@@ -11,9 +11,9 @@ import pytest
 
 from answerable.adapters.oidc import HttpIssuerKeys, issuer_source
 from answerable.adapters.system import SystemClock
-from answerable.core.identity.attestation import RegistrationEntry, matching_agent
-from answerable.core.identity.oidc_claims import IssuerTerms
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.workload.attestation import RegistrationEntry, matching_agent
+from answerable.core.identity.workload.oidc_claims import IssuerTerms
 from answerable.errors import AnswerableError, Unverified
 from answerable.testing import ManualClock
 from tests.attestation_world import attestor

@@ -20,7 +20,7 @@ import pytest
 
 import answerable
 from answerable.core.canonical import encode
-from answerable.core.identity.keys import new_private_jwk
+from answerable.core.identity.keys.keys import new_private_jwk
 from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.tags import Tag
 from set_up import ROOT, VERIFIERS

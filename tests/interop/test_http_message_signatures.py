@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from http_message_signatures import algorithms
 
 from answerable.core.base64url import from_base64url_32
-from answerable.core.identity.http_signature import request_from_http
-from answerable.core.identity.keys import SEED_BYTES, Algorithm, SigningKey, new_private_jwk
-from answerable.core.identity.session import SessionKey
+from answerable.core.identity.keys.keys import SEED_BYTES, Algorithm, SigningKey, new_private_jwk
+from answerable.core.identity.proof.http_signature import request_from_http
+from answerable.core.identity.proof.session import SessionKey
 from answerable.errors import Unverified
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.entropy import SeededEntropy

@@ -13,8 +13,8 @@ import pytest
 
 from answerable.adapters.oidc import HttpIssuerKeys, issuer_source
 from answerable.adapters.system import SystemClock
-from answerable.core.identity.oidc_person import PersonIssuer
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.people.oidc_person import PersonIssuer
 from answerable.core.mandate.mission import terms_nonce
 from answerable.core.mandate.token import terms_of
 from answerable.errors import AnswerableError, Unverified
@@ -34,7 +34,7 @@ from tests.system.test_sidecar_tasks import documents as documents_of
 from tests.up_world import OWNERSHIP, SETTINGS, WAIT_SECONDS_MAX, House, house
 
 if TYPE_CHECKING:
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("MISSION-06")]
 

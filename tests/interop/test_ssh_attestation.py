@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from answerable.core.identity.attestation import possession_message
-from answerable.core.identity.ssh_signature import fingerprint, read_identity
+from answerable.core.identity.workload.attestation import possession_message
+from answerable.core.identity.workload.ssh_signature import fingerprint, read_identity
 from answerable.errors import AnswerableError
 from answerable.testing import ManualClock
 from tests.attestation_world import THUMBPRINT, attestor, edwards_key, ssh_keygen, ssh_line, ssh_signature

@@ -11,7 +11,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from answerable.core.identity.attestation import possession_message
+from answerable.core.identity.workload.attestation import possession_message
 from answerable.errors import AnswerableError
 from answerable.testing import ManualClock
 from tests.attestation_world import THUMBPRINT, attestor

@@ -9,7 +9,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.attenuation import meet, narrower
 from answerable.core.mandate.authority import Authority, authority_in, authority_of, detail_of
 from answerable.core.mandate.caveat import (

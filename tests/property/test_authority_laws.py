@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.core.identity.authority import STATES, Authority, TrustLimits
-from answerable.core.identity.jwt_svid import verified_jwt_svid
-from answerable.core.identity.trust_bundle import TrustBundle
-from answerable.core.identity.x509_svid import X509Svid, verified_x509_svid
+from answerable.core.identity.svid.authority import STATES, Authority, TrustLimits
+from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
+from answerable.core.identity.svid.trust_bundle import TrustBundle
+from answerable.core.identity.svid.x509_svid import X509Svid, verified_x509_svid
 from answerable.errors import Refused, Unavailable, Unverified
 from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 from tests.trust_world import DOMAIN, HOUR, WORKLOAD, TrustWorld, workload_key

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate import delegation_terms as terms
 from answerable.core.mandate.authority import Authority, authority_of, detail_of, limits_of
 from answerable.core.mandate.caveat import ArgumentAtMost, ResourceIn

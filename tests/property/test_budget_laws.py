@@ -24,8 +24,8 @@ from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.mandate.budget import Account, Lack, Reserved
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.spend import rest_of
-from answerable.core.registry.budget_name import AMOUNT_MAX
-from answerable.core.registry.spending import MeasureMapping
+from answerable.core.registry.documents.budget_name import AMOUNT_MAX
+from answerable.core.registry.documents.spending import MeasureMapping
 from answerable.testing.registers import fresh
 from answerable.testing.samples import mandate
 from tests.example_counts import examples

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.adapters.cedar.engine import public_engine
 from answerable.core.decision.decision import Decision
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.testing.policy_model import CONDITIONS, ModelDecision, ModelPolicy, expected
 from tests.policy_world import AGENTS, CAPABILITIES, NOW, REGISTRY, Trial, approval
 

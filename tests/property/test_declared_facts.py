@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 
 from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.adapters.cedar.engine import public_engine
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.registry.documents import PolicySetDocument
-from answerable.core.registry.policy_parts import (
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.registry.documents.documents import PolicySetDocument
+from answerable.core.registry.documents.policy_parts import (
     EventMatch,
     PolicyParts,
     RiskFactor,
     TimeWindow,
     Tracker,
 )
-from answerable.core.registry.snapshot import RegistrySnapshot
+from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 from answerable.testing.policy_model import Condition, ModelCase, ModelPolicy, both, either, expected, negated
 from tests.policy_world import NOW, REGISTRY, Trial
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.delegation_chain import chain_failure
 from answerable.core.mandate.hop_signing import HopTerms
 from answerable.core.mandate.hop_token import Mission, read_hop

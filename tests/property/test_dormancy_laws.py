@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answerable.adapters.sqlite import SqliteAgentUses
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.flows.counters.note_uses import note_uses

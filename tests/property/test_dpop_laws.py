@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answerable.adapters.replay_table import SharedReplayStore
-from answerable.core.identity.dpop import check_signature, dpop_proof, read_proof
-from answerable.core.identity.dpop_nonce import ServerNonces
-from answerable.core.identity.target_url import normal_url
+from answerable.core.identity.names.target_url import normal_url
+from answerable.core.identity.proof.dpop import check_signature, dpop_proof, read_proof
+from answerable.core.identity.proof.dpop_nonce import ServerNonces
 from answerable.errors import Malformed, Unverified
 from answerable.testing.contracts.replay_store import digest, partition
 from answerable.testing.entropy import SeededEntropy

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.registry.active import faults_of, findings
-from answerable.core.registry.duty import DayTimes, Shift
-from answerable.core.registry.on_call import cover_gaps, on_call
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.registry.documents.duty import DayTimes, Shift
+from answerable.core.registry.documents.on_call import cover_gaps, on_call
+from answerable.core.registry.parsing.active import faults_of, findings
 from answerable.testing.builders import bench_documents
 from answerable.testing.samples import document
 from tests.duty_rotas import ANNA, BEN, BERLIN, CARLA, DORA, EVERYBODY, HOUR, MINUTE, duty, millis, weekly

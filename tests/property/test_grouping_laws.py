@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from answerable.core.approval.approval import Answer
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.identity.names.principal import AgentId, PrincipalId
 from answerable.flows.state.waiting_groups import WaitingGroups
 from answerable.testing.clock import START
 from tests.alike_world import groups_of, payment

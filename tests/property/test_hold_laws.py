@@ -22,9 +22,9 @@ from answerable.core.containment.hold import (
 )
 from answerable.core.containment.reach import reach_of, server_reach
 from answerable.core.decision.facts import HoldFact
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable, instance_names
-from answerable.core.registry.documents import Agent, Server
+from answerable.core.registry.documents.documents import Agent, Server
 from tests.policy_world import AGENTS, CAPABILITIES, REGISTRY
 from tests.property.test_decision_laws import policy_sets, text, trials
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.caveat import (
     TAGS,
     ArgumentAtMost,
@@ -25,8 +25,8 @@ from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms, shor
 from answerable.core.mandate.preview import preview
 from answerable.core.mandate.template import filled
 from answerable.core.mandate.token import CLAIMS, claims_of, signed, terms_of, verify_mandate
-from answerable.core.registry.documents import GrantTemplate, MandateTemplate, TemplateParameter
-from answerable.core.registry.placeholders import replaced
+from answerable.core.registry.documents.documents import GrantTemplate, MandateTemplate, TemplateParameter
+from answerable.core.registry.documents.placeholders import replaced
 from answerable.errors import Malformed, Unverified
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.clock import START

@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from answerable.adapters.project_files.collecting import files_digest
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.evidence import GRADES
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
-from answerable.core.registry.active import snapshot_of
-from answerable.core.registry.manifest import (
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.workload.evidence import GRADES
+from answerable.core.registry.manifests.manifest import (
     MANIFEST_FIELDS,
     Manifest,
     form_of,
@@ -24,9 +23,14 @@ from answerable.core.registry.manifest import (
     manifest_in,
     manifest_of,
 )
-from answerable.core.registry.manifest_drift import Measured, drift, drifted_fields, merged
-from answerable.core.registry.manifest_token import signed_manifest, stored_manifest, verified_manifest
-from answerable.core.registry.tool_digest import tools_digest
+from answerable.core.registry.manifests.manifest_drift import Measured, drift, drifted_fields, merged
+from answerable.core.registry.manifests.manifest_token import (
+    signed_manifest,
+    stored_manifest,
+    verified_manifest,
+)
+from answerable.core.registry.parsing.active import snapshot_of
+from answerable.core.registry.tools.tool_digest import tools_digest
 from answerable.errors import AnswerableError, Malformed
 from answerable.testing.clock import START
 from answerable.testing.samples import registry_documents, signing_key

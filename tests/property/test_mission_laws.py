@@ -20,8 +20,8 @@ from answerable.core.mandate.caveat import (
 )
 from answerable.core.mandate.delegability import Delegability
 from answerable.core.mandate.token import claims_of, terms_of
-from answerable.core.registry.capability import ACTION_KINDS
-from answerable.core.registry.destination import normalised
+from answerable.core.registry.documents.capability import ACTION_KINDS
+from answerable.core.registry.documents.destination import normalised
 from answerable.errors import Malformed
 from answerable.testing.samples import mandate_terms
 

@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 
 from answerable.core.approval.narrower import narrowable_arguments, narrower_arguments
 from answerable.core.canonical import encode
-from answerable.core.registry.capability import ArgumentMapping, Capability, ResourceMapping, SubjectMapping
-from answerable.core.registry.destination import DestinationMapping
-from answerable.core.registry.spending import AmountMapping, ReserveMapping, SpendMapping
+from answerable.core.registry.documents.capability import (
+    ArgumentMapping,
+    Capability,
+    ResourceMapping,
+    SubjectMapping,
+)
+from answerable.core.registry.documents.destination import DestinationMapping
+from answerable.core.registry.documents.spending import AmountMapping, ReserveMapping, SpendMapping
 from answerable.errors import Refused
 
 pytestmark = pytest.mark.requirement("REPLY-05")

@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.core.registry.active import faults_of, snapshot_of
-from answerable.core.registry.destination import normalised
-from answerable.core.registry.parse import shapes_of
-from answerable.core.registry.policy_parts import (
+from answerable.core.registry.documents.destination import normalised
+from answerable.core.registry.documents.policy_parts import (
     CLASSES_MAX,
     EVENT_KINDS,
     FACTORS_MAX,
@@ -28,7 +26,9 @@ from answerable.core.registry.policy_parts import (
     TimeWindow,
     Tracker,
 )
-from answerable.core.registry.time_rule import WEEKDAYS
+from answerable.core.registry.documents.time_rule import WEEKDAYS
+from answerable.core.registry.parsing.active import faults_of, snapshot_of
+from answerable.core.registry.parsing.parse import shapes_of
 from answerable.testing.samples import document, registry_documents
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")

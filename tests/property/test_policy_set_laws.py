@@ -18,7 +18,7 @@ from answerable.adapters.cedar.registered import Registered
 from answerable.adapters.cedar.rule_checks import check_rules
 from answerable.adapters.cedar.rules import PolicySource, rules_of
 from answerable.core.decision.decision import Decision
-from answerable.core.registry.look_alike import meant, skeleton
+from answerable.core.registry.documents.look_alike import meant, skeleton
 from answerable.testing.policy_model import ModelPolicy
 from tests.policy_world import AGENTS, CAPABILITIES, PARTS, REGISTRY, Trial
 from tests.property.test_decision_laws import text, trials

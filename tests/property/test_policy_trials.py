@@ -12,7 +12,7 @@ from answerable.core.decision.decision import Decision
 from answerable.core.decision.policy_case import cases_in
 from answerable.core.decision.policy_trial import trial_of
 from answerable.core.mandate.mandate import Mandate
-from answerable.core.registry.fields import Fault
+from answerable.core.registry.documents.fields import Fault
 from answerable.errors import Refused
 from answerable.ports.decision_point import DecisionPoint
 from answerable.testing.builders import Bench

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from answerable.core.action.prepared import Executed, PreparedText, named_digest, prepared_text
 from answerable.core.approval.card import card_of
 from answerable.core.canonical import INTEGER_MAX, encode, freeze, parse
-from answerable.core.registry.pointing import AT_THE_END, EVERY, JSON, value_at
+from answerable.core.registry.documents.pointing import AT_THE_END, EVERY, JSON, value_at
 from answerable.errors import Malformed
 from answerable.testing.samples import action_shown
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.core.identity.channel import Channel
-from answerable.core.identity.http_signature import SignedRequest, request_from_http
-from answerable.core.identity.replay import ReplayMemory
-from answerable.core.identity.session import WINDOW, SequenceWindow
+from answerable.core.identity.proof.channel import Channel
+from answerable.core.identity.proof.http_signature import SignedRequest, request_from_http
+from answerable.core.identity.proof.replay import ReplayMemory
+from answerable.core.identity.proof.session import WINDOW, SequenceWindow
 from answerable.errors import Malformed, Unverified
 from tests.proof_world import ProofWorld
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from answerable.apps.sidecar import pace
 from answerable.apps.workload_api import sets
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 
 CHANCES = st.floats(0, 1)
 LIVES = st.floats(1, 86_400)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from answerable.core.approval.routing import FIRST, Question, Staff, Told, turns, who_is_asked
 from answerable.core.decision.facts import Requirement
-from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.core.registry.duty import DayTimes, Duty, EscalationStep, QuietHours, Shift
-from answerable.core.registry.on_call import quiet_until
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.registry.documents.duty import DayTimes, Duty, EscalationStep, QuietHours, Shift
+from answerable.core.registry.documents.on_call import quiet_until
 from tests.duty_rotas import ANNA, BEN, CARLA, DAY, DORA, EVERYBODY, duty, millis, weekly
 
 NOON = millis("2026-11-28T12:00")

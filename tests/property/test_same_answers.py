@@ -29,7 +29,7 @@ from answerable.adapters.sqlite.manifests import SqliteManifestRegister
 from answerable.adapters.sqlite.tool_pins import SqliteToolPinRegister
 from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
 from answerable.core.containment.hold import Holdable, holdable
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.caveat import ArgumentAtMost, EnvironmentIs, ResourceIn
 from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.core.mandate.revocation import Revocable

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.door_refusal import DoorRefusal
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.proof.door_refusal import DoorRefusal
 from answerable.core.ledger.disclosure import DISCLOSURE_SALT_BYTES
 from answerable.core.ledger.opened import disclosures_of, leaf_of
 from answerable.core.ledger.subject_key import DATA_KEY_BYTES, NONCE_BYTES, SECRET_BYTES

@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.core.identity.attestation import (
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.workload.attestation import (
     RegistrationEntry,
     checked_selector,
     matching_agent,
     possession_message,
     selector,
 )
-from answerable.core.identity.principal import AgentId
-from answerable.core.identity.ssh_signature import read_identity, read_signature
+from answerable.core.identity.workload.ssh_signature import read_identity, read_signature
 from answerable.errors import AnswerableError, Malformed, Refused
 
 pytestmark = pytest.mark.requirement("ATTEST-02")

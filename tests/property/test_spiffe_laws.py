@@ -11,11 +11,11 @@ from cryptography import x509
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from answerable.core.identity.jwt_svid import verified_jwt_svid
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain, spiffe_id, trust_domain
-from answerable.core.identity.svid_keys import canonical_jwk, jwk_text
-from answerable.core.identity.trust_bundle import (
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain, spiffe_id, trust_domain
+from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
+from answerable.core.identity.svid.svid_keys import canonical_jwk, jwk_text
+from answerable.core.identity.svid.trust_bundle import (
     TrustBundle,
     encoded_bundle,
     encoded_bundle_map,
@@ -26,8 +26,8 @@ from answerable.core.identity.trust_bundle import (
     parse_jwt_bundle,
     parse_wit_bundle,
 )
-from answerable.core.identity.wit_svid import verified_wit_svid
-from answerable.core.identity.x509_svid import presented_id, verified_x509_svid
+from answerable.core.identity.svid.wit_svid import verified_wit_svid
+from answerable.core.identity.svid.x509_svid import presented_id, verified_x509_svid
 from answerable.errors import Malformed, Unverified
 from tests.svid_world import (
     DOMAIN,

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.core.registry.active import snapshot_of
-from answerable.core.registry.capability import ACTION_KINDS
-from answerable.core.registry.capability_proposal import proposed
-from answerable.core.registry.tool_change import tool_changes
-from answerable.core.registry.tool_hints import HINTS, RISKY, hint_fault, raised
-from answerable.core.registry.tool_types import type_fault
+from answerable.core.registry.documents.capability import ACTION_KINDS
+from answerable.core.registry.parsing.active import snapshot_of
+from answerable.core.registry.parsing.capability_proposal import proposed
+from answerable.core.registry.tools.tool_change import tool_changes
+from answerable.core.registry.tools.tool_hints import HINTS, RISKY, hint_fault, raised
+from answerable.core.registry.tools.tool_types import type_fault
 from answerable.testing.builders import bench_documents
 
 if TYPE_CHECKING:
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
 
 pytestmark = pytest.mark.requirement("TOOL-05")
 

@@ -21,8 +21,8 @@ from typing import Any
 
 import httpx2
 
-from answerable.core.identity.keys import SigningKey
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.keys.keys import SigningKey
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.gateway_address import open_client

@@ -15,8 +15,8 @@ import pytest
 
 from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteStore
-from answerable.core.identity.authority import AuthoritySet
-from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.core.identity.svid.authority import AuthoritySet
+from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 from answerable.testing.registers import fresh_keys, fresh_store
 from tests.trust_world import DOMAIN, HOUR, WORKLOAD, TrustWorld, active_of, held, states, workload_key
@@ -183,8 +183,8 @@ from pathlib import Path
 from answerable.adapters.local_keys import LocalAuthorityKeys
 from answerable.adapters.sqlite import SqliteAuthorityRegister, SqliteStore
 from answerable.adapters.system import SystemClock, SystemEntropy
-from answerable.core.identity.authority import TrustLimits
-from answerable.core.identity.spiffe_id import TrustDomain
+from answerable.core.identity.svid.authority import TrustLimits
+from answerable.core.identity.names.spiffe_id import TrustDomain
 from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 
 place, at, calls = Path(sys.argv[1]), int(sys.argv[2]), 0
@@ -223,7 +223,7 @@ desk.remove(next(a.id for a in desk.authorities() if a.state == "active"))
 @pytest.mark.parametrize("at", [1, 3, 4, 6, 8, 10, 13, 17, 21, 23, 26, 30])
 def test_after_kill_9_between_key_files_and_register_the_next_start_signs(at: int, tmp_path: Path) -> None:
     from answerable.adapters.system import SystemClock, SystemEntropy
-    from answerable.core.identity.authority import TrustLimits
+    from answerable.core.identity.svid.authority import TrustLimits
     from answerable.flows.trust_domain.issue_svid import SvidIssuer
 
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}

@@ -9,7 +9,7 @@ import sys
 
 import anyio
 
-from answerable.core.identity.keys import SigningKey, new_private_jwk
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
 from answerable.errors import AnswerableError
 from answerable.sdk.enrolment import EnrolmentClient, MadeOf
 from answerable.sdk.gateway_address import open_client

@@ -25,7 +25,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from answerable.apps.workload_api.messages import schema
-from answerable.core.identity.keys import SigningKey
+from answerable.core.identity.keys.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import create_key, public_jwk

@@ -24,10 +24,10 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.adapters.uvicorn_front import TLSMaterial, add_client_authorities, tls_context
-from answerable.core.identity.jwt_svid import jwt_svid
-from answerable.core.identity.keys import SigningKey
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import SpiffeId
+from answerable.core.identity.keys.keys import SigningKey
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import SpiffeId
+from answerable.core.identity.svid.jwt_svid import jwt_svid
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.hop_token import read_hop

@@ -15,7 +15,7 @@ from answerable.adapters.mcp_upstream.upstream import McpUpstream
 from answerable.adapters.system import SystemClock
 from answerable.adapters.uvicorn_front import Listeners, serve
 from answerable.core.action.outcome import Outcome
-from answerable.core.registry.documents import Server
+from answerable.core.registry.documents.documents import Server
 from tests.system.test_mcp_upstream import warrant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("GATE-16")]

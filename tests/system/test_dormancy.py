@@ -16,7 +16,7 @@ import pytest
 from answerable.adapters.sqlite import SqliteAgentUses, SqliteStore
 from answerable.adapters.system import SystemClock
 from answerable.adapters.tlog_files import PublishedFiles
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.wiring import assemble

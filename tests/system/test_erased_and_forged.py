@@ -16,7 +16,7 @@ from answerable.adapters.local_keys import open_or_create_secret
 from answerable.adapters.sqlite import SqliteSubjectKeys
 from answerable.adapters.system import SystemEntropy
 from answerable.core.canonical import parse
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.ledger.records import mandate_issued
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms

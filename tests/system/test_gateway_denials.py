@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from answerable.apps.mcp_gateway import holding
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.flows.approval.answer_approval import answer_approval
 from answerable.sdk.denial import DeniedByPeople, raise_if_denied
 from answerable.sdk.signing import signed_answer

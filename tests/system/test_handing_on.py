@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from answerable.core.identity.compact_jws import check_compact, read_compact
-from answerable.core.identity.keys import public_key
+from answerable.core.identity.keys.compact_jws import check_compact, read_compact
+from answerable.core.identity.keys.keys import public_key
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.core.mandate.hop_token import read_hop

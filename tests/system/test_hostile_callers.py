@@ -13,9 +13,9 @@ from anyio import CancelScope
 
 from answerable.core.action.request import ActionRequest, action_request
 from answerable.core.canonical import JSONValue, encode, parse
-from answerable.core.identity.door_refusal import Sender
-from answerable.core.identity.http_signature import SignedRequest, sign_request
-from answerable.core.identity.keys import SigningKey
+from answerable.core.identity.keys.keys import SigningKey
+from answerable.core.identity.proof.door_refusal import Sender
+from answerable.core.identity.proof.http_signature import SignedRequest, sign_request
 from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Refused, Unverified

@@ -12,7 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from answerable.core.identity.keys import SigningKey
+from answerable.core.identity.keys.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from tests.attack.test_http_requests import command_lines
 from tests.authorization_server import SECRET, AuthorizationServer, authorization_server

@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from answerable.core.identity.keys import SigningKey
+from answerable.core.identity.keys.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.keyfile import create_key, public_jwk
 from tests.attack.test_http_requests import command_lines

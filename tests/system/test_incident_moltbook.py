@@ -14,7 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from answerable.core.identity.keys import SigningKey
+from answerable.core.identity.keys.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
 from answerable.sdk.enrolment import EnrolmentClient

@@ -22,8 +22,8 @@ import yaml
 
 from answerable.apps.console.sessions import COOKIE
 from answerable.core.canonical import FrozenJSON, parse
-from answerable.core.identity.keys import SigningKey
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.keys.keys import SigningKey
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.sdk.gateway_address import open_client

@@ -20,8 +20,8 @@ from answerable.apps.enrolment.needs import Needs as EnrolmentNeeds
 from answerable.apps.sidecar.identity import Identity
 from answerable.apps.sidecar.keeping import Keeper
 from answerable.apps.sidecar.pace import JITTER, RETURN_SECONDS_MAX
-from answerable.core.identity.principal import AgentId
-from answerable.core.identity.spiffe_id import trust_domain
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.names.spiffe_id import trust_domain
 from answerable.errors import Refused
 from answerable.flows.revocation.end_instance import end_instance
 from answerable.flows.state.proof_limits import ProofLimits

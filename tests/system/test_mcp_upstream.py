@@ -18,10 +18,10 @@ from answerable.adapters.mcp_upstream.upstream import McpUpstream
 from answerable.adapters.system import SystemClock
 from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import JSONValue, freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.entry import Receipt
 from answerable.core.ledger.warrant import Warrant
-from answerable.core.registry.documents import Server
+from answerable.core.registry.documents.documents import Server
 from answerable.errors import Broken, Refused
 from tests.gateway_world import EXAMPLES, HOSTILE, until
 from tests.loud_skips import skip_loudly

@@ -13,8 +13,8 @@ from answerable.adapters.sqlite import SqlitePushRegister
 from answerable.adapters.web_push import WebPushChannel, vapid_key
 from answerable.core.approval.message import Message
 from answerable.core.approval.push_device import PushDevice
-from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.keys.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.errors import Malformed
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh

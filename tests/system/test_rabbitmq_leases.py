@@ -23,7 +23,7 @@ from answerable.adapters.rabbitmq_users import (
 from answerable.adapters.rabbitmq_users.server import FAILURES, closed
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder, Secret
 from answerable.core.lease.name import account_of
 from answerable.errors import AnswerableError, Refused, Unavailable

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from answerable.core.approval.notice import Notice
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.approval.tell_device import push_side, tell_device

@@ -14,7 +14,7 @@ import pytest
 from answerable.adapters.redis_acl import RedisIssuer, RedisServer, RedisTarget, tls_context
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
 from answerable.wiring.target_kinds import TargetWorld, kind_named
 from tests.own_server import cmdlines, free_port, made_certificate

@@ -17,8 +17,8 @@ import httpx2
 import pytest
 
 from answerable.core.canonical import encode
-from answerable.core.identity.dpop import dpop_proof
-from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.core.identity.keys.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.core.identity.proof.dpop import dpop_proof
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.token_auth import DPoPAuth

@@ -15,7 +15,7 @@ from typing import Any
 import anyio
 import pytest
 
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.flows.trust_domain.workloads import WorkloadLimits
 from answerable.flows.workloads.follow_manifests import follow_manifests

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import httpx2
 import pytest
 
-from answerable.core.identity.keys import public_key
+from answerable.core.identity.keys.keys import public_key
 from answerable.sdk.delegation import Narrowing, Receiver, hand_on, token_for
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import create_key, public_jwk
@@ -25,7 +25,7 @@ from tests.up_world import OWNERSHIP, WAIT_SECONDS_MAX, House, environment, hous
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
 
 pytestmark = [
     pytest.mark.anyio,

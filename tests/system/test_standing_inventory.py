@@ -13,7 +13,7 @@ import pytest
 
 import answerable
 from answerable.adapters.sqlite.leases import SqliteLeaseRegister
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Revoked
 from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import lease_name

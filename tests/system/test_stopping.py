@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from answerable.core.identity.keys import SigningKey
+from answerable.core.identity.keys.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unverified
 from answerable.sdk.proof_auth import SignatureAuth

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.identity.names.principal import AgentId, PrincipalId
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.manifest import Manifest
-from answerable.core.registry.manifest_token import signed_manifest
-from answerable.core.registry.tool_digest import tools_digest
+from answerable.core.registry.manifests.manifest import Manifest
+from answerable.core.registry.manifests.manifest_token import signed_manifest
+from answerable.core.registry.tools.tool_digest import tools_digest
 from answerable.flows.validity.observe_tools import observed_tools
 from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.testing.samples import signing_key

@@ -8,7 +8,7 @@ import pytest
 from answerable.adapters.mcp_upstream.link import Link
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.apps.cli.checks import _server
-from answerable.core.registry.documents import Server
+from answerable.core.registry.documents.documents import Server
 from tests.gateway_world import until
 
 pytestmark = pytest.mark.anyio

@@ -13,7 +13,7 @@ BANNED_WORDS = frozenset(
 # Names that others chose, which we must take to fit in: `file: name`.
 NAMES_OF_OTHERS = frozenset(
     {
-        "src/answerable/core/identity/http_signature.py: signature_base",  # RFC 9421, section 2.5
+        "src/answerable/core/identity/proof/http_signature.py: signature_base",  # RFC 9421, section 2.5
         "src/answerable/adapters/uvicorn_front/protocol.py: data_received",  # asyncio.Protocol
         "src/answerable/apps/workload_api/connection.py: data_received",  # asyncio.Protocol
         "src/answerable/adapters/bundle_http/svid_handshake.py: do_handshake",  # ssl.SSLObject

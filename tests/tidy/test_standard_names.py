@@ -6,10 +6,10 @@ import ast
 
 import pytest
 
-from answerable.core.identity import spiffe_terms
+from answerable.core.identity.names import spiffe_terms
 from tests.tidy.tree import Module, modules
 
-TERMS = "src/answerable/core/identity/spiffe_terms.py"
+TERMS = "src/answerable/core/identity/names/spiffe_terms.py"
 MARKS = (
     "spiffe.io",
     "spiffe.broker",

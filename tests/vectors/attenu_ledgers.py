@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from answerable.core.canonical import JSONValue, encode
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.entry import Entry
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.authority import Authority

@@ -22,7 +22,7 @@ import msgspec
 from answerable.adapters.cedar.engine import CedarRequest, Engine, Evaluate
 from answerable.adapters.cedar.heads import Head, HeadIndex, head_of
 from answerable.adapters.cedar.mentions import Mentions, folded, mentions_of
-from answerable.core.registry.policy_text import statements
+from answerable.core.registry.policy_sets.policy_text import statements
 from answerable.adapters.cedar.publishing import Policy, engine_policies
 from answerable.core.decision.decision import Decision, Evaluation, PolicyNote, weigh
 

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from answerable.core.decision.policy_context import context_type
-from answerable.core.registry.active import snapshot_of
-from answerable.core.registry.capability_proposal import proposed
-from answerable.core.registry.policy_parts import NO_PARTS
+from answerable.core.registry.parsing.active import snapshot_of
+from answerable.core.registry.parsing.capability_proposal import proposed
+from answerable.core.registry.documents.policy_parts import NO_PARTS
 from answerable.testing.builders import bench_documents
 
 pytestmark = pytest.mark.requirement("TOOL-15")

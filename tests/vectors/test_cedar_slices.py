@@ -16,9 +16,9 @@ from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.adapters.cedar.engine import Engine, public_engine, raw_engine
 from answerable.core.action.request import VerifiedRequest
 from answerable.core.decision.decision import Decision
-from answerable.core.identity.principal import AgentId
-from answerable.core.registry.documents import Agent
-from answerable.core.registry.snapshot import RegistrySnapshot
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.registry.documents.documents import Agent
+from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 from tests.policy_world import CAPABILITIES, Trial
 from tests.vectors.cedar_suites import Sliced, Suite, archived, disagreement, written_by_hand
 

@@ -29,8 +29,8 @@ import pytest
 
 from answerable.core.canonical import FrozenJSON, JSONValue, encode
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.keys import (public_key, verify_signature)
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.keys import (public_key, verify_signature)
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.delegation_chain import (
     checked_chain,
     holder_not_asked,

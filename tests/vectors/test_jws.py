@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from answerable.core.identity.compact_jws import check_compact, read_compact
-from answerable.core.identity.keys import public_key
+from answerable.core.identity.keys.compact_jws import check_compact, read_compact
+from answerable.core.identity.keys.keys import public_key
 from answerable.errors import Malformed, Unverified
 
 CASES = 401

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.caveat import EnvironmentIs
 from answerable.core.mandate.delegability import Delegability
 from answerable.core.mandate.mandate import Grant

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from answerable.core.identity.dpop import check_proof, check_signature, read_proof, token_digest
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.proof.dpop import check_proof, check_signature, read_proof, token_digest
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import Unverified
 
 pytestmark = pytest.mark.requirement("DPOP-01")

@@ -15,14 +15,14 @@ from pathlib import Path
 
 import pytest
 
-from answerable.core.identity.http_signature import (
+from answerable.core.identity.proof.http_signature import (
     SignedRequest,
     digest_field,
     parse_signature,
     signature_base,
 )
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.keys import (public_key, verify_signature)
+from answerable.core.identity.keys.keys import (public_key, verify_signature)
 from answerable.errors import Malformed, Unverified
 
 

@@ -15,12 +15,12 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from answerable.core.identity.jwt_svid import verified_jwt_svid
-from answerable.core.identity.spiffe_id import spiffe_id
-from answerable.core.identity.svid_keys import jwk_text
-from answerable.core.identity.trust_bundle import parse_bundle, parse_bundle_map
-from answerable.core.identity.wit_svid import verified_wit_svid
-from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
+from answerable.core.identity.names.spiffe_id import spiffe_id
+from answerable.core.identity.svid.svid_keys import jwk_text
+from answerable.core.identity.svid.trust_bundle import parse_bundle, parse_bundle_map
+from answerable.core.identity.svid.wit_svid import verified_wit_svid
+from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import Malformed, Unverified
 from tests.svid_world import (
     DOMAIN,

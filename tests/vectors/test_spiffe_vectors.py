@@ -17,20 +17,20 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 from answerable.core.canonical import parse
-from answerable.core.identity.certificate_rules import read_certificate
-from answerable.core.identity.compact_jws import read_compact
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import TrustDomain, spiffe_id, trust_domain
-from answerable.core.identity.svid_keys import canonical_jwk, jwk_text
-from answerable.core.identity.trust_bundle import (
+from answerable.core.identity.svid.certificate_rules import read_certificate
+from answerable.core.identity.keys.compact_jws import read_compact
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import TrustDomain, spiffe_id, trust_domain
+from answerable.core.identity.svid.svid_keys import canonical_jwk, jwk_text
+from answerable.core.identity.svid.trust_bundle import (
     TrustBundle,
     encoded_bundle,
     parse_bundle,
     parse_jwt_bundle,
     parse_wit_bundle,
 )
-from answerable.core.identity.wit_svid import verified_wit_svid
-from answerable.core.identity.x509_svid import presented_id, verified_x509_svid
+from answerable.core.identity.svid.wit_svid import verified_wit_svid
+from answerable.core.identity.svid.x509_svid import presented_id, verified_x509_svid
 from answerable.errors import Malformed, Unverified
 from tests.svid_world import only
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from answerable.core.canonical import parse
-from answerable.core.identity.compact_jws import check_compact, read_compact
-from answerable.core.identity.keys import public_key
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.compact_jws import check_compact, read_compact
+from answerable.core.identity.keys.keys import public_key
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.status_list import STATUS_LIST_TYP, StatusList, packed, status_list_in, unpacked
 
 pytestmark = pytest.mark.requirement("REVOKE-09")

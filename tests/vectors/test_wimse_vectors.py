@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from answerable.core.canonical import parse
-from answerable.core.identity.compact_jws import read_compact
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import trust_domain
-from answerable.core.identity.svid_keys import canonical_jwk, check_token
-from answerable.core.identity.trust_bundle import TrustBundle
-from answerable.core.identity.wit_svid import verified_wit_svid
+from answerable.core.identity.keys.compact_jws import read_compact
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import trust_domain
+from answerable.core.identity.svid.svid_keys import canonical_jwk, check_token
+from answerable.core.identity.svid.trust_bundle import TrustBundle
+from answerable.core.identity.svid.wit_svid import verified_wit_svid
 from answerable.errors import Unverified
 from tests.svid_world import only
 

@@ -16,9 +16,9 @@ import pytest
 from joserfc import jws as jose
 from joserfc.jwk import ECKey, RSAKey
 
-from answerable.core.identity.compact_jws import read_compact
+from answerable.core.identity.keys.compact_jws import read_compact
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.svid_keys import canonical_jwk, check_token
+from answerable.core.identity.svid.svid_keys import canonical_jwk, check_token
 from answerable.errors import Malformed, Unverified
 
 ACCEPTABLE = {

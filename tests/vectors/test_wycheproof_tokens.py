@@ -19,10 +19,10 @@ from joserfc import jws as jose
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry
 
-from answerable.core.identity.compact_jws import check_compact, read_compact
-from answerable.core.identity.dpop import read_proof
+from answerable.core.identity.keys.compact_jws import check_compact, read_compact
+from answerable.core.identity.proof.dpop import read_proof
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.keys import (public_key)
+from answerable.core.identity.keys.keys import (public_key)
 from answerable.errors import Malformed, Unverified
 from tests.proof_world import new_key
 

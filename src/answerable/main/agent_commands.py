@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from answerable.apps.cli.command import Shell, command
-from answerable.core.identity.spiffe_id import spiffe_id
-from answerable.core.identity.spiffe_terms import ENDPOINT_SOCKET
+from answerable.core.identity.names.spiffe_id import spiffe_id
+from answerable.core.identity.names.spiffe_terms import ENDPOINT_SOCKET
 from answerable.errors import AnswerableError, Malformed
 from answerable.main.mcp_commands import GatewayAddress, MandateId, default_gateway
 

@@ -176,7 +176,7 @@ async def serve_workloads(
     """The SPIFFE Workload API, over one product."""
     from answerable.apps.workload_api.front import Doors, serve
     from answerable.apps.workload_api.product_needs import WorkloadNeeds
-    from answerable.core.identity.broker_grant import broker_grants
+    from answerable.core.identity.workload.broker_grant import broker_grants
 
     wanted = settings.identity
     doors = Doors(wit=wanted.wit, broker=wanted.broker, sds=wanted.sds)
@@ -190,7 +190,7 @@ async def serve_workloads(
 def bundle_door(product: Product) -> Any:
     """The bundle of our trust domain for those that federate with it."""
     from answerable.apps.bundle_endpoint.application import Needs, bundle_endpoint_app
-    from answerable.core.identity.trust_bundle import encoded_bundle
+    from answerable.core.identity.svid.trust_bundle import encoded_bundle
     from answerable.errors import Unavailable
 
     desk = product.identity.desk

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
 
 
 class ApprovalChannel(Protocol):

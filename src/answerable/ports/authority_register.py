@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from answerable.core.identity.authority import AuthoritySet
-    from answerable.core.identity.spiffe_id import TrustDomain
+    from answerable.core.identity.names.spiffe_id import TrustDomain
+    from answerable.core.identity.svid.authority import AuthoritySet
 
 
 class AuthorityRegister(Protocol):

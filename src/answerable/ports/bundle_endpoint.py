@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from answerable.core.identity.federation import FederationSource
-    from answerable.core.identity.trust_bundle import TrustBundle
+    from answerable.core.identity.svid.federation import FederationSource
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
 
 
 class BundleEndpoint(Protocol):

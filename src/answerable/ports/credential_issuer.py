@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.credential import Credential, IssuerTraits, LeaseOrder, Revoked
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.facts import Facts
-    from answerable.core.registry.policy_fault import SetFault
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.policy_sets.policy_fault import SetFault
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 
 class DecisionPoint(Protocol):

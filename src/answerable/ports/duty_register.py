@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import ApprovalId
     from answerable.core.approval.duty_delegation import DutyDelegation
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 
 
 class DutyRegister(Protocol):

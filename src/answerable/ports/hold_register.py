@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from answerable.core.containment.hold import Hold, Holdable, HoldId
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 UNRECORDED_MAX = 1_000
 """Of one answer of `unrecorded`."""

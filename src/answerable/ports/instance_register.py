@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from answerable.core.identity.instance import Instance
-    from answerable.core.identity.principal import AgentId, UnixMillis
-    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
+    from answerable.core.identity.names.spiffe_id import SpiffeId
+    from answerable.core.identity.workload.instance import Instance
 
 MAY_RETURN: Final = frozenset({"instance.expired", "agent.suspended", "agent.inactive", "asked", "held"})
 """Reasons of an end after which the same running process may be enrolled anew: its time ran out, its agent was out of

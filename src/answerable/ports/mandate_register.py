@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.names.principal import AgentId
     from answerable.core.ledger.leaves import Reference
     from answerable.core.mandate.budget import Account, Amounts, Lack
     from answerable.core.mandate.mandate import Mandate, MandateId, MandateState

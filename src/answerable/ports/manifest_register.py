@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.core.identity.principal import AgentId
-    from answerable.core.registry.manifest_token import SignedManifest
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.registry.manifests.manifest_token import SignedManifest
 
 
 class ManifestRegister(Protocol):

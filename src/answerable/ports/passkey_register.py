@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.core.identity.invitation import Invitation
-    from answerable.core.identity.passkey import Passkey
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.people.invitation import Invitation
+    from answerable.core.identity.people.passkey import Passkey
 
 
 class PasskeyRegister(Protocol):

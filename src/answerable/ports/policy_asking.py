@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from answerable.core.decision.asked import CannotTell
     from answerable.core.decision.decision import Decision
-    from answerable.core.registry.policy_parts import PolicyParts
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.policy_parts import PolicyParts
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 
 class PolicyAsking(Protocol):

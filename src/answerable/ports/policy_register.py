@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from answerable.core.registry.policy_record import PolicyRecord, RecordKind
+    from answerable.core.registry.policy_sets.policy_record import PolicyRecord, RecordKind
 
 
 class PolicyRegister(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from answerable.core.identity.attestation import selector
+from answerable.core.identity.workload.attestation import selector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

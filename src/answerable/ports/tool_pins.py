@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.core.registry.tool_pin import ToolPin
+    from answerable.core.registry.tools.tool_pin import ToolPin
 
 
 class ToolPinRegister(Protocol):

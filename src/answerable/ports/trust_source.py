@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from answerable.core.identity.spiffe_id import TrustDomain
-    from answerable.core.identity.trust_bundle import TrustBundle
+    from answerable.core.identity.names.spiffe_id import TrustDomain
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
 
 
 class TrustSource(Protocol):

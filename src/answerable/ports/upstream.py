@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.warrant import Warrant
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
 
     Progress = Callable[[float, float | None, str | None], Awaitable[None]]
 

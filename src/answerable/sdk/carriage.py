@@ -31,7 +31,7 @@ from answerable.errors import Malformed, Refused, shown
 if TYPE_CHECKING:
     from collections.abc import MutableMapping, MutableSequence
 
-    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.keys.keys import PublicKey
 
 Text = str | bytes
 Fields = Mapping[str, object] | Iterable[tuple[Text, object]]

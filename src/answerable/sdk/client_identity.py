@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Protocol
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.mandate import oauth_terms as terms
 from answerable.sdk.world import SYSTEM_WORLD, World
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
 
 ASSERTION_SECONDS: Final = 60
 _ID_BYTES: Final = 16

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 import httpx2
 
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate import oauth_terms
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.delegation_chain import OFFLINE_SECONDS_MAX, SEPARATOR, split_chain
@@ -27,7 +27,7 @@ from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.world import SYSTEM_WORLD, World
 
 if TYPE_CHECKING:
-    from answerable.core.identity.keys import PublicKey, SigningKey
+    from answerable.core.identity.keys.keys import PublicKey, SigningKey
     from answerable.core.mandate.constraint import Constraint
 
 EXCHANGE_PATH: Final = "/oauth/token"

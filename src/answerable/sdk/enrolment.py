@@ -18,16 +18,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.enrolment import enrolment_proof
-from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain, spiffe_id, trust_domain
+from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain, spiffe_id, trust_domain
+from answerable.core.identity.workload.enrolment import enrolment_proof
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import SigningKey
-    from answerable.core.registry.manifest_drift import Measured
+    from answerable.core.identity.keys.keys import SigningKey
+    from answerable.core.registry.manifests.manifest_drift import Measured
 
 PREFIX: Final = "/identity/v1/"
 ANSWER_BYTES_MAX: Final = 262_144

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
-from answerable.core.identity.keys import SigningKey, new_private_jwk
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.plain_file import open_plain
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-    from answerable.core.identity.keys import Algorithm
+    from answerable.core.identity.keys.keys import Algorithm
 
 FILE_BYTES_MAX: Final = 4096
 _PORT: Final = "key_file"

@@ -16,7 +16,7 @@ import anyio
 import httpx2
 
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.target_url import normal_url
+from answerable.core.identity.names.target_url import normal_url
 from answerable.errors import Malformed, Unavailable, Unverified, shown
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import httpx2
 
-from answerable.core.identity.http_signature import (
+from answerable.core.identity.proof.http_signature import (
     DELEGATION_HEADER,
     MANDATE_HEADER,
     SEQUENCE_MAX,
@@ -24,7 +24,7 @@ from answerable.core.identity.http_signature import (
     sign_request,
     signature_base,
 )
-from answerable.core.identity.session import (
+from answerable.core.identity.proof.session import (
     EPHEMERAL_BYTES,
     SESSION_TARGET,
     SessionKey,
@@ -39,7 +39,7 @@ from answerable.sdk.world import SYSTEM_WORLD, World
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
 
 ATTEMPTS_MAX: Final = 3
 """How often one request is signed: once, again under the right epoch or a new session, and again if both were stale."""

@@ -14,9 +14,9 @@ from answerable.core.approval.token import APPROVAL_TYP, answer_claims
 from answerable.core.approval.words import words_of
 from answerable.core.containment.lift import LIFT_TYP, lift_claims
 from answerable.core.containment.lift import Terms as LiftTerms
-from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.mandate.token import MANDATE_TYP, claims_of
-from answerable.core.registry.publication import PUBLICATION_TYP, step_claims
+from answerable.core.registry.policy_sets.publication import PUBLICATION_TYP, step_claims
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from answerable.core.approval.review import Judgement
     from answerable.core.approval.token import Verdict
     from answerable.core.containment.hold import Hold
-    from answerable.core.identity.keys import SigningKey
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.keys.keys import SigningKey
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import MandateTerms
-    from answerable.core.registry.publication import Terms
+    from answerable.core.registry.policy_sets.publication import Terms
 
 
 def signed_mandate(terms: MandateTerms, *, audience: str, key: SigningKey) -> str:

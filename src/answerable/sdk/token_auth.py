@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 import httpx2
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity import dpop_terms
-from answerable.core.identity.dpop import dpop_proof
+from answerable.core.identity.proof import dpop_terms
+from answerable.core.identity.proof.dpop import dpop_proof
 from answerable.core.mandate import oauth_terms as terms
 from answerable.errors import Malformed, Unverified, shown
 from answerable.sdk.challenge import Challenge, challenges
@@ -24,7 +24,7 @@ from answerable.sdk.world import SYSTEM_WORLD, World
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator
 
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
     from answerable.sdk.token_client import AccessToken
 
 _UNAUTHORIZED: Final = 401

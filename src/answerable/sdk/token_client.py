@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.action.token_shapes import hidden_in
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
-from answerable.core.identity.compact_jws import JOSE_NAMES, TOKEN_CHARS_MAX
-from answerable.core.identity.dpop import NONCE_CHARS_MAX, dpop_proof
+from answerable.core.identity.keys.compact_jws import JOSE_NAMES, TOKEN_CHARS_MAX
+from answerable.core.identity.proof.dpop import NONCE_CHARS_MAX, dpop_proof
 from answerable.core.mandate import oauth_terms as terms
 from answerable.errors import Malformed, Refused, Unavailable, Unverified, shown
 from answerable.sdk.oauth_http import PORT
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
     from answerable.sdk.client_identity import ClientIdentity
     from answerable.sdk.discovery import ServerMetadata
     from answerable.sdk.oauth_http import Answer, OAuthHttp

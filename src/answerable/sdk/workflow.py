@@ -23,8 +23,8 @@ from answerable.core.approval.card import is_card_of
 from answerable.core.approval.token import APPROVAL_TYP, bound_claims
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import FrozenJSON
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.principal import UnixMillis, workflow_id
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.names.principal import UnixMillis, workflow_id
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.world import SYSTEM_WORLD, World
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.token import Verdict
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
 
 PREFIX: Final = "/workflow/v1/"
 SECONDS_MAX: Final = 30.0

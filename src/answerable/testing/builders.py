@@ -33,9 +33,9 @@ from answerable.adapters.sqlite import (
 )
 from answerable.core.action.request import ActionRequest, action_request
 from answerable.core.canonical import parse
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.keys import ed25519_public
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.keys.keys import ed25519_public
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant
@@ -74,7 +74,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.answer import Answer
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.clock import Clock

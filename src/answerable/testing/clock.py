@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 
 START: Final = UnixMillis(1_795_000_000_000)
 """18 November 2026, 11:06:40 UTC."""

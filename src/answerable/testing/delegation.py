@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import JSONValue, encode
-from answerable.core.identity.keys import SigningKey, new_private_jwk
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.caveat import Attempt
 from answerable.core.mandate.constraint import Max, MaxSubtree, OneOf, Prefix, Rank
@@ -21,7 +21,7 @@ from answerable.testing.samples import AUDIENCE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.keys.keys import PublicKey
 
 ISSUER: Final = "https://tokens.answerable.test"
 ALICE: Final = "alice"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.warrant import Warrant
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
     from answerable.ports.clock import Clock
     from answerable.ports.ledger import Ledger
     from answerable.ports.subject_keys import SubjectKeys

@@ -15,8 +15,8 @@ from answerable.core.approval.approval import Approval, ApprovalId
 from answerable.core.approval.card import card_of
 from answerable.core.canonical import freeze, parse
 from answerable.core.decision.facts import Requirement
-from answerable.core.identity.keys import SigningKey, new_private_jwk
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.caveat import ResourceIn
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTerms
 from answerable.core.mandate.token import signed

@@ -18,7 +18,7 @@ import msgspec
 
 from answerable.core.containment.hold import EVERYTHING, described, holdable
 from answerable.core.decision.facts import HoldFact
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.flows.containment.lift_hold import lift_hold
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.facts import Facts
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
     from answerable.ports.clock import Clock
     from answerable.ports.decision_point import DecisionPoint

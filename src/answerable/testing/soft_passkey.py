@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
-from answerable.core.identity.passkey import PasskeyAssertion
-from answerable.core.identity.passkey_registration import PasskeyRegistration
+from answerable.core.identity.people.passkey import PasskeyAssertion
+from answerable.core.identity.people.passkey_registration import PasskeyRegistration
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.adapters.sqlite import SqliteToolPinRegister
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.registry.tool_approval import capabilities_of
-from answerable.core.registry.tool_pin import ToolPin
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.registry.tools.tool_approval import capabilities_of
+from answerable.core.registry.tools.tool_pin import ToolPin
 from answerable.testing.registers import fresh_store
 
 if TYPE_CHECKING:

@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.decision.history import HistoryState
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
     from answerable.core.ledger.entry import Entry, StoredEntry
     from answerable.core.ledger.leaves import Reference
     from answerable.core.ledger.subject_key import SubjectKey
     from answerable.core.mandate.budget import Account, Amounts, Lack
     from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
-    from answerable.core.registry.in_force import Coming, InForce
-    from answerable.core.registry.resolve import CapabilityIndex
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.parsing.in_force import Coming, InForce
+    from answerable.core.registry.snapshot.resolve import CapabilityIndex
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.ports.approval_register import ApprovalRegister
     from answerable.ports.history_register import HistoryRegister, KeptHistory
     from answerable.ports.ledger import Ledger, Submitted

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.approval.openings import Haste
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.ports.opening_register import OpeningRegister
     from answerable.testing.trouble import Trouble
 

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
     from answerable.core.ledger.warrant import Warrant
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
     from answerable.ports.approval_channel import ApprovalChannel
     from answerable.ports.upstream import Progress, Upstream
     from answerable.testing.trouble import Trouble

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from answerable.core.decision.argument_values import decimal_value
-from answerable.core.registry.pointing import named_arguments
+from answerable.core.registry.documents.pointing import named_arguments
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

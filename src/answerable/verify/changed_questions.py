@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.decision.asked import Asked, AskedHold
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.policy_parts import PolicyParts, TimeWindow
+    from answerable.core.registry.documents.policy_parts import PolicyParts, TimeWindow
 
 _MINUTE_MS: Final = 60_000
 _LOOK_AHEAD_MINUTES: Final = 14 * 24 * 60

@@ -22,7 +22,7 @@ from msgspec import UNSET, UnsetType
 
 from answerable.core.action.lifecycle import ENDS, TRANSITIONS
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.budget_name import CALLS
+from answerable.core.registry.documents.budget_name import CALLS
 from answerable.errors import shown
 from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.leaf_rules import Fault

@@ -8,7 +8,7 @@ import msgspec
 
 from answerable.core.decision.narrowing import narrowed_arguments, same
 from answerable.core.decision.obligation import duties_of, kinds_of
-from answerable.core.registry.pointing import with_changed
+from answerable.core.registry.documents.pointing import with_changed
 from answerable.errors import Refused
 from answerable.verify.asked_arguments import named_by, sent_in
 

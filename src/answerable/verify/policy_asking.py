@@ -19,7 +19,7 @@ from answerable.core.decision.asked import declared_under
 from answerable.core.decision.decision import Evaluation, PolicyNote, weigh
 from answerable.core.decision.facts import Requirement
 from answerable.core.decision.obligation import obligations_in
-from answerable.core.registry.policy_text import statements
+from answerable.core.registry.policy_sets.policy_text import statements
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from answerable.core.decision.asked import Asked
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.policy_context import Context
-    from answerable.core.registry.policy_parts import PolicyParts
-    from answerable.core.registry.policy_statement import PolicyStatement
+    from answerable.core.registry.documents.policy_parts import PolicyParts
+    from answerable.core.registry.policy_sets.policy_statement import PolicyStatement
 
 BOUND_MAX: Final = 1_024
 """Sets of entities, and sets without some of their policies, that are kept ready."""

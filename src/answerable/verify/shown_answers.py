@@ -32,9 +32,9 @@ from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
 from answerable.core.approval.token import APPROVAL_TYP, STEP
 from answerable.core.approval.words import Words
 from answerable.core.canonical import FrozenJSON, encode, parse
-from answerable.core.identity.compact_jws import verified_claims
-from answerable.core.identity.keys import public_key
-from answerable.core.identity.principal import workflow_of
+from answerable.core.identity.keys.compact_jws import verified_claims
+from answerable.core.identity.keys.keys import public_key
+from answerable.core.identity.names.principal import workflow_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unverified
 from answerable.verify.answer_shapes import AnswerLeaf, GlassReviewedLeaf

@@ -20,7 +20,7 @@ from msgspec import UNSET
 from answerable.core.approval.duty_by_passkey import verify_kept_duty
 from answerable.core.approval.duty_delegation import signed_terms
 from answerable.core.approval.passkey_answer import is_by_passkey
-from answerable.core.identity.keys import public_key
+from answerable.core.identity.keys.keys import public_key
 from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.shown_keys import ON_ITS_WAY_MS_MAX

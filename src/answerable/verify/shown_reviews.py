@@ -18,8 +18,8 @@ from answerable.core.approval.passkey_answer import is_by_passkey
 from answerable.core.approval.passkey_review import verify_kept_review
 from answerable.core.approval.review import REVIEW_TYP, STEP
 from answerable.core.canonical import encode
-from answerable.core.identity.compact_jws import verified_claims
-from answerable.core.identity.keys import public_key
+from answerable.core.identity.keys.compact_jws import verified_claims
+from answerable.core.identity.keys.keys import public_key
 from answerable.verify.leaf_rules import Fault
 
 if TYPE_CHECKING:

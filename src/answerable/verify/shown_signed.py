@@ -14,15 +14,15 @@ from msgspec import UNSET
 
 from answerable.core.canonical import encode, parse
 from answerable.core.containment.lift import LIFT_TYP
-from answerable.core.identity.compact_jws import read_compact, verified_claims
-from answerable.core.identity.keys import public_key
-from answerable.core.identity.principal import schedule_of
+from answerable.core.identity.keys.compact_jws import read_compact, verified_claims
+from answerable.core.identity.keys.keys import public_key
+from answerable.core.identity.names.principal import schedule_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.token import MANDATE_TYP
-from answerable.core.registry.manifest import manifest_digest, manifest_of
-from answerable.core.registry.manifest_token import MANIFEST_TYP
-from answerable.core.registry.publication import PUBLICATION_TYP
-from answerable.core.registry.tool_approval import TOOL_TYP
+from answerable.core.registry.manifests.manifest import manifest_digest, manifest_of
+from answerable.core.registry.manifests.manifest_token import MANIFEST_TYP
+from answerable.core.registry.policy_sets.publication import PUBLICATION_TYP
+from answerable.core.registry.tools.tool_approval import TOOL_TYP
 from answerable.verify.leaf_rules import Fault
 from answerable.verify.leaf_shapes import MandateLeaf, ManifestLeaf
 from answerable.verify.policy_shapes import ChangeLeaf, ProposedLeaf

@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.keys import public_key
+from answerable.core.identity.keys.keys import public_key
 from answerable.core.ledger.records_statements import WORKFLOWS_NAMED_MAX
-from answerable.core.registry.documents import WORKFLOW
+from answerable.core.registry.documents.documents import WORKFLOW
 from answerable.errors import AnswerableError
 from answerable.verify.leaf_rules import Fault
 

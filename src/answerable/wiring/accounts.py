@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from answerable.adapters.mcp_upstream.account import TOOLS, tools_account
-from answerable.core.registry.directory import registered_under
+from answerable.core.registry.snapshot.directory import registered_under
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from anyio import to_thread
 from answerable.adapters.sqlite.leases import SqliteLeaseRegister
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import FrontLimits, listen, run, serve
-from answerable.core.identity.keys import public_key
+from answerable.core.identity.keys.keys import public_key
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.leases.lease_desk import DeskTarget, LeaseDesk, LeaseLimits
 from answerable.flows.leases.lease_writer import LeaseWriter
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.adapters.uvicorn_front import Listeners
-    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.keys.keys import PublicKey
     from answerable.flows.leases.secret_desk import SecretDesk
     from answerable.wiring.setting_tree import Settings
 

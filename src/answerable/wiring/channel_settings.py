@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from answerable.core.registry.contacts import is_email
+from answerable.core.registry.documents.contacts import is_email
 from answerable.errors import Malformed, shown
 from answerable.flows.state.reach_desk import EVERYBODY, THE_REQUESTER, Route
 from answerable.wiring.announcing_settings import check_url

@@ -12,7 +12,7 @@ from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import SqliteDrillRegister
 from answerable.core.containment.shadow import TOOL
 from answerable.core.decision.history import History
-from answerable.core.registry.tool_pin import ToolPin
+from answerable.core.registry.tools.tool_pin import ToolPin
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.state.delegations import Delegations
 from answerable.flows.state.drill_desk import DrillDesk

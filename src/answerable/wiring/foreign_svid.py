@@ -8,11 +8,11 @@ import anyio
 
 from answerable.adapters.system import SystemClock
 from answerable.adapters.workload_api_client import WorkloadApiSvid
-from answerable.core.identity.federation import check_socket
+from answerable.core.identity.svid.federation import check_socket
 
 if TYPE_CHECKING:
     from answerable.adapters.workload_api_client import FetchedSvid
-    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.names.spiffe_id import SpiffeId
 
 
 class ForeignSvids:

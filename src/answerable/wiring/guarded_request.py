@@ -9,7 +9,7 @@ import anyio
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel
 from answerable.errors import Malformed, Refused, shown
 
 if TYPE_CHECKING:

@@ -26,16 +26,16 @@ from answerable.adapters.sqlite import (
     SqliteManifestRegister,
     SqliteSightings,
 )
-from answerable.core.identity.authority import TrustLimits
-from answerable.core.identity.federation import federation_sources
-from answerable.core.identity.oidc_claims import LIFETIME_SECONDS_MAX, IssuerTerms
-from answerable.core.identity.oidc_shapes import LIFETIME_SECONDS_MAX as LONGEST_SHAPED
-from answerable.core.identity.sidecars import sidecars_in
-from answerable.core.identity.spiffe_id import trust_domain
-from answerable.core.identity.ssh_host import ssh_trust
-from answerable.core.identity.x509_pop import authorities_in
-from answerable.core.registry.manifest_token import standing_fault
-from answerable.core.registry.sighting import SightingBatch
+from answerable.core.identity.names.spiffe_id import trust_domain
+from answerable.core.identity.svid.authority import TrustLimits
+from answerable.core.identity.svid.federation import federation_sources
+from answerable.core.identity.workload.oidc_claims import LIFETIME_SECONDS_MAX, IssuerTerms
+from answerable.core.identity.workload.oidc_shapes import LIFETIME_SECONDS_MAX as LONGEST_SHAPED
+from answerable.core.identity.workload.sidecars import sidecars_in
+from answerable.core.identity.workload.ssh_host import ssh_trust
+from answerable.core.identity.workload.x509_pop import authorities_in
+from answerable.core.registry.manifests.manifest_token import standing_fault
+from answerable.core.registry.snapshot.sighting import SightingBatch
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.counters.note_uses import note_last_uses
 from answerable.flows.revocation.end_instance import follow_standing
@@ -61,11 +61,11 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
     from answerable.adapters.sqlite import SqliteStore
-    from answerable.core.identity.federation import FederationSource
-    from answerable.core.identity.oidc_shapes import Kind
-    from answerable.core.identity.principal import AgentId
-    from answerable.core.registry.manifest_token import SignedManifest
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.identity.svid.federation import FederationSource
+    from answerable.core.identity.workload.oidc_shapes import Kind
+    from answerable.core.registry.manifests.manifest_token import SignedManifest
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
     from answerable.flows.workloads.change_authorities import AuthorityChanges
     from answerable.ports.authority_keys import AuthorityKeys

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from answerable.adapters.bundle_http import LiveTLS
 from answerable.adapters.uvicorn_front import FrontLimits, add_client_authorities, listen, serve
-from answerable.core.identity.spiffe_id import SpiffeId
+from answerable.core.identity.names.spiffe_id import SpiffeId
 from answerable.errors import AnswerableError, Unavailable
 from answerable.wiring.settings import secret
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
-from answerable.core.identity.broker_grant import broker_grants
-from answerable.core.identity.federation import federation_sources
-from answerable.core.identity.oidc_person import LOGIN_SECONDS_MAX, PersonIssuer
-from answerable.core.identity.oidc_shapes import Kind
-from answerable.core.identity.sidecars import sidecars_in
-from answerable.core.identity.spiffe_id import trust_domain
+from answerable.core.identity.names.spiffe_id import trust_domain
+from answerable.core.identity.people.oidc_person import LOGIN_SECONDS_MAX, PersonIssuer
+from answerable.core.identity.svid.federation import federation_sources
+from answerable.core.identity.workload.broker_grant import broker_grants
+from answerable.core.identity.workload.oidc_shapes import Kind
+from answerable.core.identity.workload.sidecars import sidecars_in
 from answerable.errors import Malformed
 from answerable.wiring.setting_fields import about, flag, number, reference, text, texts
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
     from answerable.core.ledger.warrant import Warrant
     from answerable.ports.entropy import Entropy
     from answerable.wiring.setting_tree import Settings

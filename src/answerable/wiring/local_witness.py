@@ -16,7 +16,7 @@ from answerable.adapters.local_keys import open_or_create_key, open_or_create_se
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.adapters.uvicorn_front import FrontLimits, Listeners, listen, run, serve
 from answerable.adapters.witness_files import FilesWitnessRegister, publish_keys
-from answerable.core.identity.keys import ed25519_public
+from answerable.core.identity.keys.keys import ed25519_public
 from answerable.core.tlog.note import VerifierKey
 from answerable.errors import Refused, shown
 from answerable.flows.ledger.cosign_checkpoint import Cosigner, WitnessDesk

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import anyio
 
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping

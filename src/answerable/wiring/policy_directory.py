@@ -17,11 +17,11 @@ from answerable.adapters.registry_files.set_directory import SCHEMA_FILE, read_s
 from answerable.core.approval.strength import NOTHING_KNOWN, SignedWith
 from answerable.core.decision.policy_case import cases_in
 from answerable.core.decision.policy_trial import case_faults
-from answerable.core.registry.active import faults_of, snapshot_of
-from answerable.core.registry.documents import PolicySetDocument
-from answerable.core.registry.parse import document_key
-from answerable.core.registry.policy_fault import PolicyFault
-from answerable.core.registry.set_head import compiled_document, head_in
+from answerable.core.registry.documents.documents import PolicySetDocument
+from answerable.core.registry.parsing.active import faults_of, snapshot_of
+from answerable.core.registry.parsing.parse import document_key
+from answerable.core.registry.parsing.set_head import compiled_document, head_in
+from answerable.core.registry.policy_sets.policy_fault import PolicyFault
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from answerable.adapters.registry_files.set_directory import SetDirectory, YAMLFile
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.policy_case import PolicyCase
-    from answerable.core.registry.fields import Fault
-    from answerable.core.registry.set_head import SetHead
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.fields import Fault
+    from answerable.core.registry.parsing.set_head import SetHead
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 _SPEC: Final = "/spec"
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from answerable.adapters.cedar import compiled
 from answerable.core.decision.policy_trial import trial_of
-from answerable.core.registry.policy_fault import PolicyFault
+from answerable.core.registry.policy_sets.policy_fault import PolicyFault
 from answerable.errors import Malformed
 from answerable.flows.registry.apply_registry import policy_text
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.policy_case import PolicyCase
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.ports.decision_point import DecisionPoint
     from answerable.wiring.policy_directory import CheckedSet
 

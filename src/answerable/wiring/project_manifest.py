@@ -13,7 +13,7 @@ from answerable.adapters.project_files import (
     collected,
 )
 from answerable.adapters.registry_files import read_text
-from answerable.core.registry.manifest import Manifest, manifest_in
+from answerable.core.registry.manifests.manifest import Manifest, manifest_in
 from answerable.errors import Malformed, shown
 
 __all__ = [

@@ -15,10 +15,10 @@ from answerable.adapters.sqlite import SqliteDeliveryRegister, SqlitePushRegiste
 from answerable.adapters.system import SystemEntropy
 from answerable.adapters.web_push import WebPushChannel, vapid_key
 from answerable.core.approval.delivery import DigestLimits
-from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.keys.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.incident.cloud_event import webhook_secret
-from answerable.core.registry.contacts import NO_CONTACTS
+from answerable.core.registry.documents.contacts import NO_CONTACTS
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.approval.reach_people import reach_always
 from answerable.flows.state.reach_desk import PushSide, ReachDesk, ReachLimits
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.adapters.sqlite import SqliteStore
-    from answerable.core.registry.contacts import Contacts
+    from answerable.core.registry.documents.contacts import Contacts
     from answerable.flows.state.walk import Walk
     from answerable.ports.message_channel import MessageChannel
     from answerable.ports.registry_store import RegistryStore

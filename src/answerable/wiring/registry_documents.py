@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.cedar import compiled
 from answerable.adapters.registry_files import Change, Reading, diff, read_paths, read_text
-from answerable.core.registry.active import faults_of_new, inactive, snapshot_of
+from answerable.core.registry.parsing.active import faults_of_new, inactive, snapshot_of
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.active import Inactive
+    from answerable.core.registry.parsing.active import Inactive
 
 __all__ = ["Change", "Reading", "changes", "faults_in", "inactive_in", "read_documents"]
 

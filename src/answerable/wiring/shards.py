@@ -13,7 +13,7 @@ from anyio.abc import TaskStatus
 
 from answerable.adapters.local_keys import open_or_create_key
 from answerable.adapters.tlog_files import PublishedFiles, StoredFiles, TlogFilesLedger, TlogFilesSettings
-from answerable.core.identity.keys import ed25519_public
+from answerable.core.identity.keys.keys import ed25519_public
 from answerable.core.ledger.shards import HEADS, checked_shard_name, shard_origin
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import Note, VerifierKey
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from anyio.abc import TaskGroup
 
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
     from answerable.flows.ledger.gather_cosignatures import Cosigning, WitnessState
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.core.identity.principal import checked_name
+from answerable.core.identity.names.principal import checked_name
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.plain_file import read_plain
 from answerable.wiring.settings import SettingFault, checked_value, lines_of, unknown_key

@@ -13,7 +13,7 @@ import anyio.to_thread
 
 from answerable.adapters.local_keys import open_key, open_or_create_key
 from answerable.adapters.sqlite import SqliteCitationRegister, SqliteTokenRegister
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.status_list import StatusList, signed_status_list
 from answerable.core.mandate.token_life import ActingLimits
 from answerable.errors import Malformed, Unavailable
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from answerable.adapters.sqlite import SqliteStore
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
     from answerable.flows.state.walk import Walk
     from answerable.flows.tokens.verify_caller import CallerVerifier
     from answerable.ports.entropy import Entropy

@@ -7,7 +7,7 @@ import pytest
 from answerable.adapters.sqlite import SqliteAgentUses
 from answerable.core.canonical import parse
 from answerable.core.containment.hold import holdable
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable

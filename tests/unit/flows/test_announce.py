@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.identity.keys import ed25519_public
+from answerable.core.identity.keys.keys import ed25519_public
 from answerable.core.incident.security_event import CREDENTIAL_CHANGE, SESSION_REVOKED
 from answerable.core.mandate.revocation import revocable
 from answerable.core.tlog.note import VerifierKey

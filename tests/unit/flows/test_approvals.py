@@ -16,7 +16,7 @@ from answerable.adapters.sqlite import (
     SqliteStore,
 )
 from answerable.core.approval.typed_name import name_to_type
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable, Unverified

@@ -7,10 +7,10 @@ from hashlib import sha256
 import pytest
 
 from answerable.adapters.sqlite import SqliteJoinTokens
-from answerable.core.identity.attestation import enrolment_audience, possession_message
-from answerable.core.identity.oidc_claims import IssuerTerms
-from answerable.core.identity.principal import AgentId
-from answerable.core.identity.spiffe_id import TrustDomain
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.names.spiffe_id import TrustDomain
+from answerable.core.identity.workload.attestation import enrolment_audience, possession_message
+from answerable.core.identity.workload.oidc_claims import IssuerTerms
 from answerable.errors import AnswerableError, Malformed
 from answerable.ports.process_observer import ProcessFacts
 from answerable.testing import ManualClock

@@ -7,9 +7,9 @@ from typing import Any, cast
 
 import pytest
 
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.evidence import CallerIdentity
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.proof.caller import VerifiedCaller
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.state.known_callers import KnownCallers

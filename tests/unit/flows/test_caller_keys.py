@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.channel import Channel
+from answerable.core.identity.proof.channel import Channel
 from tests.proof_world import ProofWorld, agent, request, unix
 
 pytestmark = pytest.mark.requirement("DPOP-10")

@@ -7,7 +7,7 @@ import pytest
 
 from answerable.core.canonical import INTEGER_MAX
 from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, holdable
-from answerable.core.identity.spiffe_id import ID_BYTES_MAX
+from answerable.core.identity.names.spiffe_id import ID_BYTES_MAX
 from answerable.core.ledger.entry import LEAF_BYTES_MAX
 from answerable.core.ledger.figure_cells import UNSAID, Cell
 from answerable.core.ledger.figure_stops import STOPS_MAX

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.canonical import parse
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.shards import SHARDS_MAX, ShardGap
 from answerable.core.ledger.tags import Tag

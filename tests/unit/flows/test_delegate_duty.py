@@ -11,7 +11,7 @@ from answerable.adapters.sqlite import SqliteDutyRegister
 from answerable.core.approval.duty_delegation import duty_challenge
 from answerable.core.canonical import parse
 from answerable.core.containment.hold import Holdable
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Unverified
 from answerable.flows.escalation.delegate_duty import delegate_duty, end_duty

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.delegation_chain import SEPARATOR
 from answerable.errors import Malformed, Unverified
 from answerable.flows.state import delegations

@@ -10,7 +10,7 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteDutyRegister
 from answerable.core.containment.hold import Holdable
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable

@@ -12,7 +12,7 @@ from answerable.core.canonical import parse
 from answerable.core.containment.hold import Holdable
 from answerable.core.incident.duties_told import duty_told
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.in_force import in_force
+from answerable.core.registry.parsing.in_force import in_force
 from answerable.errors import Refused
 from answerable.flows.escalation.delegate_duty import end_duty
 from answerable.flows.escalation.end_fallen_duties import end_fallen_duties

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from answerable.core.containment.hold import Hold, Holdable, hold_id
-from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.registry.apply_registry import apply_registry

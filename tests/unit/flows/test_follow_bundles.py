@@ -7,9 +7,9 @@ from dataclasses import replace
 import anyio
 import pytest
 
-from answerable.core.identity.federation import bundle_unavailable, federation_source
-from answerable.core.identity.spiffe_id import TrustDomain
-from answerable.core.identity.trust_bundle import TrustBundle
+from answerable.core.identity.names.spiffe_id import TrustDomain
+from answerable.core.identity.svid.federation import bundle_unavailable, federation_source
+from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.errors import AnswerableError, Broken, Malformed, Unavailable
 from answerable.flows.workloads.follow_bundles import BundleFollowing
 from answerable.testing.clock import ManualClock

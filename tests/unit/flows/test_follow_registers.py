@@ -11,7 +11,7 @@ import pytest
 from answerable.adapters.cedar.decision_point import compiled
 from answerable.adapters.sqlite import SqliteRegistryStore
 from answerable.core.canonical import encode
-from answerable.core.registry.parse import document_key
+from answerable.core.registry.parsing.parse import document_key
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.registry.follow_registers import follow_documents, follow_registers
@@ -21,7 +21,7 @@ from answerable.testing.samples import document
 from answerable.testing.trouble import Fault, Trouble, TroubledLedger
 
 if TYPE_CHECKING:
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.ports.decision_point import DecisionPoint
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SHARD-08")]

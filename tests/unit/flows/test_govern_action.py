@@ -15,7 +15,7 @@ from answerable.core.decision.decision import Decision, Reason
 from answerable.core.ledger.entry import LEAF_BYTES_MAX
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.registry.parse import document_key
+from answerable.core.registry.parsing.parse import document_key
 from answerable.errors import Broken, Refused, Unavailable
 from answerable.flows.recovery.settle_open_intents import settle_open_intents
 from answerable.flows.state.walk_limits import WalkLimits

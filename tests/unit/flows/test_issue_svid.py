@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from answerable.adapters.local_keys import LocalAuthorityKeys
-from answerable.core.identity.jwt_svid import verified_jwt_svid
-from answerable.core.identity.spiffe_id import spiffe_id
-from answerable.core.identity.svid_keys import jwk_text
-from answerable.core.identity.wit_svid import verified_wit_svid
-from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.core.identity.names.spiffe_id import spiffe_id
+from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
+from answerable.core.identity.svid.svid_keys import jwk_text
+from answerable.core.identity.svid.wit_svid import verified_wit_svid
+from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import Broken, Malformed, Unavailable
 from answerable.flows.trust_domain.make_authority import new_serial
 from answerable.testing.clock import START

@@ -9,7 +9,7 @@ import pytest
 from answerable.adapters.sqlite import SqliteHistoryRegister, SqliteRegistryStore
 from answerable.core.decision.history import HistoryState
 from answerable.core.decision.tally import Tally, decoded, encoded
-from answerable.core.registry.active import stored_form
+from answerable.core.registry.parsing.active import stored_form
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.counters.keep_history import keep_history, read_unread_history
 from answerable.flows.registry.apply_registry import apply_registry

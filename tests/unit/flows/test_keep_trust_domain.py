@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.local_keys import LocalAuthorityKeys
-from answerable.core.identity.authority import AUTHORITIES_MAX, BACKDATE_MILLIS
-from answerable.core.identity.spiffe_id import TrustDomain
+from answerable.core.identity.names.spiffe_id import TrustDomain
+from answerable.core.identity.svid.authority import AUTHORITIES_MAX, BACKDATE_MILLIS
 from answerable.errors import Broken, Refused, Unavailable
 from answerable.flows.trust_domain.make_authority import checked_keys
 from answerable.testing.clock import START

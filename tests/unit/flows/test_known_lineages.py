@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.core.mandate.authority import authority_of
 from answerable.core.mandate.delegability import Delegability
 from answerable.core.mandate.delegation_chain import SEPARATOR

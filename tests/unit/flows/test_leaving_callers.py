@@ -11,7 +11,7 @@ from anyio import CancelScope
 
 from answerable.adapters.tlog_files.ledger import TlogFilesLedger
 from answerable.adapters.tlog_files.settings import TlogFilesSettings
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.escalation.hold_to_shown import void

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.errors import Refused
 from answerable.flows.revocation.end_instance import end_instance

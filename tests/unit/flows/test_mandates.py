@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.identity.names.principal import AgentId, PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable

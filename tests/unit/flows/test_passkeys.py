@@ -9,8 +9,8 @@ import pytest
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
 from answerable.core.containment.hold import holdable
-from answerable.core.identity.passkey import PASSKEYS_OF_ONE_MAX
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
+from answerable.core.identity.people.passkey import PASSKEYS_OF_ONE_MAX
 from answerable.core.incident.timeline import Moment, told
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from answerable.adapters.sqlite import SqlitePasskeyRegister
-from answerable.core.identity.oidc_person import ShownPerson
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.people.oidc_person import ShownPerson
 from answerable.core.ledger.entry import entry_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable

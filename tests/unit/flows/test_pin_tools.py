@@ -9,7 +9,7 @@ import pytest
 
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import SqliteToolPinRegister
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified

@@ -10,7 +10,7 @@ import pytest
 from answerable.adapters.cedar import compiled
 from answerable.core.canonical import parse
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.publication import Terms
+from answerable.core.registry.policy_sets.publication import Terms
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
 from answerable.flows.policy.publish_policy import (
     PENDING_MAX,
@@ -253,7 +253,7 @@ async def test_a_policy_set_is_taken_away_by_two_people_too():
     await propose_and_publish_more(bench)
     before = in_force(bench)
     left = {"PolicySet/house": bench.walk.registry.documents()["PolicySet/house"]}
-    from answerable.core.registry.publication import documents_digest
+    from answerable.core.registry.policy_sets.publication import documents_digest
 
     terms = Terms(step="propose", before=before, after=documents_digest(left))
     proposal = await propose_policy(bench.walk, sign(bench, terms, by="alice"), [], removed=["more"])
@@ -263,7 +263,7 @@ async def test_a_policy_set_is_taken_away_by_two_people_too():
 
 async def propose_and_publish_more(bench: Bench) -> None:
     from answerable.core.canonical import encode
-    from answerable.core.registry.publication import documents_digest, policy_documents
+    from answerable.core.registry.policy_sets.publication import documents_digest, policy_documents
 
     more = document("PolicySet", "more", {"policies": '@id("m") permit (principal, action, resource);'})
     wanted = {**policy_documents(bench.walk.registry.documents()), "PolicySet/more": encode(more)}
@@ -303,9 +303,9 @@ async def test_where_nothing_is_kept_nothing_is_proposed_and_documents_are_appli
 
 @pytest.mark.requirement("PUB-04")
 async def test_a_comment_is_bounded_and_claims_are_exactly_those_that_are_known():
-    from answerable.core.identity.compact_jws import signed_statement
-    from answerable.core.identity.principal import PrincipalId
-    from answerable.core.registry.publication import PUBLICATION_TYP, step_claims
+    from answerable.core.identity.keys.compact_jws import signed_statement
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.core.registry.policy_sets.publication import PUBLICATION_TYP, step_claims
 
     bench = await guarded()
     proposal = await propose(bench)

@@ -13,7 +13,7 @@ from answerable.adapters.sqlite import (
     SqliteInstanceRegister,
     SqliteRevocationRegister,
 )
-from answerable.core.identity.authority import TrustLimits
+from answerable.core.identity.svid.authority import TrustLimits
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.revocation import Revocable, Revocation, revocable
 from answerable.flows.recording.record_entry import pseudonym_of

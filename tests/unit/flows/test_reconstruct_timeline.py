@@ -11,8 +11,8 @@ from msgspec import structs
 
 from answerable.core.action.outcome import Outcome
 from answerable.core.canonical import encode
-from answerable.core.identity.door_refusal import Sender
-from answerable.core.identity.evidence import CallerIdentity
+from answerable.core.identity.proof.door_refusal import Sender
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.incident.timeline import Line
 from answerable.core.ledger.disclosure import Sealing, sealed_fields
 from answerable.core.ledger.entry import Entry, StoredEntry, sealed_entry

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.active import stored_form
-from answerable.core.registry.manifest_token import signed_manifest
+from answerable.core.registry.manifests.manifest_token import signed_manifest
+from answerable.core.registry.parsing.active import stored_form
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.validity.manifest_standing import standing_manifest
@@ -25,7 +25,7 @@ from answerable.verify.leaf_shapes import ManifestLeaf
 from tests.walk_world import fields_of, stored_of
 
 if TYPE_CHECKING:
-    from answerable.core.registry.manifest_token import SignedManifest
+    from answerable.core.registry.manifests.manifest_token import SignedManifest
     from answerable.testing.trouble import Fault
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("MANIFEST-07")]

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from answerable.apps.control_api.application import control_app
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
+from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.policy import replay_decisions as flow

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.records import refusals_counted
 from answerable.errors import Unavailable
 from answerable.flows.workloads import require_subject_keys as module

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.policy_record import KEPT_MAX, KeptSets, PolicyRecord
-from answerable.core.registry.publication import Terms
+from answerable.core.registry.policy_sets.policy_record import KEPT_MAX, KeptSets, PolicyRecord
+from answerable.core.registry.policy_sets.publication import Terms
 from answerable.errors import Refused
 from answerable.flows.policy.publish_policy import rollback_policy
 from answerable.flows.registry.apply_registry import apply_registry

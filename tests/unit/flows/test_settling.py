@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from answerable.core.action.outcome import Outcome
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.entry import StoredEntry, sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from answerable.adapters.sqlite import SqliteAuthorityRegister
-from answerable.core.identity.spiffe_id import TrustDomain
-from answerable.core.identity.trust_bundle import TrustBundle
+from answerable.core.identity.names.spiffe_id import TrustDomain
+from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.errors import Refused, Unavailable
 from answerable.flows.trust_domain import keep_trust_domain
 from answerable.testing.clock import START

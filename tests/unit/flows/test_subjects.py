@@ -25,7 +25,7 @@ from tests.walk_world import SUBJECTS, about_customers, customers_bench, fields_
 if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SEAL-04")]
 

@@ -10,7 +10,7 @@ from answerable.adapters.cedar import compiled
 from answerable.core.action.outcome import Outcome
 from answerable.core.approval.standing_rule import exception_from, with_exception
 from answerable.core.containment.hold import Holdable
-from answerable.core.registry.capability import ArgumentMapping
+from answerable.core.registry.documents.capability import ArgumentMapping
 from answerable.errors import Malformed, Refused
 from answerable.flows.approval.seed_canary import asked_canary
 from answerable.flows.approval.suggest_rules import suggest_rules

@@ -9,14 +9,14 @@ import pytest
 
 from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.core.containment.hold import EVERYTHING, holdable
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.records_revocation import revoked
 from answerable.core.ledger.subject import LOG_SUBJECT
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, DestinationIn, ResourceIn
 from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.core.mandate.revocation import Revocable, Revocation
-from answerable.core.registry.active import snapshot_of
+from answerable.core.registry.parsing.active import snapshot_of
 from answerable.errors import Malformed, Refused
 from answerable.flows.policy.tell_possible import possible
 from answerable.flows.recording.record_entry import sealing_for

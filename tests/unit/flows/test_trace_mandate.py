@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, HoldId
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.incident.mandate_tree import grown
 from answerable.core.mandate.hop_token import read_hop, signing_hash
 from answerable.core.mandate.revocation import Revocable, Revocation

@@ -8,8 +8,8 @@ import pytest
 
 from answerable.core.mandate.caveat import ArgumentAtMost, KindIn, ResourceIn
 from answerable.core.mandate.mandate import Grant
-from answerable.core.registry.active import faults_of
-from answerable.core.registry.capability import ACTION_KINDS, ActionKind
+from answerable.core.registry.documents.capability import ACTION_KINDS, ActionKind
+from answerable.core.registry.parsing.active import faults_of
 from answerable.errors import Refused
 from answerable.testing.builders import Bench, bench_documents
 from tests.tool_world import described, describing

@@ -10,8 +10,8 @@ from typing import Literal
 
 import pytest
 
-from answerable.core.identity.channel import Channel
-from answerable.core.identity.http_signature import SignedRequest, request_from_http
+from answerable.core.identity.proof.channel import Channel
+from answerable.core.identity.proof.http_signature import SignedRequest, request_from_http
 from answerable.errors import Unverified
 from tests.proof_world import BODY, ProofWorld, agent, new_key, refused, request, unix
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.identity.channel import Channel
+from answerable.core.identity.proof.channel import Channel
 from answerable.errors import Malformed
 from answerable.flows.state.proof_limits import ProofLimits
 from tests.proof_world import AUTHORITY, ProofWorld, agent, refused, request, unix

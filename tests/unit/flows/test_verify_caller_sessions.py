@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.identity.session import SESSION_TARGET, WINDOW, encode_offer
+from answerable.core.identity.proof.session import SESSION_TARGET, WINDOW, encode_offer
 from answerable.errors import Malformed, Unverified
 from tests.proof_world import ProofWorld, agent, refused, request
 

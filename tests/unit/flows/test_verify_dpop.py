@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from answerable.core.identity.dpop import dpop_proof
-from answerable.core.identity.evidence import UNKNOWN_IDENTITY
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.proof.dpop import dpop_proof
+from answerable.core.identity.workload.evidence import UNKNOWN_IDENTITY
 from answerable.errors import Malformed, Unavailable, Unverified
 from answerable.flows.tokens.verify_dpop import BoundToken, DpopLimits, challenge_error, has_credential
 from tests.dpop_world import BODY, TARGET, TOKEN, URL, DpopWorld

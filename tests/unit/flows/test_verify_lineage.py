@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from answerable.core.canonical import encode
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.authority import Authority, authority_of
 from answerable.core.mandate.caveat import ResourceIn

@@ -7,7 +7,7 @@ import logging
 import anyio
 import pytest
 
-from answerable.core.identity.spiffe_id import SpiffeId
+from answerable.core.identity.names.spiffe_id import SpiffeId
 from answerable.errors import Refused
 from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
 from answerable.flows.workloads.enrol_workload import enrol, live_instance

@@ -7,8 +7,8 @@ import dataclasses
 import httpx2
 import pytest
 
-from answerable.core.identity.keys import SigningKey, new_private_jwk
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.carriage_terms import (
     A2A_EXTENSION,

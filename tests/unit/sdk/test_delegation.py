@@ -6,8 +6,8 @@ import dataclasses
 
 import pytest
 
-from answerable.core.identity.keys import SigningKey, new_private_jwk
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.constraint import MaxSubtree, OneOf
 from answerable.core.mandate.hop_signing import HopTerms, issue_root

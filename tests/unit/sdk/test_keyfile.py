@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from answerable.core.identity.keys import SEED_BYTES, Algorithm, public_key, verify_signature
+from answerable.core.identity.keys.keys import SEED_BYTES, Algorithm, public_key, verify_signature
 from answerable.errors import Malformed, Unavailable
 from answerable.sdk.keyfile import create_key, load_key, public_jwk
 

@@ -10,10 +10,10 @@ import httpx2
 import pytest
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.client_assertion import verified_assertion
-from answerable.core.identity.dpop import check_message, check_proof, check_signature, read_proof
-from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.proof.client_assertion import verified_assertion
+from answerable.core.identity.proof.dpop import check_message, check_proof, check_signature, read_proof
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
 from answerable.sdk.challenge import Challenge
 from answerable.sdk.client_identity import SpiffeClient

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from answerable.core.decision.asked import Asked, context_under
-from answerable.core.registry.policy_parts import NO_PARTS
-from answerable.core.registry.policy_statement import PolicyStatement
+from answerable.core.registry.documents.policy_parts import NO_PARTS
+from answerable.core.registry.policy_sets.policy_statement import PolicyStatement
 from answerable.errors import Malformed
 from answerable.verify import policy_asking
 from answerable.verify.partial_asking import ask_partly, unknown

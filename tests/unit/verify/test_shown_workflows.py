@@ -8,7 +8,7 @@ import pytest
 
 from answerable.core.canonical import JSONValue, encode, parse
 from answerable.core.ledger.records_statements import WORKFLOWS_NAMED_MAX
-from answerable.core.registry.documents import WORKFLOW
+from answerable.core.registry.documents.documents import WORKFLOW
 from answerable.testing.samples import signing_key
 from answerable.verify.shown_workflows import ShownWorkflows
 

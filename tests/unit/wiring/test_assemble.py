@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 from anyio import create_task_group, move_on_after
 
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
 from answerable.flows.registry.apply_registry import apply_registry

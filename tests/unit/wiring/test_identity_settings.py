@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from answerable.core.identity.oidc_shapes import Kind
+from answerable.core.identity.workload.oidc_shapes import Kind
 from answerable.wiring.identity_settings import IdentitySettings, identity_faults
 
 

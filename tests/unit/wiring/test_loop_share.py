@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
+from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.wiring.loop_share import (
     BURST_SECONDS,
     PRESENT_SECONDS,

@@ -9,8 +9,8 @@ import pytest
 from answerable.adapters.cedar import compiled
 from answerable.adapters.cedar.schema import KINDS
 from answerable.adapters.registry_files import read_text
-from answerable.core.registry.active import faults_of, snapshot_of
-from answerable.core.registry.parse import document_key
+from answerable.core.registry.parsing.active import faults_of, snapshot_of
+from answerable.core.registry.parsing.parse import document_key
 from answerable.errors import Malformed
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.testing.samples import document

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from answerable.adapters.sqlite import SqliteManifestRegister, SqliteRegistryStore
-from answerable.core.identity.principal import AgentId
-from answerable.core.registry.active import stored_form
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.registry.parsing.active import stored_form
 from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed
 from answerable.testing.registers import fresh
 from answerable.testing.samples import registry_documents

@@ -11,7 +11,7 @@ from anyio import move_on_after
 from answerable.adapters.local_keys import open_or_create_key
 from answerable.adapters.sqlite import SqliteTokenRegister
 from answerable.adapters.system import SystemEntropy
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.status_list import TTL_SECONDS_MAX
 from answerable.errors import Unavailable

@@ -13,7 +13,7 @@ from answerable.adapters.aws_sts import denials
 from answerable.adapters.aws_sts.clients import Keys, unavailable
 from answerable.adapters.aws_sts.scope import SESSION_SECONDS_MIN, faults_of, grant_of
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of
 from answerable.core.lease.unended import Unended

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import anyio
 from anyio import to_thread
 
-from answerable.core.identity.federation import bundle_unavailable
-from answerable.core.identity.trust_bundle import BUNDLE_BYTES_MAX, parse_bundle
+from answerable.core.identity.svid.federation import bundle_unavailable
+from answerable.core.identity.svid.trust_bundle import BUNDLE_BYTES_MAX, parse_bundle
 from answerable.errors import Malformed, shown
 from answerable.plain_file import open_plain
 
 if TYPE_CHECKING:
-    from answerable.core.identity.federation import FederationSource
-    from answerable.core.identity.trust_bundle import TrustBundle
+    from answerable.core.identity.svid.federation import FederationSource
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
 
 LOOK_SECONDS: Final = 1.0
 """How often the file is looked at for a change."""

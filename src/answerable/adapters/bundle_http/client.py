@@ -13,21 +13,21 @@ import httpx2
 from anyio import to_thread
 
 from answerable.adapters.bundle_http.svid_handshake import svid_context
-from answerable.core.identity.federation import (
+from answerable.core.identity.svid.federation import (
     bundle_unavailable,
     check_endpoint_url,
 )
-from answerable.core.identity.trust_bundle import BUNDLE_BYTES_MAX, parse_bundle
-from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.core.identity.svid.trust_bundle import BUNDLE_BYTES_MAX, parse_bundle
+from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, shown
 from answerable.plain_file import read_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.identity.federation import FederationSource
-    from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
-    from answerable.core.identity.trust_bundle import TrustBundle
+    from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain
+    from answerable.core.identity.svid.federation import FederationSource
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
     from answerable.ports.clock import Clock
 
 REDIRECTS_MAX: Final = 3

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from answerable.core.approval.strength import SignedWith
-    from answerable.core.registry.documents import Principal, Workflow
+    from answerable.core.registry.documents.documents import Principal, Workflow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

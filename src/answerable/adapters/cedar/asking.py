@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from answerable.adapters.cedar.publishing import CedarPolicySet
     from answerable.core.decision.asked import Asked
     from answerable.core.decision.policy_context import Context
-    from answerable.core.registry.policy_parts import PolicyParts
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.policy_parts import PolicyParts
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 SLICES_MAX: Final = 4_096
 FACTS_UNKNOWN: Final = "facts.unknown"

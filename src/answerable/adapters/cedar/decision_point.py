@@ -13,7 +13,7 @@ from answerable.core.decision.argument_values import Unmappable, mapped_argument
 from answerable.core.decision.decision import Decision, Reason, weigh
 from answerable.core.decision.policy_context import capability_facts, whole_context
 from answerable.core.decision.question import question_of
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.caveat import Attempt
 from answerable.core.mandate.lineage import hops_shortfall
 from answerable.core.mandate.mandate import shortfall
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from answerable.adapters.cedar.publishing import CedarPolicySet
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.facts import Facts, HoldFact
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 CODE_ERROR: Final = "policy.error"
 CODE_FACTS_UNKNOWN: Final = "facts.unknown"

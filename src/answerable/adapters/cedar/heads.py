@@ -14,8 +14,8 @@ from answerable.adapters.cedar.schema import ACTION, AGENT, USE_CASE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.documents import Agent
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.documents import Agent
 
 ANY: Final = ("", "")
 

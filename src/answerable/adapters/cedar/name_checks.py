@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.cedar.possible import DOMAINS, literal, literals, path_of
 from answerable.adapters.cedar.schema import AGENT, USE_CASE
-from answerable.core.registry.destination import normalised
-from answerable.core.registry.look_alike import disguised, meant, skeleton
+from answerable.core.registry.documents.destination import normalised
+from answerable.core.registry.documents.look_alike import disguised, meant, skeleton
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from answerable.adapters.cedar.possible import Known, Node
     from answerable.adapters.cedar.registered import Registered
     from answerable.adapters.cedar.rules import Rule
-    from answerable.core.registry.policy_fault import PolicyFault
+    from answerable.core.registry.policy_sets.policy_fault import PolicyFault
 
 _SETS: Final = ("context.chain.agents", "context.destination.classes", "context.risk.factors")
 _NAMES: Final = "context.destination.names"

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from answerable.adapters.cedar.heads import Head
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.obligation import Narrowing
-    from answerable.core.registry.capability import ArgumentType, Capability
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.capability import ArgumentType, Capability
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 REASON_CHARS_MAX: Final = 300
 APPROVERS_MAX: Final = 9

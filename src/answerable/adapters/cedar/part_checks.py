@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.cedar.rules import can_match
 from answerable.core.decision.facts import OR
 from answerable.core.decision.obligation import duties_of
-from answerable.core.registry.look_alike import meant
-from answerable.core.registry.policy_fault import PolicyFault
+from answerable.core.registry.documents.look_alike import meant
+from answerable.core.registry.policy_sets.policy_fault import PolicyFault
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from answerable.adapters.cedar.rules import Rule
     from answerable.core.approval.strength import Strength
     from answerable.core.decision.facts import Requirement
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.policy_parts import EventMatch, PolicyParts, Tracker
-    from answerable.core.registry.set_head import SetHead
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.policy_parts import EventMatch, PolicyParts, Tracker
+    from answerable.core.registry.parsing.set_head import SetHead
 
 _WANTED: Final[Mapping[Strength, str]] = {
     "chat": "key",

@@ -15,7 +15,7 @@ import msgspec
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from answerable.core.registry.policy_text import Statement
+    from answerable.core.registry.policy_sets.policy_text import Statement
 
 GROUP_POLICIES: Final = 25
 """Some 2 ms of Cedar's."""

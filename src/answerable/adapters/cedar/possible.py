@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final, TypeAlias, get_args
 
 import msgspec
 
-from answerable.core.identity.caller import ProofKind
-from answerable.core.identity.evidence import GRADES, Source
-from answerable.core.registry.capability import ActionKind, Sensitivity
+from answerable.core.identity.proof.caller import ProofKind
+from answerable.core.identity.workload.evidence import GRADES, Source
+from answerable.core.registry.documents.capability import ActionKind, Sensitivity
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -16,8 +16,8 @@ from answerable.adapters.cedar.notes import annotations_of, narrowing_faults, no
 from answerable.adapters.cedar.policy_groups import UnevenGroupsError, parsed_policies, validation_errors
 from answerable.adapters.cedar.schema import schema_faults, schema_of
 from answerable.core.decision.decision import RULE_PREFIXES
-from answerable.core.registry.policy_statement import policy_statement
-from answerable.core.registry.policy_text import Statement, statements
+from answerable.core.registry.policy_sets.policy_statement import policy_statement
+from answerable.core.registry.policy_sets.policy_text import Statement, statements
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.decision import PolicyNote
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 POLICIES_MAX: Final = 20_000
 HANDLE_POLICIES: Final = 250

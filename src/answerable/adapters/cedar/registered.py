@@ -10,17 +10,17 @@ from answerable.adapters.cedar.answering import Answering
 from answerable.adapters.cedar.possible import Scene, texts
 from answerable.adapters.cedar.schema import AGENT, USE_CASE
 from answerable.core.decision.policy_context import context_type
-from answerable.core.registry.destination import DESTINATION_TYPES
-from answerable.core.registry.policy_parts import NO_CLASS, NO_PARTS, UNKNOWN_CLASS
+from answerable.core.registry.documents.destination import DESTINATION_TYPES
+from answerable.core.registry.documents.policy_parts import NO_CLASS, NO_PARTS, UNKNOWN_CLASS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from answerable.adapters.cedar.possible import Known
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.documents import Agent
-    from answerable.core.registry.policy_parts import PolicyParts
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.documents import Agent
+    from answerable.core.registry.documents.policy_parts import PolicyParts
 
 TIER_MAX: Final = 3
 _PRINCIPAL: Final = {"environment": True, "use_case": True}

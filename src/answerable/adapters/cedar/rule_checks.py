@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from answerable.adapters.cedar.possible import Requirement, Scene
     from answerable.adapters.cedar.registered import Registered
     from answerable.adapters.cedar.rules import Rule
-    from answerable.core.registry.policy_fault import PolicyFault
+    from answerable.core.registry.policy_sets.policy_fault import PolicyFault
 
 PAIRS_MAX: Final = 200_000
 """Pairs of rules whose conditions are compared."""

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final
 import cedarpy
 
 from answerable.adapters.cedar.schema import AGENT, KINDS, USE_CASE
-from answerable.core.registry.look_alike import meant
+from answerable.core.registry.documents.look_alike import meant
 
 if TYPE_CHECKING:
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 WORDS: Final = ("permit", "forbid", "when", "unless")
 NAMES_SHOWN_MAX: Final = 8

@@ -13,9 +13,9 @@ from answerable.adapters.cedar.publishing import published
 from answerable.adapters.cedar.rule_hints import head_meant, syntax_place
 from answerable.adapters.cedar.schema import ACTION, AGENT, KINDS, USE_CASE
 from answerable.core.decision.policy_context import members_of
-from answerable.core.registry.look_alike import meant
-from answerable.core.registry.policy_fault import PolicyFault
-from answerable.core.registry.policy_text import statements
+from answerable.core.registry.documents.look_alike import meant
+from answerable.core.registry.policy_sets.policy_fault import PolicyFault
+from answerable.core.registry.policy_sets.policy_text import statements
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from answerable.adapters.cedar.possible import Requirement
     from answerable.adapters.cedar.publishing import CedarPolicySet, Policy
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.policy_text import Statement
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.policy_sets.policy_text import Statement
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 _LEADING: Final = re.compile(r"(?:\s+|//[^\n]*)*")
 _NUMBERED: Final = re.compile(r"^policy on line \d+ has")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.reserved import RESERVED_MEMBERS
 from answerable.core.decision.policy_context import context_type
-from answerable.core.registry.capability import ACTION_KINDS
+from answerable.core.registry.documents.capability import ACTION_KINDS
 from answerable.errors import shown
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.documents import Agent
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.documents import Agent
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 AGENT: Final = "Agent"
 USE_CASE: Final = "UseCase"

@@ -9,11 +9,11 @@ import cedarpy
 import msgspec
 
 from answerable.adapters.cedar.schema import schema_of
-from answerable.core.registry.policy_fault import PolicyFault
+from answerable.core.registry.policy_sets.policy_fault import PolicyFault
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 HEADING: Final = "// Made by `answerable policy schema` from the registry. Do not edit.\n"
 

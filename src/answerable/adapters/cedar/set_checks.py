@@ -14,19 +14,19 @@ from answerable.adapters.cedar.registered import Registered
 from answerable.adapters.cedar.rule_checks import check_rules
 from answerable.adapters.cedar.rules import PolicySource, rules_of
 from answerable.core.approval.strength import NOTHING_KNOWN, SignedWith
-from answerable.core.identity.principal import SCHEDULE_PREFIX
-from answerable.core.registry.capability import Capability
-from answerable.core.registry.documents import Agent
-from answerable.core.registry.parse import shapes_of
-from answerable.core.registry.policy_fault import SetFault
+from answerable.core.identity.names.principal import SCHEDULE_PREFIX
+from answerable.core.registry.documents.capability import Capability
+from answerable.core.registry.documents.documents import Agent
+from answerable.core.registry.parsing.parse import shapes_of
+from answerable.core.registry.policy_sets.policy_fault import SetFault
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from answerable.adapters.cedar.rules import Rule
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.policy_fault import PolicyFault
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.policy_sets.policy_fault import PolicyFault
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 NEVER: Final = "rule.never_matches"
 

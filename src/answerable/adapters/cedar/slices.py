@@ -21,7 +21,7 @@ from answerable.adapters.cedar.publishing import engine_form, engine_policies, s
 from answerable.adapters.cedar.schema import ACTION, AGENT, entities_of
 from answerable.core.decision.decision import Evaluation
 from answerable.core.decision.policy_context import capability_facts, members_of
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from answerable.adapters.cedar.engine import CedarRequest, Engine, Evaluate
     from answerable.adapters.cedar.publishing import CedarPolicySet, Policy
     from answerable.core.decision.policy_context import Context
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.documents import Agent
-    from answerable.core.registry.policy_parts import PolicyParts
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.documents import Agent
+    from answerable.core.registry.documents.policy_parts import PolicyParts
 
 SLICES_MAX: Final = 4_096
 REDUCED_MAX: Final = 1_024

@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from answerable.adapters.github_app.scope import faults_of, grant_of, rights_of
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.unended import Unended
 from answerable.errors import Malformed, Refused, Unavailable

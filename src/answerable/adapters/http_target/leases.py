@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.adapters.http_target.scope import HttpScope
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.checkout import CheckOut
     from answerable.core.lease.credential import Credential
 

@@ -23,7 +23,7 @@ from answerable.adapters.http_target.grant import (
 from answerable.adapters.http_target.leases import HttpLease, Injection
 from answerable.adapters.http_target.oauth_server import PORT
 from answerable.adapters.http_target.scope import http_scope, scope_faults
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, shown
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.adapters.http_target.leases import Leases
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.credential import LeaseOrder
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope

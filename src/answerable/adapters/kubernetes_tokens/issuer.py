@@ -9,7 +9,7 @@ import anyio
 import anyio.lowlevel
 
 from answerable.adapters.kubernetes_tokens.scope import TOKEN_SECONDS_MIN, faults_of, grant_of, rights_of
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import ACCOUNT_PREFIX, account_of, lease_of
 from answerable.errors import Refused, Unavailable

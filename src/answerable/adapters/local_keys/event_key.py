@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from answerable.adapters.local_keys.secret import PORT, create_secret
-from answerable.core.identity.event_key import BITS, EXPONENT, EventKey
+from answerable.core.identity.keys.event_key import BITS, EXPONENT, EventKey
 from answerable.errors import Malformed, Unavailable
 from answerable.plain_file import open_plain
 

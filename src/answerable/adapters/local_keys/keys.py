@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.keys import SEED_BYTES
+from answerable.core.identity.keys.keys import SEED_BYTES
 from answerable.errors import Unavailable
 from answerable.sdk.keyfile import create_key, load_key
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.core.identity.keys import Algorithm, SigningKey
+    from answerable.core.identity.keys.keys import Algorithm, SigningKey
     from answerable.ports.entropy import Entropy
 
 _DIRECTORY_MODE = 0o700

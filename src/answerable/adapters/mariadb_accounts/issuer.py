@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import aiomysql
 
     from answerable.adapters.mariadb_accounts.admin import AdminConnections
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.credential import LeaseOrder
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final, Literal
 from answerable.adapters.mcp_upstream.closed_schema import compile_closed
 from answerable.core.action.tool_definition import ToolDefinition
 from answerable.core.canonical import encode
-from answerable.core.registry.public_name import checked_plain_target, checked_uri_template
+from answerable.core.registry.documents.public_name import checked_plain_target, checked_uri_template
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
 
 Shelf = Literal["tools", "prompts", "resources", "resourceTemplates"]
 

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from answerable.adapters.mcp_upstream.direct import Direct
     from answerable.adapters.mcp_upstream.settings import UpstreamSettings
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.documents import Server
+    from answerable.core.registry.documents.documents import Server
     from answerable.ports.upstream import Progress
 
 READ_SLACK_SECONDS: Final = 30.0

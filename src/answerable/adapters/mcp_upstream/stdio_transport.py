@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from answerable.adapters.mcp_upstream.settings import UpstreamSettings
     from answerable.adapters.mcp_upstream.stderr_log import StderrLog
     from answerable.adapters.mcp_upstream.stdio_direct import StdioDirect
-    from answerable.core.registry.documents import Server
+    from answerable.core.registry.documents.documents import Server
 
 CHUNK_BYTES: Final = 65_536
 GARBAGE_LINES_MAX: Final = 1_000

@@ -26,7 +26,7 @@ from answerable.adapters.mcp_upstream.outcomes import (
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.core.action.outcome import Outcome
 from answerable.core.lease.wire import WARRANT_META
-from answerable.core.registry.tool_pin import TOOLS_CALL
+from answerable.core.registry.tools.tool_pin import TOOLS_CALL
 from answerable.errors import shown
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.warrant import Warrant
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.documents import Server
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.documents import Server
     from answerable.ports.clock import Clock
     from answerable.ports.upstream import Progress
 

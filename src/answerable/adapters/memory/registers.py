@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.registry.in_force import DocumentsInForce, in_force
+from answerable.core.registry.parsing.in_force import DocumentsInForce, in_force
 
 if TYPE_CHECKING:
-    from answerable.core.registry.in_force import Coming, InForce
-    from answerable.core.registry.resolve import CapabilityIndex
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.parsing.in_force import Coming, InForce
+    from answerable.core.registry.snapshot.resolve import CapabilityIndex
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 
 class MemoryRegistryStore:

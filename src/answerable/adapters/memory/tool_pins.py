@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from answerable.core.registry.tool_pin import check_order
+from answerable.core.registry.tools.tool_pin import check_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.core.registry.tool_pin import ToolPin
+    from answerable.core.registry.tools.tool_pin import ToolPin
 
 
 class MemoryToolPinRegister:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.adapters.model_provider.scope import ModelScope
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.checkout import CheckOut
     from answerable.core.lease.credential import LeaseOrder
     from answerable.core.lease.name import LeaseName

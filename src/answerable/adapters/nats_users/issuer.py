@@ -11,7 +11,7 @@ from answerable.adapters.nats_users.grants import checked_grants
 from answerable.adapters.nats_users.revocations import revoked_in, with_revoked
 from answerable.adapters.nats_users.system_account import away
 from answerable.adapters.nats_users.tokens import signing_key, token, verified_claims
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of, lease_of
 from answerable.errors import Malformed, Refused

@@ -11,7 +11,7 @@ import anyio
 import httpx2
 
 from answerable.adapters.oidc.sources import DISCOVERY_BYTES_MAX, DISCOVERY_PATH, PORT, discovered
-from answerable.core.identity.issuer_key import KEY_SET_BYTES_MAX, key_ids
+from answerable.core.identity.workload.issuer_key import KEY_SET_BYTES_MAX, key_ids
 from answerable.errors import Malformed, Unavailable, shown
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import anyio.lowlevel
 
 from answerable.adapters.openbao.login import FORBIDDEN
 from answerable.adapters.openbao.scope import faults_of, grant_of
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of, checked_lease_name
 from answerable.errors import Malformed, Refused, Unavailable

@@ -35,7 +35,7 @@ from answerable.errors import Refused, Unavailable
 
 if TYPE_CHECKING:
     from answerable.adapters.postgres_roles.connections import AdminConnections
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.credential import LeaseOrder
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope

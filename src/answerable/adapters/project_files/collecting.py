@@ -13,7 +13,7 @@ from answerable.adapters.project_files.locks import framework_installed, framewo
 from answerable.adapters.project_files.mcp_clients import client_servers
 from answerable.adapters.project_files.model_names import models_named, parted
 from answerable.adapters.project_files.tree import CollectLimits, ProjectTree
-from answerable.core.registry.manifest_drift import Measured
+from answerable.core.registry.manifests.manifest_drift import Measured
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.adapters.project_files.mcp_clients import ClientServer
-    from answerable.core.identity.evidence import Grade
-    from answerable.core.registry.manifest import ManifestField
+    from answerable.core.identity.workload.evidence import Grade
+    from answerable.core.registry.manifests.manifest import ManifestField
 
 USUAL_PROMPTS: Final = (
     "**/SYSTEM_PROMPT*", "**/system_prompt*", "**/prompts/**", "**/AGENTS.md", "**/CLAUDE.md",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from prometheus_client import Metric
 
-    from answerable.core.identity.door_refusal import Door
+    from answerable.core.identity.proof.door_refusal import Door
 
 
 def door_families(totals: Mapping[tuple[Door, str], int]) -> Iterator[Metric]:

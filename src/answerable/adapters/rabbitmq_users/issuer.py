@@ -17,7 +17,7 @@ from answerable.errors import Refused, shown
 if TYPE_CHECKING:
     from answerable.adapters.rabbitmq_users.grants import Grants
     from answerable.adapters.rabbitmq_users.management import Management
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.credential import LeaseOrder
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from answerable.adapters.redis_acl.server import Line, RedisServer
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.credential import LeaseOrder
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.registry_files.strict_yaml import YAMLDocument
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.fields import Fault
+    from answerable.core.registry.documents.fields import Fault
 
 FILES_MAX: Final = 1000
 FILE_BYTES_MAX: Final = 1_048_576

@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.registry_files.strict_yaml import load_documents
-from answerable.core.registry.policy_fault import PolicyFault
-from answerable.core.registry.unseen import odd_spaces_in, unseen_in
+from answerable.core.registry.policy_sets.policy_fault import PolicyFault
+from answerable.core.registry.tools.unseen import odd_spaces_in, unseen_in
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:

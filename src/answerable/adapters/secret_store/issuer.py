@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.core.canonical import INTEGER_MAX
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked
 from answerable.core.lease.name import account_of
 from answerable.errors import Refused, shown

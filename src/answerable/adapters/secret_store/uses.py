@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.secret_store.files import PORT
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.stored_secret import TEXT_CHARS_MAX, USERS_MAX, SecretUse
 from answerable.errors import Malformed, Unavailable, shown
 

@@ -12,7 +12,7 @@ from answerable.core.approval.approval import Answer as PersonsAnswer
 from answerable.core.approval.approval import Approval, ApprovalId, ApprovalState
 from answerable.core.canonical import FrozenJSON, JSONValue, Limits, encode
 from answerable.core.decision.facts import Requirement
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.batch_head import ReceivedHead
 from answerable.core.ledger.entry import Receipt

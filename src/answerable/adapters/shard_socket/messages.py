@@ -17,9 +17,9 @@ from msgspec import Meta
 
 from answerable.core.action.request import ActionRequest, action_request
 from answerable.core.canonical import FrozenJSON, Limits, encode
-from answerable.core.identity.caller import ProofKind, VerifiedCaller
-from answerable.core.identity.evidence import CallerIdentity, Grade, Source
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.proof.caller import ProofKind, VerifiedCaller
+from answerable.core.identity.workload.evidence import CallerIdentity, Grade, Source
 from answerable.core.ledger.containment import StopPart
 from answerable.core.ledger.effects import Effects
 from answerable.core.mandate.delegation_chain import CHAIN_CHARS_MAX

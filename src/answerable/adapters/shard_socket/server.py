@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.shard_socket.messages import Action
     from answerable.core.action.request import ActionRequest
-    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
     from answerable.core.ledger.containment import StopPart
     from answerable.core.ledger.effects import Effects

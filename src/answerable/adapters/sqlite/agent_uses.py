@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.adapters.sqlite.columns import text, whole
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.ports.agent_uses import DAYS_KEPT, LogRead
 
 if TYPE_CHECKING:

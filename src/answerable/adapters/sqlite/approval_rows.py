@@ -19,7 +19,7 @@ from answerable.core.approval.canary import Canary
 from answerable.core.approval.in_place_of import InPlaceOf
 from answerable.core.canonical import FrozenJSON, encode
 from answerable.core.decision.facts import Requirement
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable, RevocationKind
 from answerable.errors import Malformed

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.approval.approval import Approval, ApprovalId
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
     from answerable.core.mandate.mandate import MandateId
 
 _WHAT: Final = "approval"

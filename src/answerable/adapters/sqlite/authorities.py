@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import octets, read, text, whole
 from answerable.adapters.sqlite.unreadable import named
-from answerable.core.identity.authority import STATES, Authority, AuthoritySet
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import trust_domain
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import trust_domain
+from answerable.core.identity.svid.authority import STATES, Authority, AuthoritySet
 from answerable.core.ledger.told_authorities import is_whole
 from answerable.errors import AnswerableError, Malformed, Unavailable, shown
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from answerable.adapters.sqlite.store import SqliteStore
-    from answerable.core.identity.spiffe_id import TrustDomain
+    from answerable.core.identity.names.spiffe_id import TrustDomain
     from answerable.core.ledger.told_authorities import ToldAuthorities
 
 COLUMNS: Final = (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.core.canonical import encode, parse
 from answerable.core.containment.drill import Drill, DrillId, Milestone, drill_kind, drilled
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from answerable.core.approval.duty_marks import (
     no_room,
 )
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.approval.approval import ApprovalId
     from answerable.core.approval.duty_delegation import DutyDelegation
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
 
 
 _WHAT: Final = "delegation of duty"

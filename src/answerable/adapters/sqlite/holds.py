@@ -21,7 +21,7 @@ from answerable.core.containment.hold import (
     holdable,
     is_hold_id,
 )
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.errors import AnswerableError, Malformed, Unavailable
 from answerable.ports.hold_register import UNRECORDED_MAX
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal, get_args
 import msgspec
 
 from answerable.core.canonical import encode
-from answerable.core.identity.evidence import Evidence, Grade, Source
-from answerable.core.identity.instance import Instance, InstanceState
-from answerable.core.identity.keys import public_key
-from answerable.core.identity.principal import AgentId, UnixMillis
-from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.core.identity.keys.keys import public_key
+from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.names.spiffe_id import spiffe_id
+from answerable.core.identity.workload.evidence import Evidence, Grade, Source
+from answerable.core.identity.workload.instance import Instance, InstanceState
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.adapters.sqlite.instance_rows import body_of, from_body
 from answerable.adapters.sqlite.unreadable import named
-from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.errors import Malformed, shown
 from answerable.ports.instance_register import FORGOTTEN, UNRECORDED_MAX
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from answerable.adapters.sqlite.store import SqliteStore
-    from answerable.core.identity.instance import Instance
-    from answerable.core.identity.principal import AgentId, UnixMillis
-    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
+    from answerable.core.identity.names.spiffe_id import SpiffeId
+    from answerable.core.identity.workload.instance import Instance
     from answerable.ports.instance_register import LostEnd
 
 # Every change takes the next number, so that other processes read what is new and nothing else.

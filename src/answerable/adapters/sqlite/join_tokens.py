@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.sqlite.columns import given, octets, text, whole
 from answerable.adapters.sqlite.unreadable import named
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.join_token import TOKENS_MAX, JoinToken
-from answerable.core.identity.principal import UnixMillis, agent_id
+from answerable.core.identity.names.principal import UnixMillis, agent_id
+from answerable.core.identity.workload.join_token import TOKENS_MAX, JoinToken
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.adapters.sqlite.migrations import Migrations
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.name import LeaseName
     from answerable.ports.lease_register import Redemption, Taken
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
-    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.names.principal import AgentId
     from answerable.core.mandate.budget import Account, Amounts, Lack
     from answerable.core.mandate.mandate import MandateState
 

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import text, whole
 from answerable.adapters.sqlite.unreadable import named
-from answerable.core.identity.principal import AgentId
-from answerable.core.registry.manifest_token import stored_manifest
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.registry.manifests.manifest_token import stored_manifest
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
-    from answerable.core.registry.manifest_token import SignedManifest
+    from answerable.core.registry.manifests.manifest_token import SignedManifest
 
 
 _WHAT: Final = "manifest of"

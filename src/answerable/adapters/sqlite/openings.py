@@ -13,7 +13,7 @@ from answerable.core.approval.openings import (
     OF_UNKNOWN_MAX,
     PER_OPENING_MAX,
 )
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.sqlite.columns import given, octets, text, whole
 from answerable.adapters.sqlite.unreadable import named
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.invitation import INVITATIONS_MAX, Invitation
-from answerable.core.identity.passkey import PASSKEYS_MAX, check_room
-from answerable.core.identity.passkey_form import passkey_in, passkey_members
-from answerable.core.identity.principal import UnixMillis, principal_id
+from answerable.core.identity.names.principal import UnixMillis, principal_id
+from answerable.core.identity.people.invitation import INVITATIONS_MAX, Invitation
+from answerable.core.identity.people.passkey import PASSKEYS_MAX, check_room
+from answerable.core.identity.people.passkey_form import passkey_in, passkey_members
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
-    from answerable.core.identity.passkey import Passkey
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.core.identity.people.passkey import Passkey
 
 _WHAT: Final = "passkey"
 _INVITED: Final = "digest, person, made_by, created_at, expires_at, used_at"

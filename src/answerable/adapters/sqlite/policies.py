@@ -9,12 +9,12 @@ import msgspec
 
 from answerable.adapters.sqlite.columns import given, octets, text, whole
 from answerable.core.decision.compared import ShadowSeen, ShadowSet
-from answerable.core.registry.policy_record import RECORD_KINDS, KeptSets, PolicyRecord, Proposal
+from answerable.core.registry.policy_sets.policy_record import RECORD_KINDS, KeptSets, PolicyRecord, Proposal
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from answerable.adapters.sqlite.store import SqliteStore
-    from answerable.core.registry.policy_record import RecordKind
+    from answerable.core.registry.policy_sets.policy_record import RecordKind
 
 
 _WHAT: Final = "record of policies"

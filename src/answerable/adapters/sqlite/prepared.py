@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.core.action.prepared import Prepared
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
 
 _WHAT: Final = "prepared object"
 _COLUMNS: Final = "id, body, content, used_by"

@@ -41,9 +41,9 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval
     from answerable.core.ledger.projected import Told
-    from answerable.core.registry.manifest_token import SignedManifest
-    from answerable.core.registry.policy_record import PolicyRecord
-    from answerable.core.registry.tool_pin import ToolPin
+    from answerable.core.registry.manifests.manifest_token import SignedManifest
+    from answerable.core.registry.policy_sets.policy_record import PolicyRecord
+    from answerable.core.registry.tools.tool_pin import ToolPin
 
 
 class ProjectedTable(Protocol):

@@ -19,11 +19,11 @@ from answerable.adapters.sqlite.registry import document_in_row
 from answerable.adapters.sqlite.store import SqliteStore
 from answerable.adapters.sqlite.unreadable import fetched, named
 from answerable.core.canonical import parse
-from answerable.core.identity.passkey_form import passkey_in
+from answerable.core.identity.people.passkey_form import passkey_in
 from answerable.core.ledger.projected import START, WORLD_TAGS, Position, World
 from answerable.core.ledger.projected_answers import haste_in
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.documents import PRINCIPAL
+from answerable.core.registry.documents.documents import PRINCIPAL
 from answerable.errors import AnswerableError, Unavailable
 from answerable.ports.projection import Difference, Flushed, LeftOut
 

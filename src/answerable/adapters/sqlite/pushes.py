@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final, cast
 
 from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.core.approval.push_device import PushDevice
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import Refused
 from answerable.ports.push_register import DEVICES_OF_ONE_MAX
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.adapters.sqlite.store import SqliteStore
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 _FIND: Final = "SELECT person, endpoint, key, secret, label, made_at FROM push_devices"
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 from answerable.adapters.sqlite.columns import octets, read, text
 from answerable.adapters.sqlite.store import PORT
 from answerable.adapters.sqlite.unreadable import fetched
-from answerable.core.registry.active import documents_in
-from answerable.core.registry.in_force import DocumentsInForce, in_force
+from answerable.core.registry.parsing.active import documents_in
+from answerable.core.registry.parsing.in_force import DocumentsInForce, in_force
 from answerable.errors import Unavailable, shown
 
 if TYPE_CHECKING:
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite.store import SqliteStore
     from answerable.adapters.sqlite.unreadable import Row
-    from answerable.core.registry.in_force import Coming, InForce
-    from answerable.core.registry.resolve import CapabilityIndex
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.parsing.in_force import Coming, InForce
+    from answerable.core.registry.snapshot.resolve import CapabilityIndex
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 
 _WHAT: Final = "document"

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import behind, text, whole
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable, Revocation, revocable
 from answerable.errors import AnswerableError, Unavailable
 from answerable.ports.revocation_register import UNRECORDED_MAX

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from answerable.adapters.sqlite.columns import text, whole
 from answerable.adapters.sqlite.store import PORT
-from answerable.core.identity.evidence import Grade
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.registry.sighting import (
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.workload.evidence import Grade
+from answerable.core.registry.snapshot.sighting import (
     COUNT_MAX,
     OTHERS,
     SIGHTINGS_MAX,

@@ -7,8 +7,8 @@ import sqlite3
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import octets, text, whole
-from answerable.core.identity.principal import AgentId, UnixMillis
-from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable

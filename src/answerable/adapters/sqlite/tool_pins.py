@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import octets, text, whole
 from answerable.adapters.sqlite.unreadable import named
-from answerable.core.identity.principal import UnixMillis, principal_id
-from answerable.core.registry.tool_pin import ToolPin, check_order
+from answerable.core.identity.names.principal import UnixMillis, principal_id
+from answerable.core.registry.tools.tool_pin import ToolPin, check_order
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from answerable.adapters.ssh_certificates.authority import Ordered
 from answerable.adapters.ssh_certificates.forced_command import NO_LIST, forced_command
 from answerable.adapters.ssh_certificates.scope import grant_faults, grant_of, principal_of
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, IssuerTraits, Revoked, Secret
 from answerable.core.lease.name import account_of, octets_of
 from answerable.errors import Refused, Unavailable, shown

@@ -18,7 +18,7 @@ from answerable.adapters.ssh_certificates.authority import Ordered
 from answerable.adapters.ssh_certificates.forced_command import command_line
 from answerable.adapters.ssh_certificates.runner import heard
 from answerable.adapters.ssh_certificates.scope import REVOKER, principal_of
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, Secret
 from answerable.core.lease.name import account_of, lease_name
 from answerable.errors import Unavailable, shown

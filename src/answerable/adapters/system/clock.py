@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 
 
 class SystemClock:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from answerable.adapters.tlog_files.recovery import Stored
     from answerable.adapters.tlog_files.sealing import LogSigner
     from answerable.adapters.tlog_files.settings import TlogFilesSettings
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.entry import Entry
     from answerable.core.tlog.note import VerifierKey
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from answerable.adapters.uvicorn_front.descriptors import KEPT, has_place
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
+from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 
 if TYPE_CHECKING:
     import asyncio

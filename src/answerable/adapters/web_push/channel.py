@@ -16,8 +16,8 @@ from answerable.adapters.web_push.encryption import encrypted
 from answerable.core.approval.push_device import is_endpoint
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.keys import SigningKey
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.keys.keys import SigningKey
 from answerable.errors import Malformed, Unavailable
 from answerable.ports.message_channel import Sent
 

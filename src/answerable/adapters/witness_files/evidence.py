@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from answerable.adapters.witness_files import files
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.ports.witness_register import Evidence, EvidenceKind
 
 if TYPE_CHECKING:

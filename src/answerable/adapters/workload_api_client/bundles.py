@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Final, cast
 import anyio
 
 from answerable.adapters.workload_api_client.calls import NotOffered, certificates, messages, retry_seconds
-from answerable.core.identity.certificate_rules import authority_key
-from answerable.core.identity.federation import BUNDLE_WITHDRAWN, bundle_unavailable
-from answerable.core.identity.spiffe_id import SCHEME
-from answerable.core.identity.trust_bundle import (
+from answerable.core.identity.names.spiffe_id import SCHEME
+from answerable.core.identity.svid.certificate_rules import authority_key
+from answerable.core.identity.svid.federation import BUNDLE_WITHDRAWN, bundle_unavailable
+from answerable.core.identity.svid.trust_bundle import (
     BUNDLE_BYTES_MAX,
     TrustBundle,
     parse_jwt_bundle,
@@ -21,8 +21,8 @@ from answerable.errors import Malformed, Unavailable
 
 if TYPE_CHECKING:
     from answerable.adapters.workload_api_client.messages import Bundles
-    from answerable.core.identity.federation import FederationSource
-    from answerable.core.identity.spiffe_id import TrustDomain
+    from answerable.core.identity.names.spiffe_id import TrustDomain
+    from answerable.core.identity.svid.federation import FederationSource
 
 FETCH_SECONDS_MAX: Final = 30.0
 

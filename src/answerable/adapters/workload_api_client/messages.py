@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-from answerable.core.identity.spiffe_terms import WORKLOAD_API, WORKLOAD_HEADER
+from answerable.core.identity.names.spiffe_terms import WORKLOAD_API, WORKLOAD_HEADER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

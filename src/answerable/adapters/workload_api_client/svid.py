@@ -11,13 +11,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat,
 
 from answerable.adapters.workload_api_client.bundles import bundle_of_api
 from answerable.adapters.workload_api_client.calls import answer, certificates, messages
-from answerable.core.identity.spiffe_id import spiffe_id
-from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.core.identity.names.spiffe_id import spiffe_id
+from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import Malformed, Unavailable, Unverified, shown
 
 if TYPE_CHECKING:
     from answerable.adapters.workload_api_client.messages import JwtSvids, X509Svid, X509Svids
-    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.names.spiffe_id import SpiffeId
     from answerable.ports.clock import Clock
 
 SVIDS_MAX: Final = 1_000

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from answerable.apps.broker.control import control_routes
 from answerable.apps.broker.tool_server import tool_server
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel
 from answerable.core.lease.wire import BODY_BYTES_MAX, MCP_PATH
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from anyio import to_thread
 from starlette.responses import Response
 from starlette.routing import Route
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import checked_lease_name
 from answerable.core.lease.wire import (

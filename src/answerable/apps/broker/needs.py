@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.keys.keys import PublicKey
     from answerable.flows.leases.lease_desk import LeaseDesk
 
 

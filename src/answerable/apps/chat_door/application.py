@@ -20,8 +20,8 @@ from starlette.routing import Route
 from answerable.apps.chat_door.needs import PREFIX
 from answerable.apps.chat_door.payload import click_of
 from answerable.apps.chat_door.signed import SeenRequests, signed_at
-from answerable.core.identity.door_refusal import sender_of
-from answerable.core.identity.pace import Pace
+from answerable.core.identity.names.pace import Pace
+from answerable.core.identity.proof.door_refusal import sender_of
 from answerable.errors import AnswerableError, Broken, Refused
 from answerable.flows.approval.answer_by_click import take_click, tell_clicked
 from answerable.wiring.guarded_request import body_within, check_host, route_fault

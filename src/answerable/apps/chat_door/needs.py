@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.door_refusal import untold
+from answerable.core.identity.proof.door_refusal import untold
 
 if TYPE_CHECKING:
-    from answerable.core.identity.door_refusal import TellRefused
+    from answerable.core.identity.proof.door_refusal import TellRefused
     from answerable.flows.state.click_desk import ClickDesk
     from answerable.flows.state.walk import Walk
 

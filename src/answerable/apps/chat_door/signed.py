@@ -18,7 +18,7 @@ from answerable.errors import Refused, Unverified
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
 
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 SIGNATURE: Final = "x-slack-signature"
 TIMESTAMP: Final = "x-slack-request-timestamp"

@@ -23,8 +23,8 @@ from answerable.apps.cli.manifest_files import (
 from answerable.errors import Malformed, Refused
 
 if TYPE_CHECKING:
-    from answerable.core.registry.manifest import Manifest, ManifestField
-    from answerable.core.registry.manifest_drift import FieldFinding
+    from answerable.core.registry.manifests.manifest import Manifest, ManifestField
+    from answerable.core.registry.manifests.manifest_drift import FieldFinding
     from answerable.wiring.project_manifest import Collected, FoundField
 
 FILE_NAME: Final = "agent-manifest.yaml"
@@ -128,8 +128,8 @@ def write(
 
     Shows each field with where it came from and how well it is known. Nothing of the project is run.
     """
-    from answerable.core.identity.principal import agent_id
-    from answerable.core.registry.manifest import Manifest, manifest_document
+    from answerable.core.identity.names.principal import agent_id
+    from answerable.core.registry.manifests.manifest import Manifest, manifest_document
 
     found = _collected(shell, directory, prompt)
     name = agent_id(agent or directory.resolve().name.lower())
@@ -183,9 +183,9 @@ def sign(
 
     Shows what it says, asks, and prints the token. The key stays here.
     """
-    from answerable.core.identity.principal import UnixMillis, principal_id
-    from answerable.core.registry.manifest import manifest_digest, manifest_document
-    from answerable.core.registry.manifest_token import signed_manifest
+    from answerable.core.identity.names.principal import UnixMillis, principal_id
+    from answerable.core.registry.manifests.manifest import manifest_digest, manifest_document
+    from answerable.core.registry.manifests.manifest_token import signed_manifest
     from answerable.sdk.keyfile import load_key
 
     signing_key = load_key(key)
@@ -265,7 +265,7 @@ def check(
 
     Exit code 5 when a field differs. What was only claimed matches nothing: it is shown as unmeasured.
     """
-    from answerable.core.registry.manifest_drift import Measured, drift, drifted_fields
+    from answerable.core.registry.manifests.manifest_drift import Measured, drift, drifted_fields
 
     manifest = _expected(shell, against, agent)
     found = _collected(shell, directory, prompt)
@@ -359,7 +359,7 @@ def _collected(shell: Shell, directory: Path, prompts: list[str] | None) -> Coll
 
 def _expected(shell: Shell, against: Path | None, agent: str) -> Manifest:
     from answerable.apps.cli.control import segment
-    from answerable.core.registry.manifest import manifest_of
+    from answerable.core.registry.manifests.manifest import manifest_of
 
     if against is not None:
         return read_manifest(shell, against)
@@ -373,7 +373,7 @@ def _expected(shell: Shell, against: Path | None, agent: str) -> Manifest:
 
 
 def _owner_of(shell: Shell, thumbprint: str) -> str:
-    from answerable.core.identity.keys import public_key
+    from answerable.core.identity.keys.keys import public_key
 
     with shell.control() as control:
         for one in control.every("/v1/registry", kind="Principal"):
@@ -384,7 +384,7 @@ def _owner_of(shell: Shell, thumbprint: str) -> str:
 
 
 def _fields() -> tuple[ManifestField, ...]:
-    from answerable.core.registry.manifest import MANIFEST_FIELDS
+    from answerable.core.registry.manifests.manifest import MANIFEST_FIELDS
 
     return MANIFEST_FIELDS
 

@@ -77,7 +77,7 @@ def answer_group(
     """Sign one answer to those of a group that are alike; exit code 4 where some were left out."""
     from answerable.core.approval.batch import batch_of
     from answerable.core.base64url import from_base64url_32
-    from answerable.core.identity.principal import UnixMillis, principal_id
+    from answerable.core.identity.names.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key
     from answerable.sdk.signing import signed_batch
 

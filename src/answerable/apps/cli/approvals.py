@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 Id = Annotated[str, typer.Argument(help="Id of the approval.", metavar="ID")]
 Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
@@ -208,7 +208,7 @@ def _answer(
     from answerable.apps.cli.narrowing import proposed_changes
     from answerable.core.approval.words import words_of
     from answerable.core.base64url import from_base64url_32
-    from answerable.core.identity.principal import UnixMillis, principal_id
+    from answerable.core.identity.names.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key
     from answerable.sdk.signing import signed_answer
 
@@ -284,7 +284,7 @@ def _approval(answer: Answer) -> Approval:
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.canonical import FrozenJSON
     from answerable.core.decision.facts import Requirement
-    from answerable.core.identity.principal import AgentId, PrincipalId
+    from answerable.core.identity.names.principal import AgentId, PrincipalId
     from answerable.core.mandate.mandate import MandateId
 
     shown, card = shown_whole(answer)

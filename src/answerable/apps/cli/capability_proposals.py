@@ -12,7 +12,7 @@ from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
-    from answerable.core.registry.capability_proposal import Proposal
+    from answerable.core.registry.parsing.capability_proposal import Proposal
 
 
 def propose(
@@ -47,7 +47,7 @@ def propose(
 def _proposals(control: Control, server: str, tool: str) -> list[Proposal]:
     from answerable.apps.cli.control import segment
     from answerable.core.canonical import parse
-    from answerable.core.registry.capability_proposal import proposed
+    from answerable.core.registry.parsing.capability_proposal import proposed
 
     place = f"/v1/servers/{segment(server)}"
     listed: list[Answer] = list(control.every(f"{place}/tools"))

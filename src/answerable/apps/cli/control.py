@@ -11,7 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, cast
 from urllib.parse import quote
 
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
+from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
 from answerable.unix_http import no_tls
 

@@ -14,7 +14,7 @@ from answerable.apps.cli.holds import seconds_in
 from answerable.errors import Malformed, Refused, shown
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 Group = Annotated[str, typer.Argument(help="Name of the group.", metavar="GROUP")]
 AnyGroup = Annotated[str, typer.Argument(help="Only of this group.", metavar="GROUP", show_default=False)]
@@ -196,7 +196,7 @@ def delegate(
     Their answers count as yours there, and both of you are one in a question.
     """
     from answerable.core.approval.duty_delegation import AHEAD_MILLIS_MAX, DutyTerms, with_id
-    from answerable.core.identity.principal import UnixMillis, principal_id
+    from answerable.core.identity.names.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key
     from answerable.sdk.signing import signed_duty
 
@@ -240,7 +240,7 @@ def end(shell: Shell, id: Id) -> int | None:
 
 def moment_in(text: str) -> UnixMillis:
     """A time with its offset. Raises Malformed (`cli.time`)."""
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
     try:
         when = datetime.fromisoformat(text)
@@ -254,7 +254,7 @@ def moment_in(text: str) -> UnixMillis:
 
 
 def _ends(text: str, since: UnixMillis) -> UnixMillis:
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
     if text[-1:] in ("s", "m", "h", "d"):
         return UnixMillis(since + seconds_in(text) * 1000)

@@ -66,7 +66,7 @@ def review(
 ) -> int | None:
     """Sign what you found of a glass that somebody else broke."""
     from answerable.apps.cli.control import segment
-    from answerable.core.identity.principal import UnixMillis, principal_id
+    from answerable.core.identity.names.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key
     from answerable.sdk.signing import signed_review
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.hold import HoldSource
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 Name = Annotated[
     str,
@@ -196,7 +196,7 @@ def lift(shell: Shell, id: Id, person: Person, key: KeyFile, reason: LiftReason)
     another person must sign, too. What was denied stays denied; instances that ended attest anew.
     """
     from answerable.apps.cli.control import segment
-    from answerable.core.identity.principal import UnixMillis, principal_id
+    from answerable.core.identity.names.principal import UnixMillis, principal_id
     from answerable.sdk.keyfile import load_key
     from answerable.sdk.signing import signed_lift
 

@@ -13,7 +13,7 @@ from answerable.apps.cli.command import Shell, command
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
-    from answerable.core.identity.keys import Algorithm, SigningKey
+    from answerable.core.identity.keys.keys import Algorithm, SigningKey
 
 File = Annotated[Path, typer.Argument(help="Key file.", metavar="FILE")]
 Kind = Annotated[Literal["ed25519", "p256"], typer.Option("--kind", help="Kind of key.")]
@@ -37,7 +37,7 @@ def new(shell: Shell, file: File, kind: Kind = "ed25519", public: Public = None)
 
     Prints the public half, which is what gets registered.
     """
-    from answerable.core.identity.keys import SEED_BYTES
+    from answerable.core.identity.keys.keys import SEED_BYTES
     from answerable.sdk.keyfile import create_key
 
     if public is not None and public.exists():

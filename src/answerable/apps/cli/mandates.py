@@ -10,13 +10,13 @@ import typer
 from answerable.apps.cli.command import Shell, command
 from answerable.apps.cli.ending import ending
 from answerable.apps.cli.mandate_tree import tree
-from answerable.core.identity.principal import SCHEDULE_PREFIX
+from answerable.core.identity.names.principal import SCHEDULE_PREFIX
 from answerable.errors import Malformed, Refused, Unverified, shown
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
     from answerable.core.mandate.mandate import MandateTerms
 
 Person = Annotated[str, typer.Option("--as", help="Registered name of the person.", metavar="PERSON")]

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from answerable.apps.cli.command import Shell
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.manifest import Manifest, ManifestField
-    from answerable.core.registry.manifest_drift import FieldFinding
+    from answerable.core.registry.manifests.manifest import Manifest, ManifestField
+    from answerable.core.registry.manifests.manifest_drift import FieldFinding
     from answerable.wiring.project_manifest import Collected, FoundField
 
 FILE_BYTES_MAX: Final = 262_144
@@ -22,7 +22,7 @@ TOOLS_BYTES_MAX: Final = 16 * 1024 * 1024
 
 def read_manifest(shell: Shell, file: Path) -> Manifest:
     """From a document, or from a token, whose signature is not checked here."""
-    from answerable.core.registry.manifest_token import stored_manifest
+    from answerable.core.registry.manifests.manifest_token import stored_manifest
     from answerable.wiring.project_manifest import manifest_from_text
 
     text = bounded_text(file, FILE_BYTES_MAX)
@@ -36,7 +36,7 @@ def with_said(
     found: Collected, *, model: str, image: str, tools: Path | None, program: Path | None = None
 ) -> dict[ManifestField, FoundField]:
     """What was found, with what was said on the command line in its place: a claim, however true. A program is read."""
-    from answerable.core.registry.manifest import checked_digest
+    from answerable.core.registry.manifests.manifest import checked_digest
     from answerable.wiring.project_manifest import FoundField, ProgramFile
 
     fields = {one.field: one for one in found.fields}
@@ -62,7 +62,7 @@ def with_said(
 
 def _said_tools_digest(file: Path) -> str:
     from answerable.core.canonical import Limits, parse
-    from answerable.core.registry.tool_digest import tools_digest
+    from answerable.core.registry.tools.tool_digest import tools_digest
 
     octets = bounded_text(file, TOOLS_BYTES_MAX).encode()
     listed = parse(octets, limits=Limits(size_bytes_max=TOOLS_BYTES_MAX))

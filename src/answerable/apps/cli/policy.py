@@ -15,7 +15,7 @@ from answerable.errors import Malformed, Unavailable
 if TYPE_CHECKING:
     from answerable.core.approval.strength import SignedWith
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.policy_fault import PolicyFault
+    from answerable.core.registry.policy_sets.policy_fault import PolicyFault
     from answerable.wiring.policy_directory import CheckedSet
     from answerable.wiring.policy_trials import Tried, TriedSet
 
@@ -168,7 +168,7 @@ def _registered(shell: Shell, sources: list[str] | None) -> tuple[list[JSONValue
             if error.code == "control.no_data":
                 shell.terminal.say("without a product, name registry documents with --registry")
             raise
-    from answerable.core.registry.active import faults_of_new
+    from answerable.core.registry.parsing.active import faults_of_new
     from answerable.wiring.registry_documents import read_documents
 
     reading = read_documents(sources, standard_input="")

@@ -17,7 +17,7 @@ from answerable.errors import Refused, Unverified
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.publication import PublicationStep
+    from answerable.core.registry.policy_sets.publication import PublicationStep
 
 Person = Annotated[str, typer.Option("--as", help="Your registered name.", metavar="PERSON")]
 KeyFile = Annotated[Path, typer.Option("--key", help="Your key file.", metavar="FILE")]
@@ -240,8 +240,8 @@ def _signed(
     attached: str = "",
     comment: str = "",
 ) -> str:
-    from answerable.core.identity.principal import UnixMillis, principal_id
-    from answerable.core.registry.publication import Terms
+    from answerable.core.identity.names.principal import UnixMillis, principal_id
+    from answerable.core.registry.policy_sets.publication import Terms
     from answerable.sdk.keyfile import load_key
     from answerable.sdk.signing import signed_step
 
@@ -264,7 +264,7 @@ def _signed(
 
 def _digest_of(documents: dict[str, JSONValue]) -> str:
     from answerable.core.canonical import encode
-    from answerable.core.registry.publication import documents_digest
+    from answerable.core.registry.policy_sets.publication import documents_digest
 
     return documents_digest({key: encode(document) for key, document in documents.items()})
 

@@ -91,8 +91,8 @@ def _warn_of_duties(shell: Shell, control: Control, applied: Answer) -> None:
 def show_diff(shell: Shell, file: Files = None, files: MoreFiles = None, prune: Prune = False) -> int | None:
     """What applying would change, field by field."""
     from answerable.core.canonical import encode
-    from answerable.core.registry.parse import document_key
-    from answerable.core.registry.standing import with_standing
+    from answerable.core.registry.documents.standing import with_standing
+    from answerable.core.registry.parsing.parse import document_key
     from answerable.wiring.registry_documents import changes
 
     reading = _read(shell, file, files)
@@ -306,8 +306,8 @@ def _stored(control: Control) -> dict[str, JSONValue]:
 
 def _faults(reading: Reading, stored: dict[str, JSONValue], *, prune: bool) -> tuple[str, ...]:
     """Everything wrong with the files, seen together with what stays registered, each with file and line."""
-    from answerable.core.registry.active import faults_of, faults_of_new
-    from answerable.core.registry.parse import document_key
+    from answerable.core.registry.parsing.active import faults_of, faults_of_new
+    from answerable.core.registry.parsing.parse import document_key
 
     shapes = (fault for fault in faults_of_new(reading.documents) if fault.kind == "shape")
     own = (*reading.faults, *map(reading.located, shapes))

@@ -20,7 +20,7 @@ from answerable.errors import Malformed, Refused, Unavailable, shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.stored_secret import StoredSecret
     from answerable.ports.secret_store import SecretStore
 
@@ -240,7 +240,7 @@ def _store(shell: Shell) -> SecretStore:
 
 
 def _now() -> UnixMillis:
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
     return UnixMillis(time.time_ns() // 1_000_000)
 

@@ -14,7 +14,7 @@ from answerable.errors import Malformed, Refused, shown
 
 if TYPE_CHECKING:
     from answerable.apps.cli.control import Answer, Control
-    from answerable.core.identity.keys import SigningKey
+    from answerable.core.identity.keys.keys import SigningKey
 
 ServerName = Annotated[str, typer.Argument(help="Registered name of the server.", metavar="SERVER")]
 ToolName = Annotated[str, typer.Argument(help="The tool, as its server names it.", metavar="TOOL")]
@@ -118,7 +118,7 @@ def approve(
 
     Shows the difference, asks, signs what was shown, and hands it in. The key stays here.
     """
-    from answerable.core.identity.principal import principal_id
+    from answerable.core.identity.names.principal import principal_id
     from answerable.sdk.keyfile import load_key
 
     if key is None:
@@ -158,8 +158,8 @@ def approve(
 
 def _signed(found: Answer, *, owner: Any, key: SigningKey) -> str:
     """Over the digest of the text that was shown, which is made here and not believed."""
-    from answerable.core.identity.principal import UnixMillis
-    from answerable.core.registry.tool_approval import signed_approval
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.registry.tools.tool_approval import signed_approval
 
     if found["text"] is None:
         raise Refused(
@@ -179,7 +179,7 @@ def _signed(found: Answer, *, owner: Any, key: SigningKey) -> str:
 def _show(shell: Shell, found: Answer) -> None:
     """Made of the two texts here, for it is them that are signed."""
     from answerable.core.canonical import parse
-    from answerable.core.registry.tool_change import tool_changes, tool_lines
+    from answerable.core.registry.tools.tool_change import tool_changes, tool_lines
 
     terminal, told = shell.terminal, found["tool"]
     terminal.line(f"tool {told['name']} of server {told['server']}", "bold")
@@ -224,7 +224,7 @@ def _tools(control: Control, server: str) -> list[Answer]:
 
 
 def _owner_of(control: Control, thumbprint: str) -> str:
-    from answerable.core.identity.keys import public_key
+    from answerable.core.identity.keys.keys import public_key
 
     for one in control.every("/v1/registry", kind="Principal"):
         keys = one["document"]["spec"].get("keys", [])

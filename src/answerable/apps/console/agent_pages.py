@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from answerable.apps.console.activity import recent_lines
 from answerable.apps.console.desk import see_other
 from answerable.core.containment.hold import REASON_CHARS_MAX, HoldId, described, holdable
-from answerable.core.identity.principal import AgentId, agent_id
+from answerable.core.identity.names.principal import AgentId, agent_id
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.drills.report_containment import hold_called, report_containment
 from answerable.flows.revocation.place_hold import place_hold
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from answerable.apps.console.desk import Asked
-    from answerable.core.registry.documents import Agent
+    from answerable.core.registry.documents.documents import Agent
     from answerable.flows.state.walk import Walk
 
 LINES_MAX: Final = 20

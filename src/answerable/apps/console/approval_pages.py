@@ -24,7 +24,7 @@ from answerable.core.approval.words import words_of
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
 from answerable.core.decision.facts import OR
-from answerable.core.identity.passkey import assertion_in, octets_in
+from answerable.core.identity.people.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.approval.answer_approval import answer_by_passkey, approval_here, open_to_answer
 from answerable.flows.approval.note_look import note_looks
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.token import Verdict
     from answerable.core.approval.words import Words
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.documents import Principal
+    from answerable.core.registry.documents.documents import Principal
     from answerable.flows.approval.tell_duty import Route
     from answerable.flows.state.walk import Walk
 

@@ -6,14 +6,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.passkey import ALGORITHMS
+from answerable.core.identity.people.passkey import ALGORITHMS
 from answerable.flows.state.passkey_desk import CEREMONY_SECONDS_MAX
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.passkey import Passkey
+    from answerable.core.identity.people.passkey import Passkey
     from answerable.flows.state.passkey_desk import Ceremony, PasskeyDesk
 
 PRODUCT: Final = "Answerable"

@@ -15,7 +15,7 @@ from answerable.apps.console.guard import HEADERS, Attempts, check_request, form
 from answerable.apps.console.pages import NONCE_BYTES, page
 from answerable.apps.console.sessions import COOKIE, Sessions
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.door_refusal import sender_of
+from answerable.core.identity.proof.door_refusal import sender_of
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
 from answerable.flows.people.confirm_person import SessionSeen, record_refused_session
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from answerable.apps.console.needs import Needs
     from answerable.apps.console.sessions import Session
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.documents import Principal
+    from answerable.core.registry.documents.documents import Principal
     from answerable.flows.state.walk import Walk
 
 _STATUS: Final = {Malformed: 400, Unverified: 401, Refused: 403, Unavailable: 503, Broken: 500}

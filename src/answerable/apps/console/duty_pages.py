@@ -9,7 +9,7 @@ from answerable.apps.console.desk import answer_json, see_other
 from answerable.core.approval.challenge import NONCE_BYTES
 from answerable.core.approval.duty_delegation import REASON_CHARS_MAX
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.passkey import assertion_in, octets_in
+from answerable.core.identity.people.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused
 from answerable.flows.approval.tell_duty import gaps_ahead, on_call_now, standing_delegations
 from answerable.flows.escalation.delegate_duty import delegate_by_passkey, end_duty, open_duty
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.console.desk import Asked
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.documents import Principal
+    from answerable.core.registry.documents.documents import Principal
     from answerable.flows.state.walk import Walk
 
 GAP_DAYS: Final = 7

@@ -29,7 +29,7 @@ from answerable.core.approval.reasons import QUICK
 from answerable.core.approval.strength import tier_shown
 from answerable.core.approval.words import words_of
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.passkey import assertion_in, octets_in
+from answerable.core.identity.people.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused
 from answerable.flows.approval.answer_many import answer_many_by_passkey, open_many
 from answerable.flows.approval.note_look import note_looks
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.token import Verdict
     from answerable.core.approval.words import Words
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.documents import Principal
+    from answerable.core.registry.documents.documents import Principal
     from answerable.flows.approval.tell_duty import Route
     from answerable.flows.state.walk import Walk
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from answerable.core.identity.door_refusal import untold
+from answerable.core.identity.proof.door_refusal import untold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.identity.door_refusal import TellRefused
+    from answerable.core.identity.proof.door_refusal import TellRefused
     from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
 

@@ -13,7 +13,7 @@ from answerable.core.approval.passkey_review import review_challenge
 from answerable.core.approval.review import judgement_in
 from answerable.core.approval.words import COMMENT_CHARS_MAX
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.passkey import assertion_in, octets_in
+from answerable.core.identity.people.passkey import assertion_in, octets_in
 from answerable.errors import Malformed, Refused
 from answerable.flows.approval.owed_reviews import reviews
 from answerable.flows.approval.review_glass import check_may_review, open_to_review, review_by_passkey
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from answerable.apps.console.desk import Asked
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.documents import Principal
+    from answerable.core.registry.documents.documents import Principal
     from answerable.flows.state.walk import Walk
 
 

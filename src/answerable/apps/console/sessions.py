@@ -19,8 +19,8 @@ from answerable.flows.validity.people_signing_in import desk_of, person_standing
 if TYPE_CHECKING:
     from answerable.apps.console.browser import Browser
     from answerable.apps.console.needs import ConsoleLimits
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
-    from answerable.core.registry.documents import Principal
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+    from answerable.core.registry.documents.documents import Principal
     from answerable.flows.people.sign_in import SignedIn
     from answerable.flows.state.walk import Walk
 

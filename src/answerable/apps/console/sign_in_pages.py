@@ -9,8 +9,8 @@ from answerable.apps.console.ceremonies import creation_options, request_options
 from answerable.apps.console.desk import answer_json, see_other, set_cookie
 from answerable.apps.console.guard import next_page
 from answerable.apps.console.sessions import COOKIE, REFUSED_MAX
-from answerable.core.identity.passkey import assertion_in
-from answerable.core.identity.passkey_registration import registration_in
+from answerable.core.identity.people.passkey import assertion_in
+from answerable.core.identity.people.passkey_registration import registration_in
 from answerable.errors import Malformed, Unverified
 from answerable.flows.people.confirm_person import begin_confirmation, finish_confirmation
 from answerable.flows.people.enrol_passkey import begin_enrolment, begin_own_enrolment, finish_enrolment

@@ -19,10 +19,10 @@ from answerable.apps.control_api.schemas import (
     record,
     sequence,
 )
-from answerable.core.identity.join_token import LIFETIME_SECONDS
-from answerable.core.identity.principal import AgentId, UnixMillis, agent_id
-from answerable.core.identity.spiffe_id import ID_BYTES_MAX, spiffe_id
-from answerable.core.registry.manifest import MADE_OF_FIELDS
+from answerable.core.identity.names.principal import AgentId, UnixMillis, agent_id
+from answerable.core.identity.names.spiffe_id import ID_BYTES_MAX, spiffe_id
+from answerable.core.identity.workload.join_token import LIFETIME_SECONDS
+from answerable.core.registry.manifests.manifest import MADE_OF_FIELDS
 from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.flows.leases.find_outstanding import outstanding_of_agent, outstanding_of_instance
 from answerable.flows.registry.set_agent_standing import set_agent_standing
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.instance import Instance
+    from answerable.core.identity.workload.instance import Instance
     from answerable.flows.leases.find_outstanding import Outstanding
     from answerable.flows.registry.set_agent_standing import Standing
     from answerable.flows.trust_domain.workloads import Workloads

@@ -17,7 +17,7 @@ from answerable.apps.control_api.operations import OPERATIONS
 from answerable.apps.control_api.peer import NOT_LET_IN, caller_of
 from answerable.apps.control_api.problems import problem_of
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.door_refusal import sender_of, untold
+from answerable.core.identity.proof.door_refusal import sender_of, untold
 from answerable.errors import AnswerableError, Broken, Malformed, shown
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.call import Operation
     from answerable.apps.control_api.product import Product
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.door_refusal import TellRefused
+    from answerable.core.identity.proof.door_refusal import TellRefused
 
 BODY_BYTES_MAX: Final = 4_194_304
 """Longest body unless the settings say otherwise."""

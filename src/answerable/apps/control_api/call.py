@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
-from answerable.core.registry.fields import Fault, Fields
+from answerable.core.registry.documents.fields import Fault, Fields
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from anyio import to_thread
 
 from answerable.apps.control_api.call import Operation, instant
 from answerable.apps.control_api.schemas import COUNT, TEXT
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import Malformed, shown
 from answerable.flows.policy.replay_decisions import ENTRIES_MAX, replay_decisions
 from answerable.flows.policy.tell_possible import possible

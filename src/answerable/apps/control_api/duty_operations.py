@@ -9,8 +9,8 @@ from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, choice, record, sequence
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.strength import SIGNATURES
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.registry.on_call import GAP_DAYS_MAX
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.registry.documents.on_call import GAP_DAYS_MAX
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.approval.tell_duty import (
     gaps_ahead,

@@ -10,7 +10,7 @@ import anyio.to_thread
 from answerable.apps.control_api.agent_operations import NAME_CHARS_MAX, identities
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, INSTANT, TEXT, choice, record
-from answerable.core.identity.principal import agent_id
+from answerable.core.identity.names.principal import agent_id
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.workloads.keep_sightings import (
     SERVERS_MAX,
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.sighting import Sighting
+    from answerable.core.registry.snapshot.sighting import Sighting
 
 
 async def list_seen(call: Call) -> Answer:

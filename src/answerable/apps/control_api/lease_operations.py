@@ -8,7 +8,7 @@ from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, TEXT, TEXTS, choice, record, sequence
 from answerable.core.lease.lease import LEASE_ENDS, LEASE_STATES
 from answerable.core.lease.wire import LEASE_LISTS, lease_list
-from answerable.core.registry.lease_template import LEASE_WINDOWS
+from answerable.core.registry.documents.lease_template import LEASE_WINDOWS
 from answerable.flows.revocation.look_at_leases import all_leases, boundaries, broker_of
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from answerable.apps.control_api.schemas import (
 )
 from answerable.core.canonical import parse
 from answerable.core.lease.use import UNTOLD
-from answerable.core.registry.lease_template import LEASE_WINDOWS
+from answerable.core.registry.documents.lease_template import LEASE_WINDOWS
 from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.flows.leases.count_lease_use import (
     count_lease_use,

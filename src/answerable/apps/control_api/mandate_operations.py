@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.apps.control_api.call import instant, page_of
-from answerable.core.identity.principal import PrincipalId, principal_id
+from answerable.core.identity.names.principal import PrincipalId, principal_id
 from answerable.core.mandate.left_out import left_out
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.mission import authority_hash, intent_hash, terms_nonce
@@ -13,7 +13,7 @@ from answerable.core.mandate.preview import preview
 from answerable.core.mandate.scheduled import scheduled_terms
 from answerable.core.mandate.template import filled
 from answerable.core.mandate.token import audience_of, claims_of
-from answerable.core.registry.time_rule import due, said
+from answerable.core.registry.documents.time_rule import due, said
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.tokens.issue_mandate import issue_mandate

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.apps.control_api.call import Operation, instant
 from answerable.apps.control_api.schemas import COUNT, DIGEST, INSTANT, TEXT, Schema, choice, record
-from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX
-from answerable.core.identity.principal import agent_id
-from answerable.core.registry.manifest import MANIFEST_FIELDS, form_of
-from answerable.core.registry.manifest_token import standing_fault
+from answerable.core.identity.keys.compact_jws import TOKEN_CHARS_MAX
+from answerable.core.identity.names.principal import agent_id
+from answerable.core.registry.manifests.manifest import MANIFEST_FIELDS, form_of
+from answerable.core.registry.manifests.manifest_token import standing_fault
 from answerable.errors import Refused, shown
 from answerable.flows.validity.observe_tools import observed_tools
 from answerable.flows.workloads.register_manifest import register_manifest
 
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
-    from answerable.core.registry.manifest_token import SignedManifest
+    from answerable.core.registry.manifests.manifest_token import SignedManifest
 
 
 async def put_manifest(call: Call) -> Answer:

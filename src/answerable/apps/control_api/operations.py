@@ -37,7 +37,7 @@ from answerable.apps.control_api import (
 from answerable.apps.control_api.approval_schemas import WHOLE
 from answerable.apps.control_api.call import Operation
 from answerable.apps.control_api.schemas import DIGEST, TEXT, choice
-from answerable.core.registry.parse import KINDS
+from answerable.core.registry.parsing.parse import KINDS
 from answerable.flows.tokens.trace_mandate import MANDATE_STATES
 
 _KIND: Final = (("kind", choice(*KINDS), "only documents of this kind"),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel
+from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel
 from answerable.errors import Unverified
 
 if TYPE_CHECKING:

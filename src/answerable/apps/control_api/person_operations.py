@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.apps.control_api.call import Operation, instant, page_of
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, TEXTS, record
-from answerable.core.identity.invitation import LIFETIME_SECONDS, LIFETIME_SECONDS_MAX
+from answerable.core.identity.people.invitation import LIFETIME_SECONDS, LIFETIME_SECONDS_MAX
 from answerable.errors import Malformed
 from answerable.flows.people.invite_person import invite_person
 from answerable.flows.people.remove_passkey import remove_passkey
@@ -15,7 +15,7 @@ from answerable.flows.validity.people_signing_in import desk_of
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
-    from answerable.core.identity.passkey import Passkey
+    from answerable.core.identity.people.passkey import Passkey
 
 
 async def invite(call: Call) -> Answer:

@@ -17,7 +17,7 @@ from answerable.apps.control_api.schemas import (
     sequence,
 )
 from answerable.core.canonical import parse
-from answerable.core.registry.publication import documents_digest, policy_documents
+from answerable.core.registry.policy_sets.publication import documents_digest, policy_documents
 from answerable.errors import Malformed
 from answerable.flows.policy.publish_policy import (
     found_proposal,
@@ -33,7 +33,7 @@ from answerable.flows.registry.keep_policies import kept_set, kept_sets
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.policy_record import KeptSets, Proposal
+    from answerable.core.registry.policy_sets.policy_record import KeptSets, Proposal
     from answerable.flows.registry.apply_registry import Applied
 
 ATTACHED_CHARS_MAX: Final = 262_144

@@ -19,7 +19,7 @@ from answerable.apps.control_api.schemas import (
     record,
     sequence,
 )
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.policy.shadow_policy import shadow_seen, shadow_set, start_shadow, stop_shadow
 from answerable.flows.policy.simulate_policy import simulate_policy

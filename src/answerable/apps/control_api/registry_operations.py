@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from answerable.apps.control_api.call import instant, page_of
 from answerable.core.canonical import parse
-from answerable.core.registry.active import findings, inactive
-from answerable.core.registry.capability import Capability
-from answerable.core.registry.documents import Agent, MandateTemplate, Server
-from answerable.core.registry.parse import KINDS, document_key, shapes_of
+from answerable.core.registry.documents.capability import Capability
+from answerable.core.registry.documents.documents import Agent, MandateTemplate, Server
+from answerable.core.registry.parsing.active import findings, inactive
+from answerable.core.registry.parsing.parse import KINDS, document_key, shapes_of
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.agent_standing import standing_of
@@ -17,10 +17,10 @@ from answerable.flows.walk.agent_standing import standing_of
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.active import Inactive
-    from answerable.core.registry.ownership import Ownership
-    from answerable.core.registry.parse import Registered
-    from answerable.core.registry.preview_mapping import PreviewMapping
+    from answerable.core.registry.documents.ownership import Ownership
+    from answerable.core.registry.documents.preview_mapping import PreviewMapping
+    from answerable.core.registry.parsing.active import Inactive
+    from answerable.core.registry.parsing.parse import Registered
     from answerable.flows.registry.apply_registry import Applied
 
 _DATE_CHARS = len("2026-11-24")

@@ -6,7 +6,7 @@ from typing import Final, TypeAlias, get_args
 
 from answerable.core.approval.typed_name import TYPED_CHARS_MAX
 from answerable.core.canonical import JSONValue
-from answerable.core.registry.capability import ACTION_KINDS
+from answerable.core.registry.documents.capability import ACTION_KINDS
 from answerable.flows.tokens.trace_mandate import MANDATE_STATES
 from answerable.flows.walk.agent_standing import Standing
 

@@ -18,7 +18,7 @@ from answerable.apps.control_api.schemas import (
     reference,
     sequence,
 )
-from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX
+from answerable.core.identity.keys.compact_jws import TOKEN_CHARS_MAX
 from answerable.errors import Malformed
 from answerable.flows.walk.pin_tools import approve_tool
 from answerable.flows.walk.show_tools import changes_of, neighbours, tool_state, tool_states, weight_of
@@ -26,7 +26,7 @@ from answerable.flows.walk.show_tools import changes_of, neighbours, tool_state,
 if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.tool_pin import ToolPin
+    from answerable.core.registry.tools.tool_pin import ToolPin
     from answerable.flows.walk.show_tools import ToolState
 
 

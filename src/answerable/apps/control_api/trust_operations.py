@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 from answerable.apps.control_api.call import Operation, instant
 from answerable.apps.control_api.schemas import COUNT, FLAG, INSTANT, TEXT, nullable, record
 from answerable.core.canonical import parse
-from answerable.core.identity.trust_bundle import encoded_bundle
+from answerable.core.identity.svid.trust_bundle import encoded_bundle
 from answerable.errors import Unavailable
 from answerable.flows.workloads.change_authorities import known_authority
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from answerable.apps.control_api.call import Answer, Call
     from answerable.apps.control_api.schemas import Schema
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.authority import Authority
+    from answerable.core.identity.svid.authority import Authority
     from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
     from answerable.flows.workloads.change_authorities import AuthorityChanges
     from answerable.flows.workloads.follow_bundles import BundleFollowing, SourceState

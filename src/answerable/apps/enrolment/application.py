@@ -17,8 +17,8 @@ from starlette.routing import Route
 from answerable.apps.enrolment.desk import Asked, EnrolmentDesk, Known
 from answerable.apps.enrolment.needs import PREFIX
 from answerable.apps.enrolment.problems import problem_of
-from answerable.core.identity.door_refusal import sender_of
-from answerable.core.identity.trust_bundle import encoded_bundle
+from answerable.core.identity.proof.door_refusal import sender_of
+from answerable.core.identity.svid.trust_bundle import encoded_bundle
 from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, Unverified, shown
 from answerable.wiring.guarded_request import body_within, channel_of, check_host, route_fault
 from answerable.wiring.problem_details import PROBLEM_MEDIA_TYPE

@@ -14,13 +14,13 @@ import anyio.to_thread
 
 from answerable.apps.enrolment import documents
 from answerable.apps.enrolment.pace import Pace
-from answerable.core.identity.attestation import SHOWN_AGAIN
-from answerable.core.identity.challenge import LIFETIME_SECONDS
-from answerable.core.identity.enrolment import STEP, verified_enrolment_proof
-from answerable.core.identity.http_signature import request_from_http
-from answerable.core.identity.spiffe_id import spiffe_id
-from answerable.core.registry.manifest_drift import program_in
-from answerable.core.registry.unregistered import stranger_name
+from answerable.core.identity.names.spiffe_id import spiffe_id
+from answerable.core.identity.proof.http_signature import request_from_http
+from answerable.core.identity.workload.attestation import SHOWN_AGAIN
+from answerable.core.identity.workload.challenge import LIFETIME_SECONDS
+from answerable.core.identity.workload.enrolment import STEP, verified_enrolment_proof
+from answerable.core.registry.manifests.manifest_drift import program_in
+from answerable.core.registry.snapshot.unregistered import stranger_name
 from answerable.errors import Malformed, Refused, Unavailable, Unverified, shown
 from answerable.flows.containment.stop_oneself import stop_oneself
 from answerable.flows.revocation.end_instance import end_instance
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from answerable.apps.enrolment.documents import Request
     from answerable.apps.enrolment.needs import Needs
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.channel import Channel
-    from answerable.core.identity.evidence import Evidence
-    from answerable.core.identity.instance import Instance
-    from answerable.core.identity.keys import PublicKey
-    from answerable.core.registry.manifest_drift import Measured
+    from answerable.core.identity.keys.keys import PublicKey
+    from answerable.core.identity.proof.channel import Channel
+    from answerable.core.identity.workload.evidence import Evidence
+    from answerable.core.identity.workload.instance import Instance
+    from answerable.core.registry.manifests.manifest_drift import Measured
     from answerable.ports.process_observer import ProcessFacts
 
 PROGRAM: Final = "executable_digest"

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.enrolment import certificate_request_key, enrolled_key
+from answerable.core.identity.workload.enrolment import certificate_request_key, enrolled_key
 from answerable.core.json_extent import check_extent
-from answerable.core.registry.manifest import MANIFEST_FIELDS
-from answerable.core.registry.manifest_drift import Measured
+from answerable.core.registry.manifests.manifest import MANIFEST_FIELDS
+from answerable.core.registry.manifests.manifest_drift import Measured
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.evidence import Grade
-    from answerable.core.identity.keys import PublicKey
-    from answerable.core.registry.manifest import ManifestField
+    from answerable.core.identity.keys.keys import PublicKey
+    from answerable.core.identity.workload.evidence import Grade
+    from answerable.core.registry.manifests.manifest import ManifestField
 
 DEPTH_MAX: Final = 6
 MEMBERS_MAX: Final = 2_000

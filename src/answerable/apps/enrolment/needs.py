@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from answerable.core.identity.door_refusal import untold
+from answerable.core.identity.proof.door_refusal import untold
 
 if TYPE_CHECKING:
-    from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.identity.channel import Channel
-    from answerable.core.identity.door_refusal import TellRefused
-    from answerable.core.identity.http_signature import SignedRequest
+    from answerable.core.identity.proof.caller import VerifiedCaller
+    from answerable.core.identity.proof.channel import Channel
+    from answerable.core.identity.proof.door_refusal import TellRefused
+    from answerable.core.identity.proof.http_signature import SignedRequest
     from answerable.flows.trust_domain.workloads import Workloads
 
 PREFIX: Final = "/identity/v1/"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.errors import Refused
 
 if TYPE_CHECKING:
-    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.names.spiffe_id import SpiffeId
 
 WINDOW_SECONDS: Final = 60.0
 REMEMBERED_MAX: Final = 65_536

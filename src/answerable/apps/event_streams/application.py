@@ -18,9 +18,9 @@ from starlette.routing import Route
 from answerable.apps.event_streams import metadata
 from answerable.apps.event_streams.problems import problem_of
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.compact_jws import read_compact
-from answerable.core.identity.door_refusal import sender_of
-from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.identity.keys.compact_jws import read_compact
+from answerable.core.identity.names.spiffe_id import SCHEME
+from answerable.core.identity.proof.door_refusal import sender_of
 from answerable.core.json_extent import check_extent
 from answerable.core.mandate.oauth_terms import CLIENT_JWT_BEARER, CLIENT_JWT_SPIFFE
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unverified, shown

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.identity.door_refusal import TellRefused
+    from answerable.core.identity.proof.door_refusal import TellRefused
     from answerable.flows.events.event_desk import EventDesk
     from answerable.flows.tokens.authenticate_client import Asked, TokenClient
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from answerable.apps.mcp_gateway.admission import Aside
     from answerable.apps.mcp_gateway.sessions import Session
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.proof.caller import VerifiedCaller
 
 SCOPE_KEY: Final = "answerable.arrival"
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.mcp_gateway.needs import Visible, Watch
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.proof.caller import VerifiedCaller
 
 LIST_CHANGES: Final = {
     "notifications/tools/list_changed": "toolsListChanged",

@@ -35,8 +35,8 @@ from answerable.apps.mcp_gateway.wire import (
     single_headers,
 )
 from answerable.core.action.told import told
-from answerable.core.identity.door_refusal import sender_of
-from answerable.core.identity.session import SESSION_TARGET
+from answerable.core.identity.proof.door_refusal import sender_of
+from answerable.core.identity.proof.session import SESSION_TARGET
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unverified, shown
 from answerable.wiring.loop_share import source_of
 

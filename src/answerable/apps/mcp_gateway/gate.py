@@ -20,7 +20,7 @@ from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival, arrival_of
 from answerable.apps.mcp_gateway.holding import opens_addresses, question, repeats_question, until_answered
 from answerable.apps.mcp_gateway.requests import checked_params, request_of
 from answerable.apps.mcp_gateway.visible import LISTS, filtered
-from answerable.core.identity.door_refusal import sender_of
+from answerable.core.identity.proof.door_refusal import sender_of
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, shown
 
 if TYPE_CHECKING:

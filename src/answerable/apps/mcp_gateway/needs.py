@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
-from answerable.core.identity.door_refusal import untold
+from answerable.core.identity.proof.door_refusal import untold
 from answerable.wiring.loop_share import LoopShare
 
 if TYPE_CHECKING:
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from answerable.core.action.request import ActionRequest
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.identity.channel import Channel
-    from answerable.core.identity.door_refusal import TellRefused
-    from answerable.core.identity.evidence import CallerIdentity
-    from answerable.core.identity.http_signature import SignedRequest
-    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.identity.proof.caller import VerifiedCaller
+    from answerable.core.identity.proof.channel import Channel
+    from answerable.core.identity.proof.door_refusal import TellRefused
+    from answerable.core.identity.proof.http_signature import SignedRequest
+    from answerable.core.identity.workload.evidence import CallerIdentity
     from answerable.core.ledger.answer import Answer
     from answerable.errors import Refused, Unverified
     from answerable.flows.tokens.verify_caller import OpenedSession

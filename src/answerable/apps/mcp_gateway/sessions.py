@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from answerable.apps.mcp_gateway.events import Follower
-    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.names.principal import AgentId
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

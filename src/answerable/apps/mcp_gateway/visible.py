@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.registry.resolve import template_pattern
+from answerable.core.registry.snapshot.resolve import template_pattern
 
 if TYPE_CHECKING:
     import re

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Final
 import yaml
 
 from answerable.core.canonical import parse
-from answerable.core.identity.principal import checked_name
-from answerable.core.registry.documents import Server
+from answerable.core.identity.names.principal import checked_name
+from answerable.core.registry.documents.documents import Server
 from answerable.errors import Malformed, Refused, shown
 
 if TYPE_CHECKING:

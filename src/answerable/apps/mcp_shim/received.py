@@ -12,7 +12,7 @@ from typing import Final
 
 import httpx2
 
-from answerable.core.identity.http_signature import DELEGATION_HEADER
+from answerable.core.identity.proof.http_signature import DELEGATION_HEADER
 from answerable.errors import Unavailable, shown
 
 CHAIN_BYTES_MAX: Final = 262_144

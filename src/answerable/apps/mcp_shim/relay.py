@@ -28,7 +28,7 @@ from answerable.apps.mcp_shim.lines import (
     lines_of,
     message_of,
 )
-from answerable.core.identity.principal import checked_name
+from answerable.core.identity.names.principal import checked_name
 from answerable.errors import AnswerableError
 from answerable.sdk.gateway_address import SHIM_AGENT, open_client
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, load_der_private_key, load_pem_private_key
 
-from answerable.core.identity.attestation import DOMAIN_TAG, enrolment_audience, possession_message
+from answerable.core.identity.workload.attestation import DOMAIN_TAG, enrolment_audience, possession_message
 from answerable.errors import Malformed, Unavailable, shown
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import anyio.to_thread
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.core.canonical import parse
-from answerable.core.identity.attestation import SHOWN_AGAIN
-from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.core.identity.keys.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.core.identity.workload.attestation import SHOWN_AGAIN
 from answerable.errors import AnswerableError, Refused, shown
 from answerable.sdk.delegation import hand_on
 from answerable.sdk.enrolment import certificate_request

@@ -25,9 +25,9 @@ from typing import TYPE_CHECKING, Any, Final
 import anyio
 
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.http_signature import DELEGATION_HEADER, MANDATE_HEADER
-from answerable.core.identity.keys import public_key
-from answerable.core.identity.principal import agent_id
+from answerable.core.identity.keys.keys import public_key
+from answerable.core.identity.names.principal import agent_id
+from answerable.core.identity.proof.http_signature import DELEGATION_HEADER, MANDATE_HEADER
 from answerable.core.mandate.constraint import Constraint, from_wire
 from answerable.core.mandate.delegation_chain import OFFLINE_SECONDS_MAX, split_chain
 from answerable.core.mandate.delegation_terms import SINGLE_USE

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from answerable.apps.token_service import metadata
 from answerable.apps.token_service.form import form_of
 from answerable.apps.token_service.problems import problem_of
-from answerable.core.identity.door_refusal import sender_of
+from answerable.core.identity.proof.door_refusal import sender_of
 from answerable.core.mandate import oauth_terms as terms
 from answerable.errors import AnswerableError, Broken, Malformed, Unavailable, Unverified, shown
 from answerable.flows.tokens.authenticate_client import Asked

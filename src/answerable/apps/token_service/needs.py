@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
-from answerable.core.identity.door_refusal import untold
+from answerable.core.identity.proof.door_refusal import untold
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.door_refusal import TellRefused
+    from answerable.core.identity.proof.door_refusal import TellRefused
     from answerable.flows.tokens.authenticate_client import Asked, TokenClient
     from answerable.flows.tokens.exchange_token import Granted
     from answerable.flows.tokens.find_parent import Exchange

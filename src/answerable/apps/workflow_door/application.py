@@ -18,8 +18,8 @@ from starlette.routing import Route
 from answerable.apps.workflow_door.needs import ITEMS_MAX, PREFIX
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import parse
-from answerable.core.identity.door_refusal import sender_of
-from answerable.core.identity.pace import Pace
+from answerable.core.identity.names.pace import Pace
+from answerable.core.identity.proof.door_refusal import sender_of
 from answerable.core.json_extent import check_extent
 from answerable.errors import AnswerableError, Broken, Malformed, Refused
 from answerable.flows.approval.answer_as_workflow import (
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from answerable.apps.workflow_door.needs import Needs
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.documents import Workflow
+    from answerable.core.registry.documents.documents import Workflow
     from answerable.flows.state.walk import Walk
 
 _STATUSES: Final = {"http.host": 421, "workflow.pace": 429, "approval.unknown": 404}

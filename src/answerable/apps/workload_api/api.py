@@ -9,9 +9,9 @@ from answerable.apps.workload_api import sets, streams
 from answerable.apps.workload_api.call import Call, denied, invalid
 from answerable.apps.workload_api.messages import schema
 from answerable.apps.workload_api.sets import Sight
-from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX
-from answerable.core.identity.jwt_svid import AUDIENCE_CHARS_MAX, AUDIENCES_MAX
-from answerable.core.identity.spiffe_terms import WORKLOAD_API
+from answerable.core.identity.keys.compact_jws import TOKEN_CHARS_MAX
+from answerable.core.identity.names.spiffe_terms import WORKLOAD_API
+from answerable.core.identity.svid.jwt_svid import AUDIENCE_CHARS_MAX, AUDIENCES_MAX
 from answerable.errors import Malformed, Refused, Unverified
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from answerable.apps.workload_api.needs import Identity, Needs
     from answerable.apps.workload_api.peer import PeerProcess
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 
 class WorkloadApi:

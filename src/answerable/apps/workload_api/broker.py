@@ -22,7 +22,7 @@ from answerable.apps.workload_api.error_details import ErrorReason
 from answerable.apps.workload_api.messages import schema
 from answerable.apps.workload_api.peer import PROC, PeerProcess, referenced_process
 from answerable.apps.workload_api.sets import Sight
-from answerable.core.identity.spiffe_terms import (
+from answerable.core.identity.names.spiffe_terms import (
     BROKER_API,
     BROKER_PACKAGE,
     PID_REFERENCE,
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.apps.workload_api.needs import Identity, Needs
-    from answerable.core.identity.principal import UnixMillis
-    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.names.spiffe_id import SpiffeId
 
 
 class BrokerApi:

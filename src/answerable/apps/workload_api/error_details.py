@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from grpclib.encoding.base import CodecBase, StatusDetailsCodecBase
 
 from answerable.apps.workload_api.messages import schema
-from answerable.core.identity.spiffe_terms import ERROR_DOMAIN
+from answerable.core.identity.names.spiffe_terms import ERROR_DOMAIN
 
 if TYPE_CHECKING:
     from grpclib.const import Status

@@ -22,7 +22,12 @@ from answerable.apps.workload_api.places import ConnectionLimits, Places
 from answerable.apps.workload_api.sds import secret_methods
 from answerable.apps.workload_api.socket_file import SOCKET_MODE, check_socket
 from answerable.apps.workload_api.transport import SenderTransport, tell_senders
-from answerable.core.identity.spiffe_terms import BROKER_API, BROKER_HEADER, WORKLOAD_API, WORKLOAD_HEADER
+from answerable.core.identity.names.spiffe_terms import (
+    BROKER_API,
+    BROKER_HEADER,
+    WORKLOAD_API,
+    WORKLOAD_HEADER,
+)
 from answerable.errors import Broken
 
 if TYPE_CHECKING:

@@ -19,7 +19,12 @@ from google.protobuf.descriptor_pb2 import (
     ServiceDescriptorProto,
 )
 
-from answerable.core.identity.spiffe_terms import BROKER_API, BROKER_PACKAGE, BROKER_SERVICE, WORKLOAD_API
+from answerable.core.identity.names.spiffe_terms import (
+    BROKER_API,
+    BROKER_PACKAGE,
+    BROKER_SERVICE,
+    WORKLOAD_API,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
     from answerable.apps.workload_api.peer import PeerProcess
-    from answerable.core.identity.jwt_svid import JwtSvid
-    from answerable.core.identity.principal import UnixMillis
-    from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
-    from answerable.core.identity.trust_bundle import TrustBundle
-    from answerable.core.identity.x509_svid import X509Svid
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain
+    from answerable.core.identity.svid.jwt_svid import JwtSvid
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
+    from answerable.core.identity.svid.x509_svid import X509Svid
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 from answerable.apps.workload_api.needs import Identity as Name
 from answerable.apps.workload_api.needs import IssuedWit
 from answerable.apps.workload_api.seen_strangers import SeenStrangers
-from answerable.core.identity.attestation import STEP
-from answerable.core.identity.broker_grant import names_of, within_reach
-from answerable.core.identity.channel import Channel, PeerCredentials
-from answerable.core.identity.door_refusal import Sender, untold
-from answerable.core.identity.jwt_svid import verified_jwt_svid
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.svid_keys import jwk_text
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.proof.channel import Channel, PeerCredentials
+from answerable.core.identity.proof.door_refusal import Sender, untold
+from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
+from answerable.core.identity.svid.svid_keys import jwk_text
+from answerable.core.identity.workload.attestation import STEP
+from answerable.core.identity.workload.broker_grant import names_of, within_reach
 from answerable.errors import Refused, Unverified
 from answerable.flows.workloads import hand_out_svid
 from answerable.flows.workloads.enrol_workload import agent_of, enrol, renew
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
     from answerable.apps.workload_api.peer import PeerProcess
-    from answerable.core.identity.broker_grant import BrokerGrant
-    from answerable.core.identity.door_refusal import TellRefused
-    from answerable.core.identity.evidence import Evidence
-    from answerable.core.identity.jwt_svid import JwtSvid
-    from answerable.core.identity.principal import AgentId
-    from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
-    from answerable.core.identity.trust_bundle import TrustBundle
-    from answerable.core.identity.x509_svid import X509Svid
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain
+    from answerable.core.identity.proof.door_refusal import TellRefused
+    from answerable.core.identity.svid.jwt_svid import JwtSvid
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
+    from answerable.core.identity.svid.x509_svid import X509Svid
+    from answerable.core.identity.workload.broker_grant import BrokerGrant
+    from answerable.core.identity.workload.evidence import Evidence
     from answerable.flows.trust_domain.workloads import Workloads
     from answerable.ports.process_observer import ProcessFacts
     from answerable.wiring.identity import Identity

@@ -30,7 +30,7 @@ from answerable.apps.workload_api.call import Call, invalid, translated
 from answerable.apps.workload_api.messages import private_pool
 from answerable.apps.workload_api.sets import Sight, renewal
 from answerable.apps.workload_api.streams import identities_of, keep_sending
-from answerable.core.identity.spiffe_terms import WORKLOAD_HEADER
+from answerable.core.identity.names.spiffe_terms import WORKLOAD_HEADER
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
     from answerable.apps.workload_api.connection import PeerConnection
     from answerable.apps.workload_api.needs import Identity, Needs
     from answerable.apps.workload_api.peer import PeerProcess
-    from answerable.core.identity.principal import UnixMillis
-    from answerable.core.identity.trust_bundle import TrustBundle
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
 
 SERVICE: Final = "/envoy.service.secret.v3.SecretDiscoveryService/"
 SECRET_TYPE: Final = "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret"  # noqa: S105

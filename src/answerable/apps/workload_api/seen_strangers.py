@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.registry.unregistered import DIGITS, process_name
+from answerable.core.registry.snapshot.unregistered import DIGITS, process_name
 
 if TYPE_CHECKING:
-    from answerable.core.registry.sighting import SightingBatch
+    from answerable.core.registry.snapshot.sighting import SightingBatch
     from answerable.ports.clock import Clock
     from answerable.ports.process_observer import ProcessFacts
 

@@ -13,15 +13,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from joserfc.jwk import ECKey
 
-from answerable.core.identity.trust_bundle import encoded_jwt_bundle, encoded_wit_bundle
+from answerable.core.identity.svid.trust_bundle import encoded_jwt_bundle, encoded_wit_bundle
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.apps.workload_api.needs import Identity, Needs
-    from answerable.core.identity.principal import UnixMillis
-    from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain
 
 HINT_BYTES_MAX: Final = 1024
 """Workload API, section 8."""

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from answerable.apps.workload_api.call import Call
     from answerable.apps.workload_api.needs import Identity, Needs
     from answerable.apps.workload_api.peer import PeerProcess
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 
 async def identities_of(

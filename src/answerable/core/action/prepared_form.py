@@ -8,7 +8,7 @@ import msgspec
 
 from answerable.core.action.prepared import NO_CONTENT, Format, Prepared, PreparedText, digest_of
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed
 

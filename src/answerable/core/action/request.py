@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from answerable.core.action.prepared import Executed
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.resolve import Resolved
+    from answerable.core.registry.snapshot.resolve import Resolved
 
 REASON_CHARS_MAX: Final = 500
 TARGET_CHARS_MAX: Final = 512

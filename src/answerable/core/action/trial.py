@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.request import VerifiedRequest, action_request
 from answerable.core.action.tool_definition import ToolDefinition
-from answerable.core.identity.caller import ProofKind, VerifiedCaller
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.proof.caller import ProofKind, VerifiedCaller
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.delegation_chain import Hop
 from answerable.core.mandate.hop_token import Confirmation
-from answerable.core.registry.destination import destinations_of
-from answerable.core.registry.resolve import Resolved
+from answerable.core.registry.documents.destination import destinations_of
+from answerable.core.registry.snapshot.resolve import Resolved
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.evidence import CallerIdentity
+    from answerable.core.identity.workload.evidence import CallerIdentity
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
 
 BINDING: Final = "trial"
 _NO_MESSAGE: Final = b""

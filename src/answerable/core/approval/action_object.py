@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.decision import Decision
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 ACTION_TYP: Final = "answerable-action"
 VERSION: Final = 1

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.canary import Canary
     from answerable.core.approval.in_place_of import InPlaceOf
     from answerable.core.decision.facts import Requirement
-    from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import MandateId
     from answerable.core.mandate.revocation import Revocable
 

@@ -33,9 +33,9 @@ from answerable.core.approval.token import AGE_MILLIS_MAX, AHEAD_MILLIS_MAX
 from answerable.core.approval.words import Words, words_of
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.compact_jws import verified_claims
-from answerable.core.identity.kept_assertion import KeptAssertion, assertion_members, check_kept
-from answerable.core.identity.principal import PrincipalId, UnixMillis, principal_id
+from answerable.core.identity.keys.compact_jws import verified_claims
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis, principal_id
+from answerable.core.identity.people.kept_assertion import KeptAssertion, assertion_members, check_kept
 from answerable.core.tlog.merkle import verify_inclusion
 from answerable.errors import Malformed, Unverified, shown
 
@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from answerable.core.approval.batch import Batch
     from answerable.core.approval.token import Verdict
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import PublicKey
-    from answerable.core.identity.passkey import Passkey, PasskeyAssertion
+    from answerable.core.identity.keys.keys import PublicKey
+    from answerable.core.identity.people.passkey import Passkey, PasskeyAssertion
 
 BATCH_TYP: Final = "answerable-approval-batch+jwt"
 KEPT_TYP: Final = "answerable-approval-batch"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Literal
 from answerable.core.approval.action_object import object_in
 from answerable.core.approval.approval import answered
 from answerable.core.decision.facts import OR
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import Malformed, Refused
 
 if TYPE_CHECKING:

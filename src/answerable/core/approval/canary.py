@@ -18,14 +18,14 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from answerable.core.registry.budget_name import AMOUNT_MAX
+from answerable.core.registry.documents.budget_name import AMOUNT_MAX
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
 
 Wrong = Literal["recipient", "amount"]
 WRONGS: Final[tuple[Wrong, ...]] = get_args(Wrong)

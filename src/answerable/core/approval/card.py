@@ -29,7 +29,7 @@ from answerable.core.approval.money import money
 from answerable.core.approval.prepared_lines import prepared_lines
 from answerable.core.approval.visible import visible
 from answerable.core.canonical import FrozenJSON, encode, freeze, parse
-from answerable.core.registry.capability import KIND_VERBS
+from answerable.core.registry.documents.capability import KIND_VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

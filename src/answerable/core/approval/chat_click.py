@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.facts import Requirement
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 
 CLICK_TYP: Final = "answerable-approval-click"
 VERSION: Final = 1

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeGuard
 from answerable.core.approval.features import FORM_CHARS, Nothing, Truth, Value, goes_somewhere
 from answerable.core.approval.visible import hides_something, visible
 from answerable.core.canonical import encode
-from answerable.core.registry.look_alike import disguised, skeleton
+from answerable.core.registry.documents.look_alike import disguised, skeleton
 from answerable.errors import shown
 
 if TYPE_CHECKING:

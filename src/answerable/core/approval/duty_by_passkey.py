@@ -9,12 +9,12 @@ import msgspec
 from answerable.core.approval.duty_delegation import DutyTerms, duty_challenge, terms_in
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.kept_assertion import KeptAssertion, assertion_members, check_kept
+from answerable.core.identity.people.kept_assertion import KeptAssertion, assertion_members, check_kept
 from answerable.errors import Malformed, Unverified
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.passkey import Passkey, PasskeyAssertion
+    from answerable.core.identity.people.passkey import Passkey, PasskeyAssertion
 
 PASSKEY_TYP: Final = "answerable-duty-passkey"
 _CODE: Final = "duty.malformed"

@@ -30,9 +30,9 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.approval.challenge import NONCE_BYTES
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
-from answerable.core.identity.compact_jws import read_compact, verified_claims
-from answerable.core.identity.principal import PrincipalId, UnixMillis, checked_name, principal_id
-from answerable.core.registry.duty import DELEGATION_DAYS_MAX
+from answerable.core.identity.keys.compact_jws import read_compact, verified_claims
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis, checked_name, principal_id
+from answerable.core.registry.documents.duty import DELEGATION_DAYS_MAX
 from answerable.errors import Malformed, Unverified, shown
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.strength import Strength
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.keys.keys import PublicKey
 
 DUTY_TYP: Final = "answerable-duty+jwt"
 DOMAIN: Final = b"answerable-duty/1\0"

@@ -8,7 +8,7 @@ import msgspec
 
 from answerable.core.approval.duty_delegation import DutyDelegation
 from answerable.core.approval.strength import Strength
-from answerable.core.identity.principal import UnixMillis, principal_id
+from answerable.core.identity.names.principal import UnixMillis, principal_id
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:

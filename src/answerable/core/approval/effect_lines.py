@@ -27,7 +27,7 @@ from answerable.core.approval.money import money
 from answerable.core.approval.visible import visible
 from answerable.core.canonical import encode
 from answerable.core.decision.narrowing import same
-from answerable.core.registry.budget_name import MONEY
+from answerable.core.registry.documents.budget_name import MONEY
 from answerable.errors import AnswerableError
 
 if TYPE_CHECKING:

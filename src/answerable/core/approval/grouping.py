@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.comparing import Reading
     from answerable.core.approval.features import Features, Value
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 GROUP_MIN: Final = HOLDERS_MIN
 """Fewer are no group."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 # Not for a type checker alone: registers read this type back by its annotations.
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

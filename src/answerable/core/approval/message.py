@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.chat_click import Offer
     from answerable.core.approval.notice import Notice
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 MessageKind = Literal["asked", "ended", "result", "digest", "notice", "test"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from answerable.core.registry.budget_name import MONEY
+from answerable.core.registry.documents.budget_name import MONEY
 
 _CURRENCY_PLACES: Final = {
     "BHD": 3,

@@ -13,14 +13,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.registry.pointing import EVERY, named_arguments, with_changed
+from answerable.core.registry.documents.pointing import EVERY, named_arguments, with_changed
 from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
 
 NARROWABLE_MAX: Final = 32
 """Arguments of one action that are offered."""

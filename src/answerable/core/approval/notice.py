@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
     from answerable.core.mandate.mandate import MandateId
 
 

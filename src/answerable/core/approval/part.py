@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.approval.comparing import Column
     from answerable.core.approval.features import Features, Value
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 Kept: TypeAlias = "tuple[Approval, Features]"
 """An approval, and what it is compared by."""

@@ -32,16 +32,16 @@ from answerable.core.approval.challenge import challenge, first_challenge
 from answerable.core.approval.words import Words
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.kept_assertion import KeptAssertion, assertion_members, check_kept
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.people.kept_assertion import KeptAssertion, assertion_members, check_kept
 from answerable.errors import Malformed, Unverified
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.token import Verdict
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.passkey import Passkey, PasskeyAssertion
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.core.identity.people.passkey import Passkey, PasskeyAssertion
 
 PASSKEY_TYP: Final = "answerable-approval-passkey"
 VERSION: Final = 2

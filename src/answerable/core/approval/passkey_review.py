@@ -21,15 +21,15 @@ from answerable.core.approval.break_glass import answer_digest
 from answerable.core.approval.challenge import NONCE_BYTES
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.kept_assertion import KeptAssertion, assertion_members, check_kept
+from answerable.core.identity.people.kept_assertion import KeptAssertion, assertion_members, check_kept
 from answerable.errors import Malformed, Unverified
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
     from answerable.core.approval.review import Judgement
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.passkey import Passkey, PasskeyAssertion
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.people.passkey import Passkey, PasskeyAssertion
 
 DOMAIN: Final = b"answerable-review/1\0"
 _CODE: Final = "review.malformed"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, cast
 
 from answerable.core.approval.money import money
 from answerable.core.canonical import encode
-from answerable.core.registry.budget_name import MONEY
+from answerable.core.registry.documents.budget_name import MONEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -19,7 +19,7 @@ from answerable.errors import Malformed, Refused, shown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 
 ENDPOINT_CHARS_MAX: Final = 1_024
 LABEL_CHARS_MAX: Final = 60

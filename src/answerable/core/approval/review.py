@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 from answerable.core.approval.break_glass import answer_digest
 from answerable.core.approval.token import AGE_MILLIS_MAX, AHEAD_MILLIS_MAX
 from answerable.core.approval.words import COMMENT_CHARS_MAX
-from answerable.core.identity.compact_jws import verified_claims
-from answerable.core.identity.principal import PrincipalId, UnixMillis, principal_id
+from answerable.core.identity.keys.compact_jws import verified_claims
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis, principal_id
 from answerable.errors import Malformed, Refused, Unverified, shown
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Answer, Approval, Review
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.keys.keys import PublicKey
 
 REVIEW_TYP: Final = "answerable-review+jwt"
 CLAIMS: Final = ("iss", "aud", "approval", "action", "answer", "verdict", "comment", "iat_ms")

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.core.registry.on_call import on_call, quiet_until
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.registry.documents.on_call import on_call, quiet_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from answerable.core.decision.facts import Requirement
-    from answerable.core.registry.duty import Duty, EscalationStep, Line
+    from answerable.core.registry.documents.duty import Duty, EscalationStep, Line
 
 FIRST: Final = 0
 """Number of the step by which people are told at all; those of the duty follow from 1 on."""

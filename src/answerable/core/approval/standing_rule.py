@@ -13,15 +13,15 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
-from answerable.core.registry.pointing import named_arguments
-from answerable.core.registry.policy_text import statements
+from answerable.core.registry.documents.pointing import named_arguments
+from answerable.core.registry.policy_sets.policy_text import statements
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.capability import ArgumentMapping, Capability
+    from answerable.core.registry.documents.capability import ArgumentMapping, Capability
 
 VALUES_MAX: Final = 10
 """Different texts of one argument, or resources; of more nobody can say what they have in common."""

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.approval.approval import Approval
-    from answerable.core.identity.passkey import Passkey
+    from answerable.core.identity.people.passkey import Passkey
 
 Strength = Literal["chat", "any", "passkey", "hardware"]
 STRENGTHS: Final[tuple[Strength, ...]] = get_args(Strength)

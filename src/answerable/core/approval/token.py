@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.approval.words import words_of
 from answerable.core.base64url import from_base64url_32, to_base64url
-from answerable.core.identity.compact_jws import verified_claims
-from answerable.core.identity.principal import PrincipalId, UnixMillis, answerer_id
+from answerable.core.identity.keys.compact_jws import verified_claims
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis, answerer_id
 from answerable.errors import Malformed, Unverified, shown
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.words import Words
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.keys.keys import PublicKey
 
 APPROVAL_TYP: Final = "answerable-approval+jwt"
 CLAIMS: Final = (

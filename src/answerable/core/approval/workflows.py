@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from answerable.core.approval.approval import Approval
-    from answerable.core.registry.documents import Workflow
+    from answerable.core.registry.documents.documents import Workflow
 
 Allowed = Literal["allowed", "refused"]
 ALLOWED: Final[tuple[Allowed, ...]] = get_args(Allowed)

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, NewType, get_args
 
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.principal import checked_name
-from answerable.core.registry.manifest import TIER_MAX
+from answerable.core.identity.names.principal import checked_name
+from answerable.core.registry.manifests.manifest import TIER_MAX
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 DrillId = NewType("DrillId", str)
 DrillKind = Literal["stop", "revocation", "trace"]

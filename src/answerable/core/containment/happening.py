@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.core.containment.hold import Holdable
 from answerable.core.decision.counter import Event
-from answerable.core.identity.spiffe_id import SCHEME
-from answerable.core.registry.policy_parts import EventMatch, Tracker
-from answerable.core.registry.stop_rule import TARGETS
+from answerable.core.identity.names.spiffe_id import SCHEME
+from answerable.core.registry.documents.policy_parts import EventMatch, Tracker
+from answerable.core.registry.documents.stop_rule import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.stop_rule import Canary, StopRule
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.stop_rule import Canary, StopRule
 
 HappeningKind = Literal["started", "denied", "overrun", "handed_on", "flooded", "said_no", "turned_away"]
 """`overrun`: an action took more than was reserved for it. `handed_on`: a hop or a sub-agent came to be. `flooded`: a

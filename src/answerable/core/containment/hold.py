@@ -33,16 +33,16 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, NewType, get_args
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import INTEGER_MAX, freeze
 from answerable.core.decision.facts import HoldFact
-from answerable.core.identity.principal import checked_name
-from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.identity.names.principal import checked_name
+from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.mandate.revocation import RevocationKind, revocable
-from answerable.core.registry.public_name import checked_plain_target
+from answerable.core.registry.documents.public_name import checked_plain_target
 from answerable.errors import Malformed, Refused, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 
 HoldId = NewType("HoldId", str)
 HoldKind = Literal[

@@ -19,8 +19,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.hold import REASON_CHARS_MAX, Agreement
-from answerable.core.identity.compact_jws import read_compact, verified_claims
-from answerable.core.identity.principal import PrincipalId, UnixMillis, principal_id
+from answerable.core.identity.keys.compact_jws import read_compact, verified_claims
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis, principal_id
 from answerable.errors import Malformed, Refused, Unverified, shown
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.hold import Hold
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 LIFT_TYP: Final = "answerable-lift+jwt"
 STEP: Final = "lift"

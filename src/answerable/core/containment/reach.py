@@ -12,18 +12,18 @@ from typing import TYPE_CHECKING
 
 from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, first_in_force
 from answerable.core.containment.hold import described as hold_described
-from answerable.core.identity.principal import AgentId
-from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.mandate.revocation import described
-from answerable.core.registry.tool_pin import TOOLS_CALL
+from answerable.core.registry.tools.tool_pin import TOOLS_CALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.revocation import Revocable, Revocation
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

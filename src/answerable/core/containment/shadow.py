@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode, parse
 from answerable.core.containment.drill import document_of
-from answerable.core.registry.publication import POLICY_SET
+from answerable.core.registry.policy_sets.publication import POLICY_SET
 from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.drill import Drilled
-    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.keys.keys import PublicKey
 
 TOOL: Final = "act"
 ARGUMENT: Final = "how"

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.capability import ArgumentMapping, ArgumentType
+    from answerable.core.registry.documents.capability import ArgumentMapping, ArgumentType
 
 PolicyValue: TypeAlias = "str | int | bool | list[str] | dict[str, dict[str, str]]"
 

@@ -16,13 +16,13 @@ from answerable.core.decision.facts import ApprovalFact
 from answerable.core.decision.question import QUESTION_VERSION
 from answerable.core.decision.risk import risk_of
 from answerable.core.decision.time_windows import windows_at
-from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.core.registry.capability import ArgumentMapping, ArgumentType
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.registry.documents.capability import ArgumentMapping, ArgumentType
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from answerable.core.decision.policy_context import Context
-    from answerable.core.registry.policy_parts import PolicyParts
+    from answerable.core.registry.documents.policy_parts import PolicyParts
 
 _CODE: Final = "question.malformed"
 

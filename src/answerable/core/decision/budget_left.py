@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.registry.budget_name import CALLS, MONEY, money_in
+from answerable.core.registry.documents.budget_name import CALLS, MONEY, money_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from answerable.core.mandate.budget import Account, Amounts
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
 
 _PERCENT: Final = 100
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.tally import BlindBecause, Cell, Kept
-    from answerable.core.registry.policy_parts import EventKind, EventMatch, Tracker
+    from answerable.core.registry.documents.policy_parts import EventKind, EventMatch, Tracker
 
 RESOURCES_MAX: Final = 10_000
 """Of one owner in one tracker."""

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.registry.destination import wider_names
-from answerable.core.registry.policy_parts import CLASSES_MAX, NO_CLASS, UNKNOWN_CLASS
+from answerable.core.registry.documents.destination import wider_names
+from answerable.core.registry.documents.policy_parts import CLASSES_MAX, NO_CLASS, UNKNOWN_CLASS
 
 if TYPE_CHECKING:
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.policy_parts import DestinationClass
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.policy_parts import DestinationClass
 
 SENDING_KINDS: Final = frozenset({"communicate", "egress"})
 """Kinds of action that send, whether their capability says where or not."""

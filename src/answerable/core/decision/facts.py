@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
     from answerable.core.mandate.mandate import MandateState
 
 NOTHING_GATHERED: Final[Mapping[str, int]] = MappingProxyType({})

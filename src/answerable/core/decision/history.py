@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from answerable.core.decision.counter import Event, Unknown
     from answerable.core.decision.tally import Kept
-    from answerable.core.registry.policy_parts import Tracker
+    from answerable.core.registry.documents.policy_parts import Tracker
 
 UNKEPT_ENTRIES_MAX: Final = 65_536
 """After so many entries a state is kept although nothing was counted in them, so that no start reads them again."""

@@ -17,10 +17,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.decision.decision import Effect
-from answerable.core.identity.caller import ProofKind
-from answerable.core.identity.evidence import GRADES, Grade, Source
-from answerable.core.identity.principal import UnixMillis, checked_name, issuer_id
-from answerable.core.registry.fields import Fault, Fields
+from answerable.core.identity.names.principal import UnixMillis, checked_name, issuer_id
+from answerable.core.identity.proof.caller import ProofKind
+from answerable.core.identity.workload.evidence import GRADES, Grade, Source
+from answerable.core.registry.documents.fields import Fault, Fields
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:

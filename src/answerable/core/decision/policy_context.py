@@ -34,10 +34,10 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.argument_values import PolicyValue
     from answerable.core.decision.facts import Facts
-    from answerable.core.identity.evidence import CallerIdentity
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.documents import Agent
-    from answerable.core.registry.policy_parts import PolicyParts
+    from answerable.core.identity.workload.evidence import CallerIdentity
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.documents import Agent
+    from answerable.core.registry.documents.policy_parts import PolicyParts
 
 Context: TypeAlias = "dict[str, object]"
 """The whole context of one action, by member."""

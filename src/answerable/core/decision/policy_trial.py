@@ -14,10 +14,10 @@ from answerable.core.decision.decision import RULE_PREFIXES
 from answerable.core.decision.facts import ApprovalFact, Facts
 from answerable.core.decision.policy_case import DEFAULT_AT
 from answerable.core.decision.time_windows import windows_at
-from answerable.core.identity.evidence import CallerIdentity
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId
-from answerable.core.registry.look_alike import meant
+from answerable.core.registry.documents.look_alike import meant
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.policy_case import Given, GivenIdentity, PolicyCase
-    from answerable.core.identity.evidence import Grade
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.documents import Agent
-    from answerable.core.registry.policy_parts import TimeWindow
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.identity.workload.evidence import Grade
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.documents import Agent
+    from answerable.core.registry.documents.policy_parts import TimeWindow
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 BEFORE_MS: Final = 3_600_000
 """How long before the moment of a case its mandate begins, and after it ends, where the case does not say."""

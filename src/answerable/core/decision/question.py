@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.facts import ApprovalFact, Facts
     from answerable.core.decision.policy_context import Context
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.documents import Agent
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.documents import Agent
 
 QUESTION_VERSION: Final = 1
 UNMAPPABLE: Final = "arguments.unmappable"

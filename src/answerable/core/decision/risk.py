@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from answerable.core.registry.policy_parts import RiskFactor
+    from answerable.core.registry.documents.policy_parts import RiskFactor
 
 Context: TypeAlias = "Mapping[str, Any]"
 

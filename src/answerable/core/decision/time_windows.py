@@ -8,13 +8,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.registry.time_rule import WEEKDAYS
+from answerable.core.registry.documents.time_rule import WEEKDAYS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from answerable.core.identity.principal import UnixMillis
-    from answerable.core.registry.policy_parts import TimeWindow
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.registry.documents.policy_parts import TimeWindow
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

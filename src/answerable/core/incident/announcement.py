@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.core.base64url import to_base64url
 from answerable.core.decision.obligation import kind_of
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.ledger.happened import whole
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag

@@ -16,7 +16,7 @@ from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.incident.event_stream import EventStream
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry

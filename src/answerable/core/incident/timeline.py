@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.principal import schedule_of
-from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
+from answerable.core.identity.names.principal import schedule_of
+from answerable.core.identity.names.spiffe_id import AGENT_PREFIX, SCHEME
 from answerable.core.incident.answers_told import answer_told, canary_told, glass_reviewed_told, void_told
 from answerable.core.incident.circumstances import circumstances, set_aside
 from answerable.core.incident.doors_told import door_refusal_told

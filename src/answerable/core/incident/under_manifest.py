@@ -10,21 +10,21 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
-from answerable.core.registry.manifest import (
+from answerable.core.registry.manifests.manifest import (
     MADE_OF_FIELDS,
     checked_digest,
     checked_text,
     manifest_digest,
     manifest_of,
 )
-from answerable.core.registry.manifest_token import stored_manifest
+from answerable.core.registry.manifests.manifest_token import stored_manifest
 from answerable.errors import AnswerableError, Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.manifest import Manifest
+    from answerable.core.registry.manifests.manifest import Manifest
 
 Standing = Literal["measured", "claimed", "differs", "unwritten"]
 """Of one field at one action: measured and as the manifest says; nobody measured it; something else was found;

@@ -15,7 +15,7 @@ from answerable.errors import Refused, shown
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.name import LeaseName
 
 Kept = TypeVar("Kept")

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope
     from answerable.core.lease.use import Used

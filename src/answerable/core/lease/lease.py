@@ -14,9 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.name import LeaseName
-from answerable.core.registry.lease_template import LEASE_WINDOWS, LeaseWindow
+from answerable.core.registry.documents.lease_template import LEASE_WINDOWS, LeaseWindow
 from answerable.errors import Broken, Malformed, shown
 
 if TYPE_CHECKING:

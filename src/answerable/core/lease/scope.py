@@ -10,14 +10,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import FrozenJSON, freeze
-from answerable.core.registry.lease_template import ARGUMENT, PLACEHOLDER
+from answerable.core.registry.documents.lease_template import ARGUMENT, PLACEHOLDER
 from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.capability import ArgumentMapping
+    from answerable.core.registry.documents.capability import ArgumentMapping
 
 VALUE_CHARS_MAX: Final = 512
 

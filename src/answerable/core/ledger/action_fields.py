@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.decision import Decision, Reason
-    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.ledger.disclosure import Field
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.batch_head import BatchHead, ReceivedHead
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.runs import Run

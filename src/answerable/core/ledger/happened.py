@@ -9,16 +9,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.decision.counter import Event, resource_key
-from answerable.core.registry.pointing import named_arguments
-from answerable.core.registry.resolve import template_pattern
+from answerable.core.registry.documents.pointing import named_arguments
+from answerable.core.registry.snapshot.resolve import template_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.counter import Nature
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.policy_parts import EventKind
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.policy_parts import EventKind
 
 Members = dict[str, "JSONValue"]
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from answerable.core.identity.evidence import UNKNOWN_IDENTITY
+from answerable.core.identity.workload.evidence import UNKNOWN_IDENTITY
 from answerable.core.ledger.runs import Run
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.identity.evidence import CallerIdentity
+    from answerable.core.identity.proof.caller import VerifiedCaller
+    from answerable.core.identity.workload.evidence import CallerIdentity
 
 
 class DecisionLeaf(msgspec.Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):

@@ -14,16 +14,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.passkey_form import passkey_in
+from answerable.core.identity.people.passkey_form import passkey_in
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.active import digest_of, documents_in, snapshot_of
+from answerable.core.registry.parsing.active import digest_of, documents_in, snapshot_of
 from answerable.errors import AnswerableError, Malformed, Unverified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
     Members = dict[str, JSONValue]
 

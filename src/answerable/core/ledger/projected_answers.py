@@ -12,7 +12,7 @@ from answerable.core.approval.in_place_of import InPlaceOf
 from answerable.core.approval.passkey_answer import is_by_passkey, verify_kept
 from answerable.core.approval.token import VERDICTS, verify_answer
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.principal import PrincipalId, UnixMillis, workflow_id
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis, workflow_id
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Unverified
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.batch_answer import BatchSaid
     from answerable.core.approval.passkey_answer import PasskeyAnswer
-    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.keys.keys import PublicKey
     from answerable.core.ledger.projected import Told
 
 

@@ -16,7 +16,7 @@ from answerable.core.approval.canary import CANARY_ENDS, NONCE_BYTES, WRONGS, Ca
 from answerable.core.approval.review import JUDGEMENTS
 from answerable.core.canonical import freeze
 from answerable.core.decision.facts import Requirement
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.ledger.projected import octets_in
 from answerable.core.ledger.projected_answers import answer_fault, answer_in, credential_in
 from answerable.core.ledger.tags import Tag

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.projected import changed_documents
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.policy_record import KEPT_MAX, KeptSets, PolicyRecord, Proposal
-from answerable.core.registry.publication import (
+from answerable.core.registry.policy_sets.policy_record import KEPT_MAX, KeptSets, PolicyRecord, Proposal
+from answerable.core.registry.policy_sets.publication import (
     documents_digest,
     policy_documents,
     proposal_id,

@@ -6,18 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.shadow import is_shadow_name
-from answerable.core.identity.principal import schedule_of
+from answerable.core.identity.names.principal import schedule_of
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.token import mandate_in, verify_mandate
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
-    from answerable.core.identity.keys import PublicKey
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.keys.keys import PublicKey
+    from answerable.core.identity.names.principal import PrincipalId
     from answerable.core.ledger.projected import Told
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 MANDATE_TAGS: Final = frozenset({Tag.MANDATE_ISSUED, Tag.MANDATE_CLOSED})
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.manifest_token import verified_manifest
-from answerable.core.registry.tool_approval import verified_approval
-from answerable.core.registry.tool_pin import ToolPin
+from answerable.core.registry.manifests.manifest_token import verified_manifest
+from answerable.core.registry.tools.tool_approval import verified_approval
+from answerable.core.registry.tools.tool_pin import ToolPin
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from answerable.core.ledger.projected import Told
-    from answerable.core.registry.manifest_token import SignedManifest
+    from answerable.core.registry.manifests.manifest_token import SignedManifest
 
 MANIFEST_TAGS: Final = frozenset({Tag.MANIFEST_REGISTERED})
 PIN_TAGS: Final = frozenset({Tag.TOOL_PINNED})

@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.decision import Decision, Reason
-    from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.records_keys import KeyFile

@@ -11,8 +11,8 @@ from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.door_refusal import DoorRefusal
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.proof.door_refusal import DoorRefusal
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
 

@@ -15,7 +15,7 @@ from answerable.core.containment.drill import (
     drill_kind,
     drilled,
 )
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed

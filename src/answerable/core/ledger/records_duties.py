@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.duty_delegation import DutyDelegation
     from answerable.core.approval.routing import Told
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.leaves import Reference

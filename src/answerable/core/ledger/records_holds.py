@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.hold import Agreement, Hold
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.containment import ContainmentReport
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry

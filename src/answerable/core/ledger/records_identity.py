@@ -8,15 +8,15 @@ from answerable.core.canonical import encode
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.records_keys import key_file_fields, key_file_members
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.manifest import form_of
+from answerable.core.registry.manifests.manifest import form_of
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.records_keys import KeyFile
-    from answerable.core.registry.manifest_token import SignedManifest
+    from answerable.core.registry.manifests.manifest_token import SignedManifest
 
 
 def manifest_registered(

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.leaves import Reference
-    from answerable.core.registry.documents import Principal
+    from answerable.core.registry.documents.documents import Principal
 
 PEOPLE_IN_CHANGE_MAX: Final = 24
 """That the entry of a change names itself, beside what else it says; more are named in entries right after it."""

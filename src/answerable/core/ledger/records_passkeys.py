@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from answerable.core.canonical import encode
-from answerable.core.identity.passkey_form import passkey_members
+from answerable.core.identity.people.passkey_form import passkey_members
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.invitation import Invitation
-    from answerable.core.identity.passkey import Passkey
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.people.invitation import Invitation
+    from answerable.core.identity.people.passkey import Passkey
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval, Review
     from answerable.core.approval.strength import Strength
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.leaves import Reference

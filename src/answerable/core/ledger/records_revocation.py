@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import encode
-from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry
     from answerable.core.mandate.revocation import Revocation

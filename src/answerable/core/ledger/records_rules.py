@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.hold import Holdable
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.entry import Entry
-    from answerable.core.registry.stop_rule import StopRule
+    from answerable.core.registry.documents.stop_rule import StopRule
 
 _TOLD: Final = frozenset({"agent", "instance", "mandate", "server", "capability"})
 """Under which member a story finds it, by what is held."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.disclosure import Section
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.mandate_fields import mandate_fields
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.records_keys import KeyFile, Signs
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.policy_record import Proposal
+    from answerable.core.registry.policy_sets.policy_record import Proposal
 
 UNDRILLED_NAMED_MAX: Final = 200
 WORKFLOWS_NAMED_MAX: Final = 32

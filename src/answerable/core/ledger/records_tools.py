@@ -11,11 +11,11 @@ from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.records_keys import KeyFile
-    from answerable.core.registry.tool_pin import ToolPin
+    from answerable.core.registry.tools.tool_pin import ToolPin
 
 
 def tool_approved(

@@ -15,10 +15,10 @@ from answerable.core.ledger.tags import Tag
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.authority import Authority
-    from answerable.core.identity.instance import Instance
-    from answerable.core.identity.principal import UnixMillis
-    from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain
+    from answerable.core.identity.svid.authority import Authority
+    from answerable.core.identity.workload.instance import Instance
     from answerable.core.ledger.disclosure import Field, Sealing
     from answerable.core.ledger.entry import Entry
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.authority import STATES, Authority
-from answerable.core.identity.certificate_rules import check_signing, read_certificate
-from answerable.core.identity.compact_jws import from_base64url
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.svid_keys import thumbprint
+from answerable.core.identity.keys.compact_jws import from_base64url
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.svid.authority import STATES, Authority
+from answerable.core.identity.svid.certificate_rules import check_signing, read_certificate
+from answerable.core.identity.svid.svid_keys import thumbprint
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError

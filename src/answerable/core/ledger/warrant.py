@@ -13,7 +13,7 @@ from answerable.errors import Broken, Refused
 
 if TYPE_CHECKING:
     from answerable.core.canonical import FrozenJSON
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.lease.lease import Under
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.warrant_token import LeaseTerms

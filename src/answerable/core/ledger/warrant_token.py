@@ -32,8 +32,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import FrozenJSON, freeze
-from answerable.core.identity.compact_jws import signed_statement, verified_claims
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.compact_jws import signed_statement, verified_claims
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.lease import lease_window
 from answerable.core.lease.name import checked_lease_name, octets_of
 from answerable.errors import Malformed, Unverified, shown
@@ -42,11 +42,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import PublicKey, SigningKey
+    from answerable.core.identity.keys.keys import PublicKey, SigningKey
     from answerable.core.lease.lease import Under
     from answerable.core.lease.name import LeaseName
     from answerable.core.lease.scope import Scope
-    from answerable.core.registry.lease_template import LeaseWindow
+    from answerable.core.registry.documents.lease_template import LeaseWindow
 
 WARRANT_TYP: Final = "answerable-warrant+jwt"
 STEP: Final = "warrant"

@@ -1,6 +1,6 @@
 """Budgets: how much may be spent under a mandate, of what, and what one action takes of it.
 
-What can be budgeted is listed in `core/registry/budget_name.py`.
+What can be budgeted is listed in `core/registry/documents/budget_name.py`.
 
 Laws: what an action may take at most is reserved before it, in all accounts or in none; what is reserved in an account
 never exceeds its limit by one unit; an amount that is not known is not leave to spend; nothing wraps around.
@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import msgspec
 
-from answerable.core.registry.budget_name import AMOUNT_MAX, CALLS, MONEY, WALL_MS, checked_budget, is_amount
+from answerable.core.registry.documents.budget_name import (
+    AMOUNT_MAX,
+    CALLS,
+    MONEY,
+    WALL_MS,
+    checked_budget,
+    is_amount,
+)
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from answerable.core.identity.http_signature import DELEGATION_BYTES_MAX, DELEGATION_HEADER
+from answerable.core.identity.proof.http_signature import DELEGATION_BYTES_MAX, DELEGATION_HEADER
 from answerable.core.mandate.delegation_chain import CHAIN_CHARS_MAX
 
 FIELD: Final = DELEGATION_HEADER

@@ -24,8 +24,8 @@ from typing import Final, TypeAlias, get_args
 import msgspec
 
 from answerable.core.canonical import JSONValue
-from answerable.core.registry.capability import ACTION_KINDS, KIND_VERBS, ActionKind, Sensitivity
-from answerable.core.registry.destination import (
+from answerable.core.registry.documents.capability import ACTION_KINDS, KIND_VERBS, ActionKind, Sensitivity
+from answerable.core.registry.documents.destination import (
     DESTINATION_TYPES,
     DestinationType,
     admits,

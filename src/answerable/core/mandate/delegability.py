@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.principal import checked_name
+from answerable.core.identity.names.principal import checked_name
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:

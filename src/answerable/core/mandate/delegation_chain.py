@@ -37,7 +37,7 @@ from answerable.errors import Malformed, Unverified, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.caveat import Attempt
     from answerable.core.mandate.hop_signature import Form, KeysOf, Signatures

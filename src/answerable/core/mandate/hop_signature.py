@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Literal, Protocol, TypeAlias
 
-from answerable.core.identity.compact_jws import CompactJWS, check_compact
-from answerable.core.identity.keys import PublicKey
+from answerable.core.identity.keys.compact_jws import CompactJWS, check_compact
+from answerable.core.identity.keys.keys import PublicKey
 from answerable.core.mandate.hop_token import STEP, UnverifiedHop, thumbprint_uri
 from answerable.errors import Unverified, shown
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.mandate import delegation_terms as terms
 from answerable.core.mandate.authority import Authority, detail_of
 from answerable.core.mandate.delegation_chain import (
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import SigningKey
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.keys.keys import SigningKey
+    from answerable.core.identity.names.principal import UnixMillis
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import Limits, encode, parse
-from answerable.core.identity.compact_jws import PAYLOAD_DEPTH_MAX, CompactJWS, read_compact
-from answerable.core.identity.keys import PublicKey, public_key
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.compact_jws import PAYLOAD_DEPTH_MAX, CompactJWS, read_compact
+from answerable.core.identity.keys.keys import PublicKey, public_key
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate import delegation_terms as terms
 from answerable.core.mandate.authority import Authority, authority_in
 from answerable.errors import Malformed, shown

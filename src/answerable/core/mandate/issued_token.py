@@ -13,7 +13,7 @@ import msgspec
 from answerable.core.mandate.revocation import Revocable, instance_names
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
     from answerable.core.mandate.mandate import MandateId
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.mandate.mandate import MandateTerms
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.documents import Principal
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.documents import Principal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.mandate.authority import failure, limits_of
 from answerable.core.mandate.budget import Account
 from answerable.core.mandate.mandate import Shortfall
-from answerable.core.registry.budget_name import CALLS
+from answerable.core.registry.documents.budget_name import CALLS
 from answerable.errors import shown
 
 if TYPE_CHECKING:

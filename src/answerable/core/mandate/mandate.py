@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final, Literal, NewType
 
 from answerable.core.mandate.budget import Account, checked_limits
 from answerable.core.mandate.delegability import NOT_DELEGABLE
-from answerable.core.registry.budget_name import CALLS
+from answerable.core.registry.documents.budget_name import CALLS
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
     from answerable.core.mandate.caveat import Attempt, Caveat
     from answerable.core.mandate.delegability import Delegability
 

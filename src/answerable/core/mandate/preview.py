@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.principal import schedule_of
+from answerable.core.identity.names.principal import schedule_of
 from answerable.core.mandate.budget import unit_of
 from answerable.core.mandate.caveat import (
     ArgumentAtMost,
@@ -23,13 +23,13 @@ from answerable.core.mandate.caveat import (
 from answerable.core.mandate.left_out import LeftOut
 from answerable.core.mandate.mandate import END_OF_TIME
 from answerable.core.mandate.session_claims import session_sentences
-from answerable.core.registry.budget_name import BYTES, MONEY, ROWS, TOKENS
+from answerable.core.registry.documents.budget_name import BYTES, MONEY, ROWS, TOKENS
 from answerable.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.caveat import Caveat
     from answerable.core.mandate.delegability import Delegability

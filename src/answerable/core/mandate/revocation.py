@@ -23,14 +23,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple, get_args
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.principal import agent_id, checked_name, principal_id
-from answerable.core.identity.spiffe_id import SCHEME, SpiffeId, spiffe_id, trust_domain
+from answerable.core.identity.names.principal import agent_id, checked_name, principal_id
+from answerable.core.identity.names.spiffe_id import SCHEME, SpiffeId, spiffe_id, trust_domain
 from answerable.errors import Malformed, Refused, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 RevocationKind = Literal[
     "token", "hop", "mandate", "agent", "key", "manifest", "owner", "vendor", "trust_domain"

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.principal import SCHEDULE_PREFIX, PrincipalId
+from answerable.core.identity.names.principal import SCHEDULE_PREFIX, PrincipalId
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.template import filled
-from answerable.core.registry.placeholders import replaced
-from answerable.core.registry.spec_issuer import DATE_PLACEHOLDER
-from answerable.core.registry.time_rule import due, instant_of
+from answerable.core.registry.documents.placeholders import replaced
+from answerable.core.registry.documents.time_rule import due, instant_of
+from answerable.core.registry.parsing.spec_issuer import DATE_PLACEHOLDER
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.mandate import MandateTerms
-    from answerable.core.registry.documents import MandateTemplate, Schedule
+    from answerable.core.registry.documents.documents import MandateTemplate, Schedule
 
 RESERVED_IDS: Final = "schedule."
 """How ids of mandates begin that schedules give, and no others: nobody can take an id before its schedule is due."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.oidc_claims import claimed
+from answerable.core.identity.workload.oidc_claims import claimed
 from answerable.core.mandate import delegation_terms as terms
 from answerable.core.mandate.attenuation import meet
 from answerable.core.mandate.authority import Authority, authority_in, failure, limits_of

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from answerable.core.mandate.budget import NOTHING, ONE_CALL
-from answerable.core.registry.budget_name import (
+from answerable.core.registry.documents.budget_name import (
     AMOUNT_MAX,
     BYTES,
     CALLS,
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.mandate.budget import Account, Amounts
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.spending import AmountMapping, MeasureMapping, ReserveMapping
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.spending import AmountMapping, MeasureMapping, ReserveMapping
 
 End = Literal["succeeded", "failed", "not_started", "indeterminate"]
 

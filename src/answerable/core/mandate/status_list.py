@@ -20,15 +20,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.compact_jws import signed_statement, verified_claims
+from answerable.core.identity.keys.compact_jws import signed_statement, verified_claims
 from answerable.errors import Malformed, Refused, Unverified, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import PublicKey, SigningKey
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.keys.keys import PublicKey, SigningKey
+    from answerable.core.identity.names.principal import UnixMillis
 
 Bits = Literal[1, 2, 4, 8]
 

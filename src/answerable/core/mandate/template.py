@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.bounded_match import matches_whole
 from answerable.core.mandate.caveat import (
     ArgumentAtMost,
@@ -23,18 +23,18 @@ from answerable.core.mandate.caveat import (
 )
 from answerable.core.mandate.delegability import NOT_DELEGABLE, Delegability
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
-from answerable.core.registry.budget_name import is_amount
-from answerable.core.registry.destination import checked_allowed
-from answerable.core.registry.fields import nearest
-from answerable.core.registry.placeholders import placeholders_in, replaced
+from answerable.core.registry.documents.budget_name import is_amount
+from answerable.core.registry.documents.destination import checked_allowed
+from answerable.core.registry.documents.fields import nearest
+from answerable.core.registry.documents.placeholders import placeholders_in, replaced
 from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.mandate.caveat import Caveat
-    from answerable.core.registry.destination import DestinationType
-    from answerable.core.registry.documents import (
+    from answerable.core.registry.documents.destination import DestinationType
+    from answerable.core.registry.documents.documents import (
         DelegationTemplate,
         GrantTemplate,
         MandateTemplate,

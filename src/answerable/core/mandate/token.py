@@ -18,7 +18,7 @@ Claims that may be left out, and then say nothing:
 
 | claim           | type    | meaning                                                              |
 |-----------------|---------|----------------------------------------------------------------------|
-| `budgets`       | object  | other limits by name, as in `core/registry/budget_name.py`           |
+| `budgets`       | object  | other limits by name, as in `core/registry/documents/budget_name.py`           |
 | `delegation`    | object  | how deep, how widely and to whom it may be handed on; else not at all |
 | `application`   | text    | the application that signs for the person in `iss`                   |
 | `id_token`      | text    | what that person showed it: an ID token whose nonce is of these terms |
@@ -36,13 +36,13 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.compact_jws import (
+from answerable.core.identity.keys.compact_jws import (
     PAYLOAD_DEPTH_MAX,
     TOKEN_CHARS_MAX,
     read_compact,
     verified_claims,
 )
-from answerable.core.identity.principal import (
+from answerable.core.identity.names.principal import (
     PrincipalId,
     UnixMillis,
     agent_id,
@@ -60,7 +60,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.keys.keys import PublicKey
     from answerable.core.mandate.caveat import Caveat
 
 MANDATE_TYP: Final = "answerable-mandate+jwt"

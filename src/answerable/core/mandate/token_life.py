@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.mandate.budget import Account
 from answerable.core.mandate.lineage import ACCOUNT, hop_name
 from answerable.core.mandate.scope import covers
-from answerable.core.registry.budget_name import CALLS
+from answerable.core.registry.documents.budget_name import CALLS
 from answerable.errors import Malformed, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.delegation_chain import Hop
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
 
 Seconds = tuple[int, int, int, int]
 """By tier, 0 to 3."""

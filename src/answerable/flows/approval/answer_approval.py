@@ -15,7 +15,7 @@ from answerable.core.approval.strength import check_strength
 from answerable.core.approval.token import verify_answer
 from answerable.core.approval.words import words_of
 from answerable.core.containment.reach import reach_of
-from answerable.core.identity.passkey import unverified
+from answerable.core.identity.people.passkey import unverified
 from answerable.core.ledger.records_approvals import approval_answer
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Refused, Unverified, shown
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.token import Verdict
     from answerable.core.approval.words import Words
-    from answerable.core.identity.passkey import PasskeyAssertion
-    from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+    from answerable.core.identity.people.passkey import PasskeyAssertion
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.flows.state.walk import Walk

@@ -13,7 +13,7 @@ from answerable.core.approval.approval import Answer
 from answerable.core.approval.break_glass import GLASS
 from answerable.core.approval.token import verify_answer
 from answerable.core.approval.workflows import is_asked
-from answerable.core.identity.principal import PrincipalId, workflow_id
+from answerable.core.identity.names.principal import PrincipalId, workflow_id
 from answerable.errors import Refused, shown
 from answerable.flows.approval.answer_approval import one_at_a_time, open_to_answer, take_nonce
 from answerable.flows.validity.refuse_revoked import signing_key_of
@@ -21,8 +21,8 @@ from answerable.flows.validity.workflows_standing import counted_already, standi
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
-    from answerable.core.identity.principal import UnixMillis
-    from answerable.core.registry.documents import Workflow
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.registry.documents.documents import Workflow
     from answerable.flows.state.walk import Walk
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.chat_click import ChatAccount
     from answerable.core.approval.message import Message
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.flows.state.click_desk import ClickDesk, Offered
     from answerable.flows.state.walk import Walk
 

@@ -19,7 +19,7 @@ from answerable.core.approval.approval import Answer, ApprovalId
 from answerable.core.approval.batch import batch_challenge, batch_of
 from answerable.core.approval.batch_answer import kept_by_key, kept_by_passkey, verify_batch, words_in
 from answerable.core.approval.strength import check_strength, tier_shown
-from answerable.core.identity.passkey import unverified
+from answerable.core.identity.people.passkey import unverified
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified, shown
 from answerable.flows.approval.answer_approval import (
     OnRecord,
@@ -43,8 +43,8 @@ if TYPE_CHECKING:
     from answerable.core.approval.batch import Batch
     from answerable.core.approval.token import Verdict
     from answerable.core.approval.words import Words
-    from answerable.core.identity.passkey import PasskeyAssertion
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.people.passkey import PasskeyAssertion
     from answerable.flows.state.walk import Walk
 
 BETWEEN_MAX: Final = 16

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.approval.batch_answer import root_in
 from answerable.core.approval.break_glass import GLASS, may_break
 from answerable.core.approval.strength import tier_shown
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.escalation.asking_budget import HOUR_MILLIS
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
     from answerable.core.approval.openings import Haste
     from answerable.core.approval.token import Verdict
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
     from answerable.flows.state.walk import Walk
 
 DAY_MILLIS: Final = 86_400_000

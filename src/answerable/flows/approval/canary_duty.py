@@ -9,15 +9,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.routing import Question, who_is_asked
-from answerable.core.identity.principal import AgentId
-from answerable.core.registry.on_call import quiet_until
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.registry.documents.on_call import quiet_until
 from answerable.flows.escalation.route_approval import staff_now
 from answerable.flows.validity.mandate_standing import schedule_owner
 
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.decision.decision import Decision
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.flows.state.walk import Walk
 
 

@@ -8,7 +8,7 @@ from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.delivery import PERSON
 from answerable.core.approval.whole_message import whole_lines, with_offer
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import Unavailable
 from answerable.flows.state.click_desk import CHANNEL, Offered
 from answerable.flows.validity.click_standing import account_of, why_no_click

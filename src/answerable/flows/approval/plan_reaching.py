@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.delivery import PERSON, PLACE, REQUESTER, Delivery
 from answerable.core.approval.message import message_text, notice_message
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.errors import AnswerableError
 from answerable.flows.approval.tell_duty import route_of
 from answerable.flows.state.reach_desk import EVERYBODY, THE_REQUESTER

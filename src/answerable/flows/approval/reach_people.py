@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.delivery import Told
     from answerable.core.approval.message import Message
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.flows.state.reach_desk import ReachDesk
     from answerable.flows.state.walk import Walk
 

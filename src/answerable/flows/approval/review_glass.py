@@ -11,8 +11,8 @@ from answerable.core.approval.passkey_review import kept_review, review_challeng
 from answerable.core.approval.review import check_reviewer, verify_review
 from answerable.core.approval.strength import asked_strength, check_strength
 from answerable.core.approval.words import COMMENT_CHARS_MAX
-from answerable.core.identity.passkey import unverified
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
+from answerable.core.identity.people.passkey import unverified
 from answerable.core.ledger import records_reviews
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, shown
@@ -30,8 +30,8 @@ from answerable.flows.validity.stand_in import agent_owners
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.review import Judgement
-    from answerable.core.identity.passkey import PasskeyAssertion
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.people.passkey import PasskeyAssertion
     from answerable.flows.state.walk import Walk
 
 

@@ -15,7 +15,7 @@ from msgspec import structs
 from answerable.core.action.request import action_request
 from answerable.core.approval.canary import NONCE_BYTES, Canary, made_wrong
 from answerable.core.approval.strength import tier_shown
-from answerable.core.registry.pointing import with_changed
+from answerable.core.registry.documents.pointing import with_changed
 from answerable.errors import Malformed, Refused
 from answerable.flows.approval.canary_duty import reaches_duty
 from answerable.flows.escalation.request_approval import ask_people
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.flows.state.walk import Walk
 
 DAY_MS: Final = 86_400_000

@@ -16,7 +16,7 @@ import anyio.lowlevel
 from answerable.core.approval.action_object import object_in
 from answerable.core.approval.standing_rule import exception_from, with_exception
 from answerable.core.canonical import FrozenJSON, parse
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.opened import disclosures_of
 from answerable.core.ledger.oversight import WORKFLOW
 from answerable.core.ledger.oversight_told import FAST_MS

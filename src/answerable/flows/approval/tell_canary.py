@@ -13,7 +13,7 @@ from answerable.flows.validity.mandate_standing import shard_elsewhere
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.leaves import Reference
     from answerable.flows.state.walk import Walk
 

@@ -14,7 +14,7 @@ from answerable.flows.events.event_desk import in_register
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
     from answerable.flows.state.reach_desk import PushSide
     from answerable.flows.state.walk import Walk
 

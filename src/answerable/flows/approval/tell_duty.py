@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.routing import turns
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.registry.on_call import cover_gaps, gap_text, on_call, quiet_until
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.registry.documents.on_call import cover_gaps, gap_text, on_call, quiet_until
 from answerable.errors import Refused, shown
 from answerable.flows.escalation.route_approval import groups_asked, question_of, staff_now
 from answerable.flows.validity.stand_in import standing_in
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.routing import Staff
-    from answerable.core.identity.principal import PrincipalId
-    from answerable.core.registry.duty import Duty
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.core.registry.documents.duty import Duty
     from answerable.flows.state.walk import Walk
 
 HEALTH_MAX: Final = 10_000

@@ -12,7 +12,7 @@ from answerable.flows.approval.tell_figures import tell_figures
 from answerable.flows.recording.paced_reading import in_turns
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.figures_told import FiguresTold
     from answerable.core.ledger.oversight import Oversight
     from answerable.flows.state.walk import Walk

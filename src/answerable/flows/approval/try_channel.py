@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.approval.delivery import PERSON, PLACE, Delivery
 from answerable.core.approval.message import trial_message
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import Refused, shown
 from answerable.flows.approval.answer_approval import approval_page
 from answerable.flows.approval.plan_reaching import address_of

@@ -14,7 +14,7 @@ from answerable.flows.walk.list_capabilities import shown_lineage
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.flows.state.walk import Walk
 
 

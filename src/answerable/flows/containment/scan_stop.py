@@ -14,8 +14,8 @@ import anyio
 import msgspec
 
 from answerable.core.containment.reach import reach_of
-from answerable.core.identity.principal import AgentId, UnixMillis
-from answerable.core.identity.spiffe_id import AGENT_PREFIX, spiffe_id
+from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.names.spiffe_id import AGENT_PREFIX, spiffe_id
 from answerable.core.ledger.containment import FLIGHTS_NAMED_MAX, NAMED_MAX, Flight, StopPart
 from answerable.core.ledger.effects import DONE_NAMED_MAX, Done, ordered
 from answerable.core.ledger.opened import leaf_of

@@ -12,7 +12,7 @@ from answerable.errors import Malformed
 from answerable.flows.revocation.place_hold import place_hold
 
 if TYPE_CHECKING:
-    from answerable.core.identity.instance import Instance
+    from answerable.core.identity.workload.instance import Instance
     from answerable.flows.revocation.place_hold import Placed
     from answerable.flows.trust_domain.workloads import Workloads
 

@@ -17,7 +17,7 @@ from answerable.core.decision.counter import Event, resource_key
 from answerable.core.decision.history import UnknownHistory
 from answerable.core.ledger.happened import attempted, nature_of, resource_in
 from answerable.core.ledger.opened import leaf_of, payload_of
-from answerable.core.registry.pointing import named_arguments
+from answerable.core.registry.documents.pointing import named_arguments
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.counters.trip_rules import begin, count, withdraw
 from answerable.flows.counters.watch_rules import started
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.happening import Happening
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.policy_parts import EventKind
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.policy_parts import EventKind
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
 
 _ENDS: Final[Mapping[str, EventKind]] = {

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.token_shapes import hidden_in
 from answerable.core.containment.happening import turned_away
-from answerable.core.identity.door_refusal import DoorRefusal
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.proof.door_refusal import DoorRefusal
 from answerable.core.ledger.records_doors import door_refusal
 from answerable.core.ledger.subject import DOORS_SUBJECT
 from answerable.core.mandate.delegation_chain import SEPARATOR
 from answerable.core.mandate.hop_token import read_hop
-from answerable.core.registry.sighting import printable
-from answerable.core.registry.unregistered import key_name
+from answerable.core.registry.snapshot.sighting import printable
+from answerable.core.registry.snapshot.unregistered import key_name
 from answerable.errors import Broken, Malformed, Unavailable, Unverified
 from answerable.flows.counters.trip_rules import count, name_entry, noted, rules_now
 from answerable.flows.recording.record_entry import record_entry, sealing_for
@@ -30,7 +30,7 @@ from answerable.flows.state.known_callers import REGISTER_KEY
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from answerable.core.identity.door_refusal import Door, Sender, TellRefused
+    from answerable.core.identity.proof.door_refusal import Door, Sender, TellRefused
     from answerable.core.ledger.entry import Receipt
     from answerable.errors import AnswerableError
     from answerable.flows.state.known_callers import KnownCallers

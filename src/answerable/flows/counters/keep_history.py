@@ -21,7 +21,7 @@ from answerable.core.approval.approval import ApprovalId
 from answerable.core.decision.counter import Event, tracker_digest
 from answerable.core.decision.history import History
 from answerable.core.decision.tally import decoded
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.happened import attempted, whole
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
@@ -38,8 +38,8 @@ if TYPE_CHECKING:
     from answerable.core.decision.history import HistoryState, Place
     from answerable.core.decision.tally import Kept
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.core.registry.policy_parts import EventKind, Tracker
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.policy_parts import EventKind, Tracker
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
     from answerable.ports.history_register import HistoryRegister
 

@@ -26,8 +26,8 @@ from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.registry.stop_rule import TARGETS
-from answerable.core.registry.tool_pin import TOOLS_CALL
+from answerable.core.registry.documents.stop_rule import TARGETS
+from answerable.core.registry.tools.tool_pin import TOOLS_CALL
 from answerable.errors import Malformed
 from answerable.flows.counters.count_history import fields_of, registered
 from answerable.flows.counters.keep_history import restore_counted, rules_origin
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.stop_rule import StopRule
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.stop_rule import StopRule
     from answerable.flows.state.walk import Walk
 
 HOPS_MAX: Final = 20_000

@@ -20,7 +20,7 @@ from answerable.core.containment.happening import (
 )
 from answerable.core.decision.counter import RESOURCES_MAX
 from answerable.core.decision.history import History, UnknownHistory
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.ledger.happened import attempted, whole
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.core.registry.policy_parts import Tracker
-    from answerable.core.registry.stop_rule import StopRule
+    from answerable.core.registry.documents.policy_parts import Tracker
+    from answerable.core.registry.documents.stop_rule import StopRule
     from answerable.flows.state.walk import Walk
 
 Place = tuple[str, tuple[str, ...]]

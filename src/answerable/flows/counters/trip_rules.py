@@ -28,7 +28,7 @@ from answerable.core.containment.happening import (
 from answerable.core.containment.hold import ID_BYTES, Hold, described, hold_id
 from answerable.core.decision.counter import RESOURCES_MAX
 from answerable.core.decision.history import History, UnknownHistory
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Refused, Unavailable
 from answerable.flows.state.stop_rules import (
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
 
     from answerable.core.containment.happening import Happening
     from answerable.core.decision.counter import Counter, Event
-    from answerable.core.registry.policy_parts import Tracker
-    from answerable.core.registry.stop_rule import StopRule
+    from answerable.core.registry.documents.policy_parts import Tracker
+    from answerable.core.registry.documents.stop_rule import StopRule
     from answerable.flows.state.stop_rules import Place, StopRules
     from answerable.flows.state.walk import Walk
 

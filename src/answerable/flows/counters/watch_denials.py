@@ -12,15 +12,15 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.happening import Happening
-from answerable.core.registry.stop_rule import BY_PEOPLE
-from answerable.core.registry.tool_pin import TOOLS_CALL
+from answerable.core.registry.documents.stop_rule import BY_PEOPLE
+from answerable.core.registry.tools.tool_pin import TOOLS_CALL
 from answerable.errors import Unavailable
 from answerable.flows.counters.trip_rules import count, rules_now
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
-    from answerable.core.identity.principal import UnixMillis
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
 
 NOES_MAX: Final = 10_000

@@ -13,7 +13,7 @@ from answerable.core.containment.happening import HELD, TOOL_CODES, Happening, i
 from answerable.core.decision.counter import resource_key
 from answerable.core.ledger.records import action_pseudonym
 from answerable.core.ledger.subject import agent_subject, principal_subject
-from answerable.core.registry.tool_pin import TOOLS_CALL
+from answerable.core.registry.tools.tool_pin import TOOLS_CALL
 from answerable.errors import Unavailable
 from answerable.flows.counters.trip_rules import begin, count, look, noted, rules_now, withdraw
 from answerable.flows.recording.record_entry import sealing_for
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from answerable.core.containment.happening import HappeningKind
     from answerable.core.decision.counter import Event
     from answerable.core.decision.facts import Facts
-    from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
     from answerable.flows.state.walk import Walk

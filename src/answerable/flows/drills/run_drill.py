@@ -24,7 +24,7 @@ from answerable.core.containment.drill import (
 )
 from answerable.core.containment.hold import Holdable
 from answerable.core.containment.shadow import ANSWERS, ASKS, WAITS
-from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.identity.names.principal import AgentId, PrincipalId
 from answerable.core.incident.timeline import story
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.records_drills import drill_run

@@ -26,10 +26,10 @@ from answerable.core.containment.shadow import (
     shadow_name,
     shadow_of,
 )
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.http_signature import SignedRequest, sign_request
-from answerable.core.identity.keys import SEED_BYTES, SigningKey, new_private_jwk
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.keys.keys import SEED_BYTES, SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.proof.http_signature import SignedRequest, sign_request
 from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms
 from answerable.core.mandate.token import MANDATE_TYP, claims_of
 from answerable.errors import AnswerableError, Refused
@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.drill import Drilled
     from answerable.core.containment.shadow import Shadow
-    from answerable.core.identity.instance import Instance
+    from answerable.core.identity.workload.instance import Instance
     from answerable.core.ledger.answer import Answer
     from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads

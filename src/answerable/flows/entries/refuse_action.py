@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.decision.decision import Decision
-    from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.core.mandate.delegation_chain import Hop

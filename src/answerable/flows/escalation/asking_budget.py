@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.approval.approval import ApprovalId
     from answerable.core.decision.decision import Decision
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.flows.state.walk import Walk
 
 HOUR_MILLIS: Final = 3_600_000

@@ -25,8 +25,8 @@ from answerable.core.approval.duty_delegation import (
 from answerable.core.approval.duty_marks import delegation_members
 from answerable.core.approval.strength import strength_of
 from answerable.core.canonical import encode
-from answerable.core.identity.passkey import unverified
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.people.passkey import unverified
 from answerable.core.ledger.records_duties import duty_ended, duty_given
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Malformed, Refused, Unverified, shown
@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.passkey import PasskeyAssertion
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.core.identity.people.passkey import PasskeyAssertion
     from answerable.core.ledger.leaves import Reference
-    from answerable.core.registry.duty import Duty
+    from answerable.core.registry.documents.duty import Duty
     from answerable.flows.state.walk import Walk
     from answerable.ports.duty_register import DutyRegister
 

@@ -14,7 +14,7 @@ from answerable.flows.validity.stand_in import may_stand_in
 
 if TYPE_CHECKING:
     from answerable.core.approval.duty_delegation import DutyDelegation
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
 
 AWAY: Final = "person_gone"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
     from answerable.core.decision.decision import Decision
     from answerable.core.decision.facts import Facts
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.entry import Entry
     from answerable.core.ledger.runs import Run
     from answerable.flows.state.walk import Walk

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
     from answerable.core.approval.narrower import Narrowable
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.flows.state.walk import Walk
 
 

@@ -15,7 +15,7 @@ from answerable.core.approval.card import card_of
 from answerable.core.approval.chat_click import offers_clicks
 from answerable.core.approval.denial import denial_members, denial_sentences
 from answerable.core.decision.obligation import duties_of
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.mandate.spend import money_moved
 from answerable.errors import Refused

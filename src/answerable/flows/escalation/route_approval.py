@@ -16,7 +16,7 @@ import anyio
 
 from answerable.core.approval.routing import FIRST, Question, Staff, who_is_asked
 from answerable.core.approval.strength import tier_shown
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.records_duties import TOLD_NAMED_MAX, approval_escalated
 from answerable.errors import Unavailable
 from answerable.flows.escalation.end_fallen_duties import end_fallen_duties
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.routing import Told
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
     from answerable.flows.state.walk import Walk
     from answerable.ports.duty_register import DutyRegister
 

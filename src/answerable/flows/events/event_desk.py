@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 import anyio
 import anyio.to_thread
 
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.incident.security_event import SET_TYP, set_claims
 from answerable.errors import Broken, Unavailable
 from answerable.flows.validity.refuse_revoked import agent_names
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.event_key import EventKey
+    from answerable.core.identity.keys.event_key import EventKey
     from answerable.core.incident.event_stream import EventStream
     from answerable.errors import AnswerableError
     from answerable.flows.state.walk import Walk

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hmac
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.principal import schedule_of
+from answerable.core.identity.names.principal import schedule_of
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag

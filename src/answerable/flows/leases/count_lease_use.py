@@ -19,8 +19,8 @@ from answerable.core.lease.use import UseTally, used_in
 from answerable.core.ledger.happened import whole
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.lease_template import holes_in
-from answerable.core.registry.pointing import named_arguments
+from answerable.core.registry.documents.lease_template import holes_in
+from answerable.core.registry.documents.pointing import named_arguments
 from answerable.errors import AnswerableError, Malformed, Refused, shown
 from answerable.flows.counters.count_history import fields_of
 from answerable.flows.policy.simulate_policy import PAGE_SECONDS_MAX
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
     from answerable.core.lease.use import Right
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.lease_template import LeaseTemplate
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.lease_template import LeaseTemplate
     from answerable.flows.state.walk import Walk
     from answerable.ports.stored_log import StoredLog
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.spiffe_id import AGENT_PREFIX, SCHEME
+from answerable.core.identity.names.spiffe_id import AGENT_PREFIX, SCHEME
 from answerable.flows.trust_domain.issued_svids import OutstandingSvid
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.names.principal import AgentId
     from answerable.core.ledger.records_workload import SvidKind
     from answerable.flows.trust_domain.workloads import Workloads
 

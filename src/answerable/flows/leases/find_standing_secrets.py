@@ -11,7 +11,7 @@ from answerable.core.lease.standing import StandingSecret, fingerprint_of
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.ports.configuration_files import ConfigurationFiles
     from answerable.ports.secret_store import SecretStore
 

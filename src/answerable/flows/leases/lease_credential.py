@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.lease import Lease
 from answerable.core.ledger.warrant_token import STEP

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import anyio
 from anyio import to_thread
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.leases.revoke_lease import begin, schedule
 

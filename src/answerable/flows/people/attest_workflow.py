@@ -9,16 +9,16 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.attestation import matching_agent, spiffe_selectors
-from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.core.identity.svid.x509_svid import verified_x509_svid
+from answerable.core.identity.workload.attestation import matching_agent, spiffe_selectors
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.validity.workflows_standing import standing_workflow
 
 if TYPE_CHECKING:
-    from answerable.core.identity.channel import Channel, PeerCredentials
-    from answerable.core.identity.spiffe_id import TrustDomain
-    from answerable.core.identity.trust_bundle import TrustBundle
-    from answerable.core.registry.documents import Workflow
+    from answerable.core.identity.names.spiffe_id import TrustDomain
+    from answerable.core.identity.proof.channel import Channel, PeerCredentials
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
+    from answerable.core.registry.documents.documents import Workflow
     from answerable.flows.trust_domain.workloads import Workloads
 
 STEP: Final = "attestation"

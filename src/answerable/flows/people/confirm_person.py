@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.passkey import unverified
+from answerable.core.identity.people.passkey import unverified
 from answerable.core.ledger.records_passkeys import session_refused
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import Unverified
@@ -18,8 +18,8 @@ from answerable.flows.recording.record_entry import pseudonym_of, record_entry, 
 from answerable.flows.validity.people_signing_in import desk_of, person_standing
 
 if TYPE_CHECKING:
-    from answerable.core.identity.passkey import PasskeyAssertion
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.core.identity.people.passkey import PasskeyAssertion
     from answerable.flows.state.passkey_desk import Ceremony
     from answerable.flows.state.walk import Walk
 

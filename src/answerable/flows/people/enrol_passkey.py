@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.invitation import invitation_digest, not_good
-from answerable.core.identity.passkey import check_room
-from answerable.core.identity.passkey_registration import registered
+from answerable.core.identity.people.invitation import invitation_digest, not_good
+from answerable.core.identity.people.passkey import check_room
+from answerable.core.identity.people.passkey_registration import registered
 from answerable.core.ledger.records_passkeys import passkey_added
 from answerable.core.ledger.subject import principal_subject
 from answerable.errors import AnswerableError, Malformed
@@ -14,9 +14,9 @@ from answerable.flows.recording.record_entry import pseudonym_of, record_entry, 
 from answerable.flows.validity.people_signing_in import desk_of, person_standing
 
 if TYPE_CHECKING:
-    from answerable.core.identity.passkey import Passkey
-    from answerable.core.identity.passkey_registration import PasskeyRegistration
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.core.identity.people.passkey import Passkey
+    from answerable.core.identity.people.passkey_registration import PasskeyRegistration
     from answerable.flows.state.passkey_desk import Ceremony, CeremonyKind, PasskeyDesk
     from answerable.flows.state.walk import Walk
 

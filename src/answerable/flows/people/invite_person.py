@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.invitation import (
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.people.invitation import (
     CODE_BYTES,
     KEPT_SECONDS,
     LIFETIME_SECONDS,
@@ -13,7 +14,6 @@ from answerable.core.identity.invitation import (
     invitation,
     invitation_code,
 )
-from answerable.core.identity.principal import UnixMillis
 from answerable.core.ledger.records_passkeys import person_invited
 from answerable.core.ledger.subject import principal_subject
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for

@@ -12,7 +12,7 @@ from answerable.flows.recording.record_entry import pseudonym_of, record_entry, 
 from answerable.flows.validity.people_signing_in import desk_of
 
 if TYPE_CHECKING:
-    from answerable.core.identity.passkey import Passkey
+    from answerable.core.identity.people.passkey import Passkey
     from answerable.flows.state.walk import Walk
 
 

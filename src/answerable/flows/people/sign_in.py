@@ -9,15 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.passkey import asserted, unverified
+from answerable.core.identity.people.passkey import asserted, unverified
 from answerable.core.ledger.records_passkeys import sign_ins_refused
 from answerable.errors import AnswerableError, Refused, Unavailable, shown
 from answerable.flows.recording.record_entry import record_entry
 from answerable.flows.validity.people_signing_in import desk_of, person_standing
 
 if TYPE_CHECKING:
-    from answerable.core.identity.passkey import Passkey, PasskeyAssertion
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.core.identity.people.passkey import Passkey, PasskeyAssertion
     from answerable.flows.state.passkey_desk import Ceremony
     from answerable.flows.state.walk import Walk
 

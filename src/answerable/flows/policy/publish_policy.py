@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.core.canonical import Limits, encode, parse
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.records_statements import Published, policy_proposed, policy_withdrawn
 from answerable.core.ledger.subject import operator_subject, principal_subject
-from answerable.core.registry.parse import document_key
-from answerable.core.registry.policy_record import PolicyRecord, Proposal
-from answerable.core.registry.publication import (
+from answerable.core.registry.parsing.parse import document_key
+from answerable.core.registry.policy_sets.policy_record import PolicyRecord, Proposal
+from answerable.core.registry.policy_sets.publication import (
     documents_digest,
     own_fault,
     policy_documents,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.ledger.records_keys import KeyFile
-    from answerable.core.registry.publication import PublicationStep, SignedStep
+    from answerable.core.registry.policy_sets.publication import PublicationStep, SignedStep
     from answerable.flows.registry.apply_registry import Applied, Plan
     from answerable.flows.state.walk import Walk
 

@@ -14,7 +14,7 @@ from anyio import to_thread
 
 from answerable.core.canonical import encode, parse
 from answerable.core.decision.compared import ShadowSeen, ShadowSet
-from answerable.core.registry.policy_record import PolicyRecord
+from answerable.core.registry.policy_sets.policy_record import PolicyRecord
 from answerable.errors import Malformed, Refused
 from answerable.flows.policy.simulate_policy import candidate, compared, read_declared
 from answerable.flows.recording.paced_reading import in_turns

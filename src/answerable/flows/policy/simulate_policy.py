@@ -23,8 +23,8 @@ from answerable.core.decision.compared import Difference, Past, Tally
 from answerable.core.ledger.opened import disclosures_of, leaf_of
 from answerable.core.ledger.subject_key import key_id_of
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.parts_form import parts_of_form
-from answerable.core.registry.publication import documents_digest
+from answerable.core.registry.documents.parts_form import parts_of_form
+from answerable.core.registry.policy_sets.publication import documents_digest
 from answerable.errors import AnswerableError, Malformed, Unavailable
 from answerable.flows.policy.publish_policy import planned_sets
 from answerable.flows.recording.paced_reading import REST_SECONDS, TURN_SECONDS, begins_at, in_turns

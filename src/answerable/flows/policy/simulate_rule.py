@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from answerable.core.containment.happening import Happening
     from answerable.core.containment.hold import Holdable
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.core.registry.stop_rule import StopRule
+    from answerable.core.registry.documents.stop_rule import StopRule
     from answerable.flows.counters.rule_numbers import Place, RuleNumber
     from answerable.flows.state.walk import Walk
 

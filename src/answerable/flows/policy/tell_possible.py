@@ -14,12 +14,12 @@ from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.destination_class import classed
 from answerable.core.decision.policy_context import TIER_UNSAID, members_of
 from answerable.core.decision.time_windows import windows_at
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.budget import ONE_CALL
 from answerable.core.mandate.caveat import ArgumentAtMost, ArgumentEquals, Attempt, DestinationIn, ResourceIn
 from answerable.core.mandate.mandate import account_of, ended
 from answerable.core.mandate.session_claims import session_account, session_of
-from answerable.core.registry.budget_name import CALLS
+from answerable.core.registry.documents.budget_name import CALLS
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.validity.mandate_standing import shard_fault, standing_fault
 from answerable.flows.validity.refuse_revoked import capability_names, judged_under, mandate_names
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.caveat import Caveat
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.documents import Agent
+    from answerable.core.registry.documents.documents import Agent
     from answerable.flows.walk.moment import Moment
 
 MANDATES_TOLD_MAX: Final = 100

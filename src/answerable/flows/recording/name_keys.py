@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from anyio.lowlevel import checkpoint
 
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.records_keys import (
     PEOPLE_IN_CHANGE_MAX,
@@ -31,10 +31,10 @@ from answerable.flows.recording.record_entry import pseudonym_of, record_entry, 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Receipt
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
 
 OTHERS_MAX: Final = 32

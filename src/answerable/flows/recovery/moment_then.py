@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from answerable.core.containment.hold import HoldId
-from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.ledger.budget_counts import amounts_in, reserved_by
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.budget import Spending
 from answerable.core.mandate.token import mandate_in
-from answerable.core.registry.active import snapshot_of
-from answerable.core.registry.policy_statement import PolicyStatement
+from answerable.core.registry.parsing.active import snapshot_of
+from answerable.core.registry.policy_sets.policy_statement import PolicyStatement
 from answerable.errors import AnswerableError, Malformed
 from answerable.flows.recovery.recall_holds import hold_in
 from answerable.flows.recovery.recall_revocations import revocation_in
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.hold import Hold, Holdable
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.opened import FindKey
     from answerable.core.mandate.budget import Reserved
     from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
     from answerable.core.mandate.revocation import Revocable, Revocation
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.manifest_token import SignedManifest
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.manifests.manifest_token import SignedManifest
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 _UNREACHED: Final = frozenset({"token", "hop", "manifest", "instance", "trust_domain", "credential"})
 """Kinds of what was ended or held that depend on which instance acts, or by what hops, which is not told here."""

@@ -23,7 +23,7 @@ from answerable.core.ledger.projected import (
     documents_digest_of,
 )
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.documents import PRINCIPAL
+from answerable.core.registry.documents.documents import PRINCIPAL
 from answerable.errors import Broken, shown
 from answerable.ports.projection import LeftOut
 

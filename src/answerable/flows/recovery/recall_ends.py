@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
-from answerable.core.identity.spiffe_id import spiffe_id
+from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.hold import HoldId
-    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.names.spiffe_id import SpiffeId
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.mandate.revocation import Revocable, Revocation
     from answerable.flows.state.walk import Walk

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.hold import HOLD_SOURCES, Agreement, Hold, HoldId, holdable
 from answerable.core.containment.lift import verified_lift
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed

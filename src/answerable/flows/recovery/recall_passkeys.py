@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.passkey_form import passkey_in
+from answerable.core.identity.people.passkey_form import passkey_in
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed
 from answerable.flows.revocation.end_instance import written
 
 if TYPE_CHECKING:
-    from answerable.core.identity.passkey import Passkey
+    from answerable.core.identity.people.passkey import Passkey
     from answerable.core.ledger.entry import StoredEntry
     from answerable.flows.state.walk import Walk
     from answerable.ports.passkey_register import PasskeyRegister

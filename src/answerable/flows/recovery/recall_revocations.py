@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.mandate.revocation import Revocation, revocable
 from answerable.errors import Malformed

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.records_delegation import KIND
 from answerable.core.ledger.tags import Tag

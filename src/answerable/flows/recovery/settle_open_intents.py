@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.action.outcome import Outcome
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.budget_counts import reserved_by
 from answerable.core.ledger.entry import Receipt

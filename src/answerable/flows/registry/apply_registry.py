@@ -13,13 +13,13 @@ from answerable.core.containment.drill import document_of
 from answerable.core.containment.shadow import is_shadow_name
 from answerable.core.ledger import records_statements
 from answerable.core.ledger.subject import LOG_SUBJECT, operator_subject, principal_subject
-from answerable.core.registry.active import Inactive, faults_of, faults_of_new, inactive, snapshot_of
-from answerable.core.registry.documents import PRINCIPAL, WORKFLOW
-from answerable.core.registry.parse import document_key
-from answerable.core.registry.parts_form import form_of_parts
-from answerable.core.registry.policy_statement import read_statement
-from answerable.core.registry.publication import POLICY_SET, documents_digest, policy_documents
-from answerable.core.registry.standing import with_standing
+from answerable.core.registry.documents.documents import PRINCIPAL, WORKFLOW
+from answerable.core.registry.documents.parts_form import form_of_parts
+from answerable.core.registry.documents.standing import with_standing
+from answerable.core.registry.parsing.active import Inactive, faults_of, faults_of_new, inactive, snapshot_of
+from answerable.core.registry.parsing.parse import document_key
+from answerable.core.registry.policy_sets.policy_statement import read_statement
+from answerable.core.registry.policy_sets.publication import POLICY_SET, documents_digest, policy_documents
 from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.flows.counters.keep_history import reading_back
 from answerable.flows.escalation.end_fallen_duties import end_fallen_duties
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
     from answerable.core.canonical import JSONValue
     from answerable.core.containment.drill import Undrilled
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.records_statements import Published
-    from answerable.core.registry.policy_fault import SetFault
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.policy_sets.policy_fault import SetFault
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.counters.keep_history import HistoryReading
     from answerable.flows.state.walk import Walk
     from answerable.ports.decision_point import DecisionPoint

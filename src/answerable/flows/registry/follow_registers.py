@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from answerable.core.registry.in_force import in_force
-from answerable.core.registry.publication import policy_documents
+from answerable.core.registry.parsing.in_force import in_force
+from answerable.core.registry.policy_sets.publication import policy_documents
 from answerable.flows.registry.apply_registry import INLINE_CHARS_MAX, check_call_seconds, policy_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.registry.in_force import Coming, InForce
+    from answerable.core.registry.parsing.in_force import Coming, InForce
     from answerable.flows.state.walk import Walk
     from answerable.ports.decision_point import DecisionPoint
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.core.ledger.projected_documents import kept_record
-from answerable.core.registry.policy_record import KEPT_MAX, KeptSets
-from answerable.core.registry.publication import documents_digest, policy_documents
+from answerable.core.registry.policy_sets.policy_record import KEPT_MAX, KeptSets
+from answerable.core.registry.policy_sets.publication import documents_digest, policy_documents
 from answerable.errors import Refused, Unavailable, shown
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.flows.state.walk import Walk
     from answerable.ports.policy_register import PolicyRegister
 

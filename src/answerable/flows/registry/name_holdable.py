@@ -11,7 +11,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.hold import EVERYTHING, Holdable, HoldKind, described, holdable
-from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed, Refused, shown
 

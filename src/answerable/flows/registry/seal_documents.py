@@ -9,7 +9,7 @@ from anyio.lowlevel import checkpoint
 from answerable.core.canonical import encode, parse
 from answerable.core.ledger.disclosure import Section
 from answerable.core.ledger.subject import principal_subject
-from answerable.core.registry.documents import PRINCIPAL
+from answerable.core.registry.documents.documents import PRINCIPAL
 from answerable.flows.recording.record_entry import sealing_for
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ from answerable.flows.revocation.revoke_authority import take_away_from_retired
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.instance import Instance
-    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.identity.workload.instance import Instance
     from answerable.core.mandate.mandate import MandateId
     from answerable.flows.trust_domain.workloads import Workloads
 

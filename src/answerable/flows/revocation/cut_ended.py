@@ -12,7 +12,7 @@ from answerable.flows.revocation.cut_held import stream_names
 from answerable.flows.validity.mandate_standing import fallen
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.lineage import Lineage
     from answerable.flows.state.streams import Stream
     from answerable.flows.state.walk import Walk

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval, ApprovalId
     from answerable.core.containment.hold import Hold
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.flows.state.walk import Walk
 
 CHANGES_MAX: Final = 1_000

@@ -18,7 +18,7 @@ import anyio
 import anyio.to_thread
 
 from answerable.core.containment.shadow import is_shadow_name
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger import records_workload
 from answerable.core.ledger.subject import operator_subject
 from answerable.errors import AnswerableError, Refused, Unavailable, shown
@@ -29,11 +29,11 @@ from answerable.ports.instance_register import UNRECORDED_MAX
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
-    from answerable.core.identity.instance import Instance
-    from answerable.core.identity.principal import AgentId
-    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.identity.names.spiffe_id import SpiffeId
+    from answerable.core.identity.workload.instance import Instance
     from answerable.core.ledger.entry import Entry
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
 

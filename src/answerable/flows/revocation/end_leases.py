@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.core.containment.hold import HOLD_KINDS, Holdable
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.lease.wire import LISTED_MAX, NAMES_MAX
 from answerable.core.ledger.containment import StillLive
 from answerable.core.ledger.records_leases import lease_stands

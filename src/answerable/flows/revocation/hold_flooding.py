@@ -9,13 +9,13 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.containment.hold import ID_BYTES, Hold, Holdable, hold_id
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.errors import Unavailable
 from answerable.flows.revocation.place_hold import hold_and_record
 from answerable.flows.validity.holds_beside_quota import QUOTA
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.flows.state.walk import Walk
 
 _log: Final = logging.getLogger(__name__)

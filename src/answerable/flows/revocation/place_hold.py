@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import ApprovalId
     from answerable.core.containment.hold import Holdable, HoldSource
-    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.names.spiffe_id import SpiffeId
     from answerable.core.ledger.effects import InFlight
     from answerable.core.mandate.mandate import MandateId
     from answerable.flows.state.walk import Walk

@@ -14,7 +14,7 @@ from answerable.core.lease.name import checked_lease_name
 from answerable.core.lease.wire import NAMES_MAX
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.spec_lease import TTL_SECONDS_MAX
+from answerable.core.registry.parsing.spec_lease import TTL_SECONDS_MAX
 from answerable.errors import Malformed
 
 if TYPE_CHECKING:

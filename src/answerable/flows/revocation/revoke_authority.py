@@ -18,7 +18,7 @@ from answerable.core.ledger import records_revocation
 from answerable.core.ledger.effects import ordered
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable, Revocation, described, instance_names
-from answerable.core.registry.standing import retired_agents
+from answerable.core.registry.documents.standing import retired_agents
 from answerable.errors import Unavailable
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revocation.deny_waiting import drop_approvals
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
     from answerable.core.approval.approval import ApprovalId
-    from answerable.core.identity.instance import Instance
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.workload.instance import Instance
     from answerable.core.ledger.effects import Done, Effects, InFlight, NotAsked
     from answerable.core.mandate.mandate import MandateId
     from answerable.flows.state.walk import Walk

@@ -15,7 +15,7 @@ import msgspec
 from answerable.core.base64url import to_base64url
 from answerable.core.containment.hold import Holdable
 from answerable.core.containment.reach import reach_of
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.ledger.effects import (
     IN_FLIGHT_NAMED_MAX,
     Done,
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from answerable.core.ledger.entry import StoredEntry
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
     from answerable.flows.state.walk import OpenIntent, Walk
     from answerable.ports.shard_link import ShardLink
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.approval.approval import ApprovalId
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 PATTERNS_MAX: Final = 16
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from answerable.core.approval.approval import ApprovalId
     from answerable.core.approval.chat_click import ChatAccount
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
     from answerable.ports.chat_clicks import ChatClicks
     from answerable.ports.entropy import Entropy
 

@@ -20,11 +20,11 @@ from answerable.core.mandate.delegation_chain import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.delegation_chain import Chain
     from answerable.core.mandate.hop_signature import KeysOf
     from answerable.core.mandate.lineage import Lineage
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 CHAINS_MAX: Final = 10_000
 """Chains remembered; past it the one that was not used for longest is verified anew."""

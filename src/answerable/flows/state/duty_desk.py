@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from answerable.core.approval.approval import ApprovalId
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.ports.duty_register import DutyRegister
 
 DUE_MAX: Final = 200

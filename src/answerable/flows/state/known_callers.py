@@ -11,29 +11,29 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from answerable.core.identity.attestation import matching_agent, spiffe_selectors, vouching_domain
-from answerable.core.identity.evidence import UNKNOWN_IDENTITY, CallerIdentity
-from answerable.core.identity.http_signature import unverified
-from answerable.core.identity.instance import shown_manifest
-from answerable.core.identity.spiffe_id import spiffe_id
-from answerable.core.identity.x509_svid import verified_x509_svid
-from answerable.core.registry.directory import AgentDirectory
+from answerable.core.identity.names.spiffe_id import spiffe_id
+from answerable.core.identity.proof.http_signature import unverified
+from answerable.core.identity.svid.x509_svid import verified_x509_svid
+from answerable.core.identity.workload.attestation import matching_agent, spiffe_selectors, vouching_domain
+from answerable.core.identity.workload.evidence import UNKNOWN_IDENTITY, CallerIdentity
+from answerable.core.identity.workload.instance import shown_manifest
+from answerable.core.registry.snapshot.directory import AgentDirectory
 from answerable.errors import Malformed, Refused, Unverified, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.identity.caller import ProofKind
-    from answerable.core.identity.channel import Channel
-    from answerable.core.identity.evidence import Evidence, Grade, Source
-    from answerable.core.identity.instance import Instance
-    from answerable.core.identity.keys import PublicKey
-    from answerable.core.identity.principal import AgentId, UnixMillis
-    from answerable.core.identity.spiffe_id import SpiffeId
-    from answerable.core.identity.trust_bundle import TrustBundle
-    from answerable.core.identity.x509_svid import X509Svid
-    from answerable.core.registry.documents import Agent
-    from answerable.core.registry.sighting import SightingBatch
+    from answerable.core.identity.keys.keys import PublicKey
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
+    from answerable.core.identity.names.spiffe_id import SpiffeId
+    from answerable.core.identity.proof.caller import ProofKind
+    from answerable.core.identity.proof.channel import Channel
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
+    from answerable.core.identity.svid.x509_svid import X509Svid
+    from answerable.core.identity.workload.evidence import Evidence, Grade, Source
+    from answerable.core.identity.workload.instance import Instance
+    from answerable.core.registry.documents.documents import Agent
+    from answerable.core.registry.snapshot.sighting import SightingBatch
     from answerable.ports.instance_register import InstanceRegister
     from answerable.ports.registry_store import RegistryStore
     from answerable.ports.trust_source import TrustSource

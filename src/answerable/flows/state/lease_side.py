@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from anyio import Event
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from answerable.core.lease.lease import Under
     from answerable.core.lease.name import LeaseName
     from answerable.core.ledger.warrant_token import LeaseTerms
-    from answerable.core.registry.lease_template import LeaseWindow
+    from answerable.core.registry.documents.lease_template import LeaseWindow
     from answerable.ports.lease_broker import LeaseBroker
     from answerable.ports.stored_log import StoredLog
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.passkey import CHALLENGE_BYTES, STEP
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.identity.people.passkey import CHALLENGE_BYTES, STEP
 from answerable.errors import Refused, Unavailable, Unverified
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from answerable.verify.stated_places import StatedPlaces
 
 if TYPE_CHECKING:
     from answerable.core.decision.compared import ShadowSeen
-    from answerable.core.registry.policy_parts import PolicyParts
+    from answerable.core.registry.documents.policy_parts import PolicyParts
     from answerable.ports.decision_point import PolicyChecker
     from answerable.ports.policy_asking import AskingCompiler, PolicyAsking
     from answerable.ports.policy_register import PolicyRegister

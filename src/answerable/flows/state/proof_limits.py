@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from answerable.core.identity.session import LIFETIME_SECONDS_MAX
+from answerable.core.identity.proof.session import LIFETIME_SECONDS_MAX
 from answerable.errors import Malformed
 
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 from threading import Lock
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.session import SequenceWindow
+from answerable.core.identity.proof.session import SequenceWindow
 
 if TYPE_CHECKING:
-    from answerable.core.identity.session import SessionKey
-    from answerable.core.registry.directory import AgentDirectory
+    from answerable.core.identity.proof.session import SessionKey
+    from answerable.core.registry.snapshot.directory import AgentDirectory
     from answerable.flows.state.known_callers import KnownKey
 
 SESSIONS_PER_INSTANCE_MAX: Final = 8

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from answerable.core.approval.approval import Approval
     from answerable.core.approval.notice import Notice
-    from answerable.core.identity.principal import PrincipalId
+    from answerable.core.identity.names.principal import PrincipalId
     from answerable.ports.delivery_register import DeliveryRegister
     from answerable.ports.message_channel import MessageChannel
     from answerable.ports.push_register import PushRegister

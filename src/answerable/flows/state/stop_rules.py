@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from answerable.core.containment.happening import Happening
     from answerable.core.containment.hold import Hold, Holdable
     from answerable.core.decision.counter import Counter
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.ledger.effects import InFlight
-    from answerable.core.registry.snapshot import RegistrySnapshot
-    from answerable.core.registry.stop_rule import StopRule
+    from answerable.core.registry.documents.stop_rule import StopRule
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 PASSED_MAX: Final = 10_000
 """Limits that are passed and kept in mind; past that a rule with a grace holds at once."""

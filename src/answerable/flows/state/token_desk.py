@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.keys import PublicKey, SigningKey
+    from answerable.core.identity.keys.keys import PublicKey, SigningKey
     from answerable.core.mandate.issued_token import StatusPlace
     from answerable.flows.state.known_callers import KnownCallers
     from answerable.flows.state.walk import Walk

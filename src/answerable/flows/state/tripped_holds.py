@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
     from answerable.core.containment.hold import Hold, Holdable, HoldId
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.ports.hold_register import HoldRegister
 
 TRIPPED_MAX: Final = 10_000

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
 
 TRIES_MAX: Final = 5
 """That a person gets wrong for one approval in one session within `TRIES_MILLIS`; nobody else's count, and a no needs

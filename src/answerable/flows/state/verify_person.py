@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.oidc_claims import token_hint
-from answerable.core.identity.oidc_person import ShownPerson, other_issuer, unknown_issuer, verified_person
+from answerable.core.identity.people.oidc_person import (
+    ShownPerson,
+    other_issuer,
+    unknown_issuer,
+    verified_person,
+)
+from answerable.core.identity.workload.oidc_claims import token_hint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from answerable.core.identity.oidc_person import PersonIssuer
+    from answerable.core.identity.people.oidc_person import PersonIssuer
     from answerable.ports.clock import Clock
     from answerable.ports.issuer_keys import IssuerKeys
 

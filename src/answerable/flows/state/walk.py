@@ -10,11 +10,11 @@ from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
 from answerable.core.decision.history import History
-from answerable.core.identity.door_refusals import DoorRefusals
+from answerable.core.identity.proof.door_refusals import DoorRefusals
 from answerable.core.ledger.budget_counts import BudgetCounts
 from answerable.core.ledger.runs import Runs
 from answerable.core.mandate.token_life import ActingLimits
-from answerable.core.registry.sighting import SightingBatch
+from answerable.core.registry.snapshot.sighting import SightingBatch
 from answerable.flows.state.canary_desk import CanaryDesk
 from answerable.flows.state.delegations import Delegations
 from answerable.flows.state.drill_desk import DrillDesk
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from answerable.core.containment.hold import Hold, Holdable, HoldId
     from answerable.core.containment.reach import Judged
     from answerable.core.decision.obligation import Kept
-    from answerable.core.identity.evidence import CallerIdentity
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
+    from answerable.core.identity.workload.evidence import CallerIdentity
     from answerable.core.ledger.disclosure import Sealing
     from answerable.core.ledger.entry import Receipt
     from answerable.core.ledger.leaves import Reference
@@ -49,11 +49,11 @@ if TYPE_CHECKING:
     from answerable.core.mandate.budget import Account, Reserved
     from answerable.core.mandate.mandate import MandateId
     from answerable.core.mandate.revocation import Revocable
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.manifest_drift import ObservedTools
-    from answerable.core.registry.manifest_token import SignedManifest
-    from answerable.core.registry.snapshot import RegistrySnapshot
-    from answerable.core.registry.tool_pin import ToolPin
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.manifests.manifest_drift import ObservedTools
+    from answerable.core.registry.manifests.manifest_token import SignedManifest
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.core.registry.tools.tool_pin import ToolPin
     from answerable.errors import Refused
     from answerable.flows.state.click_desk import ClickDesk
     from answerable.flows.state.lease_side import LeaseSide

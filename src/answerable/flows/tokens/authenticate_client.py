@@ -14,19 +14,19 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from answerable.core.identity.client_assertion import verified_assertion
-from answerable.core.identity.http_signature import request_from_http
-from answerable.core.identity.jwt_svid import verified_jwt_svid
+from answerable.core.identity.proof.client_assertion import verified_assertion
+from answerable.core.identity.proof.http_signature import request_from_http
+from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
 from answerable.core.mandate import oauth_terms as terms
 from answerable.errors import Malformed, Unverified, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from answerable.core.identity.channel import Channel
-    from answerable.core.identity.evidence import CallerIdentity
-    from answerable.core.identity.keys import PublicKey
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.keys.keys import PublicKey
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
+    from answerable.core.identity.proof.channel import Channel
+    from answerable.core.identity.workload.evidence import CallerIdentity
     from answerable.flows.state.known_callers import KnownCallers
     from answerable.flows.tokens.verify_caller import CallerVerifier
     from answerable.ports.clock import Clock

@@ -14,8 +14,8 @@ import anyio.to_thread
 import msgspec
 
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
-from answerable.core.identity.spiffe_id import SCHEME
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.spiffe_id import SCHEME
 from answerable.core.mandate import delegation_terms, oauth_terms
 from answerable.core.mandate.attenuation import meet
 from answerable.core.mandate.authority import Authority, authority_in, detail_of
@@ -51,8 +51,8 @@ if TYPE_CHECKING:
     from answerable.core.mandate.delegation_chain import Chain, Hop
     from answerable.core.mandate.issued_token import StatusPlace
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.documents import Agent
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.documents import Agent
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.token_desk import TokenDesk
     from answerable.flows.tokens.authenticate_client import TokenClient
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate import oauth_terms
 from answerable.core.mandate.authority import Authority, authority_of
 from answerable.core.mandate.delegation_chain import SEPARATOR, Hop

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.mandate import delegation_terms, oauth_terms
 from answerable.core.mandate.authority import detail_of
 from answerable.core.mandate.delegation_chain import SEPARATOR
@@ -86,7 +86,7 @@ def signed_introspection(desk: TokenDesk, client: TokenClient, found: dict[str, 
 
 
 def _payload(token: str) -> bytes:
-    from answerable.core.identity.compact_jws import read_compact
+    from answerable.core.identity.keys.compact_jws import read_compact
 
     return read_compact(token, step="delegation").payload
 

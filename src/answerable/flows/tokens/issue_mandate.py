@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.containment.shadow import is_shadow_name
-from answerable.core.identity.oidc_person import person_in, unknown_issuer
-from answerable.core.identity.principal import schedule_of
+from answerable.core.identity.names.principal import schedule_of
+from answerable.core.identity.people.oidc_person import person_in, unknown_issuer
 from answerable.core.ledger import records
 from answerable.core.ledger.leaves import Reference
 from answerable.core.ledger.projected_mandates import giver_keys
@@ -14,7 +14,7 @@ from answerable.core.ledger.subject import principal_subject
 from answerable.core.mandate.mission import terms_nonce
 from answerable.core.mandate.scheduled import RESERVED_IDS, is_due
 from answerable.core.mandate.token import verify_mandate
-from answerable.core.registry.time_rule import said
+from answerable.core.registry.documents.time_rule import said
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.recording.name_keys import key_file
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
@@ -27,9 +27,9 @@ from answerable.flows.validity.mandate_standing import (
 from answerable.flows.validity.refuse_revoked import mandate_names, refuse_names, signing_key_of
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
 
 

@@ -11,7 +11,7 @@ import anyio.lowlevel
 
 from answerable.core.containment.hold import described as hold_described
 from answerable.core.containment.reach import reach_of
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.incident.mandate_tree import grown
 from answerable.core.mandate import delegation_terms
 from answerable.core.mandate.hop_token import consent_in
@@ -23,7 +23,7 @@ from answerable.flows.validity.refuse_revoked import agent_names, mandate_names
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.incident.handed_on import TracedHop
     from answerable.core.incident.mandate_tree import Branch, MandateTree
     from answerable.core.ledger.entry import StoredEntry

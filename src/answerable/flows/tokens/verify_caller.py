@@ -19,8 +19,9 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.http_signature import (
+from answerable.core.identity.keys.keys import verifying_key
+from answerable.core.identity.proof.caller import VerifiedCaller
+from answerable.core.identity.proof.http_signature import (
     SignedRequest,
     digest_field,
     parse_signature,
@@ -28,9 +29,8 @@ from answerable.core.identity.http_signature import (
     signature_base,
     unverified,
 )
-from answerable.core.identity.keys import verifying_key
-from answerable.core.identity.replay import ConnectionSequences, ReplayMemory
-from answerable.core.identity.session import (
+from answerable.core.identity.proof.replay import ConnectionSequences, ReplayMemory
+from answerable.core.identity.proof.session import (
     EPHEMERAL_BYTES,
     SESSION_TARGET,
     SessionAnswer,
@@ -47,12 +47,12 @@ from answerable.flows.state.proof_sessions import ProofSession, ProofSessions
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from answerable.core.identity.caller import ProofKind
-    from answerable.core.identity.channel import Channel
-    from answerable.core.identity.evidence import CallerIdentity
-    from answerable.core.identity.http_signature import Signature
-    from answerable.core.identity.principal import AgentId, UnixMillis
-    from answerable.core.registry.sighting import SightingBatch
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
+    from answerable.core.identity.proof.caller import ProofKind
+    from answerable.core.identity.proof.channel import Channel
+    from answerable.core.identity.proof.http_signature import Signature
+    from answerable.core.identity.workload.evidence import CallerIdentity
+    from answerable.core.registry.snapshot.sighting import SightingBatch
     from answerable.flows.state.known_callers import KnownKey
     from answerable.flows.state.proof_limits import ProofLimits
     from answerable.ports.clock import Clock

@@ -15,25 +15,25 @@ from hmac import compare_digest
 from itertools import count
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from answerable.core.identity import dpop_terms as terms
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.dpop import (
+from answerable.core.identity.names.target_url import normal_path, normal_url
+from answerable.core.identity.proof import dpop_terms as terms
+from answerable.core.identity.proof.caller import VerifiedCaller
+from answerable.core.identity.proof.dpop import (
     check_message,
     check_proof,
     check_signature,
     read_proof,
     use_of,
 )
-from answerable.core.identity.dpop_nonce import BUCKET_SECONDS, ServerNonces
-from answerable.core.identity.target_url import normal_path, normal_url
+from answerable.core.identity.proof.dpop_nonce import BUCKET_SECONDS, ServerNonces
 from answerable.errors import Malformed, Unverified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from answerable.core.identity.dpop import DpopProof
-    from answerable.core.identity.evidence import CallerIdentity
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
+    from answerable.core.identity.proof.dpop import DpopProof
+    from answerable.core.identity.workload.evidence import CallerIdentity
     from answerable.flows.tokens.verify_caller import ProvedHead
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from answerable.core.identity import dpop_terms
-from answerable.core.identity.http_signature import SignedRequest, request_from_http, unverified
+from answerable.core.identity.proof import dpop_terms
+from answerable.core.identity.proof.http_signature import SignedRequest, request_from_http, unverified
 from answerable.core.mandate.delegation_chain import SEPARATOR
 from answerable.core.mandate.hop_signature import DelegatorBound
 from answerable.core.mandate.hop_token import read_hop
@@ -19,10 +19,10 @@ from answerable.flows.tokens.verify_dpop import BoundToken
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.identity.channel import Channel
-    from answerable.core.identity.evidence import CallerIdentity
-    from answerable.core.identity.principal import AgentId, UnixMillis
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
+    from answerable.core.identity.proof.caller import VerifiedCaller
+    from answerable.core.identity.proof.channel import Channel
+    from answerable.core.identity.workload.evidence import CallerIdentity
     from answerable.core.mandate.hop_signature import KeysOf
     from answerable.flows.state.known_callers import KnownCallers
     from answerable.flows.tokens.verify_caller import CallerVerifier, OpenedSession, ProvedHead

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from answerable.core.identity.attestation import (
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
+from answerable.core.identity.svid.x509_svid import verified_x509_svid
+from answerable.core.identity.workload.attestation import (
     STEP,
     checked_evidence,
     enrolment_audience,
@@ -20,22 +23,19 @@ from answerable.core.identity.attestation import (
     selector,
     spiffe_selectors,
 )
-from answerable.core.identity.challenge import SECRET_BYTES, Challenges
-from answerable.core.identity.client_certificate import standing_certificate
-from answerable.core.identity.join_token import (
+from answerable.core.identity.workload.challenge import SECRET_BYTES, Challenges
+from answerable.core.identity.workload.client_certificate import standing_certificate
+from answerable.core.identity.workload.join_token import (
     KEPT_SECONDS,
     LIFETIME_SECONDS,
     join_token,
     join_token_digest,
     join_token_text,
 )
-from answerable.core.identity.join_token import SECRET_BYTES as JOIN_SECRET_BYTES
-from answerable.core.identity.jwt_svid import verified_jwt_svid
-from answerable.core.identity.oidc_claims import token_hint, verified_workload
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.ssh_host import SshTrust, verified_ssh_host
-from answerable.core.identity.x509_pop import check_possession, verified_x509_pop
-from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.core.identity.workload.join_token import SECRET_BYTES as JOIN_SECRET_BYTES
+from answerable.core.identity.workload.oidc_claims import token_hint, verified_workload
+from answerable.core.identity.workload.ssh_host import SshTrust, verified_ssh_host
+from answerable.core.identity.workload.x509_pop import check_possession, verified_x509_pop
 from answerable.errors import Unverified, shown
 
 if TYPE_CHECKING:
@@ -43,11 +43,11 @@ if TYPE_CHECKING:
 
     from cryptography import x509
 
-    from answerable.core.identity.evidence import Evidence
-    from answerable.core.identity.oidc_claims import IssuerTerms
-    from answerable.core.identity.principal import AgentId
-    from answerable.core.identity.spiffe_id import SpiffeId, TrustDomain
-    from answerable.core.identity.trust_bundle import TrustBundle
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
+    from answerable.core.identity.workload.evidence import Evidence
+    from answerable.core.identity.workload.oidc_claims import IssuerTerms
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy
     from answerable.ports.issuer_keys import IssuerKeys

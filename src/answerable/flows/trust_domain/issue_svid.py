@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from cryptography import x509
 
-from answerable.core.identity.jwt_svid import jwt_svid, verified_jwt_svid
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.wit_svid import verified_wit_svid, wit_svid
-from answerable.core.identity.x509_svid import leaf_certificate, verified_x509_svid
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.svid.jwt_svid import jwt_svid, verified_jwt_svid
+from answerable.core.identity.svid.wit_svid import verified_wit_svid, wit_svid
+from answerable.core.identity.svid.x509_svid import leaf_certificate, verified_x509_svid
 from answerable.errors import Broken, Malformed, Unavailable, Unverified, shown
 from answerable.flows.trust_domain.make_authority import new_serial, whole_second
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from answerable.core.identity.instance import ShownManifest
-    from answerable.core.identity.spiffe_id import SpiffeId
-    from answerable.core.identity.svid_keys import SVIDPublicKey
-    from answerable.core.identity.x509_svid import X509Svid
+    from answerable.core.identity.names.spiffe_id import SpiffeId
+    from answerable.core.identity.svid.svid_keys import SVIDPublicKey
+    from answerable.core.identity.svid.x509_svid import X509Svid
+    from answerable.core.identity.workload.instance import ShownManifest
     from answerable.flows.trust_domain.keep_trust_domain import Signing, TrustDomainDesk
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy

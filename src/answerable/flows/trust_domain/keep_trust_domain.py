@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.authority import (
+from answerable.core.identity.keys.port_key import PortKey
+from answerable.core.identity.svid.authority import (
     ID_BYTES,
     first_set,
     key_names,
@@ -26,8 +27,7 @@ from answerable.core.identity.authority import (
     without,
     without_expired,
 )
-from answerable.core.identity.port_key import PortKey
-from answerable.core.identity.trust_bundle import TrustBundle, encoded_bundle, parse_bundle
+from answerable.core.identity.svid.trust_bundle import TrustBundle, encoded_bundle, parse_bundle
 from answerable.errors import Malformed, Refused, Unavailable, shown
 from answerable.flows.trust_domain.make_authority import checked_keys, made_authority, require_ours
 from answerable.flows.trust_domain.tell_watchers import Watchers
@@ -35,9 +35,9 @@ from answerable.flows.trust_domain.tell_watchers import Watchers
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from answerable.core.identity.authority import Authority, AuthoritySet, TrustLimits
-    from answerable.core.identity.principal import UnixMillis
-    from answerable.core.identity.spiffe_id import TrustDomain
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.names.spiffe_id import TrustDomain
+    from answerable.core.identity.svid.authority import Authority, AuthoritySet, TrustLimits
     from answerable.ports.authority_keys import AuthorityKeys
     from answerable.ports.authority_register import AuthorityRegister
     from answerable.ports.clock import Clock

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from answerable.core.identity.authority import BACKDATE_MILLIS, Authority, key_names
-from answerable.core.identity.certificate_rules import check_signing, read_certificate
-from answerable.core.identity.port_key import PortKey
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.svid_keys import jwk_text, thumbprint
-from answerable.core.identity.x509_svid import authority_certificate
+from answerable.core.identity.keys.port_key import PortKey
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.svid.authority import BACKDATE_MILLIS, Authority, key_names
+from answerable.core.identity.svid.certificate_rules import check_signing, read_certificate
+from answerable.core.identity.svid.svid_keys import jwk_text, thumbprint
+from answerable.core.identity.svid.x509_svid import authority_certificate
 from answerable.errors import Broken, Unavailable, Unverified, shown
 
 if TYPE_CHECKING:
-    from answerable.core.identity.authority import TrustLimits
-    from answerable.core.identity.spiffe_id import TrustDomain
+    from answerable.core.identity.names.spiffe_id import TrustDomain
+    from answerable.core.identity.svid.authority import TrustLimits
     from answerable.ports.authority_keys import AuthorityKeys
     from answerable.ports.entropy import Entropy
 

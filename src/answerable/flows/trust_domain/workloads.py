@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from anyio import Event
 
-from answerable.core.identity.attestation import RegistrationEntry
-from answerable.core.identity.challenge import SECRET_BYTES, Challenges
-from answerable.core.identity.instance import SUB_AGENTS_MAX
-from answerable.core.identity.pace import Pace
-from answerable.core.identity.sidecars import Sidecars
+from answerable.core.identity.names.pace import Pace
+from answerable.core.identity.workload.attestation import RegistrationEntry
+from answerable.core.identity.workload.challenge import SECRET_BYTES, Challenges
+from answerable.core.identity.workload.instance import SUB_AGENTS_MAX
+from answerable.core.identity.workload.sidecars import Sidecars
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.trust_domain.issued_svids import IssuedSvids
 from answerable.flows.trust_domain.measure_process import Measuring
@@ -21,10 +21,10 @@ from answerable.flows.trust_domain.measure_process import Measuring
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
 
-    from answerable.core.identity.principal import AgentId
-    from answerable.core.identity.spiffe_id import SpiffeId
-    from answerable.core.registry.documents import Agent
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.identity.names.spiffe_id import SpiffeId
+    from answerable.core.registry.documents.documents import Agent
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.attest_workload import Attestor
     from answerable.flows.trust_domain.issue_svid import SvidIssuer

@@ -16,7 +16,7 @@ from answerable.flows.validity.workflows_standing import groups_of_workflow
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.flows.state.walk import Walk
 
 

@@ -13,8 +13,8 @@ from answerable.flows.validity.stand_in import groups_still
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
-    from answerable.core.identity.principal import PrincipalId
-    from answerable.core.registry.documents import Principal
+    from answerable.core.identity.names.principal import PrincipalId
+    from answerable.core.registry.documents.documents import Principal
     from answerable.flows.state.walk import Walk
 
 

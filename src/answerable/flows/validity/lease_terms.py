@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.name import NAME_BYTES, lease_name
 from answerable.core.lease.scope import filled, scope_values
 from answerable.core.ledger.warrant import BrokeredAction
 from answerable.core.ledger.warrant_token import LeaseTerms
-from answerable.core.registry.model_use import check_model
+from answerable.core.registry.manifests.model_use import check_model
 from answerable.errors import Unavailable
 from answerable.flows.validity.refuse_revoked import judged_now
 

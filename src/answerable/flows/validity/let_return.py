@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from answerable.core.identity.http_signature import parse_signature
+from answerable.core.identity.proof.http_signature import parse_signature
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused, Unverified, shown
 from answerable.flows.validity.refuse_revoked import refuse_names
 from answerable.ports.instance_register import MAY_RETURN
 
 if TYPE_CHECKING:
-    from answerable.core.identity.http_signature import SignedRequest
+    from answerable.core.identity.proof.http_signature import SignedRequest
     from answerable.flows.trust_domain.workloads import Workloads
 
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.compact_jws import read_compact
-from answerable.core.identity.oidc_person import person_in
-from answerable.core.identity.principal import PrincipalId, schedule_of
+from answerable.core.identity.keys.compact_jws import read_compact
+from answerable.core.identity.names.principal import PrincipalId, schedule_of
+from answerable.core.identity.people.oidc_person import person_in
 from answerable.core.mandate.scheduled import scheduled_terms
 from answerable.core.mandate.session_claims import session_of
 from answerable.core.mandate.token import audience_of, claims_of
@@ -18,11 +18,11 @@ from answerable.errors import Malformed, Refused, shown
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from answerable.core.identity.keys import PublicKey
+    from answerable.core.identity.keys.keys import PublicKey
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.documents import Principal, UseCase
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.documents import Principal, UseCase
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
 
 SESSIONS_MAX: Final = 10_000

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.registry.manifest_token import standing_fault
+from answerable.core.registry.manifests.manifest_token import standing_fault
 from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import AgentId
-    from answerable.core.registry.manifest_token import SignedManifest
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.registry.manifests.manifest_token import SignedManifest
     from answerable.flows.state.walk import Walk
 
 

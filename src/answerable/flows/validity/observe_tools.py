@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.registry.manifest_drift import ObservedTools
-from answerable.core.registry.tool_digest import tools_digest
+from answerable.core.registry.manifests.manifest_drift import ObservedTools
+from answerable.core.registry.tools.tool_digest import tools_digest
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.validity.manifest_standing import standing_manifest
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.evidence import Grade
-    from answerable.core.identity.principal import AgentId
-    from answerable.core.registry.manifest_token import SignedManifest
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.identity.workload.evidence import Grade
+    from answerable.core.registry.manifests.manifest_token import SignedManifest
     from answerable.flows.state.walk import Walk
 
 TOOLS_CALL: Final = "tools/call"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.passkey import CREDENTIAL_ID_BYTES_MAX, octets_in
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
+from answerable.core.identity.people.passkey import CREDENTIAL_ID_BYTES_MAX, octets_in
 from answerable.errors import Refused, shown
 from answerable.flows.state.passkey_desk import no_desk
 from answerable.flows.validity.refuse_revoked import signer_fault
 
 if TYPE_CHECKING:
-    from answerable.core.identity.passkey import Passkey
-    from answerable.core.registry.documents import Principal
+    from answerable.core.identity.people.passkey import Passkey
+    from answerable.core.registry.documents.documents import Principal
     from answerable.flows.state.passkey_desk import PasskeyDesk
     from answerable.flows.state.walk import Walk
 

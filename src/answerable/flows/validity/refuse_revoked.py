@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from answerable.core.containment.hold import Holdable
 from answerable.core.containment.reach import Judged, reach_of
-from answerable.core.identity.compact_jws import read_compact
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.keys.compact_jws import read_compact
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.revocation import (
     Revocable,
     hop_names,
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.containment.hold import Hold
-    from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.identity.evidence import CallerIdentity
+    from answerable.core.identity.proof.caller import VerifiedCaller
+    from answerable.core.identity.workload.evidence import CallerIdentity
     from answerable.core.mandate.delegation_chain import Hop
     from answerable.core.mandate.mandate import Mandate
     from answerable.core.mandate.revocation import Revocation
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.manifest_token import SignedManifest
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.manifests.manifest_token import SignedManifest
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.errors import Refused
     from answerable.flows.state.walk import Walk
 

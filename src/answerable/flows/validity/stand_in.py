@@ -15,7 +15,7 @@ from answerable.core.approval.action_object import object_in
 from answerable.core.approval.approval import NOTHING_SHOWN
 from answerable.core.approval.in_place_of import InPlaceOf
 from answerable.core.approval.strength import is_strong_enough
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.flows.validity.mandate_standing import schedule_owner
 from answerable.flows.validity.people_signing_in import standing_passkey
 from answerable.flows.validity.refuse_revoked import signer_fault
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
     from answerable.core.approval.duty_delegation import DutyDelegation
     from answerable.core.approval.token import Verdict
-    from answerable.core.identity.principal import PrincipalId, UnixMillis
-    from answerable.core.registry.documents import Principal
-    from answerable.core.registry.duty import Duty
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+    from answerable.core.registry.documents.documents import Principal
+    from answerable.core.registry.documents.duty import Duty
     from answerable.flows.state.walk import Walk
 
 

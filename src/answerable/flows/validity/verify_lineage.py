@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import anyio.to_thread
 
-from answerable.core.identity.principal import AgentId, PrincipalId
+from answerable.core.identity.names.principal import AgentId, PrincipalId
 from answerable.core.ledger.leaves import HOP_ID_CHARS_MAX
 from answerable.core.mandate.attenuation import narrower
 from answerable.core.mandate.authority import authority_of
@@ -22,8 +22,8 @@ from answerable.flows.validity.mandate_standing import shard_elsewhere, still_st
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.delegation_chain import Chain, Hop
     from answerable.core.mandate.hop_token import Confirmation
     from answerable.core.mandate.mandate import Mandate

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.approval.action_object import object_in
 from answerable.core.approval.workflows import workflow_fault
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import Refused, shown
 from answerable.flows.validity.mandate_standing import is_signed_by, schedule_owner
 from answerable.flows.validity.refuse_revoked import signer_fault, signing_key_of
@@ -16,7 +16,7 @@ from answerable.flows.validity.stand_in import agent_owners
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Answer, Approval
-    from answerable.core.registry.documents import Workflow
+    from answerable.core.registry.documents.documents import Workflow
     from answerable.flows.state.walk import Walk
 
 

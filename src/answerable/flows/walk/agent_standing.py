@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from answerable.core.containment.hold import Holdable
 from answerable.core.containment.reach import reach_of
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.flows.validity.refuse_revoked import agent_names
 from answerable.flows.walk.may_act import ways_to_prove
 

@@ -13,7 +13,7 @@ from answerable.core.action.request import narrowed_request
 from answerable.core.decision.decision import after_narrowing
 from answerable.core.decision.narrowing import narrowed_arguments, same
 from answerable.core.decision.obligation import NO_DUTIES, duties_of
-from answerable.core.registry.pointing import with_changed
+from answerable.core.registry.documents.pointing import with_changed
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.walk.hide_tokens import check_tokens
 from answerable.flows.walk.verify_request import verify_request

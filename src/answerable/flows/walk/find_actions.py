@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from answerable.core.incident.under_manifest import FieldThen, WantedManifest
     from answerable.core.ledger.entry import StoredEntry
     from answerable.core.ledger.subject_key import SubjectKey
-    from answerable.core.registry.manifest import Manifest
+    from answerable.core.registry.manifests.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING
 
 from answerable.core.action.prepared import PREFIX, Executed, Prepared, digest_of, named_digest
 from answerable.core.action.request import executing_request
-from answerable.core.registry.fields import pointer as pointer_to
-from answerable.core.registry.pointing import JSON, SUM
+from answerable.core.registry.documents.fields import pointer as pointer_to
+from answerable.core.registry.documents.pointing import JSON, SUM
 from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.lineage import Lineage
-    from answerable.core.registry.capability import Capability, ExecuteMapping
+    from answerable.core.registry.documents.capability import Capability, ExecuteMapping
     from answerable.flows.state.walk import Walk
 
 

@@ -17,7 +17,7 @@ from answerable.flows.walk.govern_action import govern_action
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
-    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
     from answerable.core.mandate.mandate import Mandate
     from answerable.flows.state.walk import Walk

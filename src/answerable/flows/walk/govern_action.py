@@ -20,13 +20,13 @@ from anyio import get_cancelled_exc_class
 from answerable.core.action.outcome import Outcome
 from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.facts import Facts
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.answer import Answer, with_narrowing
 from answerable.core.ledger.leaves import HopLeaf
 from answerable.core.ledger.warrant import Warrant
 from answerable.core.mandate.budget import ONE_CALL
-from answerable.core.registry.budget_name import WALL_MS
+from answerable.core.registry.documents.budget_name import WALL_MS
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.flows.counters.count_history import Starting, history_of
 from answerable.flows.counters.watch_rules import watched
@@ -61,7 +61,7 @@ from answerable.flows.walk.verify_request import verify_request
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest, VerifiedRequest
     from answerable.core.decision.decision import Decision
-    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.ledger.entry import Entry, Receipt
     from answerable.core.ledger.runs import Run
     from answerable.core.mandate.budget import Reserved

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.core.action.prepared import PREFIX, Prepared, PreparedText, prepared_text
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.entries.log_outcome import log_outcome
 

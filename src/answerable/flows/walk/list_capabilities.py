@@ -16,10 +16,10 @@ from answerable.flows.walk.may_act import agent_fault, given_fault
 from answerable.flows.walk.pin_tools import pin_fault
 
 if TYPE_CHECKING:
-    from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.capability import Capability
+    from answerable.core.registry.documents.capability import Capability
     from answerable.flows.state.walk import Walk
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Refused, shown
 from answerable.flows.validity.mandate_standing import giver_fault
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from answerable.core.action.tool_definition import ToolDefinition
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.documents import Agent
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.documents import Agent
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
 
 

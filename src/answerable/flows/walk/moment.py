@@ -10,10 +10,10 @@ import anyio.lowlevel
 
 from answerable.core.canonical import encode, parse
 from answerable.core.decision.policy_context import capability_facts
-from answerable.core.identity.principal import AgentId
-from answerable.core.registry.policy_statement import read_statement
-from answerable.core.registry.tool_hints import UNHINTED_TIER, raised
-from answerable.core.registry.tool_pin import is_pinned
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.registry.policy_sets.policy_statement import read_statement
+from answerable.core.registry.tools.tool_hints import UNHINTED_TIER, raised
+from answerable.core.registry.tools.tool_pin import is_pinned
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.revocation.end_without_room import no_room
 from answerable.flows.walk.may_act import agent_fault, offered_definition
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.principal import UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.mandate.budget import Account, Amounts, Lack
     from answerable.core.mandate.mandate import Mandate, MandateId, MandateState
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.policy_statement import PolicyStatement
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.policy_sets.policy_statement import PolicyStatement
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
     from answerable.flows.validity.refuse_revoked import CurrentManifests, Held, Revoked
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.action.token_shapes import hidden_in
-from answerable.core.registry.unregistered import stranger_name
+from answerable.core.registry.snapshot.unregistered import stranger_name
 
 if TYPE_CHECKING:
-    from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.identity.evidence import Evidence
+    from answerable.core.identity.proof.caller import VerifiedCaller
+    from answerable.core.identity.workload.evidence import Evidence
     from answerable.flows.state.walk import Walk
 
 

@@ -15,16 +15,16 @@ from answerable.core.containment.hold import Holdable, first_in_force
 from answerable.core.ledger.records_tools import tool_approved, tool_first_seen
 from answerable.core.ledger.subject import LOG_SUBJECT, principal_subject
 from answerable.core.mandate.revocation import Revocable
-from answerable.core.registry.tool_approval import capabilities_of, verified_approval
-from answerable.core.registry.tool_hints import hint_fault, raised
-from answerable.core.registry.tool_pin import (
+from answerable.core.registry.tools.tool_approval import capabilities_of, verified_approval
+from answerable.core.registry.tools.tool_hints import hint_fault, raised
+from answerable.core.registry.tools.tool_pin import (
     ToolPin,
     check_order,
     definition_text,
     is_pinned,
     read_definition,
 )
-from answerable.core.registry.tool_types import type_fault
+from answerable.core.registry.tools.tool_types import type_fault
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.recording.name_keys import key_file
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
@@ -34,9 +34,9 @@ from answerable.flows.validity.refuse_revoked import signer_fault
 if TYPE_CHECKING:
     from answerable.core.action.request import VerifiedRequest
     from answerable.core.action.tool_definition import ToolDefinition
-    from answerable.core.identity.principal import UnixMillis
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.tool_approval import ToolApproval
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.tools.tool_approval import ToolApproval
     from answerable.flows.state.walk import Walk
 
 CLOCK_AHEAD_MS_MAX: Final = 60_000

@@ -20,9 +20,9 @@ from msgspec import structs
 
 from answerable.core.action.request import action_request
 from answerable.core.approval.effect_lines import Lines, bounded, destination_lines, result_lines
-from answerable.core.registry.pointing import value_at
-from answerable.core.registry.tool_hints import hints_of
-from answerable.core.registry.tool_pin import read_definition
+from answerable.core.registry.documents.pointing import value_at
+from answerable.core.registry.tools.tool_hints import hints_of
+from answerable.core.registry.tools.tool_pin import read_definition
 from answerable.errors import AnswerableError, Broken, Refused, shown
 from answerable.flows.walk.decide_action import decide_action
 from answerable.flows.walk.spend_budget import accounts_of, spend_on
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from answerable.core.approval.approval import ApprovalId
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.facts import Facts
-    from answerable.core.identity.caller import VerifiedCaller
+    from answerable.core.identity.proof.caller import VerifiedCaller
     from answerable.core.ledger.answer import Answer
-    from answerable.core.registry.capability import Capability
-    from answerable.core.registry.preview_mapping import PreviewMapping
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.preview_mapping import PreviewMapping
     from answerable.flows.state.walk import Walk
 
 NONE: Final = "no preview"

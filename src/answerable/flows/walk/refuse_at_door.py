@@ -13,8 +13,8 @@ from answerable.flows.validity.refuse_revoked import judged_caller
 from answerable.flows.walk.may_act import check_quota
 
 if TYPE_CHECKING:
-    from answerable.core.identity.evidence import CallerIdentity
-    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.identity.workload.evidence import CallerIdentity
     from answerable.flows.state.walk import Walk
 
 

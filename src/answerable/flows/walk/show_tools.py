@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Literal
 
-from answerable.core.registry.tool_approval import capabilities_of
-from answerable.core.registry.tool_change import tool_changes
-from answerable.core.registry.tool_hints import told_weight
-from answerable.core.registry.tool_pin import TOOLS_CALL, read_definition
+from answerable.core.registry.tools.tool_approval import capabilities_of
+from answerable.core.registry.tools.tool_change import tool_changes
+from answerable.core.registry.tools.tool_hints import told_weight
+from answerable.core.registry.tools.tool_pin import TOOLS_CALL, read_definition
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.walk.pin_tools import offered_text, pin_fault, tier_in_force
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from answerable.core.canonical import JSONValue
-    from answerable.core.registry.tool_change import ToolChange
-    from answerable.core.registry.tool_pin import ToolPin, ToolStanding
+    from answerable.core.registry.tools.tool_change import ToolChange
+    from answerable.core.registry.tools.tool_pin import ToolPin, ToolStanding
     from answerable.flows.state.walk import Walk
 
 

@@ -16,7 +16,7 @@ from answerable.core.mandate.mandate import account_of
 from answerable.core.mandate.session_claims import session_account
 from answerable.core.mandate.spend import rest_of, spend_of
 from answerable.core.mandate.token_life import own_use
-from answerable.core.registry.budget_name import BYTES
+from answerable.core.registry.documents.budget_name import BYTES
 from answerable.errors import AnswerableError, Refused
 from answerable.flows.entries.log_outcome import result_bytes
 from answerable.flows.walk.find_prepared import use_prepared

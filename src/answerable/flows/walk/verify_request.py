@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import structs
 
 from answerable.core.action.request import VerifiedRequest
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.subject import named_subject, principal_subject
 from answerable.core.mandate.token_life import check_age
-from answerable.core.registry.destination import destinations_of
-from answerable.core.registry.pointing import named_arguments
+from answerable.core.registry.documents.destination import destinations_of
+from answerable.core.registry.documents.pointing import named_arguments
 from answerable.errors import Malformed, Refused, Unverified, shown
 from answerable.flows.validity.mandate_standing import known_session, schedule_owner
 from answerable.flows.validity.manifest_standing import standing_manifest
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
-    from answerable.core.identity.caller import VerifiedCaller
-    from answerable.core.identity.evidence import Grade
+    from answerable.core.identity.proof.caller import VerifiedCaller
+    from answerable.core.identity.workload.evidence import Grade
     from answerable.core.mandate.authority import Authority
     from answerable.core.mandate.lineage import Lineage
     from answerable.core.mandate.mandate import Mandate
-    from answerable.core.registry.resolve import Resolved
+    from answerable.core.registry.snapshot.resolve import Resolved
     from answerable.flows.state.walk import Walk
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from answerable.core.identity.authority import AuthorityState
+    from answerable.core.identity.svid.authority import AuthorityState
     from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 

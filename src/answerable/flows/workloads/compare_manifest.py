@@ -10,10 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
-from answerable.core.identity.instance import shown_manifest
-from answerable.core.identity.spiffe_id import spiffe_id
-from answerable.core.registry.manifest import MADE_OF_FIELDS
-from answerable.core.registry.manifest_drift import (
+from answerable.core.identity.names.spiffe_id import spiffe_id
+from answerable.core.identity.workload.instance import shown_manifest
+from answerable.core.registry.manifests.manifest import MADE_OF_FIELDS
+from answerable.core.registry.manifests.manifest_drift import (
     Measured,
     as_told_by,
     drift,
@@ -34,10 +34,10 @@ from answerable.flows.validity.observe_tools import observed_tools, tools_fault,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from answerable.core.identity.evidence import Evidence, Grade
-    from answerable.core.identity.instance import Instance, ShownManifest
-    from answerable.core.registry.documents import Agent
-    from answerable.core.registry.manifest_drift import Verdict
+    from answerable.core.identity.workload.evidence import Evidence, Grade
+    from answerable.core.identity.workload.instance import Instance, ShownManifest
+    from answerable.core.registry.documents.documents import Agent
+    from answerable.core.registry.manifests.manifest_drift import Verdict
     from answerable.flows.trust_domain.workloads import Workloads
 
 NAMES_SHOWN_MAX: Final = 8

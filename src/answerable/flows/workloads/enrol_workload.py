@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from answerable.core.identity.attestation import matching_agent
-from answerable.core.identity.evidence import Evidence
-from answerable.core.identity.instance import INSTANCE_BYTES, Instance
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import agent_instance_id, spiffe_id
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import agent_instance_id, spiffe_id
+from answerable.core.identity.workload.attestation import matching_agent
+from answerable.core.identity.workload.evidence import Evidence
+from answerable.core.identity.workload.instance import INSTANCE_BYTES, Instance
 from answerable.core.ledger import records_workload
 from answerable.core.ledger.subject import agent_subject
 from answerable.core.mandate.revocation import Revocable, instance_names
-from answerable.core.registry.documents import Agent
+from answerable.core.registry.documents.documents import Agent
 from answerable.errors import Malformed, Refused, shown
 from answerable.flows.counters.trip_rules import count, rules_now
 from answerable.flows.counters.watch_rules import handed_on
@@ -38,12 +38,12 @@ from answerable.flows.workloads.name_sub_agent import next_sub_agent, sub_agent_
 from answerable.ports.instance_register import MAY_RETURN
 
 if TYPE_CHECKING:
-    from answerable.core.identity.keys import PublicKey
-    from answerable.core.identity.principal import AgentId
-    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.keys.keys import PublicKey
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.identity.names.spiffe_id import SpiffeId
     from answerable.core.ledger.entry import Receipt
-    from answerable.core.registry.manifest_drift import Measured
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.registry.manifests.manifest_drift import Measured
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.trust_domain.workloads import Workloads
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import anyio
 from anyio import to_thread
 
-from answerable.core.identity.federation import (
+from answerable.core.identity.svid.federation import (
     BUNDLE_WITHDRAWN,
     STALE_SECONDS_MAX,
     Profile,
@@ -27,8 +27,8 @@ from answerable.errors import AnswerableError, Broken, Malformed, shown
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from answerable.core.identity.spiffe_id import TrustDomain
-    from answerable.core.identity.trust_bundle import TrustBundle
+    from answerable.core.identity.names.spiffe_id import TrustDomain
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
     from answerable.ports.bundle_endpoint import BundleEndpoint
     from answerable.ports.clock import Clock
     from answerable.ports.entropy import Entropy

@@ -12,7 +12,7 @@ from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.workloads.enrol_workload import compare_again
 
 if TYPE_CHECKING:
-    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.names.principal import AgentId
     from answerable.flows.trust_domain.workloads import Workloads
 
 POLL_SECONDS: Final = 0.5

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from answerable.core.canonical import parse
-from answerable.core.identity.compact_jws import read_compact
-from answerable.core.identity.enrolment import ec_thumbprint, spki_digest
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.compact_jws import read_compact
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.workload.enrolment import ec_thumbprint, spki_digest
 from answerable.core.ledger import records_workload
 from answerable.errors import Broken
 from answerable.flows.recording.record_entry import record_entry
@@ -21,9 +21,9 @@ from answerable.flows.workloads.enrol_workload import live_instance
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePublicKey
 
-    from answerable.core.identity.instance import Instance
-    from answerable.core.identity.spiffe_id import SpiffeId
-    from answerable.core.identity.x509_svid import X509Svid
+    from answerable.core.identity.names.spiffe_id import SpiffeId
+    from answerable.core.identity.svid.x509_svid import X509Svid
+    from answerable.core.identity.workload.instance import Instance
     from answerable.core.ledger.records_workload import SvidKind
     from answerable.flows.trust_domain.workloads import Workloads
 

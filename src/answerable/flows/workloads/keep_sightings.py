@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from answerable.core.action.token_shapes import hidden_in
-from answerable.core.registry.active import documents_in
-from answerable.core.registry.parse import shapes_of
-from answerable.core.registry.sighting import OTHERS, SOURCE_MAX, Sighting, printable
-from answerable.core.registry.unregistered import Registered, configured_name
+from answerable.core.registry.parsing.active import documents_in
+from answerable.core.registry.parsing.parse import shapes_of
+from answerable.core.registry.snapshot.sighting import OTHERS, SOURCE_MAX, Sighting, printable
+from answerable.core.registry.snapshot.unregistered import Registered, configured_name
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from answerable.core.identity.principal import AgentId, UnixMillis
-    from answerable.core.registry.sighting import SightingBatch
-    from answerable.core.registry.snapshot import RegistrySnapshot
+    from answerable.core.identity.names.principal import AgentId, UnixMillis
+    from answerable.core.registry.snapshot.sighting import SightingBatch
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.walk import Walk
     from answerable.ports.sightings import Sightings
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.evidence import Evidence
-from answerable.core.identity.spiffe_id import agent_instance_id
+from answerable.core.identity.names.spiffe_id import agent_instance_id
+from answerable.core.identity.workload.evidence import Evidence
 
 if TYPE_CHECKING:
-    from answerable.core.identity.instance import Instance
-    from answerable.core.identity.spiffe_id import SpiffeId
+    from answerable.core.identity.names.spiffe_id import SpiffeId
+    from answerable.core.identity.workload.instance import Instance
     from answerable.flows.trust_domain.workloads import Workloads
 
 

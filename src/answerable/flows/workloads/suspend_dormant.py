@@ -28,7 +28,7 @@ from answerable.flows.registry.set_agent_standing import set_agent_standing
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from answerable.core.identity.principal import AgentId
+    from answerable.core.identity.names.principal import AgentId
     from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
     from answerable.ports.agent_uses import AgentUses, LogRead

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import Answer, ApprovalId, answered
 from answerable.core.approval.canary import Canary
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Malformed
 from answerable.sdk.signing import signed_answer

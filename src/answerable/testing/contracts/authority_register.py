@@ -6,16 +6,16 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.authority import STATES, Authority, AuthoritySet
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import TrustDomain
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import TrustDomain
+from answerable.core.identity.svid.authority import STATES, Authority, AuthoritySet
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.core.identity.authority import AuthorityState
+    from answerable.core.identity.svid.authority import AuthorityState
     from answerable.ports.authority_register import AuthorityRegister
 
 OTHER = TrustDomain("other.example")

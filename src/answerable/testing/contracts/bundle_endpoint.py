@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
 
-    from answerable.core.identity.trust_bundle import TrustBundle
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
     from answerable.ports.bundle_endpoint import BundleEndpoint
 
 WAIT_SECONDS = 0.3

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import LeaseOrder
 from answerable.core.lease.name import LeaseName, account_of, lease_name, lease_of
 from answerable.errors import Refused, Unavailable

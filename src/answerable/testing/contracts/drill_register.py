@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 from answerable.core.containment.drill import Drill, Drilled, DrillId, Milestone
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.testing.contracts.claims import claim
 
 if TYPE_CHECKING:

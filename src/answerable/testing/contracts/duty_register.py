@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.approval.approval import ApprovalId
 from answerable.core.approval.duty_delegation import DutyDelegation
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.errors import Malformed
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim, raises

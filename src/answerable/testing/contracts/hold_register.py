@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from answerable.core.containment.hold import EVERYTHING, Agreement, Hold, HoldId, holdable
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim
 from answerable.testing.contracts.revocation_register import sample_revocation

@@ -6,10 +6,10 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.evidence import Evidence
-from answerable.core.identity.instance import Instance
-from answerable.core.identity.principal import AgentId, UnixMillis
-from answerable.core.identity.spiffe_id import agent_instance_id, trust_domain
+from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.names.spiffe_id import agent_instance_id, trust_domain
+from answerable.core.identity.workload.evidence import Evidence
+from answerable.core.identity.workload.instance import Instance
 from answerable.errors import Malformed
 from answerable.ports.instance_register import LostEnd
 from answerable.testing.clock import START

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.join_token import join_token, join_token_text
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.workload.join_token import join_token, join_token_text
 from answerable.errors import Malformed
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim, raises
@@ -14,7 +14,7 @@ from answerable.testing.contracts.claims import claim, raises
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from answerable.core.identity.join_token import JoinToken
+    from answerable.core.identity.workload.join_token import JoinToken
     from answerable.ports.join_tokens import JoinTokens
 
 RACERS = 64

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.canonical import INTEGER_MAX
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Revoked
 from answerable.core.lease.lease import Lease
 from answerable.core.lease.name import lease_name

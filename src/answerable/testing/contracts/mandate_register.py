@@ -6,11 +6,11 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.ledger.leaves import Reference
 from answerable.core.mandate.budget import ONE_CALL, Account, Lack
 from answerable.core.mandate.mandate import MandateId
-from answerable.core.registry.budget_name import AMOUNT_MAX
+from answerable.core.registry.documents.budget_name import AMOUNT_MAX
 from answerable.errors import Malformed
 from answerable.testing.contracts.claims import claim, raises
 from answerable.testing.samples import mandate

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
-from answerable.core.registry.manifest import Manifest
-from answerable.core.registry.manifest_token import SignedManifest, signed_manifest, stored_manifest
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.registry.manifests.manifest import Manifest
+from answerable.core.registry.manifests.manifest_token import SignedManifest, signed_manifest, stored_manifest
 from answerable.errors import Malformed
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim, raises

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.openings import LOOK_MILLIS_MAX, PER_OPENING_MAX, nonce_digest
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import Unavailable
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim

@@ -6,9 +6,9 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.invitation import invitation, invitation_code
-from answerable.core.identity.passkey import PASSKEYS_OF_ONE_MAX, Passkey, check_algorithm
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.identity.people.invitation import invitation, invitation_code
+from answerable.core.identity.people.passkey import PASSKEYS_OF_ONE_MAX, Passkey, check_algorithm
 from answerable.errors import Malformed
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim, raises
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from answerable.core.identity.invitation import Invitation
+    from answerable.core.identity.people.invitation import Invitation
     from answerable.ports.passkey_register import PasskeyRegister
 
 RACERS = 16

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from answerable.core.registry.policy_record import KeptSets, PolicyRecord, Proposal
+from answerable.core.registry.policy_sets.policy_record import KeptSets, PolicyRecord, Proposal
 from answerable.testing.contracts.claims import claim
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from answerable.core.action.prepared import KEPT_MS, NO_CONTENT, Prepared, PreparedText
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed
 from answerable.testing.clock import START

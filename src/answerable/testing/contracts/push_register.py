@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from answerable.core.approval.push_device import PushDevice
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.errors import Refused
 from answerable.ports.push_register import DEVICES_OF_ONE_MAX
 from answerable.testing.clock import START

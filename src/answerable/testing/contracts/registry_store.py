@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from answerable.core.registry.active import snapshot_of, stored_form
+from answerable.core.registry.parsing.active import snapshot_of, stored_form
 from answerable.errors import Malformed
 from answerable.testing.contracts.claims import claim, raises
 from answerable.testing.samples import registry_documents

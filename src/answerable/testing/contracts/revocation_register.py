@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.revocation import Revocable, Revocation, revocable
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.mandate.issued_token import IssuedToken, StatusPlace
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable

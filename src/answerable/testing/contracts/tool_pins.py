@@ -7,8 +7,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.core.registry.tool_pin import ToolPin
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.registry.tools.tool_pin import ToolPin
 from answerable.errors import Malformed
 from answerable.testing.clock import START
 from answerable.testing.contracts.claims import claim, raises

@@ -11,7 +11,7 @@ from answerable.adapters.cedar.decision_point import CedarDecisionPoint
 from answerable.adapters.cedar.publishing import published
 from answerable.core.action.request import VerifiedRequest
 from answerable.core.decision.decision import Decision
-from answerable.core.identity.evidence import UNKNOWN_IDENTITY, CallerIdentity
+from answerable.core.identity.workload.evidence import UNKNOWN_IDENTITY, CallerIdentity
 from answerable.errors import Malformed
 from tests.policy_world import AGENTS, REGISTRY, Trial
 

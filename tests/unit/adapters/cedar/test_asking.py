@@ -12,8 +12,8 @@ from answerable.adapters.cedar.asking import Asking, ask
 from answerable.adapters.cedar.publishing import published
 from answerable.core.decision.asked import CannotTell
 from answerable.core.decision.decision import Decision
-from answerable.core.registry.documents import PolicySetDocument
-from answerable.core.registry.policy_parts import (
+from answerable.core.registry.documents.documents import PolicySetDocument
+from answerable.core.registry.documents.policy_parts import (
     NO_PARTS,
     DestinationClass,
     EventMatch,

@@ -6,7 +6,7 @@ import cedarpy
 import pytest
 
 from answerable.adapters.cedar.heads import ANY, Head, HeadIndex, head_of
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from tests.policy_world import AGENTS, CAPABILITIES
 
 AGENT = AGENTS[AgentId("support-agent")]

@@ -5,7 +5,7 @@ import pytest
 from answerable.adapters.cedar import policy_groups, publishing
 from answerable.adapters.cedar.policy_groups import GROUP_POLICIES, UnevenGroupsError, parsed_policies
 from answerable.adapters.cedar.publishing import published
-from answerable.core.registry.policy_text import Statement, statements
+from answerable.core.registry.policy_sets.policy_text import Statement, statements
 from answerable.errors import Malformed
 from tests.policy_world import REGISTRY
 

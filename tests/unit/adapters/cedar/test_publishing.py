@@ -11,10 +11,10 @@ from answerable.adapters.cedar.publishing import FAULTS_SHOWN_MAX, published
 from answerable.core.canonical import encode
 from answerable.core.decision.decision import PolicyNote
 from answerable.core.decision.facts import Requirement
-from answerable.core.registry.capability import ArgumentMapping, ResourceMapping
-from answerable.core.registry.documents import PolicySetDocument
-from answerable.core.registry.parts_form import form_of_parts
-from answerable.core.registry.snapshot import RegistrySnapshot
+from answerable.core.registry.documents.capability import ArgumentMapping, ResourceMapping
+from answerable.core.registry.documents.documents import PolicySetDocument
+from answerable.core.registry.documents.parts_form import form_of_parts
+from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 from answerable.errors import Malformed
 from tests.policy_world import CAPABILITIES, REGISTRY
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from answerable.adapters.mcp_upstream.catalogue import catalogue_of
-from answerable.core.registry.capability import Capability, ResourceMapping
+from answerable.core.registry.documents.capability import Capability, ResourceMapping
 
 TOOL = {"name": "pay", "inputSchema": {"type": "object", "properties": {"cents": {"type": "integer"}}}}
 CAPABILITY = Capability(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 
 from answerable.adapters.registry_files import Change, diff
-from answerable.core.registry.active import stored_form
+from answerable.core.registry.parsing.active import stored_form
 from answerable.testing.samples import document, registry_documents
 
 

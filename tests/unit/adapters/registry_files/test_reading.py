@@ -10,7 +10,7 @@ import yaml
 
 from answerable.adapters.registry_files import read_paths, read_text
 from answerable.adapters.registry_files.reading import FILE_BYTES_MAX
-from answerable.core.registry.active import faults_of, snapshot_of
+from answerable.core.registry.parsing.active import faults_of, snapshot_of
 from answerable.testing.samples import POLICIES, document, registry_documents, signing_key
 
 

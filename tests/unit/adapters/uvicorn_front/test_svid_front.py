@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from answerable.adapters.uvicorn_front import TLSMaterial
 from answerable.adapters.uvicorn_front.protocol import CERTIFICATES_MAX, certificates_of
 from answerable.adapters.uvicorn_front.tls import add_client_authorities, tls_context
-from answerable.core.identity.channel import CHANNEL_EXTENSION
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.x509_svid import verified_x509_svid
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.proof.channel import CHANNEL_EXTENSION
+from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import Unavailable, Unverified
 from answerable.testing.clock import ManualClock
 from tests.instance_world import OURS, Authority, InstanceWorld

@@ -11,7 +11,7 @@ import pytest
 
 from answerable.apps.control_api.application import control_app
 from answerable.core.approval.card import card_of
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.flows.validity.group_waiting import group_named
 from tests.alike_world import payment
 from tests.control_approvals import alike_waiting

@@ -9,7 +9,7 @@ from typing import Any
 import anyio
 import pytest
 
-from answerable.core.identity.door_refusal import Sender
+from answerable.core.identity.proof.door_refusal import Sender
 from answerable.errors import Unverified
 from answerable.flows.counters.door_desk import DoorDesk, record_door_refusals
 from answerable.flows.state.known_callers import KnownCallers

@@ -8,7 +8,7 @@ from typing import Any
 from answerable.adapters.sqlite import SqliteDrillRegister
 from answerable.apps.cli.holds import hold_in
 from answerable.core.containment.drill import DRILL_KINDS
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.flows.state.drill_desk import DrillDesk
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_lift

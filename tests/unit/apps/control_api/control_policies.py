@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.core.registry.publication import Terms
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.registry.policy_sets.publication import Terms
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_step
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.core.registry.tool_approval import signed_approval
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.registry.tools.tool_approval import signed_approval
 from answerable.sdk.keyfile import load_key
 from tests.event_world import desk_on, stream
 

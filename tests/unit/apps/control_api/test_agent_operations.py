@@ -12,10 +12,10 @@ from answerable.adapters.sqlite import SqliteSightings
 from answerable.apps.cli.agents import told, told_end
 from answerable.apps.control_api import agent_operations, inventory_operations
 from answerable.apps.control_api.call import Call, instant
-from answerable.core.identity.authority import TrustLimits
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.svid.authority import TrustLimits
 from answerable.core.ledger.tags import Tag
-from answerable.core.registry.sighting import Sighting
+from answerable.core.registry.snapshot.sighting import Sighting
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.leases.find_outstanding import outstanding_of_instance
 from answerable.flows.workloads import hand_out_svid

@@ -17,13 +17,13 @@ import pytest
 from answerable.apps.control_api.application import control_app
 from answerable.apps.control_api.openapi import openapi_document
 from answerable.apps.control_api.operations import OPERATIONS
-from answerable.core.identity.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.proof.channel import CHANNEL_EXTENSION, Channel, PeerCredentials
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.tags import Tag
 from answerable.core.mandate.token import terms_of
-from answerable.core.registry.manifest import Manifest
-from answerable.core.registry.manifest_token import signed_manifest
+from answerable.core.registry.manifests.manifest import Manifest
+from answerable.core.registry.manifests.manifest_token import signed_manifest
 from answerable.core.tlog.note import VerifierKey
 from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_mandate

@@ -9,9 +9,9 @@ import pytest
 
 from answerable.apps.control_api.application import control_app
 from answerable.core.action.request import action_request
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.evidence import CallerIdentity
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.proof.caller import VerifiedCaller
+from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.errors import Refused
 from answerable.flows.walk.govern_action import govern_action
 from tests.control_world import memory_product

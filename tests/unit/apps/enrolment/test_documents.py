@@ -11,15 +11,15 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.apps.enrolment import documents
 from answerable.apps.enrolment.pace import Pace
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.enrolment import (
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.names.spiffe_id import agent_instance_id, trust_domain
+from answerable.core.identity.workload.enrolment import (
     PROOF_TYP,
     certificate_request_key,
     enrolment_proof,
     verified_enrolment_proof,
 )
-from answerable.core.identity.principal import AgentId
-from answerable.core.identity.spiffe_id import agent_instance_id, trust_domain
 from answerable.errors import AnswerableError, Malformed, Refused, Unverified
 from answerable.sdk.enrolment import certificate_request
 from answerable.testing.samples import signing_key

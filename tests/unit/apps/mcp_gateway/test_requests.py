@@ -4,8 +4,8 @@ import pytest
 
 from answerable.apps.mcp_gateway.arrival import SCOPE_KEY, Arrival, arrival_of
 from answerable.apps.mcp_gateway.requests import listen_requests, request_of
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.errors import Broken, Malformed
 from answerable.testing.clock import START
 

@@ -4,8 +4,8 @@ import pytest
 
 from answerable.apps.mcp_gateway.events import EventQueue, Granted
 from answerable.apps.mcp_gateway.sessions import Sessions
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.testing.clock import START
 
 pytestmark = pytest.mark.anyio

@@ -17,8 +17,8 @@ from answerable.apps.mcp_shim.client_config import (
 )
 from answerable.apps.mcp_shim.client_files import BACKUP_SUFFIX, unwrap, wrap
 from answerable.apps.mcp_shim.masking import masked
-from answerable.core.registry.documents import Server
-from answerable.core.registry.parse import shapes_of
+from answerable.core.registry.documents.documents import Server
+from answerable.core.registry.parsing.parse import shapes_of
 from answerable.errors import Malformed, Refused, Unavailable
 
 SHIM = ShimCommand(gateway="http://127.0.0.1:8765", key="agent.jwk", mandate="m-1")

@@ -8,7 +8,7 @@ import httpx2
 import pytest
 
 from answerable.apps.mcp_shim.received import CHAIN_BYTES_MAX, ReceivedAuth
-from answerable.core.identity.keys import SigningKey, new_private_jwk
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
 from answerable.errors import Unavailable
 from answerable.sdk.proof_auth import SignatureAuth
 

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from answerable.apps.sidecar import attesting
-from answerable.core.identity.attestation import possession_message
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import trust_domain
-from answerable.core.identity.ssh_host import ssh_trust, verified_ssh_host
-from answerable.core.identity.x509_pop import verified_x509_pop
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import trust_domain
+from answerable.core.identity.workload.attestation import possession_message
+from answerable.core.identity.workload.ssh_host import ssh_trust, verified_ssh_host
+from answerable.core.identity.workload.x509_pop import verified_x509_pop
 from answerable.errors import Malformed, Unavailable
 from answerable.sdk.enrolment import Challenge
 

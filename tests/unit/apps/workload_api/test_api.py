@@ -16,9 +16,9 @@ from joserfc.jwk import ECKey
 
 from answerable.apps.workload_api import ConnectionLimits, Doors
 from answerable.apps.workload_api.messages import schema
-from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX
-from answerable.core.identity.jwt_svid import AUDIENCE_CHARS_MAX, AUDIENCES_MAX
-from answerable.core.identity.wit_svid import verified_wit_svid
+from answerable.core.identity.keys.compact_jws import TOKEN_CHARS_MAX
+from answerable.core.identity.svid.jwt_svid import AUDIENCE_CHARS_MAX, AUDIENCES_MAX
+from answerable.core.identity.svid.wit_svid import verified_wit_svid
 from answerable.errors import Broken, Malformed, Refused, Unavailable, Unverified
 from tests.workload_api_world import (
     DOMAIN,

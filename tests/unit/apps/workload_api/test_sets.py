@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from answerable.apps.workload_api import sets
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.trust_bundle import TrustBundle
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.errors import Unavailable
 from tests.workload_api_world import DOMAIN, OTHER, World, named
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.action.quota import RefusalQuota
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
 
 pytestmark = pytest.mark.requirement("WALK-05")
 

@@ -20,7 +20,7 @@ from answerable.core.approval.message import (
 )
 from answerable.core.approval.notice import Notice
 from answerable.core.canonical import freeze
-from answerable.core.identity.principal import AgentId
+from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Malformed
 from answerable.testing.builders import Bench

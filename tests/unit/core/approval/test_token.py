@@ -14,8 +14,8 @@ from answerable.core.approval.token import (
     verify_answer,
 )
 from answerable.core.approval.words import words_of
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.errors import Malformed, Unverified
 from answerable.sdk.signing import signed_answer
 from answerable.testing.clock import START

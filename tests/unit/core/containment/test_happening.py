@@ -18,7 +18,7 @@ from answerable.core.containment.happening import (
     tracker_of,
 )
 from answerable.core.containment.hold import Holdable
-from answerable.core.registry.stop_rule import Canary, StopRule
+from answerable.core.registry.documents.stop_rule import Canary, StopRule
 
 ONE = "spiffe://example.org/agent/scout/one"
 BARE = Happening(kind="denied", at=1, agents=("scout",), code="policy")

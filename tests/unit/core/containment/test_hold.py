@@ -17,7 +17,7 @@ from answerable.core.containment.hold import (
     holdable,
 )
 from answerable.core.containment.reach import reach_of, server_reach
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Malformed
 from tests.policy_world import CAPABILITIES, REGISTRY

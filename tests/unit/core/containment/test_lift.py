@@ -8,9 +8,9 @@ import pytest
 
 from answerable.core.containment.hold import EVERYTHING, Agreement, Hold, HoldId
 from answerable.core.containment.lift import LIFT_TYP, Terms, lift_claims, lifted, verified_lift
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.core.registry.documents import Principal
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.registry.documents.documents import Principal
 from answerable.errors import AnswerableError, Refused
 from answerable.testing.samples import signing_key
 from tests.policy_world import REGISTRY

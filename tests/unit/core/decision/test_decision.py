@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from answerable.core.decision.decision import Decision, Evaluation, PolicyNote, weigh
 from answerable.core.decision.facts import ApprovalFact, Requirement
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 
 FINANCE = Requirement(group="finance", count=2)
 SECURITY = Requirement(group="security", count=1)

@@ -15,10 +15,10 @@ from answerable.core.decision.decision import Decision
 from answerable.core.decision.destination_class import classed
 from answerable.core.decision.risk import risk_of
 from answerable.core.decision.time_windows import lasts
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.budget import Account
-from answerable.core.registry.destination import DestinationMapping
-from answerable.core.registry.policy_parts import DestinationClass, RiskFactor, TimeWindow
+from answerable.core.registry.documents.destination import DestinationMapping
+from answerable.core.registry.documents.policy_parts import DestinationClass, RiskFactor, TimeWindow
 from tests.policy_world import CAPABILITIES, NOW, PARTS, REGISTRY, Trial
 
 READ = CAPABILITIES["crm.customer.read"]

@@ -8,7 +8,7 @@ from answerable.core.canonical import INTEGER_MAX
 from answerable.core.decision.counter import Event
 from answerable.core.decision.history import UNKEPT_ENTRIES_MAX, History, UnknownHistory
 from answerable.core.decision.tally import NEVER, PIECES, Blind, Steps, Tally, oldest_inside, piece_of
-from answerable.core.registry.policy_parts import EventMatch, Tracker
+from answerable.core.registry.documents.policy_parts import EventMatch, Tracker
 
 MINUTE = 60_000
 FAILED = EventMatch(event="failed")

@@ -13,7 +13,7 @@ from answerable.core.decision.decision import (
     weigh,
 )
 from answerable.core.decision.facts import ApprovalFact, Requirement
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 
 pytestmark = pytest.mark.requirement("OBL-03")
 

@@ -8,9 +8,9 @@ from answerable.adapters.cedar import compiled
 from answerable.core.decision.policy_case import DEFAULT_AT, Given, GivenTask, cases_in
 from answerable.core.decision.policy_trial import case_faults, moment_of, trial_of
 from answerable.core.decision.time_windows import lasts
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.registry.fields import Fault
-from answerable.core.registry.policy_parts import TimeWindow
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.registry.documents.fields import Fault
+from answerable.core.registry.documents.policy_parts import TimeWindow
 from answerable.errors import Malformed
 from tests.policy_world import REGISTRY
 

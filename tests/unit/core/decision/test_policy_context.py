@@ -9,8 +9,8 @@ from answerable.core.decision.policy_context import (
     members_of,
     whole_context,
 )
-from answerable.core.identity.principal import AgentId
-from answerable.core.registry.capability import ArgumentMapping
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.registry.documents.capability import ArgumentMapping
 from tests.policy_world import AGENTS, CAPABILITIES, REGISTRY, Trial
 
 MAPPINGS = (

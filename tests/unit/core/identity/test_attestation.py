@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.attestation import (
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.workload.attestation import (
     RegistrationEntry,
     checked_evidence,
     checked_selector,
@@ -13,7 +14,6 @@ from answerable.core.identity.attestation import (
     possession_message,
     selector,
 )
-from answerable.core.identity.principal import AgentId
 from answerable.errors import Malformed, Refused, Unverified
 
 GOOD = (

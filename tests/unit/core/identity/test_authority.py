@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.identity.authority import (
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.svid.authority import (
     AUTHORITIES_MAX,
     AuthoritySet,
     TrustLimits,
@@ -20,7 +21,6 @@ from answerable.core.identity.authority import (
     without,
     without_expired,
 )
-from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Broken, Malformed, Refused, Unavailable
 from answerable.testing.clock import START
 from answerable.testing.contracts import authority_register as samples

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.broker_grant import (
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.names.spiffe_id import trust_domain
+from answerable.core.identity.workload.broker_grant import (
     GRANTS_MAX,
     WORKLOADS_MAX,
     broker_grants,
     names_of,
     within_reach,
 )
-from answerable.core.identity.principal import AgentId
-from answerable.core.identity.spiffe_id import trust_domain
 from answerable.errors import Malformed
 
 OWN = trust_domain("example.test")

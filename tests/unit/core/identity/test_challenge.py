@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.challenge import LIFETIME_SECONDS, Challenges
+from answerable.core.identity.workload.challenge import LIFETIME_SECONDS, Challenges
 from answerable.errors import Unverified
 
 CHANCE = "0123456789abcdefghjkmnpqrs"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.channel import Channel, PeerCredentials
+from answerable.core.identity.proof.channel import Channel, PeerCredentials
 
 PEER = PeerCredentials(pid=1, uid=2, gid=3)
 CERTIFICATE = "ab" * 32

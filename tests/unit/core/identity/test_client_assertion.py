@@ -6,7 +6,7 @@ import pytest
 
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
-from answerable.core.identity.client_assertion import verified_assertion
+from answerable.core.identity.proof.client_assertion import verified_assertion
 from answerable.errors import Malformed, Unverified
 from answerable.testing.clock import START
 from answerable.testing.samples import signing_key

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from answerable.core.canonical import JSONValue, encode
-from answerable.core.identity.compact_jws import (
+from answerable.core.identity.keys.compact_jws import (
     HEADER_BYTES_MAX,
     TOKEN_CHARS_MAX,
     check_compact,
@@ -16,7 +16,7 @@ from answerable.core.identity.compact_jws import (
     signed_statement,
     verified_claims,
 )
-from answerable.core.identity.keys import SigningKey, new_private_jwk, verify_signature
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk, verify_signature
 from answerable.errors import Malformed, Unverified
 from answerable.testing.samples import signing_key
 

@@ -12,7 +12,9 @@ import pytest
 from joserfc import jws as jose
 from joserfc.jwk import OctKey
 
-from answerable.core.identity.dpop import (
+from answerable.core.identity.keys.keys import SigningKey
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.proof.dpop import (
     PROOF_CHARS_MAX,
     check_message,
     check_proof,
@@ -22,8 +24,6 @@ from answerable.core.identity.dpop import (
     token_digest,
     use_of,
 )
-from answerable.core.identity.keys import SigningKey
-from answerable.core.identity.principal import UnixMillis
 from answerable.errors import Malformed, Unverified
 from tests.proof_world import new_key
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.dpop_nonce import NONCE_CHARS, ServerNonces
+from answerable.core.identity.proof.dpop_nonce import NONCE_CHARS, ServerNonces
 from answerable.errors import Malformed
 
 pytestmark = pytest.mark.requirement("DPOP-06")

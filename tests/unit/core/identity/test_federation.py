@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.federation import (
+from answerable.core.identity.names.spiffe_id import TrustDomain
+from answerable.core.identity.svid.federation import (
     REFRESH_SECONDS_DEFAULT,
     SOURCES_MAX,
     check_endpoint_url,
@@ -15,8 +16,7 @@ from answerable.core.identity.federation import (
     retry_seconds,
     successor,
 )
-from answerable.core.identity.spiffe_id import TrustDomain
-from answerable.core.identity.trust_bundle import TrustBundle
+from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.errors import Malformed, Unverified
 
 OWN = TrustDomain("ours.example")

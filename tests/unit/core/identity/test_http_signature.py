@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.identity.http_signature import (
+from answerable.core.identity.proof.http_signature import (
     digest_field,
     parse_signature,
     request_from_http,

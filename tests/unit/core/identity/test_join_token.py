@@ -6,8 +6,8 @@ from hashlib import sha256
 
 import pytest
 
-from answerable.core.identity.join_token import join_token, join_token_digest, join_token_text
-from answerable.core.identity.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.workload.join_token import join_token, join_token_digest, join_token_text
 from answerable.errors import Malformed, Unverified
 
 TEXT = join_token_text(bytes(32))

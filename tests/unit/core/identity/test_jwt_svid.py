@@ -13,21 +13,21 @@ from joserfc import jws as jose
 from joserfc.jwk import OctKey, OKPKey
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity import svid_keys
-from answerable.core.identity.compact_jws import TOKEN_CHARS_MAX
-from answerable.core.identity.jwt_svid import (
+from answerable.core.identity.keys.compact_jws import TOKEN_CHARS_MAX
+from answerable.core.identity.keys.port_key import PortKey
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import spiffe_id
+from answerable.core.identity.svid import svid_keys
+from answerable.core.identity.svid.jwt_svid import (
     AUDIENCE_CHARS_MAX,
     AUDIENCES_MAX,
     JwtSvid,
     jwt_svid,
     verified_jwt_svid,
 )
-from answerable.core.identity.port_key import PortKey
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import spiffe_id
-from answerable.core.identity.svid_claims import SECONDS_MAX, SKEW_MILLIS
-from answerable.core.identity.svid_keys import jwk_text
-from answerable.core.identity.trust_bundle import TrustBundle
+from answerable.core.identity.svid.svid_claims import SECONDS_MAX, SKEW_MILLIS
+from answerable.core.identity.svid.svid_keys import jwk_text
+from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.errors import Malformed, Unverified
 from tests.svid_world import (
     AGENT,

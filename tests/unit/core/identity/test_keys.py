@@ -7,7 +7,7 @@ import json
 import pytest
 
 from answerable.core.base64url import from_base64url_32, to_base64url
-from answerable.core.identity.keys import (
+from answerable.core.identity.keys.keys import (
     SEED_BYTES,
     Algorithm,
     PublicKey,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from answerable.core.identity.oidc_claims import IssuerTerms, token_hint, verified_workload
+from answerable.core.identity.workload.oidc_claims import IssuerTerms, token_hint, verified_workload
 from answerable.errors import AnswerableError, Malformed
 from answerable.testing.clock import START
 from tests.attestation_world import (

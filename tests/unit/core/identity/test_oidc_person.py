@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.oidc_person import PersonIssuer, person_in, verified_person
+from answerable.core.identity.people.oidc_person import PersonIssuer, person_in, verified_person
 from answerable.errors import AnswerableError
 from answerable.testing.clock import START
 from tests.attestation_world import key_set, public_jwk

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.attestation import checked_selector
-from answerable.core.identity.oidc_shapes import shaped_selectors
+from answerable.core.identity.workload.attestation import checked_selector
+from answerable.core.identity.workload.oidc_shapes import shaped_selectors
 from answerable.errors import Unverified
 from tests.token_shapes import AZURE_V1, AZURE_V2, CONTRADICTIONS, GCP, SHAPES
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from answerable.core.identity.pace import Pace
+from answerable.core.identity.names.pace import Pace
 
 
 def test_a_whole_bucket_goes_at_once_and_then_one_comes_back_at_a_time():

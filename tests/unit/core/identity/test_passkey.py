@@ -9,15 +9,15 @@ import pytest
 from webauthn.helpers import encode_cbor
 
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.passkey import (
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.identity.people.passkey import (
     Passkey,
     PasskeyAssertion,
     asserted,
     assertion_in,
     check_algorithm,
 )
-from answerable.core.identity.passkey_registration import registered, registration_in
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.people.passkey_registration import registered, registration_in
 from answerable.errors import AnswerableError, Malformed, Unverified
 from answerable.testing.clock import START
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, UP, UV, SoftPasskey

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 from webauthn.helpers import encode_cbor, parse_cbor
 
-from answerable.core.identity.passkey import Passkey
-from answerable.core.identity.passkey_registration import PasskeyRegistration, registered
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.identity.people.passkey import Passkey
+from answerable.core.identity.people.passkey_registration import PasskeyRegistration, registered
 from answerable.errors import AnswerableError
 from answerable.testing.clock import START
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey

@@ -9,16 +9,16 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 from webauthn.helpers import encode_cbor
 
-from answerable.core.identity.invitation import LIFETIME_SECONDS_MAX, invitation, invitation_code
-from answerable.core.identity.passkey import (
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.identity.people.invitation import LIFETIME_SECONDS_MAX, invitation, invitation_code
+from answerable.core.identity.people.passkey import (
     PASSKEYS_OF_ONE_MAX,
     asserted,
     check_algorithm,
     check_ceremony,
     check_room,
 )
-from answerable.core.identity.passkey_form import passkey_in, passkey_members
-from answerable.core.identity.principal import PrincipalId, UnixMillis
+from answerable.core.identity.people.passkey_form import passkey_in, passkey_members
 from answerable.core.incident.timeline import Moment, told
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError, Malformed

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from joserfc import jws
 
-from answerable.core.identity.port_key import PortKey, jose_key_of
+from answerable.core.identity.keys.port_key import PortKey, jose_key_of
 from answerable.errors import Broken, Unavailable
 
 PRIVATE = ec.generate_private_key(ec.SECP256R1())

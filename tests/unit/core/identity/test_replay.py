@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from answerable.core.identity.replay import ConnectionSequences, ReplayMemory
+from answerable.core.identity.proof.replay import ConnectionSequences, ReplayMemory
 
 
 def test_what_is_forgotten_leaves_a_floor_behind() -> None:

@@ -6,7 +6,7 @@ import hmac
 
 import pytest
 
-from answerable.core.identity.session import (
+from answerable.core.identity.proof.session import (
     WINDOW,
     SequenceWindow,
     SessionAnswer,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.principal import AgentId
-from answerable.core.identity.spiffe_id import (
+from answerable.core.identity.names.principal import AgentId
+from answerable.core.identity.names.spiffe_id import (
     ID_BYTES_MAX,
     SpiffeId,
     agent_instance_id,

@@ -8,9 +8,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization.ssh import SSHCertificateType
 
-from answerable.core.identity import ssh_host
-from answerable.core.identity.ssh_host import ssh_trust, verified_ssh_host
-from answerable.core.identity.ssh_signature import fingerprint, read_signature, strings
+from answerable.core.identity.workload import ssh_host
+from answerable.core.identity.workload.ssh_host import ssh_trust, verified_ssh_host
+from answerable.core.identity.workload.ssh_signature import fingerprint, read_signature, strings
 from answerable.errors import AnswerableError, Malformed
 from answerable.testing.clock import START
 from tests.attestation_world import (

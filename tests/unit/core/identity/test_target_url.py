@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.target_url import URL_CHARS_MAX, normal_path, normal_url
+from answerable.core.identity.names.target_url import URL_CHARS_MAX, normal_path, normal_url
 from answerable.errors import Malformed
 
 PLAIN = "https://gateway.example/mcp/crm"

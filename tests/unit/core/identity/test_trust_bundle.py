@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import parse
-from answerable.core.identity.svid_keys import KID_CHARS_MAX, jwk_text, thumbprint
-from answerable.core.identity.trust_bundle import (
+from answerable.core.identity.svid.svid_keys import KID_CHARS_MAX, jwk_text, thumbprint
+from answerable.core.identity.svid.trust_bundle import (
     DOMAINS_MAX,
     KEYS_MAX,
     TrustBundle,

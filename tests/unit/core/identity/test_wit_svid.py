@@ -10,11 +10,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from joserfc import jws as jose
 from joserfc.jwk import ECKey, OKPKey
 
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import spiffe_id
-from answerable.core.identity.svid_keys import jwk_text
-from answerable.core.identity.trust_bundle import TrustBundle
-from answerable.core.identity.wit_svid import WitSvid, verified_wit_svid, wit_svid
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import spiffe_id
+from answerable.core.identity.svid.svid_keys import jwk_text
+from answerable.core.identity.svid.trust_bundle import TrustBundle
+from answerable.core.identity.svid.wit_svid import WitSvid, verified_wit_svid, wit_svid
 from answerable.errors import Malformed, Unverified
 from tests.svid_world import (
     AGENT,

@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from answerable.core.identity.certificate_rules import CERTIFICATE_BYTES_MAX
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.x509_svid import (
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.svid.certificate_rules import CERTIFICATE_BYTES_MAX
+from answerable.core.identity.svid.x509_svid import (
     X509Svid,
     presented_id,
     verified_x509_svid,

@@ -9,10 +9,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from answerable.core.identity.certificate_rules import read_certificate
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import spiffe_id
-from answerable.core.identity.x509_svid import X509Svid, authority_certificate, verified_x509_svid
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import spiffe_id
+from answerable.core.identity.svid.certificate_rules import read_certificate
+from answerable.core.identity.svid.x509_svid import X509Svid, authority_certificate, verified_x509_svid
 from answerable.errors import Malformed, Unverified
 from tests.svid_world import (
     AGENT,

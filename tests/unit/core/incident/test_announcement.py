@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.incident.announcement import Announcement, announcements_in
 from answerable.core.incident.cloud_event import cloud_event, webhook_secret
 from answerable.core.incident.security_event import HOLD_LIFTED, HOLD_PLACED, SESSION_REVOKED, events_of

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from answerable.apps.cli.mandate_tree import drawn
-from answerable.core.identity.keys import SigningKey, new_private_jwk
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.incident.handed_on import narrowed
 from answerable.core.incident.mandate_tree import MandateTree, Tally, grown
 from answerable.core.incident.timeline import Moment, concerns, told

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.incident.announcement import Announcement
 from answerable.core.incident.event_stream import EventStream
 from answerable.core.incident.security_event import (

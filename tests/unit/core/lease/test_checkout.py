@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease import checkout
 from answerable.core.lease.checkout import CheckOuts
 from answerable.core.lease.name import lease_name

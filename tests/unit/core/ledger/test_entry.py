@@ -7,7 +7,7 @@ from hashlib import sha256
 import pytest
 
 from answerable.core.canonical import encode, parse
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.disclosure import Sealing, opened_fields
 from answerable.core.ledger.entry import (
     LEAF_BYTES_MAX,

@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from answerable.core.canonical import encode
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.disclosure import Sealing
 from answerable.core.ledger.entry import StoredEntry, sealed_entry
 from answerable.core.ledger.opened import disclosures_of, leaf_of, payload_of

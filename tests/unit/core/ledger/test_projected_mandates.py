@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis
 from answerable.core.ledger.projected import Told, World
 from answerable.core.ledger.projected_mandates import mandate_after
 from answerable.core.ledger.tags import Tag

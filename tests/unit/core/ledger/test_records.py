@@ -16,8 +16,8 @@ from answerable.core.approval.approval import Answer, Approval, ApprovalId
 from answerable.core.canonical import INTEGER_MAX, encode_ledger, parse
 from answerable.core.decision.decision import Decision, Reason
 from answerable.core.decision.facts import Requirement
-from answerable.core.identity.caller import VerifiedCaller
-from answerable.core.identity.principal import AgentId, PrincipalId, UnixMillis, checked_name
+from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis, checked_name
+from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.core.ledger import records, records_approvals, records_statements
 from answerable.core.ledger.disclosure import Sealing
 from answerable.core.ledger.entry import LEAF_BYTES_MAX, Entry, Receipt
@@ -29,9 +29,9 @@ from answerable.core.mandate import delegability, delegation_chain
 from answerable.core.mandate.budget import Reserved
 from answerable.core.mandate.mandate import END_OF_TIME, Grant, Mandate, MandateId
 from answerable.core.mandate.token import checked_id
-from answerable.core.registry.capability import GOVERNED_METHODS, Capability, ResourceMapping
-from answerable.core.registry.policy_record import Proposal
-from answerable.core.registry.resolve import Resolved
+from answerable.core.registry.documents.capability import GOVERNED_METHODS, Capability, ResourceMapping
+from answerable.core.registry.policy_sets.policy_record import Proposal
+from answerable.core.registry.snapshot.resolve import Resolved
 from answerable.errors import Malformed
 from answerable.flows.recovery.settle_open_intents import AGENTS_PER_ENTRY_MAX
 from answerable.testing.entropy import SeededEntropy

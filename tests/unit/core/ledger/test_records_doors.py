@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from answerable.core.canonical import INTEGER_MAX
-from answerable.core.identity.door_refusal import DoorRefusal
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.proof.door_refusal import DoorRefusal
 from answerable.core.ledger.disclosure import Sealing, opened_fields
 from answerable.core.ledger.opened import leaf_of
 from answerable.core.ledger.records_doors import door_refusal

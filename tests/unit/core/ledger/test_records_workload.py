@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 
 from answerable.core.canonical import INTEGER_MAX, parse
-from answerable.core.identity.evidence import SELECTORS_MAX, CallerIdentity, Evidence
-from answerable.core.identity.principal import UnixMillis
-from answerable.core.identity.spiffe_id import trust_domain
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import trust_domain
+from answerable.core.identity.workload.evidence import SELECTORS_MAX, CallerIdentity, Evidence
 from answerable.core.ledger import records_workload
 from answerable.core.ledger.disclosure import Sealing, opened_fields
 from answerable.core.ledger.entry import LEAF_BYTES_MAX, Entry, sealed_entry

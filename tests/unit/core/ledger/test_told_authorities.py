@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 
 from answerable.core.canonical import parse
-from answerable.core.identity.authority import STATES, Authority
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.svid.authority import STATES, Authority
 from answerable.core.ledger.records_workload import authority_changed
 from answerable.core.ledger.told_authorities import ToldAuthorities, is_whole
 from tests.trust_world import DOMAIN, TrustWorld

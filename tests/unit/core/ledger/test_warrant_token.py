@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from answerable.core.canonical import freeze
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.name import (
     LeaseName,
     account_of,

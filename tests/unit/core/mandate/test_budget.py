@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.mandate.budget import BUDGETS_MAX, Account, Lack, Spending, checked_limits
-from answerable.core.registry.budget_name import AMOUNT_MAX, checked_budget, is_amount, money_in
+from answerable.core.registry.documents.budget_name import AMOUNT_MAX, checked_budget, is_amount, money_in
 from answerable.errors import Malformed
 
 ROOMY = Account(id="m-1", limits={"calls": 5, "rows": 10})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.revocation import (
     REVOCATION_KINDS,
     Revocable,

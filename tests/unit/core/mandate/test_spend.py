@@ -6,9 +6,14 @@ import pytest
 
 from answerable.core.mandate.budget import NOTHING, ONE_CALL, Account
 from answerable.core.mandate.spend import pointed_at, rest_of, spend_of
-from answerable.core.registry.budget_name import AMOUNT_MAX
-from answerable.core.registry.capability import Capability, ResourceMapping
-from answerable.core.registry.spending import AmountMapping, MeasureMapping, ReserveMapping, SpendMapping
+from answerable.core.registry.documents.budget_name import AMOUNT_MAX
+from answerable.core.registry.documents.capability import Capability, ResourceMapping
+from answerable.core.registry.documents.spending import (
+    AmountMapping,
+    MeasureMapping,
+    ReserveMapping,
+    SpendMapping,
+)
 from answerable.errors import Refused
 
 pytestmark = pytest.mark.requirement("BUDGET-02")

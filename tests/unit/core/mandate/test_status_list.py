@@ -8,7 +8,7 @@ import zlib
 import pytest
 
 from answerable.core.base64url import to_base64url
-from answerable.core.identity.principal import UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.status_list import (
     INVALID,
     STATUSES_BYTES_MAX,

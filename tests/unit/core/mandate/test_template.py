@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.mandate.caveat import (
     ArgumentAtMost,
     ArgumentEquals,
@@ -22,9 +22,9 @@ from answerable.core.mandate.left_out import LeftOut, left_out
 from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.core.mandate.preview import preview
 from answerable.core.mandate.template import filled
-from answerable.core.registry.active import snapshot_of
-from answerable.core.registry.documents import GrantTemplate, TemplateParameter
-from answerable.core.registry.parse import shapes_of
+from answerable.core.registry.documents.documents import GrantTemplate, TemplateParameter
+from answerable.core.registry.parsing.active import snapshot_of
+from answerable.core.registry.parsing.parse import shapes_of
 from answerable.errors import Malformed
 from answerable.testing.clock import START
 from answerable.testing.samples import mandate_terms, registry_documents

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.identity.compact_jws import signed_statement
+from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.mandate.caveat import CAVEATS_MAX
 from answerable.core.mandate.token import (
     CLAIMS,

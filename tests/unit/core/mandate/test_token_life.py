@@ -8,7 +8,7 @@ import pytest
 
 from answerable.core.mandate.authority import Authority
 from answerable.core.mandate.token_life import ACTING_SECONDS_MAX, ActingLimits, check_age, own_use, tier_of
-from answerable.core.registry.active import snapshot_of
+from answerable.core.registry.parsing.active import snapshot_of
 from answerable.errors import Malformed, Refused
 from answerable.testing.samples import registry_documents
 from tests.unit.core.mandate.test_lineage import HOPS

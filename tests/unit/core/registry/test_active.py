@@ -6,7 +6,7 @@ import copy
 
 import pytest
 
-from answerable.core.registry.active import (
+from answerable.core.registry.parsing.active import (
     digest_of,
     documents_in,
     faults_of,
@@ -15,7 +15,7 @@ from answerable.core.registry.active import (
     snapshot_of,
     stored_form,
 )
-from answerable.core.registry.parse import document_key
+from answerable.core.registry.parsing.parse import document_key
 from answerable.errors import Malformed
 from answerable.testing.samples import document, registry_documents
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from answerable.core.registry.active import inactive, snapshot_of
-from answerable.core.registry.capability_proposal import proposed
-from answerable.core.registry.coaz_mapping import coaz_mappings, pointer_of
-from answerable.core.registry.parse import shapes_of
-from answerable.core.registry.tool_hints import hint_fault
-from answerable.core.registry.tool_types import type_fault
+from answerable.core.registry.parsing.active import inactive, snapshot_of
+from answerable.core.registry.parsing.capability_proposal import proposed
+from answerable.core.registry.parsing.parse import shapes_of
+from answerable.core.registry.tools.coaz_mapping import coaz_mappings, pointer_of
+from answerable.core.registry.tools.tool_hints import hint_fault
+from answerable.core.registry.tools.tool_types import type_fault
 from answerable.testing.builders import bench_documents
 from tests.tool_world import described
 

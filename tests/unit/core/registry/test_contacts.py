@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.contacts import Contacts, is_email
-from answerable.core.registry.parse import shapes_of
+from answerable.core.registry.documents.contacts import Contacts, is_email
+from answerable.core.registry.parsing.parse import shapes_of
 from answerable.testing.samples import document
 
 

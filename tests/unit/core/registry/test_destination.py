@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.destination import (
+from answerable.core.registry.documents.destination import (
     DESTINATIONS_MAX,
     DestinationMapping,
     admits,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from answerable.core.registry.directory import AgentDirectory
+from answerable.core.registry.snapshot.directory import AgentDirectory
 from tests.proof_world import FixedRegistry, agent, new_key
 
 KEY = new_key(1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.active import stored_form
-from answerable.core.registry.in_force import Coming, DocumentsInForce, in_force
+from answerable.core.registry.parsing.active import stored_form
+from answerable.core.registry.parsing.in_force import Coming, DocumentsInForce, in_force
 from answerable.testing.samples import document, registry_documents
 
 pytestmark = pytest.mark.requirement("PUB-10")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.look_alike import disguised, meant, skeleton
+from answerable.core.registry.documents.look_alike import disguised, meant, skeleton
 
 KNOWN = ("desk-agent", "pay-agent", "production", "ada", "crm.case-read")
 

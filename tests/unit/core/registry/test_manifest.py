@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from answerable.core.registry.manifest import (
+from answerable.core.registry.manifests.manifest import (
     Manifest,
     form_of,
     manifest_digest,
@@ -15,8 +15,8 @@ from answerable.core.registry.manifest import (
     manifest_in,
     manifest_of,
 )
-from answerable.core.registry.manifest_drift import Measured, drift, drifted_fields, merged
-from answerable.core.registry.tool_digest import TOOLS_MAX, tools_digest
+from answerable.core.registry.manifests.manifest_drift import Measured, drift, drifted_fields, merged
+from answerable.core.registry.tools.tool_digest import TOOLS_MAX, tools_digest
 from answerable.errors import Malformed
 from answerable.testing.contracts.manifest_register import sample_manifest
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.manifest_drift import Measured, drift, drift_after, unmeasured_fields
+from answerable.core.registry.manifests.manifest_drift import Measured, drift, drift_after, unmeasured_fields
 from answerable.testing.contracts.manifest_register import sample_manifest
 
 MADE = sample_manifest()

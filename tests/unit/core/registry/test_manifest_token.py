@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.principal import PrincipalId, UnixMillis
-from answerable.core.registry.active import snapshot_of
-from answerable.core.registry.manifest_token import (
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.registry.manifests.manifest_token import (
     MANIFEST_TYP,
     manifest_claims,
     stored_manifest,
     verified_manifest,
 )
+from answerable.core.registry.parsing.active import snapshot_of
 from answerable.errors import AnswerableError, Malformed
 from answerable.testing.clock import START
 from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed

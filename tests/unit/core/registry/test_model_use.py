@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.identity.principal import agent_id
-from answerable.core.registry.manifest import Manifest
-from answerable.core.registry.model_use import check_model
+from answerable.core.identity.names.principal import agent_id
+from answerable.core.registry.manifests.manifest import Manifest
+from answerable.core.registry.manifests.model_use import check_model
 from answerable.errors import Refused
 
 MADE_OF = Manifest(

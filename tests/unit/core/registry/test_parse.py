@@ -6,9 +6,8 @@ import copy
 
 import pytest
 
-from answerable.core.registry.active import faults_of, snapshot_of
-from answerable.core.registry.capability import ArgumentMapping, ResourceMapping
-from answerable.core.registry.documents import (
+from answerable.core.registry.documents.capability import ArgumentMapping, ResourceMapping
+from answerable.core.registry.documents.documents import (
     Agent,
     GrantTemplate,
     MandateTemplate,
@@ -16,7 +15,8 @@ from answerable.core.registry.documents import (
     Server,
     TemplateParameter,
 )
-from answerable.core.registry.parse import DOCUMENTS_MAX, shapes_of
+from answerable.core.registry.parsing.active import faults_of, snapshot_of
+from answerable.core.registry.parsing.parse import DOCUMENTS_MAX, shapes_of
 from answerable.testing.samples import POLICIES, document, registry_documents, signing_key
 from tests.registry_world import check_fault, only_fault, with_change
 

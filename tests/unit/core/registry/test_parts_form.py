@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from answerable.core.registry.parts_form import form_of_parts, parts_of_form
-from answerable.core.registry.policy_parts import NO_PARTS, TimeWindow
+from answerable.core.registry.documents.parts_form import form_of_parts, parts_of_form
+from answerable.core.registry.documents.policy_parts import NO_PARTS, TimeWindow
 from answerable.errors import Malformed
 from tests.policy_world import PARTS
 

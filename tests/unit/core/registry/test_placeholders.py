@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.placeholders import placeholders_in, replaced
+from answerable.core.registry.documents.placeholders import placeholders_in, replaced
 from answerable.errors import Malformed
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from answerable.core.registry.capability import ArgumentMapping
-from answerable.core.registry.pointing import VALUES_MAX, value_at, with_changed, word_fault
+from answerable.core.registry.documents.capability import ArgumentMapping
+from answerable.core.registry.documents.pointing import VALUES_MAX, value_at, with_changed, word_fault
 
 pytestmark = pytest.mark.requirement("PREPARE-04")
 MISFIT = [None]

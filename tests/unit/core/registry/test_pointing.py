@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from answerable.core.registry.capability import ArgumentMapping
-from answerable.core.registry.pointing import POINTER, VALUES_MAX, named_arguments, value_at
+from answerable.core.registry.documents.capability import ArgumentMapping
+from answerable.core.registry.documents.pointing import POINTER, VALUES_MAX, named_arguments, value_at
 
 pytestmark = pytest.mark.requirement("TOOL-12")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.active import faults_of, inactive, snapshot_of
+from answerable.core.registry.parsing.active import faults_of, inactive, snapshot_of
 from answerable.testing.samples import OWNERSHIP, document
 from tests.policy_parts_world import CLASS, FACTOR, PARTS, SEQUENCE, TRACKER, WINDOW, faults, with_parts
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.canonical import encode
-from answerable.core.registry.policy_parts import NO_PARTS, PolicyParts, TimeWindow
-from answerable.core.registry.policy_statement import policy_statement, read_statement
+from answerable.core.registry.documents.policy_parts import NO_PARTS, PolicyParts, TimeWindow
+from answerable.core.registry.policy_sets.policy_statement import policy_statement, read_statement
 from answerable.errors import Malformed
 
 pytestmark = pytest.mark.requirement("ANSWER-03")

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.policy_text import (
+from answerable.core.registry.policy_sets.policy_text import (
     NESTING_MAX,
     POLICY_CHARS_MAX,
     TEXT_CHARS_MAX,

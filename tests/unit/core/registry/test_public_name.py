@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.public_name import (
+from answerable.core.registry.documents.public_name import (
     checked_plain_target,
     checked_public_name,
     checked_uri_template,

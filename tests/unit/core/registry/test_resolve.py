@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.capability import Capability, ResourceMapping
-from answerable.core.registry.resolve import CapabilityIndex
+from answerable.core.registry.documents.capability import Capability, ResourceMapping
+from answerable.core.registry.snapshot.resolve import CapabilityIndex
 from answerable.errors import Malformed
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from answerable.core.registry.fields import Fault
-from answerable.core.registry.set_head import ApproverGroup, compiled_document, head_in
+from answerable.core.registry.documents.fields import Fault
+from answerable.core.registry.parsing.set_head import ApproverGroup, compiled_document, head_in
 
 
 def read(value):

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from answerable.core.registry.active import faults_of, snapshot_of
-from answerable.core.registry.capability import ExecuteMapping
-from answerable.core.registry.tool_types import type_fault
+from answerable.core.registry.documents.capability import ExecuteMapping
+from answerable.core.registry.parsing.active import faults_of, snapshot_of
+from answerable.core.registry.tools.tool_types import type_fault
 from tests.prepared_world import EXECUTE, documents
 
 pytestmark = pytest.mark.requirement("PREPARE-08")

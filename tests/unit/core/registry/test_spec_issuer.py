@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.active import faults_of, findings, inactive, snapshot_of
+from answerable.core.registry.parsing.active import faults_of, findings, inactive, snapshot_of
 from tests.mandate_world import changed, documents
 
 GOOD = documents()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.registry.policy_parts import (
+from answerable.core.registry.documents.policy_parts import (
     NO_PARTS,
     DestinationClass,
     EventMatch,

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from answerable.core.registry.active import faults_of, findings, inactive, snapshot_of
-from answerable.core.registry.stop_rule import STOP_RULES_MAX, WATCHED, Canary, StopRule
+from answerable.core.registry.documents.stop_rule import STOP_RULES_MAX, WATCHED, Canary, StopRule
+from answerable.core.registry.parsing.active import faults_of, findings, inactive, snapshot_of
 from answerable.testing.builders import bench_documents, with_trackers
 from answerable.testing.samples import OWNERSHIP
 from tests.rule_world import rule

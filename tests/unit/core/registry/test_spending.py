@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from answerable.core.identity.principal import PrincipalId
+from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.template import filled
-from answerable.core.registry.active import faults_of, snapshot_of
-from answerable.core.registry.documents import MandateTemplate
-from answerable.core.registry.spending import AmountMapping, MeasureMapping, ReserveMapping, SpendMapping
+from answerable.core.registry.documents.documents import MandateTemplate
+from answerable.core.registry.documents.spending import (
+    AmountMapping,
+    MeasureMapping,
+    ReserveMapping,
+    SpendMapping,
+)
+from answerable.core.registry.parsing.active import faults_of, snapshot_of
 from answerable.errors import Malformed
 from answerable.testing.clock import START
 from answerable.testing.samples import registry_documents

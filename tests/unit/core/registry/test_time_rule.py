@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from answerable.core.registry.time_rule import TimeRule, due, said
+from answerable.core.registry.documents.time_rule import TimeRule, due, said
 
 FIRST, LAST = date(2026, 11, 16), date(2026, 11, 27)
 NIGHTLY = TimeRule(first=FIRST, last=LAST, at=(120, 1430), within=30, days=("mon", "tue"))

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from answerable.core.identity.compact_jws import signed_statement
-from answerable.core.identity.principal import PrincipalId
-from answerable.core.registry.active import snapshot_of
-from answerable.core.registry.tool_approval import TOOL_TYP, approval_claims, verified_approval
+from answerable.core.identity.keys.compact_jws import signed_statement
+from answerable.core.identity.names.principal import PrincipalId
+from answerable.core.registry.parsing.active import snapshot_of
+from answerable.core.registry.tools.tool_approval import TOOL_TYP, approval_claims, verified_approval
 from answerable.errors import AnswerableError
 from answerable.testing.builders import bench_documents
 from answerable.testing.clock import START

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from answerable.core.registry.tool_arguments import ARGUMENTS_MAX, DEPTH_MAX, arguments_in
+from answerable.core.registry.tools.tool_arguments import ARGUMENTS_MAX, DEPTH_MAX, arguments_in
 
 pytestmark = pytest.mark.requirement("TOOL-13")
 

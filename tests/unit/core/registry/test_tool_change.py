@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from answerable.core.registry.tool_change import CHANGES_MAX, LINES_MAX, tool_changes, tool_lines
-from answerable.core.registry.tool_names import look_alikes
+from answerable.core.registry.tools.tool_change import CHANGES_MAX, LINES_MAX, tool_changes, tool_lines
+from answerable.core.registry.tools.tool_names import look_alikes
 from tests.tool_world import described
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from answerable.core.registry.active import snapshot_of
-from answerable.core.registry.tool_hints import ToolHints, hints_of, raised, told_weight
+from answerable.core.registry.parsing.active import snapshot_of
+from answerable.core.registry.tools.tool_hints import ToolHints, hints_of, raised, told_weight
 from answerable.testing.builders import bench_documents
 from tests.tool_world import described
 

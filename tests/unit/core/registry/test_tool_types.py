@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from answerable.core.registry.active import snapshot_of
-from answerable.core.registry.capability import ArgumentMapping
-from answerable.core.registry.tool_types import type_fault
+from answerable.core.registry.documents.capability import ArgumentMapping
+from answerable.core.registry.parsing.active import snapshot_of
+from answerable.core.registry.tools.tool_types import type_fault
 from answerable.testing.builders import bench_documents
 from tests.tool_world import described
 

@@ -1,0 +1,190 @@
+"""Signed statements as JWS in compact form (RFC 7515): joserfc makes and verifies them, we read strictly before it.
+
+Laws:
+- one token has one reading: base64url without padding or spare bits, JSON without duplicates, no header we do not know;
+- the algorithm follows from the key; the header may only agree with it (RFC 8725, sections 3.1 and 3.2), and joserfc is
+  told this one algorithm and this one key for every token;
+- a statement says what it is in `typ`, so that one kind is never taken for another (RFC 8725, section 3.11).
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import urlsafe_b64decode
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from joserfc import jws as jose
+from joserfc.errors import JoseError
+from joserfc.registry import HeaderParameter
+
+from answerable.core.base64url import to_base64url
+from answerable.core.canonical import Limits, encode, parse
+from answerable.core.identity.keys.keys import SigningKey, verifying_key
+from answerable.errors import Malformed, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.keys.keys import Algorithm, PublicKey
+
+TOKEN_CHARS_MAX: Final = 65_536
+HEADER_BYTES_MAX: Final = 512
+JWE_PARTS: Final = 5
+"""Of an encrypted token in compact form (RFC 7516, section 3.1)."""
+PAYLOAD_DEPTH_MAX: Final = 8
+
+JOSE_NAMES: Final[Mapping[Algorithm, str]] = {"ed25519": "Ed25519", "ecdsa-p256-sha256": "ES256"}
+"""`alg` of each algorithm: RFC 9864, section 2.2, and RFC 7518, section 3.4."""
+
+_BASE64URL: Final = re.compile(r"[A-Za-z0-9_-]+")
+# Members that joserfc does not know and that change nothing; each reader says by itself which ones it lets through.
+_REMARKS: Final = {"c14n": HeaderParameter("canonical form of header and payload", "str")}
+_HEADER_MEMBERS: Final = frozenset({"alg", "kid", "typ"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompactJWS:
+    """A token with one reading, unverified. token: the very characters that came in, for `check_compact`."""
+
+    header: Mapping[str, str]
+    payload: bytes
+    token: str
+
+
+class _OneAlgorithm(jose.JWSRegistry):
+    """What joserfc may accept, with room for the longest header that `read_compact` lets through."""
+
+    max_header_length = (HEADER_BYTES_MAX * 4 + 2) // 3  # characters of base64url
+
+    def __init__(self, name: str) -> None:
+        super().__init__(header_registry=_REMARKS, algorithms=[name])
+
+
+def split_compact(token: str, *, step: str) -> tuple[str, str, str]:
+    """Header, payload and signature, each still in base64url. Raises Malformed (`<step>.malformed`)."""
+    if len(token) > TOKEN_CHARS_MAX:
+        raise Malformed(f"token has more than {TOKEN_CHARS_MAX} characters", code=f"{step}.malformed")
+    parts = token.split(".")
+    if len(parts) == JWE_PARTS:
+        raise Malformed(
+            "token has 5 parts, expected 3: encrypted tokens (JWE) are not accepted, send a signed one",
+            code=f"{step}.malformed",
+        )
+    if len(parts) != 3:
+        raise Malformed(f"token has {len(parts)} parts, expected 3", code=f"{step}.malformed")
+    header, payload, signature = parts
+    return header, payload, signature
+
+
+def header_members(header: bytes, *, step: str, depth_max: int = 1) -> dict[str, JSONValue]:
+    """The members of a decoded header. depth_max: more than 1 where a key may lie in it.
+
+    Raises Malformed (`<step>.malformed`).
+    """
+    try:
+        members = parse(header, limits=Limits(size_bytes_max=HEADER_BYTES_MAX, depth_max=depth_max))
+    except Malformed as error:
+        raise Malformed(f"token header: {error.message}", code=f"{step}.malformed") from None
+    if not isinstance(members, dict):
+        raise Malformed("token header is not a JSON object", code=f"{step}.malformed")
+    return members
+
+
+def read_compact(token: str, *, step: str) -> CompactJWS:
+    """Take a token apart; nothing in it is to be believed yet. Raises Malformed (`<step>.malformed`)."""
+    header, payload, _ = (from_base64url(part, step=step) for part in split_compact(token, step=step))
+    members = header_members(header, step=step)
+    texts = {name: value for name, value in members.items() if isinstance(value, str)}
+    if texts.keys() != members.keys():
+        # `crit`, `b64`, `jwk`, `x5c`: whatever is not text would change how the token is to be read.
+        raise Malformed("token header has a member that is not text", code=f"{step}.malformed")
+    return CompactJWS(header=texts, payload=payload, token=token)
+
+
+def check_compact(jws: CompactJWS, key: PublicKey, *, step: str) -> None:
+    """Check algorithm and signature against one key.
+
+    Raises Unverified: `<step>.algorithm` unless the header names the key's own, `<step>.signature` for all that joserfc
+    refuses.
+    """
+    prepared = verifying_key(key)
+    expected = JOSE_NAMES[prepared.algorithm]
+    if jws.header.get("alg") != expected:
+        got = shown(jws.header.get("alg"), 40)
+        raise Unverified(
+            f"expected algorithm {expected} for this key, got {got}", code=f"{step}.algorithm", step=step
+        )
+    try:
+        jose.deserialize_compact(jws.token, prepared.jose_key(), registry=_OneAlgorithm(expected))
+    except JoseError:
+        raise Unverified("the signature does not fit", code=f"{step}.signature", step=step) from None
+
+
+def verified_claims(
+    token: str,
+    *,
+    typ: str,
+    step: str,
+    issuer_of: Callable[[Mapping[str, JSONValue]], str],
+    keys_of: Callable[[str], Iterable[PublicKey]],
+) -> dict[str, JSONValue]:
+    """The claims of a statement of kind `typ`, signed by a key of the issuer that `issuer_of` finds in them.
+
+    Raises Malformed (`<step>.malformed`, and what `issuer_of` raises) and Unverified (`<step>.type`, `<step>.key`,
+    `<step>.algorithm`, `<step>.signature`).
+    """
+    jws = read_compact(token, step=step)
+    if jws.header.keys() != _HEADER_MEMBERS:
+        raise Malformed(
+            "token header must have `alg`, `kid` and `typ`, and nothing else", code=f"{step}.malformed"
+        )
+    if jws.header["typ"] != typ:
+        got = shown(jws.header["typ"], 40)
+        raise Unverified(f"expected a token of type {typ}, got {got}", code=f"{step}.type", step=step)
+    if jws.header["alg"] not in JOSE_NAMES.values():
+        got = shown(jws.header["alg"], 40)
+        raise Unverified(f"algorithm {got} is not accepted", code=f"{step}.algorithm", step=step)
+    try:
+        limits = Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
+        claims = parse(jws.payload, limits=limits)
+    except Malformed as error:
+        raise Malformed(f"token claims: {error.message}", code=f"{step}.malformed") from None
+    if not isinstance(claims, dict):
+        raise Malformed("token claims are not a JSON object", code=f"{step}.malformed")
+    issuer = issuer_of(claims)
+    for key in keys_of(issuer):
+        if key.thumbprint == jws.header["kid"]:
+            check_compact(jws, key, step=step)
+            return claims
+    kid = shown(jws.header["kid"], 60)
+    raise Unverified(f"key {kid} is not registered for {shown(issuer)}", code=f"{step}.key", step=step)
+
+
+def signed_statement(claims: Mapping[str, JSONValue], *, typ: str, key: SigningKey) -> str:
+    """The compact token over the canonical JSON of the claims. Raises Malformed (`json.*`, `statement.size`).
+
+    An Ed25519 token follows from key and claims; for ES256 the library draws a fresh nonce each time.
+    """
+    name = JOSE_NAMES[key.algorithm]
+    header = {"alg": name, "kid": key.public.thumbprint, "typ": typ}
+    token = jose.serialize_compact(header, encode(dict(claims)), key.jose_key(), registry=_OneAlgorithm(name))
+    if len(token) > TOKEN_CHARS_MAX:
+        message = (
+            f"the signed statement would have {len(token)} characters, expected at most {TOKEN_CHARS_MAX}"
+        )
+        raise Malformed(message, code="statement.size")
+    return token
+
+
+def from_base64url(part: str, *, step: str) -> bytes:
+    """One part of a token: RFC 7515, section 2, and no second spelling of the same bytes.
+
+    Raises Malformed (`<step>.malformed`).
+    """
+    if _BASE64URL.fullmatch(part) and len(part) % 4 != 1:
+        octets = urlsafe_b64decode(part + "=" * (-len(part) % 4))
+        if to_base64url(octets) == part:
+            return octets
+    raise Malformed("a part of the token is not base64url without padding", code=f"{step}.malformed")

@@ -1,0 +1,1 @@
+"""Passkeys, invitations and ID tokens of people."""

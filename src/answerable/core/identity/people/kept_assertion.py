@@ -1,0 +1,72 @@
+"""What is kept of a signature by a passkey: all that a stranger needs to check it again, years later.
+
+Each statement that people sign by passkey keeps these members beside its own, in one canonical JSON text: an answer,
+its part of an answer to many, a review, a delegation of duty. Laws: whose passkey it is, and what the challenge is made
+of, is for who asks; a text that names another key than the one in it is no evidence.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from answerable.core.base64url import to_base64url
+from answerable.core.identity.people.passkey import (
+    PUBLIC_KEY_BYTES_MAX,
+    asserted,
+    assertion_in,
+    check_algorithm,
+    octets_in,
+)
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.people.passkey import Passkey, PasskeyAssertion
+    from answerable.errors import Unverified
+
+
+class KeptAssertion(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """nonce, public_key: base64url. key: thumbprint of the passkey. origins: of the pages that it may be used at."""
+
+    nonce: str
+    key: str
+    public_key: str
+    rp_id: str
+    origins: list[str]
+    assertion: dict[str, str]
+
+
+def assertion_members(
+    passkey: Passkey, *, nonce: bytes, origins: tuple[str, ...], assertion: PasskeyAssertion
+) -> dict[str, JSONValue]:
+    """The members that are kept of a signature that has been checked."""
+    return {
+        "nonce": to_base64url(nonce),
+        "key": passkey.key,
+        "public_key": to_base64url(passkey.public_key),
+        "rp_id": passkey.rp_id,
+        "origins": [*origins],
+        "assertion": assertion.members(),
+    }
+
+
+def check_kept(kept: KeptAssertion, challenge: bytes, *, other_key: Unverified) -> bytes:
+    """Check that this passkey signed this challenge; the id of its credential. other_key: raised where the key is not
+    the one that is named.
+
+    Raises Malformed (`passkey.malformed`), Unverified (`passkey.*`), `other_key`.
+    """
+    assertion = assertion_in({**kept.assertion})
+    public_key = octets_in({"public_key": kept.public_key}, "public_key", PUBLIC_KEY_BYTES_MAX)
+    if check_algorithm(public_key) != kept.key:
+        raise other_key
+    asserted(
+        assertion,
+        credential_id=assertion.credential_id,
+        public_key=public_key,
+        challenge=challenge,
+        rp_id=kept.rp_id,
+        origins=kept.origins,
+    )
+    return assertion.credential_id

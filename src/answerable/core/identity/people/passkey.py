@@ -1,0 +1,302 @@
+"""Passkeys of people: what is kept of one, and whether an assertion of it is good (WebAuthn Level 3, 7.1 and 7.2).
+
+Laws:
+- whoever signs was verified by their device, which says so itself: presence alone is not enough;
+- an assertion is good for one challenge, at the console's own pages, in no frame of somebody else's;
+- the algorithm follows from the key that was registered, and only algorithms of a short list are registered;
+- nothing of a check depends on the time or on a browser: years later a stranger comes to the same answer.
+
+What the standard demands of bytes is checked by py_webauthn; what comes before it here only says more clearly what is
+wrong, and refuses what that library does not look at: frames of others, and members that are given twice.
+"""
+
+from __future__ import annotations
+
+import hmac
+from base64 import urlsafe_b64decode
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.base64url import to_base64url
+from answerable.core.canonical import Limits, parse
+from answerable.errors import Malformed, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+
+STEP: Final = "passkey"
+ALGORITHMS: Final = (-8, -7, -257)
+"""COSE algorithms of keys that are registered, the preferred first: EdDSA, ES256, and RS256 for TPMs of older PCs."""
+RSA_BITS_MIN: Final = 2048
+CREDENTIAL_ID_BYTES_MAX: Final = 1023
+"""WebAuthn Level 3, 4: credential id."""
+PUBLIC_KEY_BYTES_MAX: Final = 2048
+CLIENT_DATA_BYTES_MAX: Final = 4096
+AUTHENTICATOR_DATA_BYTES_MAX: Final = 4096
+SIGNATURE_BYTES_MAX: Final = 2048
+LABEL_CHARS_MAX: Final = 60
+TRANSPORTS: Final = ("ble", "cable", "hybrid", "internal", "nfc", "smart-card", "usb")
+CHALLENGE_BYTES: Final = 32
+PASSKEYS_MAX: Final = 100_000
+"""That stand at a time, of all people."""
+PASSKEYS_OF_ONE_MAX: Final = 20
+"""Of one person."""
+
+_RP_HASH_END: Final = 32
+_FLAGS_AT: Final = 32
+_COUNT_END: Final = 37
+_USER_PRESENT: Final = 0x01
+_USER_VERIFIED: Final = 0x04
+_CLIENT_DATA: Final = Limits(size_bytes_max=CLIENT_DATA_BYTES_MAX, depth_max=4)
+_MALFORMED: Final = "passkey.malformed"
+_ASSERTION_MEMBERS: Final = frozenset({"credential_id", "client_data", "authenticator_data", "signature"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Passkey:
+    """A credential of one person. id: 1 to 1023 bytes. public_key: COSE_Key. key: its thumbprint (RFC 9679), under
+    which it is held and revoked like other keys. rp_id: the name that it is bound to. aaguid: the model of its device,
+    as the device says. sign_count: as it was last told. backup_eligible: it may be copied to other devices. transports:
+    how browsers reach it. attested: a configured root vouches for the model of its device."""
+
+    id: bytes
+    public_key: bytes
+    key: str
+    person: PrincipalId
+    label: str
+    rp_id: str
+    aaguid: str
+    sign_count: int
+    backup_eligible: bool
+    transports: tuple[str, ...]
+    created_at: UnixMillis
+    attested: bool
+
+    @property
+    def name(self) -> str:
+        """Its id as it is written everywhere, base64url."""
+        return to_base64url(self.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyAssertion:
+    """What a browser hands over when a passkey has signed: all bytes as they came, which is what evidence keeps."""
+
+    credential_id: bytes
+    client_data: bytes
+    authenticator_data: bytes
+    signature: bytes
+
+    def members(self) -> dict[str, JSONValue]:
+        """As JSON, its octets in base64url."""
+        return {
+            "authenticator_data": to_base64url(self.authenticator_data),
+            "client_data": to_base64url(self.client_data),
+            "credential_id": to_base64url(self.credential_id),
+            "signature": to_base64url(self.signature),
+        }
+
+
+def assertion_in(members: JSONValue) -> PasskeyAssertion:
+    """Read back what `members` made. Raises Malformed (`passkey.malformed`)."""
+    if not isinstance(members, dict) or members.keys() != _ASSERTION_MEMBERS:
+        raise Malformed(
+            "an assertion has credential_id, client_data, authenticator_data and signature", code=_MALFORMED
+        )
+    return PasskeyAssertion(
+        credential_id=octets_in(members, "credential_id", CREDENTIAL_ID_BYTES_MAX),
+        client_data=octets_in(members, "client_data", CLIENT_DATA_BYTES_MAX),
+        authenticator_data=octets_in(members, "authenticator_data", AUTHENTICATOR_DATA_BYTES_MAX),
+        signature=octets_in(members, "signature", SIGNATURE_BYTES_MAX),
+    )
+
+
+def asserted(
+    assertion: PasskeyAssertion,
+    *,
+    credential_id: bytes,
+    public_key: bytes,
+    challenge: bytes,
+    rp_id: str,
+    origins: Sequence[str],
+    sign_count: int = 0,
+) -> int:
+    """Check an assertion of one credential, and return the new sign count.
+
+    credential_id, public_key: of the registered passkey. challenge: the bytes that had to be signed. origins: of the
+    pages at which that may happen. sign_count: what the passkey last said; 0 where nobody remembers.
+
+    Raises Malformed (`passkey.malformed`), Unverified (`passkey.other`, `passkey.type`, `passkey.challenge`,
+    `passkey.origin`, `passkey.frame`, `passkey.rp`, `passkey.user`, `passkey.counter`, `passkey.algorithm`,
+    `passkey.signature`).
+    """
+    if not hmac.compare_digest(assertion.credential_id, credential_id):
+        raise unverified("the assertion is of another passkey", "other")
+    check_ceremony(assertion.client_data, wanted="webauthn.get", challenge=challenge, origins=origins)
+    count = _counted(assertion.authenticator_data, rp_id)
+    if (count or sign_count) and count <= sign_count:
+        raise unverified(
+            f"the passkey has counted to {count}, and had been at {sign_count}: it may have been copied; remove it",
+            "counter",
+        )
+    check_algorithm(public_key)
+    _check_signature(
+        assertion, public_key=public_key, challenge=challenge, rp_id=rp_id, origins=origins, count=sign_count
+    )
+    return count
+
+
+def check_ceremony(client_data: bytes, *, wanted: str, challenge: bytes, origins: Sequence[str]) -> None:
+    """What the browser says of the page: its kind of ceremony, its challenge, its origin, and that no other site has it
+    in a frame. Raises as `asserted`."""
+    try:
+        said = parse(client_data, limits=_CLIENT_DATA)
+    except Malformed as fault:
+        raise Malformed(f"the client data is not JSON: {fault.message}", code=_MALFORMED) from None
+    if not isinstance(said, dict):
+        raise Malformed("the client data is no JSON object", code=_MALFORMED)
+    if said.get("type") != wanted:
+        raise unverified(f"the ceremony was {shown(said.get('type'), 40)}, expected `{wanted}`", "type")
+    found = said.get("challenge")
+    if not isinstance(found, str) or not hmac.compare_digest(
+        found.encode("utf-8", "replace"), to_base64url(challenge).encode()
+    ):
+        raise unverified("it signs another challenge than the one that was given: start again", "challenge")
+    origin = said.get("origin")
+    if origin not in origins:
+        listed = ", ".join(f"`{one}`" for one in origins)
+        raise unverified(f"it was made at {shown(origin)}, expected {listed}", "origin")
+    if said.get("crossOrigin", False) is not False or "topOrigin" in said:
+        raise unverified("it was made in a frame of another site", "frame")
+
+
+def check_algorithm(public_key: bytes) -> str:
+    """The thumbprint of a COSE key (RFC 9679) that is one of ours. Raises Malformed (`passkey.malformed`), Unverified
+    (`passkey.algorithm`)."""
+    # Half of what it imports is for attestations; only who checks a passkey waits for it.
+    from webauthn.helpers import (
+        decode_credential_public_key,
+        decoded_public_key_to_cryptography,
+        encode_cbor,
+    )
+    from webauthn.helpers.decode_credential_public_key import (
+        DecodedEC2PublicKey,
+        DecodedOKPPublicKey,
+        DecodedRSAPublicKey,
+    )
+
+    # It would take a bare curve point, too, as devices of long ago gave it, and guess the algorithm.
+    if not 0 < len(public_key) <= PUBLIC_KEY_BYTES_MAX or public_key[0] >> 5 != 5:
+        raise Malformed("the public key is no COSE key", code=_MALFORMED)
+    try:
+        key = decode_credential_public_key(public_key)
+        # A point off its curve, or a number in place of octets, is found out here and not at the first signature.
+        decoded_public_key_to_cryptography(key)
+    except Exception as fault:
+        raise _unreadable("the public key", fault) from None
+    if not isinstance(key.alg, int) or key.alg not in ALGORITHMS:
+        raise unverified(f"a passkey signs by EdDSA, ES256 or RS256, not {shown(key.alg, 20)}", "algorithm")
+    if isinstance(key, DecodedEC2PublicKey) and key.crv == 1 and key.alg == -7:
+        return _thumbprint(encode_cbor({1: int(key.kty), -1: int(key.crv), -2: key.x, -3: key.y}))
+    if isinstance(key, DecodedOKPPublicKey) and key.crv == 6 and key.alg == -8:
+        return _thumbprint(encode_cbor({1: int(key.kty), -1: int(key.crv), -2: key.x}))
+    if isinstance(key, DecodedRSAPublicKey) and key.alg == -257:
+        if int.from_bytes(key.n).bit_length() >= RSA_BITS_MIN:
+            return _thumbprint(encode_cbor({1: int(key.kty), -1: key.n, -2: key.e}))
+        raise unverified(f"an RSA key has at least {RSA_BITS_MIN} bits", "algorithm")
+    raise unverified("the key does not fit its algorithm", "algorithm")
+
+
+def check_room(person: PrincipalId, *, held: int, all_held: int, all_max: int = PASSKEYS_MAX) -> None:
+    """Whether one more passkey of a person may come in. Raises Malformed (`passkey.full`)."""
+    if held >= PASSKEYS_OF_ONE_MAX:
+        raise Malformed(
+            f"{shown(person)} has {held} passkeys, the most there can be: remove one first",
+            code="passkey.full",
+        )
+    if all_held >= all_max:
+        raise Malformed(f"there are {all_held} passkeys, the most there can be", code="passkey.full")
+
+
+def octets_in(members: Mapping[str, JSONValue], name: str, bytes_max: int) -> bytes:
+    """1 to `bytes_max` octets from base64url, in its one spelling. Raises Malformed (`passkey.malformed`)."""
+    text = members.get(name)
+    octets = b""
+    if isinstance(text, str) and text.isascii() and len(text) <= bytes_max * 4 // 3 + 4:
+        try:
+            octets = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        except ValueError:
+            octets = b""
+    if not 0 < len(octets) <= bytes_max or to_base64url(octets) != text:
+        raise Malformed(f"`{name}` is not 1 to {bytes_max} octets in base64url", code=_MALFORMED)
+    return octets
+
+
+def unverified(message: str, word: str) -> Unverified:
+    """What a check of a passkey raises."""
+    return Unverified(message, code=f"passkey.{word}", step=STEP)
+
+
+def check_user(flags: int) -> None:
+    """That the device says a person was there, and who. Raises Unverified (`passkey.user`)."""
+    if not flags & _USER_PRESENT or not flags & _USER_VERIFIED:
+        raise unverified(
+            "the device did not verify who used it: set up a PIN, a fingerprint or a face on it", "user"
+        )
+
+
+def _counted(data: bytes, rp_id: str) -> int:
+    """The sign count. Raises as `asserted`."""
+    if not _COUNT_END <= len(data) <= AUTHENTICATOR_DATA_BYTES_MAX:
+        raise Malformed(f"authenticator data of {len(data)} bytes", code=_MALFORMED)
+    if not hmac.compare_digest(data[:_RP_HASH_END], sha256(rp_id.encode()).digest()):
+        raise unverified(f"the passkey is bound to another name than {shown(rp_id)}", "rp")
+    check_user(data[_FLAGS_AT])
+    return int.from_bytes(data[_FLAGS_AT + 1 : _COUNT_END])
+
+
+def _check_signature(
+    assertion: PasskeyAssertion,
+    *,
+    public_key: bytes,
+    challenge: bytes,
+    rp_id: str,
+    origins: Sequence[str],
+    count: int,
+) -> None:
+    from webauthn import verify_authentication_response
+    from webauthn.helpers.structs import AuthenticationCredential, AuthenticatorAssertionResponse
+
+    credential = AuthenticationCredential(
+        id=to_base64url(assertion.credential_id),
+        raw_id=assertion.credential_id,
+        response=AuthenticatorAssertionResponse(
+            client_data_json=assertion.client_data,
+            authenticator_data=assertion.authenticator_data,
+            signature=assertion.signature,
+        ),
+    )
+    try:
+        verify_authentication_response(
+            credential=credential,
+            expected_challenge=challenge,
+            expected_rp_id=rp_id,
+            expected_origin=list(origins),
+            credential_public_key=public_key,
+            credential_current_sign_count=count,
+            require_user_verification=True,
+        )
+    except Exception as fault:  # bytes of a stranger: whatever it is, it is no proof
+        raise unverified(f"the signature does not check: {type(fault).__name__}", "signature") from None
+
+
+def _thumbprint(cbor: bytes) -> str:
+    return to_base64url(sha256(cbor).digest())
+
+
+def _unreadable(what: str, fault: Exception) -> Malformed:
+    return Malformed(f"{what} cannot be read: {type(fault).__name__}", code=_MALFORMED)

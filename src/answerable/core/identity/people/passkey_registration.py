@@ -1,0 +1,234 @@
+"""A new passkey, made by a person's device: from what the browser hands over to what is kept (WebAuthn Level 3, 7.1).
+
+Laws: the device says that it verified who made it; whether somebody vouches for its model is told and changes nothing
+else, for most devices of people keep that to themselves; nobody vouches but the roots that were configured; where the
+maker's certificate says for which model it is, the device is of that model (8.2: `id-fido-gen-ce-aaguid`).
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.base64url import to_base64url
+from answerable.core.identity.people.passkey import (
+    ALGORITHMS,
+    CLIENT_DATA_BYTES_MAX,
+    CREDENTIAL_ID_BYTES_MAX,
+    LABEL_CHARS_MAX,
+    STEP,
+    TRANSPORTS,
+    Passkey,
+    check_algorithm,
+    check_ceremony,
+    octets_in,
+    unverified,
+)
+from answerable.errors import Malformed, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from webauthn.registration.verify_registration_response import VerifiedRegistration
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+
+ATTESTATION_BYTES_MAX: Final = 65_536
+_MEMBERS: Final = frozenset({"credential_id", "client_data", "attestation", "transports"})
+_MALFORMED: Final = "passkey.malformed"
+_MODEL_OID: Final = "1.3.6.1.4.1.45724.1.1.4"
+_OCTETS_16: Final = b"\x04\x10"
+"""DER: an octet string of 16 bytes follows."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasskeyRegistration:
+    """What a browser hands over when a device has made a passkey. attestation: the attestation object, CBOR."""
+
+    credential_id: bytes
+    client_data: bytes
+    attestation: bytes
+    transports: tuple[str, ...]
+
+
+def registration_in(members: JSONValue) -> PasskeyRegistration:
+    """From JSON whose octets are base64url. Transports that are not known are left out.
+
+    Raises Malformed (`passkey.malformed`).
+    """
+    if not isinstance(members, dict) or members.keys() != _MEMBERS:
+        raise Malformed(
+            "a registration has credential_id, client_data, attestation and transports", code=_MALFORMED
+        )
+    told = members["transports"]
+    if not isinstance(told, list):
+        raise Malformed("`transports` is not a list", code=_MALFORMED)
+    return PasskeyRegistration(
+        credential_id=octets_in(members, "credential_id", CREDENTIAL_ID_BYTES_MAX),
+        client_data=octets_in(members, "client_data", CLIENT_DATA_BYTES_MAX),
+        attestation=octets_in(members, "attestation", ATTESTATION_BYTES_MAX),
+        transports=tuple(one for one in TRANSPORTS if one in told),
+    )
+
+
+def registered(
+    registration: PasskeyRegistration,
+    *,
+    challenge: bytes,
+    rp_id: str,
+    origins: Sequence[str],
+    person: PrincipalId,
+    label: str,
+    now: UnixMillis,
+    roots: Sequence[bytes] = (),
+) -> Passkey:
+    """Check a new passkey of a person. label: what they call it. roots: PEM certificates of whom to believe the model
+    of a device from; where one vouches, the passkey is `attested`. Certificates are checked at the time of the machine.
+
+    Raises Malformed (`passkey.malformed`, `passkey.label`), Unverified (`passkey.type`, `passkey.challenge`,
+    `passkey.origin`, `passkey.frame`, `passkey.rp`, `passkey.user`, `passkey.algorithm`, `passkey.attestation`).
+    """
+    check_ceremony(registration.client_data, wanted="webauthn.create", challenge=challenge, origins=origins)
+    made, attested = _verified(registration, challenge, rp_id, origins, roots)
+    _check_model(registration.attestation, bytes.fromhex(made.aaguid.replace("-", "")))
+    if made.credential_id != registration.credential_id:
+        raise unverified("the passkey is another one than its id says", "other")
+    return Passkey(
+        id=made.credential_id,
+        public_key=made.credential_public_key,
+        key=check_algorithm(made.credential_public_key),
+        person=person,
+        label=checked_label(label),
+        rp_id=rp_id,
+        aaguid=made.aaguid,
+        sign_count=made.sign_count,
+        backup_eligible=made.credential_device_type.value == "multi_device",
+        transports=registration.transports,
+        created_at=now,
+        attested=attested,
+    )
+
+
+def checked_label(label: str) -> str:
+    """What a person calls a passkey: 1 to 60 printable characters. Raises Malformed (`passkey.label`)."""
+    text = " ".join(label.split())
+    if not 0 < len(text) <= LABEL_CHARS_MAX or not text.isprintable():
+        raise Malformed(
+            f"call it something: 1 to {LABEL_CHARS_MAX} printable characters", code="passkey.label"
+        )
+    return text
+
+
+def _verified(
+    registration: PasskeyRegistration,
+    challenge: bytes,
+    rp_id: str,
+    origins: Sequence[str],
+    roots: Sequence[bytes],
+) -> tuple[VerifiedRegistration, bool]:
+    from webauthn.helpers.structs import AttestationFormat
+
+    if roots:
+        try:
+            made = _checked(registration, challenge, rp_id, origins, roots)
+        except Unverified:
+            pass
+        else:
+            # In other formats the library believes roots of its own, beside those that were configured.
+            ours = (AttestationFormat.PACKED, AttestationFormat.FIDO_U2F, AttestationFormat.TPM)
+            return made, made.fmt in ours and _has_chain(registration.attestation)
+    return _checked(registration, challenge, rp_id, origins, ()), False
+
+
+def _checked(
+    registration: PasskeyRegistration,
+    challenge: bytes,
+    rp_id: str,
+    origins: Sequence[str],
+    roots: Sequence[bytes],
+) -> VerifiedRegistration:
+    from webauthn import verify_registration_response
+    from webauthn.helpers.cose import COSEAlgorithmIdentifier
+    from webauthn.helpers.exceptions import InvalidRegistrationResponse
+    from webauthn.helpers.structs import (
+        AttestationFormat,
+        AuthenticatorAttestationResponse,
+        RegistrationCredential,
+    )
+
+    credential = RegistrationCredential(
+        id=to_base64url(registration.credential_id),
+        raw_id=registration.credential_id,
+        response=AuthenticatorAttestationResponse(
+            client_data_json=registration.client_data, attestation_object=registration.attestation
+        ),
+    )
+    by_format = {form: [*roots] for form in AttestationFormat} if roots else None
+    try:
+        return verify_registration_response(
+            credential=credential,
+            expected_challenge=challenge,
+            expected_rp_id=rp_id,
+            expected_origin=list(origins),
+            require_user_verification=True,
+            supported_pub_key_algs=[COSEAlgorithmIdentifier(one) for one in ALGORITHMS],
+            pem_root_certs_bytes_by_fmt=by_format,
+        )
+    except InvalidRegistrationResponse as fault:
+        raise _refused(str(fault)) from None
+    except Exception as fault:  # bytes of a stranger: whatever it is, it is no passkey
+        raise Malformed(f"the attestation cannot be read: {type(fault).__name__}", code=_MALFORMED) from None
+
+
+_WORDS: Final = (
+    ("RP ID", "rp", "the passkey is bound to another name than that of this console"),
+    (
+        "User verification",
+        "user",
+        "the device did not verify who used it: set up a PIN, a fingerprint or a face on it",
+    ),
+    ("User presence", "user", "the device says that nobody touched it"),
+    ("public key alg", "algorithm", "the device offers none of EdDSA, ES256 and RS256"),
+)
+
+
+def _refused(said: str) -> Unverified:
+    for part, word, message in _WORDS:
+        if part in said:
+            return unverified(message, word)
+    return Unverified("what the device says of itself does not check", code="passkey.attestation", step=STEP)
+
+
+def _check_model(attestation: bytes, model: bytes) -> None:
+    """The model of the maker's certificate, where it says one, against that of the device. py_webauthn leaves that out.
+
+    Devices of FIDO U2F name no model, so that format has nothing to compare. Raises Unverified, Malformed.
+    """
+    from cryptography import x509
+    from webauthn.helpers import parse_attestation_object
+    from webauthn.helpers.structs import AttestationFormat
+
+    parsed = parse_attestation_object(attestation)
+    if parsed.fmt not in (AttestationFormat.PACKED, AttestationFormat.TPM) or not parsed.att_stmt.x5c:
+        return
+    try:
+        extensions = x509.load_der_x509_certificate(parsed.att_stmt.x5c[0]).extensions
+        told = extensions.get_extension_for_oid(x509.ObjectIdentifier(_MODEL_OID))
+    except x509.ExtensionNotFound:
+        return
+    except ValueError as fault:
+        raise Malformed(
+            f"the attesting certificate cannot be read: {type(fault).__name__}", code=_MALFORMED
+        ) from None
+    said = told.value.value if isinstance(told.value, x509.UnrecognizedExtension) else b""
+    if told.critical or not hmac.compare_digest(said, _OCTETS_16 + model):
+        raise _refused("the model")
+
+
+def _has_chain(attestation: bytes) -> bool:
+    """Whether certificates vouch for it: a device that signs for itself says nothing about its model."""
+    from webauthn.helpers import parse_attestation_object
+
+    return bool(parse_attestation_object(attestation).att_stmt.x5c)

@@ -1,0 +1,1 @@
+"""Proofs that a caller holds a key or channel."""

@@ -1,0 +1,117 @@
+"""A client's own signed statement of who it is, to the token service (RFC 7523, section 3; `private_key_jwt`).
+
+Laws: it is for this issuer in so many letters, short-lived, and good once; the key is looked up by `kid` and decides
+the algorithm; whom the key belongs to decides who the client is, and `iss` and `sub` can only agree with that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import Limits, parse
+from answerable.core.identity.keys.compact_jws import check_compact, read_compact
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.errors import Malformed, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.keys.keys import PublicKey
+
+STEP: Final = "client"
+LIFETIME_SECONDS_MAX: Final = 300
+SKEW_MILLIS: Final = 30_000
+AHEAD_MILLIS: Final = 5_000
+"""How far `iat` may be ahead of our clock: it says whether an assertion is older than what is remembered of those that
+were used, and is wrong about that by as much as the client's clock is."""
+ASSERTION_CHARS_MAX: Final = 4_096
+ID_CHARS_MAX: Final = 256
+CLAIMS_DEPTH_MAX: Final = 3
+
+_HEADER_NEEDED: Final = frozenset({"alg", "kid"})
+_HEADER_KNOWN: Final = _HEADER_NEEDED | {"typ"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientAssertion:
+    """A verified assertion. client: what `iss` and `sub` both say. thumbprint: of the key that signed it. id: `jti`.
+
+    issued_at: what `iat` says, and where it says nothing the earliest that it can be by its end.
+    """
+
+    client: str
+    thumbprint: str
+    id: str
+    issued_at: UnixMillis
+    expires_at: UnixMillis
+
+
+def verified_assertion(
+    token: str, *, issuer: str, key_of: Callable[[str], PublicKey], now: UnixMillis
+) -> ClientAssertion:
+    """Whom an assertion names. key_of: the key with a thumbprint; raises Unverified when nobody has it.
+
+    Says nothing about its first use, which the caller checks. Raises Malformed (`client.malformed`), Unverified (step
+    `client`: `client.type`, `.algorithm`, `.signature`, `.audience`, `.time`, `.subject`).
+    """
+    if len(token) > ASSERTION_CHARS_MAX:
+        raise Malformed(f"an assertion has at most {ASSERTION_CHARS_MAX} characters", code="client.malformed")
+    jws = read_compact(token, step=STEP)
+    names = jws.header.keys()
+    if not names >= _HEADER_NEEDED or not names <= _HEADER_KNOWN:
+        raise Malformed(
+            "the assertion's header must have `alg` and `kid`, may have `typ`, and nothing else",
+            code="client.malformed",
+        )
+    if jws.header.get("typ", "JWT") != "JWT":
+        raise _unverified("the assertion is a token of another type", code="type")
+    check_compact(jws, key_of(jws.header["kid"]), step=STEP)
+    value = parse(jws.payload, limits=Limits(size_bytes_max=ASSERTION_CHARS_MAX, depth_max=CLAIMS_DEPTH_MAX))
+    claims: Mapping[str, JSONValue] = value if isinstance(value, dict) else {}
+    if claims.get("aud") not in (issuer, [issuer]):
+        raise _unverified(f"the assertion is not for {shown(issuer)} alone", code="audience")
+    client, identifier = claims.get("sub"), claims.get("jti")
+    if not isinstance(client, str) or not client or claims.get("iss") != client:
+        raise _unverified("`iss` and `sub` of the assertion must both name the client", code="subject")
+    if not isinstance(identifier, str) or not 0 < len(identifier) <= ID_CHARS_MAX:
+        raise _unverified(f"the assertion has no `jti` of at most {ID_CHARS_MAX} characters", code="subject")
+    expires_at, issued_at = _expiry(claims, now), _time(claims, "iat")
+    if issued_at is None:
+        issued_at = UnixMillis(expires_at - LIFETIME_SECONDS_MAX * 1000 - SKEW_MILLIS)
+    return ClientAssertion(
+        client=client,
+        thumbprint=jws.header["kid"],
+        id=identifier,
+        issued_at=issued_at,
+        expires_at=expires_at,
+    )
+
+
+def _expiry(claims: Mapping[str, JSONValue], now: UnixMillis) -> UnixMillis:
+    """Ends are never stretched; a beginning may be ahead of our clock a little."""
+    ends = _time(claims, "exp")
+    if ends is None or now >= ends or ends - now > LIFETIME_SECONDS_MAX * 1000 + SKEW_MILLIS:
+        raise _unverified(
+            f"the assertion must end within the next {LIFETIME_SECONDS_MAX} s: `exp` says otherwise",
+            code="time",
+        )
+    for name, lead in (("nbf", SKEW_MILLIS), ("iat", AHEAD_MILLIS)):
+        begins = _time(claims, name)
+        if begins is not None and begins > now + lead:
+            raise _unverified(f"the assertion is not valid yet: `{name}` is ahead", code="time")
+    return ends
+
+
+def _time(claims: Mapping[str, JSONValue], name: str) -> UnixMillis | None:
+    value = claims.get(name)
+    if value is None:
+        return None
+    if type(value) is not int or value < 0:
+        raise _unverified(f"`{name}` of the assertion is not a whole number of seconds", code="time")
+    return UnixMillis(value * 1000)
+
+
+def _unverified(message: str, *, code: str) -> Unverified:
+    return Unverified(message, code=f"{STEP}.{code}", step=STEP)

@@ -1,0 +1,182 @@
+"""What the X509-SVID standard asks of one certificate, leaf or signing, before any path is looked for.
+
+Laws: a certificate has one reading or is refused; what its key may be and do is decided here, not by a library.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+from answerable.core.identity.names.spiffe_id import SpiffeId, spiffe_id
+from answerable.core.identity.svid.svid_keys import SVIDPublicKey, accepted_key
+from answerable.errors import Malformed, Unverified, shown
+
+STEP: Final = "svid"
+CERTIFICATE_BYTES_MAX: Final = 16_384
+SERIAL_BITS_MAX: Final = 159
+"""At most 20 octets, positive (RFC 5280, section 4.1.2.2)."""
+
+_Extension = TypeVar("_Extension", bound=x509.ExtensionType)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SVIDCertificate:
+    """A certificate that `read_certificate` took apart; nothing of it is verified.
+
+    uris: all URI names of the subject, in order. is_authority: `cA`. purposes: extended key usage, None without one.
+    """
+
+    der: bytes
+    certificate: x509.Certificate
+    key: SVIDPublicKey
+    usage: x509.KeyUsage
+    uris: tuple[str, ...]
+    is_authority: bool
+    purposes: frozenset[x509.ObjectIdentifier] | None
+
+
+def read_certificate(der: bytes) -> SVIDCertificate:
+    """Take apart one DER certificate and check what holds for leaf and signing certificates alike (sections 2, 4.3).
+
+    Raises Unverified: `svid.certificate` unless it is an X.509 v3 certificate with a positive serial number and each
+    extension once, `svid.key`, `svid.key_usage` without a critical key usage, `svid.san`.
+    """
+    if len(der) > CERTIFICATE_BYTES_MAX:
+        message = f"certificate of {len(der)} bytes, at most {CERTIFICATE_BYTES_MAX}"
+        raise _unverified(message, code="certificate")
+    certificate, extensions, key = _parsed(der)
+    if not 0 < certificate.serial_number < 1 << SERIAL_BITS_MAX:
+        raise _unverified("serial number is not positive or has more than 20 octets", code="certificate")
+    if not der.endswith(b"\x00" + certificate.signature):
+        # The count of unused bits in the signature is not signed, and readers pass over it.
+        raise _unverified("the signature is not a whole number of octets", code="certificate")
+    if key is None:
+        message = "the key is not RSA of 2048 to 8192 bits nor EC on P-256, P-384 or P-521"
+        raise _unverified(message, code="key")
+    usage = _extension(extensions, x509.KeyUsage)
+    if usage is None or not usage.critical:
+        raise _unverified("key usage is absent or not critical", code="key_usage")
+    return SVIDCertificate(
+        der=der,
+        certificate=certificate,
+        key=key,
+        usage=usage.value,
+        uris=_uris(certificate, extensions),
+        is_authority=_is_authority(extensions),
+        purposes=_purposes(extensions),
+    )
+
+
+def leaf_id(leaf: SVIDCertificate) -> SpiffeId:
+    """The SPIFFE ID of a leaf, after all that the standard asks of one (sections 2, 3.1, 4, 5.2).
+
+    Raises Unverified: `svid.uri_san` unless there is exactly one URI, `svid.id` unless it is a SPIFFE ID with a path,
+    `svid.authority` for a signing certificate, `svid.key_usage`, `svid.purpose`.
+    """
+    if len(leaf.uris) != 1:
+        raise _unverified(f"a leaf has exactly one URI name, this one {len(leaf.uris)}", code="uri_san")
+    name = _spiffe_id(leaf.uris[0])
+    if not name.path:
+        message = f"{shown(name)} names a trust domain, and a leaf is of a workload"
+        raise _unverified(message, code="id")
+    if leaf.is_authority:
+        raise _unverified("a signing certificate identifies nobody", code="authority")
+    usage = leaf.usage
+    if not usage.digital_signature or usage.key_cert_sign or usage.crl_sign:
+        message = "key usage of a leaf needs digitalSignature, without keyCertSign and cRLSign"
+        raise _unverified(message, code="key_usage")
+    needed = {ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH}
+    if leaf.purposes is not None and not needed <= leaf.purposes:
+        raise _unverified("extended key usage lacks serverAuth or clientAuth", code="purpose")
+    return name
+
+
+def check_signing(signer: SVIDCertificate) -> SpiffeId | None:
+    """The SPIFFE ID of a signing certificate, or None without one (sections 3.2, 4.1, 4.3).
+
+    Raises Unverified: `svid.signer` unless it may sign certificates, `svid.uri_san`, `svid.id` for an id with a path.
+    """
+    if not signer.is_authority or not signer.usage.key_cert_sign:
+        raise _unverified("a signing certificate needs cA and keyCertSign", code="signer")
+    if not signer.uris:
+        return None
+    if len(signer.uris) > 1:
+        raise _unverified("a signing certificate has more than one URI name", code="uri_san")
+    name = _spiffe_id(signer.uris[0])
+    if name.path:
+        raise _unverified(f"the signing certificate {shown(name)} has a path", code="id")
+    return name
+
+
+def authority_key(der: bytes) -> SVIDPublicKey:
+    """The key of an authority's certificate. Raises Malformed (`bundle.authority`) unless it may sign SVIDs."""
+    try:
+        authority = read_certificate(der)
+        check_signing(authority)
+    except Unverified as error:
+        raise Malformed(f"authority: {error.message}", code="bundle.authority") from None
+    return authority.key
+
+
+def _parsed(der: bytes) -> tuple[x509.Certificate, x509.Extensions, SVIDPublicKey | None]:
+    """Everything in a certificate that the library would otherwise parse, and trip over, when it is first asked for."""
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        for name in (certificate.issuer, certificate.subject):
+            tuple(name)
+        _ = certificate.not_valid_before_utc, certificate.not_valid_after_utc, certificate.serial_number
+        return certificate, certificate.extensions, accepted_key(certificate.public_key())
+    except (
+        ValueError,
+        TypeError,  # a name attribute of a type that it cannot have
+        OverflowError,
+        UnsupportedAlgorithm,
+        x509.DuplicateExtension,
+        x509.InvalidVersion,
+        x509.UnsupportedGeneralNameType,
+    ) as error:
+        raise _unverified(f"certificate is unreadable: {shown(error)}", code="certificate") from None
+
+
+def _spiffe_id(text: str) -> SpiffeId:
+    try:
+        return spiffe_id(text)
+    except Malformed as error:
+        raise _unverified(error.message, code="id") from None
+
+
+def _extension(extensions: x509.Extensions, kind: type[_Extension]) -> x509.Extension[_Extension] | None:
+    try:
+        return extensions.get_extension_for_class(kind)
+    except x509.ExtensionNotFound:
+        return None
+
+
+def _uris(certificate: x509.Certificate, extensions: x509.Extensions) -> tuple[str, ...]:
+    names = _extension(extensions, x509.SubjectAlternativeName)
+    if names is None:
+        return ()
+    if not names.critical and not certificate.subject.rdns:
+        # Section 3.1; RFC 5280, section 4.1.2.6.
+        raise _unverified("without a subject, the alternative name must be critical", code="san")
+    return tuple(names.value.get_values_for_type(x509.UniformResourceIdentifier))
+
+
+def _is_authority(extensions: x509.Extensions) -> bool:
+    """`cA`, which is false where nothing is said (RFC 5280, section 4.2.1.9)."""
+    constraints = _extension(extensions, x509.BasicConstraints)
+    return constraints is not None and constraints.value.ca
+
+
+def _purposes(extensions: x509.Extensions) -> frozenset[x509.ObjectIdentifier] | None:
+    purposes = _extension(extensions, x509.ExtendedKeyUsage)
+    return None if purposes is None else frozenset(purposes.value)
+
+
+def _unverified(message: str, *, code: str) -> Unverified:
+    return Unverified(message, code=f"svid.{code}", step=STEP)

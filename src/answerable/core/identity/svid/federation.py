@@ -1,0 +1,204 @@
+"""Foreign trust domains: where their bundles come from, how often, and which one replaces which (SPIFFE Federation).
+
+Laws: the trust domain of a bundle is the configured one, never one that a document or a server names; a source speaks
+for one domain and a domain has one source; our own domain has none; a bundle never gives way to an older one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal, TypeGuard
+
+from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain, spiffe_id, trust_domain
+from answerable.errors import Malformed, Unavailable, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
+
+Profile = Literal["https_web", "https_spiffe", "workload_api", "file"]
+PROFILES: Final[tuple[Profile, ...]] = ("https_web", "https_spiffe", "workload_api", "file")
+
+REFRESH_SECONDS_DEFAULT: Final = 300
+"""Where a bundle has no refresh hint (SPIFFE Federation, section 4.1)."""
+REFRESH_SECONDS_MIN: Final = 10
+REFRESH_SECONDS_MAX: Final = 86_400
+FIRST_RETRY_SECONDS: Final = 10
+"""After the first failure while nothing is known of the domain; doubled up to the default interval."""
+JITTER: Final = 0.1
+"""Part of an interval by which it is shortened at most, so that many who started together do not stay together."""
+STALE_SECONDS_MAX: Final = 259_200
+"""A bundle that could not be refreshed for so long is no longer believed: keys may have been withdrawn since."""
+BUNDLE_WITHDRAWN: Final = "bundle.withdrawn"
+"""Code of what a source raises that says itself that there is no bundle of the domain any more."""
+SOURCES_MAX: Final = 256
+URL_CHARS_MAX: Final = 2048
+
+# Scheme, host (a name, an IPv4 address, or an IPv6 address in brackets), port; then nothing but printable ASCII without
+# a backslash, which some readers take for a slash.
+_ENDPOINT_URL: Final = re.compile(
+    r"https://(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::[1-9][0-9]{0,4})?(?:[/?#][!-\[\]-~]*)?"
+)
+_SOCKET: Final = re.compile(r"unix:///[!-~]+|tcp://(?:[0-9.]+|\[[0-9A-Fa-f:.]+\]):[1-9][0-9]{0,4}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FederationSource:
+    """Where the bundle of one trust domain comes from; made by `federation_source`.
+
+    address: URL of the endpoint, `unix:///path` or `tcp://ip:port` of a Workload API, or path of a file.
+    endpoint_id: of https_spiffe, what the server must be. file: path of the authorities for https_web (PEM; empty for
+    the system's), or of the bundle for the first contact of https_spiffe; empty without one.
+    """
+
+    trust_domain: TrustDomain
+    profile: Profile
+    address: str
+    endpoint_id: SpiffeId | None = None
+    file: str = ""
+
+
+def federation_source(text: str) -> FederationSource:
+    """Read one setting. Raises Malformed: `federation.*`, `spiffe_id.*`.
+
+    `TD https_web URL [CA-FILE]`, `TD https_spiffe URL SPIFFE-ID [BUNDLE-FILE]`, `TD workload_api unix:///SOCKET` or
+    `TD file PATH`.
+    """
+    words = text.split()
+    if len(words) < 3:
+        raise Malformed(
+            f"{shown(text)} is not `TRUST-DOMAIN PROFILE ADDRESS [SPIFFE-ID] [FILE]`",
+            code="federation.source",
+        )
+    name, profile, address, *rest = words
+    domain = trust_domain(name)
+    if not _is_profile(profile):
+        raise Malformed(
+            f"profile {shown(profile)} is none of {', '.join(PROFILES)}", code="federation.profile"
+        )
+    endpoint = None
+    if profile == "https_spiffe":
+        if not rest:
+            raise Malformed(
+                f"the endpoint of {shown(name)} needs the SPIFFE ID of its server",
+                code="federation.endpoint_id",
+            )
+        endpoint = _workload_id(rest.pop(0))
+    if profile in ("https_web", "https_spiffe"):
+        check_endpoint_url(address)
+    elif profile == "workload_api":
+        check_socket(address)
+    if len(rest) > (1 if profile in ("https_web", "https_spiffe") else 0):
+        raise Malformed(f"{shown(text)} has words too many for {profile}", code="federation.source")
+    return FederationSource(
+        trust_domain=domain,
+        profile=profile,
+        address=address,
+        endpoint_id=endpoint,
+        file=rest[0] if rest else "",
+    )
+
+
+def federation_sources(texts: Iterable[str], *, own: TrustDomain) -> tuple[FederationSource, ...]:
+    """Read all settings together. Raises Malformed as `federation_source`, and `federation.own`, `.duplicate`,
+    `.count`."""
+    sources = tuple(federation_source(text) for text in texts)
+    if len(sources) > SOURCES_MAX:
+        raise Malformed(
+            f"{len(sources)} foreign trust domains, at most {SOURCES_MAX}", code="federation.count"
+        )
+    seen: set[TrustDomain] = set()
+    for source in sources:
+        if source.trust_domain == own:
+            raise Malformed(
+                f"{shown(own)} is our own trust domain: nobody else's bundle speaks for it",
+                code="federation.own",
+            )
+        if source.trust_domain in seen:
+            raise Malformed(f"{shown(source.trust_domain)} has two sources", code="federation.duplicate")
+        seen.add(source.trust_domain)
+    return sources
+
+
+def check_endpoint_url(url: str) -> None:
+    """Section 5.2.1.1 and 5.2.2.1: `https`, no user info. Raises Malformed (`federation.url`)."""
+    if len(url) > URL_CHARS_MAX or not _ENDPOINT_URL.fullmatch(url):
+        raise Malformed(
+            f"a bundle endpoint is `https://HOST[:PORT]/PATH` without user info, not {shown(url)}",
+            code="federation.url",
+        )
+
+
+def successor(known: TrustBundle | None, fetched: TrustBundle) -> TrustBundle:
+    """The bundle to go on with: the fetched one. Raises Unverified (`bundle.sequence`) when it is older than the known.
+
+    Section 4.2: the sequence orders bundles, and where one has none, the one that came last counts. An equal sequence
+    does not keep a change out: the withdrawal of a key must not wait for the publisher's counter.
+    """
+    if known is None or known.sequence is None or fetched.sequence is None:
+        return fetched
+    if fetched.sequence < known.sequence:
+        raise Unverified(
+            f"the bundle of {shown(fetched.trust_domain)} went back from sequence {known.sequence} to "
+            f"{fetched.sequence}",
+            code="bundle.sequence",
+            step="bundle.sequence",
+        )
+    return fetched
+
+
+def refresh_seconds(bundle: TrustBundle | None) -> int:
+    """How long to wait until the next look: the hint within its bounds, or the default."""
+    hint = bundle.refresh_hint if bundle is not None else None
+    if hint is None or hint <= 0:
+        return REFRESH_SECONDS_DEFAULT
+    return min(max(hint, REFRESH_SECONDS_MIN), REFRESH_SECONDS_MAX)
+
+
+def retry_seconds(known: TrustBundle | None, failures: int) -> int:
+    """How long to wait after so many failures in a row.
+
+    With a bundle, its interval and not less, so that nobody presses on an endpoint in trouble (section 6.2), and not
+    more, so that withdrawn keys are learnt of. Without one, from 10 seconds doubling up to the default interval.
+    """
+    if known is not None:
+        return refresh_seconds(known)
+    return int(min(FIRST_RETRY_SECONDS * 2 ** min(max(failures - 1, 0), 16), REFRESH_SECONDS_DEFAULT))
+
+
+def jittered(seconds: float, chance: bytes) -> float:
+    """Up to a tenth shorter. chance: two random bytes."""
+    return seconds * (1 - JITTER * int.from_bytes(chance[:2], "big") / 0xFFFF)
+
+
+def bundle_unavailable(domain: TrustDomain, why: str, *, code: str) -> Unavailable:
+    """What every source of bundles raises; `why` is shown to operators."""
+    return Unavailable(f"bundle of {shown(domain)}: {why}", code=code, port="bundle_endpoint")
+
+
+def _workload_id(text: str) -> SpiffeId:
+    read = spiffe_id(text)
+    if not read.path:
+        raise Malformed(
+            f"{shown(text)} names a trust domain, and a server needs the SPIFFE ID of a workload",
+            code="federation.endpoint_id",
+        )
+    return read
+
+
+def check_socket(address: str) -> None:
+    """SPIFFE Workload Endpoint, section 4: a Unix socket without authority, or an IP address and a port.
+
+    Raises Malformed (`federation.socket`).
+    """
+    if not _SOCKET.fullmatch(address):
+        raise Malformed(
+            f"a Workload API is `unix:///PATH` or `tcp://IP:PORT`, not {shown(address)}",
+            code="federation.socket",
+        )
+
+
+def _is_profile(text: str) -> TypeGuard[Profile]:
+    return text in PROFILES

@@ -1,0 +1,170 @@
+"""What JWT-SVIDs and WIT-SVIDs have in common: how a token is taken apart, whose key it needs, how long it holds.
+
+Laws: a token is read strictly before anything in it is believed; the key comes from the bundle of the trust domain in
+`sub`, by `kid`, and from the list for this kind of token alone; a token without end is refused.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import Limits, encode, parse
+from answerable.core.identity.keys.compact_jws import PAYLOAD_DEPTH_MAX, TOKEN_CHARS_MAX, read_compact
+from answerable.core.identity.names import spiffe_terms as terms
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain, spiffe_id
+from answerable.core.identity.svid.certificate_rules import STEP
+from answerable.core.identity.svid.svid_keys import KID_CHARS_MAX, check_token, signed_token
+from answerable.errors import Malformed, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.keys.compact_jws import CompactJWS
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
+    from answerable.core.identity.workload.instance import ShownManifest
+
+SKEW_MILLIS: Final = 30_000
+"""By how much the clock of an issuer may be ahead of ours where a token has `nbf`. An end is never stretched."""
+SECONDS_MAX: Final = 253_402_300_799
+"""9999-12-31T23:59:59Z: a later time in a token is a mistake."""
+
+
+def read_header(token: str, *, types: frozenset[str], needs_type: bool) -> CompactJWS:
+    """Take a token apart whose header has `alg`, `kid` and `typ` and nothing else.
+
+    Raises Malformed (`svid.malformed`), Unverified (`svid.type`).
+    """
+    jws = read_compact(token, step=STEP)
+    names = jws.header.keys()
+    if not {terms.ALG, terms.KID} <= names or not names <= {terms.ALG, terms.KID, terms.TYP}:
+        message = "token header must have `alg` and `kid`, may have `typ`, and nothing else"
+        raise Malformed(message, code="svid.malformed")
+    kind = jws.header.get(terms.TYP)
+    if (kind is None and needs_type) or (kind is not None and kind not in types):
+        raise _unverified(
+            f"expected a token of type {' or '.join(sorted(types))}, got {shown(kind, 40)}", code="type"
+        )
+    return jws
+
+
+def read_claims(jws: CompactJWS) -> Mapping[str, JSONValue]:
+    """Raises Malformed (`svid.malformed`)."""
+    limits = Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
+    try:
+        claims = parse(jws.payload, limits=limits)
+    except Malformed as error:
+        raise Malformed(f"token claims: {error.message}", code="svid.malformed") from None
+    if not isinstance(claims, dict):
+        raise Malformed("token claims are not a JSON object", code="svid.malformed")
+    return MappingProxyType(claims)
+
+
+def subject_of(claims: Mapping[str, JSONValue]) -> SpiffeId:
+    """The workload in `sub`. Raises Unverified (`svid.id`) unless it is a SPIFFE ID with a path."""
+    text = claims.get(terms.SUBJECT)
+    if not isinstance(text, str):
+        raise _unverified("the token has no `sub`", code="id")
+    try:
+        name = spiffe_id(text)
+    except Malformed as error:
+        raise _unverified(error.message, code="id") from None
+    if not name.path:
+        raise _unverified(f"{shown(name)} names a trust domain, and a token is of a workload", code="id")
+    return name
+
+
+def bundle_for(domain: TrustDomain, bundle_of: Callable[[TrustDomain], TrustBundle | None]) -> TrustBundle:
+    """Raises Unverified (`svid.trust_domain`) when we believe nothing of this domain."""
+    bundle = bundle_of(domain)
+    if bundle is None or bundle.trust_domain != domain:
+        raise _unverified(f"trust domain {shown(domain)} has no bundle here", code="trust_domain")
+    return bundle
+
+
+def check_signed(jws: CompactJWS, authorities: Mapping[str, str], domain: TrustDomain) -> None:
+    """Raises Unverified: `svid.kid` when the bundle has no such key for this kind of token, `svid.algorithm`,
+    `svid.signature`."""
+    kid = jws.header[terms.KID]
+    jwk = authorities.get(kid)
+    if jwk is None:
+        message = f"{shown(domain)} has no key {shown(kid, 60)} for tokens of this kind"
+        raise _unverified(message, code="kid")
+    check_token(jws, jwk)
+
+
+def expiry_of(claims: Mapping[str, JSONValue], now: UnixMillis) -> UnixMillis:
+    """When the token ends, after `exp`, `nbf` and `iat` were looked at (RFC 7519, sections 4.1.4 to 4.1.6).
+
+    Raises Malformed (`svid.malformed`) for a time that is none, Unverified: `svid.expired`, also without `exp`,
+    `svid.not_yet_valid`.
+    """
+    ends, begins = _time(claims, terms.EXPIRES), _time(claims, terms.NOT_BEFORE)
+    _time(claims, terms.ISSUED)
+    if ends is None:
+        raise _unverified("a token without `exp` is of no use", code="expired")
+    if now >= ends:
+        raise _unverified("the token has expired", code="expired")
+    if begins is not None and now + SKEW_MILLIS < begins:
+        raise _unverified("the token is not yet valid", code="not_yet_valid")
+    return ends
+
+
+def signed_claims(
+    claims: dict[str, JSONValue], *, typ: str, kid: str, sign: ec.EllipticCurvePrivateKey
+) -> str:
+    """The token. Raises Malformed (`svid.issue`) for a `kid` that no bundle may hold or a token of more than
+    `TOKEN_CHARS_MAX` characters, `json.*`, and what `sign` raises."""
+    if not 0 < len(kid) <= KID_CHARS_MAX:
+        raise Malformed(f"a `kid` has 1 to {KID_CHARS_MAX} characters", code="svid.issue")
+    token = signed_token({terms.KID: kid, terms.TYP: typ}, encode(claims), sign)
+    if len(token) > TOKEN_CHARS_MAX:
+        raise Malformed(f"the token would have more than {TOKEN_CHARS_MAX} characters", code="svid.issue")
+    return token
+
+
+def dated_claims(name: SpiffeId, issued_at: UnixMillis, expires_at: UnixMillis) -> dict[str, JSONValue]:
+    """`sub`, `iat` and `exp` of a token to be issued, cut to seconds. Raises Malformed (`svid.issue`)."""
+    first, last = issued_at // 1000, expires_at // 1000
+    if not name.path:
+        raise Malformed(
+            f"{shown(name)} names a trust domain, and a token is of a workload", code="svid.issue"
+        )
+    if not 0 <= first < last <= SECONDS_MAX:
+        raise Malformed("a token ends after it begins", code="svid.issue")
+    return {terms.SUBJECT: str(name), terms.ISSUED: first, terms.EXPIRES: last}
+
+
+def manifest_claim(shown: ShownManifest | None) -> dict[str, JSONValue]:
+    """The claim that says by which manifest the workload was measured; none where it was measured by none that stands.
+
+    It is our word about our own workloads, for whoever trusts our domain. Nothing here ever reads it from a token.
+    """
+    if shown is None or not shown.digest:
+        return {}
+    return {
+        terms.MANIFEST: {
+            "digest": shown.digest,
+            "drifted": shown.drifted,
+            "grade": shown.grade,
+            "measured": dict(shown.fields),
+        },
+    }
+
+
+def _time(claims: Mapping[str, JSONValue], name: str) -> UnixMillis | None:
+    """NumericDate (RFC 7519, section 2), which may have a fraction."""
+    if name not in claims:
+        return None
+    value = claims[name]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= SECONDS_MAX:
+        raise Malformed(f"`{name}` is not a time in seconds", code="svid.malformed")
+    return UnixMillis(int(value * 1000))
+
+
+def _unverified(message: str, *, code: str) -> Unverified:
+    return Unverified(message, code=f"svid.{code}", step=STEP)

@@ -1,0 +1,153 @@
+"""WIT-SVIDs: tokens that name a workload and the key it holds (WIT-SVID standard, incubating, sections 2 to 4).
+
+Laws: a token is worth nothing without proof of possession of the key in it, so what `verified_wit_svid` returns is the
+key to ask that proof from, not a caller; there is no `aud`, and no `iss` that OpenID discovery could follow; `jti` is
+no replay key, since two instances may hold the same.
+
+Stricter than the standard, on purpose: header members it does not know are refused, where section 2 would ignore them,
+and `cnf` holds `jwk` alone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, cast
+
+from answerable.core.canonical import encode, parse
+from answerable.core.identity.names import spiffe_terms as terms
+from answerable.core.identity.svid.certificate_rules import STEP
+from answerable.core.identity.svid.svid_claims import (
+    bundle_for,
+    check_signed,
+    dated_claims,
+    expiry_of,
+    manifest_claim,
+    read_claims,
+    read_header,
+    signed_claims,
+    subject_of,
+)
+from answerable.core.identity.svid.svid_keys import canonical_jwk
+from answerable.errors import Malformed, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
+    from answerable.core.identity.workload.instance import ShownManifest
+
+_TYPES: Final = frozenset({terms.WIT_TYPE})
+_TOKEN_ID_CHARS_MAX: Final = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitSvid:
+    """A verified token, whose bearer has yet to prove possession of `key`.
+
+    key: the public key in `cnf`, as canonical JWK without `alg`; algorithm: the only one it may prove with.
+    """
+
+    id: SpiffeId
+    key: str
+    algorithm: str
+    expires_at: UnixMillis
+    claims: Mapping[str, JSONValue]
+
+
+def wit_svid(
+    *,
+    id: SpiffeId,
+    jwk: Mapping[str, JSONValue] | str,
+    issued_at: UnixMillis,
+    expires_at: UnixMillis,
+    kid: str,
+    sign: ec.EllipticCurvePrivateKey,
+    jti: str = "",
+    manifest: ShownManifest | None = None,
+) -> str:
+    """A token signed with ES256; times are cut to seconds. sign: the authority's key, or a `PortKey` for it.
+
+    jwk: the workload's public key, with `alg` if it is RSA. jti: left out when empty. manifest: that the workload
+    was measured by, as a private claim. Raises Malformed (`key.*`,
+    `svid.cnf` for a kind of key that a WIT-SVID cannot hold, `svid.issue`), and what `sign` raises.
+    """
+    members = parse(jwk.encode("utf-8", "surrogatepass")) if isinstance(jwk, str) else dict(jwk)
+    if not isinstance(members, dict):
+        raise Malformed("a key must be a JSON object", code="key.kind")
+    confirmed = _confirmed(members)
+    if confirmed is None:
+        raise Malformed("a WIT-SVID is for an EC key, or an RSA key with `alg`", code="svid.cnf")
+    if len(jti) > _TOKEN_ID_CHARS_MAX:
+        raise Malformed(f"`jti` has at most {_TOKEN_ID_CHARS_MAX} characters", code="svid.issue")
+    key, algorithm = confirmed
+    claims = dated_claims(id, issued_at, expires_at)
+    claims[terms.CONFIRMATION] = {
+        terms.CONFIRMED_KEY: {**cast("dict[str, JSONValue]", parse(key.encode())), terms.ALG: algorithm}
+    }
+    if jti:
+        claims[terms.JWT_ID] = jti
+    claims |= manifest_claim(manifest)
+    return signed_claims(claims, typ=terms.WIT_TYPE, kid=kid, sign=sign)
+
+
+def verified_wit_svid(
+    token: str, *, bundle_of: Callable[[TrustDomain], TrustBundle | None], now: UnixMillis
+) -> WitSvid:
+    """Whom a token names, and the key that its bearer must prove possession of. Never take it as proof by itself.
+
+    Raises Malformed (`svid.malformed`) and Unverified with step `svid`: `svid.type`, `.id`, `.trust_domain`, `.kid`,
+    `.algorithm`, `.signature`, `.cnf`, `.audience` when it has one, `.issuer`, `.expired`, `.not_yet_valid`.
+    """
+    jws = read_header(token, types=_TYPES, needs_type=True)
+    claims = read_claims(jws)
+    name = subject_of(claims)
+    bundle = bundle_for(name.trust_domain, bundle_of)
+    check_signed(jws, bundle.wit_authorities, name.trust_domain)
+    if terms.AUDIENCE in claims:
+        raise _unverified("a WIT-SVID has no `aud`", code="audience")
+    _check_issuer(claims)
+    key, algorithm = _confirmation(claims)
+    expires_at = expiry_of(claims, now)
+    return WitSvid(id=name, key=key, algorithm=algorithm, expires_at=expires_at, claims=claims)
+
+
+def _check_issuer(claims: Mapping[str, JSONValue]) -> None:
+    """Section 3.7: OpenID discovery starts from an `https` URL."""
+    issuer = claims.get(terms.ISSUER, "")
+    if not isinstance(issuer, str) or issuer.strip().lower().startswith(("https:", "http:")):
+        raise _unverified("`iss` of a WIT-SVID is not a text that OpenID discovery can follow", code="issuer")
+
+
+def _confirmation(claims: Mapping[str, JSONValue]) -> tuple[str, str]:
+    """Key and algorithm in `cnf` (section 3.2; RFC 7800, section 3.2)."""
+    confirmation = claims.get(terms.CONFIRMATION)
+    if not isinstance(confirmation, dict) or confirmation.keys() != {terms.CONFIRMED_KEY}:
+        raise _unverified("the token has no `cnf` with `jwk` and nothing else", code="cnf")
+    members = confirmation[terms.CONFIRMED_KEY]
+    try:
+        if isinstance(members, dict) and terms.ALG in members:
+            confirmed = _confirmed(members)
+            if confirmed is not None:
+                return confirmed
+    except Malformed as error:
+        raise _unverified(f"`cnf.jwk`: {error.message}", code="cnf") from None
+    raise _unverified("`cnf.jwk` is not an RSA or EC key with an `alg` that fits it", code="cnf")
+
+
+def _confirmed(members: Mapping[str, JSONValue]) -> tuple[str, str] | None:
+    """The key without `alg`, and its one algorithm; None where it has none or several. Raises Malformed (`key.*`)."""
+    text = canonical_jwk(members)
+    if text is None:
+        return None
+    key = cast("dict[str, JSONValue]", parse(text.encode()))
+    named = key.pop(terms.ALG, None) or terms.EC_ALGORITHMS.get(str(key.get("crv")))
+    return (encode(key).decode("ascii"), named) if isinstance(named, str) else None
+
+
+def _unverified(message: str, *, code: str) -> Unverified:
+    return Unverified(message, code=f"svid.{code}", step=STEP)

@@ -1,0 +1,1 @@
+"""Attestation, enrolment and instances of workloads."""

@@ -1,0 +1,95 @@
+"""Who may fetch identity documents for whom, as whoever runs the server has set it.
+
+Laws: nobody may broker who is not listed; a broker reaches the listed workloads and no others; there is no word for
+all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.names.principal import agent_id
+from answerable.core.identity.workload.attestation import checked_selector
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
+    from answerable.core.identity.names.principal import AgentId
+    from answerable.core.identity.names.spiffe_id import TrustDomain
+
+GRANTS_MAX: Final = 256
+WORKLOADS_MAX: Final = 256
+"""In one grant."""
+
+_AGENT: Final = "agent:"
+_KERNEL: Final = "unix:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerGrant:
+    """One broker and whom it may fetch for; made by `broker_grants`. Both as names, in the sense of `names_of`."""
+
+    broker: str
+    workloads: frozenset[str]
+
+
+def broker_grants(texts: Iterable[str], *, own: TrustDomain) -> tuple[BrokerGrant, ...]:
+    """Read the setting, each `BROKER WORKLOAD [WORKLOAD ...]`, with names of processes as `names_of` gives them.
+
+    own: our trust domain. Raises Malformed (`broker.grant`).
+    """
+    grants = tuple(_grant(text, own) for text in texts)
+    if len(grants) > GRANTS_MAX:
+        raise _malformed(f"{len(grants)} brokers, expected at most {GRANTS_MAX}")
+    return grants
+
+
+def names_of(domain: TrustDomain, agent: AgentId | None, selectors: Collection[str]) -> frozenset[str]:
+    """Everything that a grant may call a measured process by: what the kernel said of it, and the agent it belongs to,
+    as `agent:NAME` and as the SPIFFE ID of all its instances. agent: None for a process that belongs to none."""
+    kernel = frozenset(one for one in selectors if one.startswith(_KERNEL))
+    return kernel if agent is None else kernel | {f"{_AGENT}{agent}", _agent_spiffe_id(domain, agent)}
+
+
+def within_reach(grants: Iterable[BrokerGrant], broker: Collection[str]) -> frozenset[str]:
+    """What the workloads that this process may fetch for are called; empty for one that is no broker."""
+    return frozenset(name for one in grants if one.broker in broker for name in one.workloads)
+
+
+def _grant(text: str, own: TrustDomain) -> BrokerGrant:
+    broker, *workloads = text.split() or [""]
+    if not workloads:
+        raise _malformed(
+            f"{shown(text)} is not `BROKER WORKLOAD [WORKLOAD ...]`, such as `agent:relay agent:scout`"
+        )
+    if len(workloads) > WORKLOADS_MAX:
+        raise _malformed(f"{shown(broker)} has {len(workloads)} workloads, expected at most {WORKLOADS_MAX}")
+    return BrokerGrant(
+        broker=_checked_name(broker, own), workloads=frozenset(_checked_name(one, own) for one in workloads)
+    )
+
+
+def _checked_name(text: str, own: TrustDomain) -> str:
+    try:
+        if text.startswith(_AGENT):
+            return f"{_AGENT}{agent_id(text.removeprefix(_AGENT))}"
+        prefix = _agent_spiffe_id(own, "")
+        if text.startswith(prefix):
+            return _agent_spiffe_id(own, agent_id(text.removeprefix(prefix)))
+        if text.startswith(_KERNEL):
+            return checked_selector(text)
+    except Malformed as fault:
+        raise _malformed(fault.message) from None
+    raise _malformed(
+        f"{shown(text)} is none of `agent:NAME`, `{prefix}NAME` and what the kernel measures, such as `unix:uid:1000`"
+    )
+
+
+def _agent_spiffe_id(domain: TrustDomain, agent: str) -> str:
+    return f"spiffe://{domain}/agent/{agent}"
+
+
+def _malformed(message: str) -> Malformed:
+    return Malformed(message, code="broker.grant")

@@ -1,0 +1,38 @@
+"""The client certificate of a TLS connection: what it is called, and whether it stands at this moment."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from cryptography import x509
+
+from answerable.core.identity.workload.attestation import STEP
+from answerable.errors import Unverified
+
+if TYPE_CHECKING:
+    from answerable.core.identity.names.principal import UnixMillis
+
+
+def standing_certificate(der: bytes, *, now: UnixMillis) -> str:
+    """The SHA-256 of a certificate that is valid now, hex. Who issued it, the TLS handshake has judged.
+
+    Raises Unverified (`mtls.certificate` for none or one that cannot be read, `mtls.expired`).
+    """
+    try:
+        certificate = x509.load_der_x509_certificate(der)
+        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
+    except ValueError:
+        raise Unverified(
+            "this connection has no client certificate: connect by TLS with one",
+            code="mtls.certificate",
+            step=STEP,
+        ) from None
+    if not begins <= datetime.fromtimestamp(now / 1000, UTC) < ends:
+        raise Unverified(
+            "the client certificate is not valid now: connect anew with one that is",
+            code="mtls.expired",
+            step=STEP,
+        )
+    return sha256(der).hexdigest()

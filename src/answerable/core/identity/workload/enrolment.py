@@ -1,0 +1,117 @@
+"""What a workload says when it asks to be enrolled, and how it shows that it holds the keys that it names.
+
+Laws: a self-proof is over one challenge, one trust domain and every other member of the request, so that it serves this
+request alone, and nobody puts another key into it; a certificate request is asked for its key and nothing else.
+"""
+
+from __future__ import annotations
+
+import hmac
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from answerable.core.base64url import to_base64url
+from answerable.core.canonical import encode
+from answerable.core.identity.keys.compact_jws import signed_statement, verified_claims
+from answerable.core.identity.keys.keys import public_key
+from answerable.errors import Malformed, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.keys.keys import PublicKey, SigningKey
+    from answerable.core.identity.names.spiffe_id import TrustDomain
+
+STEP: Final = "enrolment"
+PROOF_TYP: Final = "answerable-enrol+jwt"
+PROOF_CHARS_MAX: Final = 2048
+CSR_BYTES_MAX: Final = 4096
+
+_CLAIMS: Final = frozenset({"aud", "challenge", "request"})
+
+
+def enrolment_proof(
+    request: Mapping[str, JSONValue], *, challenge: str, domain: TrustDomain, key: SigningKey
+) -> str:
+    """The self-proof: a compact JWS by the key that is to be enrolled, for the member `proof`. Raises Malformed."""
+    claims: dict[str, JSONValue] = {
+        "aud": domain,
+        "challenge": challenge,
+        "request": _digest_of(request),
+    }
+    return signed_statement(claims, typ=PROOF_TYP, key=key)
+
+
+def verified_enrolment_proof(
+    token: str, request: Mapping[str, JSONValue], *, key: PublicKey, domain: TrustDomain
+) -> str:
+    """The challenge that `key` signed for this very request; whether it is ours and fresh, the caller checks.
+
+    request: without the member `proof`. Raises Malformed (`enrolment.malformed`), Unverified (`enrolment.*`).
+    """
+    if len(token) > PROOF_CHARS_MAX:
+        raise Malformed(f"a proof has at most {PROOF_CHARS_MAX} characters", code="enrolment.malformed")
+    claims = verified_claims(
+        token, typ=PROOF_TYP, step=STEP, issuer_of=lambda _: key.thumbprint, keys_of=lambda _: (key,)
+    )
+    challenge, digest = claims.get("challenge"), claims.get("request")
+    if claims.keys() != _CLAIMS or not isinstance(challenge, str) or not isinstance(digest, str):
+        raise Malformed("a proof says `aud`, `challenge` and `request`", code="enrolment.malformed")
+    if claims["aud"] != domain:
+        message = f"the proof was made for {shown(claims['aud'])}, not for this trust domain"
+        raise Unverified(message, code="enrolment.audience", step=STEP)
+    if not hmac.compare_digest(digest.encode("utf-8", "replace"), _digest_of(request).encode("ascii")):
+        raise Unverified("the proof was made for another request", code="enrolment.other_request", step=STEP)
+    return challenge
+
+
+def enrolled_key(value: JSONValue) -> PublicKey:
+    """The proof key that a request names: a public JWK. Raises Malformed (`enrolment.malformed`, `key.*`)."""
+    if not isinstance(value, dict):
+        raise Malformed("`key` is a public JWK", code="enrolment.malformed")
+    return public_key(value)
+
+
+def certificate_request_key(der: bytes) -> ec.EllipticCurvePublicKey:
+    """The P-256 key whose owner signed this certificate request (RFC 2986, section 4.2).
+
+    Names and extensions that it asks for are not read: what a certificate says follows from the instance. Raises
+    Malformed (`enrolment.csr`) and Unverified (`enrolment.csr_signature`).
+    """
+    if len(der) > CSR_BYTES_MAX:
+        raise Malformed(f"a certificate request has at most {CSR_BYTES_MAX} bytes", code="enrolment.csr")
+    try:
+        request = x509.load_der_x509_csr(der)
+        key = request.public_key()
+        signed = request.is_signature_valid
+    except (ValueError, UnsupportedAlgorithm, InvalidSignature):
+        raise Malformed("the certificate request cannot be read", code="enrolment.csr") from None
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise Malformed("the certificate request is for another key than one on P-256", code="enrolment.csr")
+    if not signed:
+        raise Unverified(
+            "the certificate request is not signed by its key", code="enrolment.csr_signature", step=STEP
+        )
+    return key
+
+
+def ec_thumbprint(key: ec.EllipticCurvePublicKey) -> str:
+    """RFC 7638 SHA-256 of a P-256 key, as keys of callers have it."""
+    numbers = key.public_numbers()
+    x, y = (to_base64url(number.to_bytes(32, "big")) for number in (numbers.x, numbers.y))
+    return public_key({"crv": "P-256", "kty": "EC", "x": x, "y": y}).thumbprint
+
+
+def spki_digest(key: ec.EllipticCurvePublicKey) -> str:
+    """SHA-256 of the SubjectPublicKeyInfo, hex: what the ledger says a certificate is bound to."""
+    return sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+def _digest_of(request: Mapping[str, JSONValue]) -> str:
+    return sha256(encode(dict(request))).hexdigest()

@@ -1,0 +1,96 @@
+"""Join tokens: a secret that an operator hands to one new workload, good once and for minutes.
+
+Laws: we keep the SHA-256 of a token, never the token; it has 256 random bits, so the digest gives nothing away; it says
+for which agent it was made, and selectors of a token are of type `join_token` only: who makes tokens measures nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.base64url import to_base64url
+from answerable.core.identity.names.principal import AgentId, UnixMillis, checked_name
+from answerable.core.identity.workload.attestation import STEP, checked_selector
+from answerable.core.identity.workload.evidence import SELECTORS_MAX
+from answerable.errors import Malformed, Unverified
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+SECRET_BYTES: Final = 32
+LIFETIME_SECONDS: Final = 600
+LIFETIME_SECONDS_MAX: Final = 86_400
+KEPT_SECONDS: Final = 86_400
+"""How long a token can be looked up after its end."""
+TOKENS_MAX: Final = 10_000
+"""Kept at a time, used and expired ones included until they are forgotten."""
+
+_PREFIX: Final = "ajt_"
+_FORM: Final = re.compile(r"ajt_[A-Za-z0-9_-]{43}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinToken:
+    """digest: SHA-256 of the token's text. selectors: what it grants. used_at: None while it is unused."""
+
+    digest: bytes
+    name: str
+    agent: AgentId
+    selectors: tuple[str, ...]
+    created_at: UnixMillis
+    expires_at: UnixMillis
+    used_at: UnixMillis | None = None
+
+    def is_good(self, now: UnixMillis) -> bool:
+        """Whether it may be used at `now`; not before it was made, for then the clock was set back."""
+        return self.used_at is None and self.created_at <= now < self.expires_at
+
+
+def join_token_text(secret: bytes) -> str:
+    """The token, from fresh random bytes. Raises Malformed (`join_token.secret`)."""
+    if len(secret) != SECRET_BYTES:
+        raise Malformed(
+            f"a join token takes {SECRET_BYTES} random bytes, got {len(secret)}", code="join_token.secret"
+        )
+    return _PREFIX + to_base64url(secret)
+
+
+def join_token_digest(text: str) -> bytes:
+    """What a token is found by. Raises Unverified (`join_token.refused`); the message never shows the token."""
+    if not _FORM.fullmatch(text):
+        raise Unverified("this is no join token", code="join_token.refused", step=STEP)
+    return sha256(text.encode("ascii")).digest()
+
+
+def join_token(
+    text: str, *, name: str, agent: AgentId, extra: Iterable[str] = (), now: UnixMillis, seconds: int
+) -> JoinToken:
+    """What is kept of a new token. extra: further names, as selectors `join_token:name:NAME`.
+
+    Raises Malformed (`name.invalid`, `attestation.selector`, `join_token.selector`, `join_token.lifetime`).
+    """
+    checked_name(name, what="join token")
+    if not 1 <= seconds <= LIFETIME_SECONDS_MAX:
+        message = f"a join token lives 1 to {LIFETIME_SECONDS_MAX} seconds, not {seconds}"
+        raise Malformed(message, code="join_token.lifetime")
+    granted = {f"join_token:name:{name}", f"join_token:agent:{agent}"}
+    for selector in extra:
+        if not checked_selector(selector).startswith("join_token:name:"):
+            message = (
+                "a join token grants selectors of type `join_token:name` only: nothing else was measured"
+            )
+            raise Malformed(message, code="join_token.selector")
+        granted.add(selector)
+    if len(granted) > SELECTORS_MAX:
+        raise Malformed(f"a join token grants at most {SELECTORS_MAX} selectors", code="join_token.selector")
+    return JoinToken(
+        digest=join_token_digest(text),
+        name=name,
+        agent=agent,
+        selectors=tuple(sorted(granted)),
+        created_at=now,
+        expires_at=UnixMillis(now + seconds * 1000),
+    )

@@ -1,0 +1,1 @@
+"""The nouns that are registered, one kind a module."""

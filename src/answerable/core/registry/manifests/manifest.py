@@ -1,0 +1,267 @@
+"""What an agent is made of, as its owner says it: model, prompt, tools, framework, code, image, environment, tier.
+
+Laws: a manifest has one canonical form and so one digest; a digest is `sha256:` and 64 hex digits or is not said at
+all; what is not known is a fault; what a manifest does not say, nothing can match.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from answerable.core.canonical import encode
+from answerable.core.identity.names.principal import AgentId, agent_id, checked_name
+from answerable.core.registry.documents.fields import Fault, Fields
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from answerable.core.canonical import JSONValue
+
+ManifestField = Literal[
+    "model_name",
+    "model_version",
+    "prompt_digest",
+    "tools_digest",
+    "framework_name",
+    "framework_version",
+    "code_digest",
+    "image_digest",
+    "executable_digest",
+    "environment",
+    "tier",
+]
+MANIFEST_FIELDS: Final[tuple[ManifestField, ...]] = get_args(ManifestField)
+DIGEST_FIELDS: Final[frozenset[ManifestField]] = frozenset(
+    {"prompt_digest", "tools_digest", "code_digest", "image_digest", "executable_digest"}
+)
+MADE_OF_FIELDS: Final[tuple[ManifestField, ...]] = tuple(
+    name for name in MANIFEST_FIELDS if name not in ("environment", "tier")
+)
+"""What a running agent is made of, so that somebody could measure it. Environment and tier are where it belongs: they
+are held against the registry."""
+
+MANIFEST_KIND: Final = "AgentManifest"
+API_VERSION: Final = "answerable/v1"
+FORM_VERSION: Final = 1
+"""Of the canonical form; a change of what is hashed raises it."""
+TEXT_CHARS_MAX: Final = 128
+TIER_MAX: Final = 3
+
+_TOP_KEYS: Final = ("apiVersion", "kind", "metadata", "spec")
+_SPEC_KEYS: Final = (
+    "model",
+    "promptDigest",
+    "toolsDigest",
+    "framework",
+    "codeDigest",
+    "imageDigest",
+    "executableDigest",
+    "environment",
+    "tier",
+)
+_NAME_KEYS: Final = ("name", "version")
+_ADDED_FIELDS: Final[frozenset[ManifestField]] = frozenset({"executable_digest"})
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """Made by `manifest_in` or `manifest_of`, or checked when it is made. An empty text says nothing.
+
+    tier: 0 (no risk) to 3 (critical). Raises Malformed (`name.invalid`, `manifest.malformed`).
+    """
+
+    agent: AgentId
+    model_name: str = ""
+    model_version: str = ""
+    prompt_digest: str = ""
+    tools_digest: str = ""
+    framework_name: str = ""
+    framework_version: str = ""
+    code_digest: str = ""
+    image_digest: str = ""
+    executable_digest: str = ""
+    environment: str
+    tier: int
+
+    def __post_init__(self) -> None:
+        agent_id(self.agent)
+        checked_name(self.environment, what="environment")
+        for name in ("model_name", "model_version", "framework_name", "framework_version"):
+            if text := getattr(self, name):
+                checked_text(text)
+        for name in sorted(DIGEST_FIELDS):
+            if text := getattr(self, name):
+                checked_digest(text)
+        for name, version in (("model_name", "model_version"), ("framework_name", "framework_version")):
+            if getattr(self, version) and not getattr(self, name):
+                raise Malformed(f"`{version}` is said without `{name}`", code="manifest.malformed")
+        if type(self.tier) is not int or not 0 <= self.tier <= TIER_MAX:
+            raise Malformed(
+                f"tier must be 0 to {TIER_MAX}, got {shown(self.tier)}", code="manifest.malformed"
+            )
+
+    def said(self) -> dict[ManifestField, str]:
+        """Every field that says something, as text, in the order of `MANIFEST_FIELDS`."""
+        texts = {name: str(getattr(self, name)) for name in MANIFEST_FIELDS}
+        return {name: text for name, text in texts.items() if text}
+
+
+def checked_digest(text: str) -> str:
+    """Return `text` when it is `sha256:` and 64 lower-case hex digits. Raises Malformed (`manifest.digest`)."""
+    if not _DIGEST.fullmatch(text):
+        raise Malformed(
+            f"{shown(text)} is not `sha256:` and 64 lower-case hex digits", code="manifest.digest"
+        )
+    return text
+
+
+def checked_text(text: str) -> str:
+    """Return `text` when it is 1 to 128 printable characters without blanks at its ends.
+
+    Raises Malformed (`manifest.text`).
+    """
+    if not 0 < len(text) <= TEXT_CHARS_MAX or not text.isprintable() or text != text.strip():
+        raise Malformed(
+            f"{shown(text)} is not 1 to {TEXT_CHARS_MAX} printable characters without blanks at the ends",
+            code="manifest.text",
+        )
+    return text
+
+
+def form_of(manifest: Manifest) -> dict[str, JSONValue]:
+    """The JSON object whose canonical encoding is hashed and signed; the inverse of `manifest_of`.
+
+    All members, always, but those of `_ADDED_FIELDS`, which are there when they say something: a manifest from before
+    they were known keeps its digest, and who does not know them refuses what says more than he understands.
+    """
+    members: dict[str, JSONValue] = {"v": FORM_VERSION, "agent": manifest.agent}
+    for name in MANIFEST_FIELDS:
+        value = getattr(manifest, name)
+        if value != "" or name not in _ADDED_FIELDS:
+            members[name] = value
+    return members
+
+
+def manifest_digest(manifest: Manifest) -> str:
+    """SHA-256 of the canonical JSON of `form_of`, hex."""
+    return sha256(encode(form_of(manifest))).hexdigest()
+
+
+def manifest_of(form: JSONValue) -> Manifest:
+    """Read the object that was signed. Raises Malformed (`manifest.*`, `name.invalid`)."""
+    if not isinstance(form, dict):
+        raise Malformed("a manifest must be a JSON object", code="manifest.malformed")
+    if type(form.get("v")) is not int or form["v"] != FORM_VERSION:
+        raise Malformed(
+            f"expected a manifest of form {FORM_VERSION}, got {shown(form.get('v'), 40)}",
+            code="manifest.version",
+        )
+    expected = {"v", "agent", *MANIFEST_FIELDS}
+    added = {name for name in _ADDED_FIELDS if name in form}
+    if form.keys() != (expected - _ADDED_FIELDS) | added:
+        odd = sorted(form.keys() ^ ((expected - _ADDED_FIELDS) | added))[0]
+        what = "is not known here, so it refuses" if odd in form else "is missing"
+        raise Malformed(f"manifest member {shown(odd, 40)} {what}", code="manifest.malformed")
+    if silent := sorted(name for name in added if form[name] == ""):
+        raise Malformed(
+            f"manifest member {shown(silent[0], 40)} is left out where it says nothing",
+            code="manifest.malformed",
+        )
+    tier = form["tier"]
+    if type(tier) is not int:
+        raise Malformed("manifest member `tier` must be an integer", code="manifest.malformed")
+    return Manifest(
+        agent=AgentId(_text(form, "agent")),
+        model_name=_text(form, "model_name"),
+        model_version=_text(form, "model_version"),
+        prompt_digest=_text(form, "prompt_digest"),
+        tools_digest=_text(form, "tools_digest"),
+        framework_name=_text(form, "framework_name"),
+        framework_version=_text(form, "framework_version"),
+        code_digest=_text(form, "code_digest"),
+        image_digest=_text(form, "image_digest"),
+        executable_digest=_text(form, "executable_digest") if added else "",
+        environment=_text(form, "environment"),
+        tier=tier,
+    )
+
+
+def manifest_in(document: JSONValue) -> Manifest:
+    """Read a document of kind AgentManifest, as people write it. Raises Malformed (`manifest.malformed` with every
+    fault and its place)."""
+    faults: list[Fault] = []
+    top = Fields(document, known=_TOP_KEYS, document=0, path="", faults=faults)
+    if (version := top.text("apiVersion")) and version != API_VERSION:
+        top.fault(
+            f"expected `{API_VERSION}`, got {shown(version)}", "apiVersion", code="document.api_version"
+        )
+    if (kind := top.text("kind")) and kind != MANIFEST_KIND:
+        top.fault(f"expected `{MANIFEST_KIND}`, got {shown(kind)}", "kind", code="document.kind")
+    name = top.section("metadata", ("name",)).text("name", check=agent_id)
+    spec = top.section("spec", _SPEC_KEYS)
+    model = spec.section("model", _NAME_KEYS, needed=False)
+    framework = spec.section("framework", _NAME_KEYS, needed=False)
+    read = {
+        "model_name": _optional(model, "name", needed=model.has("version")),
+        "model_version": _optional(model, "version"),
+        "prompt_digest": _digest(spec, "promptDigest"),
+        "tools_digest": _digest(spec, "toolsDigest"),
+        "framework_name": _optional(framework, "name", needed=framework.has("version")),
+        "framework_version": _optional(framework, "version"),
+        "code_digest": _digest(spec, "codeDigest"),
+        "image_digest": _digest(spec, "imageDigest"),
+        "executable_digest": _digest(spec, "executableDigest"),
+        "environment": spec.text("environment", check=lambda text: checked_name(text, what="environment")),
+    }
+    tier = spec.integer("tier", minimum=0, maximum=TIER_MAX)
+    if faults:
+        told = "; ".join(f"{fault.path or '/'}: {fault.message}" for fault in faults)
+        raise Malformed(f"the manifest is at fault: {told}", code="manifest.malformed")
+    return Manifest(agent=AgentId(name), tier=tier, **read)
+
+
+def manifest_document(manifest: Manifest) -> dict[str, JSONValue]:
+    """The document that says this manifest; the inverse of `manifest_in`. What is not said is left out."""
+    spec: dict[str, JSONValue] = {}
+    for key, name, version in (
+        ("model", manifest.model_name, manifest.model_version),
+        ("framework", manifest.framework_name, manifest.framework_version),
+    ):
+        if name:
+            spec[key] = {"name": name, "version": version} if version else {"name": name}
+    for key, digest in (
+        ("promptDigest", manifest.prompt_digest),
+        ("toolsDigest", manifest.tools_digest),
+        ("codeDigest", manifest.code_digest),
+        ("imageDigest", manifest.image_digest),
+        ("executableDigest", manifest.executable_digest),
+    ):
+        if digest:
+            spec[key] = digest
+    spec |= {"environment": manifest.environment, "tier": manifest.tier}
+    return {
+        "apiVersion": API_VERSION,
+        "kind": MANIFEST_KIND,
+        "metadata": {"name": manifest.agent},
+        "spec": spec,
+    }
+
+
+def _optional(fields: Fields, name: str, *, needed: bool = False) -> str:
+    return fields.text(name, default=None if needed else "", chars_max=TEXT_CHARS_MAX, check=checked_text)
+
+
+def _digest(fields: Fields, name: str) -> str:
+    return fields.text(name, default="", check=checked_digest)
+
+
+def _text(form: Mapping[str, JSONValue], name: str) -> str:
+    value = form[name]
+    if not isinstance(value, str):
+        raise Malformed(f"manifest member `{name}` must be text", code="manifest.malformed")
+    return value

@@ -1,0 +1,1 @@
+"""From documents to nouns, with every fault."""

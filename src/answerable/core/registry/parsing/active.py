@@ -1,0 +1,336 @@
+"""From all registered documents to the snapshot of what is active, and to what keeps the rest from being so.
+
+Laws: a thing without complete ownership is not active (check REG-02), nor is one that points at something missing or
+inactive; a policy set or a stop rule is never left out quietly, for that could drop a forbid or a stop; the same
+documents give the same snapshot and digest, in whatever order they come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from hashlib import sha256
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from answerable.core.canonical import encode, parse
+from answerable.core.identity.names.principal import AgentId, PrincipalId
+from answerable.core.identity.workload.attestation import fits_every_user
+from answerable.core.registry.documents.capability import Capability
+from answerable.core.registry.documents.documents import (
+    Agent,
+    Application,
+    MandateTemplate,
+    Owned,
+    PolicySetDocument,
+    Principal,
+    Schedule,
+    Server,
+    UseCase,
+    Workflow,
+)
+from answerable.core.registry.documents.duty import Duty
+from answerable.core.registry.documents.fields import Fault
+from answerable.core.registry.documents.stop_rule import StopRule
+from answerable.core.registry.parsing.duty_references import duty_notes
+from answerable.core.registry.parsing.parse import document_key, shapes_of
+from answerable.core.registry.parsing.references import reference_faults
+from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.documents.ownership import Ownership
+    from answerable.core.registry.parsing.parse import Kind, Registered, Shapes
+
+APPROVERS_MIN: Final = 2
+"""Members of an approver group below which one absent person stops all approvals (check REG-02)."""
+
+_EVERY_USER: Final = (
+    "this names a program that any user may start: add the user that it runs as, `unix:uid:N`"
+)
+
+N = TypeVar(
+    "N",
+    UseCase,
+    Agent,
+    Server,
+    Capability,
+    MandateTemplate,
+    Principal,
+    PolicySetDocument,
+    Application,
+    Schedule,
+    StopRule,
+    Workflow,
+    Duty,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inactive:
+    """Why a registered thing is not in force. missing: ownership fields still empty, as written in documents."""
+
+    kind: Kind
+    name: str
+    missing: tuple[str, ...]
+    reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something the owner should look at; it stops nothing. `code` is stable."""
+
+    kind: Kind
+    name: str
+    code: str
+    message: str
+
+
+def faults_of(documents: Sequence[JSONValue]) -> tuple[Fault, ...]:
+    """Everything wrong with a set of documents, in their order: shapes first seen, then what they point at.
+
+    Never raises. Incomplete ownership is not a fault: see `inactive`.
+    """
+    shapes = shapes_of(documents)
+    return tuple(sorted((*shapes.faults, *reference_faults(shapes)), key=lambda fault: fault.document))
+
+
+def faults_of_new(documents: Sequence[JSONValue]) -> tuple[Fault, ...]:
+    """As `faults_of`, for documents that are not registered yet: with what an earlier release let in and this one does
+    not. What is registered with such a fault is left where it is, or nothing else could be applied, and counts for
+    nothing (see `findings`). Never raises."""
+    found = [
+        Fault(
+            document=one.document,
+            path=f"/spec/attestation/{index}",
+            code="attestation.every_user",
+            message=_EVERY_USER,
+        )
+        for one in shapes_of(documents).nouns
+        for index in _sets_for_every_user(one)
+    ]
+    return tuple(sorted((*faults_of(documents), *found), key=lambda fault: fault.document))
+
+
+def _sets_for_every_user(found: Registered) -> list[int]:
+    sets = found.noun.attestation if isinstance(found.noun, Agent) else ()
+    return [index for index, chosen in enumerate(sets) if fits_every_user(chosen)]
+
+
+def snapshot_of(documents: Sequence[JSONValue]) -> RegistrySnapshot:
+    """What is active in a set of documents. Raises Malformed (`registry.faults`) for any fault of shape."""
+    shapes = _sound(documents)
+    down = _why_inactive(shapes)
+    active = [found for found in shapes.nouns if (found.kind, found.name) not in down]
+    idle = [found for found in shapes.nouns if (found.kind, found.name) in down]
+    return RegistrySnapshot(
+        digest=digest_of(documents),
+        principals=MappingProxyType({PrincipalId(n): p for n, p in _by_name(active, Principal).items()}),
+        use_cases=_by_name(active, UseCase),
+        agents=MappingProxyType({AgentId(n): a for n, a in _by_name(active, Agent).items()}),
+        idle_agents=MappingProxyType({AgentId(n): a for n, a in _by_name(idle, Agent).items()}),
+        servers=_by_name(active, Server),
+        capabilities=_by_name(active, Capability),
+        idle=_by_name(idle, Capability),
+        templates=_by_name(active, MandateTemplate),
+        applications=_by_name(active, Application),
+        schedules=_by_name(active, Schedule),
+        policy_sets=_by_name(active, PolicySetDocument),
+        stop_rules=_by_name(active, StopRule),
+        workflows=_by_name(active, Workflow),
+        duties=MappingProxyType({one.group: one for one in _by_name(active, Duty).values()}),
+    )
+
+
+def digest_of(documents: Sequence[JSONValue]) -> str:
+    """SHA-256, hex, of the canonical JSON object that holds each document under its `kind/name`."""
+    return sha256(encode({document_key(document): document for document in documents})).hexdigest()
+
+
+def stored_form(documents: Sequence[JSONValue]) -> dict[str, bytes]:
+    """Each document's canonical JSON by `kind/name`, as registry stores keep it.
+
+    Raises Malformed: `document.unnamed`, `document.declared_twice`, `json.*`.
+    """
+    stored: dict[str, bytes] = {}
+    for document in documents:
+        key = document_key(document)
+        if key in stored:
+            raise Malformed(f"{shown(key)} is declared twice", code="document.declared_twice")
+        stored[key] = encode(document)
+    return stored
+
+
+def documents_in(stored: Mapping[str, bytes]) -> list[JSONValue]:
+    """The inverse of `stored_form`, in order of `kind/name`.
+
+    Raises Malformed: `json.*`, and `registry.key` where a document is kept under another's name.
+    """
+    documents: list[JSONValue] = []
+    for key in sorted(stored):
+        document = parse(stored[key])
+        if document_key(document) != key:
+            raise Malformed(f"the document under {shown(key)} calls itself otherwise", code="registry.key")
+        documents.append(document)
+    return documents
+
+
+def inactive(documents: Sequence[JSONValue]) -> list[Inactive]:
+    """What is registered and not in force, with every reason. Raises Malformed (`registry.faults`)."""
+    shapes = _sound(documents)
+    down = _why_inactive(shapes)
+    return [
+        Inactive(
+            kind=found.kind, name=found.name, missing=_missing(found), reasons=down[found.kind, found.name]
+        )
+        for found in shapes.nouns
+        if (found.kind, found.name) in down
+    ]
+
+
+def findings(documents: Sequence[JSONValue], *, today: str) -> list[Finding]:
+    """What an owner should look at: overdue reviews, too few approvers, agents and owners that can prove nothing.
+
+    today: ISO 8601 date. Raises Malformed (`registry.faults`).
+    """
+    shapes = _sound(documents)
+    members: dict[str, int] = {}
+    for found in shapes.nouns:
+        if isinstance(found.noun, Principal) and found.noun.status == "active":
+            for group in found.noun.groups:
+                members[group] = members.get(group, 0) + 1
+    listed: list[Finding] = []
+    for found in shapes.nouns:
+        listed += [
+            Finding(kind=found.kind, name=found.name, code=code, message=message)
+            for code, message in (
+                duty_notes(found.noun, shapes, today)
+                if isinstance(found.noun, Duty)
+                else _notes(found, members, today)
+            )
+        ]
+    return listed
+
+
+def _notes(found: Registered, members: Mapping[str, int], today: str) -> list[tuple[str, str]]:
+    noun = found.noun
+    notes: list[tuple[str, str]] = []
+    if isinstance(noun, Agent) and not (noun.keys or noun.unix_uids or noun.certificates or noun.attestation):
+        message = "has no key, Unix user id, certificate or attestation, so it can prove itself nowhere"
+        notes.append(("registry.agent_without_proof", message))
+    for index in _sets_for_every_user(found):
+        counts = f"is known to nobody by set {index} of its attestation"
+        notes.append(("registry.attestation_every_user", f"{counts}: {_EVERY_USER}"))
+    if isinstance(noun, Application | Schedule) and not noun.keys:
+        notes.append(("registry.issuer_without_key", "has no key, so it can sign no mandate"))
+    if isinstance(noun, Workflow) and not (noun.keys and noun.attestation):
+        notes.append(
+            ("registry.workflow_without_proof", "lacks a key or an attestation, so it can answer nothing")
+        )
+    if isinstance(noun, Principal) and noun.groups and not noun.keys:
+        notes.append(
+            ("registry.approver_without_key", "is in a group but has no key, so cannot sign an answer")
+        )
+    if not isinstance(noun, Owned):
+        return notes
+    ownership = noun.ownership
+    if ownership.review_date and ownership.review_date < today:
+        notes.append(("registry.review_overdue", f"was to be reviewed by {ownership.review_date}"))
+    group = ownership.approver_group
+    if group and members.get(group, 0) < APPROVERS_MIN:
+        message = (
+            f"approver group `{group}` has {members.get(group, 0)} members, expected at least {APPROVERS_MIN}"
+        )
+        notes.append(("registry.approvers_few", message))
+    return notes
+
+
+def _sound(documents: Sequence[JSONValue]) -> Shapes:
+    shapes = shapes_of(documents)
+    if shapes.faults:
+        first = shapes.faults[0]
+        more = f" (and {len(shapes.faults) - 1} more faults)" if len(shapes.faults) > 1 else ""
+        where = f"document {first.document + 1}, {first.path or '/'}"
+        raise Malformed(
+            f"registry documents are at fault: {where}: {first.message}{more}", code="registry.faults"
+        )
+    return shapes
+
+
+def _why_inactive(shapes: Shapes) -> dict[tuple[Kind, str], tuple[str, ...]]:
+    """Reasons by thing. Kinds are visited so that what others depend on has been judged before."""
+    broken: dict[int, list[str]] = {}
+    for fault in reference_faults(shapes):
+        broken.setdefault(fault.document, []).append(fault.message)
+    down: dict[tuple[Kind, str], tuple[str, ...]] = {}
+    order: tuple[Kind, ...] = (
+        "Principal",
+        "Server",
+        "UseCase",
+        "Agent",
+        "Capability",
+        "MandateTemplate",
+        "Application",
+        "Schedule",
+        "Workflow",
+    )
+    for kind in order:
+        for found in shapes.nouns:
+            if found.kind != kind:
+                continue
+            reasons = list(broken.get(found.document, []))
+            if missing := _missing(found):
+                reasons.append(f"ownership lacks {', '.join(missing)}: write it into the document")
+            if (
+                isinstance(found.noun, Agent | Principal | Application | Schedule | Workflow)
+                and found.noun.status != "active"
+            ):
+                reasons.append(f"its status is {found.noun.status}")
+            reasons += [
+                f"its {_words(needed)} {shown(name)} is not active"
+                for needed, name in _needs(found)
+                if (needed, name) in down
+            ]
+            if reasons:
+                down[kind, found.name] = tuple(reasons)
+    return down
+
+
+def _missing(found: Registered) -> tuple[str, ...]:
+    noun = found.noun
+    return noun.ownership.missing() if isinstance(noun, Owned) else ()
+
+
+def _needs(found: Registered) -> list[tuple[Kind, str]]:
+    match found.noun:
+        case UseCase(ownership=ownership):
+            return _owners(ownership)
+        case Agent(use_case=use_case, ownership=ownership):
+            return [("UseCase", use_case), *_owners(ownership)]
+        case Capability(server=server, ownership=ownership):
+            return [("Server", server), *_owners(ownership)]
+        case MandateTemplate(use_case=use_case, agent=agent, grants=grants):
+            named = dict.fromkeys(grant.capability for grant in grants)
+            return [("UseCase", use_case), ("Agent", agent), *(("Capability", name) for name in named)]
+        case Application(use_cases=use_cases, ownership=ownership):
+            return [*(("UseCase", name) for name in use_cases), *_owners(ownership)]
+        case Schedule(template=template, ownership=ownership):
+            return [("MandateTemplate", template), *_owners(ownership)]
+        case Workflow(ownership=ownership):
+            return _owners(ownership)
+        case _:
+            return []
+
+
+def _owners(ownership: Ownership) -> list[tuple[Kind, str]]:
+    return [("Principal", ownership.owner), ("Principal", ownership.backup_owner)]
+
+
+def _words(kind: Kind) -> str:
+    return {"UseCase": "use case", "MandateTemplate": "mandate template"}.get(kind, kind.lower())
+
+
+def _by_name(active: Sequence[Registered], kind: type[N]) -> MappingProxyType[str, N]:
+    return MappingProxyType({found.name: found.noun for found in active if isinstance(found.noun, kind)})

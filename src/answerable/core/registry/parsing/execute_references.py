@@ -1,0 +1,52 @@
+"""What two capabilities must be, of which one prepares and the other executes.
+
+Law: what prepares can be done again and again without harm, for nobody was asked about it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.registry.documents.capability import Capability
+from answerable.core.registry.parsing.spec_execute import CODE
+from answerable.errors import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from answerable.core.registry.parsing.parse import Shapes
+
+PREPARE_TIER_MAX: Final = 2
+
+
+def execute_faults(capability: Capability, shapes: Shapes) -> Iterator[tuple[str, str, str]]:
+    """What is wrong between a capability that executes and the one that prepares: path, code and message."""
+    executes = capability.executes
+    if executes is None:
+        return
+    at, name = "/spec/executes/preparedBy", executes.prepared_by
+    prepares = next(
+        (one.noun for one in shapes.nouns if isinstance(one.noun, Capability) and one.name == name), None
+    )
+    if prepares is None:
+        return
+    if name == capability.name:
+        yield at, CODE, "a capability does not prepare what it executes itself: these are two tools"
+        return
+    if prepares.server != capability.server or prepares.method != "tools/call":
+        message = f"{shown(name)} must be a tool of server {shown(capability.server)}, too"
+        yield at, CODE, message
+    if prepares.executes is not None:
+        yield at, CODE, f"{shown(name)} executes itself what was prepared: what prepares only prepares"
+    if prepares.kind != "read" and not prepares.reversible:
+        message = f"{shown(name)} cannot be undone: what prepares must be a `read` or `reversible`"
+        yield at, CODE, message
+    if prepares.tier > min(PREPARE_TIER_MAX, capability.tier):
+        message = (
+            f"{shown(name)} is of tier {prepares.tier}: what prepares is at most of tier {PREPARE_TIER_MAX}, and of "
+            "none above what executes"
+        )
+        yield at, CODE, message
+    amount = prepares.spending.amount
+    if amount is not None and (amount.argument or amount.fixed):
+        yield at, CODE, f"{shown(name)} moves money: what prepares moves none"

@@ -1,0 +1,72 @@
+"""`set.yaml`: what a policy set in a directory is called, which groups it asks, and what it declares.
+
+Laws: what is not known is a fault; the four lists are those of a `PolicySet` document, letter for letter, and are read
+there and nowhere else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.identity.names.principal import checked_name
+from answerable.core.registry.documents.fields import Fields
+from answerable.core.registry.parsing.parse import API_VERSION
+from answerable.core.registry.parsing.spec_policy_set import PARTS_KEYS
+from answerable.core.registry.parsing.spec_shared import name_of
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import JSONValue
+    from answerable.core.registry.documents.fields import Fault
+
+HEAD_KEYS: Final = ("name", "groups", *PARTS_KEYS)
+GROUP_KEYS: Final = ("name", "membersMin")
+MEMBERS_MIN: Final = 2
+"""Where nothing is said: with fewer, one absent person stops all approvals."""
+MEMBERS_MAX: Final = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApproverGroup:
+    """A group that the policies of a set may ask. members_min: people that it must have to be relied on."""
+
+    name: str
+    members_min: int = MEMBERS_MIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetHead:
+    """lists: `trackers` and the rest, as they were written."""
+
+    name: str
+    groups: tuple[ApproverGroup, ...]
+    lists: dict[str, JSONValue]
+
+
+def head_in(value: JSONValue, faults: list[Fault], *, document: int = 0) -> SetHead:
+    """Read `set.yaml`; faults are noted, never raised."""
+    top = Fields(value, known=HEAD_KEYS, document=document, path="", faults=faults)
+    name = top.text("name", check=lambda text: checked_name(text, what="policy set"))
+    groups: list[ApproverGroup] = []
+    for item in top.sections("groups", GROUP_KEYS):
+        group = ApproverGroup(
+            name=item.text("name", check=name_of("group")),
+            members_min=item.integer("membersMin", minimum=1, maximum=MEMBERS_MAX, default=MEMBERS_MIN),
+        )
+        if group.name and any(group.name == earlier.name for earlier in groups):
+            item.fault(f"group `{group.name}` is declared twice", "name", code="document.duplicate")
+        groups.append(group)
+    written = value if isinstance(value, dict) else {}
+    return SetHead(
+        name=name, groups=tuple(groups), lists={key: written[key] for key in PARTS_KEYS if key in written}
+    )
+
+
+def compiled_document(head: SetHead, policies: str) -> dict[str, JSONValue]:
+    """The registry document that a directory stands for."""
+    return {
+        "apiVersion": API_VERSION,
+        "kind": "PolicySet",
+        "metadata": {"name": head.name},
+        "spec": {"policies": policies, **head.lists},
+    }

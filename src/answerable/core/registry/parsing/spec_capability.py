@@ -1,0 +1,197 @@
+"""The spec of a Capability document."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, get_args
+
+from answerable.core.registry.documents.capability import (
+    ACTION_KINDS,
+    GOVERNED_METHODS,
+    ArgumentMapping,
+    ArgumentType,
+    Capability,
+    ResourceMapping,
+    Sensitivity,
+    SubjectMapping,
+)
+from answerable.core.registry.documents.fields import matching
+from answerable.core.registry.documents.pointing import POINTER, word_fault
+from answerable.core.registry.documents.public_name import checked_plain_target, checked_uri_template
+from answerable.core.registry.parsing.spec_destination import destination_in
+from answerable.core.registry.parsing.spec_execute import execute_in
+from answerable.core.registry.parsing.spec_lease import lease_template_in
+from answerable.core.registry.parsing.spec_preview import preview_in
+from answerable.core.registry.parsing.spec_shared import ARGUMENT_NAME, name_of, ownership_in
+from answerable.core.registry.parsing.spec_spending import SPENDING_KEYS, spending_in
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.core.registry.documents.fields import Fields
+
+CAPABILITY_KEYS: Final = (
+    "server", "method", "target", "kind", "environment", "tier", "sensitivity", "resource", "arguments",
+    "openMembers", "reversible", "title", "subject", "destination", "credentials", "definition", "unhinted", "lease",
+    "preview", "executes", *SPENDING_KEYS, "ownership",
+)  # fmt: skip
+RESOURCE_KEYS: Final = ("type", "argument", "fixed")
+SUBJECT_KEYS: Final = ("type", "argument")
+ARGUMENT_KEYS: Final = ("name", "type", "required", "pointer")
+UNHINTED_CHOICES: Final = ("accepted",)
+CREDENTIALS_KEYS: Final = ("arguments", "answers")
+
+_ENTITY_TYPE: Final = re.compile(r"[A-Z][A-Za-z0-9_]{0,62}")
+_DIGEST: Final = re.compile(r"sha256:[0-9a-f]{64}")
+_ENTITY_TYPES_TAKEN: Final = frozenset({"Action", "Agent", "Principal", "UseCase"})
+
+
+def capability_in(spec: Fields, name: str) -> Capability:
+    """Read the spec; faults are noted, never raised."""
+    method = spec.choice("method", GOVERNED_METHODS, default="tools/call")
+    target, variables = _target(spec, method)
+    if name in ACTION_KINDS:
+        message = f"{shown(name)} is the name of a kind of action: policies could not tell them apart"
+        spec.fault(message, code="capability.name")
+    sensitivities: tuple[Sensitivity, ...] = get_args(Sensitivity)
+    arguments = _arguments(spec, method)
+    credentials = spec.section("credentials", CREDENTIALS_KEYS) if spec.has("credentials") else None
+    credential_arguments = (
+        credentials.texts("arguments", check=matching(ARGUMENT_NAME, "an argument name"))
+        if credentials is not None
+        else ()
+    )
+    return Capability(
+        name=name,
+        server=spec.text("server", check=name_of("server")),
+        method=method,
+        target=target,
+        kind=spec.choice("kind", ACTION_KINDS),
+        environment=spec.text("environment", check=name_of("environment")),
+        tier=spec.integer("tier", minimum=0, maximum=3),
+        sensitivity=spec.choice("sensitivity", sensitivities),
+        resource=_resource(spec, method, variables),
+        arguments=arguments,
+        open_members=spec.texts("openMembers", check=matching(ARGUMENT_NAME, "an argument name")),
+        reversible=spec.flag("reversible", default=False),
+        title=spec.text("title", default=""),
+        subject=_subject(spec, method, variables),
+        destination=destination_in(spec, method, variables),
+        ownership=ownership_in(spec),
+        spending=spending_in(spec, arguments),
+        credential_arguments=credential_arguments,
+        definition=_definition(spec, method),
+        unhinted_accepted=_unhinted_accepted(spec, method),
+        lease=lease_template_in(spec, arguments),
+        preview=preview_in(spec, method),
+        executes=execute_in(spec, method, credential_arguments),
+        credential_answers=credentials is not None and credentials.flag("answers", default=False),
+    )
+
+
+def _target(spec: Fields, method: str) -> tuple[str, tuple[str, ...]]:
+    """The target, and the variables it takes from a URI."""
+    target = spec.text("target")
+    if not target:
+        return "", ()
+    try:
+        if method in ("tools/call", "prompts/get") or "://" not in target:
+            checked_plain_target(target, what="target")
+            return target, ()
+        return target, checked_uri_template(target, what="target")
+    except Malformed as error:
+        spec.fault(error.message, "target", code=error.code)
+        return "", ()
+
+
+def _definition(spec: Fields, method: str) -> str:
+    digest = spec.text(
+        "definition", default="", check=matching(_DIGEST, "`sha256:` and 64 hexadecimal digits")
+    )
+    if digest and method != "tools/call":
+        spec.fault(
+            "only tools have a definition that can be pinned", "definition", code="capability.definition"
+        )
+    return digest.removeprefix("sha256:")
+
+
+def _unhinted_accepted(spec: Fields, method: str) -> bool:
+    """Whether the owner accepts that hints are left out. One word says it, so that it is never there by chance."""
+    if not spec.has("unhinted"):
+        return False
+    if method != "tools/call":
+        spec.fault("only tools have hints that can be left out", "unhinted", code="capability.unhinted")
+    return spec.choice("unhinted", UNHINTED_CHOICES) == "accepted"
+
+
+def _resource(spec: Fields, method: str, variables: tuple[str, ...]) -> ResourceMapping:
+    resource = spec.section("resource", RESOURCE_KEYS)
+    entity = resource.text(
+        "type", check=matching(_ENTITY_TYPE, "an entity type: a capital letter, then letters, digits and _")
+    )
+    if entity in _ENTITY_TYPES_TAKEN:
+        resource.fault(
+            f"type {shown(entity)} is taken by the product itself", "type", code="capability.resource"
+        )
+    argument = resource.text("argument", default="", check=matching(ARGUMENT_NAME, "an argument name"))
+    fixed = resource.text("fixed", default="")
+    if resource.has("argument") and resource.has("fixed"):
+        resource.fault("a resource has either an `argument` or a `fixed` id", code="capability.resource")
+    if not resource.has("argument") and not resource.has("fixed") and spec.has("resource"):
+        resource.fault("a resource needs an `argument` or a `fixed` id", code="capability.resource")
+    _check_variable(resource, argument, method, variables, code="capability.resource")
+    return ResourceMapping(type=entity, argument=argument, fixed=fixed)
+
+
+def _subject(spec: Fields, method: str, variables: tuple[str, ...]) -> SubjectMapping:
+    """Whose data it is, under whose key the ledger keeps it."""
+    if not spec.has("subject"):
+        return SubjectMapping()
+    subject = spec.section("subject", SUBJECT_KEYS)
+    entity = subject.text(
+        "type", check=matching(_ENTITY_TYPE, "an entity type: a capital letter, then letters, digits and _")
+    )
+    argument = subject.text("argument", check=matching(ARGUMENT_NAME, "an argument name"))
+    _check_variable(subject, argument, method, variables, code="capability.subject")
+    return SubjectMapping(type=entity, argument=argument)
+
+
+def _check_variable(
+    section: Fields, argument: str, method: str, variables: tuple[str, ...], *, code: str
+) -> None:
+    """A resource that is read has no arguments but the variables of its URI."""
+    if argument and method == "resources/read" and argument not in variables:
+        have = f"; known here: {', '.join(variables)}" if variables else ""
+        section.fault(f"the target has no variable {shown(argument)}{have}", "argument", code=code)
+
+
+def _arguments(spec: Fields, method: str) -> tuple[ArgumentMapping, ...]:
+    types: tuple[ArgumentType, ...] = get_args(ArgumentType)
+    found: list[ArgumentMapping] = []
+    for item in spec.sections("arguments", ARGUMENT_KEYS):
+        name = item.text("name", check=matching(ARGUMENT_NAME, "an argument name"))
+        if name and any(name == earlier.name for earlier in found):
+            item.fault(f"argument {shown(name)} is mapped twice", "name", code="document.duplicate")
+        found.append(
+            ArgumentMapping(
+                name=name,
+                type=item.choice("type", types),
+                required=item.flag("required", default=False),
+                pointer=_pointer(item, method),
+            )
+        )
+    return tuple(found)
+
+
+def _pointer(item: Fields, method: str) -> str:
+    pointer = item.text(
+        "pointer", default="", check=matching(POINTER, "a JSON pointer such as `/payment/amount`")
+    )
+    if pointer and method == "resources/read":
+        item.fault(
+            "a resource that is read has no arguments but the variables of its URI",
+            "pointer",
+            code="capability.pointer",
+        )
+    if fault := word_fault(pointer):
+        item.fault(fault, "pointer", code="capability.pointer")
+    return pointer

@@ -1,0 +1,74 @@
+"""Limits of a whole MandateTemplate: kinds of action, data, and how far it may be handed on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, get_args
+
+from answerable.core.registry.documents.capability import ACTION_KINDS, ActionKind, Sensitivity
+from answerable.core.registry.documents.documents import DelegationTemplate
+from answerable.core.registry.documents.fields import nearest
+from answerable.core.registry.parsing.spec_shared import name_of
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.core.registry.documents.capability import Capability
+    from answerable.core.registry.documents.documents import MandateTemplate
+    from answerable.core.registry.documents.fields import Fields
+
+DELEGATION_KEYS: Final = ("depthMax", "widthMax", "agents", "useCases", "groups")
+DEPTH_MAX: Final = 16
+WIDTH_MAX: Final = 100
+RECEIVERS_MAX: Final = 64
+
+_SENSITIVITIES: Final[tuple[Sensitivity, ...]] = get_args(Sensitivity)
+
+
+def ceiling_in(spec: Fields) -> Sensitivity | Literal[""]:
+    """The most sensitive data a mandate may touch; empty where it is not limited."""
+    return spec.choice("ceiling", _SENSITIVITIES) if spec.has("ceiling") else ""
+
+
+def kinds_in(spec: Fields) -> tuple[ActionKind, ...]:
+    """The kinds of action a mandate is for; empty for all."""
+
+    def check(text: str) -> None:
+        if text not in ACTION_KINDS:
+            message = f"{shown(text)} is no kind of action{nearest(text, ACTION_KINDS)}"
+            raise Malformed(message, code="document.choice")
+
+    texts = spec.texts("kinds", check=check)
+    return tuple(kind for text in texts for kind in ACTION_KINDS if kind == text)
+
+
+def delegation_in(spec: Fields) -> DelegationTemplate | None:
+    """How far it may be handed on; not at all where nothing is said."""
+    if not spec.has("delegation"):
+        return None
+    section = spec.section("delegation", DELEGATION_KEYS)
+    found = DelegationTemplate(
+        depth_max=section.integer("depthMax", minimum=1, maximum=DEPTH_MAX, default=1),
+        width_max=section.integer("widthMax", minimum=1, maximum=WIDTH_MAX, default=1),
+        agents=section.texts("agents", check=name_of("agent")),
+        use_cases=section.texts("useCases", check=name_of("use case")),
+        groups=section.texts("groups", check=name_of("group")),
+    )
+    count = len(found.agents) + len(found.use_cases) + len(found.groups)
+    if not 1 <= count <= RECEIVERS_MAX:
+        section.fault(
+            f"say to whom: 1 to {RECEIVERS_MAX} names in `agents`, `useCases` and `groups`",
+            code="template.delegation",
+        )
+    return found
+
+
+def unreachable(template: MandateTemplate, capability: Capability) -> str | None:
+    """Why a granted capability could never be used under the template's own limits; None when it could."""
+    name = f"capability {shown(capability.name)}"
+    if template.systems and capability.server not in template.systems:
+        return f"{name} is on {shown(capability.server)}, which is not among the template's systems"
+    if template.kinds and capability.kind not in template.kinds:
+        return f"{name} is of kind {capability.kind}, which is not among the template's kinds"
+    order = _SENSITIVITIES.index
+    if template.ceiling and order(capability.sensitivity) > order(template.ceiling):
+        return f"{name} touches {capability.sensitivity} data, the template allows {template.ceiling} at most"
+    return None

@@ -1,0 +1,84 @@
+"""What the four lists of a PolicySet document have in common: bounded, named, and with words of a closed list."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.registry.documents.fields import nearest
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from answerable.core.registry.documents.fields import Fields, Option
+
+PART_NAME_CHARS_MAX: Final = 63
+
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+_NOT_IN_NAMES: Final = re.compile(r"[^a-z0-9]+")
+_CEDAR_WORDS: Final = frozenset({"else", "false", "has", "if", "in", "is", "like", "then", "true"})
+"""What Cedar does not take after a dot."""
+
+
+def parts_listed(spec: Fields, key: str, known: tuple[str, ...], most: int) -> list[Fields]:
+    """The mappings of a list, and nothing else that is in it; none of them when they are too many."""
+    found = spec.sections(key, known)
+    if len(found) > most:
+        spec.fault(f"expected at most {most} items, got {len(found)}", key, code="document.size")
+        return []
+    return [one for one in found if one.readable]
+
+
+def named_in(items: list[Fields], what: str) -> list[tuple[Fields, str]]:
+    """Each with its name, which is a word of policies; a name twice is a fault."""
+    found: list[tuple[Fields, str]] = []
+    taken: set[str] = set()
+    for item in items:
+        name = item.text("name", check=checked_part_name)
+        if name in taken:
+            item.fault(f"{what} {shown(name)} is declared twice", "name", code="document.duplicate")
+        elif name:
+            taken.add(name)
+        found.append((item, name))
+    return found
+
+
+def checked_part_name(text: str) -> None:
+    """Raises Malformed (`document.pattern`) unless policies can write the text after a dot."""
+    if text in _CEDAR_WORDS:
+        message = f"{shown(text)} is a word of Cedar's own, which cannot stand after a dot: take another name"
+        raise Malformed(message, code="document.pattern")
+    if not _NAME.fullmatch(text):
+        meant = _NOT_IN_NAMES.sub("_", text.lower()).strip("_")
+        hint = f"; did you mean `{meant}`?" if _NAME.fullmatch(meant) and meant not in _CEDAR_WORDS else ""
+        message = (
+            f"{shown(text)} is no name for policies: expected a letter, then letters, digits and `_`, all small, "
+            f"{PART_NAME_CHARS_MAX} at most{hint}"
+        )
+        raise Malformed(message, code="document.pattern")
+
+
+def one_of(item: Fields, key: str, options: tuple[Option, ...]) -> Option | None:
+    """The option that is written, which must be; None for a fault, so that nothing is concluded from it."""
+    text = item.text(key, check=known_word(options))
+    return next((option for option in options if option == text), None)
+
+
+def chosen_in(item: Fields, key: str, options: tuple[Option, ...]) -> tuple[Option, ...]:
+    """Those of a list of options, in the order in which they are written; an absent list is empty."""
+    texts = item.texts(key, check=known_word(options))
+    return tuple(option for text in texts for option in options if option == text)
+
+
+def known_word(options: tuple[str, ...]) -> Callable[[str], None]:
+    """A check that a text is one of them, to the letter."""
+
+    def check(text: str) -> None:
+        if text not in options:
+            hint = nearest(text[:PART_NAME_CHARS_MAX], options)
+            raise Malformed(
+                f"{shown(text, PART_NAME_CHARS_MAX)} is not allowed here{hint}", code="document.choice"
+            )
+
+    return check

@@ -1,0 +1,132 @@
+"""The spec of a StopRule document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.registry.documents.stop_rule import (
+    BY_PEOPLE,
+    CANARIES_MAX,
+    CANARY_CHARS_MIN,
+    EXPIRES_SECONDS_MAX,
+    GRACE_SECONDS_MAX,
+    LIMIT_MAX,
+    NO_CANARY,
+    RULE_HOLDS,
+    RULE_OVER,
+    TARGETS,
+    UNCOUNTED,
+    WATCHED,
+    Canary,
+    StopRule,
+)
+from answerable.core.registry.parsing.spec_parts import checked_part_name
+from answerable.core.registry.parsing.spec_policy_set import within_in
+from answerable.core.registry.parsing.spec_shared import name_of, ownership_in
+from answerable.errors import Malformed, shown
+
+if TYPE_CHECKING:
+    from answerable.core.registry.documents.fields import Fields
+    from answerable.core.registry.documents.stop_rule import RuleHolds, Watched
+
+CANARY_KEYS: Final = ("capabilities", "resources", "values")
+STOP_RULE_KEYS: Final = (
+    "watches",
+    "limit",
+    "within",
+    "over",
+    "holds",
+    "canary",
+    "tracker",
+    "graceSeconds",
+    "dryRun",
+    "expiresSeconds",
+    "ownership",
+)
+
+_CODE: Final = "stop_rule.key"
+
+
+def stop_rule_in(spec: Fields, name: str) -> StopRule:
+    """Read the spec; faults are noted, never raised."""
+    watches = spec.choice("watches", WATCHED)
+    ownership = ownership_in(spec)
+    if missing := ownership.missing():
+        # Unlike what may act, a rule that is not in force lets more happen: it is never left out quietly.
+        spec.fault(f"ownership lacks {', '.join(missing)}", "ownership", code="stop_rule.ownership")
+    _check_keys(spec, watches)
+    over = spec.choice("over", RULE_OVER, default="agent")
+    holds: RuleHolds = spec.choice("holds", RULE_HOLDS, default=over)
+    if over == "mandate" and holds == "agent":
+        message = "a mandate can be of several agents: hold the mandate, or count over `agent`"
+        spec.fault(message, "holds", code=_CODE)
+    if watches in BY_PEOPLE and (over == "instance" or holds != over):
+        message = f"`{watches}` is counted by agent or by mandate, and holds what it is counted by"
+        spec.fault(message, "holds" if over != "instance" else "over", code=_CODE)
+    if watches == "refused_at_door" and (over != "agent" or holds != "agent"):
+        spec.fault(
+            "`refused_at_door` is counted by agent and holds the agent: a door knows no more",
+            "over",
+            code=_CODE,
+        )
+    if watches in ("fan_out", "refusal_flood") and holds in TARGETS:
+        spec.fault(f"`{watches}` is of no {holds}: hold who does it", "holds", code=_CODE)
+    counted = watches not in UNCOUNTED
+    return StopRule(
+        name=name,
+        watches=watches,
+        limit=spec.integer("limit", minimum=0, maximum=LIMIT_MAX, default=0),
+        within_seconds=within_in(spec) if counted else 0,
+        over=over,
+        holds=holds,
+        canary=_canary(spec) if watches == "canary" else NO_CANARY,
+        tracker=spec.text("tracker", check=checked_part_name) if watches == "tracker" else "",
+        grace_seconds=spec.integer("graceSeconds", minimum=0, maximum=GRACE_SECONDS_MAX, default=0),
+        dry_run=spec.flag("dryRun", default=False),
+        expires_seconds=spec.integer("expiresSeconds", minimum=0, maximum=EXPIRES_SECONDS_MAX, default=0),
+        ownership=ownership,
+    )
+
+
+def _check_keys(spec: Fields, watches: Watched) -> None:
+    counted = watches not in UNCOUNTED
+    needed = (
+        (("limit", "within") if counted else ())
+        + (("limit",) if watches == "tracker" else ())
+        + ((watches,) if watches in ("canary", "tracker") else ())
+    )
+    for key in ("limit", "within", "canary"):
+        if key in needed and not spec.has(key):
+            spec.fault(f"`{key}` is missing: a rule that watches `{watches}` says so", key, code=_CODE)
+    foreign = {
+        "limit": watches in ("canary", "refusal_flood"),
+        "within": not counted,
+        "over": watches in ("tracker", "refusal_flood"),
+        "canary": watches != "canary",
+        "tracker": watches != "tracker",
+    }
+    for key, is_foreign in foreign.items():
+        if is_foreign and spec.has(key):
+            spec.fault(f"`{key}` says nothing of `{watches}`: leave it out", key, code=_CODE)
+
+
+def _canary(spec: Fields) -> Canary:
+    section = spec.section("canary", CANARY_KEYS, needed=False)
+    canary = Canary(
+        capabilities=section.texts("capabilities", check=name_of("capability")),
+        resources=section.texts("resources"),
+        values=section.texts("values", check=_long_enough),
+    )
+    for key in CANARY_KEYS:
+        if (section.count(key) or 0) > CANARIES_MAX:
+            section.fault(f"expected at most {CANARIES_MAX} items", key, code="document.size")
+    if canary == NO_CANARY and spec.has("canary"):
+        listed = ", ".join(f"`{key}`" for key in CANARY_KEYS)
+        spec.fault(f"a canary names what nobody should touch: {listed}", "canary", code="document.missing")
+    return canary
+
+
+def _long_enough(text: str) -> None:
+    if len(text) < CANARY_CHARS_MIN:
+        message = f"{shown(text)} is found in too much: expected at least {CANARY_CHARS_MIN} characters"
+        raise Malformed(message, code="document.size")

@@ -1,0 +1,65 @@
+"""The spec of a Workflow document: software that answers approvals, and that its owner says is no AI.
+
+Laws: it says so in so many words, for nobody can measure it; a set of selectors that names a program alone names
+everybody who may start it, so a local one names its user too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal
+
+from answerable.core.registry.documents.documents import Workflow
+from answerable.core.registry.manifests.manifest import TIER_MAX
+from answerable.core.registry.parsing.spec_agent import attestation_in
+from answerable.core.registry.parsing.spec_shared import keys_in, name_of, ownership_in
+
+if TYPE_CHECKING:
+    from answerable.core.registry.documents.fields import Fields
+
+WORKFLOW_KEYS: Final = (
+    "purpose",
+    "ai",
+    "groups",
+    "capabilities",
+    "tierMax",
+    "keys",
+    "attestation",
+    "status",
+    "ownership",
+)
+TIER_MAX_DEFAULT: Final = 1
+UID_SELECTOR: Final = "unix:uid:"
+
+
+def workflow_in(spec: Fields, name: str) -> Workflow:
+    """Read the spec of a workflow, noting every fault."""
+    statuses: tuple[Literal["active", "disabled"], ...] = ("active", "disabled")
+    if not spec.has("ai"):
+        message = "say `ai: false`: no model decides in it, which its owner answers for"
+        spec.fault(message, "ai", code="document.missing")
+    elif spec.flag("ai", default=True):
+        spec.fault("an AI approves nothing: register it as an Agent", "ai", code="workflow.ai")
+    groups = spec.texts("groups", check=name_of("group"))
+    if not groups:
+        spec.fault("a workflow says for which groups it answers", "groups", code="document.missing")
+    capabilities = spec.texts("capabilities", check=name_of("capability"))
+    if not capabilities:
+        message = "a workflow says of which capabilities' actions it answers"
+        spec.fault(message, "capabilities", code="document.missing")
+    sets = attestation_in(spec)
+    for index, chosen in enumerate(sets):
+        unix = any(one.startswith("unix:") for one in chosen)
+        if unix and not any(one.startswith(UID_SELECTOR) for one in chosen):
+            message = f"name the user that it runs as, `{UID_SELECTOR}N`: anybody may start a program"
+            spec.fault(message, "attestation", index, code="workflow.attestation")
+    return Workflow(
+        name=name,
+        purpose=spec.text("purpose"),
+        groups=groups,
+        capabilities=capabilities,
+        tier_max=spec.integer("tierMax", minimum=0, maximum=TIER_MAX, default=TIER_MAX_DEFAULT),
+        keys=keys_in(spec),
+        attestation=sets,
+        status=spec.choice("status", statuses, default="active"),
+        ownership=ownership_in(spec),
+    )

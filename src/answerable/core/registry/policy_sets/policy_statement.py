@@ -1,0 +1,53 @@
+"""A policy set as it is written down once in a log: all that asking it again takes.
+
+Laws: the digest by which decisions name a policy set is the SHA-256 of these bytes; of the schema it was checked under
+they hold the digest, for a decision does not look at it, and it is large; reading gives back what was written.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.canonical import Limits, freeze, parse
+from answerable.core.registry.documents.parts_form import form_of_parts, parts_of_form
+from answerable.core.registry.documents.policy_parts import NO_PARTS
+from answerable.errors import Malformed
+
+if TYPE_CHECKING:
+    from answerable.core.canonical import FrozenJSON, JSONValue
+    from answerable.core.registry.documents.policy_parts import PolicyParts
+
+STATEMENT_BYTES_MAX: Final = 64 * 1_048_576
+_MEMBERS: Final = {"parts", "policies", "schema_digest"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PolicyStatement:
+    """policies: Cedar text. parts: what the sets declare; None where it was not written down, in a log from before it
+    was. schema_digest: hex, of the schema that the registered capabilities made; empty where it was not."""
+
+    policies: str
+    parts: PolicyParts | None
+    schema_digest: str
+
+
+def policy_statement(policies: str, *, parts: PolicyParts, schema: JSONValue) -> FrozenJSON:
+    """The canonical bytes, with their digest. No member `parts` where nothing is declared."""
+    whole: dict[str, JSONValue] = {"policies": policies, "schema_digest": freeze(schema).hex}
+    if parts != NO_PARTS:
+        whole["parts"] = form_of_parts(parts)
+    return freeze(whole)
+
+
+def read_statement(text: bytes) -> PolicyStatement:
+    """Read what a log says a policy set was. Raises Malformed (`policy.statement`, `policy.parts`, `json.*`)."""
+    value = parse(text, limits=Limits(size_bytes_max=STATEMENT_BYTES_MAX))
+    if isinstance(value, str):
+        return PolicyStatement(policies=value, parts=None, schema_digest="")
+    if isinstance(value, dict) and value.keys() <= _MEMBERS:
+        policies, schema = value.get("policies"), value.get("schema_digest")
+        if isinstance(policies, str) and isinstance(schema, str):
+            parts = parts_of_form(value["parts"]) if "parts" in value else NO_PARTS
+            return PolicyStatement(policies=policies, parts=parts, schema_digest=schema)
+    raise Malformed("this is not a policy set as logs write it down", code="policy.statement")

@@ -1,0 +1,1 @@
+"""The registry as one immutable value, and look-ups in it."""

@@ -1,0 +1,1 @@
+"""Definitions of tools: digests, pins, hints, differences."""

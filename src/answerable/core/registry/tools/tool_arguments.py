@@ -1,0 +1,162 @@
+"""The arguments of a tool as its input schema names them, one for each place, however deep.
+
+Laws: bounded in depth and number, and says when it stopped; references are followed inside the schema only; what a
+schema says in other ways (conditions, alternatives) is told as such and never guessed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.registry.documents.fields import pointer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from answerable.core.canonical import JSONValue
+
+ARGUMENTS_MAX: Final = 500
+DEPTH_MAX: Final = 8
+SCHEMAS_MAX: Final = 5_000
+ANYTHING: Final = "anything"
+"""Type of what has none."""
+ITEM: Final = "*"
+"""In a path: every item of a list."""
+
+_BOUNDS: Final = (
+    "enum", "const", "format", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf",
+    "minLength", "maxLength", "minItems", "maxItems", "uniqueItems", "default",
+)  # fmt: skip
+_JSON_TYPES: Final = frozenset({"array", "boolean", "integer", "null", "number", "object", "string"})
+NO_TYPE: Final = "no type of JSON"
+_BRANCHES: Final = ("anyOf", "oneOf", "allOf")
+_ALTERNATIVES: Final = ("anyOf", "oneOf", "allOf", "not", "if", "patternProperties", "$dynamicRef")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolArgument:
+    """path: JSON pointer (RFC 6901) into the arguments, `*` for every item. type: of JSON; several, joined by `or`;
+    NO_TYPE where the schema names one that there is not.
+
+    bounds: what else is said of its value, by keyword. open: an object that takes members it does not name.
+    """
+
+    path: str
+    type: str
+    required: bool
+    description: str = ""
+    bounds: Mapping[str, JSONValue]
+    open: bool = False
+
+
+def arguments_in(schema: JSONValue) -> dict[str, ToolArgument]:
+    """By path, in the order of the schema. At most ARGUMENTS_MAX of them. Never raises."""
+    found: dict[str, ToolArgument] = {}
+    root = schema if isinstance(schema, dict) else {}
+    for argument in _Reader(root).members(root, "", depth=0):
+        found.setdefault(argument.path, argument)
+        if len(found) >= ARGUMENTS_MAX:
+            break
+    return found
+
+
+class _Reader:
+    """One schema. A schema may refer to itself, so what is looked at is counted."""
+
+    __slots__ = ("_left", "_root")
+
+    def __init__(self, root: dict[str, JSONValue]) -> None:
+        self._root = root
+        self._left = SCHEMAS_MAX
+
+    def members(self, schema: dict[str, JSONValue], path: str, *, depth: int) -> Iterator[ToolArgument]:
+        self._left -= 1
+        if depth > DEPTH_MAX or self._left < 0:
+            return
+        own = self._resolved(schema)
+        properties, required = own.get("properties"), own.get("required")
+        needed = required if isinstance(required, list) else []
+        for name, below in properties.items() if isinstance(properties, dict) else ():
+            yield from self._argument(below, pointer(path, name), required=name in needed, depth=depth)
+        if "items" in own and path:
+            yield from self._argument(own["items"], pointer(path, ITEM), required=False, depth=depth)
+        for alternatives in _BRANCHES:
+            branches = own.get(alternatives)
+            for branch in branches if isinstance(branches, list) else ():
+                if isinstance(branch, dict):
+                    yield from self.members(branch, path, depth=depth + 1)
+
+    def _argument(
+        self, schema: JSONValue, path: str, *, required: bool, depth: int
+    ) -> Iterator[ToolArgument]:
+        own = self._resolved(schema)
+        description = own.get("description")
+        extra = own.get("additionalProperties")
+        yield ToolArgument(
+            path=path,
+            type=self._type(own, depth=depth),
+            required=required,
+            description=description if isinstance(description, str) else "",
+            bounds={name: own[name] for name in (*_BOUNDS, *_ALTERNATIVES) if name in own},
+            open=extra is True or isinstance(extra, dict),
+        )
+        yield from self.members(own, path, depth=depth + 1)
+
+    def _type(self, schema: JSONValue, *, depth: int) -> str:
+        self._left -= 1
+        own = self._resolved(schema)
+        named = own.get("type")
+        if isinstance(named, str):
+            return _type_name(named)
+        if isinstance(named, list) and named:
+            return " or ".join(sorted({_type_name(one) for one in named}))
+        for alternatives in ("anyOf", "oneOf"):
+            branches = own.get(alternatives)
+            if isinstance(branches, list) and branches and depth <= DEPTH_MAX and self._left > 0:
+                # Each may be several by itself, and the same one may come twice.
+                types = (self._type(one, depth=depth + 1).split(" or ") for one in branches)
+                return " or ".join(sorted({one for found in types for one in found}))
+        if "const" in own:
+            return _json_type(own["const"])
+        values = own.get("enum")
+        if isinstance(values, list) and values:
+            return " or ".join(sorted({_json_type(one) for one in values}))
+        return "object" if isinstance(own.get("properties"), dict) else ANYTHING
+
+    def _resolved(self, schema: JSONValue) -> dict[str, JSONValue]:
+        """The schema behind its references, with what stands beside them."""
+        own: dict[str, JSONValue] = dict(schema) if isinstance(schema, dict) else {}
+        for _ in range(DEPTH_MAX):
+            target = own.pop("$ref", None)
+            if not isinstance(target, str) or not target.startswith("#"):
+                break
+            found: JSONValue = dict(self._root)
+            for step in target.removeprefix("#").split("/")[1:]:
+                name = step.replace("~1", "/").replace("~0", "~")
+                found = found.get(name) if isinstance(found, dict) else None
+            own = {**(found if isinstance(found, dict) else {}), **own}
+        return own
+
+
+def _type_name(value: JSONValue) -> str:
+    """A type that JSON Schema has, for what a server calls one may be any text."""
+    return value if isinstance(value, str) and value in _JSON_TYPES else NO_TYPE
+
+
+def _json_type(value: JSONValue) -> str:
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "boolean"
+        case int():
+            return "integer"
+        case float():
+            return "number"
+        case str():
+            return "string"
+        case list():
+            return "array"
+        case _:
+            return "object"
