@@ -29,9 +29,9 @@ from answerable.core.lease.credential import LeaseOrder  # noqa: E402
 from answerable.wiring.target_http import HttpTargetSettings, built  # noqa: E402
 from answerable.wiring.target_kinds import BuiltTarget  # noqa: E402
 from node_packages import OIDC_PROVIDER  # noqa: E402
-from tests.authorization_server import OPAQUE, SECRET, AuthorizationServer, authorization_server  # noqa: E402
-from tests.http_target_world import CANARY, KEYED, READ, SECRETS, oauth_settings, order, world  # noqa: E402
-from tests.resource_server import Seen, resource_server  # noqa: E402
+from tests.stand_ins.authorization_server import OPAQUE, SECRET, AuthorizationServer, authorization_server  # noqa: E402
+from tests.stand_ins.resource_server import Seen, resource_server  # noqa: E402
+from tests.worlds.http_target import CANARY, KEYED, READ, SECRETS, oauth_settings, order, world  # noqa: E402
 
 AT_ONCE: Final = 64
 PATH: Final = "/cases/7"

@@ -19,8 +19,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tools")]
 import aiomysql  # noqa: E402
 from lease_course import in_turns, run  # noqa: E402
 
-from tests.mariadb_server import BROKER_PASSWORD, MariadbServer, own_mariadb  # noqa: E402
-from tests.mariadb_world import MariadbBench, built, furnish, order  # noqa: E402
+from tests.stand_ins.mariadb_server import BROKER_PASSWORD, MariadbServer, own_mariadb  # noqa: E402
+from tests.worlds.mariadb import MariadbBench, built, furnish, order  # noqa: E402
 
 AT_ONCE: Final = 100
 WHO: Final = "ans_bare@'127.0.0.1'"

@@ -27,8 +27,8 @@ from nats.aio.client import Client  # noqa: E402
 from answerable.adapters.nats_users import NatsIssuer  # noqa: E402
 from answerable.adapters.system import SystemClock  # noqa: E402
 from answerable.core.lease.credential import Credential  # noqa: E402
-from tests.nats_lease_world import issuer_of, order, user  # noqa: E402
-from tests.nats_server import RunningNats, nats_server  # noqa: E402
+from tests.stand_ins.nats_server import RunningNats, nats_server  # noqa: E402
+from tests.worlds.nats_lease import issuer_of, order, user  # noqa: E402
 
 PERMISSIONS = {"pub": {"allow": ["case.7.*", "ask.7", "nobody"]}, "sub": {"allow": ["_INBOX.ans_bare.>"]}}
 

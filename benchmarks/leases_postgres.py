@@ -19,8 +19,8 @@ import asyncpg  # noqa: E402
 from lease_course import in_turns, run  # noqa: E402
 
 from answerable.core.lease.credential import Credential  # noqa: E402
-from tests.postgres_server import BROKER_PASSWORD, PostgresServer, own_postgres  # noqa: E402
-from tests.postgres_world import PostgresBench, built, furnish, order, scope, table  # noqa: E402
+from tests.stand_ins.postgres_server import BROKER_PASSWORD, PostgresServer, own_postgres  # noqa: E402
+from tests.worlds.postgres import PostgresBench, built, furnish, order, scope, table  # noqa: E402
 
 SHIPPED: Final = "listen_addresses = '127.0.0.1'\nmax_connections = 500\n"
 AT_ONCE: Final = 200

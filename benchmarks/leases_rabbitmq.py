@@ -21,8 +21,8 @@ from lease_course import in_turns, run  # noqa: E402
 from answerable.adapters.rabbitmq_users.grants import checked_grants  # noqa: E402
 from answerable.core.canonical import freeze  # noqa: E402
 from answerable.core.lease.credential import Credential  # noqa: E402
-from tests.rabbitmq_lease_world import SCOPE, issuer_of, order  # noqa: E402
-from tests.rabbitmq_server import ADMIN, ADMIN_PASSWORD, VHOST, RunningRabbit, own_rabbitmq  # noqa: E402
+from tests.stand_ins.rabbitmq_server import ADMIN, ADMIN_PASSWORD, VHOST, RunningRabbit, own_rabbitmq  # noqa: E402
+from tests.worlds.rabbitmq_lease import SCOPE, issuer_of, order  # noqa: E402
 
 
 async def one_after_another(server: RunningRabbit, count: int) -> dict[str, object]:

@@ -21,8 +21,8 @@ from lease_course import in_turns, run  # noqa: E402
 
 from answerable.adapters.redis_acl.grants import checked_grants  # noqa: E402
 from answerable.core.canonical import freeze  # noqa: E402
-from tests.redis_lease_world import SCOPE, issuer_of, order  # noqa: E402
-from tests.redis_server import ADMIN, ADMIN_PASSWORD, RunningRedis, redis_server  # noqa: E402
+from tests.stand_ins.redis_server import ADMIN, ADMIN_PASSWORD, RunningRedis, redis_server  # noqa: E402
+from tests.worlds.redis_lease import SCOPE, issuer_of, order  # noqa: E402
 
 AT_ONCE: Final = 200
 

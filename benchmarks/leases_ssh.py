@@ -33,8 +33,8 @@ from answerable.adapters.ssh_certificates import authority_of  # noqa: E402
 from answerable.core.identity.names.principal import UnixMillis  # noqa: E402
 from answerable.core.lease.credential import Credential, Secret  # noqa: E402
 from answerable.core.lease.name import account_of, lease_name  # noqa: E402
-from tests.ssh_server import LOGIN, SSHWorld, authority_key, built  # noqa: E402
-from tests.ssh_world import lease  # noqa: E402
+from tests.stand_ins.ssh_server import LOGIN, SSHWorld, authority_key, built  # noqa: E402
+from tests.worlds.ssh import lease  # noqa: E402
 
 COMMAND = ("/bin/echo", "seven")
 AT_ONCE = 50

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, configuration, settings
 
-from tests import warm_starts
-from tests.loud_skips import not_proven
+from tests.probes import warm_starts
+from tests.probes.loud_skips import not_proven
 
 warm_starts.install()
 

@@ -30,9 +30,9 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.attack.ceremony_world import Doors, Token, challenge_in, invited, now, rendering_of
-from tests.click_world import buttons_in, form_of
-from tests.console_client import registration_members
+from tests.probes.console_client import registration_members
 from tests.system.test_incident_openclaw import Browser
+from tests.worlds.click import buttons_in, form_of
 
 Mint = Callable[[Doors], Awaitable[Token]]
 Door = Callable[[Doors, Token], Awaitable[bool]]

@@ -28,15 +28,15 @@ from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.sdk.gateway_address import open_client
 from answerable.testing.samples import OWNERSHIP, document, signing_key
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.channel_world import SlackStandIn, slack_stand_in
-from tests.click_world import SECRET, TEAM, buttons_in, member, user_of
-from tests.duty_world import duty_document
-from tests.gateway_world import registry
-from tests.oidc_provider import free_port
-from tests.oidc_providers_world import CLIENT, Provider, provider
+from tests.stand_ins.oidc_provider import free_port
 from tests.system.test_incident_openclaw import Browser
-from tests.up_world import House, house, until
-from tests.workflow_tasks import give_task, noted
+from tests.worlds.channel import SlackStandIn, slack_stand_in
+from tests.worlds.click import SECRET, TEAM, buttons_in, member, user_of
+from tests.worlds.duty import duty_document
+from tests.worlds.gateway import registry
+from tests.worlds.oidc_providers import CLIENT, Provider, provider
+from tests.worlds.up import House, house, until
+from tests.worlds.workflow_tasks import give_task, noted
 
 NOTES = '"approvers|changes:1") @break_glass("approvers")'
 SETTINGS = """\

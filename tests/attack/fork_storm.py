@@ -28,7 +28,7 @@ import h2.events
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from answerable.apps.workload_api.messages import schema
-from tests.up_world import House, registry
+from tests.worlds.up import House, registry
 
 RESERVED_PIDS = 300
 """Once the kernel has come to the highest pid, it gives none below this any more."""

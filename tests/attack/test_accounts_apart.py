@@ -21,8 +21,8 @@ from answerable.adapters.mcp_upstream import account
 from answerable.adapters.uvicorn_front import listen
 from answerable.errors import Unavailable
 from answerable.wiring.kept_process import KeptProcess
-from tests.loud_skips import not_proven
-from tests.up_world import NOBODY, OWNERSHIP, PEOPLE, SETTINGS, House, house, registry, until
+from tests.probes.loud_skips import not_proven
+from tests.worlds.up import NOBODY, OWNERSHIP, PEOPLE, SETTINGS, House, house, registry, until
 
 pytestmark = [
     pytest.mark.anyio,

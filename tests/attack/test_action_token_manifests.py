@@ -21,8 +21,8 @@ from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.flows.workloads.enrol_workload import enrol
 from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.testing.samples import signing_key
-from tests.enrolment_world import evidence_of, key_of
-from tests.token_world import TokenWorld, agent_document, narrow, succeeded, token_world
+from tests.worlds.enrolment import evidence_of, key_of
+from tests.worlds.token import TokenWorld, agent_document, narrow, succeeded, token_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("MANIFEST-20")]
 

@@ -26,10 +26,10 @@ from answerable.verify.leaf_rules import read_leaf
 from answerable.verify.leaf_shapes import ManifestLeaf
 from answerable.wiring.ledger_copy import copied_entries
 from tests.attack.test_drift_laundering import CRUEL, MADE, OTHER, WHOLE, acted, enrolled, manifest, seen
-from tests.control_world import memory_product
-from tests.enrolment_world import attested_documents, workloads_over
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
 from tests.unit.apps.control_api.test_control_api import client_of
+from tests.worlds.control import memory_product
+from tests.worlds.enrolment import attested_documents, workloads_over
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from answerable.core.approval.card import card_of
-from tests.alike_world import groups_of, only_group, payment, payments
+from tests.worlds.alike import groups_of, only_group, payment, payments
 
 if TYPE_CHECKING:
     from collections.abc import Callable

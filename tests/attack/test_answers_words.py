@@ -29,8 +29,8 @@ from answerable.testing.samples import AUDIENCE, approval, signing_key
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
 from answerable.wiring.problem_details import problem_details
 from tests.attack.test_passkey_answers import answered
-from tests.passkey_world import enrolled, passkey_bench
-from tests.walk_world import fields_of
+from tests.worlds.passkey import enrolled, passkey_bench
+from tests.worlds.walk import fields_of
 
 pytestmark = pytest.mark.anyio
 

@@ -20,7 +20,7 @@ from answerable.core.identity.workload.attestation import (
 )
 from answerable.errors import AnswerableError
 from answerable.testing import ManualClock
-from tests.attestation_world import (
+from tests.worlds.attestation import (
     CLUSTER,
     ISSUER,
     SECONDS,

@@ -26,12 +26,12 @@ from answerable.testing.builders import POLICIES, bench_documents, nonce_for
 from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.verify.ledger_replay import replay_entries
-from tests.duty_world import delegate, duty_bench
-from tests.glass_world import BREAKABLE, REASON, broken, now, waiting
-from tests.hold_world import stop
-from tests.mandate_world import changed
-from tests.passkey_world import enrolled, passkey_bench
-from tests.revocation_world import revoke_now
+from tests.worlds.duty import delegate, duty_bench
+from tests.worlds.glass import BREAKABLE, REASON, broken, now, waiting
+from tests.worlds.hold import stop
+from tests.worlds.mandate import changed
+from tests.worlds.passkey import enrolled, passkey_bench
+from tests.worlds.revocation import revoke_now
 
 pytestmark = pytest.mark.anyio
 
@@ -260,7 +260,7 @@ async def test_no_agent_breaks_a_glass():
 
 @pytest.mark.requirement("GLASS-04")
 async def test_no_workflow_breaks_one():
-    from tests import workflow_world as world
+    from tests.worlds import workflow as world
 
     policies = world.POLICIES.replace('@approve("checks:1")', '@approve("checks:1") @break_glass("checks")')
     bench, approval = await world.waiting(given=world.documents(policies=policies))

@@ -10,8 +10,8 @@ from answerable.core.lease.wire import EFFECT_DATA, NAMES_MAX
 from answerable.errors import Unavailable
 from answerable.flows.leases.perform_leased import perform_leased
 from answerable.testing.samples import signing_key
-from tests.broker_door_world import KEY, a_door
-from tests.lease_world import LOG, quiet, warrant
+from tests.worlds.broker_door import KEY, a_door
+from tests.worlds.lease import LOG, quiet, warrant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BROKER-10")]
 

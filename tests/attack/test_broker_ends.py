@@ -23,7 +23,7 @@ from tests.attack.test_workload_api_broker import (
     refusal,
     request,
 )
-from tests.workload_api_world import BROKER_HEADER, World, answer_of, in_loop, opened
+from tests.worlds.workload_api import BROKER_HEADER, World, answer_of, in_loop, opened
 
 pytestmark = pytest.mark.requirement("BOUNDARY-04")
 

@@ -33,8 +33,8 @@ from answerable.flows.trust_domain.workloads import Workloads
 from answerable.testing.builders import Bench
 from answerable.verify.leaf_rules import read_leaf
 from answerable.verify.leaf_shapes import SvidLeaf
-from tests.enrolment_world import DOMAIN, attested_documents, enrolling
-from tests.workload_api_world import BROKER_HEADER, answer_of, asked, opened, serving
+from tests.worlds.enrolment import DOMAIN, attested_documents, enrolling
+from tests.worlds.workload_api import BROKER_HEADER, answer_of, asked, opened, serving
 
 pytestmark = [
     pytest.mark.anyio,

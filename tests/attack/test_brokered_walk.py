@@ -28,7 +28,7 @@ from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.ports.lease_broker import EndedLeases
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed
-from tests.hold_world import stop
+from tests.worlds.hold import stop
 
 pytestmark = pytest.mark.anyio
 

@@ -24,10 +24,10 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.state.known_callers import instance_stands
 from answerable.sdk.proof_auth import SignatureAuth
-from tests.enrolment_world import DOMAIN, challenge_of, fresh_key, sign_manifest, signed_body
-from tests.enrolment_world import served as served_world
-from tests.federation_world import Authority, Leaf
-from tests.svid_world import token as signed_token
+from tests.worlds.enrolment import DOMAIN, challenge_of, fresh_key, sign_manifest, signed_body
+from tests.worlds.enrolment import served as served_world
+from tests.worlds.federation import Authority, Leaf
+from tests.worlds.svid import token as signed_token
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BYO-01")]
 

@@ -8,7 +8,7 @@ import pytest
 
 from answerable.core.identity.svid.trust_bundle import BUNDLE_BYTES_MAX
 from answerable.errors import Unavailable
-from tests.federation_world import (
+from tests.worlds.federation import (
     Authority,
     answer,
     context_of,

@@ -26,9 +26,9 @@ from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.shown_answers import ShownAnswers
 from answerable.verify.told_canaries import ToldCanaries
 from tests.attack.test_passkey_answers import answered
-from tests.canary_world import TESTED, bench_with_tests, canary_on, drawn
-from tests.figures_world import PAY
-from tests.passkey_world import enrolled, passkey_bench
+from tests.worlds.canary import TESTED, bench_with_tests, canary_on, drawn
+from tests.worlds.figures import PAY
+from tests.worlds.passkey import enrolled, passkey_bench
 
 pytestmark = pytest.mark.anyio
 

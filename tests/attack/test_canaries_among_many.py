@@ -7,7 +7,7 @@ import pytest
 from answerable.core.ledger.tags import Tag
 from answerable.flows.approval.seed_canary import asked_canary
 from answerable.flows.state.walk_limits import WalkLimits
-from tests.alike_world import answer_all, asked_many, paying_bench
+from tests.worlds.alike import answer_all, asked_many, paying_bench
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OVERSIGHT-04")]
 

@@ -8,9 +8,9 @@ import pytest
 
 from answerable.flows.approval.seed_canary import asked_canary
 from answerable.testing.builders import Bench
-from tests.alike_world import pay, paying_bench, paying_documents
-from tests.canary_world import TESTED
-from tests.duty_world import duty_bench, duty_document, tell, with_people
+from tests.worlds.alike import pay, paying_bench, paying_documents
+from tests.worlds.canary import TESTED
+from tests.worlds.duty import duty_bench, duty_document, tell, with_people
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PACE-05")]
 

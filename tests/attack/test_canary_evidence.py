@@ -12,8 +12,8 @@ from answerable.testing.contracts.ledger import log_key
 from answerable.testing.samples import AUDIENCE
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.shown_answers import ShownAnswers
-from tests.canary_world import TESTED, bench_with_tests, canary_on
-from tests.ledger_files_world import SMALL
+from tests.worlds.canary import TESTED, bench_with_tests, canary_on
+from tests.worlds.ledger_files import SMALL
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OVERSIGHT-06")]
 

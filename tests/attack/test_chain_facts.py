@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from tests.token_world import narrow, succeeded, token_world
+from tests.worlds.token import narrow, succeeded, token_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("FACTS-02")]
 

@@ -16,8 +16,8 @@ from answerable.flows.state.reach_desk import ReachLimits, Route
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.ports.message_channel import Sent
 from answerable.testing.registers import fresh
-from tests.channel_world import LoudChannel, asked, never, notice, reach_bench
-from tests.gateway_world import until
+from tests.worlds.channel import LoudChannel, asked, never, notice, reach_bench
+from tests.worlds.gateway import until
 
 pytestmark = pytest.mark.anyio
 MINUTE = 60.0

@@ -9,7 +9,7 @@ from answerable.errors import Unavailable
 from answerable.flows.state.reach_desk import ReachDesk, Route
 from answerable.testing.registers import fresh
 from answerable.wiring.telemetry import MetricsText
-from tests.console_client import console_house
+from tests.probes.console_client import console_house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CHANNEL-11")]
 ROUTES = (Route(group="*", channel="email"), Route(group="*", channel="slack"))

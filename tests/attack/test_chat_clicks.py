@@ -12,7 +12,8 @@ from answerable.core.base64url import to_base64url
 from answerable.core.containment.hold import Holdable
 from answerable.testing.clock import START
 from answerable.testing.entropy import SeededEntropy
-from tests.click_world import (
+from tests.probes.clicks_between import Between, offer_of, refused, without_buttons
+from tests.worlds.click import (
     TEAM,
     click_documents,
     clicking,
@@ -20,9 +21,8 @@ from tests.click_world import (
     person_document,
     user_of,
 )
-from tests.clicks_between import Between, offer_of, refused, without_buttons
-from tests.hold_world import stop
-from tests.token_server_world import Said
+from tests.worlds.hold import stop
+from tests.worlds.token_server import Said
 
 pytestmark = pytest.mark.anyio
 

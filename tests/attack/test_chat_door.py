@@ -11,7 +11,7 @@ from answerable.apps.chat_door.signed import SEEN_MAX, SeenRequests
 from answerable.core.approval.chat_click import APPROVE
 from answerable.errors import Refused
 from answerable.testing.clock import START
-from tests.click_world import PATH, SECRET, Clicks, clicking, form_of, user_of
+from tests.worlds.click import PATH, SECRET, Clicks, clicking, form_of, user_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BUTTON-04")]
 

@@ -23,8 +23,8 @@ from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.shown_answers import ShownAnswers
-from tests.click_world import clicking, user_of
-from tests.ledger_files_world import SMALL
+from tests.worlds.click import clicking, user_of
+from tests.worlds.ledger_files import SMALL
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BUTTON-07")]
 ABOUT = (Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER, Tag.INTENT)

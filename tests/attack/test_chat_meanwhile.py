@@ -23,11 +23,11 @@ from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES
 from answerable.testing.clock import START
 from answerable.testing.entropy import SeededEntropy
-from tests.canary_world import canary_on
-from tests.click_world import CLICKS, SECRET, TEAM, buttons_in, click_documents, clicking, person_document
-from tests.clicks_between import Between, offer_of, refused
-from tests.duty_world import delegate, duty_document
-from tests.hold_world import stop
+from tests.probes.clicks_between import Between, offer_of, refused
+from tests.worlds.canary import canary_on
+from tests.worlds.click import CLICKS, SECRET, TEAM, buttons_in, click_documents, clicking, person_document
+from tests.worlds.duty import delegate, duty_document
+from tests.worlds.hold import stop
 
 pytestmark = pytest.mark.anyio
 ROOMY = ReachLimits(digest=DigestLimits(messages_max=100))

@@ -15,10 +15,10 @@ from answerable.flows.state.passkey_desk import PasskeyDesk
 from answerable.testing.builders import POLICIES
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
-from tests.canary_world import canary_on
-from tests.click_world import CLICKS, click_documents, clicking
-from tests.console_client import Client
-from tests.passkey_world import enrolled
+from tests.probes.console_client import Client
+from tests.worlds.canary import canary_on
+from tests.worlds.click import CLICKS, click_documents, clicking
+from tests.worlds.passkey import enrolled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BUTTON-07")]
 

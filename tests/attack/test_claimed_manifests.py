@@ -28,7 +28,7 @@ from tests.attack.test_drift_laundering import (
     seen,
     world,
 )
-from tests.enrolment_world import attested_documents
+from tests.worlds.enrolment import attested_documents
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

@@ -22,10 +22,10 @@ from answerable.apps.sidecar.keeping import UNKNOWN
 from answerable.core.ledger.tags import Tag
 from answerable.flows.revocation.end_instance import end_instance
 from answerable.sdk.gateway_address import open_client
-from tests.enrolment_world import UNIX, Served, fresh_key, served, signed_body
-from tests.gateway_world import HERE
-from tests.sidecar_world import beside_agent
-from tests.up_world import REGISTERS, WAIT_SECONDS_MAX, Attached, house, registry
+from tests.worlds.enrolment import UNIX, Served, fresh_key, served, signed_body
+from tests.worlds.gateway import HERE
+from tests.worlds.sidecar import beside_agent
+from tests.worlds.up import REGISTERS, WAIT_SECONDS_MAX, Attached, house, registry
 
 pytestmark = [
     pytest.mark.anyio,

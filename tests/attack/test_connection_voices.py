@@ -24,10 +24,10 @@ from answerable.apps.workload_api.product_needs import WorkloadNeeds
 from answerable.core.ledger.tags import Tag
 from answerable.core.registry.snapshot.sighting import SightingBatch
 from answerable.flows.trust_domain.tell_watchers import Watchers
-from tests.enrolment_world import attested_documents, enrolling
-from tests.loud_skips import not_proven
-from tests.raw_workload_client import RawClient, asks
-from tests.workload_api_world import LOOPS, World, bound, in_loop, named, serving, until
+from tests.probes.loud_skips import not_proven
+from tests.probes.raw_workload_client import RawClient, asks
+from tests.worlds.enrolment import attested_documents, enrolling
+from tests.worlds.workload_api import LOOPS, World, bound, in_loop, named, serving, until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's word is Linux's")
 
@@ -192,7 +192,7 @@ def test_a_program_that_took_the_connection_over_with_its_process_gets_nothing(t
     script.write_text(
         "import socket, sys\n"
         f"sys.path[:0] = {sys.path!r}\n"
-        "from tests.raw_workload_client import asks\n"
+        "from tests.probes.raw_workload_client import asks\n"
         f"asks(socket.socket(fileno=int(sys.argv[1])), {X509!r}, 1)\n"
     )
 

@@ -26,8 +26,8 @@ from answerable.testing.samples import signing_key
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.ledger_history import verify_ledger
 from answerable.verify.shown_tokens import ShownTokens
-from tests.gateway_world import until
-from tests.token_world import narrow, succeeded, token_world
+from tests.worlds.gateway import until
+from tests.worlds.token import narrow, succeeded, token_world
 
 pytestmark = pytest.mark.anyio
 

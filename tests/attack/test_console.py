@@ -14,8 +14,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.soft_passkey import ORIGIN
-from tests.console_client import Client, console_house
-from tests.passkey_world import ADMIN
+from tests.probes.console_client import Client, console_house
+from tests.worlds.passkey import ADMIN
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ from answerable.core.approval.typed_name import name_to_type
 from answerable.core.containment.hold import holdable
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
-from tests.console_client import Client, House, challenge_of, console_house
-from tests.passkey_world import ADMIN, enrolled
+from tests.probes.console_client import Client, House, challenge_of, console_house
+from tests.worlds.passkey import ADMIN, enrolled
 
 pytestmark = pytest.mark.anyio
 

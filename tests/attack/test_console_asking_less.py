@@ -12,8 +12,8 @@ from answerable.apps.console import asking_less_pages
 from answerable.flows.approval.suggest_rules import APPROVED_MIN, suggest_rules
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, bench_documents
-from tests.canary_world import TESTED, canary_on
-from tests.console_client import House, console_house
+from tests.probes.console_client import House, console_house
+from tests.worlds.canary import TESTED, canary_on
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ROOM-04")]
 HOSTILE = '<script>alert(1)</script>"><img src=x hx-get=/sign-out>'

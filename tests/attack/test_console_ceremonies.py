@@ -13,8 +13,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.people.invite_person import invite_person
 from answerable.flows.recovery.recall_passkeys import RecalledPasskeys
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.console_client import Client, House, challenge_of, console_house, registration_members
-from tests.passkey_world import ADMIN, enrolled
+from tests.probes.console_client import Client, House, challenge_of, console_house, registration_members
+from tests.worlds.passkey import ADMIN, enrolled
 
 pytestmark = pytest.mark.anyio
 

@@ -17,9 +17,9 @@ from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.tokens import trace_mandate
 from answerable.testing.builders import POLICIES, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.console_client import Client, console_house
-from tests.duty_world import READS_WAIT, duty_document, waiting
-from tests.passkey_world import enrolled
+from tests.probes.console_client import Client, console_house
+from tests.worlds.duty import READS_WAIT, duty_document, waiting
+from tests.worlds.passkey import enrolled
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ from dataclasses import replace
 import pytest
 
 from answerable.apps.console.deciding_pages import length, percent
-from tests.canary_world import TESTED, canary_on
-from tests.console_client import console_house
+from tests.probes.console_client import console_house
+from tests.worlds.canary import TESTED, canary_on
 
 pytestmark = pytest.mark.anyio
 

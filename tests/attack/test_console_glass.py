@@ -12,9 +12,9 @@ from answerable.errors import AnswerableError
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.console_client import Client, House, challenge_of, console_house
-from tests.glass_world import BREAKABLE, REASON, now
-from tests.passkey_world import enrolled
+from tests.probes.console_client import Client, House, challenge_of, console_house
+from tests.worlds.glass import BREAKABLE, REASON, now
+from tests.worlds.passkey import enrolled
 
 pytestmark = pytest.mark.anyio
 WAY = "let it run without this approval"

@@ -9,7 +9,7 @@ import pytest
 
 from answerable.apps.console.provider_pages import BEGUN_SECONDS_MAX, COOKIE, callback_of
 from answerable.errors import Unverified
-from tests.console_client import Client, House, console_house
+from tests.probes.console_client import Client, House, console_house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CONSOLE-11")]
 

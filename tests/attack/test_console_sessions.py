@@ -18,8 +18,8 @@ from answerable.flows.people.invite_person import invite_person
 from answerable.flows.people.remove_passkey import remove_passkey
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
-from tests.console_client import BROWSER, Client, challenge_of, console_house, registration_members
-from tests.passkey_world import ADMIN, enrolled
+from tests.probes.console_client import BROWSER, Client, challenge_of, console_house, registration_members
+from tests.worlds.passkey import ADMIN, enrolled
 
 
 @contextlib.asynccontextmanager

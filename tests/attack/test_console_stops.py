@@ -11,7 +11,7 @@ import pytest
 
 from answerable.core.containment.hold import holdable
 from answerable.flows.revocation.place_hold import place_hold
-from tests.console_client import console_house
+from tests.probes.console_client import console_house
 
 pytestmark = pytest.mark.anyio
 

@@ -13,10 +13,10 @@ import httpx2
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from tests.loud_skips import not_proven
-from tests.other_host import Tapped, other_host, require_namespace
+from tests.probes.loud_skips import not_proven
+from tests.stand_ins.other_host import Tapped, other_host, require_namespace
 from tests.system.test_bound_tokens import acting, doors, exchanging, sent, sent_by_another
-from tests.token_world import outcome_of, succeeded, token_world, why_not
+from tests.worlds.token import outcome_of, succeeded, token_world, why_not
 
 RACERS = 64
 PID_REUSE = Path(__file__).with_name("pid_reuse.py")

@@ -9,7 +9,7 @@ from answerable.core.ledger.warrant_token import verified_warrant
 from answerable.errors import AnswerableError, Malformed
 from answerable.flows.leases.perform_leased import perform_leased
 from answerable.testing.samples import signing_key
-from tests.lease_world import LeaseWorld, until, warrant
+from tests.worlds.lease import LeaseWorld, until, warrant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BOUNDARY-12")]
 COPIES = 12

@@ -21,8 +21,8 @@ from answerable.errors import Unverified
 from answerable.flows.validity.group_waiting import groups_waiting
 from answerable.testing.samples import action_shown, approval
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.console_client import Client, House, console_house
-from tests.passkey_world import enrolled
+from tests.probes.console_client import Client, House, console_house
+from tests.worlds.passkey import enrolled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CEREMONY-17")]
 

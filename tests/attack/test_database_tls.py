@@ -7,9 +7,10 @@ import asyncio
 import pytest
 
 from answerable.errors import Unavailable
-from tests import mariadb_world, postgres_world
-from tests.federation_world import Authority
-from tests.postgres_server import PostgresServer
+from tests.stand_ins.postgres_server import PostgresServer
+from tests.worlds import mariadb as mariadb_world
+from tests.worlds import postgres as postgres_world
+from tests.worlds.federation import Authority
 
 pytestmark = [pytest.mark.anyio]
 

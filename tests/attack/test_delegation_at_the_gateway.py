@@ -15,7 +15,7 @@ from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing import delegation as forger
 from answerable.testing.samples import signing_key
 from tests.attack.test_delegation_names import TRICKS
-from tests.token_world import agent_document, documents, narrow, succeeded, token_world, why_not
+from tests.worlds.token import agent_document, documents, narrow, succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LINE-01")]
 

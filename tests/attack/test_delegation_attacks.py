@@ -38,7 +38,7 @@ from answerable.testing.delegation import (
     trusted,
     verify,
 )
-from tests.delegation_forgery import refused, resigned
+from tests.worlds.delegation_forgery import refused, resigned
 
 STRANGER = AGENTS["stranger"]
 

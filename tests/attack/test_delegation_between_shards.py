@@ -10,8 +10,8 @@ from answerable.flows.state.delegations import Delegations
 from answerable.flows.walk.forward_action import forward_action
 from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.delegation import ISSUER, trusted
-from tests.lineage_world import asked, believing, chain_of, mandated
-from tests.link_world import BASE, door, link_of, shard
+from tests.worlds.lineage import asked, believing, chain_of, mandated
+from tests.worlds.link import BASE, door, link_of, shard
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LINE-03")]
 

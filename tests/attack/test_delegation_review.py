@@ -15,7 +15,7 @@ from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
-from tests.token_world import narrow, succeeded, token_world, why_not
+from tests.worlds.token import narrow, succeeded, token_world, why_not
 
 pytestmark = pytest.mark.anyio
 

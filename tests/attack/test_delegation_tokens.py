@@ -32,7 +32,7 @@ from answerable.testing.delegation import (
     three,
     verify,
 )
-from tests.delegation_forgery import refused, resigned
+from tests.worlds.delegation_forgery import refused, resigned
 
 
 @pytest.mark.requirement("DELEG-07")

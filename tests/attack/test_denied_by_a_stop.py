@@ -9,7 +9,7 @@ import pytest
 from answerable.core.containment.hold import EVERYTHING, holdable
 from answerable.flows.drills.report_containment import report_containment
 from tests.attack.test_holds import sample
-from tests.hold_world import bench_to_hold, lift, stop
+from tests.worlds.hold import bench_to_hold, lift, stop
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("STOP-11")]
 

@@ -11,7 +11,7 @@ from answerable.errors import Refused
 from answerable.flows.counters.trip_rules import rules_now
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
-from tests.rule_world import again, code_of, rule, ruled
+from tests.worlds.rule import again, code_of, rule, ruled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("S19-02")]
 

@@ -18,8 +18,8 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.workloads.enrol_workload import enrol
 from answerable.flows.workloads.hand_out_svid import jwt_svid
 from answerable.testing.builders import Bench
-from tests.enrolment_world import attested_documents, enrolling, evidence_of, key_of
-from tests.gateway_world import until
+from tests.worlds.enrolment import attested_documents, enrolling, evidence_of, key_of
+from tests.worlds.gateway import until
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -23,7 +23,7 @@ from answerable.testing.builders import Bench, bench_documents, ledger_key
 from answerable.testing.disks import FileDisk
 from answerable.testing.trouble import Trouble, TroubledLedger
 from answerable.verify.ledger_history import verify_ledger
-from tests.rule_world import rule
+from tests.worlds.rule import rule
 
 pytestmark = pytest.mark.anyio
 HERE = "203.0.113.9"

@@ -23,9 +23,9 @@ from answerable.flows.workloads.suspend_dormant import (
     suspend_dormant,
 )
 from answerable.testing.registers import fresh
-from tests.dormancy_world import DAY, DAYS, Shards, shards
-from tests.enrolment_world import enrolling, evidence_of
-from tests.gateway_world import until
+from tests.worlds.dormancy import DAY, DAYS, Shards, shards
+from tests.worlds.enrolment import enrolling, evidence_of
+from tests.worlds.gateway import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LIFE-01")]
 SCOUT = AgentId("scout")

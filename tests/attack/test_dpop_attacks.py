@@ -20,8 +20,8 @@ from answerable.errors import Unverified
 from answerable.flows.tokens.verify_dpop import DpopLimits
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh_replay_store
-from tests.dpop_world import BODY, TARGET, TOKEN, URL, DpopWorld
-from tests.proof_world import new_key
+from tests.worlds.dpop import BODY, TARGET, TOKEN, URL, DpopWorld
+from tests.worlds.proof import new_key
 
 PROCESSES = 8
 RACERS_IN_EACH = 8
@@ -207,7 +207,7 @@ from pathlib import Path
 from answerable.adapters.replay_table import SharedReplayStore
 from answerable.errors import Unverified
 from answerable.testing.entropy import SeededEntropy
-from tests.dpop_world import BODY, TARGET, DpopWorld
+from tests.worlds.dpop import BODY, TARGET, DpopWorld
 world = DpopWorld()
 verifier = world.started(store=SharedReplayStore.open(Path(sys.argv[1]), entropy=SeededEntropy(), at=0.0))
 headers = world.headers(sys.argv[2])

@@ -27,7 +27,7 @@ from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed
 from answerable.testing.recording_upstream import sample_tools
 from answerable.wiring.identity import Identity
-from tests.enrolment_world import InventedProcesses, attested_documents, enrolling, evidence_of, key_of
+from tests.worlds.enrolment import InventedProcesses, attested_documents, enrolling, evidence_of, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -17,7 +17,7 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import OWNERSHIP
-from tests.instance_world import MANIFEST, InstanceWorld
+from tests.worlds.instance import MANIFEST, InstanceWorld
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

@@ -16,7 +16,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import bench_documents
 from answerable.testing.contracts.drill_register import sample_drill
 from answerable.testing.registers import fresh_store
-from tests.drill_world import bench_to_drill, documents_with, drill, drill_all
+from tests.worlds.drill import bench_to_drill, documents_with, drill, drill_all
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DRILL-03")]
 

@@ -30,8 +30,8 @@ from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.shown_answers import ShownAnswers
 from answerable.verify.shown_keys import ON_ITS_WAY_MS_MAX
-from tests.duty_world import DAY, delegate, duty_bench, person, waiting
-from tests.passkey_world import enrolled
+from tests.worlds.duty import DAY, delegate, duty_bench, person, waiting
+from tests.worlds.passkey import enrolled
 
 pytestmark = pytest.mark.anyio
 HOW = pytest.mark.parametrize("how", ["key", "passkey"])

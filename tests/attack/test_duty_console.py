@@ -10,9 +10,9 @@ from answerable.core.approval.typed_name import name_to_type
 from answerable.core.ledger.tags import Tag
 from answerable.testing.builders import POLICIES, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.console_client import Client, House, challenge_of, console_house
-from tests.duty_world import READS_WAIT, delegate, duty_document, tell, waiting
-from tests.passkey_world import enrolled
+from tests.probes.console_client import Client, House, challenge_of, console_house
+from tests.worlds.duty import READS_WAIT, delegate, duty_document, tell, waiting
+from tests.worlds.passkey import enrolled
 
 ALWAYS_QUIET = {"from": "00:00", "until": "00:00"}
 

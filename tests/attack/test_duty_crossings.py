@@ -10,8 +10,9 @@ from answerable.core.canonical import parse
 from answerable.core.decision.facts import Requirement
 from answerable.errors import Refused
 from answerable.testing.samples import document, signing_key
-from tests import glass_world, workflow_world
-from tests.duty_world import delegate, duty_document
+from tests.worlds import glass as glass_world
+from tests.worlds import workflow as workflow_world
+from tests.worlds.duty import delegate, duty_document
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DUTY-05")]
 

@@ -24,9 +24,9 @@ from answerable.flows.walk.preview_effect import Governing, preview_effect
 from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.builders import POLICIES, Bench
 from tests.attack.test_shown_answers import found
-from tests.hold_world import stop
-from tests.preview_world import PATIENT, asked_with, bench, documents, effect_of, says, why_none
-from tests.walk_world import fields_of
+from tests.worlds.hold import stop
+from tests.worlds.preview import PATIENT, asked_with, bench, documents, effect_of, says, why_none
+from tests.worlds.walk import fields_of
 
 pytestmark = pytest.mark.anyio
 

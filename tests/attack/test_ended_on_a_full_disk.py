@@ -14,7 +14,7 @@ import pytest
 
 from answerable.core.mandate.delegation_chain import split_chain
 from answerable.core.mandate.hop_token import read_hop
-from tests.full_disk import fill, make_room
+from tests.probes.full_disk import fill, make_room
 from tests.seams.life import Life, life
 from tests.seams.rows_authority import Hops, Instances, Leases
 

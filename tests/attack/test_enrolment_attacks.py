@@ -23,8 +23,8 @@ from answerable.errors import AnswerableError, Malformed, Refused, Unverified
 from answerable.flows.revocation.end_instance import end_instance
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
 from answerable.testing.samples import signing_key
-from tests.enrolment_world import DOMAIN, UNIX, challenge_of, fresh_key, signed_body
-from tests.enrolment_world import served as served_world
+from tests.worlds.enrolment import DOMAIN, UNIX, challenge_of, fresh_key, signed_body
+from tests.worlds.enrolment import served as served_world
 
 pytestmark = pytest.mark.anyio
 served = partial(served_world, acting=False)

@@ -24,7 +24,7 @@ from answerable.flows.workloads.enrol_workload import enrol
 from answerable.flows.workloads.hand_out_svid import jwt_svid, wit_svid, x509_svid
 from answerable.sdk.enrolment import certificate_request
 from answerable.sdk.proof_auth import SignatureAuth
-from tests.enrolment_world import (
+from tests.worlds.enrolment import (
     DOMAIN,
     challenge_of,
     enrolling,
@@ -33,7 +33,7 @@ from tests.enrolment_world import (
     key_of,
     signed_body,
 )
-from tests.enrolment_world import served as served_world
+from tests.worlds.enrolment import served as served_world
 
 pytestmark = pytest.mark.anyio
 served = partial(served_world, acting=False)

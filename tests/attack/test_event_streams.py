@@ -21,11 +21,11 @@ from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.ports.event_post import ANSWER_BYTES_MAX
 from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
-from tests.bundle_server import OurEndpoint
-from tests.event_world import EventClient, announcing, desk_on, stream, waiting
-from tests.federation_world import Authority
-from tests.token_server_world import Said, serving
-from tests.token_world import token_world
+from tests.stand_ins.bundle_server import OurEndpoint
+from tests.worlds.event import EventClient, announcing, desk_on, stream, waiting
+from tests.worlds.federation import Authority
+from tests.worlds.token import token_world
+from tests.worlds.token_server import Said, serving
 
 pytestmark = pytest.mark.anyio
 PUSH = "urn:ietf:rfc:8935"

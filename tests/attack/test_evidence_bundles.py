@@ -28,8 +28,7 @@ from answerable.flows.ledger.assemble_evidence import Evidence, Selection, assem
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import log_key
 from answerable.verify.evidence_bundle import verify_evidence
-from tests.ledger_files_world import small_log
-from tests.ledger_world import (
+from tests.worlds.ledger import (
     CITED,
     SUBJECT,
     end,
@@ -39,6 +38,7 @@ from tests.ledger_world import (
     run_after,
     witness_key,
 )
+from tests.worlds.ledger_files import small_log
 
 SECRET = b'{"account":"DE89 3704 0044 0532 0130 00"}'
 POLICY = policy()

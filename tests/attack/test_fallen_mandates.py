@@ -17,7 +17,7 @@ from answerable.flows.walk.moment import moment_now
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.samples import OWNERSHIP, signing_key
-from tests.rule_world import code_of
+from tests.worlds.rule import code_of
 
 if TYPE_CHECKING:
     from answerable.core.mandate.mandate import Mandate

@@ -16,7 +16,7 @@ from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import Malformed, Unavailable, Unverified
 from answerable.flows.workloads.follow_bundles import BundleFollowing
 from answerable.testing.entropy import SeededEntropy
-from tests.federation_world import (
+from tests.worlds.federation import (
     HOUR,
     SERVER_PATH,
     Authority,

@@ -32,7 +32,7 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.clock import START
 from tests.attack.test_mandate_givers import MAIL, at_eleven, scheduled, signed
-from tests.figures_world import (
+from tests.worlds.figures import (
     PAY,
     READ,
     cells_of,
@@ -43,8 +43,8 @@ from tests.figures_world import (
     folded,
     ready,
 )
-from tests.lineage_world import asked, believing, chain_of, mandated
-from tests.walk_world import customers_bench
+from tests.worlds.lineage import asked, believing, chain_of, mandated
+from tests.worlds.walk import customers_bench
 
 pytestmark = pytest.mark.anyio
 

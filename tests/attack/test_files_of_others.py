@@ -16,9 +16,9 @@ from answerable.wiring.assemble import assembled
 from answerable.wiring.local_witness import opened_desk
 from answerable.wiring.own_files import broker_faults, require_own, server_faults
 from answerable.wiring.settings import load_settings
-from tests.loud_skips import not_proven
-from tests.small_disk import on_a_small_disk
-from tests.up_world import NOBODY, house
+from tests.probes.loud_skips import not_proven
+from tests.probes.small_disk import on_a_small_disk
+from tests.worlds.up import NOBODY, house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BOUNDARY-06")]
 

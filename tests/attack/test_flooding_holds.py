@@ -8,8 +8,8 @@ from answerable.core.containment.hold import Holdable
 from answerable.core.ledger.tags import Tag
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
-from tests.hold_world import lift
-from tests.rule_world import HUGE, again, code_of, ruled
+from tests.worlds.hold import lift
+from tests.worlds.rule import HUGE, again, code_of, ruled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("FULLDISK-07")]
 LIMITS = WalkLimits(refusals_recorded_max=3, refusals_window_ms=60_000)

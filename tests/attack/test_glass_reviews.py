@@ -21,9 +21,9 @@ from answerable.testing.builders import bench_documents
 from answerable.testing.samples import signing_key
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.wiring.telemetry import MetricsText
-from tests.glass_world import BREAKABLE, broken, now, review_token, reviewed, waiting
-from tests.mandate_world import changed
-from tests.revocation_world import revoke_now
+from tests.worlds.glass import BREAKABLE, broken, now, review_token, reviewed, waiting
+from tests.worlds.mandate import changed
+from tests.worlds.revocation import revoke_now
 
 pytestmark = pytest.mark.anyio
 HOURS_48_MS = 48 * 3_600_000

@@ -14,10 +14,10 @@ from answerable.errors import Refused
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.validity.group_waiting import groups_waiting
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
-from tests.alike_world import asked_many, pay, paying_bench, seen
 from tests.attack.test_passkey_answers import answered as answered_alone
-from tests.console_client import Client, challenge_of
-from tests.passkey_world import enrolled
+from tests.probes.console_client import Client, challenge_of
+from tests.worlds.alike import asked_many, pay, paying_bench, seen
+from tests.worlds.passkey import enrolled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

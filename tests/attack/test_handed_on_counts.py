@@ -16,9 +16,9 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
-from tests.lineage_world import asked
-from tests.rule_world import HUGE, code_of, denied, fired, retried, rule
-from tests.tree_world import tree_world
+from tests.worlds.lineage import asked
+from tests.worlds.rule import HUGE, code_of, denied, fired, retried, rule
+from tests.worlds.tree import tree_world
 
 pytestmark = pytest.mark.anyio
 

@@ -20,11 +20,11 @@ from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from tests.attack.test_revocation_races import NAMES, chained, named
-from tests.enrolment_world import enrolling, evidence_of, key_of
-from tests.hold_world import lift, stop
-from tests.lineage_world import asked
-from tests.publication_world import STOP, guarded, propose, publish
-from tests.tree_world import tree_world
+from tests.worlds.enrolment import enrolling, evidence_of, key_of
+from tests.worlds.hold import lift, stop
+from tests.worlds.lineage import asked
+from tests.worlds.publication import STOP, guarded, propose, publish
+from tests.worlds.tree import tree_world
 
 pytestmark = pytest.mark.anyio
 

@@ -24,7 +24,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.revocation.place_hold import place_hold, resume_holds
 from answerable.testing.builders import Bench
-from tests.hold_world import lift
+from tests.worlds.hold import lift
 
 pytestmark = pytest.mark.anyio
 

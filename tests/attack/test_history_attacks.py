@@ -19,8 +19,8 @@ from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.registers import fresh
 from answerable.testing.trouble import Trouble, TroubledLedger
-from tests.history_world import ONE_REFUND, PERMIT, REFUNDS, documents_with, kept, ready, restarted, seen
-from tests.walk_world import striking
+from tests.worlds.history import ONE_REFUND, PERMIT, REFUNDS, documents_with, kept, ready, restarted, seen
+from tests.worlds.walk import striking
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.disks import FileDisk
-from tests.history_world import ONE_REFUND, REFUNDS, documents_with, seen
+from tests.worlds.history import ONE_REFUND, REFUNDS, documents_with, seen
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HIST-06")]
 

@@ -16,9 +16,9 @@ from answerable.errors import Refused
 from answerable.flows.containment.refuse_held import open_stream, refuse_held
 from answerable.flows.walk.list_capabilities import list_capabilities
 from answerable.testing.builders import Bench, bench_documents
-from tests.hold_world import REACHING, bench_to_hold, lift, stop
-from tests.revocation_world import act_as_instance
-from tests.walk_world import cited
+from tests.worlds.hold import REACHING, bench_to_hold, lift, stop
+from tests.worlds.revocation import act_as_instance
+from tests.worlds.walk import cited
 
 pytestmark = pytest.mark.anyio
 

@@ -13,8 +13,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.containment.follow_holds import follow_holds
 from answerable.testing.builders import Bench
-from tests.hold_world import stop
-from tests.link_world import door, sent, two_shards
+from tests.worlds.hold import stop
+from tests.worlds.link import door, sent, two_shards
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOLD-16")]
 

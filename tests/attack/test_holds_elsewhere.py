@@ -19,8 +19,8 @@ from answerable.testing.registers import fresh_ends
 from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import load_settings
 from answerable.wiring.shard_settings import with_shard
-from tests.enrolment_world import enrolling
-from tests.hold_world import lift, stop
+from tests.worlds.enrolment import enrolling
+from tests.worlds.hold import lift, stop
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOLD-11")]
 SCOUT = holdable("agent", "scout")

@@ -11,8 +11,8 @@ from answerable.core.approval.effect_lines import LINES_MAX, SHOWN_CHARS_MAX
 from answerable.core.registry.parsing.active import faults_of
 from answerable.testing.samples import document
 from answerable.testing.tool_pins import ApprovedAsSeen
-from tests.console_client import console_house
-from tests.preview_world import LOOK, PATIENT, asked_with, bench, documents, says, why_none
+from tests.probes.console_client import console_house
+from tests.worlds.preview import LOOK, PATIENT, asked_with, bench, documents, says, why_none
 
 pytestmark = pytest.mark.anyio
 

@@ -20,8 +20,8 @@ from answerable.core.canonical import freeze
 from answerable.errors import Unavailable
 from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
 from answerable.wiring.target_kinds import BuiltTarget
-from tests.http_target_world import Secrets, asked, order, world
-from tests.resource_server import Seen, resource_server
+from tests.stand_ins.resource_server import Seen, resource_server
+from tests.worlds.http_target import Secrets, asked, order, world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HTTPLEASE-06")]
 

@@ -17,8 +17,8 @@ from answerable.adapters.http_target.custody import RefreshCustody
 from answerable.errors import Unavailable
 from answerable.wiring.target_http import built
 from answerable.wiring.target_kinds import BuiltTarget
-from tests.authorization_server import SECRET, AuthorizationServer, authorization_server
-from tests.http_target_world import SECRETS, oauth_settings, order, world
+from tests.stand_ins.authorization_server import SECRET, AuthorizationServer, authorization_server
+from tests.worlds.http_target import SECRETS, oauth_settings, order, world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HTTPLEASE-10")]
 

@@ -22,8 +22,8 @@ from answerable.errors import Refused, Unavailable
 from answerable.testing.clock import ManualClock
 from answerable.wiring.target_http import built
 from answerable.wiring.target_kinds import BuiltTarget
-from tests.authorization_server import AuthorizationServer, authorization_server
-from tests.http_target_world import SECRETS, oauth_settings, order, world
+from tests.stand_ins.authorization_server import AuthorizationServer, authorization_server
+from tests.worlds.http_target import SECRETS, oauth_settings, order, world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HTTPLEASE-11")]
 NAME = lease_name(bytes(16))

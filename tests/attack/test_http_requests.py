@@ -18,9 +18,9 @@ from answerable.core.canonical import freeze
 from answerable.errors import Refused, Unavailable
 from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
 from answerable.wiring.target_kinds import BuiltTarget
-from tests.http_target_world import CANARY, KEYED, SECRETS, Secrets, asked, forged, order, performed, world
-from tests.resource_server import ResourceServer, by_key, resource_server
-from tests.waiting import past
+from tests.probes.waiting import past
+from tests.stand_ins.resource_server import ResourceServer, by_key, resource_server
+from tests.worlds.http_target import CANARY, KEYED, SECRETS, Secrets, asked, forged, order, performed, world
 
 pytestmark = pytest.mark.anyio
 

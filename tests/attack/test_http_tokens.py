@@ -15,7 +15,8 @@ from answerable.core.canonical import freeze
 from answerable.errors import Refused, Unavailable
 from answerable.testing.clock import ManualClock
 from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
-from tests.authorization_server import (
+from tests.probes.waiting import past
+from tests.stand_ins.authorization_server import (
     OFFLINE,
     OPAQUE,
     SECRET,
@@ -23,7 +24,8 @@ from tests.authorization_server import (
     AuthorizationServer,
     authorization_server,
 )
-from tests.http_target_world import (
+from tests.stand_ins.resource_server import ResourceServer, Seen, resource_server
+from tests.worlds.http_target import (
     READ,
     SECRETS,
     Secrets,
@@ -34,8 +36,6 @@ from tests.http_target_world import (
     order,
     world,
 )
-from tests.resource_server import ResourceServer, Seen, resource_server
-from tests.waiting import past
 
 pytestmark = pytest.mark.anyio
 

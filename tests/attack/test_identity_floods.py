@@ -34,7 +34,7 @@ from answerable.flows.workloads import hand_out_svid
 from answerable.flows.workloads.enrol_workload import enrol, renew
 from answerable.ports.process_observer import ProcessFacts
 from answerable.testing.builders import Bench
-from tests.enrolment_world import (
+from tests.worlds.enrolment import (
     PATH,
     UID,
     UNIX,
@@ -47,7 +47,7 @@ from tests.enrolment_world import (
     served,
     signed_body,
 )
-from tests.instance_world import THEIRS, InstanceWorld
+from tests.worlds.instance import THEIRS, InstanceWorld
 
 pytestmark = pytest.mark.anyio
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the kernel's word about processes is Linux's")

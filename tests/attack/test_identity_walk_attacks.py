@@ -17,8 +17,8 @@ from answerable.core.registry.documents.documents import Agent
 from answerable.flows.state.known_callers import instance_stands
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.registers import fresh
-from tests.instance_world import HOUR, MANIFEST, OURS, Authority, InstanceWorld, shown
-from tests.proof_world import agent, new_key, refused, request, unix
+from tests.worlds.instance import HOUR, MANIFEST, OURS, Authority, InstanceWorld, shown
+from tests.worlds.proof import agent, new_key, refused, request, unix
 
 if TYPE_CHECKING:
     pass

@@ -13,7 +13,7 @@ from answerable.flows.policy.tell_possible import possible
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.walk.moment import moment_now
-from tests.gateway_world import World, gateway_world, modern, modern_headers
+from tests.worlds.gateway import World, gateway_world, modern, modern_headers
 
 if TYPE_CHECKING:
     from answerable.core.action.request import ActionRequest

@@ -15,12 +15,12 @@ from answerable.flows.policy.place_tripped import place_tripped
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import ORIGIN, SoftPasskey
-from tests.alike_world import pay, paying_bench, paying_documents
 from tests.attack.test_group_pages import answered, group_of
 from tests.attack.test_shown_answers import found
-from tests.console_client import Client, challenge_of
-from tests.passkey_world import enrolled
-from tests.rule_world import code_of, rule
+from tests.probes.console_client import Client, challenge_of
+from tests.worlds.alike import pay, paying_bench, paying_documents
+from tests.worlds.passkey import enrolled
+from tests.worlds.rule import code_of, rule
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("S19-01")]
 

@@ -21,7 +21,7 @@ from answerable.flows.escalation.approval_nonces import give_nonce
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.attack.test_passkey_answers import answered
-from tests.passkey_world import enrolled, passkey_bench
+from tests.worlds.passkey import enrolled, passkey_bench
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SIGN-10")]
 

@@ -22,7 +22,7 @@ from answerable.flows.revocation.end_instance import end_agent, end_instance, fo
 from answerable.flows.trust_domain.workloads import WorkloadLimits
 from answerable.flows.workloads.enrol_workload import enrol, live_instance, renew
 from answerable.testing.registers import fresh
-from tests.enrolment_world import (
+from tests.worlds.enrolment import (
     attested_documents,
     enrolling,
     evidence_of,
@@ -30,7 +30,7 @@ from tests.enrolment_world import (
     with_status,
     workloads_over,
 )
-from tests.gateway_world import until
+from tests.worlds.gateway import until
 
 pytestmark = pytest.mark.anyio
 SCOUT = AgentId("scout")

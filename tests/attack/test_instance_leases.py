@@ -18,7 +18,7 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.builders import Bench
 from tests.attack.test_brokered_walk import GRANTS, AskedBroker, Watching
-from tests.enrolment_world import attested_documents, enrolling, evidence_of
+from tests.worlds.enrolment import attested_documents, enrolling, evidence_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LEASE-16")]
 

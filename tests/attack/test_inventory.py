@@ -28,7 +28,7 @@ from answerable.flows.workloads.keep_sightings import (
 )
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
-from tests.enrolment_world import (
+from tests.worlds.enrolment import (
     UNIX,
     attested_documents,
     challenge_of,

@@ -19,7 +19,7 @@ from answerable.flows.trust_domain.workloads import Workloads
 from answerable.flows.workloads.watch_clock import end_what_had_lapsed, watch_clock
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import ORIGIN, RP_ID
-from tests.enrolment_world import enrolling
+from tests.worlds.enrolment import enrolling
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CEREMONY-18")]
 

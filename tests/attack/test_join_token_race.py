@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from tests.up_world import SETTINGS, WAIT_SECONDS_MAX, House, environment, house, registry
+from tests.worlds.up import SETTINGS, WAIT_SECONDS_MAX, House, environment, house, registry
 
 pytestmark = [pytest.mark.anyio]
 RACING = Path(__file__).with_name("racing_enrolments.py")

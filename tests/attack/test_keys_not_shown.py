@@ -27,7 +27,7 @@ from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.policy_shapes import ChangeLeaf
 from answerable.verify.shown_answers import ShownAnswers
-from tests.keys_world import (
+from tests.worlds.keys import (
     ABOUT,
     answered,
     answered_and_ran,
@@ -40,7 +40,7 @@ from tests.keys_world import (
     registered,
     signed_by,
 )
-from tests.ledger_files_world import SMALL
+from tests.worlds.ledger_files import SMALL
 
 pytestmark = pytest.mark.anyio
 

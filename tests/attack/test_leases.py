@@ -19,7 +19,7 @@ from answerable.flows.leases.perform_leased import perform_leased
 from answerable.flows.leases.revoke_lease import end_lease, end_within
 from answerable.flows.leases.settle_leases import Stray, find_strays
 from answerable.testing.memory_target import MemoryTarget
-from tests.lease_world import SCOPE, LeaseWorld, quiet, until, warrant
+from tests.worlds.lease import SCOPE, LeaseWorld, quiet, until, warrant
 
 pytestmark = pytest.mark.anyio
 

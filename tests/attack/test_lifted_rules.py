@@ -9,8 +9,8 @@ from answerable.errors import Refused
 from answerable.flows.policy.place_tripped import place_tripped
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
-from tests.hold_world import lift
-from tests.rule_world import again, code_of, denied, rule, ruled
+from tests.worlds.hold import lift
+from tests.worlds.rule import again, code_of, denied, rule, ruled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("FULLDISK-06")]
 HUGE = 10**9

@@ -14,8 +14,8 @@ from answerable.flows.containment.lift_hold import lift_hold
 from answerable.flows.revocation.place_hold import place_hold, resume_holds
 from answerable.testing.builders import memory_ledger
 from answerable.testing.clock import ManualClock
-from tests.hold_world import bench_to_hold, lift, lift_token, stop
-from tests.walk_world import cited
+from tests.worlds.hold import bench_to_hold, lift, lift_token, stop
+from tests.worlds.walk import cited
 
 pytestmark = pytest.mark.anyio
 

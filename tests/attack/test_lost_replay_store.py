@@ -7,7 +7,7 @@ import pytest
 from answerable.core.mandate import oauth_terms as oauth
 from answerable.testing.samples import signing_key
 from answerable.wiring.proofs import FILE
-from tests.token_world import succeeded, token_world
+from tests.worlds.token import succeeded, token_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REPLAY-01")]
 

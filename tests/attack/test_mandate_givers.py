@@ -26,7 +26,7 @@ from answerable.sdk.signing import signed_answer, signed_mandate
 from answerable.testing.builders import Bench, nonce_for
 from answerable.testing.clock import START
 from answerable.testing.samples import AUDIENCE, OWNERSHIP, document, mandate_terms, signing_key
-from tests.mandate_world import (
+from tests.worlds.mandate import (
     CLIENT,
     MINUTE,
     SUBJECT,

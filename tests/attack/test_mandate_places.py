@@ -12,7 +12,7 @@ from answerable.core.mandate.mandate import Grant, MandateId
 from answerable.core.mandate.template import filled
 from answerable.errors import Malformed, Refused
 from answerable.testing.samples import mandate_terms
-from tests.mandate_world import bench, issued
+from tests.worlds.mandate import bench, issued
 
 pytestmark = [pytest.mark.anyio]
 

@@ -11,8 +11,8 @@ import pytest
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
 from answerable.testing.trouble import FAULTS, Crash, Trouble, TroubledApprovals, TroubledLedger
-from tests.alike_world import answer_all, asked_many, pay, paying_bench
 from tests.attack.test_answering_many import states
+from tests.worlds.alike import answer_all, asked_many, pay, paying_bench
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,9 +16,9 @@ from answerable.adapters.mariadb_accounts.quoting import hexed, quoted_name
 from answerable.core.canonical import freeze
 from answerable.core.lease.name import account_of
 from answerable.errors import AnswerableError, Refused, Unavailable
-from tests.mariadb_server import BROKER_PASSWORD
-from tests.mariadb_world import MariadbBench, bench_on, built, furnished_server, order, scope, table
-from tests.waiting import until
+from tests.probes.waiting import until
+from tests.stand_ins.mariadb_server import BROKER_PASSWORD
+from tests.worlds.mariadb import MariadbBench, bench_on, built, furnished_server, order, scope, table
 
 pytestmark = [pytest.mark.anyio]
 
@@ -185,8 +185,8 @@ async def test_one_lease_that_is_revoked_many_times_at_once_is_gone_for_each(ben
 
 MINTER = """
 import anyio, sys
-from tests.mariadb_world import built, order
-from tests.waiting import until
+from tests.worlds.mariadb import built, order
+from tests.probes.waiting import until
 class There:
     port = int(sys.argv[1])
 async def main():

@@ -8,7 +8,7 @@ from typing import Any
 import aiomysql
 import pytest
 
-from tests.mariadb_server import MariadbServer, session_mariadb
+from tests.stand_ins.mariadb_server import MariadbServer, session_mariadb
 
 pytestmark = [
     pytest.mark.anyio,

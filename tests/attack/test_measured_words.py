@@ -19,7 +19,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed
 from answerable.flows.workloads.enrol_workload import enrol, renew
 from tests.attack.test_drift_laundering import WHOLE, code_of, found, manifest, seen
-from tests.enrolment_world import attested_documents, enrolling, evidence_of, key_of
+from tests.worlds.enrolment import attested_documents, enrolling, evidence_of, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,9 +11,9 @@ import pytest
 from answerable.core.canonical import freeze
 from answerable.errors import Refused, Unavailable
 from tests.attack.test_http_requests import command_lines
-from tests.http_target_world import order
-from tests.model_provider_stand_in import StandIn, stand_in
-from tests.model_provider_world import KEY, SMALL, chatted, target_on
+from tests.stand_ins.model_provider_stand_in import StandIn, stand_in
+from tests.worlds.http_target import order
+from tests.worlds.model_provider import KEY, SMALL, chatted, target_on
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ import pytest
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.testing.builders import Bench, bench_documents
-from tests.history_world import PERMIT, kept, restarted, seen, told_by_the_ledger
-from tests.obligation_world import obliging
-from tests.tool_world import described, describing
+from tests.worlds.history import PERMIT, kept, restarted, seen, told_by_the_ledger
+from tests.worlds.obligation import obliging
+from tests.worlds.tool import described, describing
 
 pytestmark = pytest.mark.anyio
 

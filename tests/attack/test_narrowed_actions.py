@@ -11,8 +11,8 @@ from answerable.core.mandate.caveat import ArgumentAtMost, ResourceIn
 from answerable.core.mandate.mandate import Grant
 from answerable.errors import Refused
 from answerable.testing.builders import bench_documents, with_spending
-from tests.obligation_world import NARROW, PERMIT, bench_with, obliging, story
-from tests.walk_world import fields_of
+from tests.worlds.obligation import NARROW, PERMIT, bench_with, obliging, story
+from tests.worlds.walk import fields_of
 
 pytestmark = pytest.mark.anyio
 

@@ -18,8 +18,8 @@ from answerable.flows.escalation.narrow_approval import asked_as_proposed, narro
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.sdk.denial import denial_in
 from answerable.testing.builders import POLICIES, Bench, bench_documents, with_spending
-from tests.obligation_world import story
-from tests.walk_world import fields_of
+from tests.worlds.obligation import story
+from tests.worlds.walk import fields_of
 
 pytestmark = pytest.mark.anyio
 LESS = {"reason": "narrower", "narrower": '{"amount":5500}'}

@@ -26,8 +26,8 @@ from tests.attack.test_console_approvals import answered as answered_at_page
 from tests.attack.test_console_approvals import asked as asked_at_page
 from tests.attack.test_console_approvals import opened
 from tests.attack.test_narrower_answers import refused, waiting
-from tests.control_world import memory_product
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import memory_product
 
 pytestmark = pytest.mark.anyio
 
@@ -67,7 +67,7 @@ async def test_at_the_page_a_person_asks_for_less_and_then_gets_a_card_of_that()
     ],
 )
 async def test_at_the_page_words_are_fixed_before_they_are_signed(swapped):
-    from tests.console_client import challenge_of
+    from tests.probes.console_client import challenge_of
 
     house, approval, bob, device = await asked_at_page(9_000)
     said = {"comment": "seen", "reason": "narrower", "narrower": {"amount": 5_500}}
@@ -125,8 +125,8 @@ async def test_of_a_list_some_is_kept_in_its_order(monkeypatch):
     for one in documents:
         if one["kind"] == "Capability" and one["metadata"]["name"] == "crm.refund":
             one["spec"]["arguments"].append({"name": "to", "type": "string_set"})
-    from tests.console_client import Client, console_house
-    from tests.passkey_world import enrolled
+    from tests.probes.console_client import Client, console_house
+    from tests.worlds.passkey import enrolled
 
     house = await console_house()
     await house.bench.registered(documents)

@@ -15,8 +15,8 @@ from answerable.core.identity.names.principal import AgentId
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.samples import signing_key
-from tests.gateway_world import World, gateway_world, modern, modern_headers, until
-from tests.signed_head import signed_head
+from tests.worlds.gateway import World, gateway_world, modern, modern_headers, until
+from tests.worlds.signed_head import signed_head
 
 pytestmark = pytest.mark.anyio
 CALL = {"name": "customer_read", "arguments": {"case_id": "4711"}}

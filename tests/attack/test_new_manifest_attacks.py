@@ -31,8 +31,8 @@ from tests.attack.test_drift_laundering import (
     seen,
     world,
 )
-from tests.enrolment_world import attested_documents, enrolling
-from tests.gateway_world import until
+from tests.worlds.enrolment import attested_documents, enrolling
+from tests.worlds.gateway import until
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -18,7 +18,7 @@ from answerable.flows.registry.set_agent_standing import set_agent_standing
 from answerable.flows.revocation.end_instance import end_instance, record_ends
 from answerable.flows.trust_domain.workloads import WorkloadLimits
 from answerable.flows.workloads.enrol_workload import enrol
-from tests.enrolment_world import enrolling, evidence_of, key_of, workloads_over
+from tests.worlds.enrolment import enrolling, evidence_of, key_of, workloads_over
 
 pytestmark = pytest.mark.anyio
 SCOUT = AgentId("scout")

@@ -11,7 +11,7 @@ from answerable.adapters.otlp import OtlpExporter
 from answerable.wiring import telemetry
 from answerable.wiring.setting_tree import Settings
 from tests.attack.test_telemetry import sending
-from tests.figures_world import ready
+from tests.worlds.figures import ready
 
 pytestmark = pytest.mark.anyio
 

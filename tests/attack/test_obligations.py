@@ -12,8 +12,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import with_spending
-from tests.obligation_world import SECRET, answers, bench_with, everything, obliging, story
-from tests.walk_world import fields_of
+from tests.worlds.obligation import SECRET, answers, bench_with, everything, obliging, story
+from tests.worlds.walk import fields_of
 
 pytestmark = pytest.mark.anyio
 

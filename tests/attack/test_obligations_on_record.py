@@ -11,9 +11,9 @@ import pytest
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unavailable
 from answerable.flows.recovery.settle_open_intents import settle_open_intents
-from tests.obligation_world import NARROW, SECRET, answers, bench_with, everything, obliging, story
 from tests.unit.flows.test_known_outcomes import Crowded
-from tests.walk_world import fields_of, stored_of
+from tests.worlds.obligation import NARROW, SECRET, answers, bench_with, everything, obliging, story
+from tests.worlds.walk import fields_of, stored_of
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from tests.up_world import SETTINGS, House, house
+from tests.worlds.up import SETTINGS, House, house
 
 pytestmark = pytest.mark.anyio
 FILES_MAX = 400

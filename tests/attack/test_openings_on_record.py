@@ -27,11 +27,11 @@ from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import read_leaf
 from answerable.verify.told_openings import ToldOpenings
 from tests.attack.test_passkey_answers import answered
-from tests.canary_world import bench_with_tests, canary_on
-from tests.ledger_files_world import SMALL
-from tests.pace_world import questions, replicas
-from tests.passkey_world import enrolled, passkey_bench
-from tests.workflow_world import CHECK, token_of, waiting
+from tests.worlds.canary import bench_with_tests, canary_on
+from tests.worlds.ledger_files import SMALL
+from tests.worlds.pace import questions, replicas
+from tests.worlds.passkey import enrolled, passkey_bench
+from tests.worlds.workflow import CHECK, token_of, waiting
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PACE-06")]
 

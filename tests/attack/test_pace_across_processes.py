@@ -22,13 +22,13 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.testing.trouble import Fault, Trouble
 from answerable.testing.trouble_openings import TroubledOpenings
-from tests.alike_world import answer_all, asked_many, paying_bench
 from tests.attack.test_passkey_answers import answered
-from tests.canary_world import TESTED, bench_with_tests, canary_on
-from tests.click_world import CLICKS, clicking
-from tests.glass_world import BREAKABLE, REASON
-from tests.pace_world import begun, questions, replicas, sent, tapped
-from tests.passkey_world import enrolled
+from tests.worlds.alike import answer_all, asked_many, paying_bench
+from tests.worlds.canary import TESTED, bench_with_tests, canary_on
+from tests.worlds.click import CLICKS, clicking
+from tests.worlds.glass import BREAKABLE, REASON
+from tests.worlds.pace import begun, questions, replicas, sent, tapped
+from tests.worlds.passkey import enrolled
 
 pytestmark = pytest.mark.anyio
 

@@ -18,9 +18,9 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.wiring.stops import following_panic, hold_if_pressed
-from tests.gateway_world import until
-from tests.hold_world import bench_to_hold, lift
-from tests.revocation_world import act_as_instance
+from tests.worlds.gateway import until
+from tests.worlds.hold import bench_to_hold, lift
+from tests.worlds.revocation import act_as_instance
 
 pytestmark = pytest.mark.anyio
 ENTROPY = SystemEntropy()

@@ -21,7 +21,7 @@ from answerable.flows.revocation.place_hold import place_hold
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import UP, SoftPasskey
-from tests.passkey_world import enrolled, passkey_bench
+from tests.worlds.passkey import enrolled, passkey_bench
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from set_up import ROOT
-from tests.loud_skips import not_proven
-from tests.up_world import environment
+from tests.probes.loud_skips import not_proven
+from tests.worlds.up import environment
 
 STORM = Path(__file__).with_name("fork_storm.py")
 SECONDS, ROUNDS = 8, 40

@@ -11,7 +11,7 @@ from answerable.flows.walk import govern_action
 from answerable.flows.walk.pin_tools import approve_tool
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
-from tests.tool_world import approval, described, describing
+from tests.worlds.tool import approval, described, describing
 
 pytestmark = pytest.mark.anyio
 

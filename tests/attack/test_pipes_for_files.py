@@ -19,8 +19,8 @@ from answerable.plain_file import NotPlain, open_plain, read_plain
 from answerable.wiring.assemble import assembled
 from answerable.wiring.leases import warrant_signer
 from answerable.wiring.settings import faults, load_settings, secret
-from tests.small_disk import on_a_small_disk
-from tests.up_world import house
+from tests.probes.small_disk import on_a_small_disk
+from tests.worlds.up import house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BOUNDARY-13")]
 

@@ -13,9 +13,9 @@ import pytest
 from answerable.apps.control_api.application import control_app
 from answerable.testing.builders import bench_documents
 from answerable.testing.samples import document
-from tests.control_world import memory_product
-from tests.passkey_world import enrolled, passkey_bench
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import memory_product
+from tests.worlds.passkey import enrolled, passkey_bench
 
 pytestmark = pytest.mark.anyio
 SETTINGS = '[walk]\nsignatures = ["any", "any", "any", "passkey"]\n'

@@ -18,8 +18,9 @@ from answerable.core.canonical import JSONValue
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.name import account_of, lease_name
 from answerable.errors import AnswerableError, Refused, Unavailable
-from tests.postgres_server import BROKER_PASSWORD, OWNER_PASSWORD
-from tests.postgres_world import (
+from tests.probes.waiting import until
+from tests.stand_ins.postgres_server import BROKER_PASSWORD, OWNER_PASSWORD
+from tests.worlds.postgres import (
     PostgresBench,
     WallClock,
     bench_on,
@@ -29,7 +30,6 @@ from tests.postgres_world import (
     scope,
     table,
 )
-from tests.waiting import until
 
 pytestmark = [pytest.mark.anyio]
 
@@ -207,8 +207,8 @@ async def test_revoking_waits_for_an_issue_that_is_under_way(bench, server, ends
 
 MINTER = """
 import anyio, sys
-from tests.postgres_server import PostgresServer
-from tests.postgres_world import built, order
+from tests.stand_ins.postgres_server import PostgresServer
+from tests.worlds.postgres import built, order
 class There:
     port = int(sys.argv[1])
 async def main():

@@ -7,7 +7,7 @@ import pytest
 
 from answerable.core.canonical import JSONValue
 from answerable.errors import Refused
-from tests.postgres_world import (
+from tests.worlds.postgres import (
     PostgresBench,
     bench_on,
     built,

@@ -11,8 +11,8 @@ from answerable.testing.memory_ledger import MemoryLedger
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.evidence_report import EvidenceReport
 from answerable.verify.shown_answers import ShownAnswers
-from tests.prepared_world import LARGE, execute, prepared, prepared_bench, structured
-from tests.published_memory import PublishedMemory
+from tests.worlds.prepared import LARGE, execute, prepared, prepared_bench, structured
+from tests.worlds.published_memory import PublishedMemory
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PREPARE-06")]
 SHOWN = ("prepared", "request", "object", "card", "token", "signer")

@@ -18,9 +18,9 @@ from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from answerable.verify.ledger_replay import replay_entries
 from tests.attack.test_console_approvals import answered
-from tests.console_client import Client
-from tests.passkey_world import enrolled
-from tests.prepared_world import (
+from tests.probes.console_client import Client
+from tests.worlds.passkey import enrolled
+from tests.worlds.prepared import (
     BATCH,
     LARGE,
     execute,

@@ -9,7 +9,7 @@ import pytest
 from answerable.core.canonical import encode, parse
 from answerable.errors import Refused
 from answerable.flows.state.walk_limits import WalkLimits
-from tests.prepared_world import (
+from tests.worlds.prepared import (
     BATCH,
     LARGE,
     execute,

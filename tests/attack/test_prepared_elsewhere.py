@@ -17,8 +17,8 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.registers import fresh
 from answerable.testing.samples import mandate_terms, signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
-from tests.link_world import A, door, link_of, sent, shard
-from tests.prepared_world import (
+from tests.worlds.link import A, door, link_of, sent, shard
+from tests.worlds.prepared import (
     BATCH,
     GRANTS,
     LARGE,

@@ -16,7 +16,7 @@ from answerable.errors import Refused
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.tool_pins import ApprovedAsSeen
-from tests.prepared_world import (
+from tests.worlds.prepared import (
     ARGUMENTS,
     BATCH,
     EXECUTE,

@@ -27,8 +27,8 @@ from answerable.flows.recovery.recall_prepared import RecalledPrepared
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.trouble import FAULTS, Crash, Trouble, TroubledLedger
-from tests.hold_world import stop
-from tests.prepared_world import (
+from tests.worlds.hold import stop
+from tests.worlds.prepared import (
     BATCH,
     GRANTS,
     LARGE,
@@ -42,7 +42,7 @@ from tests.prepared_world import (
     refused,
     structured,
 )
-from tests.walk_world import striking
+from tests.worlds.walk import striking
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PREPARE-03")]
 

@@ -16,7 +16,7 @@ from answerable.adapters.linux_process import LinuxProcessObserver
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.identity.workload.attestation import RegistrationEntry, matching_agent
 from answerable.errors import AnswerableError
-from tests.loud_skips import not_proven
+from tests.probes.loud_skips import not_proven
 
 SLEEP = os.path.realpath(shutil.which("sleep") or "/bin/sleep")
 

@@ -26,7 +26,7 @@ from answerable.sdk.enrolment import MadeOf
 from answerable.testing.contracts.manifest_register import sample_manifest
 from answerable.wiring.identity import Identity
 from tests.attack.test_drift_laundering import MADE, acted, code_of, found, manifest, seen
-from tests.enrolment_world import (
+from tests.worlds.enrolment import (
     PATH,
     UID,
     InventedProcesses,

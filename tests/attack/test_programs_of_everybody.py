@@ -14,8 +14,8 @@ from answerable.core.registry.parsing.active import faults_of, faults_of_new, fi
 from answerable.errors import Malformed, Refused
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.workloads.enrol_workload import enrol
-from tests.enrolment_world import PATH, UID, attested_documents, enrolling, evidence_of
-from tests.up_world import house, registry
+from tests.worlds.enrolment import PATH, UID, attested_documents, enrolling, evidence_of
+from tests.worlds.up import house, registry
 
 SHA256 = f"unix:sha256:{'e' * 64}"
 SETS = [[PATH], [SHA256], [PATH, SHA256], [PATH, "unix:gid:1000"], [PATH, "unix:cgroup:/agents"]]

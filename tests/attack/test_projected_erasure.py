@@ -23,8 +23,8 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import bench_documents
 from answerable.testing.samples import document
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
-from tests.projection_world import Life, asked, life
-from tests.projection_world import erased as without
+from tests.worlds.projection import Life, asked, life
+from tests.worlds.projection import erased as without
 
 __all__ = ["life"]
 pytestmark = pytest.mark.anyio

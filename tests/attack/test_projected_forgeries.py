@@ -25,8 +25,8 @@ from answerable.core.registry.policy_sets.publication import proposal_id
 from answerable.core.registry.tools.tool_approval import signed_approval
 from answerable.core.registry.tools.tool_pin import ToolPin
 from answerable.testing.samples import signing_key
-from tests.projection_world import Life, appended, life
-from tests.publication_world import STOP, house, propose
+from tests.worlds.projection import Life, appended, life
+from tests.worlds.publication import STOP, house, propose
 
 __all__ = ["life"]
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PROJECT-12")]

@@ -16,7 +16,7 @@ from answerable.core.ledger.projected import Told, World
 from answerable.core.ledger.projected_answers import haste_in
 from answerable.core.ledger.tags import Tag
 from answerable.errors import AnswerableError
-from tests.projection_world import Life, life, steps
+from tests.worlds.projection import Life, life, steps
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

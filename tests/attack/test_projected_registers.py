@@ -27,8 +27,8 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.errors import Broken
 from answerable.flows.recovery.project_ledger import CaughtUp, Log, catch_up, confirm
 from answerable.testing.contracts.instance_register import instance
-from tests.older_world import ROWS
-from tests.projection_world import Life, appended, asked, life, rows, steps
+from tests.worlds.older import ROWS
+from tests.worlds.projection import Life, appended, asked, life, rows, steps
 
 __all__ = ["life"]
 pytestmark = pytest.mark.anyio

@@ -6,8 +6,8 @@ import pytest
 
 from answerable.flows.escalation.route_approval import scan_waiting, tell_due
 from answerable.testing.builders import POLICIES, bench_documents
-from tests.channel_world import Reach, asked, reach_bench
-from tests.duty_world import duty_document, with_people
+from tests.worlds.channel import Reach, asked, reach_bench
+from tests.worlds.duty import duty_document, with_people
 
 pytestmark = pytest.mark.anyio
 

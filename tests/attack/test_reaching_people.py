@@ -17,7 +17,7 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.samples import mandate_terms, signing_key
-from tests.channel_world import EVERYBODY, LoudChannel, Reach, asked, notice, reach_bench
+from tests.worlds.channel import EVERYBODY, LoudChannel, Reach, asked, notice, reach_bench
 
 pytestmark = pytest.mark.anyio
 REQUESTER = Route(group="@requester", channel="email")

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.control_world import made_world
-from tests.read_only_disk import FailingDisk, fail, real_disk
-from tests.shard_house import House, environment, until
+from tests.probes.read_only_disk import FailingDisk, fail, real_disk
+from tests.worlds.control import made_world
+from tests.worlds.shard_house import House, environment, until
 
 STOP = ("stop", "support-agent", "--kind", "agent", "--no-wait")
 REVOKE = ("revoke", "agent", "support-agent", "--yes")

@@ -10,7 +10,7 @@ from answerable.core.containment.hold import Hold, HoldId, holdable
 from answerable.core.ledger.tags import Tag
 from answerable.flows.revocation.place_hold import place_hold
 from tests.attack.test_recalled_revocations import copied, said, taken_away
-from tests.token_world import succeeded, token_world, why_not
+from tests.worlds.token import succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOLD-11")]
 

@@ -18,7 +18,7 @@ from answerable.core.mandate.revocation import Revocable
 from answerable.core.mandate.status_list import VALID, reference_of, verified_status_list
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.revoke_authority import revoke_authority
-from tests.token_world import TokenWorld, narrow, succeeded, token_world, why_not
+from tests.worlds.token import TokenWorld, narrow, succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-12")]
 

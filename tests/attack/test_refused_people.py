@@ -10,8 +10,8 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.counters.door_desk import record_door_refusals
 from answerable.testing.builders import Bench
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.click_world import clicking, form_of
-from tests.console_client import Client, console_house
+from tests.probes.console_client import Client, console_house
+from tests.worlds.click import clicking, form_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WHO-05")]
 

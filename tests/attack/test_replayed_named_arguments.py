@@ -16,9 +16,9 @@ from answerable.verify.asked_arguments import named_by
 from answerable.verify.decision_replay import replay
 from answerable.verify.ledger_replay import replay_entries
 from tests.attack.test_named_arguments import ARGUMENTS, nested, paying
-from tests.history_world import PERMIT
-from tests.obligation_world import obliging
 from tests.unit.verify.test_decision_replay import decisions
+from tests.worlds.history import PERMIT
+from tests.worlds.obligation import obliging
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("ANSWER-01")]
 

@@ -11,8 +11,8 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.registry.set_agent_standing import set_agent_standing
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
-from tests.enrolment_world import workloads_over
-from tests.tree_world import Node, TreeWorld, documents, tree_world
+from tests.worlds.enrolment import workloads_over
+from tests.worlds.tree import Node, TreeWorld, documents, tree_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LIFE-09")]
 

@@ -24,8 +24,8 @@ from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 from answerable.verify.answer_shapes import GlassReviewedLeaf
 from tests.attack.test_shown_reviews import found
-from tests.glass_world import broken, now, reviewed, waiting
-from tests.passkey_world import enrolled
+from tests.worlds.glass import broken, now, reviewed, waiting
+from tests.worlds.passkey import enrolled
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval

@@ -17,7 +17,7 @@ from answerable.errors import Malformed, Unavailable
 from answerable.flows.revocation import trace_effects
 from answerable.flows.revocation.revoke_authority import Stopped, revoke_authority
 from answerable.testing.builders import Bench
-from tests.link_world import BASE, LIMITS, A, door, link_of, sent, shard, two_shards
+from tests.worlds.link import BASE, LIMITS, A, door, link_of, sent, shard, two_shards
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-15")]
 

@@ -23,9 +23,9 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.delegation import three, verify
 from answerable.testing.samples import signing_key
 from answerable.verify.leaf_rules import Fault, read_leaf
-from tests.revocation_world import bench_with_vendors, revoke_now
-from tests.token_world import narrow, token_world
-from tests.walk_world import stored_of
+from tests.worlds.revocation import bench_with_vendors, revoke_now
+from tests.worlds.token import narrow, token_world
+from tests.worlds.walk import stored_of
 
 
 @pytest.mark.anyio

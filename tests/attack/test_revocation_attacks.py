@@ -25,8 +25,8 @@ from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.registers import fresh_store
 from answerable.testing.samples import signing_key
-from tests.revocation_world import INSTANCE, MANIFEST, act_as_instance, bench_with_vendors, revoke_now
-from tests.walk_world import cited
+from tests.worlds.revocation import INSTANCE, MANIFEST, act_as_instance, bench_with_vendors, revoke_now
+from tests.worlds.walk import cited
 
 
 @pytest.mark.anyio

@@ -15,8 +15,8 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
-from tests.lineage_world import asked
-from tests.tree_world import INSTANCES, MANIFEST, Node, TreeWorld, tree_world
+from tests.worlds.lineage import asked
+from tests.worlds.tree import INSTANCES, MANIFEST, Node, TreeWorld, tree_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-16")]
 

@@ -9,7 +9,7 @@ import pytest
 from answerable.core.mandate.revocation import Revocable, Revocation
 from answerable.errors import Refused
 from answerable.testing.samples import signing_key
-from tests.publication_world import guarded, in_force, propose, publish, roll_back
+from tests.worlds.publication import guarded, in_force, propose, publish, roll_back
 
 if TYPE_CHECKING:
     from answerable.testing.builders import Bench

@@ -36,9 +36,9 @@ from answerable.flows.ledger.announce import announce_new
 from answerable.flows.revocation.end_instance import end_instance
 from answerable.flows.workloads.enrol_workload import enrol, renew
 from answerable.testing.builders import Bench
-from tests.enrolment_world import InventedProcesses, enrolling, evidence_of, key_of, sign_manifest
-from tests.event_world import CAEP, desk_on
-from tests.prepared_world import BATCH, LARGE, execute, prepared, prepared_bench, structured
+from tests.worlds.enrolment import InventedProcesses, enrolling, evidence_of, key_of, sign_manifest
+from tests.worlds.event import CAEP, desk_on
+from tests.worlds.prepared import BATCH, LARGE, execute, prepared, prepared_bench, structured
 
 pytestmark = pytest.mark.anyio
 PUSH, URL = "urn:ietf:rfc:8935", "https://siem.example/events"

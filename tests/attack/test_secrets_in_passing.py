@@ -19,7 +19,7 @@ from answerable.flows.leases.rotate_due import keep_rotating
 from answerable.flows.leases.secret_desk import SecretDesk, keep_looking, look
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.memory_target import MemorySession
-from tests.lease_world import LeaseWorld, quiet, until, warrant
+from tests.worlds.lease import LeaseWorld, quiet, until, warrant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SECRET-08")]
 

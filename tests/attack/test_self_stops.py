@@ -14,7 +14,7 @@ from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_lift
 from answerable.testing.samples import signing_key
 from tests.attack.test_stop_reports import require_readable
-from tests.enrolment_world import Served, fresh_key, served
+from tests.worlds.enrolment import Served, fresh_key, served
 
 pytestmark = pytest.mark.anyio
 UNIX = {"type": "unix"}

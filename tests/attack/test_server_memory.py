@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.up_world import NOBODY, House, for_others, python_for_others, registry, until
+from tests.worlds.up import NOBODY, House, for_others, python_for_others, registry, until
 
 pytestmark = [
     pytest.mark.anyio,
@@ -42,7 +42,7 @@ print(json.dumps(found))
 """
 ASKS = """
 import socket, sys
-from tests.raw_workload_client import asks
+from tests.probes.raw_workload_client import asks
 connected = socket.socket(socket.AF_UNIX)
 connected.connect(sys.argv[1])
 asks(connected, "/SpiffeWorkloadAPI/FetchX509SVID", 1)

@@ -20,7 +20,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken, Malformed, Refused, Unavailable, Unverified
 from answerable.flows.walk.forward_action import forward_action
 from answerable.flows.walk.list_capabilities import list_capabilities
-from tests.link_world import BASE, LIMITS, A, door, link_of, sent, shard, two_shards
+from tests.worlds.link import BASE, LIMITS, A, door, link_of, sent, shard, two_shards
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BUDGET-07")]
 

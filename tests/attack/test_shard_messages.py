@@ -32,7 +32,7 @@ from answerable.core.ledger.answer import Answer
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Unavailable
 from answerable.testing.builders import Bench
-from tests.link_world import BASE, LIMITS, A, door, sent, two_shards
+from tests.worlds.link import BASE, LIMITS, A, door, sent, two_shards
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BUDGET-07")]
 

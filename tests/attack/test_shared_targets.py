@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.containment.hold import Holdable
-from tests.rule_world import HUGE, again, code_of, denied, ruled
+from tests.worlds.rule import HUGE, again, code_of, denied, ruled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("RULE-04")]
 

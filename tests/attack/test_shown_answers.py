@@ -26,8 +26,8 @@ from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.shown_answers import ShownAnswers
 from tests.attack.test_passkey_answers import answered
-from tests.ledger_files_world import SMALL
-from tests.passkey_world import enrolled, passkey_bench
+from tests.worlds.ledger_files import SMALL
+from tests.worlds.passkey import enrolled, passkey_bench
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,7 +18,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.samples import signing_key
 from answerable.verify.answer_shapes import AnswerLeaf
 from answerable.verify.policy_shapes import ChangeLeaf
-from tests.keys_world import (
+from tests.worlds.keys import (
     LATER,
     answered,
     answered_and_ran,

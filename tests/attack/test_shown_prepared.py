@@ -19,7 +19,7 @@ from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.leaf_shapes import IntentLeaf
 from answerable.verify.leaf_types import Reference
 from answerable.verify.shown_prepared import RULE, ShownPrepared
-from tests.prepared_world import GRANTS, LARGE, execute, free_documents, prepared, prepared_bench, structured
+from tests.worlds.prepared import GRANTS, LARGE, execute, free_documents, prepared, prepared_bench, structured
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PREPARE-06")]
 ASKING = """@id("all") permit (principal, action, resource);

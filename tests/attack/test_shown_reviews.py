@@ -14,8 +14,8 @@ from answerable.testing.builders import Bench
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.shown_answers import ShownAnswers
 from tests.attack.test_console_glass import asked, broken, browser, judged
-from tests.glass_world import broken as broken_by_key
-from tests.glass_world import now, review_token, reviewed, waiting
+from tests.worlds.glass import broken as broken_by_key
+from tests.worlds.glass import now, review_token, reviewed, waiting
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("GLASS-09")]
 HOW = pytest.mark.parametrize("how", ["key", "passkey"])

@@ -22,10 +22,10 @@ from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.leaf_shapes import MandateLeaf
 from answerable.verify.shown_keys import ShownKeys
 from answerable.verify.shown_signed import ShownSigned
-from tests.hold_world import lift, stop
-from tests.keys_world import found
-from tests.publication_world import guarded, propose, publish, roll_back
-from tests.tool_world import approve_offered, describing
+from tests.worlds.hold import lift, stop
+from tests.worlds.keys import found
+from tests.worlds.publication import guarded, propose, publish, roll_back
+from tests.worlds.tool import approve_offered, describing
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,7 +15,7 @@ from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.soft_passkey import SoftPasskey
 from tests.attack.test_passkey_answers import answered
 from tests.attack.test_shown_answers import found
-from tests.passkey_world import enrolled, passkey_bench
+from tests.worlds.passkey import enrolled, passkey_bench
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REPLY-01")]
 HOW = pytest.mark.parametrize("how", ["key", "passkey"])

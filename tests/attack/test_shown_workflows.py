@@ -16,7 +16,7 @@ from answerable.testing.builders import Bench
 from answerable.testing.samples import signing_key
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.shown_answers import ShownAnswers
-from tests.workflow_world import CHECK, answered, documents, waiting, workflow
+from tests.worlds.workflow import CHECK, answered, documents, waiting, workflow
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WORKFLOW-09")]
 ABOUT = (Tag.REGISTRY_CHANGE, Tag.APPROVAL_ASKED, Tag.APPROVAL_ANSWER, Tag.INTENT)

@@ -21,10 +21,10 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.samples import signing_key
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.testing.trouble import Trouble, TroubledLedger
-from tests.alike_world import answer_all, asked_many, pay, paying_bench, paying_documents, seen
 from tests.attack.test_answering_many import states, token_for
 from tests.attack.test_shown_answers import found
-from tests.passkey_world import enrolled
+from tests.worlds.alike import answer_all, asked_many, pay, paying_bench, paying_documents, seen
+from tests.worlds.passkey import enrolled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

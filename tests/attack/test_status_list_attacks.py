@@ -22,7 +22,7 @@ from answerable.testing.contracts.manifest_register import sample_manifest, samp
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
-from tests.tree_world import OWNERS, VENDORS, TreeWorld, documents, tree_world
+from tests.worlds.tree import OWNERS, VENDORS, TreeWorld, documents, tree_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-14")]
 

@@ -16,10 +16,10 @@ from answerable.flows.state.walk import Walk
 from answerable.testing.builders import Bench
 from answerable.verify.leaf_rules import read_leaf
 from answerable.verify.leaf_types import Leaf
-from tests.gateway_world import until
-from tests.hold_world import REACHING, bench_to_hold, lift, stop
-from tests.revocation_world import act_as_instance
-from tests.walk_world import cited
+from tests.worlds.gateway import until
+from tests.worlds.hold import REACHING, bench_to_hold, lift, stop
+from tests.worlds.revocation import act_as_instance
+from tests.worlds.walk import cited
 
 pytestmark = [pytest.mark.anyio]
 STOPS = (Tag.HOLD_PLACED, Tag.HOLD_LIFTED, Tag.CONTAINMENT_REPORT)

@@ -19,9 +19,9 @@ from answerable.flows.policy.place_tripped import follow_rules, place_tripped
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import bench_documents
-from tests.gateway_world import until
-from tests.hold_world import lift
-from tests.rule_world import HUGE, act_as, again, code_of, denied, fired, retried, rule, ruled
+from tests.worlds.gateway import until
+from tests.worlds.hold import lift
+from tests.worlds.rule import HUGE, act_as, again, code_of, denied, fired, retried, rule, ruled
 
 pytestmark = pytest.mark.anyio
 

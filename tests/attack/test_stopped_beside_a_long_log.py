@@ -12,7 +12,7 @@ from answerable.flows.leases.find_outstanding import outstanding_of_agent
 from answerable.flows.trust_domain import issued_svids
 from answerable.flows.workloads import hand_out_svid
 from answerable.flows.workloads.enrol_workload import enrol
-from tests.enrolment_world import enrolling, evidence_of
+from tests.worlds.enrolment import enrolling, evidence_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("NEIGHBOUR-21")]
 

@@ -25,7 +25,7 @@ from answerable.flows.revocation.place_hold import resume_holds
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.clock import ManualClock
 from answerable.testing.trouble import Crash, Trouble, TroubledApprovals
-from tests.hold_world import bench_to_hold, stop
+from tests.worlds.hold import bench_to_hold, stop
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator

@@ -16,7 +16,7 @@ from answerable.flows.drills.report_containment import record_reports, report_co
 from answerable.flows.revocation.cut_held import cut_held
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench
-from tests.link_world import BASE, LIMITS, A, door, link_of, sent, two_shards
+from tests.worlds.link import BASE, LIMITS, A, door, link_of, sent, two_shards
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("STOP-03")]
 

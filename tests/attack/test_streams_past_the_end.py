@@ -13,8 +13,8 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.revocation import Revocable, Revocation, RevocationKind
 from answerable.testing.samples import signing_key
 from answerable.wiring import following
-from tests.gateway_world import World
 from tests.system.test_gateway_events import ALL, noticing
+from tests.worlds.gateway import World
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from answerable.flows.escalation.delegate_duty import end_duty
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench, bench_documents
-from tests.duty_world import DAY, delegate, duty_bench, waiting
+from tests.worlds.duty import DAY, delegate, duty_bench, waiting
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CEREMONY-10")]
 

@@ -7,7 +7,7 @@ import pytest
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.ports.message_channel import Sent
 from answerable.testing.builders import bench_documents
-from tests.channel_world import TAKEN, Reach, asked, reach_bench
+from tests.worlds.channel import TAKEN, Reach, asked, reach_bench
 
 pytestmark = pytest.mark.anyio
 

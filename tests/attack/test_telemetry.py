@@ -25,7 +25,7 @@ from answerable.flows.approval.tell_figures import tell_figures
 from answerable.wiring import telemetry
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import parse_settings
-from tests.figures_world import ready
+from tests.worlds.figures import ready
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from answerable.sdk.discovery import resource_metadata, server_metadata
 from answerable.sdk.oauth_http import ANSWER_BYTES_MAX, OAuthHttp, checked_url, open_oauth_client
 from answerable.sdk.token_auth import DPoPAuth
 from answerable.sdk.token_client import TokenClient, TokenExchange
-from tests.token_server_world import (
+from tests.worlds.token_server import (
     KEY,
     RESOURCE_METADATA,
     SECRET,

@@ -16,7 +16,7 @@ from answerable.core.mandate.mandate import MandateId
 from answerable.core.mandate.revocation import Revocable
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.samples import signing_key
-from tests.token_world import narrow, succeeded, token_world, why_not
+from tests.worlds.token import narrow, succeeded, token_world, why_not
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("TOKEN-06")]
 

@@ -37,9 +37,9 @@ from tests.attack.test_drift_laundering import (
     world,
 )
 from tests.attack.test_tool_drift_attacks import POISONED
-from tests.attestation_world import AUDIENCE, ISSUER, GivenKeys, attestor, claims, key_set, public_jwk, token
-from tests.enrolment_world import attested_documents, enrolling, key_of
-from tests.proof_world import ProofWorld
+from tests.worlds.attestation import AUDIENCE, ISSUER, GivenKeys, attestor, claims, key_set, public_jwk, token
+from tests.worlds.enrolment import attested_documents, enrolling, key_of
+from tests.worlds.proof import ProofWorld
 
 if TYPE_CHECKING:
     from answerable.core.identity.workload.instance import Instance

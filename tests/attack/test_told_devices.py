@@ -14,8 +14,8 @@ from answerable.flows.state.reach_desk import PushSide, ReachDesk
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh
 from answerable.wiring.channel_settings import ChannelSettings
-from tests.console_client import console_house
-from tests.push_world import Browser, b64
+from tests.probes.console_client import console_house
+from tests.worlds.push import Browser, b64
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CHANNEL-13")]
 HOSTS = ChannelSettings().push_hosts

@@ -18,9 +18,9 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.place_hold import place_hold, resume_holds
 from answerable.ports.hold_register import UNRECORDED_MAX
 from answerable.testing.builders import Bench, bench_documents, with_trackers
-from tests.gateway_world import until
-from tests.hold_world import bench_to_hold
-from tests.rule_world import HUGE, again, code_of, denied, fired, retried, rule, ruled
+from tests.worlds.gateway import until
+from tests.worlds.hold import bench_to_hold
+from tests.worlds.rule import HUGE, again, code_of, denied, fired, retried, rule, ruled
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from answerable.core.identity.svid.trust_bundle import TrustBundle, encoded_bund
 from answerable.core.identity.svid.wit_svid import verified_wit_svid
 from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
-from tests.trust_world import (
+from tests.worlds.trust import (
     DOMAIN,
     FOREIGN,
     HOUR,

@@ -18,9 +18,9 @@ from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import bench_documents
 from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.console_client import Client, House, challenge_of, console_house
-from tests.glass_world import BREAKABLE, REASON
-from tests.passkey_world import enrolled
+from tests.probes.console_client import Client, House, challenge_of, console_house
+from tests.worlds.glass import BREAKABLE, REASON
+from tests.worlds.passkey import enrolled
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,9 @@ from answerable.adapters.mcp_upstream import http_transport, stdio_transport
 from answerable.adapters.mcp_upstream.catalogue import catalogue_of
 from answerable.adapters.mcp_upstream.unasked import UNASKED_PER_SECOND, UnaskedPace
 from answerable.core.registry.documents.documents import Server
-from tests.gateway_world import until
 from tests.system.test_direct_http import upstream_of
 from tests.system.test_mcp_upstream import ready, warrant
+from tests.worlds.gateway import until
 
 pytestmark = pytest.mark.anyio
 

@@ -12,14 +12,14 @@ from answerable.errors import Malformed
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, bench_documents
 from answerable.wiring.policy_directory import check_set
-from tests.publication_world import guarded, propose, publish
 from tests.system.test_cli import Command, command, world
+from tests.worlds.publication import guarded, propose, publish
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from answerable.testing.builders import Bench
-    from tests.control_world import World
+    from tests.worlds.control import World
 
 __all__ = ["command", "world"]
 

@@ -21,7 +21,7 @@ from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import POLICIES, Bench, bench_documents, nonce_for, with_spending
 from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
-from tests.walk_world import fields_of
+from tests.worlds.walk import fields_of
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,7 @@ from answerable.core.tlog.witnessing import BODY_BYTES_MAX
 from answerable.flows.ledger.cosign_checkpoint import cosign_checkpoint
 from answerable.ports.witness import Cosigned
 from answerable.testing.clock import ManualClock
-from tests.witness_world import (
+from tests.worlds.witness import (
     ORIGIN,
     Door,
     Log,

@@ -19,7 +19,7 @@ from answerable.core.tlog.note import Note, VerifierKey
 from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.errors import Unavailable
 from answerable.ports.witness import Cosigned, Denied, Remembered, Witness
-from tests.witness_world import ORIGIN, Log, cosigners, desk, door
+from tests.worlds.witness import ORIGIN, Log, cosigners, desk, door
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WITNESS-12")]
 

@@ -15,7 +15,7 @@ from answerable.adapters.witness_files import FilesWitnessRegister, files
 from answerable.errors import Broken, Unavailable
 from answerable.flows.ledger.cosign_checkpoint import cosign_checkpoint
 from answerable.ports.witness import Cosigned, Remembered
-from tests.witness_world import (
+from tests.worlds.witness import (
     ORIGIN,
     Door,
     Log,

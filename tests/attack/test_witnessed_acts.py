@@ -17,9 +17,9 @@ from answerable.flows.ledger.witness_intent import intent_witness
 from answerable.testing.builders import Bench, bench_documents, ledger_key
 from answerable.testing.clock import ManualClock
 from answerable.testing.samples import signing_key
-from tests.ledger_files_world import SMALL
-from tests.obligation_world import PERMIT, obliging
-from tests.witness_world import HonestWitness, cosigners, desk
+from tests.worlds.ledger_files import SMALL
+from tests.worlds.obligation import PERMIT, obliging
+from tests.worlds.witness import HonestWitness, cosigners, desk
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OBL-08")]
 

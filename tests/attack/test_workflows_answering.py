@@ -20,11 +20,11 @@ from answerable.flows.approval.answer_as_workflow import (
 from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.samples import signing_key
-from tests.duty_world import delegate, duty_document
-from tests.hold_world import stop
-from tests.mandate_world import changed
-from tests.revocation_world import revoke_now
-from tests.workflow_world import (
+from tests.worlds.duty import delegate, duty_document
+from tests.worlds.hold import stop
+from tests.worlds.mandate import changed
+from tests.worlds.revocation import revoke_now
+from tests.worlds.workflow import (
     CHECK,
     LIMITS,
     answered,
@@ -244,7 +244,7 @@ async def _ended(bench: Any, how: str) -> None:
 
 
 def _people_alone() -> str:
-    from tests.workflow_world import POLICIES
+    from tests.worlds.workflow import POLICIES
 
     return POLICIES.replace("checks:1", "approvers:1")
 

@@ -16,10 +16,10 @@ from answerable.flows.people.attest_workflow import attested_workflow
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.samples import signing_key
-from tests.enrolment_world import evidence_of
-from tests.instance_world import Authority, FixedTrust, shown
-from tests.mandate_world import changed
-from tests.workflow_world import (
+from tests.worlds.enrolment import evidence_of
+from tests.worlds.instance import Authority, FixedTrust, shown
+from tests.worlds.mandate import changed
+from tests.worlds.workflow import (
     CHECK,
     PATH,
     UID,

@@ -22,8 +22,8 @@ from answerable.apps.workload_api import Doors, WorkloadFront, serve
 from answerable.apps.workload_api.messages import schema
 from answerable.apps.workload_api.peer import SO_PEERPIDFD
 from answerable.errors import Unavailable
-from tests.loud_skips import not_proven
-from tests.workload_api_world import (
+from tests.probes.loud_skips import not_proven
+from tests.worlds.workload_api import (
     BROKER_HEADER,
     HEADER,
     LOOPS,

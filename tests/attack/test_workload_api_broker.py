@@ -17,7 +17,7 @@ from answerable.apps.workload_api import ConnectionLimits, Doors
 from answerable.apps.workload_api.error_details import DetailedStatus, WireCodec
 from answerable.apps.workload_api.messages import schema
 from answerable.core.identity.svid.jwt_svid import verified_jwt_svid
-from tests.workload_api_world import (
+from tests.worlds.workload_api import (
     BROKER_HEADER,
     DOMAIN,
     HEADER,

@@ -25,9 +25,9 @@ from answerable.apps.workload_api import ConnectionLimits, Doors
 from answerable.apps.workload_api.connection import PeerConnection
 from answerable.apps.workload_api.messages import schema
 from tests.interop.workload_clients import PYTHON_CLIENT, running
-from tests.loud_skips import not_proven
-from tests.raw_workload_client import RawClient
-from tests.workload_api_world import LOOPS, World, answer_of, asked, in_loop, opened, serving, until
+from tests.probes.loud_skips import not_proven
+from tests.probes.raw_workload_client import RawClient
+from tests.worlds.workload_api import LOOPS, World, answer_of, asked, in_loop, opened, serving, until
 
 X509 = "/SpiffeWorkloadAPI/FetchX509SVID"
 JWT = "/SpiffeWorkloadAPI/FetchJWTSVID"

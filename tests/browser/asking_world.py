@@ -23,8 +23,8 @@ from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import document, signing_key
 from tests.browser.console_world import Console, console
-from tests.gateway_world import modern, modern_headers, registry
-from tests.up_world import SETTINGS
+from tests.worlds.gateway import modern, modern_headers, registry
+from tests.worlds.up import SETTINGS
 
 MANDATE = "m-1"
 WAIT_SECONDS_MAX = 60

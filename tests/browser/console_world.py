@@ -13,8 +13,8 @@ from typing import Any
 
 from playwright.async_api import Browser, BrowserContext, Page, async_playwright, expect
 
-from tests.loud_skips import skip_loudly
-from tests.up_world import SETTINGS, House, house, registry
+from tests.probes.loud_skips import skip_loudly
+from tests.worlds.up import SETTINGS, House, house, registry
 
 CHROMIUM = "/usr/bin/chromium"
 ARTEFACTS_VARIABLE = "ANSWERABLE_ARTEFACTS"

@@ -7,7 +7,7 @@ from typing import Any, Final
 from playwright.async_api import Page
 
 from node_packages import AXE
-from tests.loud_skips import without_loudly
+from tests.probes.loud_skips import without_loudly
 
 AXE_CORE: Final = "axe-core"
 ADVICE: Final = "./dev verifiers, which needs npm (apt-get install npm)"

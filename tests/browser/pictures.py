@@ -24,8 +24,8 @@ from answerable.sdk.keyfile import load_key
 from answerable.sdk.proof_auth import SignatureAuth
 from tests.browser.console_world import PHONE, Console, chromium
 from tests.browser.small_png import smaller
-from tests.demo_run import ROOT, environment, short_folder
-from tests.gateway_world import modern, modern_headers
+from tests.probes.demo_run import ROOT, environment, short_folder
+from tests.worlds.gateway import modern, modern_headers
 
 sys.path.insert(0, str(ROOT / "examples" / "demo"))
 from company import Home, found_company, new_home

@@ -14,7 +14,7 @@ from answerable.core.canonical import JSONValue
 from answerable.testing.samples import OWNERSHIP, document
 from tests.browser.asking_world import asking
 from tests.browser.console_world import PHONE
-from tests.gateway_world import EXAMPLES
+from tests.worlds.gateway import EXAMPLES
 
 pytestmark = pytest.mark.anyio
 ASKS = """@id("prepares-need-bob") @reason("a person looks at every payment") @approve("approvers:1")

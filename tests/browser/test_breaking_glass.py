@@ -10,7 +10,7 @@ from answerable.testing.samples import document
 from tests.browser.asking_world import asking
 from tests.browser.console_world import PHONE
 from tests.browser.judged_pages import violations, watched
-from tests.gateway_world import FORBID, PERMIT
+from tests.worlds.gateway import FORBID, PERMIT
 
 pytestmark = pytest.mark.anyio
 REASON = "the customer waits on the phone and nobody answers"

@@ -14,8 +14,8 @@ from answerable.core.ledger.tags import Tag
 from node_packages import AXE
 from tests.browser.console_world import DESKTOP, PHONE, console
 from tests.browser.judged_pages import ADVICE, AXE_CORE, violations, watched
-from tests.loud_skips import skip_loudly
-from tests.up_world import SETTINGS
+from tests.probes.loud_skips import skip_loudly
+from tests.worlds.up import SETTINGS
 
 pytestmark = pytest.mark.anyio
 

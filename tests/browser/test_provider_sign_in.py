@@ -9,8 +9,8 @@ import pytest
 from playwright.async_api import expect
 
 from tests.browser.console_world import AGENTS, SECONDS_MAX, Person, console
-from tests.oidc_provider import oidc_provider
-from tests.up_world import SETTINGS
+from tests.stand_ins.oidc_provider import oidc_provider
+from tests.worlds.up import SETTINGS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CONSOLE-11")]
 

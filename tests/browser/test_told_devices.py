@@ -15,9 +15,9 @@ from playwright.async_api import Error, expect
 from tests.browser.asking_world import QUICK, asking
 from tests.browser.console_world import PHONE
 from tests.browser.judged_pages import violations, watched
-from tests.federation_world import Authority, context_of
-from tests.gateway_world import until
-from tests.push_world import PushService, push_service
+from tests.worlds.federation import Authority, context_of
+from tests.worlds.gateway import until
+from tests.worlds.push import PushService, push_service
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 from node_packages import NodePackages
 from tests.browser import test_pages as pages
 from tests.browser.judged_pages import AXE_CORE, violations
-from tests.loud_skips import REQUIRE_VARIABLE
+from tests.probes.loud_skips import REQUIRE_VARIABLE
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CI-02")]
 NOWHERE: Any = None

@@ -9,7 +9,7 @@ from typing import Any
 
 from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.tags import Tag
-from tests.gateway_world import World
+from tests.worlds.gateway import World
 
 NOTE = {"case_id": "4711", "text": "called back"}
 

@@ -20,8 +20,8 @@ from answerable.testing.builders import nonce_for
 from answerable.testing.faults import FaultyLedger
 from answerable.testing.samples import signing_key
 from tests.conformance.aarm_world import NOTE, notes, opened
-from tests.gateway_answers import approve
-from tests.gateway_world import World, gateway_world
+from tests.worlds.gateway import World, gateway_world
+from tests.worlds.gateway_answers import approve
 
 pytestmark = pytest.mark.anyio
 CRM = ("crm.read", "crm.note")

@@ -13,8 +13,8 @@ from mcp.client.client import Client
 from answerable.core.ledger.tags import Tag
 from answerable.flows.registry.apply_registry import apply_registry
 from tests.conformance.aarm_world import NOTE, notes, opened, texts
-from tests.gateway_answers import approve
-from tests.gateway_world import World, gateway_world, registry
+from tests.worlds.gateway import World, gateway_world, registry
+from tests.worlds.gateway_answers import approve
 
 pytestmark = pytest.mark.anyio
 READ, ECHO = ("customer_read", {"case_id": "4711"}), ("echo", {"value": 1})

@@ -13,9 +13,9 @@ from pathlib import Path
 import httpx2
 
 from set_up import VERIFIERS
-from tests.loud_skips import skip_loudly
-from tests.own_server import free_port
-from tests.postgres_server import OWNER_PASSWORD, PostgresServer
+from tests.probes.loud_skips import skip_loudly
+from tests.stand_ins.own_server import free_port
+from tests.stand_ins.postgres_server import OWNER_PASSWORD, PostgresServer
 
 PATH = "database/creds/support-read"
 TOKEN_ROLE = "answerable"

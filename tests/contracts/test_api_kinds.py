@@ -23,13 +23,13 @@ from answerable.wiring.target_kinds import TargetWorld, kind_named
 from tests.contracts.test_aws_leases import SCOPE as AWS_SCOPE
 from tests.contracts.test_aws_leases import server
 from tests.contracts.test_github_leases import KEY, KEY_PEM
-from tests.github_stand_in import APP, INSTALLATION, OWNER, GitHubStandIn
-from tests.kubernetes_stand_in import BROKER_TOKEN
-from tests.kubernetes_world import SCOPE as K8S_SCOPE
-from tests.kubernetes_world import cluster
-from tests.loud_skips import skip_loudly
-from tests.moto_server import BUCKET, REGION, ROLE
-from tests.openbao_stand_in import ROLE_ID, SECRET_ID, OpenBaoStandIn
+from tests.probes.loud_skips import skip_loudly
+from tests.stand_ins.github_stand_in import APP, INSTALLATION, OWNER, GitHubStandIn
+from tests.stand_ins.kubernetes_stand_in import BROKER_TOKEN
+from tests.stand_ins.moto_server import BUCKET, REGION, ROLE
+from tests.stand_ins.openbao_stand_in import ROLE_ID, SECRET_ID, OpenBaoStandIn
+from tests.worlds.kubernetes import SCOPE as K8S_SCOPE
+from tests.worlds.kubernetes import cluster
 
 __all__ = ["server"]
 pytestmark = pytest.mark.anyio

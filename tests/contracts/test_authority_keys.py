@@ -27,7 +27,7 @@ from answerable.testing.contracts.authority_keys import (
     fits,
     same,
 )
-from tests.trust_world import PIN, TOKEN, WORKLOAD, TrustWorld, hsm_library, new_token, workload_key
+from tests.worlds.trust import PIN, TOKEN, WORKLOAD, TrustWorld, hsm_library, new_token, workload_key
 
 pytestmark = pytest.mark.requirement("TRUST-06")
 

@@ -1,7 +1,7 @@
 """Leases on AWS: the contract of issuers against moto, which is not AWS.
 
 Not proven here: AWS itself, how fast IAM spreads a denial, and any part of session policies and conditions but those
-that tests/moto_with_session_policies.py adds to moto.
+that tests/stand_ins/moto_with_session_policies.py adds to moto.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from answerable.testing.contracts.credential_issuer import (
     IssuerBench,
     is_account_of,
 )
-from tests.moto_server import BUCKET, OTHER_ROLE, REGION, ROLE, moto
+from tests.stand_ins.moto_server import BUCKET, OTHER_ROLE, REGION, ROLE, moto
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("AWS-01")]
 

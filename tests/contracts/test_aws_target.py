@@ -12,7 +12,7 @@ from answerable.core.canonical import freeze
 from answerable.core.lease.credential import LeaseOrder
 from answerable.errors import Refused, Unavailable
 from tests.contracts.test_aws_leases import AwsBench, server
-from tests.moto_server import BUCKET, ROLE
+from tests.stand_ins.moto_server import BUCKET, ROLE
 
 __all__ = ["server"]
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("AWS-06")]

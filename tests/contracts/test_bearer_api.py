@@ -13,7 +13,7 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, Secret
 from answerable.core.lease.name import lease_name
 from answerable.errors import Refused, Unavailable
-from tests.api_stand_in import ApiStandIn, Told
+from tests.stand_ins.api_stand_in import ApiStandIn, Told
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("K8S-05")]
 

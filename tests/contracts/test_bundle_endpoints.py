@@ -21,7 +21,7 @@ from answerable.core.identity.svid.federation import federation_source
 from answerable.core.identity.svid.trust_bundle import encoded_bundle
 from answerable.errors import AnswerableError, Unavailable
 from answerable.testing.contracts.bundle_endpoint import BundleEndpointContract
-from tests.federation_world import (
+from tests.worlds.federation import (
     Authority,
     WallClock,
     answer,

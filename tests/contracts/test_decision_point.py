@@ -17,7 +17,7 @@ from answerable.core.mandate.caveat import ArgumentAtMost, ResourceIn
 from answerable.core.registry.snapshot.resolve import Resolved
 from answerable.errors import Malformed
 from answerable.ports.decision_point import DecisionPoint, PolicyCompiler
-from tests.policy_world import CAPABILITIES, NOW, REGISTRY, Trial, approval
+from tests.worlds.policy import CAPABILITIES, NOW, REGISTRY, Trial, approval
 
 POLICIES = """
 @id("read.own") @reason("support reads its cases")

@@ -15,7 +15,7 @@ from answerable.core.canonical import freeze
 from answerable.core.lease.credential import LeaseOrder
 from answerable.errors import Malformed, Unavailable
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
-from tests.github_stand_in import APP, INSTALLATION, OWNER, GitHubStandIn
+from tests.stand_ins.github_stand_in import APP, INSTALLATION, OWNER, GitHubStandIn
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("GITHUB-01")]
 

@@ -9,8 +9,9 @@ import pytest
 
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract
 from answerable.wiring.target_http import HttpTargetSettings, built, faults_of
-from tests.authorization_server import AuthorizationServer, authorization_server
-from tests.http_target_world import (
+from tests.stand_ins.authorization_server import AuthorizationServer, authorization_server
+from tests.stand_ins.resource_server import ResourceServer, by_key, resource_server
+from tests.worlds.http_target import (
     CANARY,
     SECRETS,
     OAuthBench,
@@ -20,7 +21,6 @@ from tests.http_target_world import (
     oauth_settings,
     world,
 )
-from tests.resource_server import ResourceServer, by_key, resource_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HTTPLEASE-01")]
 

@@ -16,7 +16,7 @@ from answerable.core.lease.name import lease_name
 from tests.contracts.test_github_leases import KEY, KEY_PEM, GitHubBench
 from tests.contracts.test_kubernetes_leases import ClusterBench
 from tests.contracts.test_openbao_leases import OpenBaoBench
-from tests.kubernetes_stand_in import BROKER_TOKEN
+from tests.stand_ins.kubernetes_stand_in import BROKER_TOKEN
 
 pytestmark = [pytest.mark.anyio, pytest.mark.slow]
 

@@ -14,9 +14,10 @@ from answerable.adapters.secret_store import Keyring, SealedSecretStore
 from answerable.adapters.system import SystemClock, SystemEntropy
 from answerable.flows.leases.rotate_account import OwnSecret, rotate_account
 from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
-from tests import postgres_world, redis_lease_world
-from tests.postgres_server import BROKER_PASSWORD
-from tests.redis_server import ADMIN_PASSWORD, redis_server
+from tests.stand_ins.postgres_server import BROKER_PASSWORD
+from tests.stand_ins.redis_server import ADMIN_PASSWORD, redis_server
+from tests.worlds import postgres as postgres_world
+from tests.worlds import redis_lease as redis_lease_world
 
 pytestmark = pytest.mark.requirement("SECRET-06")
 

@@ -12,7 +12,7 @@ from answerable.core.canonical import freeze
 from answerable.core.lease.credential import LeaseOrder
 from answerable.errors import Refused, Unavailable
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
-from tests.kubernetes_world import SCOPE, broker_token, cluster
+from tests.worlds.kubernetes import SCOPE, broker_token, cluster
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("K8S-01")]
 

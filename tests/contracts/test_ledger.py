@@ -22,7 +22,7 @@ from answerable.testing.contracts.ledger import (
 )
 from answerable.testing.faults import Fault, FaultyLedger
 from answerable.testing.memory_ledger import MemoryLedger
-from tests.ledger_files_world import SMALL, DiskWithRoomFor, appended_until_refused, large, small_log
+from tests.worlds.ledger_files import SMALL, DiskWithRoomFor, appended_until_refused, large, small_log
 
 
 @pytest.mark.requirement("LEDGER-01")

@@ -22,7 +22,7 @@ from answerable.testing.contracts.ledger import (
     refusal_entry,
 )
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_files_world import SMALL, small_log
+from tests.worlds.ledger_files import SMALL, small_log
 
 
 @pytest.mark.requirement("LEDGER-04")

@@ -29,7 +29,8 @@ from answerable.testing.contracts.ledger import (
     refusal_entry,
 )
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_files_world import (
+from tests.probes.waiting import until
+from tests.worlds.ledger_files import (
     SMALL,
     DiskWithRoomFor,
     appended_until_refused,
@@ -37,7 +38,6 @@ from tests.ledger_files_world import (
     large,
     small_log,
 )
-from tests.waiting import until
 
 
 @pytest.mark.requirement("LEDGER-02")

@@ -15,7 +15,7 @@ from answerable.adapters.tlog_files import TlogFilesLedger, places
 from answerable.adapters.tlog_files.reading import passed_frames
 from answerable.adapters.tlog_files.tiles import TileFiles
 from answerable.errors import Broken
-from tests.ledger_files_world import grown, small_log
+from tests.worlds.ledger_files import grown, small_log
 
 pytestmark = pytest.mark.requirement("READBACK-05")
 ENTRIES = 1_500

@@ -21,8 +21,8 @@ from answerable.core.tlog.tile import tiles_of
 from answerable.errors import Broken
 from answerable.testing.contracts.ledger import end_entry, intent_entry, log_key, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_files_world import SMALL, checkpoint_of, grown, small_log
-from tests.ledger_world import CITED, end, intent
+from tests.worlds.ledger import CITED, end, intent
+from tests.worlds.ledger_files import SMALL, checkpoint_of, grown, small_log
 
 TINY = replace(SMALL, segment_bytes=16_384, append_wait_seconds_max=20)
 """How long an append may wait is no claim here, and a machine with other work has to be waited for."""

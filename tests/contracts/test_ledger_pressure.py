@@ -20,7 +20,7 @@ from answerable.errors import Malformed, Unavailable
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key, owed_entry, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_files_world import SMALL, checkpoint_of, grown, large, small_log
+from tests.worlds.ledger_files import SMALL, checkpoint_of, grown, large, small_log
 
 INLINE = replace(SMALL, commit="inline", segment_bytes=262_144)
 BOUNDED = replace(INLINE, unsealed_bytes_max=100_000, seal_unsealed_bytes=40_000, reserve_bytes=10_000)

@@ -21,7 +21,7 @@ from answerable.errors import Broken, Malformed, Unavailable, Unverified
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import ORIGIN, log_key, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_files_world import SMALL, checkpoint_of, grown, small_log
+from tests.worlds.ledger_files import SMALL, checkpoint_of, grown, small_log
 
 WITNESS = Ed25519PrivateKey.from_private_bytes(sha256(b"a witness").digest())
 WITNESS_KEY = VerifierKey.ed25519_cosignature("witness.example/unit", WITNESS.public_key().public_bytes_raw())

@@ -12,8 +12,8 @@ from answerable.adapters.tlog_files.directory import SPARE, WAL
 from answerable.adapters.tlog_files.segments import Segments, Stretch
 from answerable.testing.contracts.ledger import log_key, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_files_world import SMALL, small_log
-from tests.waiting import until
+from tests.probes.waiting import until
+from tests.worlds.ledger_files import SMALL, small_log
 
 
 @pytest.mark.requirement("LEDGER-05")

@@ -24,7 +24,7 @@ from answerable.errors import Broken, Malformed, Unavailable
 from answerable.plain_file import read_plain
 from answerable.testing.contracts.ledger import ORIGIN, log_key, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_files_world import SMALL, checkpoint_of, grown, small_log
+from tests.worlds.ledger_files import SMALL, checkpoint_of, grown, small_log
 
 
 def there(directory: Path) -> dict[TileName, bytes]:

@@ -14,9 +14,9 @@ import pytest
 
 from answerable.adapters.mariadb_accounts import connection as strict
 from answerable.errors import Refused, Unavailable
-from tests.mariadb_world import MariadbBench, bench_on, built, furnished_server, order, scope, table
-from tests.own_server import free_port
-from tests.waiting import until
+from tests.probes.waiting import until
+from tests.stand_ins.own_server import free_port
+from tests.worlds.mariadb import MariadbBench, bench_on, built, furnished_server, order, scope, table
 
 pytestmark = [pytest.mark.anyio]
 
@@ -357,7 +357,7 @@ async def test_a_server_that_offers_no_tls_gets_nothing_where_tls_is_wanted(serv
     "plugin", [b"mysql_clear_password", b"sha256_password", b"dialog", b"auth_gssapi_client"]
 )
 async def test_a_server_that_asks_for_the_password_itself_does_not_get_it(server, plugin):
-    from tests.mariadb_server import BROKER_PASSWORD
+    from tests.stand_ins.mariadb_server import BROKER_PASSWORD
 
     switch = b"\xfe" + plugin + b"\x00" + b"12345678901234567890\x00"
     for first in (greeting(PLAIN), greeting(PLAIN, plugin)):

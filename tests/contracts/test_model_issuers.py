@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract
-from tests.model_provider_stand_in import stand_in
-from tests.model_provider_world import KEY, ModelBench, target_on
+from tests.stand_ins.model_provider_stand_in import stand_in
+from tests.worlds.model_provider import KEY, ModelBench, target_on
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("MODELLEASE-01")]
 

@@ -19,8 +19,8 @@ from answerable.core.canonical import freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
-from tests.nats_server import RunningNats, nats_server
-from tests.waiting import past
+from tests.probes.waiting import past
+from tests.stand_ins.nats_server import RunningNats, nats_server
 
 pytestmark = [pytest.mark.requirement("NATS-01"), pytest.mark.anyio]
 

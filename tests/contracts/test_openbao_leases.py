@@ -19,8 +19,8 @@ from answerable.errors import Refused, Unavailable
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from tests.contracts.openbao_server import PATH as REAL_PATH
 from tests.contracts.openbao_server import TOKEN_ROLE, openbao_server
-from tests.openbao_stand_in import JWT, ROLE_ID, SECRET_ID, OpenBaoStandIn
-from tests.postgres_server import session_postgres
+from tests.stand_ins.openbao_stand_in import JWT, ROLE_ID, SECRET_ID, OpenBaoStandIn
+from tests.stand_ins.postgres_server import session_postgres
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("BAO-01")]
 

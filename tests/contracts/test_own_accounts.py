@@ -20,13 +20,16 @@ from answerable.core.lease.credential import LeaseOrder
 from answerable.errors import Refused, Unavailable
 from answerable.ports.own_account import OwnAccount
 from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
-from tests import mariadb_world, postgres_world, rabbitmq_lease_world, redis_lease_world
-from tests.mariadb_server import BROKER_PASSWORD as MARIADB_PASSWORD
-from tests.postgres_server import BROKER_PASSWORD as POSTGRES_PASSWORD
-from tests.rabbitmq_server import ADMIN_PASSWORD as RABBITMQ_PASSWORD
-from tests.rabbitmq_server import VHOST, RunningRabbit, own_rabbitmq
-from tests.redis_server import ADMIN, RunningRedis, redis_server, spoken
-from tests.redis_server import ADMIN_PASSWORD as REDIS_PASSWORD
+from tests.stand_ins.mariadb_server import BROKER_PASSWORD as MARIADB_PASSWORD
+from tests.stand_ins.postgres_server import BROKER_PASSWORD as POSTGRES_PASSWORD
+from tests.stand_ins.rabbitmq_server import ADMIN_PASSWORD as RABBITMQ_PASSWORD
+from tests.stand_ins.rabbitmq_server import VHOST, RunningRabbit, own_rabbitmq
+from tests.stand_ins.redis_server import ADMIN, RunningRedis, redis_server, spoken
+from tests.stand_ins.redis_server import ADMIN_PASSWORD as REDIS_PASSWORD
+from tests.worlds import mariadb as mariadb_world
+from tests.worlds import postgres as postgres_world
+from tests.worlds import rabbitmq_lease as rabbitmq_lease_world
+from tests.worlds import redis_lease as redis_lease_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SECRET-06")]
 

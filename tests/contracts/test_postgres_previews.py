@@ -10,7 +10,7 @@ import pytest
 
 from answerable.adapters.postgres_roles.plan import plan_told
 from answerable.errors import Refused
-from tests.postgres_world import bench_on, furnished_server, order, scope, table
+from tests.worlds.postgres import bench_on, furnished_server, order, scope, table
 
 pytestmark = [pytest.mark.anyio]
 

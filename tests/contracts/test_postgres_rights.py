@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from answerable.core.canonical import freeze
-from tests.postgres_world import PostgresBench, bench_on, furnished_server, order, scope, table
+from tests.worlds.postgres import PostgresBench, bench_on, furnished_server, order, scope, table
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("RIGHTS-02")]
 

@@ -11,8 +11,8 @@ import jsonschema_rs
 import pytest
 
 from answerable.errors import Refused, Unavailable
-from tests.postgres_world import PostgresBench, bench_on, built, furnished_server, order, scope, table
-from tests.waiting import until
+from tests.probes.waiting import until
+from tests.worlds.postgres import PostgresBench, bench_on, built, furnished_server, order, scope, table
 
 pytestmark = [pytest.mark.anyio]
 

@@ -6,7 +6,7 @@ import pytest
 
 from answerable.errors import Refused
 from answerable.testing.clock import ManualClock
-from tests.secret_store_world import VALUE, put, store_in, value_of
+from tests.worlds.secret_store import VALUE, put, store_in, value_of
 
 
 @pytest.mark.requirement("SECRET-06")

@@ -17,7 +17,7 @@ from answerable.core.canonical import freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
-from tests.rabbitmq_server import (
+from tests.stand_ins.rabbitmq_server import (
     ADMIN,
     ADMIN_PASSWORD,
     VHOST,

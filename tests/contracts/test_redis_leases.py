@@ -15,7 +15,7 @@ from answerable.adapters.system import SystemEntropy
 from answerable.core.canonical import freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
-from tests.redis_server import ADMIN, ADMIN_PASSWORD, RunningRedis, redis_server, spoken
+from tests.stand_ins.redis_server import ADMIN, ADMIN_PASSWORD, RunningRedis, redis_server, spoken
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

@@ -18,8 +18,8 @@ from answerable.core.lease.stored_secret import decoded_secret, encoded_secret
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
-from tests.example_counts import examples
-from tests.secret_store_world import VALUE, put, store_in, value_of
+from tests.probes.example_counts import examples
+from tests.worlds.secret_store import VALUE, put, store_in, value_of
 
 DAY_SECONDS = 86_400
 

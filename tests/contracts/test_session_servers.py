@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.mariadb_server import MariadbServer, session_mariadb
-from tests.postgres_server import PostgresServer, session_postgres
-from tests.rabbitmq_server import VHOST, RunningRabbit, session_rabbitmq
+from tests.stand_ins.mariadb_server import MariadbServer, session_mariadb
+from tests.stand_ins.postgres_server import PostgresServer, session_postgres
+from tests.stand_ins.rabbitmq_server import VHOST, RunningRabbit, session_rabbitmq
 
 Left = dict[str, set[str]]
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract
-from tests import mariadb_world, postgres_world
+from tests.worlds import mariadb as mariadb_world
+from tests.worlds import postgres as postgres_world
 
 pytestmark = [
     pytest.mark.anyio,

@@ -15,8 +15,8 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential
 from answerable.testing.contracts.credential_issuer import CredentialIssuerContract, IssuerBench
 from answerable.wiring.target_kinds import BuiltTarget
-from tests.ssh_server import LOGIN, SSHWorld, authority_key, built, script
-from tests.waiting import past
+from tests.probes.waiting import past
+from tests.stand_ins.ssh_server import LOGIN, SSHWorld, authority_key, built, script
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SSH-01")]
 

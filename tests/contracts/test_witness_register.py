@@ -19,7 +19,7 @@ from answerable.testing.contracts.witness_register import (
     key,
     note,
 )
-from tests.witness_world import cosigners
+from tests.worlds.witness import cosigners
 
 PLACE = Path("logs") / sha256(ORIGIN.encode()).hexdigest()
 

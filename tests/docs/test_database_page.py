@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo_run import ROOT, blocks, environment, even, left_running, put_on_path, short_folder
-from tests.postgres_server import OWNER_PASSWORD, session_postgres
+from tests.probes.demo_run import ROOT, blocks, environment, even, left_running, put_on_path, short_folder
+from tests.stand_ins.postgres_server import OWNER_PASSWORD, session_postgres
 
 PAGE = (ROOT / "docs/how-to/give-an-agent-a-database.md").read_text()
 SECONDS_MAX = 300

@@ -20,10 +20,10 @@ from answerable.core.registry.documents.lease_template import holes_in
 from answerable.testing.clock import ManualClock
 from answerable.wiring.target_files import read_targets
 from answerable.wiring.target_kinds import kind_named
-from tests.authorization_server import OPAQUE, SECRET, authorization_server
-from tests.http_target_world import SECRETS, world
-from tests.loud_skips import skip_loudly
-from tests.target_pages import settings_table
+from tests.probes.loud_skips import skip_loudly
+from tests.stand_ins.authorization_server import OPAQUE, SECRET, authorization_server
+from tests.worlds.http_target import SECRETS, world
+from tests.worlds.target_pages import settings_table
 
 FOLDER = Path(__file__).parents[2] / "docs/reference/adapters"
 KINDS = pytest.mark.parametrize("kind", ["http", "model-provider"])

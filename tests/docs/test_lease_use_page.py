@@ -10,10 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from answerable.sdk.keyfile import create_key
-from tests.brokered_world import support_desk
-from tests.demo_run import ROOT, blocks, environment, even, put_on_path, short_folder
-from tests.postgres_server import PostgresServer
-from tests.postgres_world import furnished_server
+from tests.probes.demo_run import ROOT, blocks, environment, even, put_on_path, short_folder
+from tests.stand_ins.postgres_server import PostgresServer
+from tests.worlds.brokered import support_desk
+from tests.worlds.postgres import furnished_server
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("RIGHTS-06", "DOCS-22")]
 

@@ -14,9 +14,9 @@ from answerable.adapters.sqlite import SqliteApprovalRegister, SqliteStore
 from answerable.core.decision.facts import Requirement
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.mandate import MandateId
-from tests.alike_world import payment
-from tests.control_world import World, made_world
-from tests.demo_run import ROOT, blocks, environment, even, put_on_path, short_folder
+from tests.probes.demo_run import ROOT, blocks, environment, even, put_on_path, short_folder
+from tests.worlds.alike import payment
+from tests.worlds.control import World, made_world
 
 PAGE = (ROOT / "docs/how-to/answer-many-alike.md").read_text()
 SECONDS_MAX = 300

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from answerable.main import application
-from tests.demo_run import ROOT, blocks
+from tests.probes.demo_run import ROOT, blocks
 
 READ = {
     ".": ["README.md"],

@@ -9,7 +9,7 @@ import zlib
 import pytest
 
 from tests.browser.small_png import SIGNATURE, _chunk, _read, _rows, smaller
-from tests.demo_run import ROOT
+from tests.probes.demo_run import ROOT
 
 SHOWN = re.compile(r"!\[([^\]]*)\]\(([^)]+)\)")
 BYTES_MAX = 80_000

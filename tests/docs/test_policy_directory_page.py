@@ -22,7 +22,7 @@ from answerable.core.decision.policy_case import (
 )
 from answerable.core.registry.documents.fields import Fault
 from answerable.core.registry.parsing.set_head import HEAD_KEYS, MEMBERS_MIN, head_in
-from tests.policy_set_world import BROKEN, expected_of
+from tests.worlds.policy_set import BROKEN, expected_of
 
 pytestmark = pytest.mark.requirement("SET-10")
 

@@ -26,7 +26,7 @@ from answerable.core.decision.shown_answer import (
     MASK_CHARS_SHOWN,
 )
 from answerable.flows.entries.log_outcome import RESULT_BYTES_MAX
-from tests.policy_world import CAPABILITIES, REGISTRY
+from tests.worlds.policy import CAPABILITIES, REGISTRY
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/policy.md").read_text("utf-8")
 

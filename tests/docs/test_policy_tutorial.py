@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo_run import ROOT, blocks, environment, even, put_on_path, short_folder
+from tests.probes.demo_run import ROOT, blocks, environment, even, put_on_path, short_folder
 
 PAGE = (ROOT / "docs/tutorials/write-your-first-policy-set.md").read_text()
 SECONDS_MAX = 400

@@ -23,7 +23,7 @@ from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
-from tests.proof_world import FixedRegistry, agent
+from tests.worlds.proof import FixedRegistry, agent
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/wire/proof-of-possession.md").read_text()
 BLOCKS = [(kind, text) for kind, text in re.findall(r"```(\w+)\n(.*?)\n```", PAGE, re.DOTALL)]

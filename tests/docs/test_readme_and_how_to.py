@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo_run import (
+from tests.probes.demo_run import (
     ROOT,
     Run,
     blocks,

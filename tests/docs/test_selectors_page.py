@@ -8,8 +8,8 @@ from typing import get_args
 import pytest
 
 from answerable.core.identity.workload import attestation, oidc_shapes
-from tests.demo_run import ROOT
-from tests.token_shapes import SHAPES
+from tests.probes.demo_run import ROOT
+from tests.worlds.token_shapes import SHAPES
 
 PAGE = (ROOT / "docs/reference/selectors.md").read_text()
 OPEN = {"oidc:claim.NAME", "aws:tag.KEY"}

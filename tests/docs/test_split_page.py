@@ -25,8 +25,8 @@ from answerable.testing.builders import nonce_for
 from answerable.testing.samples import document, signing_key
 from answerable.verify.leaf_rules import Fault, read_leaf
 from answerable.verify.shown_prepared import ShownPrepared
-from tests.demo_run import ROOT, blocks
-from tests.gateway_world import World, gateway_world
+from tests.probes.demo_run import ROOT, blocks
+from tests.worlds.gateway import World, gateway_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PREPARE-09")]
 PAGE = (ROOT / "docs/how-to/split-a-tool-in-two.md").read_text()

@@ -14,7 +14,9 @@ from answerable.core.canonical import freeze
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
 from answerable.wiring.target_kinds import TargetWorld, kind_named
-from tests import mariadb_server, mariadb_world, postgres_server, postgres_world
+from tests.stand_ins import mariadb_server, postgres_server
+from tests.worlds import mariadb as mariadb_world
+from tests.worlds import postgres as postgres_world
 
 PAGES = Path(__file__).parents[2] / "docs/reference/adapters"
 

@@ -1,4 +1,4 @@
-"""The page about targets of kind `ssh` says what the code says; tests/ssh_server.py runs its commands."""
+"""The page about targets of kind `ssh` says what the code says; tests/stand_ins/ssh_server.py runs its commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from answerable.adapters.ssh_certificates.scope import grant_of
 from answerable.core.canonical import freeze
 from answerable.core.lease.scope import filled
 from answerable.wiring.target_kinds import kind_named
-from tests.target_pages import settings_table
+from tests.worlds.target_pages import settings_table
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/adapters/ssh.md").read_text(encoding="utf-8")
 pytestmark = pytest.mark.requirement("SSH-08")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo_run import ROOT, blocks, environment, even, left_running, put_on_path, short_folder
+from tests.probes.demo_run import ROOT, blocks, environment, even, left_running, put_on_path, short_folder
 
 PAGE = (ROOT / "docs/tutorials/govern-your-first-agent.md").read_text()
 SECONDS_MAX = 400

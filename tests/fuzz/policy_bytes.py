@@ -29,8 +29,8 @@ from answerable.core.registry.parsing.active import faults_of, inactive, snapsho
 from answerable.core.registry.parsing.parse import document_key
 from answerable.core.registry.policy_sets.policy_text import statements
 from answerable.flows.registry.apply_registry import policy_text
-from tests.policy_parts_world import PARTS, with_parts
-from tests.policy_world import CAPABILITIES, REGISTRY, Trial
+from tests.worlds.policy import CAPABILITIES, REGISTRY, Trial
+from tests.worlds.policy_parts import PARTS, with_parts
 
 POLICIES: Final = """
 @id("read.own") @reason("support reads its cases")

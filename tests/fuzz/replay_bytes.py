@@ -8,7 +8,7 @@ from answerable.core.registry.documents.policy_parts import NO_PARTS
 from answerable.core.registry.policy_sets.policy_statement import PolicyStatement
 from answerable.verify.policy_asking import PolicyAsking
 from tests.fuzz.policy_bytes import POLICIES, SHORT, TRIALS
-from tests.policy_world import PARTS, REGISTRY
+from tests.worlds.policy import PARTS, REGISTRY
 
 DIGEST = "0" * 64
 

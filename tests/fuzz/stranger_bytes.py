@@ -51,10 +51,10 @@ from answerable.verify.leaf_rules import payload_fault, read_leaf
 from tests.fuzz import click_bytes, obligation_bytes, passkey_bytes, policy_bytes, replay_bytes, tool_bytes
 from tests.fuzz import valid_samples as valid
 from tests.fuzz.valid_samples import KEY, joined, parted
-from tests.ledger_script import trusted
-from tests.ledger_world import SUBJECT, story
-from tests.tampered_log import laid, sample, verdict
-from tests.witness_world import Log, desk
+from tests.probes.tampered_log import laid, sample, verdict
+from tests.worlds.ledger import SUBJECT, story
+from tests.worlds.ledger_script import trusted
+from tests.worlds.witness import Log, desk
 
 MESSAGE_CHARS_MAX: Final = 600
 LOG_FILES: Final = (

@@ -24,8 +24,8 @@ from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.registers import fresh
 from answerable.testing.samples import registry_documents, signing_key
-from tests.example_counts import examples
-from tests.gateway_world import modern
+from tests.probes.example_counts import examples
+from tests.worlds.gateway import modern
 
 METHODS = [
     "tools/call",

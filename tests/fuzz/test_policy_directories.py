@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.policy_set_world import SCHEMA, SOUND, checked, write_schema
+from tests.worlds.policy_set import SCHEMA, SOUND, checked, write_schema
 
 FILES = {
     (path.name, file.relative_to(path).as_posix()): file.read_bytes()

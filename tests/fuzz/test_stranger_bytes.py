@@ -21,7 +21,7 @@ import pytest
 from answerable.errors import Unverified
 from tests.fuzz.mutated import mutants
 from tests.fuzz.stranger_bytes import policy_targets, targets, tried
-from tests.loud_skips import skip_loudly
+from tests.probes.loud_skips import skip_loudly
 
 pytestmark = pytest.mark.requirement("PROVE-06")
 

@@ -17,7 +17,7 @@ from answerable.core.tlog.proof import TlogProof
 from answerable.core.tlog.tile import decode_bundle, encode_bundle, parse_tile_path, tile_path
 from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.errors import Malformed, Unverified
-from tests.tlog_world import LEAVES, ORIGIN, ed25519_log, ed25519_witness, ml_dsa_44, signed_by
+from tests.worlds.tlog import LEAVES, ORIGIN, ed25519_log, ed25519_witness, ml_dsa_44, signed_by
 
 LOG, OWN = ed25519_log(), ml_dsa_44(ORIGIN)
 ONE, TWO, LATTICE = ed25519_witness("w/1"), ed25519_witness("w/2"), ml_dsa_44("w/3")

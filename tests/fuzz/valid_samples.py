@@ -19,9 +19,9 @@ from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import ORIGIN, log_key
 from answerable.testing.delegation import three
 from answerable.testing.samples import signing_key
-from tests.ledger_script import cosigned_note, trusted
-from tests.ledger_world import SUBJECT, story
-from tests.witness_world import Log
+from tests.worlds.ledger import SUBJECT, story
+from tests.worlds.ledger_script import cosigned_note, trusted
+from tests.worlds.witness import Log
 
 KEY, SIGN = log_key()
 SHOWN = (3, 4, 5)

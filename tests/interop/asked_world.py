@@ -24,9 +24,9 @@ from answerable.adapters.uvicorn_front import Listeners, serve
 from answerable.apps.mcp_gateway.needs import GatewayLimits
 from answerable.core.canonical import JSONValue
 from answerable.testing.samples import document
-from tests.gateway_answers import approve
-from tests.gateway_world import World, capability, gateway_world
 from tests.interop.asked_upstream import PROMPT, TOOLS
+from tests.worlds.gateway import World, capability, gateway_world
+from tests.worlds.gateway_answers import approve
 
 PAGE = "http://localhost:8700"
 UPSTREAM = Path(__file__).parent / "asked_upstream.py"

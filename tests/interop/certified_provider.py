@@ -13,7 +13,7 @@ from typing import Any
 import httpx2
 
 from node_packages import OIDC_PROVIDER
-from tests.loud_skips import skip_loudly
+from tests.probes.loud_skips import skip_loudly
 
 PROGRAM = Path(__file__).with_name("oidc_provider.mjs")
 AUDIENCE = "https://answerable.example"

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from node_packages import MCP_CONFORMANCE
 from set_up import ROOT
-from tests import warm_starts
 from tests.interop.programs import run
-from tests.loud_skips import skip_loudly
+from tests.probes import warm_starts
+from tests.probes.loud_skips import skip_loudly
 
 TABLE = ROOT / "tests/interop/mcp_conformance.toml"
 ASKING = ROOT / "tests/interop/mcp_asking.toml"

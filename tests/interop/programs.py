@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from set_up import DEV, ROOT, VERIFIERS
-from tests.loud_skips import skip_loudly
+from tests.probes.loud_skips import skip_loudly
 from verifiers import GO, GO_SOURCES, GO_SPIFFE, SIGSUM, SPICY, Program
 
 IN_AICS = ROOT / "tests/interop/in_aics.py"

@@ -23,11 +23,11 @@ from mcp.client.streamable_http import streamable_http_client
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.gateway_address import client_tls, open_client
 from answerable.sdk.keyfile import create_key, public_jwk
-from tests.demo_run import ROOT
 from tests.interop.certified_provider import AUDIENCE, certified_provider
 from tests.interop.programs import go_workload_api
-from tests.token_shapes import AZURE_V2
-from tests.up_world import OWNERSHIP, SETTINGS, WAIT_SECONDS_MAX, House, environment, house, registry
+from tests.probes.demo_run import ROOT
+from tests.worlds.token_shapes import AZURE_V2
+from tests.worlds.up import OWNERSHIP, SETTINGS, WAIT_SECONDS_MAX, House, environment, house, registry
 
 ACTING = ROOT / "tests/system/acting_agent.py"
 POLICIES = """\

@@ -15,14 +15,14 @@ import pytest
 
 from answerable.errors import Unavailable
 from set_up import ROOT
-from tests.bundle_server import OurEndpoint, ran, read_by_py_spiffe
-from tests.federation_world import (
+from tests.interop.programs import go_program
+from tests.stand_ins.bundle_server import OurEndpoint, ran, read_by_py_spiffe
+from tests.worlds.federation import (
     SERVER_PATH,
     Authority,
     spiffe_endpoint,
     web_endpoint,
 )
-from tests.interop.programs import go_program
 from verifiers import GO_SPIFFE
 
 pytestmark = pytest.mark.anyio

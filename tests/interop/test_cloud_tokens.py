@@ -16,9 +16,9 @@ from answerable.core.identity.workload.attestation import RegistrationEntry, mat
 from answerable.core.identity.workload.oidc_claims import IssuerTerms
 from answerable.errors import AnswerableError, Unverified
 from answerable.testing import ManualClock
-from tests.attestation_world import attestor
 from tests.interop.certified_provider import AUDIENCE, CertifiedProvider, certified_provider
-from tests.token_shapes import AWS, AZURE_V2, CONTRADICTIONS, GCP, GITHUB, KUBERNETES, SHAPES, Shape
+from tests.worlds.attestation import attestor
+from tests.worlds.token_shapes import AWS, AZURE_V2, CONTRADICTIONS, GCP, GITHUB, KUBERNETES, SHAPES, Shape
 
 pytestmark = [pytest.mark.anyio]
 

@@ -15,9 +15,9 @@ from grpclib.const import Cardinality, Status
 from grpclib.exceptions import GRPCError
 
 from answerable.apps.workload_api import WorkloadFront, sds
-from tests.envoy_world import IDENTITY, envoy, running
-from tests.federation_world import Authority
-from tests.workload_api_world import (
+from tests.worlds.envoy import IDENTITY, envoy, running
+from tests.worlds.federation import Authority
+from tests.worlds.workload_api import (
     DOMAIN,
     HEADER,
     OTHER,

@@ -25,8 +25,8 @@ from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.tags import Tag
 from set_up import ROOT, VERIFIERS
 from tests.interop.programs import program
-from tests.loud_skips import skip_loudly
-from tests.token_world import AGENTS, TokenWorld, token_world
+from tests.probes.loud_skips import skip_loudly
+from tests.worlds.token import AGENTS, TokenWorld, token_world
 from verifiers import NATS
 
 pytestmark = pytest.mark.anyio

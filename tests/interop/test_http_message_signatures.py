@@ -18,7 +18,7 @@ from answerable.core.identity.proof.session import SessionKey
 from answerable.errors import Unverified
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.testing.entropy import SeededEntropy
-from tests.proof_world import AUTHORITY, BODY, FixedRegistry, ProofWorld, agent, request
+from tests.worlds.proof import AUTHORITY, BODY, FixedRegistry, ProofWorld, agent, request
 
 URL = f"http://{AUTHORITY}/mcp?case=4711"
 COVERED = ("@method", "@authority", "@request-target", "content-digest", "answerable-mandate")

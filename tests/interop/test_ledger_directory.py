@@ -17,7 +17,6 @@ from answerable.core.tlog.note import Note, VerifierKey
 from answerable.core.tlog.proof import TlogProof
 from answerable.testing.clock import ManualClock
 from answerable.testing.contracts.ledger import log_key, refusal_entry
-from tests.demo_run import ROOT, blocks
 from tests.interop.judges import (
     COSIGNATURE_JUDGES,
     JUDGES,
@@ -29,6 +28,7 @@ from tests.interop.judges import (
 )
 from tests.interop.our_log import COSIGNED_AT, ORIGIN, WITNESS
 from tests.interop.programs import aics, run, spicy
+from tests.probes.demo_run import ROOT, blocks
 
 # Tiles of three levels in the end; full tiles took the place of the partial ones before.
 SEALS = (100, 300, 700, 66_300)

@@ -18,7 +18,7 @@ from tests.interop.mcp_conformance import (
     revisions,
     table,
 )
-from tests.up_world import house
+from tests.worlds.up import house
 
 pytestmark = pytest.mark.anyio
 

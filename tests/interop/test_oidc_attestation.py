@@ -15,7 +15,9 @@ from answerable.core.identity.workload.attestation import RegistrationEntry, mat
 from answerable.core.identity.workload.oidc_claims import IssuerTerms
 from answerable.errors import AnswerableError
 from answerable.testing import ManualClock
-from tests.attestation_world import (
+from tests.stand_ins.issuer_server import issuer_server
+from tests.stand_ins.oidc_provider import SUBJECT, free_port, oidc_provider, tokens_of
+from tests.worlds.attestation import (
     AUDIENCE,
     Authority,
     attestor,
@@ -27,8 +29,6 @@ from tests.attestation_world import (
     public_jwk,
     token,
 )
-from tests.issuer_server import issuer_server
-from tests.oidc_provider import SUBJECT, free_port, oidc_provider, tokens_of
 
 pytestmark = [pytest.mark.anyio]
 

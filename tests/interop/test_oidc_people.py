@@ -26,12 +26,12 @@ from answerable.sdk.keyfile import create_key, public_jwk
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import AUDIENCE, signing_key
-from tests.gateway_world import modern, modern_headers
-from tests.mandate_world import bench, changed, documents, for_alice
-from tests.oidc_provider import oidc_provider as running_provider
-from tests.oidc_provider import tokens_of
+from tests.stand_ins.oidc_provider import oidc_provider as running_provider
+from tests.stand_ins.oidc_provider import tokens_of
 from tests.system.test_sidecar_tasks import documents as documents_of
-from tests.up_world import OWNERSHIP, SETTINGS, WAIT_SECONDS_MAX, House, house
+from tests.worlds.gateway import modern, modern_headers
+from tests.worlds.mandate import bench, changed, documents, for_alice
+from tests.worlds.up import OWNERSHIP, SETTINGS, WAIT_SECONDS_MAX, House, house
 
 if TYPE_CHECKING:
     from answerable.core.identity.keys.keys import SigningKey

@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import Unverified
-from tests.loud_skips import skip_loudly
-from tests.svid_world import (
+from tests.probes.loud_skips import skip_loudly
+from tests.worlds.svid import (
     AGENT,
     HOUR,
     NOW,

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.svid.jwt_svid import jwt_svid, verified_jwt_svid
 from answerable.core.identity.svid.trust_bundle import encoded_jwt_bundle
-from tests.svid_world import AGENT, DOMAIN, KID, ec_key, only, our_authority, our_leaf, rsa_key, token_bundle
+from tests.worlds.svid import AGENT, DOMAIN, KID, ec_key, only, our_authority, our_leaf, rsa_key, token_bundle
 
 
 @pytest.mark.requirement("SPIFFE-08")

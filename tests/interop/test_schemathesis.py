@@ -15,7 +15,7 @@ from anyio.abc import ByteReceiveStream, ByteSendStream, SocketStream
 
 from set_up import ROOT
 from tests.interop.programs import schemathesis
-from tests.up_world import house, registry
+from tests.worlds.up import house, registry
 
 pytestmark = pytest.mark.anyio
 DOCUMENT = ROOT / "docs/reference/openapi.json"

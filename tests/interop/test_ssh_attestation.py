@@ -11,7 +11,7 @@ from answerable.core.identity.workload.attestation import possession_message
 from answerable.core.identity.workload.ssh_signature import fingerprint, read_identity
 from answerable.errors import AnswerableError
 from answerable.testing import ManualClock
-from tests.attestation_world import THUMBPRINT, attestor, edwards_key, ssh_keygen, ssh_line, ssh_signature
+from tests.worlds.attestation import THUMBPRINT, attestor, edwards_key, ssh_keygen, ssh_line, ssh_signature
 
 KINDS = {
     "ed25519": ("-t", "ed25519"),

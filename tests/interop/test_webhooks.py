@@ -19,8 +19,8 @@ from answerable.flows.events.deliver_events import deliver_events
 from answerable.flows.ledger.announce import announce_new
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench
-from tests.event_world import ISSUER, SECRET, desk_on, hooked, stream
 from tests.interop.programs import ACCEPTED, IN_WEBHOOKS, REFUSED, RUN_SECONDS_MAX, webhooks
+from tests.worlds.event import ISSUER, SECRET, desk_on, hooked, stream
 
 pytestmark = pytest.mark.anyio
 THEIRS = "whsec_" + b64encode(SECRET).decode()

@@ -8,7 +8,7 @@ import pytest
 
 from answerable.apps.workload_api import Doors
 from tests.interop.workload_clients import PYTHON_CLIENT, met, running
-from tests.workload_api_world import DOMAIN, LOOPS, OTHER, World, in_loop, named, serving
+from tests.worlds.workload_api import DOMAIN, LOOPS, OTHER, World, in_loop, named, serving
 
 DOMAINS = sorted((DOMAIN, OTHER))
 

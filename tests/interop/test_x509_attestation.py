@@ -14,8 +14,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from answerable.core.identity.workload.attestation import possession_message
 from answerable.errors import AnswerableError
 from answerable.testing import ManualClock
-from tests.attestation_world import THUMBPRINT, attestor
-from tests.loud_skips import skip_loudly
+from tests.probes.loud_skips import skip_loudly
+from tests.worlds.attestation import THUMBPRINT, attestor
 
 pytestmark = pytest.mark.requirement("ATTEST-08")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from set_up import ROOT
-from tests.workload_api_world import WAIT_SECONDS_MAX
+from tests.worlds.workload_api import WAIT_SECONDS_MAX
 
 PYTHON_CLIENT = (sys.executable, str(ROOT / "tests/interop/spiffe_client.py"))
 GO_FOLDER = ROOT / "tests/interop/go_spiffe"

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from answerable.adapters.cedar import CedarDecisionPoint, published
 from answerable.adapters.cedar.asking import Asking
-from tests.policy_world import PARTS, REGISTRY
 from tests.property.test_decision_laws import text, trials
 from tests.property.test_policy_differential import composed_sets
+from tests.worlds.policy import PARTS, REGISTRY
 
 
 @pytest.mark.requirement("PUB-01")

@@ -33,7 +33,7 @@ from answerable.core.mandate.mandate import Grant, MandateId, MandateTerms, shor
 from answerable.core.mandate.token import signed
 from answerable.errors import Malformed
 from answerable.testing.clock import START
-from tests.delegation_world import (
+from tests.worlds.delegation import (
     FACT_KEYS,
     NAMES,
     NUMBERS,

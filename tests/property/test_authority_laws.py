@@ -14,7 +14,7 @@ from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.core.identity.svid.x509_svid import X509Svid, verified_x509_svid
 from answerable.errors import Refused, Unavailable, Unverified
 from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
-from tests.trust_world import DOMAIN, HOUR, WORKLOAD, TrustWorld, workload_key
+from tests.worlds.trust import DOMAIN, HOUR, WORKLOAD, TrustWorld, workload_key
 
 KEY = workload_key().public_key()
 FORWARD = st.integers(1, 30 * HOUR)

@@ -32,10 +32,10 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench
 from answerable.testing.delegation import ISSUER, SERVICE
 from answerable.testing.samples import signing_key
-from tests.example_counts import examples
-from tests.lineage_world import asked, believing
-from tests.mandate_world import bench as mail_bench
-from tests.mandate_world import changed, documents, for_alice, shown
+from tests.probes.example_counts import examples
+from tests.worlds.lineage import asked, believing
+from tests.worlds.mandate import bench as mail_bench
+from tests.worlds.mandate import changed, documents, for_alice, shown
 
 CASES = ("4711", "4712")
 AMOUNTS = (1, 5)

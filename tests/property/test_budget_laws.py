@@ -28,7 +28,7 @@ from answerable.core.registry.documents.budget_name import AMOUNT_MAX
 from answerable.core.registry.documents.spending import MeasureMapping
 from answerable.testing.registers import fresh
 from answerable.testing.samples import mandate
-from tests.example_counts import examples
+from tests.probes.example_counts import examples
 
 NAMES = ("bytes", "money:EUR", "rows")
 HOPS = ("hop-1", "hop-2", "hop-3")

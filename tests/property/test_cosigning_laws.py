@@ -25,7 +25,7 @@ from answerable.core.tlog.policy import (
 )
 from answerable.core.tlog.witnessing import WITNESS_PROOF_HASHES_MAX, AddCheckpoint
 from answerable.errors import Malformed, Unverified
-from tests.tlog_world import (
+from tests.worlds.tlog import (
     CHECKPOINT,
     LEAVES,
     ORIGIN,

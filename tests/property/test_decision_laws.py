@@ -13,7 +13,7 @@ from answerable.adapters.cedar.engine import public_engine
 from answerable.core.decision.decision import Decision
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.testing.policy_model import CONDITIONS, ModelDecision, ModelPolicy, expected
-from tests.policy_world import AGENTS, CAPABILITIES, NOW, REGISTRY, Trial, approval
+from tests.worlds.policy import AGENTS, CAPABILITIES, NOW, REGISTRY, Trial, approval
 
 KINDS = sorted({capability.kind for capability in CAPABILITIES.values()})
 IDS = {"Customer": ("4711", "4712"), "Batch": ("7", "8"), "Volume": ("v1", "v2")}

@@ -22,7 +22,7 @@ from answerable.core.registry.documents.policy_parts import (
 )
 from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 from answerable.testing.policy_model import Condition, ModelCase, ModelPolicy, both, either, expected, negated
-from tests.policy_world import NOW, REGISTRY, Trial
+from tests.worlds.policy import NOW, REGISTRY, Trial
 
 NAMES = tuple(f"t{number}" for number in range(6))
 VALUES = st.sampled_from([0, 1, 2, 3, 10**9, 2**53 - 1])

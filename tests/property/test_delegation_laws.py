@@ -24,7 +24,7 @@ from answerable.testing.delegation import (
     root,
     verify,
 )
-from tests.delegation_world import (
+from tests.worlds.delegation import (
     RESERVED,
     attempts,
     authorities,

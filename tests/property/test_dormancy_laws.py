@@ -16,7 +16,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.flows.counters.note_uses import note_uses
 from answerable.flows.workloads.suspend_dormant import Dormancy
 from answerable.testing.registers import fresh
-from tests.dormancy_world import DAY, DAYS, shards
+from tests.worlds.dormancy import DAY, DAYS, shards
 
 AGENTS: Final = (AgentId("rover"), AgentId("scout"))
 

@@ -16,7 +16,7 @@ from answerable.core.identity.proof.dpop_nonce import ServerNonces
 from answerable.errors import Malformed, Unverified
 from answerable.testing.contracts.replay_store import digest, partition
 from answerable.testing.entropy import SeededEntropy
-from tests.proof_world import new_key
+from tests.worlds.proof import new_key
 
 SEGMENTS = st.lists(
     st.sampled_from(

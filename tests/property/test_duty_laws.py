@@ -14,7 +14,19 @@ from answerable.core.registry.documents.on_call import cover_gaps, on_call
 from answerable.core.registry.parsing.active import faults_of, findings
 from answerable.testing.builders import bench_documents
 from answerable.testing.samples import document
-from tests.duty_rotas import ANNA, BEN, BERLIN, CARLA, DORA, EVERYBODY, HOUR, MINUTE, duty, millis, weekly
+from tests.worlds.duty_rotas import (
+    ANNA,
+    BEN,
+    BERLIN,
+    CARLA,
+    DORA,
+    EVERYBODY,
+    HOUR,
+    MINUTE,
+    duty,
+    millis,
+    weekly,
+)
 
 
 @pytest.mark.requirement("DUTY-01")

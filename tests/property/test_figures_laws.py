@@ -18,8 +18,8 @@ from answerable.flows.approval.keep_figures import keep_figures
 from answerable.flows.state.figures_desk import FiguresDesk
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh
-from tests.example_counts import examples
-from tests.figures_world import comparable, counted_again, entry, figures_of, folded, ready
+from tests.probes.example_counts import examples
+from tests.worlds.figures import comparable, counted_again, entry, figures_of, folded, ready
 
 TAGS = (
     Tag.INTENT, Tag.INTENT, Tag.OUTCOME, Tag.INDETERMINATE, Tag.REFUSAL, Tag.REFUSALS_COUNTED, Tag.APPROVAL_ASKED,

@@ -15,7 +15,7 @@ from answerable.core.canonical import encode
 from answerable.core.identity.names.principal import AgentId, PrincipalId
 from answerable.flows.state.waiting_groups import WaitingGroups
 from answerable.testing.clock import START
-from tests.alike_world import groups_of, payment
+from tests.worlds.alike import groups_of, payment
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval

@@ -14,7 +14,7 @@ from answerable.core.decision.counter import Event, resource_key
 from answerable.core.decision.history import History, UnknownHistory
 from answerable.core.decision.tally import PIECES, decoded, encoded
 from answerable.core.registry.documents.policy_parts import EVENT_KINDS, EventMatch, Tracker
-from tests.example_counts import examples
+from tests.probes.example_counts import examples
 
 AGENTS = ("scout", "rover")
 MANDATES = ("m-1", "m-2")

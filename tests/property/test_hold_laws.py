@@ -25,8 +25,8 @@ from answerable.core.decision.facts import HoldFact
 from answerable.core.identity.names.principal import AgentId, UnixMillis
 from answerable.core.mandate.revocation import REVOCATION_KINDS, Revocable, instance_names
 from answerable.core.registry.documents.documents import Agent, Server
-from tests.policy_world import AGENTS, CAPABILITIES, REGISTRY
 from tests.property.test_decision_laws import policy_sets, text, trials
+from tests.worlds.policy import AGENTS, CAPABILITIES, REGISTRY
 
 SERVERS = {
     name: Server(name=name, url="https://example.test", vendor=f"{name}-maker", tenant="south")

@@ -11,7 +11,7 @@ from answerable.core.canonical import encode
 from answerable.errors import Refused, Unavailable
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.trouble import Crash, Trouble, TroubledLedger
-from tests.keys_world import LATER, answered, found, person, registered
+from tests.worlds.keys import LATER, answered, found, person, registered
 
 if TYPE_CHECKING:
     from answerable.testing.builders import Bench

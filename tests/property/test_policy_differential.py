@@ -19,8 +19,8 @@ from answerable.testing.policy_model import (
     either,
     negated,
 )
-from tests.policy_world import REGISTRY
 from tests.property.test_decision_laws import WIDTH, decided, modelled, policies, text, trials
+from tests.worlds.policy import REGISTRY
 
 LEAVES_MAX = 6
 

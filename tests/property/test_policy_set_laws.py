@@ -20,9 +20,9 @@ from answerable.adapters.cedar.rules import PolicySource, rules_of
 from answerable.core.decision.decision import Decision
 from answerable.core.registry.documents.look_alike import meant, skeleton
 from answerable.testing.policy_model import ModelPolicy
-from tests.policy_world import AGENTS, CAPABILITIES, PARTS, REGISTRY, Trial
 from tests.property.test_decision_laws import text, trials
 from tests.property.test_policy_differential import composed_sets
+from tests.worlds.policy import AGENTS, CAPABILITIES, PARTS, REGISTRY, Trial
 
 # A small world of which every member can be tried: two numbers, a text, two truths, and a number that may be missing.
 NUMBERS = (-1, 0, 2)

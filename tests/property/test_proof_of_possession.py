@@ -14,7 +14,7 @@ from answerable.core.identity.proof.http_signature import SignedRequest, request
 from answerable.core.identity.proof.replay import ReplayMemory
 from answerable.core.identity.proof.session import WINDOW, SequenceWindow
 from answerable.errors import Malformed, Unverified
-from tests.proof_world import ProofWorld
+from tests.worlds.proof import ProofWorld
 
 WORLD = ProofWorld()
 SESSION = WORLD.session()

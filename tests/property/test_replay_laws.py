@@ -19,7 +19,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.simulation import simulate
 from answerable.verify.ledger_replay import replay_entries
-from tests.example_counts import examples
+from tests.probes.example_counts import examples
 
 pytestmark = pytest.mark.requirement("ANSWER-04")
 

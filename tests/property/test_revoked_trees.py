@@ -18,8 +18,8 @@ from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.ports.token_register import TokenRegister
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
-from tests.example_counts import examples
-from tests.tree_world import AGENTS, DEPTH_MAX, INSTANCES, TreeWorld, tree_world
+from tests.probes.example_counts import examples
+from tests.worlds.tree import AGENTS, DEPTH_MAX, INSTANCES, TreeWorld, tree_world
 
 KINDS = ("own", "offline", "consented", "offline", "consented", "running", "claimed")
 

@@ -13,7 +13,7 @@ from answerable.core.decision.facts import Requirement
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.registry.documents.duty import DayTimes, Duty, EscalationStep, QuietHours, Shift
 from answerable.core.registry.documents.on_call import quiet_until
-from tests.duty_rotas import ANNA, BEN, CARLA, DAY, DORA, EVERYBODY, duty, millis, weekly
+from tests.worlds.duty_rotas import ANNA, BEN, CARLA, DAY, DORA, EVERYBODY, duty, millis, weekly
 
 NOON = millis("2026-11-28T12:00")
 ASKED = Question(requirements=(Requirement(group="pay", count=1),), tier=2, created_at=NOON, owner="dora")

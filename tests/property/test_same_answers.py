@@ -48,7 +48,7 @@ from answerable.flows.walk.verify_request import verify_request
 from answerable.testing.builders import Bench, bench_documents, ledger_key
 from answerable.testing.clock import ManualClock
 from answerable.testing.samples import AUDIENCE, signing_key
-from tests.tool_world import approve_offered, described, describing
+from tests.worlds.tool import approve_offered, described, describing
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

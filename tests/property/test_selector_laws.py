@@ -109,7 +109,7 @@ def test_two_pairs_of_challenge_and_key_never_make_one_message(one, other):
 
 @given(st.text(max_size=300), st.binary(max_size=300))
 def test_readers_of_what_strangers_send_raise_nothing_but_our_errors(text, octets):
-    from tests.attestation_world import armoured
+    from tests.worlds.attestation import armoured
 
     for ask in (
         lambda: read_identity("ssh-ed25519-cert-v01@openssh.com " + text),

@@ -29,7 +29,7 @@ from answerable.core.identity.svid.trust_bundle import (
 from answerable.core.identity.svid.wit_svid import verified_wit_svid
 from answerable.core.identity.svid.x509_svid import presented_id, verified_x509_svid
 from answerable.errors import Malformed, Unverified
-from tests.svid_world import (
+from tests.worlds.svid import (
     DOMAIN,
     NOW,
     bundle_with,

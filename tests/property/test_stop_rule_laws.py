@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from answerable.flows.policy.place_tripped import place_tripped
 from answerable.testing.builders import Bench
-from tests.example_counts import examples
-from tests.rule_world import HUGE, act_as, code_of, denied, retried, rule, ruled
+from tests.probes.example_counts import examples
+from tests.worlds.rule import HUGE, act_as, code_of, denied, retried, rule, ruled
 
 INSTANCE = "spiffe://example.org/agent/scout/one"
 STEPS = st.lists(

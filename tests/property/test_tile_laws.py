@@ -33,7 +33,7 @@ from answerable.core.tlog.tile import (
     verified_hash_reader,
 )
 from answerable.errors import Malformed, Unverified
-from tests.tlog_world import flipped
+from tests.worlds.tlog import flipped
 
 # The large sizes have two full levels of tiles and a third that begins.
 LARGE = (65_535, 65_536, 65_537, 65_792, 66_000)

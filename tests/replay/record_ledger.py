@@ -16,7 +16,7 @@ from answerable.adapters.tlog_files import TlogFilesLedger, TlogFilesSettings
 from answerable.core.ledger.tags import Tag
 from answerable.testing.clock import START, ManualClock
 from answerable.testing.contracts.ledger import log_key
-from tests.ledger_world import CITED, DIGEST, end, entry, intent
+from tests.worlds.ledger import CITED, DIGEST, end, entry, intent
 
 SETTINGS = TlogFilesSettings(segment_bytes=16_384, commit="inline")
 NAME = "ledger.example/recorded"

@@ -14,8 +14,8 @@ from answerable.core.tlog.note import VerifierKey
 from answerable.core.tlog.tile import tiles_of
 from answerable.testing.contracts.ledger import refusal_entry
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_world import CITED
 from tests.replay.record_ledger import opened, record
+from tests.worlds.ledger import CITED
 
 pytestmark = pytest.mark.requirement("LEDGER-09", "BUDGET-08")
 

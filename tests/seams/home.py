@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from tests.small_disk import on_a_small_disk
-from tests.up_world import House
+from tests.probes.small_disk import on_a_small_disk
+from tests.worlds.up import House
 
 REFUSALS_MAX = 150
 """Of one agent before it is held: more than those of any other row in a life."""

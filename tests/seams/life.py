@@ -31,15 +31,15 @@ from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_mandate
 from answerable.sdk.world import World
 from answerable.testing.soft_passkey import SoftPasskey
-from tests.console_client import challenge_of, registration_members
-from tests.full_disk import small_disk
-from tests.gateway_world import modern, modern_headers
-from tests.read_only_disk import FailingDisk
+from tests.probes.console_client import challenge_of, registration_members
+from tests.probes.full_disk import small_disk
+from tests.probes.read_only_disk import FailingDisk
 from tests.seams.documents import AGENTS, PEOPLE, RULES, SPARE_TOOLS, company, policy_set
 from tests.seams.home import SETTINGS, TARGET, Home
 from tests.seams.login import SECRET, Login
 from tests.seams.wall import Wall
-from tests.up_world import environment
+from tests.worlds.gateway import modern, modern_headers
+from tests.worlds.up import environment
 
 GRANTS = (
     "bank.read", "bank.pay", "bank.note", "bank.tell", "bank.wipe", "bank.prepare", "bank.execute", "cases.read",

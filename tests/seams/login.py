@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from urllib.parse import parse_qs
 
-from tests.api_stand_in import ApiStandIn, Asked, Told
+from tests.stand_ins.api_stand_in import ApiStandIn, Asked, Told
 
 SECRET = "a client secret of the seams"
 SECONDS = 3_600

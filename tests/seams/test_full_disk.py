@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.full_disk import fill, make_room
+from tests.probes.full_disk import fill, make_room
 from tests.seams.feature import Feature
 from tests.seams.features import FEATURES, column, look, prepare, still
 from tests.seams.life import Life, life

@@ -9,10 +9,10 @@ import httpx2
 import pytest
 
 from answerable.sdk.proof_auth import SignatureAuth
-from tests.gateway_world import modern_headers
 from tests.seams.feature import Feature
 from tests.seams.features import column, prepare, still
 from tests.seams.life import Life, life
+from tests.worlds.gateway import modern_headers
 
 pytestmark = pytest.mark.requirement("SEAM-10")
 READERS = 64

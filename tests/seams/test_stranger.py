@@ -25,7 +25,7 @@ from answerable.wiring.ledger_copy import copied_entries
 from tests.seams.feature import Feature
 from tests.seams.features import FEATURES, column, prepare, still
 from tests.seams.life import Life, life
-from tests.up_world import environment
+from tests.worlds.up import environment
 
 pytestmark = pytest.mark.requirement("SEAM-13")
 NOT_LEARNT = {"policy_not_given", "not_witnessed"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 from pathlib import Path
 
-from tests.up_world import SOURCES
+from tests.worlds.up import SOURCES
 
 TURNED = Path(__file__).parent / "turned_clock"
 WIDTH = 12

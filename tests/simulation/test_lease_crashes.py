@@ -10,7 +10,7 @@ from answerable.errors import AnswerableError
 from answerable.flows.leases.lease_desk import DeskTarget, LeaseLimits
 from answerable.flows.leases.perform_leased import perform_leased
 from answerable.flows.leases.revoke_lease import end_within
-from tests.lease_world import LeaseWorld, quiet, warrant
+from tests.worlds.lease import LeaseWorld, quiet, warrant
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LEASE-04")]
 

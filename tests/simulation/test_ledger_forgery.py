@@ -19,8 +19,8 @@ from answerable.core.tlog.note import Note, VerifierKey
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import ORIGIN, log_key, refusal_entry
 from answerable.verify.report import LedgerReport
-from tests.ledger_world import ForgedLog, codes, entry, genesis, rules, witness_key
-from tests.tampered_log import sixteen, verdict
+from tests.probes.tampered_log import sixteen, verdict
+from tests.worlds.ledger import ForgedLog, codes, entry, genesis, rules, witness_key
 
 pytestmark = pytest.mark.requirement("PROVE-04")
 

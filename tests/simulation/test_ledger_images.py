@@ -1,7 +1,7 @@
 """Power cuts at every call that a writer makes: whatever of the unsynced bytes and names is lost, no promise is.
 
 A real writer is recorded call by call, with the moments of its promises. Each case is a disk as a cut may have left it
-(tests/disk_model.py); a stranger who kept every signed statement looks at it, the log is opened, and goes on.
+(tests/probes/disk_model.py); a stranger who kept every signed statement looks at it, the log is opened, and goes on.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.crash_cases import Case, Trace, cases, recorded, require_survived
-from tests.disk_model import Sync, SyncNames
-from tests.ledger_promises import PromiseBroken
-from tests.ledger_script import SCRIPTS, Promised, beginning, mending
+from tests.probes.crash_cases import Case, Trace, cases, recorded, require_survived
+from tests.probes.disk_model import Sync, SyncNames
+from tests.worlds.ledger_promises import PromiseBroken
+from tests.worlds.ledger_script import SCRIPTS, Promised, beginning, mending
 
 pytestmark = pytest.mark.requirement("PROVE-02")
 

@@ -39,8 +39,8 @@ from answerable.core.tlog.proof import TlogProof
 from answerable.errors import Unavailable
 from answerable.testing.contracts.ledger import owed_entry, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
-from tests.crash_cases import MEMORY
-from tests.ledger_script import KEY, cosigned_note, opened
+from tests.probes.crash_cases import MEMORY
+from tests.worlds.ledger_script import KEY, cosigned_note, opened
 
 T = TypeVar("T")
 PLACES = st.integers(0, 10_000)

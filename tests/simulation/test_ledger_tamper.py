@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ledger_script import opened
-from tests.tampered_log import Region, laid, regions, sample, verdict
+from tests.probes.tampered_log import Region, laid, regions, sample, verdict
+from tests.worlds.ledger_script import opened
 
 pytestmark = pytest.mark.requirement("PROVE-04")
 

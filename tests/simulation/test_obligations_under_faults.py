@@ -14,8 +14,8 @@ from answerable.flows.recovery.settle_open_intents import settle_open_intents
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.trouble import Fault, faults_of
-from tests.obligation_world import NARROW, PERMIT, SECRET, obliging
 from tests.simulation.test_fault_scripts import Script, Stage
+from tests.worlds.obligation import NARROW, PERMIT, SECRET, obliging
 
 POLICIES = "".join(
     (

@@ -17,7 +17,7 @@ from answerable.flows.leases.rotate_due import keep_rotating
 from answerable.flows.leases.secret_desk import SecretDesk, look
 from answerable.testing.clock import ManualClock
 from answerable.testing.entropy import SeededEntropy
-from tests.lease_world import until
+from tests.worlds.lease import until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SECRET-06")]
 

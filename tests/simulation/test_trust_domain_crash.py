@@ -19,7 +19,7 @@ from answerable.core.identity.svid.authority import AuthoritySet
 from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.flows.trust_domain.keep_trust_domain import TrustDomainDesk
 from answerable.testing.registers import fresh_keys, fresh_store
-from tests.trust_world import DOMAIN, HOUR, WORKLOAD, TrustWorld, active_of, held, states, workload_key
+from tests.worlds.trust import DOMAIN, HOUR, WORKLOAD, TrustWorld, active_of, held, states, workload_key
 
 pytestmark = pytest.mark.requirement("TRUST-12")
 

@@ -11,10 +11,10 @@ import tempfile
 from collections import Counter
 from pathlib import Path
 
-from tests.crash_cases import MEMORY
-from tests.ledger_script import SCRIPTS, beginning, laid_out
+from tests.probes.crash_cases import MEMORY
 from tests.system.syscall_faults import cases, played, sampled, tried, warmed_up
 from tests.system.syscall_trace import TRACED
+from tests.worlds.ledger_script import SCRIPTS, beginning, laid_out
 
 
 def main() -> None:

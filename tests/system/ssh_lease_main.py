@@ -7,8 +7,8 @@ from pathlib import Path
 
 import anyio
 
-from tests.ssh_server import SSHWorld, built
-from tests.ssh_world import done, lease, sleeper
+from tests.stand_ins.ssh_server import SSHWorld, built
+from tests.worlds.ssh import done, lease, sleeper
 
 
 async def main(key: bytes) -> None:

@@ -32,8 +32,8 @@ from typing import NamedTuple, NoReturn
 from answerable.adapters.tlog_files.settings import Commit
 from answerable.core.ledger.entry import Receipt
 from answerable.errors import AnswerableError
-from tests.ledger_promises import PromiseBroken, require_kept
-from tests.ledger_script import SCRIPTS, SEGMENT_BYTES, Promised, Teller, beginning, laid_out
+from tests.worlds.ledger_promises import PromiseBroken, require_kept
+from tests.worlds.ledger_script import SCRIPTS, SEGMENT_BYTES, Promised, Teller, beginning, laid_out
 
 STRACE = shutil.which("strace")
 CALLS = (

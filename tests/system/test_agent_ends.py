@@ -30,11 +30,11 @@ from answerable.core.ledger.tags import Tag
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import create_key, public_jwk
 from answerable.sdk.proof_auth import SignatureAuth
-from tests.demo_run import ROOT
 from tests.interop.workload_clients import PYTHON_CLIENT
+from tests.probes.demo_run import ROOT
 from tests.system.test_sidecar_tasks import documents, read_by_writer
-from tests.up_world import SETTINGS, WAIT_SECONDS_MAX, Attached, House, attached, environment, house
-from tests.workload_api_world import answer_of, asked, opened
+from tests.worlds.up import SETTINGS, WAIT_SECONDS_MAX, Attached, House, attached, environment, house
+from tests.worlds.workload_api import answer_of, asked, opened
 
 pytestmark = [
     pytest.mark.anyio,

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from tests.attestation_world import AUDIENCE, ssh_keygen
-from tests.oidc_provider import SUBJECT, oidc_provider, tokens_of
-from tests.up_world import SETTINGS, WAIT_SECONDS_MAX, House, environment, house, registry
+from tests.stand_ins.oidc_provider import SUBJECT, oidc_provider, tokens_of
+from tests.worlds.attestation import AUDIENCE, ssh_keygen
+from tests.worlds.up import SETTINGS, WAIT_SECONDS_MAX, House, environment, house, registry
 
 pytestmark = [
     pytest.mark.anyio,

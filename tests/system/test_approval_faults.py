@@ -13,8 +13,8 @@ import pytest
 
 from answerable.adapters.tlog_files import PublishedFiles
 from answerable.core.ledger.tags import Tag
-from tests.shard_house import House, Shard, leaves, made_house, until
 from tests.system.test_revocation_processes import upstream_of
+from tests.worlds.shard_house import House, Shard, leaves, made_house, until
 
 ASK = """
     @id("reading-needs-one")

@@ -39,11 +39,11 @@ from answerable.sdk.gateway_address import open_client
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.testing.samples import signing_key
 from answerable.wiring.settings import load_settings
-from tests.enrolment_world import UNIX, fresh_key
-from tests.gateway_world import modern, modern_headers
-from tests.token_world import READ, TokenWorld, agent_document, succeeded, token_world
 from tests.unit.adapters.uvicorn_front.test_front import Authority, client_context, serving
 from tests.unit.adapters.uvicorn_front.test_svid_front import pem
+from tests.worlds.enrolment import UNIX, fresh_key
+from tests.worlds.gateway import modern, modern_headers
+from tests.worlds.token import READ, TokenWorld, agent_document, succeeded, token_world
 
 pytestmark = pytest.mark.anyio
 

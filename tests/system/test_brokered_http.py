@@ -9,12 +9,12 @@ import pytest
 
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.tags import Tag
-from tests.authorization_server import SECRET, AuthorizationServer, authorization_server
-from tests.brokered_http_world import desks
-from tests.http_target_world import api_of, directly
-from tests.model_provider_stand_in import StandIn, stand_in
-from tests.model_provider_world import ASKED, KEY
-from tests.resource_server import ResourceServer
+from tests.stand_ins.authorization_server import SECRET, AuthorizationServer, authorization_server
+from tests.stand_ins.model_provider_stand_in import StandIn, stand_in
+from tests.stand_ins.resource_server import ResourceServer
+from tests.worlds.brokered_http import desks
+from tests.worlds.http_target import api_of, directly
+from tests.worlds.model_provider import ASKED, KEY
 
 pytestmark = pytest.mark.anyio
 

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from answerable.core.canonical import JSONValue
-from tests.brokered_world import Desk, capability, desk_on, eventually
-from tests.mariadb_server import BROKER_PASSWORD, MariadbServer
-from tests.mariadb_world import furnished_server, table
+from tests.stand_ins.mariadb_server import BROKER_PASSWORD, MariadbServer
+from tests.worlds.brokered import Desk, capability, desk_on, eventually
+from tests.worlds.mariadb import furnished_server, table
 
 pytestmark = pytest.mark.anyio
 

@@ -14,9 +14,9 @@ from answerable.adapters.nats_users import NatsServer, SystemAccount, user_of
 from answerable.adapters.nats_users.target import TAG_HEADER
 from answerable.adapters.nats_users.tokens import signing_key
 from answerable.core.lease.name import LeaseName
-from tests.brokered_world import Desk, capability, desk_on, eventually
-from tests.nats_lease_world import account_claims, settled, user
-from tests.nats_server import RunningNats, nats_server
+from tests.stand_ins.nats_server import RunningNats, nats_server
+from tests.worlds.brokered import Desk, capability, desk_on, eventually
+from tests.worlds.nats_lease import account_claims, settled, user
 
 pytestmark = pytest.mark.anyio
 

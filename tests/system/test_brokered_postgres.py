@@ -14,10 +14,10 @@ import pytest
 
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.tags import Tag
-from tests.brokered_world import SupportDesk, command_lines, documents, support_desk
-from tests.postgres_server import BROKER_PASSWORD, PostgresServer
-from tests.postgres_world import own_furnished_server
-from tests.up_world import OWNERSHIP, House, until
+from tests.stand_ins.postgres_server import BROKER_PASSWORD, PostgresServer
+from tests.worlds.brokered import SupportDesk, command_lines, documents, support_desk
+from tests.worlds.postgres import own_furnished_server
+from tests.worlds.up import OWNERSHIP, House, until
 
 pytestmark = pytest.mark.anyio
 

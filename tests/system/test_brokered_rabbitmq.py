@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from answerable.core.canonical import JSONValue
-from tests.brokered_world import Desk, capability, desk_on
-from tests.rabbitmq_server import ADMIN_PASSWORD, VHOST, RunningRabbit, session_rabbitmq
+from tests.stand_ins.rabbitmq_server import ADMIN_PASSWORD, VHOST, RunningRabbit, session_rabbitmq
+from tests.worlds.brokered import Desk, capability, desk_on
 
 pytestmark = pytest.mark.anyio
 

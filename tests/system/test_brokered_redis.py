@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.brokered_world import Desk, capability, desk_on
-from tests.redis_server import ADMIN_PASSWORD, RunningRedis, redis_server
+from tests.stand_ins.redis_server import ADMIN_PASSWORD, RunningRedis, redis_server
+from tests.worlds.brokered import Desk, capability, desk_on
 
 pytestmark = pytest.mark.anyio
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from answerable.adapters.ssh_certificates import authority_of
-from tests.brokered_world import Desk, capability, desk_on
-from tests.ssh_server import LOGIN, SSHWorld, authority_key
-from tests.ssh_world import is_running, sleeper, until
+from tests.stand_ins.ssh_server import LOGIN, SSHWorld, authority_key
+from tests.worlds.brokered import Desk, capability, desk_on
+from tests.worlds.ssh import is_running, sleeper, until
 
 pytestmark = pytest.mark.anyio
 

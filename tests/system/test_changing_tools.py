@@ -13,8 +13,8 @@ from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.core.ledger.tags import Tag
 from answerable.flows.walk.show_tools import changes_of, tool_state
 from answerable.testing.registers import fresh
-from tests.gateway_world import World, gateway_world, registry, until
-from tests.tool_world import approve_offered
+from tests.worlds.gateway import World, gateway_world, registry, until
+from tests.worlds.tool import approve_offered
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("TOOL-02")]
 
@@ -108,7 +108,7 @@ async def test_a_tool_that_a_server_adds_while_running_waits_for_its_owner(tmp_p
 
 
 async def test_a_server_that_does_not_announce_changes_is_asked_again(tmp_path: Path, monkeypatch):
-    monkeypatch.setattr("tests.gateway_world.registry", quietly(registry))
+    monkeypatch.setattr("tests.worlds.gateway.registry", quietly(registry))
     # In this era it says itself that it announces nothing.
     settings = UpstreamSettings(catalogue_seconds_max=3_600, mode="legacy")
     async with gateway_world(tmp_path, "noticing", settings=settings) as world:

@@ -17,9 +17,9 @@ from answerable.adapters.slack import SlackChannel
 from answerable.core.approval.message import Message
 from answerable.flows.state.reach_desk import ReachLimits, Route
 from answerable.testing.clock import START
-from tests.channel_world import SlackStandIn, reach_bench, slack_stand_in
-from tests.event_world import hooked
-from tests.token_server_world import Said
+from tests.worlds.channel import SlackStandIn, reach_bench, slack_stand_in
+from tests.worlds.event import hooked
+from tests.worlds.token_server import Said
 
 pytestmark = pytest.mark.anyio
 KEY = b"0123456789abcdef0123456789abcdef"

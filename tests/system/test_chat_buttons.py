@@ -21,8 +21,8 @@ from answerable.main.doors import console_door
 from answerable.testing.builders import POLICIES
 from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import faults, load_settings
-from tests.channel_world import slack_stand_in
-from tests.click_world import (
+from tests.worlds.channel import slack_stand_in
+from tests.worlds.click import (
     CLICKS,
     PATH,
     SECRET,

@@ -11,7 +11,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.note import VerifierKey
 from answerable.flows.entries import cite_statement, keep_citations
 from answerable.verify.ledger_history import verify_ledger
-from tests.token_world import narrow, succeeded, token_world
+from tests.worlds.token import narrow, succeeded, token_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CITED-01")]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import answerable
-from tests.control_world import Running, World, asked, made_world, serving
+from tests.worlds.control import Running, World, asked, made_world, serving
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 

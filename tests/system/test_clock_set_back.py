@@ -15,9 +15,9 @@ from cryptography import x509
 
 from answerable.core.ledger.tags import Tag
 from tests.interop.workload_clients import PYTHON_CLIENT
-from tests.loud_skips import skip_loudly
+from tests.probes.loud_skips import skip_loudly
 from tests.system.test_identity_resilience import HELPER, is_written_down, sidecar
-from tests.up_world import SETTINGS, Attached, House, attached, house, until
+from tests.worlds.up import SETTINGS, Attached, House, attached, house, until
 
 pytestmark = [
     pytest.mark.anyio,

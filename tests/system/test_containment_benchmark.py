@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo_run import ROOT
+from tests.probes.demo_run import ROOT
 
 SECONDS_MAX = 300
 FIGURES = (

@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 
 from answerable.errors import Refused
-from tests.control_world import Running, World, asked
 from tests.system.test_cli import Command, command, running, world
+from tests.worlds.control import Running, World, asked
 
 __all__ = ["command", "running", "world"]
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from tests.demo_run import (
+from tests.probes.demo_run import (
     ROOT,
     RUN_SECONDS_MAX,
     Run,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.demo_run import (
+from tests.probes.demo_run import (
     ROOT,
     Run,
     command,
@@ -23,8 +23,8 @@ from tests.demo_run import (
     short_folder,
     the_demo,
 )
-from tests.loud_skips import not_proven
-from tests.postgres_server import programs
+from tests.probes.loud_skips import not_proven
+from tests.stand_ins.postgres_server import programs
 
 pytestmark = needs_upstreams
 

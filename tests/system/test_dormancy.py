@@ -22,8 +22,8 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.wiring import assemble
 from answerable.wiring.registry_documents import read_documents
 from answerable.wiring.settings import load_settings
-from tests.shard_house import leaves
-from tests.up_world import SETTINGS, WAIT_SECONDS_MAX, House, environment, house, registry, until
+from tests.worlds.shard_house import leaves
+from tests.worlds.up import SETTINGS, WAIT_SECONDS_MAX, House, environment, house, registry, until
 
 pytestmark = [
     pytest.mark.anyio,

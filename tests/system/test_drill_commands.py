@@ -7,7 +7,7 @@ import sqlite3
 
 import pytest
 
-from tests.shard_house import made_house
+from tests.worlds.shard_house import made_house
 
 pytestmark = pytest.mark.requirement("DRILL-02", "DRILL-03")
 

@@ -9,8 +9,8 @@ import pytest
 
 from answerable.adapters.tlog_files import PublishedFiles
 from answerable.core.ledger.tags import Tag
-from tests.shard_house import House, leaves, until
 from tests.system.test_approval_faults import asked, house
+from tests.worlds.shard_house import House, leaves, until
 
 __all__ = ["house"]
 

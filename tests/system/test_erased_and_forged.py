@@ -27,9 +27,9 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import document, signing_key
 from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import load_settings
-from tests.older_world import SOON, answered, copied, documents, notes, put_back, taken_away
-from tests.up_world import House, house
-from tests.workflow_tasks import MANDATE, give_task, noted
+from tests.worlds.older import SOON, answered, copied, documents, notes, put_back, taken_away
+from tests.worlds.up import House, house
+from tests.worlds.workflow_tasks import MANDATE, give_task, noted
 
 pytestmark = pytest.mark.anyio
 

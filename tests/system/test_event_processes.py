@@ -14,8 +14,8 @@ import pytest
 
 from answerable.core.canonical import parse
 from answerable.testing.samples import document, signing_key
-from tests.event_world import EventClient, announcing, receiving
-from tests.up_world import PEOPLE, SETTINGS, House, until
+from tests.worlds.event import EventClient, announcing, receiving
+from tests.worlds.up import PEOPLE, SETTINGS, House, until
 
 pytestmark = pytest.mark.anyio
 PUSH = "urn:ietf:rfc:8935"

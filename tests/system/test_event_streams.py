@@ -11,9 +11,9 @@ import pytest
 
 from answerable.core.mandate.revocation import revocable
 from answerable.flows.revocation.revoke_authority import revoke_authority
-from tests.event_world import CAEP, SSF, EventClient, announcing, receiving
-from tests.gateway_world import until
-from tests.token_world import TokenWorld, token_world
+from tests.worlds.event import CAEP, SSF, EventClient, announcing, receiving
+from tests.worlds.gateway import until
+from tests.worlds.token import TokenWorld, token_world
 
 pytestmark = pytest.mark.anyio
 POLL = "urn:ietf:rfc:8936"

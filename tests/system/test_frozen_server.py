@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.up_world import PEOPLE, House, house, until
+from tests.worlds.up import PEOPLE, House, house, until
 
 pytestmark = [
     pytest.mark.anyio,

@@ -12,10 +12,10 @@ import pytest
 
 from answerable.adapters.tlog_files import PublishedFiles
 from answerable.core.ledger.tags import Tag
-from tests.control_world import made_world
-from tests.full_disk import fill, make_room, small_disk
-from tests.shard_house import House, Shard, environment, leaves, until
+from tests.probes.full_disk import fill, make_room, small_disk
 from tests.system.test_approval_faults import ASK, PERMIT, asked
+from tests.worlds.control import made_world
+from tests.worlds.shard_house import House, Shard, environment, leaves, until
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from mcp_types import ElicitRequestURLParams, ElicitResult
 from answerable.apps.mcp_gateway import holding
 from answerable.apps.mcp_gateway.needs import GatewayLimits
 from answerable.core.ledger.tags import Tag
-from tests.gateway_answers import approve
-from tests.gateway_world import World, gateway_world, modern, modern_headers
+from tests.worlds.gateway import World, gateway_world, modern, modern_headers
+from tests.worlds.gateway_answers import approve
 
 pytestmark = pytest.mark.anyio
 PAGE = "http://localhost:8700"

@@ -12,8 +12,8 @@ import pytest
 
 from answerable.apps.mcp_gateway.needs import GatewayLimits
 from answerable.core.ledger.tags import Tag
-from tests.gateway_world import World, gateway_world, modern, modern_headers, until
-from tests.signed_head import signed_head
+from tests.worlds.gateway import World, gateway_world, modern, modern_headers, until
+from tests.worlds.signed_head import signed_head
 
 pytestmark = pytest.mark.anyio
 CALL = {"name": "customer_read", "arguments": {"case_id": "4711"}}

@@ -14,7 +14,7 @@ from answerable.sdk.denial import DeniedByPeople, raise_if_denied
 from answerable.sdk.signing import signed_answer
 from answerable.testing.builders import nonce_for
 from answerable.testing.samples import signing_key
-from tests.gateway_world import World, gateway_world
+from tests.worlds.gateway import World, gateway_world
 
 pytestmark = pytest.mark.anyio
 NOTE: Any = {"case_id": "4711", "text": "called back"}

@@ -12,8 +12,8 @@ from mcp_types import PromptReference
 
 from answerable.core.ledger.opened import payload_of
 from answerable.core.ledger.tags import Tag
-from tests.gateway_answers import approve
-from tests.gateway_world import gateway_world, modern, modern_headers, until
+from tests.worlds.gateway import gateway_world, modern, modern_headers, until
+from tests.worlds.gateway_answers import approve
 
 pytestmark = pytest.mark.anyio
 ERAS = pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])

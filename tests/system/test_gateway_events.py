@@ -17,7 +17,7 @@ from answerable.adapters.system import SystemClock
 from answerable.apps.mcp_gateway.needs import GatewayLimits
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger.tags import Tag
-from tests.gateway_world import World, gateway_world, until
+from tests.worlds.gateway import World, gateway_world, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/:mcp.MCPDeprecationWarning")]
 ALL = ("thing.touch", "thing.grow", "thing.follow", "thing.listen")

@@ -10,9 +10,9 @@ from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.core.containment.hold import EVERYTHING, Hold, Holdable, HoldId, holdable
 from answerable.core.ledger.tags import Tag
 from answerable.flows.containment.follow_holds import follow_holds
-from tests.gateway_world import World, gateway_world, until
 from tests.system.test_gateway_events import ALL, Heard, acknowledged, noticing, touch
 from tests.system.test_gateway_sessions import FIELDS, initialize, message, status
+from tests.worlds.gateway import World, gateway_world, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.filterwarnings("ignore:resources/:mcp.MCPDeprecationWarning")]
 ERAS = pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])

@@ -15,9 +15,9 @@ from answerable.core.containment.hold import holdable
 from answerable.core.ledger.tags import Tag
 from answerable.flows.containment.follow_holds import follow_holds
 from answerable.testing.samples import document
-from tests.gateway_world import World, capability, gateway_world, until
 from tests.system.test_gateway_holds import held
 from tests.system.waiting_http import TOOLS, Waiting, waiting_http
+from tests.worlds.gateway import World, capability, gateway_world, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOLD-17")]
 ERAS = pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])

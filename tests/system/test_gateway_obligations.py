@@ -11,7 +11,7 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.core.ledger.opened import leaf_of, payload_of
 from answerable.core.ledger.tags import Tag
-from tests.gateway_world import PERMIT, gateway_world
+from tests.worlds.gateway import PERMIT, gateway_world
 
 pytestmark = pytest.mark.anyio
 HIDE = """

@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from answerable.apps.mcp_gateway.needs import GatewayLimits
-from tests.gateway_world import World, gateway_world, until
+from tests.worlds.gateway import World, gateway_world, until
 
 pytestmark = pytest.mark.anyio
 FIELDS = {"content-type": "application/json", "accept": "application/json, text/event-stream"}

@@ -17,7 +17,7 @@ from mcp.client.client import Client
 
 from answerable.apps.mcp_shim.relay import run_shim
 from answerable.core.ledger.tags import Tag
-from tests.gateway_world import HERE, World, gateway_world, modern, until
+from tests.worlds.gateway import HERE, World, gateway_world, modern, until
 
 pytestmark = pytest.mark.anyio
 SHIM = HERE / "system" / "shim_main.py"

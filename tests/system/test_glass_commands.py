@@ -12,10 +12,10 @@ import yaml
 from answerable.core.canonical import parse
 from answerable.sdk.keyfile import create_key
 from answerable.testing.samples import document
-from tests.gateway_world import FORBID, PERMIT, registry
-from tests.mandate_world import changed
-from tests.up_world import SETTINGS, House, house
-from tests.workflow_tasks import give_task, noted
+from tests.worlds.gateway import FORBID, PERMIT, registry
+from tests.worlds.mandate import changed
+from tests.worlds.up import SETTINGS, House, house
+from tests.worlds.workflow_tasks import give_task, noted
 
 pytestmark = pytest.mark.anyio
 REASON = "the customer is on the phone and bob is on a plane"

@@ -16,7 +16,7 @@ from answerable.core.mandate.status_list import INVALID, VALID, verified_status_
 from answerable.core.tlog.note import VerifierKey
 from answerable.testing.samples import signing_key
 from answerable.verify.ledger_history import verify_ledger
-from tests.token_world import narrow, succeeded, token_world, why_not
+from tests.worlds.token import narrow, succeeded, token_world, why_not
 
 pytestmark = pytest.mark.anyio
 

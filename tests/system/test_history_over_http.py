@@ -6,7 +6,7 @@ import pytest
 
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.samples import document
-from tests.token_world import narrow, outcome_of, succeeded, token_world
+from tests.worlds.token import narrow, outcome_of, succeeded, token_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HIST-07", "HIST-03", "HIST-06")]
 

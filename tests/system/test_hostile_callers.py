@@ -29,7 +29,7 @@ from answerable.testing.disks import FileDisk
 from answerable.testing.recording_upstream import Effect, RecordingUpstream
 from answerable.testing.samples import signing_key
 from answerable.verify.ledger_history import verify_ledger
-from tests.walk_world import fields_of, sealed_values, stored_of
+from tests.worlds.walk import fields_of, sealed_values, stored_of
 
 pytestmark = pytest.mark.anyio
 

@@ -17,8 +17,8 @@ import pytest
 
 from answerable.apps.console.provider_pages import callback_of
 from answerable.core.ledger.tags import Tag
-from tests.oidc_providers_world import CLIENT, Provider, provider
-from tests.up_world import PEOPLE, SETTINGS, House, house
+from tests.worlds.oidc_providers import CLIENT, Provider, provider
+from tests.worlds.up import PEOPLE, SETTINGS, House, house
 
 pytestmark = pytest.mark.anyio
 

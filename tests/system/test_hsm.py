@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from tests.interop.workload_clients import PYTHON_CLIENT
-from tests.trust_world import PIN, TOKEN, hsm_library, new_token
-from tests.up_world import (
+from tests.worlds.trust import PIN, TOKEN, hsm_library, new_token
+from tests.worlds.up import (
     IDENTITY_KEYS,
     SETTINGS,
     Attached,

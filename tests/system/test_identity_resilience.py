@@ -20,9 +20,9 @@ from cryptography import x509
 from answerable.core.ledger.tags import Tag
 from tests.interop.programs import go_workload
 from tests.interop.workload_clients import PYTHON_CLIENT
-from tests.loud_skips import without_loudly
-from tests.sidecar_world import beside_agent
-from tests.up_world import (
+from tests.probes.loud_skips import without_loudly
+from tests.worlds.sidecar import beside_agent
+from tests.worlds.up import (
     IDENTITY_KEYS,
     REGISTERS,
     SETTINGS,

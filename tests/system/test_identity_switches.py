@@ -27,10 +27,10 @@ from joserfc.jwk import ECKey, KeySet
 from answerable.apps.workload_api import sds
 from answerable.apps.workload_api.messages import schema
 from answerable.core.ledger.tags import Tag
-from tests.envoy_world import free_port
-from tests.federation_world import Authority
 from tests.interop.workload_clients import PYTHON_CLIENT
-from tests.up_world import (
+from tests.worlds.envoy import free_port
+from tests.worlds.federation import Authority
+from tests.worlds.up import (
     SETTINGS,
     WAIT_SECONDS_MAX,
     Attached,
@@ -41,7 +41,7 @@ from tests.up_world import (
     registry,
     until,
 )
-from tests.workload_api_world import BROKER_HEADER, HEADER, asked
+from tests.worlds.workload_api import BROKER_HEADER, HEADER, asked
 
 pytestmark = [
     pytest.mark.anyio,

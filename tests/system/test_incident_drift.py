@@ -15,10 +15,12 @@ import pytest
 from answerable.core.identity.keys.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from tests.attack.test_http_requests import command_lines
-from tests.authorization_server import SECRET, AuthorizationServer, authorization_server
-from tests.brokered_world import Desk
-from tests.http_target_world import api_of, directly
-from tests.incident_world import (
+from tests.probes.waiting import past
+from tests.stand_ins.authorization_server import SECRET, AuthorizationServer, authorization_server
+from tests.stand_ins.resource_server import ResourceServer
+from tests.worlds.brokered import Desk
+from tests.worlds.http_target import api_of, directly
+from tests.worlds.incident import (
     ALL,
     Incident,
     an_agent,
@@ -32,9 +34,7 @@ from tests.incident_world import (
     template,
     was_done,
 )
-from tests.resource_server import ResourceServer
-from tests.up_world import until
-from tests.waiting import past
+from tests.worlds.up import until
 
 pytestmark = pytest.mark.anyio
 CASE = {"methods": ["GET"], "path": "/cases/7", "below": True, "query": {"limit": ["100"]}}

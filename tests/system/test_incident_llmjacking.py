@@ -15,9 +15,10 @@ from answerable.core.identity.keys.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.keyfile import create_key, public_jwk
 from tests.attack.test_http_requests import command_lines
-from tests.brokered_http_world import MODELS
-from tests.brokered_world import Desk
-from tests.incident_world import (
+from tests.stand_ins.model_provider_stand_in import StandIn, stand_in
+from tests.worlds.brokered import Desk
+from tests.worlds.brokered_http import MODELS
+from tests.worlds.incident import (
     ALL,
     OWNERSHIP,
     an_agent,
@@ -30,8 +31,7 @@ from tests.incident_world import (
     template,
     was_done,
 )
-from tests.model_provider_stand_in import StandIn, stand_in
-from tests.model_provider_world import ASKED, KEY
+from tests.worlds.model_provider import ASKED, KEY
 
 pytestmark = pytest.mark.anyio
 TOKENS, CENTS = 1_000, 300

@@ -20,13 +20,13 @@ from answerable.errors import AnswerableError
 from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.proof_auth import SignatureAuth
-from tests.brokered_world import SupportDesk, support_desk
-from tests.enrolment_world import fresh_key
-from tests.incident_world import an_agent, files_of, was_done
-from tests.mail_world import META
-from tests.other_host import Tapped
-from tests.postgres_server import BROKER_PASSWORD, PostgresServer
-from tests.postgres_tap import DONE, NO_RIGHT, asking_server, tapped
+from tests.probes.postgres_tap import DONE, NO_RIGHT, asking_server, tapped
+from tests.stand_ins.other_host import Tapped
+from tests.stand_ins.postgres_server import BROKER_PASSWORD, PostgresServer
+from tests.worlds.brokered import SupportDesk, support_desk
+from tests.worlds.enrolment import fresh_key
+from tests.worlds.incident import an_agent, files_of, was_done
+from tests.worlds.mail import META
 
 pytestmark = pytest.mark.anyio
 UPDATE = "UPDATE support_messages SET body = 'seen' WHERE id = 1"

@@ -32,9 +32,9 @@ from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.samples import document, signing_key
 from answerable.testing.soft_passkey import UP, UV, SoftPasskey
-from tests.console_client import registration_members
-from tests.gateway_world import modern, modern_headers, registry
-from tests.up_world import SETTINGS, House, house
+from tests.probes.console_client import registration_members
+from tests.worlds.gateway import modern, modern_headers, registry
+from tests.worlds.up import SETTINGS, House, house
 
 pytestmark = pytest.mark.anyio
 

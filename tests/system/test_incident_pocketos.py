@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from tests.authorization_server import SECRET, AuthorizationServer, authorization_server
-from tests.brokered_world import Desk
-from tests.http_target_world import api_of, directly
-from tests.incident_world import (
+from tests.stand_ins.authorization_server import SECRET, AuthorizationServer, authorization_server
+from tests.stand_ins.resource_server import ResourceServer
+from tests.worlds.brokered import Desk
+from tests.worlds.http_target import api_of, directly
+from tests.worlds.incident import (
     ALL,
     Incident,
     an_agent,
@@ -29,8 +30,7 @@ from tests.incident_world import (
     template,
     was_done,
 )
-from tests.resource_server import ResourceServer
-from tests.up_world import environment, until
+from tests.worlds.up import environment, until
 
 pytestmark = pytest.mark.anyio
 RULES = (

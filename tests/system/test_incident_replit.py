@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.brokered_world import support_desk
-from tests.incident_world import ALL, an_agent, document, on_database, people, template, was_done
-from tests.postgres_server import PostgresServer
-from tests.postgres_tap import DONE, NO_RIGHT, Login, Tap, asking_server, tapped
+from tests.probes.postgres_tap import DONE, NO_RIGHT, Login, Tap, asking_server, tapped
+from tests.stand_ins.postgres_server import PostgresServer
+from tests.worlds.brokered import support_desk
+from tests.worlds.incident import ALL, an_agent, document, on_database, people, template, was_done
 
 pytestmark = pytest.mark.anyio
 CHANGES = (

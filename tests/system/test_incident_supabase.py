@@ -9,8 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from tests.brokered_world import SupportDesk, support_desk
-from tests.incident_world import (
+from tests.probes.postgres_tap import DONE, NO_RIGHT, Login, Tap, asking_server, tapped
+from tests.stand_ins.postgres_server import PostgresServer
+from tests.worlds.brokered import SupportDesk, support_desk
+from tests.worlds.incident import (
     ALL,
     an_agent,
     answered,
@@ -22,8 +24,6 @@ from tests.incident_world import (
     template,
     was_done,
 )
-from tests.postgres_server import PostgresServer
-from tests.postgres_tap import DONE, NO_RIGHT, Login, Tap, asking_server, tapped
 
 pytestmark = pytest.mark.anyio
 CANARY = "canary-token-93b1"

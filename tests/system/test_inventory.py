@@ -15,7 +15,7 @@ import pytest
 from answerable.sdk.keyfile import create_key, public_jwk
 from tests.system.test_agent_ends import lasting
 from tests.system.test_sidecar_tasks import documents
-from tests.up_world import WAIT_SECONDS_MAX, House, environment, house
+from tests.worlds.up import WAIT_SECONDS_MAX, House, environment, house
 
 pytestmark = [
     pytest.mark.anyio,

@@ -32,8 +32,8 @@ from answerable.sdk.enrolment import EnrolmentClient
 from answerable.sdk.world import World
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
-from tests.enrolment_world import attested_documents, enrolling
-from tests.trust_world import TrustWorld
+from tests.worlds.enrolment import attested_documents, enrolling
+from tests.worlds.trust import TrustWorld
 
 pytestmark = pytest.mark.anyio
 LIFE = 3_600

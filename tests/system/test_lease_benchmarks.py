@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.loud_skips import skip_loudly
+from tests.probes.loud_skips import skip_loudly
 
 ROOT = Path(__file__).parents[2]
 SERVERS = {"nats": "nats-server", "rabbitmq": "rabbitmq-server", "redis": "redis-server", "ssh": "sshd"}

@@ -14,11 +14,11 @@ import pytest
 import yaml
 
 from answerable.sdk.keyfile import create_key
-from tests.brokered_world import SupportDesk, support_desk
-from tests.postgres_server import PostgresServer
-from tests.postgres_world import furnished_server
-from tests.redis_server import ADMIN, ADMIN_PASSWORD, RunningRedis, redis_server
-from tests.up_world import OWNERSHIP, environment
+from tests.stand_ins.postgres_server import PostgresServer
+from tests.stand_ins.redis_server import ADMIN, ADMIN_PASSWORD, RunningRedis, redis_server
+from tests.worlds.brokered import SupportDesk, support_desk
+from tests.worlds.postgres import furnished_server
+from tests.worlds.up import OWNERSHIP, environment
 
 pytestmark = pytest.mark.anyio
 

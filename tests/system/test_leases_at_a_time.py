@@ -10,10 +10,10 @@ import pytest
 
 from answerable.core.lease.name import lease_name
 from answerable.core.ledger.tags import Tag
-from tests.brokered_world import support_desk
-from tests.incident_world import an_agent, was_done
-from tests.postgres_server import PostgresServer
-from tests.postgres_tap import asking_server, tapped
+from tests.probes.postgres_tap import asking_server, tapped
+from tests.stand_ins.postgres_server import PostgresServer
+from tests.worlds.brokered import support_desk
+from tests.worlds.incident import an_agent, was_done
 
 pytestmark = pytest.mark.anyio
 AT_A_TIME = 64

@@ -13,10 +13,10 @@ import asyncpg
 import pytest
 
 from answerable.sdk.keyfile import create_key
-from tests.brokered_world import support_desk
-from tests.incident_world import an_agent, was_done
-from tests.postgres_server import PostgresServer
-from tests.postgres_tap import DONE, asking_server, tapped
+from tests.probes.postgres_tap import DONE, asking_server, tapped
+from tests.stand_ins.postgres_server import PostgresServer
+from tests.worlds.brokered import support_desk
+from tests.worlds.incident import an_agent, was_done
 
 pytestmark = pytest.mark.anyio
 UPDATE = "UPDATE support_messages SET body = 'seen' WHERE id = 1"

@@ -20,10 +20,10 @@ from answerable.core.ledger.entry import Entry
 from answerable.errors import Unavailable
 from answerable.testing.contracts.ledger import log_key, owed_entry, refusal_entry
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_files_world import is_taken
-from tests.loud_skips import not_proven, skip_loudly
+from tests.probes.loud_skips import not_proven, skip_loudly
+from tests.probes.waiting import until
 from tests.system.ledger_writer import opened
-from tests.waiting import until
+from tests.worlds.ledger_files import is_taken
 
 ROOT = Path(__file__).parents[2]
 WRITER = ROOT / "tests/system/ledger_writer.py"

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from tests.loud_skips import not_proven, skip_loudly
+from tests.probes.loud_skips import not_proven, skip_loudly
 from tests.system.syscall_faults import STRACE
 from tests.system.syscall_trace import read_order
 

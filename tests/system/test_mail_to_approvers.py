@@ -13,8 +13,8 @@ import pytest
 
 from answerable.core.approval.message import Message
 from answerable.testing.clock import START
-from tests.channel_world import MailBox, mail_server, reach_bench, smtp_channel, trusted
-from tests.federation_world import Authority, context_of
+from tests.worlds.channel import MailBox, mail_server, reach_bench, smtp_channel, trusted
+from tests.worlds.federation import Authority, context_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CHANNEL-07")]
 

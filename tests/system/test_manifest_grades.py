@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from answerable.core.ledger.tags import Tag
-from tests.up_world import WAIT_SECONDS_MAX, House, environment, house, registry, until
+from tests.worlds.up import WAIT_SECONDS_MAX, House, environment, house, registry, until
 
 pytestmark = [
     pytest.mark.anyio,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.loud_skips import skip_loudly
+from tests.probes.loud_skips import skip_loudly
 
 ROOT = Path(__file__).parents[2]
 

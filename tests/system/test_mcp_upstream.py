@@ -23,9 +23,9 @@ from answerable.core.ledger.entry import Receipt
 from answerable.core.ledger.warrant import Warrant
 from answerable.core.registry.documents.documents import Server
 from answerable.errors import Broken, Refused
-from tests.gateway_world import EXAMPLES, HOSTILE, until
-from tests.loud_skips import skip_loudly
+from tests.probes.loud_skips import skip_loudly
 from tests.system.hostile_http import NAMES, hostile_http
+from tests.worlds.gateway import EXAMPLES, HOSTILE, until
 
 pytestmark = pytest.mark.anyio
 GIT = Path(__file__).parents[2] / ".dev/upstreams/git/bin/mcp-server-git"

@@ -13,9 +13,9 @@ import httpx2
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from tests.shard_house import made_house
-from tests.shard_house import until as shards_until
-from tests.up_world import PEOPLE, SETTINGS, house, until
+from tests.worlds.shard_house import made_house
+from tests.worlds.shard_house import until as shards_until
+from tests.worlds.up import PEOPLE, SETTINGS, house, until
 
 
 def free_port() -> int:

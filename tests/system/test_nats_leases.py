@@ -27,7 +27,10 @@ from answerable.core.lease.name import account_of
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
 from answerable.testing.clock import ManualClock
 from answerable.wiring.target_kinds import TargetWorld, kind_named
-from tests.nats_lease_world import (
+from tests.probes.waiting import past
+from tests.stand_ins.nats_server import RunningNats, broker_permissions, credentials, nats_server, new_key
+from tests.stand_ins.own_server import cmdlines, free_port, made_certificate
+from tests.worlds.nats_lease import (
     account_claims,
     call,
     issuer_of,
@@ -38,9 +41,6 @@ from tests.nats_lease_world import (
     user,
     works,
 )
-from tests.nats_server import RunningNats, broker_permissions, credentials, nats_server, new_key
-from tests.own_server import cmdlines, free_port, made_certificate
-from tests.waiting import past
 
 pytestmark = pytest.mark.anyio
 

@@ -18,14 +18,14 @@ from answerable.adapters.nats_users import (
 from answerable.adapters.nats_users.target import TAG_HEADER
 from answerable.core.lease.credential import Credential
 from answerable.errors import Refused, Unavailable
-from tests.nats_lease_world import (
+from tests.stand_ins.nats_server import RunningNats, nats_server
+from tests.worlds.nats_lease import (
     call,
     issuer_of,
     order,
     settled,
     user,
 )
-from tests.nats_server import RunningNats, nats_server
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.older_world import (
+from tests.worlds.older import (
     BEHIND,
     BY_HAND,
     FORBIDDEN,
@@ -26,8 +26,8 @@ from tests.older_world import (
     rows,
     taken_away,
 )
-from tests.up_world import House, house
-from tests.workflow_tasks import give_task, noted
+from tests.worlds.up import House, house
+from tests.worlds.workflow_tasks import give_task, noted
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.up_world import House, house, registry
+from tests.worlds.up import House, house, registry
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LIFE-08")]
 WHOLE = registry(bot=[[f"unix:uid:{os.getuid()}"]])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.loud_skips import not_proven
+from tests.probes.loud_skips import not_proven
 
 ROOT = Path(__file__).parents[2]
 OURS = {"answerable, one agent", "answerable, all agents", "cedarpy"}

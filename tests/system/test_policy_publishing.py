@@ -10,9 +10,9 @@ import pytest
 import yaml
 from typer.testing import Result
 
-from tests.control_world import REGISTRY, World, made_world, offline_control
-from tests.policy_set_world import CORPUS, set_in
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import REGISTRY, World, made_world, offline_control
+from tests.worlds.policy_set import CORPUS, set_in
 
 pytestmark = [pytest.mark.requirement("PUB-03")]
 

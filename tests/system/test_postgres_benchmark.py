@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.postgres_server import programs
+from tests.stand_ins.postgres_server import programs
 
 ROOT = Path(__file__).parents[2]
 

@@ -12,9 +12,9 @@ import httpx2
 import pytest
 import yaml
 
-from tests.demo_run import ROOT, blocks
-from tests.gateway_world import modern
-from tests.shard_house import SECONDS_MAX, House, Shard, made_house, until
+from tests.probes.demo_run import ROOT, blocks
+from tests.worlds.gateway import modern
+from tests.worlds.shard_house import SECONDS_MAX, House, Shard, made_house, until
 
 PAGE = (ROOT / "docs/how-to/split-a-tool-in-two.md").read_text()
 OWNERSHIP = {

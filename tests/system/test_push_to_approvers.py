@@ -19,9 +19,9 @@ from answerable.errors import Malformed
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
-from tests.federation_world import Authority, context_of
-from tests.push_world import Browser, push_service
-from tests.token_server_world import Said
+from tests.worlds.federation import Authority, context_of
+from tests.worlds.push import Browser, push_service
+from tests.worlds.token_server import Said
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("CHANNEL-12")]
 KEY = SigningKey(new_private_jwk("ecdsa-p256-sha256", bytes([3]) * SEED_BYTES["ecdsa-p256-sha256"]))

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.shard_house import House, Shard, made_house, until
 from tests.system.test_approval_faults import has_run
+from tests.worlds.shard_house import House, Shard, made_house, until
 
 
 def serving(house: House) -> None:

@@ -28,8 +28,19 @@ from answerable.core.lease.credential import Credential, LeaseOrder, Secret
 from answerable.core.lease.name import account_of
 from answerable.errors import AnswerableError, Refused, Unavailable
 from answerable.wiring.target_kinds import TargetWorld, kind_named
-from tests.own_server import cmdlines
-from tests.rabbitmq_lease_world import (
+from tests.stand_ins.own_server import cmdlines
+from tests.stand_ins.rabbitmq_server import (
+    ADMIN,
+    ADMIN_PASSWORD,
+    OPERATOR,
+    OPERATOR_PASSWORD,
+    SETUP,
+    VHOST,
+    RunningRabbit,
+    session_rabbitmq,
+    without_the_librarys_leftovers,
+)
+from tests.worlds.rabbitmq_lease import (
     SCOPE,
     TAKE,
     JSONObject,
@@ -40,17 +51,6 @@ from tests.rabbitmq_lease_world import (
     message,
     order,
     own_connection,
-)
-from tests.rabbitmq_server import (
-    ADMIN,
-    ADMIN_PASSWORD,
-    OPERATOR,
-    OPERATOR_PASSWORD,
-    SETUP,
-    VHOST,
-    RunningRabbit,
-    session_rabbitmq,
-    without_the_librarys_leftovers,
 )
 
 pytestmark = pytest.mark.anyio

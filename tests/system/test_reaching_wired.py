@@ -19,11 +19,11 @@ from answerable.testing.samples import document
 from answerable.wiring.assemble import assembled
 from answerable.wiring.reaching import kept_reaching
 from answerable.wiring.settings import faults, load_settings
-from tests.channel_world import MailBox, mail_server, slack_stand_in
-from tests.event_world import hooked
-from tests.federation_world import Authority, context_of
-from tests.gateway_world import until
-from tests.push_world import b64, push_service
+from tests.worlds.channel import MailBox, mail_server, slack_stand_in
+from tests.worlds.event import hooked
+from tests.worlds.federation import Authority, context_of
+from tests.worlds.gateway import until
+from tests.worlds.push import b64, push_service
 
 pytestmark = pytest.mark.anyio
 NOTICE = Notice(

@@ -17,15 +17,15 @@ from answerable.core.canonical import freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable
 from answerable.wiring.target_kinds import TargetWorld, kind_named
-from tests.own_server import cmdlines, free_port, made_certificate
-from tests.redis_lease_world import SCOPE, JSONObject, call, issuer_of, order, works
-from tests.redis_server import (
+from tests.stand_ins.own_server import cmdlines, free_port, made_certificate
+from tests.stand_ins.redis_server import (
     ADMIN,
     ADMIN_PASSWORD,
     SETUP,
     RunningRedis,
     redis_server,
 )
+from tests.worlds.redis_lease import SCOPE, JSONObject, call, issuer_of, order, works
 
 pytestmark = pytest.mark.anyio
 

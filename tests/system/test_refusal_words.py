@@ -11,8 +11,8 @@ from mcp import Client
 from mcp.shared.exceptions import MCPError
 
 from answerable.apps.mcp_shim.relay import run_shim
-from tests.gateway_world import gateway_world, modern
 from tests.system.test_gateway_shim import Pipes, command
+from tests.worlds.gateway import gateway_world, modern
 
 pytestmark = pytest.mark.anyio
 ERAS = pytest.mark.parametrize("mode", ["2026-07-28", "legacy"])

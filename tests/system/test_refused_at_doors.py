@@ -22,13 +22,13 @@ from answerable.core.identity.proof.dpop import dpop_proof
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.proof_auth import SignatureAuth
 from answerable.sdk.token_auth import DPoPAuth
-from tests.gateway_world import modern
-from tests.shard_house import House, Shard, environment, leaves, made_house, until
 from tests.system.test_manifest_grades import ran, signed, started, up
 from tests.system.test_token_client import address, agent
-from tests.token_server_world import KEY
-from tests.up_world import house
-from tests.up_world import until as until_up
+from tests.worlds.gateway import modern
+from tests.worlds.shard_house import House, Shard, environment, leaves, made_house, until
+from tests.worlds.token_server import KEY
+from tests.worlds.up import house
+from tests.worlds.up import until as until_up
 
 STRANGERS = 300
 CALL = modern("tools/call", {"name": "customer_read", "arguments": {"case_id": "4711"}})

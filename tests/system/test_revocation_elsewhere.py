@@ -23,7 +23,7 @@ from answerable.core.mandate.revocation import Revocable
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.samples import signing_key
-from tests.token_world import TokenWorld, narrow, succeeded, token_world
+from tests.worlds.token import TokenWorld, narrow, succeeded, token_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REVOKE-17")]
 

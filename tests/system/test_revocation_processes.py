@@ -14,7 +14,7 @@ import pytest
 
 from answerable.adapters.tlog_files import PublishedFiles
 from answerable.core.ledger.tags import Tag
-from tests.shard_house import SECONDS_MAX, House, Shard, leaves, made_house, until
+from tests.worlds.shard_house import SECONDS_MAX, House, Shard, leaves, made_house, until
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ PLANTED = f"""
 import os, shutil, subprocess
 from pathlib import Path
 import pytest
-from tests.session_servers import environment_of, lent
+from tests.stand_ins.session_servers import environment_of, lent
 
 KEPT = Path({{kept!r}})
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.up_world import PEOPLE, SETTINGS, house, until
+from tests.worlds.up import PEOPLE, SETTINGS, house, until
 
 pytestmark = [
     pytest.mark.anyio,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.up_world import House, house, registry
+from tests.worlds.up import House, house, registry
 
 pytestmark = pytest.mark.anyio
 AGENT = "answering-agent"

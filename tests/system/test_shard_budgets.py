@@ -12,8 +12,8 @@ import httpx2
 import pytest
 
 from answerable.adapters.tlog_files import PublishedFiles
-from tests.gateway_world import modern
-from tests.shard_house import House, Shard, leaves, made_house, until
+from tests.worlds.gateway import modern
+from tests.worlds.shard_house import House, Shard, leaves, made_house, until
 
 CALLERS = 1_000
 AT_A_TIME = 48

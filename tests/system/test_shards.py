@@ -12,7 +12,7 @@ from answerable.adapters.tlog_files import PublishedFiles
 from answerable.core.tlog.merkle import leaf_hash
 from answerable.core.tlog.policy import parse_policy
 from answerable.flows.workloads.prove_in_shard import prove_in_shard
-from tests.shard_house import House, leaves, made_house, until
+from tests.worlds.shard_house import House, leaves, made_house, until
 
 
 @pytest.fixture

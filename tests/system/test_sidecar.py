@@ -19,8 +19,8 @@ from answerable.core.identity.names.principal import AgentId
 from answerable.core.ledger.tags import Tag
 from answerable.flows.trust_domain.workloads import WorkloadLimits
 from answerable.flows.workloads.follow_manifests import follow_manifests
-from tests.enrolment_world import served, sign_manifest
-from tests.gateway_world import HERE, until
+from tests.worlds.enrolment import served, sign_manifest
+from tests.worlds.gateway import HERE, until
 
 pytestmark = [
     pytest.mark.anyio,

@@ -9,9 +9,9 @@ import pytest
 from answerable.core.containment.hold import HoldId
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.proof_auth import SignatureAuth
-from tests.enrolment_world import fresh_key, served
-from tests.mail_world import mailbox
 from tests.system.test_sidecar import sidecar, told
+from tests.worlds.enrolment import fresh_key, served
+from tests.worlds.mail import mailbox
 
 pytestmark = [
     pytest.mark.anyio,

@@ -18,9 +18,9 @@ from answerable.sdk.delegation import Narrowing, Receiver, hand_on, token_for
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import create_key, public_jwk
 from answerable.sdk.proof_auth import SignatureAuth
-from tests.demo_run import ROOT
-from tests.gateway_world import until
-from tests.up_world import OWNERSHIP, WAIT_SECONDS_MAX, House, environment, house, registry
+from tests.probes.demo_run import ROOT
+from tests.worlds.gateway import until
+from tests.worlds.up import OWNERSHIP, WAIT_SECONDS_MAX, House, environment, house, registry
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,8 +16,9 @@ import pytest
 from answerable.adapters.ssh_certificates import authority_of
 from answerable.errors import Unavailable
 from answerable.wiring.target_kinds import BuiltTarget
-from tests.ssh_server import SSHWorld, authority_key, built, program
-from tests.ssh_world import (
+from tests.probes.waiting import past
+from tests.stand_ins.ssh_server import SSHWorld, authority_key, built, program
+from tests.worlds.ssh import (
     done,
     everything_told,
     is_running,
@@ -26,7 +27,6 @@ from tests.ssh_world import (
     structured,
     until,
 )
-from tests.waiting import past
 
 pytestmark = pytest.mark.anyio
 KEY = authority_key()

@@ -14,8 +14,8 @@ from answerable.core.canonical import JSONValue
 from answerable.core.lease.name import account_of
 from answerable.errors import Refused, Unavailable
 from answerable.wiring.target_kinds import BuiltTarget
-from tests.ssh_server import LOGIN, SSHWorld, authority_key, built
-from tests.ssh_world import (
+from tests.stand_ins.ssh_server import LOGIN, SSHWorld, authority_key, built
+from tests.worlds.ssh import (
     ShiftedClock,
     done,
     lease,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.up_world import House, house, registry
+from tests.worlds.up import House, house, registry
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("LIFE-10")]
 WHOLE = registry(helper=[[f"unix:uid:{os.geteuid()}"]])

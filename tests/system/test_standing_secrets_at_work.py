@@ -18,10 +18,10 @@ from answerable.adapters.system import SystemEntropy
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.keyfile import create_key
 from answerable.testing.clock import ManualClock
-from tests.brokered_world import TARGET, SupportDesk, support_desk
-from tests.postgres_server import BROKER_PASSWORD, PostgresServer
-from tests.postgres_world import furnished_server
-from tests.up_world import House, environment
+from tests.stand_ins.postgres_server import BROKER_PASSWORD, PostgresServer
+from tests.worlds.brokered import TARGET, SupportDesk, support_desk
+from tests.worlds.postgres import furnished_server
+from tests.worlds.up import House, environment
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.up_world import WAIT_SECONDS_MAX, House, environment, house, until
+from tests.worlds.up import WAIT_SECONDS_MAX, House, environment, house, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("WORDS-03")]
 LONGER_THAN_THREE_SECONDS = 4.0

@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.enrolment_world import fresh_key
-from tests.mail_world import mailbox
-from tests.up_world import WAIT_SECONDS_MAX, House, environment, until
+from tests.worlds.enrolment import fresh_key
+from tests.worlds.mail import mailbox
+from tests.worlds.up import WAIT_SECONDS_MAX, House, environment, until
 
 pytestmark = [
     pytest.mark.anyio,

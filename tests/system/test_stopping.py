@@ -18,9 +18,9 @@ from answerable.core.identity.keys.keys import SigningKey
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Refused, Unverified
 from answerable.sdk.proof_auth import SignatureAuth
-from tests.enrolment_world import fresh_key
-from tests.mail_world import Mailbox, mailbox
-from tests.up_world import until
+from tests.worlds.enrolment import fresh_key
+from tests.worlds.mail import Mailbox, mailbox
+from tests.worlds.up import until
 
 pytestmark = [
     pytest.mark.anyio,

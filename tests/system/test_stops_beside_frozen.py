@@ -10,7 +10,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from tests.shard_house import SECONDS_MAX, House, Shard, made_house, until
+from tests.worlds.shard_house import SECONDS_MAX, House, Shard, made_house, until
 
 
 @pytest.fixture

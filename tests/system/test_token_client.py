@@ -22,8 +22,8 @@ from answerable.sdk.oauth_http import OAuthHttp, open_oauth_client
 from answerable.sdk.resource_tokens import ResourceTokens
 from answerable.sdk.token_auth import DPoPAuth
 from answerable.sdk.token_client import AccessToken, TokenClient, TokenExchange
-from tests.shard_house import House, Shard, made_house, until
-from tests.token_server_world import KEY, PRIVATE_JWK
+from tests.worlds.shard_house import House, Shard, made_house, until
+from tests.worlds.token_server import KEY, PRIVATE_JWK
 
 pytestmark = pytest.mark.anyio
 

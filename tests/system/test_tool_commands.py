@@ -14,8 +14,8 @@ import yaml
 
 from answerable.core.ledger.tags import Tag
 from answerable.sdk.keyfile import create_key, public_jwk
-from tests.demo_run import ROOT, short_folder
-from tests.up_world import House, environment, house, until
+from tests.probes.demo_run import ROOT, short_folder
+from tests.worlds.up import House, environment, house, until
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("TOOL-10")]
 

@@ -15,8 +15,8 @@ from answerable.core.registry.tools.tool_digest import tools_digest
 from answerable.flows.validity.observe_tools import observed_tools
 from answerable.flows.workloads.register_manifest import register_manifest
 from answerable.testing.samples import signing_key
-from tests.gateway_world import World, gateway_world, until
-from tests.tool_world import approve_offered
+from tests.worlds.gateway import World, gateway_world, until
+from tests.worlds.tool import approve_offered
 
 pytestmark = pytest.mark.anyio
 SCOUT = AgentId("scout")

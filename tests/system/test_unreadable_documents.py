@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from tests.shard_house import House, made_house
 from tests.system.test_unreadable_rows import damage
+from tests.worlds.shard_house import House, made_house
 
 
 @pytest.fixture

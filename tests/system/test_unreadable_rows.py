@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import pytest
 
 from answerable.sdk.keyfile import create_key
-from tests.shard_house import House, made_house, until
 from tests.system.test_approval_faults import ASK, PERMIT, approve, asked, has_run
+from tests.worlds.shard_house import House, made_house, until
 
 DEPUTY = """\
 ---

@@ -9,7 +9,7 @@ from answerable.adapters.mcp_upstream.link import Link
 from answerable.adapters.mcp_upstream.settings import UpstreamSettings
 from answerable.apps.cli.checks import _server
 from answerable.core.registry.documents.documents import Server
-from tests.gateway_world import until
+from tests.worlds.gateway import until
 
 pytestmark = pytest.mark.anyio
 

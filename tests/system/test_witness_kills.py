@@ -11,9 +11,7 @@ from contextlib import suppress
 import httpx2
 import pytest
 
-from tests.control_world import World
-from tests.system.witness_main import STEPS
-from tests.witness_processes import (
+from tests.probes.witness_processes import (
     FORK,
     SECONDS_MAX,
     TRUE,
@@ -21,6 +19,8 @@ from tests.witness_processes import (
     short_world,
     witness,
 )
+from tests.system.witness_main import STEPS
+from tests.worlds.control import World
 
 
 @pytest.fixture

@@ -16,8 +16,7 @@ import pytest
 
 from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.policy import parse_policy, verified_checkpoint_under
-from tests.control_world import World
-from tests.witness_processes import (
+from tests.probes.witness_processes import (
     FORK,
     QUICK,
     SECONDS_MAX,
@@ -32,7 +31,8 @@ from tests.witness_processes import (
     witness,
     witness_processes,
 )
-from tests.witness_world import ORIGIN, Log, size_in
+from tests.worlds.control import World
+from tests.worlds.witness import ORIGIN, Log, size_in
 
 
 @pytest.fixture

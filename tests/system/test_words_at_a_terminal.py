@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from tests.up_world import SETTINGS, House
+from tests.worlds.up import SETTINGS, House
 
 POLICIES = """\
 apiVersion: answerable/v1

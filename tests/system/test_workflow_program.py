@@ -21,10 +21,10 @@ from answerable.core.canonical import parse
 from answerable.sdk.gateway_address import open_client
 from answerable.sdk.keyfile import create_key
 from answerable.testing.samples import OWNERSHIP, document, signing_key
-from tests.gateway_world import registry
-from tests.mandate_world import changed
-from tests.up_world import SETTINGS, WAIT_SECONDS_MAX, House, environment, house, until
-from tests.workflow_tasks import MANDATE, give_task, noted
+from tests.worlds.gateway import registry
+from tests.worlds.mandate import changed
+from tests.worlds.up import SETTINGS, WAIT_SECONDS_MAX, House, environment, house, until
+from tests.worlds.workflow_tasks import MANDATE, give_task, noted
 
 pytestmark = pytest.mark.anyio
 EXAMPLE = Path(__file__).parent.parent.parent / "examples" / "workflows" / "change_check.py"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.up_world import environment
+from tests.worlds.up import environment
 
 pytestmark = pytest.mark.requirement("WORDS-04")
 DYING = Path(__file__).with_name("dying_wrap.py")

@@ -138,9 +138,9 @@ PUBLIC_PACKAGES = ("answerable.testing", "answerable.sdk")
 # Those directly under tests/ that no test file imports: what starts each is told here.
 STARTED_BY_PATH = {
     "tests/conftest.py": "pytest reads it",
-    "tests/moto_with_session_policies.py": "tests/moto_server.py starts it",
-    "tests/warm_demo.py": "tests/demo_run.py starts it",
-    "tests/warm_stub.py": "tests/warm_starts.py puts it in place of Python",
+    "tests/stand_ins/moto_with_session_policies.py": "tests/stand_ins/moto_server.py starts it",
+    "tests/probes/warm_demo.py": "tests/probes/demo_run.py starts it",
+    "tests/stand_ins/warm_stub.py": "tests/probes/warm_starts.py puts it in place of Python",
 }
 
 # --- time in tests --------------------------------------------------------------------------------

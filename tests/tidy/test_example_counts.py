@@ -10,7 +10,7 @@ import pytest
 from hypothesis import settings
 
 from check import test_step as quick_tests
-from tests.example_counts import examples
+from tests.probes.example_counts import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 COUNTS = {"quick": 10, "default": 30, "prove": 1000}

@@ -9,10 +9,17 @@ from collections.abc import Callable
 import pytest
 
 import verifiers
-from tests.loud_skips import REQUIRABLE, REQUIRE_VARIABLE, not_proven, required, skip_loudly, without_loudly
+from tests.probes.loud_skips import (
+    REQUIRABLE,
+    REQUIRE_VARIABLE,
+    not_proven,
+    required,
+    skip_loudly,
+    without_loudly,
+)
 from tests.tidy.tree import ROOT, modules
 
-THE_ONE = "tests/loud_skips.py"
+THE_ONE = "tests/probes/loud_skips.py"
 HERE = "tests/tidy/test_loud_skips.py"
 
 

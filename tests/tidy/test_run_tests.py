@@ -115,7 +115,7 @@ def seconds(clock: str) -> int:
 def test_what_is_made_once_a_run_is_made_by_whoever_needs_it_first(place: Path) -> None:
     asking = """
         import time
-        from tests import demo_run
+        from tests.probes import demo_run
 
         def run_demo(home, *options, here, more):
             time.sleep(1)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests import warm_starts
+from tests.probes import warm_starts
 from tests.tidy.tree import ROOT
 
 PROBE = [sys.executable, str(ROOT / "tests/tidy/process_probe.py"), "7", "é", ""]

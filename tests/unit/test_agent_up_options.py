@@ -12,7 +12,7 @@ import pytest
 from answerable.errors import Malformed
 from answerable.main.agent_commands import SvidKind, _foreign, _tls
 from answerable.sdk.gateway_address import client_tls, open_client
-from tests.federation_world import Authority
+from tests.worlds.federation import Authority
 
 
 def refusal(*asked: Any, by: Callable[..., Any] = _foreign) -> str:

@@ -42,7 +42,7 @@ from answerable.testing.delegation import (
     verify,
 )
 from answerable.testing.samples import AUDIENCE
-from tests.ledger_world import ForgedLog, checked, end, entry, intent, prelude, rules, run_after
+from tests.worlds.ledger import ForgedLog, checked, end, entry, intent, prelude, rules, run_after
 
 NO_END_SECONDS = 10**9
 """For what their ledger says has no end."""

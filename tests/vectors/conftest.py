@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.loud_skips import not_proven
+from tests.probes.loud_skips import not_proven
 
 BESIDE_THE_REPOSITORY = Path(__file__).resolve().parents[3] / "shared" / "vectors"
 

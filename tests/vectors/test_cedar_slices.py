@@ -19,7 +19,7 @@ from answerable.core.decision.decision import Decision
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.registry.documents.documents import Agent
 from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
-from tests.policy_world import CAPABILITIES, Trial
+from tests.worlds.policy import CAPABILITIES, Trial
 from tests.vectors.cedar_suites import Sliced, Suite, archived, disagreement, written_by_hand
 
 SUITES, REQUESTS, INVALID, ERRING = 7_809, 62_472, 1_619, 3_782

@@ -15,8 +15,8 @@ import pytest
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Broken
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_promises import require_kept
-from tests.ledger_script import KEY, Promised, laid_out, opened
+from tests.worlds.ledger_promises import require_kept
+from tests.worlds.ledger_script import KEY, Promised, laid_out, opened
 
 pytestmark = pytest.mark.requirement("PROVE-08")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from answerable.wiring.policy_trials import try_set
-from tests.policy_set_world import BROKEN, SOUND, checked, expected_of, set_in
+from tests.worlds.policy_set import BROKEN, SOUND, checked, expected_of, set_in
 
 
 @pytest.mark.requirement("SET-01")

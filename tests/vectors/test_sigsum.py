@@ -18,7 +18,7 @@ from answerable.core.tlog.note import Note, NoteSignature, VerifierKey
 from answerable.core.tlog.policy import NONE, Log, Policy, Witness, parse_policy
 from answerable.core.tlog.proof import TlogProof
 from answerable.errors import Malformed, Unverified
-from tests.tlog_world import flipped, relined
+from tests.worlds.tlog import flipped, relined
 
 # Logs, witnesses, and for each group its threshold and the number of its members.
 POLICIES = {

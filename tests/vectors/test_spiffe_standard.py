@@ -22,7 +22,7 @@ from answerable.core.identity.svid.trust_bundle import parse_bundle, parse_bundl
 from answerable.core.identity.svid.wit_svid import verified_wit_svid
 from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import Malformed, Unverified
-from tests.svid_world import (
+from tests.worlds.svid import (
     DOMAIN,
     NOW,
     UNKNOWN,

@@ -25,7 +25,7 @@ from answerable.core.tlog.tile import (
     verified_hash_reader,
 )
 from answerable.errors import Malformed, Unverified
-from tests.tlog_world import flipped, relined
+from tests.worlds.tlog import flipped, relined
 
 LOG = "000de184301123b9278c086a7d9f68c9577e83872224c197058fd90784ea9706"
 OTHER_LOG = "88ad7a28caeb0b2aa890fdf0304c2fcaf59fca2ee140134ff8c1300bac493482"

@@ -16,7 +16,7 @@ from answerable.core.identity.svid.svid_keys import canonical_jwk, check_token
 from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.core.identity.svid.wit_svid import verified_wit_svid
 from answerable.errors import Unverified
-from tests.svid_world import only
+from tests.worlds.svid import only
 
 
 @pytest.fixture(scope="module")

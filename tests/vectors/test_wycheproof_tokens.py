@@ -24,7 +24,7 @@ from answerable.core.identity.proof.dpop import read_proof
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.keys.keys import (public_key)
 from answerable.errors import Malformed, Unverified
-from tests.proof_world import new_key
+from tests.worlds.proof import new_key
 
 pytestmark = pytest.mark.requirement("DPOP-11")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from answerable.adapters.web_push.encryption import encrypted, sealed_with
-from tests.push_world import Browser, point, unb64
+from tests.worlds.push import Browser, point, unb64
 
 PLAINTEXT = b"When I grow up, I want to be a watermelon"
 SENDER = "yfWPiYE-n46HLnH0KqZOF1fJJU3MYrct3AELtAQ-oRw"

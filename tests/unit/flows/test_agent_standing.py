@@ -24,7 +24,7 @@ from answerable.flows.workloads.enrol_workload import enrol
 from answerable.flows.workloads.suspend_dormant import Dormancy, suspend_dormant
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
-from tests.enrolment_world import enrolling, evidence_of, key_of
+from tests.worlds.enrolment import enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio
 DAY = 86_400

@@ -20,8 +20,8 @@ from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench
 from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.samples import signing_key
-from tests.event_world import desk_on, stream, waiting
-from tests.obligation_world import bench_with, obliging
+from tests.worlds.event import desk_on, stream, waiting
+from tests.worlds.obligation import bench_with, obliging
 
 pytestmark = pytest.mark.anyio
 THUMBPRINT = "K" * 43

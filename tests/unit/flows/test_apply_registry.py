@@ -14,7 +14,7 @@ from answerable.flows.registry.apply_registry import apply_registry, planned, po
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import document
 from answerable.testing.trouble import Crash, Trouble, TroubledLedger, TroubledRegistry
-from tests.walk_world import fields_of
+from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

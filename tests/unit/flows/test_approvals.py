@@ -28,7 +28,7 @@ from answerable.testing.builders import POLICIES, Bench, bench_documents, nonce_
 from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.trouble import Trouble, TroubledApprovals, TroubledLedger
 from answerable.testing.trouble_outside import TroubledChannel
-from tests.walk_world import fields_of
+from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval

@@ -16,9 +16,9 @@ from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.wiring.settings import parse_settings
-from tests.alike_world import answer_all, asked_many, pay, paying_bench
 from tests.attack.test_passkey_answers import answered
-from tests.passkey_world import enrolled
+from tests.worlds.alike import answer_all, asked_many, pay, paying_bench
+from tests.worlds.passkey import enrolled
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from answerable.errors import AnswerableError, Malformed
 from answerable.ports.process_observer import ProcessFacts
 from answerable.testing import ManualClock
 from answerable.testing.registers import fresh
-from tests.attestation_world import (
+from tests.worlds.attestation import (
     ISSUER,
     OWN_DOMAIN,
     THUMBPRINT,
@@ -30,9 +30,9 @@ from tests.attestation_world import (
     ssh_signature,
     token,
 )
-from tests.federation_world import Authority as FederatedAuthority
-from tests.federation_world import WallClock
-from tests.svid_world import token as signed_token
+from tests.worlds.federation import Authority as FederatedAuthority
+from tests.worlds.federation import WallClock
+from tests.worlds.svid import token as signed_token
 
 FACTS = ProcessFacts(
     process="b:1:2", uid=1000, gid=100, path="/usr/bin/agent", sha256="a" * 64, cgroup="/app"

@@ -16,7 +16,7 @@ from answerable.flows.recovery.settle_open_intents import recover_from_ledger
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.trouble import Trouble, TroubledLedger
-from tests.walk_world import cited
+from tests.worlds.walk import cited
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ import pytest
 
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.proof.channel import Channel
-from tests.proof_world import ProofWorld, agent, request, unix
+from tests.worlds.proof import ProofWorld, agent, request, unix
 
 pytestmark = pytest.mark.requirement("DPOP-10")
 

@@ -22,7 +22,7 @@ from answerable.testing.trouble import Trouble, TroubledLedger
 from answerable.verify.citations import Citations
 from answerable.verify.leaf_rules import Fault as LeafFault
 from answerable.verify.leaf_rules import read_leaf
-from tests.walk_world import cited, stored_of, striking
+from tests.worlds.walk import cited, stored_of, striking
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

@@ -16,8 +16,8 @@ from answerable.flows.approval.answer_by_click import Click, take_click
 from answerable.flows.approval.offer_click import with_buttons
 from answerable.flows.validity.click_standing import click_stands
 from answerable.testing.clock import START
-from tests.click_world import CLICKS, TEAM, click_documents, clicking
-from tests.clicks_between import offer_of
+from tests.probes.clicks_between import offer_of
+from tests.worlds.click import CLICKS, TEAM, click_documents, clicking
 
 pytestmark = pytest.mark.anyio
 GONE = Unavailable("the register is gone", code="register.unavailable", port="approval_register")

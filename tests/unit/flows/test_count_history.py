@@ -15,7 +15,7 @@ from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.trouble import Trouble, TroubledLedger
-from tests.history_world import PERMIT, REFUNDS, ready, restarted, seen
+from tests.worlds.history import PERMIT, REFUNDS, ready, restarted, seen
 
 pytestmark = pytest.mark.anyio
 

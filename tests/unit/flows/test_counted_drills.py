@@ -19,8 +19,8 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.revocation.end_instance import SHADOW_SECONDS_MAX, end_unfounded
 from answerable.flows.state.drill_desk import DrillDesk
 from answerable.testing.registers import fresh
-from tests.drill_world import bench_to_drill, documents_with, drill
-from tests.figures_world import cells_of, comparable, counted_again, entry, folded, plain
+from tests.worlds.drill import bench_to_drill, documents_with, drill
+from tests.worlds.figures import cells_of, comparable, counted_again, entry, folded, plain
 
 pytestmark = pytest.mark.anyio
 SHADOW = "drill-scout-0123abcd"

@@ -20,7 +20,7 @@ from answerable.core.mandate.revocation import Revocable
 from answerable.flows.recording.record_entry import sealing_for
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.clock import START
-from tests.figures_world import cells_of, entry, folded, ready
+from tests.worlds.figures import cells_of, entry, folded, ready
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("STAT-11")]
 

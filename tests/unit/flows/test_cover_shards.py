@@ -13,7 +13,7 @@ from answerable.errors import Broken, Unavailable
 from answerable.flows.ledger.cover_shards import Covering, ShardState, require_led_on
 from answerable.testing.clock import START, ManualClock
 from answerable.testing.trouble import Trouble, TroubledLedger
-from tests.shard_world import BASE, ShownLog, heads_ledger, key_of, shown_heads
+from tests.worlds.shard import BASE, ShownLog, heads_ledger, key_of, shown_heads
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SHARD-02", "SHARD-03")]
 

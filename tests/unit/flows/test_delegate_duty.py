@@ -22,7 +22,7 @@ from answerable.sdk.signing import signed_duty
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.samples import OWNERSHIP, document, signing_key
-from tests.duty_world import DAY, delegate, duty_bench, duty_document, terms, waiting, with_people
+from tests.worlds.duty import DAY, delegate, duty_bench, duty_document, terms, waiting, with_people
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DUTY-05")]
 

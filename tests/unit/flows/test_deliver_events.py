@@ -18,8 +18,8 @@ from answerable.flows.events.manage_streams import change_status
 from answerable.flows.ledger.announce import announce_new
 from answerable.flows.revocation.revoke_authority import revoke_authority
 from answerable.testing.builders import Bench
-from tests.event_world import SECRET, desk_on, hooked, receiving, stream, waiting
-from tests.token_server_world import Said
+from tests.worlds.event import SECRET, desk_on, hooked, receiving, stream, waiting
+from tests.worlds.token_server import Said
 
 pytestmark = pytest.mark.anyio
 REFUSED = Said(status=400, body={"err": "invalid_key", "description": "not known"})

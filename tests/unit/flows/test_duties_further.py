@@ -24,7 +24,7 @@ from answerable.sdk.signing import signed_duty
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
-from tests.duty_world import DAY, delegate, duty_bench, duty_document, person, tell, terms, waiting
+from tests.worlds.duty import DAY, delegate, duty_bench, duty_document, person, tell, terms, waiting
 
 pytestmark = [pytest.mark.anyio]
 

@@ -22,8 +22,8 @@ from answerable.testing.builders import Bench
 from answerable.testing.samples import document, signing_key
 from answerable.verify.duty_shapes import DutyLeaf
 from answerable.verify.leaf_rules import read_leaf
-from tests.duty_world import DAY, delegate, duty_bench, duty_document, waiting
-from tests.hold_world import lift
+from tests.worlds.duty import DAY, delegate, duty_bench, duty_document, waiting
+from tests.worlds.hold import lift
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("KEYS-08")]
 

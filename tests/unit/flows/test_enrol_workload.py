@@ -21,7 +21,7 @@ from answerable.flows.revocation.end_instance import (
 from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
 from answerable.flows.workloads.enrol_workload import enrol, live_instance, renew
 from answerable.testing.samples import OWNERSHIP
-from tests.enrolment_world import (
+from tests.worlds.enrolment import (
     PATH,
     UID,
     InventedProcesses,
@@ -31,7 +31,7 @@ from tests.enrolment_world import (
     key_of,
     with_status,
 )
-from tests.gateway_world import until
+from tests.worlds.gateway import until
 
 pytestmark = pytest.mark.anyio
 

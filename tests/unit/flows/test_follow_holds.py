@@ -18,9 +18,9 @@ from answerable.flows.containment.lift_hold import lift_hold
 from answerable.flows.containment.refuse_held import open_stream, refuse_held
 from answerable.flows.revocation.place_hold import place_hold, resume_holds
 from answerable.flows.workloads.enrol_workload import enrol
-from tests.enrolment_world import enrolling, evidence_of, key_of
-from tests.gateway_world import until
-from tests.hold_world import bench_to_hold, lift_token, stop
+from tests.worlds.enrolment import enrolling, evidence_of, key_of
+from tests.worlds.gateway import until
+from tests.worlds.hold import bench_to_hold, lift_token, stop
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.errors import Broken, Unavailable, Unverified
 from answerable.ports.witness import WitnessAnswer
 from answerable.testing.clock import ManualClock
-from tests.witness_world import (
+from tests.worlds.witness import (
     HonestWitness,
     Ledger,
     Log,

@@ -14,7 +14,7 @@ from answerable.errors import Broken, Unavailable
 from answerable.flows.ledger.cosign_checkpoint import cosign_checkpoint
 from answerable.ports.witness import Cosigned, Denied, Remembered, WitnessAnswer
 from answerable.testing.clock import ManualClock
-from tests.witness_world import (
+from tests.worlds.witness import (
     HonestWitness,
     Ledger,
     Liar,

@@ -25,7 +25,7 @@ from answerable.testing.clock import ManualClock
 from answerable.testing.recording_upstream import Effect
 from answerable.testing.trouble import Trouble, TroubledApprovals, TroubledLedger
 from answerable.testing.trouble_outside import TroubledUpstream
-from tests.walk_world import cited, fields_of, sealed_values, stored_of, striking
+from tests.worlds.walk import cited, fields_of, sealed_values, stored_of, striking
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -8,9 +8,9 @@ from answerable.adapters.cedar import compiled
 from answerable.core.ledger.tags import Tag
 from answerable.flows.registry.apply_registry import policy_text
 from answerable.flows.walk.pin_tools import approve_tool
-from tests.tool_world import approval, described
 from tests.unit.flows.test_pin_tools import bench_with, documents_with, listed, refused
-from tests.walk_world import fields_of
+from tests.worlds.tool import approval, described
+from tests.worlds.walk import fields_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("TOOL-07")]
 

@@ -20,7 +20,7 @@ from answerable.flows.trust_domain.make_authority import new_serial
 from answerable.testing.clock import START
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh_keys
-from tests.trust_world import DOMAIN, HOUR, WORKLOAD, TrustWorld, active_of, workload_key
+from tests.worlds.trust import DOMAIN, HOUR, WORKLOAD, TrustWorld, active_of, workload_key
 
 KEY = workload_key().public_key()
 

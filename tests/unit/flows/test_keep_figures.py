@@ -18,7 +18,7 @@ from answerable.flows.approval.tell_figures import tell_figures
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
-from tests.figures_world import PAY, READ, cells_of, comparable, counted_again, figures_of, ready
+from tests.worlds.figures import PAY, READ, cells_of, comparable, counted_again, figures_of, ready
 
 pytestmark = pytest.mark.anyio
 

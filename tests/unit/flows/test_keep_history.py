@@ -17,7 +17,7 @@ from answerable.flows.registry.follow_registers import follow_registers
 from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.testing.registers import elsewhere, fresh
 from answerable.testing.trouble import Trouble, TroubledLedger, TroubledRegistry
-from tests.history_world import (
+from tests.worlds.history import (
     ONE_REFUND,
     PERMIT,
     REFUNDS,

@@ -15,7 +15,7 @@ from answerable.errors import Broken, Refused, Unavailable
 from answerable.flows.trust_domain.make_authority import checked_keys
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh_keys
-from tests.trust_world import DOMAIN, FOREIGN, HOUR, TrustWorld, active_of, held, sequence_of, states
+from tests.worlds.trust import DOMAIN, FOREIGN, HOUR, TrustWorld, active_of, held, sequence_of, states
 
 
 class BrokenKeys(LocalAuthorityKeys):

@@ -12,7 +12,7 @@ from answerable.errors import Unavailable
 from answerable.flows.recovery.settle_open_intents import settle_open_intents
 from answerable.testing.builders import Bench
 from answerable.testing.trouble import Trouble, TroubledLedger
-from tests.walk_world import cited, striking
+from tests.worlds.walk import cited, striking
 
 pytestmark = pytest.mark.anyio
 

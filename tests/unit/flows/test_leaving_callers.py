@@ -23,8 +23,8 @@ from answerable.testing.builders import POLICIES, Bench, bench_documents, ledger
 from answerable.testing.invariants import Promises, broken_laws
 from answerable.testing.samples import signing_key
 from answerable.testing.trouble import Trouble, TroubledLedger
-from tests.publication_world import propose
-from tests.walk_world import cited
+from tests.worlds.publication import propose
+from tests.worlds.walk import cited
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

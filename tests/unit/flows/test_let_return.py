@@ -10,7 +10,7 @@ from answerable.errors import Refused
 from answerable.flows.revocation.end_instance import end_instance
 from answerable.flows.validity.let_return import require_may_return
 from answerable.flows.workloads.enrol_workload import enrol
-from tests.enrolment_world import enrolling, evidence_of, key_of
+from tests.worlds.enrolment import enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio
 

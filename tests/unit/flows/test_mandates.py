@@ -18,7 +18,7 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, mandate_terms, signing_key
 from answerable.testing.trouble import Trouble, TroubledLedger, TroubledMandates
-from tests.walk_world import fields_of
+from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
     from answerable.core.mandate.mandate import MandateTerms

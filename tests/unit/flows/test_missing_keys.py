@@ -19,7 +19,7 @@ from answerable.testing.builders import Bench
 from answerable.testing.samples import document
 from answerable.testing.trouble import Crash, Trouble, TroubledLedger, TroubledSubjectKeys
 from answerable.testing.trouble_outside import TroubledUpstream
-from tests.walk_world import cited, customers_bench, fields_of, stored_of, striking, subject_of
+from tests.worlds.walk import cited, customers_bench, fields_of, stored_of, striking, subject_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -19,7 +19,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import document, signing_key
 from answerable.testing.trouble import Crash, Trouble, TroubledLedger
-from tests.keys_world import LATER, answered, found, person, registered
+from tests.worlds.keys import LATER, answered, found, person, registered
 
 if TYPE_CHECKING:
     from answerable.testing.trouble import Fault

@@ -28,8 +28,8 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.verify.leaf_shapes import SHAPES
-from tests.passkey_world import ADMIN, enrolled, passkey_bench, signed_in
-from tests.walk_world import fields_of, stored_of
+from tests.worlds.passkey import ADMIN, enrolled, passkey_bench, signed_in
+from tests.worlds.walk import fields_of, stored_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PASSKEY-03")]
 

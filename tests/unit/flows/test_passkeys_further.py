@@ -23,8 +23,8 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import SoftPasskey
 from answerable.testing.trouble import TroubledLedger
-from tests.passkey_world import ADMIN, enrolled, passkey_bench, signed_in
-from tests.walk_world import stored_of, striking
+from tests.worlds.passkey import ADMIN, enrolled, passkey_bench, signed_in
+from tests.worlds.walk import stored_of, striking
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PASSKEY-03")]
 

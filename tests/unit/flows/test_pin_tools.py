@@ -23,8 +23,8 @@ from answerable.testing.registers import fresh
 from answerable.testing.samples import signing_key
 from answerable.testing.tool_pins import ApprovedAsSeen
 from answerable.testing.trouble import Trouble, TroubledLedger
-from tests.tool_world import approval, described, described_by, describing
-from tests.walk_world import fields_of
+from tests.worlds.tool import approval, described, described_by, describing
+from tests.worlds.walk import fields_of
 
 pytestmark = pytest.mark.anyio
 

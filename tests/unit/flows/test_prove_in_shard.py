@@ -15,7 +15,7 @@ from answerable.errors import Malformed, Unverified
 from answerable.flows.ledger.cover_shards import Covering
 from answerable.flows.workloads.prove_in_shard import prove_in_shard
 from answerable.testing.clock import START, ManualClock
-from tests.shard_world import BASE, ShownLog, heads_ledger, key_of, shown_heads
+from tests.worlds.shard import BASE, ShownLog, heads_ledger, key_of, shown_heads
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SHARD-06")]
 

@@ -24,7 +24,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.samples import AUDIENCE, document, mandate_terms, signing_key
-from tests.publication_world import (
+from tests.worlds.publication import (
     PUBLISHERS,
     STOP,
     digest_with,

@@ -25,7 +25,7 @@ from answerable.flows.workloads.change_authorities import AuthorityChanges
 from answerable.flows.workloads.enrol_workload import enrol
 from answerable.flows.workloads.name_sub_agent import sub_agent_number
 from answerable.testing.registers import fresh, fresh_ends, fresh_keys, fresh_subject_keys
-from tests.enrolment_world import DOMAIN, enrolling, evidence_of, key_of
+from tests.worlds.enrolment import DOMAIN, enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio
 NOTHING = Recalled(ends=0, revocations=0)

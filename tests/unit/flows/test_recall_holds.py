@@ -19,8 +19,8 @@ from answerable.flows.revocation.place_hold import resume_holds
 from answerable.flows.workloads.change_authorities import AuthorityChanges
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh_ends, fresh_subject_keys
-from tests.enrolment_world import enrolling
-from tests.hold_world import REACHING, lift, stop
+from tests.worlds.enrolment import enrolling
+from tests.worlds.hold import REACHING, lift, stop
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOLD-11")]
 

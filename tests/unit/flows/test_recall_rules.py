@@ -20,11 +20,11 @@ from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.builders import Bench, bench_documents, with_spending
 from answerable.testing.entropy import SeededEntropy
 from answerable.testing.registers import fresh
-from tests.enrolment_world import enrolling, evidence_of, key_of
-from tests.lineage_world import asked
-from tests.rule_world import HUGE, act_as, again, code_of, denied, retried, rule, ruled
-from tests.tool_world import approval, described, describing
-from tests.tree_world import tree_world
+from tests.worlds.enrolment import enrolling, evidence_of, key_of
+from tests.worlds.lineage import asked
+from tests.worlds.rule import HUGE, act_as, again, code_of, denied, retried, rule, ruled
+from tests.worlds.tool import approval, described, describing
+from tests.worlds.tree import tree_world
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("RULE-05")]
 

@@ -25,7 +25,7 @@ from answerable.flows.state.known_callers import KnownCallers
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench
 from answerable.testing.entropy import SeededEntropy
-from tests.walk_world import fields_of
+from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

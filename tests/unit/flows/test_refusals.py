@@ -20,7 +20,7 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import OWNERSHIP, document
 from answerable.testing.trouble import Trouble, TroubledLedger
 from answerable.testing.trouble_outside import TroubledUpstream
-from tests.walk_world import fields_of
+from tests.worlds.walk import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

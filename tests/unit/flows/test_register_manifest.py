@@ -22,7 +22,7 @@ from answerable.testing.contracts.manifest_register import SCOUT, sample_manifes
 from answerable.testing.samples import signing_key
 from answerable.testing.trouble import Trouble, TroubledLedger
 from answerable.verify.leaf_shapes import ManifestLeaf
-from tests.walk_world import fields_of, stored_of
+from tests.worlds.walk import fields_of, stored_of
 
 if TYPE_CHECKING:
     from answerable.core.registry.manifests.manifest_token import SignedManifest

@@ -22,7 +22,7 @@ from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.clock import ManualClock
 from answerable.verify import stated_places
 from answerable.verify.ledger_replay import replay_entries
-from tests.control_world import Product
+from tests.worlds.control import Product
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator

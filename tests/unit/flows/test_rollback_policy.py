@@ -13,7 +13,7 @@ from answerable.flows.policy.publish_policy import rollback_policy
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.registry.keep_policies import kept_sets
 from answerable.testing.builders import POLICIES, Bench
-from tests.publication_world import (
+from tests.worlds.publication import (
     guarded,
     house,
     in_force,

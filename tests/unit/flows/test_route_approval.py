@@ -29,7 +29,7 @@ from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.memory_ledger import MemoryLedger
 from answerable.testing.registers import fresh
-from tests.duty_world import READS_WAIT, delegate, duty_bench, duty_document, person, tell, waiting
+from tests.worlds.duty import READS_WAIT, delegate, duty_bench, duty_document, person, tell, waiting
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DUTY-04")]
 

@@ -12,7 +12,7 @@ from answerable.flows.forensics.reconstruct_timeline import reconstruct_timeline
 from answerable.flows.recovery.recall_drills import RecalledDrills
 from answerable.flows.state.drill_desk import DrillDesk
 from answerable.testing.registers import fresh
-from tests.drill_world import bench_to_drill, drill
+from tests.worlds.drill import bench_to_drill, drill
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DRILL-02")]
 

@@ -23,7 +23,7 @@ from answerable.testing.trouble_outside import TroubledUpstream
 from answerable.verify.leaf_rules import Fault as LeafFault
 from answerable.verify.leaf_rules import read_leaf
 from answerable.verify.links import Runs
-from tests.walk_world import cited, striking
+from tests.worlds.walk import cited, striking
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

@@ -20,7 +20,7 @@ from answerable.flows.recovery.settle_open_intents import recover_from_ledger, s
 from answerable.testing.builders import Bench
 from answerable.testing.trouble import Crash, Trouble, TroubledLedger
 from answerable.testing.trouble_outside import TroubledUpstream
-from tests.walk_world import fields_of, sealed_values, stored_of
+from tests.worlds.walk import fields_of, sealed_values, stored_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

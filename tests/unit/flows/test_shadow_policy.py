@@ -20,7 +20,7 @@ from answerable.flows.policy.shadow_policy import (
 from answerable.flows.policy.simulate_policy import compared
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, Bench, bench_documents
-from tests.publication_world import STOP, house
+from tests.worlds.publication import STOP, house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PUB-09")]
 

@@ -13,7 +13,7 @@ from answerable.errors import Refused, Unavailable
 from answerable.flows.trust_domain import keep_trust_domain
 from answerable.testing.clock import START
 from answerable.testing.registers import fresh
-from tests.trust_world import DOMAIN, FOREIGN, TrustWorld, active_of, held, sequence_of, states
+from tests.worlds.trust import DOMAIN, FOREIGN, TrustWorld, active_of, held, sequence_of, states
 
 
 def foreign_bundle():

@@ -23,7 +23,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk import govern_action
 from answerable.testing.builders import POLICIES, Bench
 from answerable.testing.samples import document
-from tests.publication_world import STOP, house
+from tests.worlds.publication import STOP, house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PUB-07")]
 

@@ -17,7 +17,7 @@ from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import Bench, bench_documents, with_trackers
 from answerable.testing.registers import fresh_subject_keys
-from tests.rule_world import HUGE, code_of, denied, retried, rule, ruled
+from tests.worlds.rule import HUGE, code_of, denied, retried, rule, ruled
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("RULE-09")]
 

@@ -8,7 +8,7 @@ from answerable.core.decision.asked_of_people import NAMES_MAX, OTHERS, Question
 from answerable.errors import Malformed, Refused
 from answerable.flows.policy.simulate_policy import simulate_policy
 from answerable.testing.builders import POLICIES, Bench, bench_documents, with_trackers
-from tests.publication_world import house
+from tests.worlds.publication import house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OVERSIGHT-08")]
 

@@ -20,7 +20,7 @@ from answerable.flows.revocation.close_mandate import close_mandate
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import Bench, bench_documents
 from answerable.testing.samples import OWNERSHIP, document
-from tests.walk_world import SUBJECTS, about_customers, customers_bench, fields_of, stored_of, subject_of
+from tests.worlds.walk import SUBJECTS, about_customers, customers_bench, fields_of, stored_of, subject_of
 
 if TYPE_CHECKING:
     from answerable.core.action.tool_definition import ToolDefinition

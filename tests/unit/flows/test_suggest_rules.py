@@ -18,8 +18,8 @@ from answerable.flows.policy.simulate_policy import simulate_policy
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.testing.builders import POLICIES, Bench, bench_documents
-from tests.click_world import clicking
-from tests.hold_world import stop
+from tests.worlds.click import clicking
+from tests.worlds.hold import stop
 
 pytestmark = pytest.mark.anyio
 EXCEPTION = pytest.mark.requirement("OVERSIGHT-09")

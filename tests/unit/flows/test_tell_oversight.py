@@ -19,8 +19,8 @@ from answerable.core.ledger.oversight_told import (
 from answerable.core.ledger.tags import Tag
 from answerable.flows.approval.tell_oversight import tell_oversight
 from answerable.testing.builders import Bench
-from tests.figures_world import entry
-from tests.hold_world import stop
+from tests.worlds.figures import entry
+from tests.worlds.hold import stop
 
 pytestmark = pytest.mark.anyio
 

@@ -28,8 +28,8 @@ from answerable.flows.walk.pin_tools import approve_tool
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.testing.registers import fresh
 from answerable.testing.samples import AUDIENCE, signing_key
-from tests.hold_world import lift
-from tests.tool_world import approval, described, describing
+from tests.worlds.hold import lift
+from tests.worlds.tool import approval, described, describing
 
 if TYPE_CHECKING:
     from answerable.flows.policy.tell_possible import Told

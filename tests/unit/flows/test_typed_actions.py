@@ -12,7 +12,7 @@ from answerable.core.registry.documents.capability import ACTION_KINDS, ActionKi
 from answerable.core.registry.parsing.active import faults_of
 from answerable.errors import Refused
 from answerable.testing.builders import Bench, bench_documents
-from tests.tool_world import described, describing
+from tests.worlds.tool import described, describing
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ import pytest
 from answerable.core.identity.proof.channel import Channel
 from answerable.core.identity.proof.http_signature import SignedRequest, request_from_http
 from answerable.errors import Unverified
-from tests.proof_world import BODY, ProofWorld, agent, new_key, refused, request, unix
+from tests.worlds.proof import BODY, ProofWorld, agent, new_key, refused, request, unix
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from answerable.core.identity.proof.channel import Channel
 from answerable.errors import Malformed
 from answerable.flows.state.proof_limits import ProofLimits
-from tests.proof_world import AUTHORITY, ProofWorld, agent, refused, request, unix
+from tests.worlds.proof import AUTHORITY, ProofWorld, agent, refused, request, unix
 
 
 @pytest.fixture

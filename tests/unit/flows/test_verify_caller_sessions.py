@@ -9,7 +9,7 @@ import pytest
 
 from answerable.core.identity.proof.session import SESSION_TARGET, WINDOW, encode_offer
 from answerable.errors import Malformed, Unverified
-from tests.proof_world import ProofWorld, agent, refused, request
+from tests.worlds.proof import ProofWorld, agent, refused, request
 
 
 @pytest.fixture

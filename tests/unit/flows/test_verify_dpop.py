@@ -13,8 +13,8 @@ from answerable.core.identity.proof.dpop import dpop_proof
 from answerable.core.identity.workload.evidence import UNKNOWN_IDENTITY
 from answerable.errors import Malformed, Unavailable, Unverified
 from answerable.flows.tokens.verify_dpop import BoundToken, DpopLimits, challenge_error, has_credential
-from tests.dpop_world import BODY, TARGET, TOKEN, URL, DpopWorld
-from tests.proof_world import ProofWorld, agent, request
+from tests.worlds.dpop import BODY, TARGET, TOKEN, URL, DpopWorld
+from tests.worlds.proof import ProofWorld, agent, request
 
 
 @pytest.fixture

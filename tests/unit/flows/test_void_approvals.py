@@ -13,8 +13,8 @@ from answerable.testing.builders import Bench
 from answerable.testing.trouble import Trouble, TroubledLedger
 from answerable.verify.leaf_rules import Fault, read_leaf
 from tests.attack.test_what_was_shown import CHANGES, approved, capability
-from tests.obligation_world import story
-from tests.walk_world import stored_of
+from tests.worlds.obligation import story
+from tests.worlds.walk import stored_of
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("REPLY-11")]
 

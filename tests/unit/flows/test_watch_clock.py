@@ -13,7 +13,7 @@ from answerable.flows.trust_domain.workloads import WorkloadLimits, Workloads
 from answerable.flows.workloads.enrol_workload import enrol, live_instance
 from answerable.flows.workloads.watch_clock import end_what_had_lapsed, watch_clock
 from answerable.testing.clock import ManualClock
-from tests.enrolment_world import InventedProcesses, enrolling, evidence_of, key_of
+from tests.worlds.enrolment import InventedProcesses, enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio
 

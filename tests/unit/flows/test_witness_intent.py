@@ -12,7 +12,7 @@ import pytest
 from answerable.errors import Broken
 from answerable.flows.ledger.witness_intent import LedgerIntentWitness, intent_witness
 from answerable.testing.clock import ManualClock
-from tests.witness_world import HonestWitness, Ledger, Log, Rounds, desk
+from tests.worlds.witness import HonestWitness, Ledger, Log, Rounds, desk
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OBL-08")]
 

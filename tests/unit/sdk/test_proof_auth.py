@@ -18,8 +18,8 @@ from answerable.flows.state.proof_limits import ProofLimits
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.sdk.proof_auth import SessionAuth, SignatureAuth
 from answerable.sdk.world import World
-from tests.proof_door import ProofDoor
-from tests.proof_world import ProofWorld
+from tests.probes.proof_door import ProofDoor
+from tests.worlds.proof import ProofWorld
 
 pytestmark = pytest.mark.anyio
 

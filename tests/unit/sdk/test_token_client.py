@@ -23,7 +23,7 @@ from answerable.sdk.resource_tokens import REFUSED_SECONDS, ResourceTokens
 from answerable.sdk.token_auth import DPoPAuth
 from answerable.sdk.token_client import AccessToken, TokenClient, TokenExchange
 from answerable.sdk.world import World
-from tests.token_server_world import (
+from tests.worlds.token_server import (
     ASSERTION_KEY,
     KEY,
     RESOURCE_METADATA,

@@ -16,8 +16,8 @@ from answerable.core.mandate.mandate import Grant
 from answerable.errors import Refused
 from answerable.testing.builders import POLICIES, Bench, bench_documents
 from answerable.verify.denial import explain
-from tests.tool_world import described, describing
 from tests.unit.verify.test_decision_replay import decisions
+from tests.worlds.tool import described, describing
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

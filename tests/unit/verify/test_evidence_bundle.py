@@ -23,7 +23,7 @@ from answerable.testing.contracts.ledger import log_key
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.verify.evidence_report import EvidenceReport, ShownEntry
 from answerable.verify.report import instant
-from tests.ledger_world import (
+from tests.worlds.ledger import (
     BEGIN,
     KEY,
     STORY,

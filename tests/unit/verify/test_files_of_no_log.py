@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.ledger_set_world import ForgedSet
-from tests.ledger_world import STORY
+from tests.worlds.ledger import STORY
+from tests.worlds.ledger_set import ForgedSet
 
 pytestmark = pytest.mark.requirement("SHARD-05")
 

@@ -9,7 +9,7 @@ import pytest
 from answerable.core.ledger.codec import notes_in
 from answerable.verify import log_signatures
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_world import STORY, sealed_story
+from tests.worlds.ledger import STORY, sealed_story
 
 
 def test_a_log_that_gets_a_checkpoint_while_it_is_read_is_not_called_wrong(

@@ -15,11 +15,11 @@ from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import POLICIES
 from answerable.verify.denial import explain
 from tests.attack.test_revocation_races import chained
-from tests.hold_world import REACHING, bench_to_hold, stop
-from tests.lineage_world import asked
-from tests.publication_world import house
-from tests.revocation_world import act_as_instance
 from tests.unit.verify.test_decision_replay import asked_again, decisions, replayed
+from tests.worlds.hold import REACHING, bench_to_hold, stop
+from tests.worlds.lineage import asked
+from tests.worlds.publication import house
+from tests.worlds.revocation import act_as_instance
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("HOLD-14")]
 

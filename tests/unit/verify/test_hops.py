@@ -10,7 +10,7 @@ from answerable.core.canonical import JSONValue
 from answerable.core.ledger.entry import Entry
 from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.merkle import leaf_hash
-from tests.ledger_world import BEGIN, ForgedLog, checked, end, entry, intent, prelude, references, rules
+from tests.worlds.ledger import BEGIN, ForgedLog, checked, end, entry, intent, prelude, references, rules
 
 AT = BEGIN + 3
 """Where the intent stands."""

@@ -22,7 +22,7 @@ from answerable.core.tlog.merkle import leaf_hash
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import ORIGIN
 from answerable.verify.report import FINDINGS_MAX
-from tests.ledger_world import (
+from tests.worlds.ledger import (
     BEGIN,
     DIGEST,
     FIRST,

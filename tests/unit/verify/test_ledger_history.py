@@ -21,7 +21,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import ORIGIN, log_key
 from answerable.verify.ledger_history import Progress, verify_ledger
-from tests.ledger_world import (
+from tests.worlds.ledger import (
     BEGIN,
     FIRST,
     KEY,

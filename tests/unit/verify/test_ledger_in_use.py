@@ -14,8 +14,8 @@ from answerable.verify import ledger_history
 from answerable.verify.ledger_history import verify_ledger
 from answerable.verify.log_signatures import read_signatures
 from answerable.verify.tiles import listed_tiles
-from tests.ledger_files_world import grown, small_log
-from tests.ledger_world import BEGIN, KEY, sealed_story
+from tests.worlds.ledger import BEGIN, KEY, sealed_story
+from tests.worlds.ledger_files import grown, small_log
 
 
 @pytest.mark.requirement("SEAM-11")

@@ -17,8 +17,8 @@ from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import log_key
 from answerable.verify.ledger_history import Progress
 from answerable.verify.ledger_set import is_ledger_set, verify_ledger_set
-from tests.ledger_set_world import BASE, HEADS, HEADS_KEY, ForgedSet, caveats, head_entry, own_story, rules
-from tests.ledger_world import BEGIN, STORY, ForgedLog, end, entry, flipped, genesis, intent, policy, prelude
+from tests.worlds.ledger import BEGIN, STORY, ForgedLog, end, entry, flipped, genesis, intent, policy, prelude
+from tests.worlds.ledger_set import BASE, HEADS, HEADS_KEY, ForgedSet, caveats, head_entry, own_story, rules
 
 pytestmark = pytest.mark.requirement("SHARD-05")
 

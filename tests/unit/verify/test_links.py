@@ -14,7 +14,7 @@ from answerable.core.tlog.merkle import leaf_hash
 from answerable.testing.clock import START
 from answerable.verify.leaf_rules import Fault, payload_fault, read_leaf
 from answerable.verify.leaf_shapes import CitedLeaf, IntentLeaf
-from tests.ledger_world import (
+from tests.worlds.ledger import (
     BEGIN,
     CITED,
     DIGEST,

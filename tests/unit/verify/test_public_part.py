@@ -15,7 +15,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.core.tlog.tile import entries_path, tile_path
 from answerable.testing.clock import START
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_world import (
+from tests.worlds.ledger import (
     KEY,
     STORY,
     ForgedLog,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from answerable.verify.ledger_history import verify_ledger
-from tests.ledger_world import KEY, STORY, ForgedLog, sealed_story
+from tests.worlds.ledger import KEY, STORY, ForgedLog, sealed_story
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,7 +16,7 @@ from answerable.testing.clock import START
 from answerable.testing.contracts.ledger import ORIGIN, log_key
 from answerable.verify.ledger_history import CLOCK_SKEW_MS_MAX, verify_ledger
 from answerable.verify.report import LedgerReport, instant
-from tests.ledger_world import (
+from tests.worlds.ledger import (
     KEY,
     STORY,
     ForgedLog,

@@ -16,7 +16,7 @@ from answerable.testing.trouble import Trouble, TroubledLedger
 from answerable.wiring.assemble import assembled
 from answerable.wiring.settings import load_settings
 from answerable.wiring.settling import settling
-from tests.gateway_world import until
+from tests.worlds.gateway import until
 
 if TYPE_CHECKING:
     from answerable.testing.trouble import Fault

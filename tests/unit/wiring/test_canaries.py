@@ -10,7 +10,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Unavailable
 from answerable.wiring.settings import parse_settings
 from answerable.wiring.settling import keep_canaries
-from tests.canary_world import TESTED, bench_with_tests
+from tests.worlds.canary import TESTED, bench_with_tests
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("OVERSIGHT-07")]
 

@@ -13,8 +13,8 @@ from answerable.adapters.sqlite import SqliteToolPinRegister
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
 from answerable.wiring.following import following_registry
-from tests.tool_world import described, described_by, describing
-from tests.waiting import until
+from tests.probes.waiting import until
+from tests.worlds.tool import described, described_by, describing
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("TOOL-01")]
 

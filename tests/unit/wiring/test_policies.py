@@ -12,7 +12,7 @@ from answerable.errors import Unavailable
 from answerable.flows.policy.shadow_policy import start_shadow
 from answerable.testing.builders import Bench
 from answerable.wiring import policies
-from tests.publication_world import STOP, house
+from tests.worlds.publication import STOP, house
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("PUB-09")]
 

@@ -17,7 +17,7 @@ from answerable.testing.samples import document
 from answerable.wiring.policy_directory import check_set, compiled_set, schema_for
 from answerable.wiring.policy_trials import try_set
 from answerable.wiring.policy_yaml import document_text
-from tests.policy_set_world import SCHEMA, SOUND, checked, registry_documents, set_in, write_schema
+from tests.worlds.policy_set import SCHEMA, SOUND, checked, registry_documents, set_in, write_schema
 
 READS = """@id("desk.reads")
 permit(principal in UseCase::"help-desk", action == Action::"crm.case-read", resource);

@@ -13,8 +13,8 @@ from answerable.testing.entropy import SeededEntropy
 from answerable.wiring.assemble import authorities_of
 from answerable.wiring.proofs import FILE, opened_replay_store, token_holders
 from answerable.wiring.settings import load_settings
-from tests.dpop_world import BODY, TARGET, TOKEN, URL, DpopWorld
-from tests.proof_world import ProofWorld, request
+from tests.worlds.dpop import BODY, TARGET, TOKEN, URL, DpopWorld
+from tests.worlds.proof import ProofWorld, request
 
 
 @pytest.mark.requirement("DPOP-05", "DPOP-08")

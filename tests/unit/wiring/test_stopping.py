@@ -15,8 +15,8 @@ from answerable.testing.builders import Bench, bench_documents
 from answerable.wiring.assemble import Product, assembled
 from answerable.wiring.settings import load_settings
 from answerable.wiring.stops import following_stops
-from tests.gateway_world import until
-from tests.rule_world import denied
+from tests.worlds.gateway import until
+from tests.worlds.rule import denied
 
 if TYPE_CHECKING:
     from pathlib import Path

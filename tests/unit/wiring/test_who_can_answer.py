@@ -11,7 +11,7 @@ from answerable.core.approval.strength import SignedWith
 from answerable.core.canonical import JSONValue, parse
 from answerable.testing.samples import document, signing_key
 from answerable.wiring.policy_directory import check_set
-from tests.policy_set_world import registry_documents, write_schema
+from tests.worlds.policy_set import registry_documents, write_schema
 
 pytestmark = pytest.mark.requirement("REPLY-09")
 

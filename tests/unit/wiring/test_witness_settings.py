@@ -10,7 +10,7 @@ from answerable.flows.ledger.gather_cosignatures import CosigningLimits
 from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import parse_settings
 from answerable.wiring.witness_settings import WitnessesSettings, remote_witness
-from tests.witness_world import Log, cosigners
+from tests.worlds.witness import Log, cosigners
 
 DATA = Path("/srv/a")
 VKEY = cosigners()[0].key.formatted()

@@ -14,7 +14,7 @@ from answerable.wiring.setting_tree import Settings
 from answerable.wiring.settings import load_settings
 from answerable.wiring.witness_view import add_watched_log, policy_text, watched_logs, witness_keys
 from answerable.wiring.witnesses import require_known_history
-from tests.witness_world import ORIGIN, Log, cosigners, desk
+from tests.worlds.witness import ORIGIN, Log, cosigners, desk
 
 TRUE, FORK = Log(), Log(forked_at=2)
 

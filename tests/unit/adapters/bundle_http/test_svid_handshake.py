@@ -8,7 +8,7 @@ import pytest
 
 from answerable.adapters.bundle_http.serving import LiveTLS
 from answerable.adapters.bundle_http.svid_handshake import svid_context
-from tests.federation_world import Authority
+from tests.worlds.federation import Authority
 
 
 def shaken(client, server):

@@ -13,7 +13,7 @@ from answerable.core.action.request import VerifiedRequest
 from answerable.core.decision.decision import Decision
 from answerable.core.identity.workload.evidence import UNKNOWN_IDENTITY, CallerIdentity
 from answerable.errors import Malformed
-from tests.policy_world import AGENTS, REGISTRY, Trial
+from tests.worlds.policy import AGENTS, REGISTRY, Trial
 
 pytestmark = pytest.mark.requirement("IDENT-07")
 

@@ -23,7 +23,7 @@ from answerable.core.registry.documents.policy_parts import (
     Tracker,
 )
 from answerable.errors import Malformed
-from tests.policy_world import NOW, PARTS, REGISTRY, Trial, approval
+from tests.worlds.policy import NOW, PARTS, REGISTRY, Trial, approval
 
 PAY = Trial(capability="payments.batch.submit", arguments={"batch": "7", "amount": 100_000})
 PERMIT = '@id("all") permit(principal, action, resource);'

@@ -7,7 +7,7 @@ import pytest
 
 from answerable.adapters.cedar.heads import ANY, Head, HeadIndex, head_of
 from answerable.core.identity.names.principal import AgentId
-from tests.policy_world import AGENTS, CAPABILITIES
+from tests.worlds.policy import AGENTS, CAPABILITIES
 
 AGENT = AGENTS[AgentId("support-agent")]
 READ = CAPABILITIES["crm.customer.read"]

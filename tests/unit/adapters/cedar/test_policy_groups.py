@@ -7,7 +7,7 @@ from answerable.adapters.cedar.policy_groups import GROUP_POLICIES, UnevenGroups
 from answerable.adapters.cedar.publishing import published
 from answerable.core.registry.policy_sets.policy_text import Statement, statements
 from answerable.errors import Malformed
-from tests.policy_world import REGISTRY
+from tests.worlds.policy import REGISTRY
 
 pytestmark = pytest.mark.requirement("PUB-08")
 

@@ -16,7 +16,7 @@ from answerable.core.registry.documents.documents import PolicySetDocument
 from answerable.core.registry.documents.parts_form import form_of_parts
 from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 from answerable.errors import Malformed
-from tests.policy_world import CAPABILITIES, REGISTRY
+from tests.worlds.policy import CAPABILITIES, REGISTRY
 
 READ = CAPABILITIES["crm.customer.read"]
 ANYTHING = "permit(principal, action, resource);"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.adapters.cedar.rules import PolicySource, rules_of
-from tests.policy_world import REGISTRY
+from tests.worlds.policy import REGISTRY
 
 pytestmark = pytest.mark.requirement("SET-01")
 

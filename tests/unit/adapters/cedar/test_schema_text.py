@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from answerable.adapters.cedar.schema_text import schema_fault, schema_text
-from tests.policy_world import REGISTRY
+from tests.worlds.policy import REGISTRY
 
 pytestmark = pytest.mark.requirement("SET-01")
 

@@ -14,7 +14,7 @@ from answerable.core.decision.argument_values import mapped_arguments
 from answerable.core.decision.decision import Evaluation
 from answerable.core.decision.policy_context import Context, capability_facts, whole_context
 from answerable.core.identity.names.principal import AgentId
-from tests.policy_world import AGENTS, CAPABILITIES, NOW, REGISTRY, Trial
+from tests.worlds.policy import AGENTS, CAPABILITIES, NOW, REGISTRY, Trial
 
 AGENT = AGENTS[AgentId("support-agent")]
 READ = CAPABILITIES["crm.customer.read"]

@@ -10,8 +10,8 @@ import pytest
 from answerable.adapters.oidc import HttpIssuerKeys, issuer_source
 from answerable.errors import Malformed, Unavailable
 from answerable.testing import ManualClock
-from tests.attestation_world import key_set, public_jwk
-from tests.issuer_server import issuer_server
+from tests.stand_ins.issuer_server import issuer_server
+from tests.worlds.attestation import key_set, public_jwk
 
 pytestmark = pytest.mark.anyio
 

@@ -19,7 +19,7 @@ from answerable.adapters.ssh_certificates.scope import grant_faults, grant_of
 from answerable.core.canonical import JSONValue, freeze
 from answerable.errors import Malformed, Refused
 from answerable.wiring.target_kinds import kind_named
-from tests.example_counts import examples
+from tests.probes.example_counts import examples
 
 SHELLS = [shell for shell in ("/bin/sh", "/bin/bash", "/bin/zsh", "/usr/bin/fish") if shutil.which(shell)]
 ACCOUNT = "ans_aaaaaaaaaaaaaaaaaaaaaaaaae"

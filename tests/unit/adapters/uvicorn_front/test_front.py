@@ -27,8 +27,8 @@ from answerable.adapters.uvicorn_front import FrontLimits, Listeners, TLSMateria
 from answerable.adapters.uvicorn_front import protocol as front_protocol
 from answerable.adapters.uvicorn_front.tls import tls_context
 from answerable.errors import Unavailable
-from tests.proof_door import ProofDoor
-from tests.proof_world import ProofWorld, agent
+from tests.probes.proof_door import ProofDoor
+from tests.worlds.proof import ProofWorld, agent
 
 pytestmark = pytest.mark.anyio
 

@@ -21,11 +21,11 @@ from answerable.core.identity.proof.channel import CHANNEL_EXTENSION
 from answerable.core.identity.svid.x509_svid import verified_x509_svid
 from answerable.errors import Unavailable, Unverified
 from answerable.testing.clock import ManualClock
-from tests.instance_world import OURS, Authority, InstanceWorld
-from tests.proof_door import ProofDoor
-from tests.svid_world import AGENT, HOUR, bundle_with, certificate, ec_key, only, signer
+from tests.probes.proof_door import ProofDoor
 from tests.unit.adapters.uvicorn_front.test_front import Authority as ServerAuthority
 from tests.unit.adapters.uvicorn_front.test_front import client_context, serving
+from tests.worlds.instance import OURS, Authority, InstanceWorld
+from tests.worlds.svid import AGENT, HOUR, bundle_with, certificate, ec_key, only, signer
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from answerable.adapters.workload_api_client.calls import (
     retry_seconds,
 )
 from answerable.errors import Malformed
-from tests.federation_world import Authority
+from tests.worlds.federation import Authority
 
 
 def test_certificates_in_a_row_are_told_apart():

@@ -16,8 +16,8 @@ from answerable.apps.control_api.application import control_app
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.registry.manifests.manifest_token import stored_manifest
 from answerable.testing.contracts.instance_register import instance as running_instance
-from tests.control_world import Product, World, made_world, memory_product
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import Product, World, made_world, memory_product
 
 pytestmark = pytest.mark.requirement("MANIFEST-09")
 

@@ -13,9 +13,9 @@ import pytest
 
 from answerable.apps.control_api.application import control_app
 from answerable.testing.builders import Bench
-from tests.control_world import Product
-from tests.figures_world import ready
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import Product
+from tests.worlds.figures import ready
 
 
 async def asked_thrice(bench: Bench) -> None:

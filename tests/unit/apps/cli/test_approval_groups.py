@@ -13,10 +13,10 @@ from answerable.apps.control_api.application import control_app
 from answerable.core.approval.card import card_of
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.flows.validity.group_waiting import group_named
-from tests.alike_world import payment
-from tests.control_approvals import alike_waiting
-from tests.control_world import Product, World, made_world, memory_product
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.alike import payment
+from tests.worlds.control import Product, World, made_world, memory_product
+from tests.worlds.control_approvals import alike_waiting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

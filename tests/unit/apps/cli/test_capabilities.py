@@ -12,8 +12,8 @@ import pytest
 from typer.testing import Result
 
 from answerable.apps.control_api.application import control_app
-from tests.control_world import made_world, memory_product
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import made_world, memory_product
 
 pytestmark = pytest.mark.requirement("ROOM-05")
 

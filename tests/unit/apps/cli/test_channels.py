@@ -14,7 +14,6 @@ from answerable.flows.approval.reach_people import reach_people
 from answerable.flows.state.reach_desk import ReachDesk, Route
 from answerable.ports.message_channel import Sent
 from answerable.testing.registers import fresh
-from tests.channel_world import LoudChannel
 from tests.unit.apps.cli.test_commands import (
     Command,
     applied,
@@ -24,6 +23,7 @@ from tests.unit.apps.cli.test_commands import (
     product,
     world,
 )
+from tests.worlds.channel import LoudChannel
 
 pytestmark = pytest.mark.requirement("CHANNEL-11")
 

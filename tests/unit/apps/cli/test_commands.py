@@ -18,9 +18,9 @@ from answerable.core.canonical import JSONValue, encode
 from answerable.core.ledger.entry import sealed_entry
 from answerable.core.ledger.tags import Tag
 from answerable.flows.recording.record_entry import sealing_for
-from tests.control_world import Product, World, asked, made_world, memory_product
-from tests.revocation_calls import revoke_and_tell
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import Product, World, asked, made_world, memory_product
+from tests.worlds.revocation_calls import revoke_and_tell
 
 Command = Callable[..., Result]
 

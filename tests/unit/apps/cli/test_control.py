@@ -19,7 +19,7 @@ from answerable.apps.control_api.problems import problem_of
 from answerable.core.canonical import freeze
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified
 from answerable.sdk.keyfile import create_key
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
 
 ERRORS = (
     (Malformed("a", code="x.a"), 400, 1),

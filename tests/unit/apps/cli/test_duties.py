@@ -19,9 +19,9 @@ from answerable.sdk.keyfile import create_key
 from answerable.testing.builders import Bench
 from answerable.testing.clock import ManualClock
 from answerable.testing.samples import document
-from tests.control_world import Product
-from tests.duty_world import duty_bench, tell, waiting
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import Product
+from tests.worlds.duty import duty_bench, tell, waiting
 
 pytestmark = [pytest.mark.requirement("DUTY-08")]
 

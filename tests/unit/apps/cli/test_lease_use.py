@@ -20,8 +20,8 @@ from answerable.errors import Unavailable
 from answerable.flows.state.lease_side import LeaseSide
 from answerable.testing.builders import Bench
 from tests.attack.test_lease_use import GRANTS, acts, documents, told
-from tests.control_world import Product
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import Product
 
 pytestmark = [pytest.mark.requirement("RIGHTS-04", "RIGHTS-05", "RIGHTS-06")]
 

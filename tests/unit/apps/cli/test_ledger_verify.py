@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from answerable.testing.clock import START
-from tests.ledger_world import STORY, ForgedLog, policy, sealed_story
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.ledger import STORY, ForgedLog, policy, sealed_story
 
 Verify = Callable[..., str]
 

@@ -14,9 +14,9 @@ import yaml
 from typer.testing import Result
 
 from answerable.apps.control_api.application import control_app
-from tests.control_world import World, made_world, memory_product
-from tests.policy_set_world import CORPUS, REGISTRY, SCHEMA, set_in
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import World, made_world, memory_product
+from tests.worlds.policy_set import CORPUS, REGISTRY, SCHEMA, set_in
 
 pytestmark = pytest.mark.requirement("SET-09")
 

@@ -18,9 +18,9 @@ from answerable.apps.cli.control import Control
 from answerable.apps.control_api.application import control_app
 from answerable.testing.builders import Bench
 from answerable.testing.clock import START
-from tests.control_world import Product
-from tests.publication_world import STOP, house
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import Product
+from tests.worlds.publication import STOP, house
 
 pytestmark = [pytest.mark.requirement("PUB-07")]
 

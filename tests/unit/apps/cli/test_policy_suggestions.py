@@ -14,9 +14,9 @@ import yaml
 
 from answerable.apps.control_api.application import control_app
 from answerable.testing.builders import Bench
-from tests.control_world import Product
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
 from tests.unit.flows.test_suggest_rules import approved, ready
+from tests.worlds.control import Product
 
 pytestmark = pytest.mark.requirement("OVERSIGHT-09")
 

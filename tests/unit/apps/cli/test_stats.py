@@ -17,9 +17,9 @@ from answerable.apps.control_api.application import control_app
 from answerable.errors import Refused
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import POLICIES, Bench, bench_documents
-from tests.control_world import Product
-from tests.figures_world import ready
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import Product
+from tests.worlds.figures import ready
 
 Command = Callable[..., Result]
 LARGE_ALONE = POLICIES.replace("amount > 5000", "amount > 9000")

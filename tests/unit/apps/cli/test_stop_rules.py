@@ -15,9 +15,9 @@ from answerable.apps.control_api.application import control_app
 from answerable.flows.policy import simulate_rule
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.testing.builders import Bench
-from tests.control_world import Product
-from tests.rule_world import HUGE, code_of, denied, rule, ruled
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import Product
+from tests.worlds.rule import HUGE, code_of, denied, rule, ruled
 
 pytestmark = [pytest.mark.requirement("RULE-09")]
 

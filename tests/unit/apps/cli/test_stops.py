@@ -15,7 +15,6 @@ from answerable.core.containment.hold import EVERYTHING, holdable
 from answerable.errors import Unavailable
 from answerable.flows.drills.report_containment import report_containment
 from answerable.flows.revocation.place_hold import place_hold
-from tests.control_world import Product, World, asked
 from tests.unit.apps.cli.test_commands import (
     Command,
     applied,
@@ -26,6 +25,7 @@ from tests.unit.apps.cli.test_commands import (
     product,
     world,
 )
+from tests.worlds.control import Product, World, asked
 
 __all__ = ["applied", "command", "product", "world"]
 

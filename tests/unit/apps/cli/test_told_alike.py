@@ -14,9 +14,9 @@ from answerable.errors import Unverified
 from answerable.flows.counters.door_desk import DoorDesk, record_door_refusals
 from answerable.flows.state.known_callers import KnownCallers
 from answerable.main import application
-from tests.control_world import Product, World
-from tests.proof_world import unix
 from tests.unit.apps.cli.test_commands import Command, applied, command, issued, product, world
+from tests.worlds.control import Product, World
+from tests.worlds.proof import unix
 
 __all__ = ["applied", "command", "product", "world"]
 

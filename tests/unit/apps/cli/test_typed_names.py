@@ -15,8 +15,8 @@ from typer import testing
 from typer.testing import Result
 
 from answerable.apps.control_api.application import control_app
-from tests.control_world import asked, made_world, memory_product
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import asked, made_world, memory_product
 
 pytestmark = pytest.mark.requirement("ROOM-03")
 

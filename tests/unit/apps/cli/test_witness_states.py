@@ -11,8 +11,8 @@ from typing import Any
 
 from answerable.apps.control_api.application import control_app
 from answerable.flows.ledger.gather_cosignatures import WitnessState
-from tests.control_world import memory_product
-from tests.typed_lines import typed
+from tests.probes.typed_lines import typed
+from tests.worlds.control import memory_product
 
 ALARM = WitnessState(
     name="far.example/w", state="alarm", reason="it was not reached", since=1_795_000_000_000

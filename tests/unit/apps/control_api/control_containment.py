@@ -14,8 +14,8 @@ from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_lift
 from answerable.testing.registers import fresh
 from answerable.wiring.drills import drill_ground
-from tests.control_world import Product, World
-from tests.revocation_calls import revoke_everything
+from tests.worlds.control import Product, World
+from tests.worlds.revocation_calls import revoke_everything
 
 
 async def stop_and_revoke_everything(client: Any, product: Product, world: World) -> None:

@@ -11,10 +11,10 @@ from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_duty
 from answerable.testing.registers import fresh
 from answerable.testing.samples import document
-from tests.control_world import ORIGIN
+from tests.worlds.control import ORIGIN
 
 if TYPE_CHECKING:
-    from tests.control_world import Product, World
+    from tests.worlds.control import Product, World
 
 
 async def use_duties(client: Any, product: Product, world: World) -> None:

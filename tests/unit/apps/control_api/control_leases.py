@@ -9,9 +9,9 @@ from answerable.adapters.broker_http import HttpLeaseBroker
 from answerable.core.lease.lease import LEASE_STATES
 from answerable.flows.leases.perform_leased import perform_leased
 from answerable.flows.state.lease_side import LeaseSide
-from tests.broker_door_world import a_door
-from tests.control_world import Product
-from tests.lease_world import warrant
+from tests.worlds.broker_door import a_door
+from tests.worlds.control import Product
+from tests.worlds.lease import warrant
 
 
 async def use_leases(client: Any, product: Product, folder: Path) -> None:

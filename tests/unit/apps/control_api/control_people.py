@@ -11,7 +11,7 @@ from answerable.testing.registers import fresh
 from answerable.testing.soft_passkey import ORIGIN, RP_ID, SoftPasskey
 
 if TYPE_CHECKING:
-    from tests.control_world import Product
+    from tests.worlds.control import Product
 
 
 async def use_people(client: Any, product: Product) -> None:

@@ -11,7 +11,7 @@ from answerable.sdk.keyfile import load_key
 from answerable.sdk.signing import signed_step
 
 if TYPE_CHECKING:
-    from tests.control_world import Product, World
+    from tests.worlds.control import Product, World
 
 
 RULE = {

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.registry.tools.tool_approval import signed_approval
 from answerable.sdk.keyfile import load_key
-from tests.event_world import desk_on, stream
+from tests.worlds.event import desk_on, stream
 
 if TYPE_CHECKING:
-    from tests.control_world import Product, World
+    from tests.worlds.control import Product, World
 
 
 async def use_tools(client: Any, product: Product, world: World) -> None:

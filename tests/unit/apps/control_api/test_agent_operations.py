@@ -21,7 +21,7 @@ from answerable.flows.leases.find_outstanding import outstanding_of_instance
 from answerable.flows.workloads import hand_out_svid
 from answerable.flows.workloads.enrol_workload import enrol
 from answerable.testing.registers import fresh
-from tests.enrolment_world import enrolling, evidence_of, key_of
+from tests.worlds.enrolment import enrolling, evidence_of, key_of
 
 pytestmark = pytest.mark.anyio
 

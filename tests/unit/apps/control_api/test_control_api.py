@@ -30,8 +30,6 @@ from answerable.sdk.signing import signed_mandate
 from answerable.testing.contracts.instance_register import instance as running_instance
 from answerable.verify.evidence_bundle import verify_evidence
 from answerable.wiring.registry_documents import read_documents
-from tests.control_approvals import use_approvals, use_groups
-from tests.control_world import Product, World, asked, made_world, memory_product
 from tests.unit.apps.control_api.control_containment import use_containment
 from tests.unit.apps.control_api.control_duties import use_duties
 from tests.unit.apps.control_api.control_issuers import use_issuers
@@ -39,6 +37,8 @@ from tests.unit.apps.control_api.control_leases import use_leases
 from tests.unit.apps.control_api.control_people import use_people
 from tests.unit.apps.control_api.control_policies import use_policies
 from tests.unit.apps.control_api.control_tools import use_tools
+from tests.worlds.control import Product, World, asked, made_world, memory_product
+from tests.worlds.control_approvals import use_approvals, use_groups
 
 pytestmark = pytest.mark.anyio
 DOCUMENT: Any = openapi_document()

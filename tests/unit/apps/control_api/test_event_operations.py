@@ -11,7 +11,7 @@ from answerable.apps.control_api.event_operations import list_event_streams
 from answerable.ports.event_register import Waiting
 from answerable.testing.builders import Bench
 from answerable.testing.registers import fresh
-from tests.event_world import desk_on, stream
+from tests.worlds.event import desk_on, stream
 
 pytestmark = pytest.mark.anyio
 

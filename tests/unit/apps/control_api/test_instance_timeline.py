@@ -14,8 +14,8 @@ from answerable.core.identity.proof.caller import VerifiedCaller
 from answerable.core.identity.workload.evidence import CallerIdentity
 from answerable.errors import Refused
 from answerable.flows.walk.govern_action import govern_action
-from tests.control_world import memory_product
 from tests.unit.apps.control_api.test_control_api import client_of
+from tests.worlds.control import memory_product
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("IDENT-08")]
 

@@ -10,8 +10,8 @@ import pytest
 
 from answerable.apps.control_api.application import control_app
 from answerable.flows.tokens import trace_mandate
-from tests.control_world import memory_product
 from tests.unit.apps.control_api.test_control_api import client_of
+from tests.worlds.control import memory_product
 
 pytestmark = pytest.mark.anyio
 

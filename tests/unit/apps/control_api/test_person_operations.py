@@ -10,7 +10,7 @@ import pytest
 from answerable.apps.control_api import person_operations
 from answerable.apps.control_api.call import Call
 from answerable.errors import Malformed, Refused
-from tests.passkey_world import enrolled, passkey_bench
+from tests.worlds.passkey import enrolled, passkey_bench
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ from answerable.adapters.bundle_files.source import FileBundle
 from answerable.apps.control_api.application import control_app
 from answerable.core.identity.svid.federation import federation_source
 from answerable.flows.workloads.follow_bundles import BundleFollowing
-from tests.control_world import memory_product
 from tests.unit.apps.control_api.test_control_api import client_of
+from tests.worlds.control import memory_product
 
 pytestmark = pytest.mark.anyio
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from answerable.apps.control_api.application import control_app
-from tests.control_world import memory_product
 from tests.unit.apps.control_api.test_control_api import client_of
+from tests.worlds.control import memory_product
 
 pytestmark = pytest.mark.anyio
 

@@ -20,7 +20,7 @@ from answerable.core.identity.keys.compact_jws import TOKEN_CHARS_MAX
 from answerable.core.identity.svid.jwt_svid import AUDIENCE_CHARS_MAX, AUDIENCES_MAX
 from answerable.core.identity.svid.wit_svid import verified_wit_svid
 from answerable.errors import Broken, Malformed, Refused, Unavailable, Unverified
-from tests.workload_api_world import (
+from tests.worlds.workload_api import (
     DOMAIN,
     OTHER,
     World,

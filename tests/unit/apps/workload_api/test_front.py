@@ -16,7 +16,7 @@ from grpclib.reflection.v1.reflection_pb2 import ServerReflectionRequest
 from answerable.apps.workload_api import Doors, WorkloadFront, check_socket, serve
 from answerable.apps.workload_api.messages import schema
 from answerable.errors import Unavailable
-from tests.workload_api_world import LOOPS, World, answer_of, asked, bound, in_loop, opened, serving
+from tests.worlds.workload_api import LOOPS, World, answer_of, asked, bound, in_loop, opened, serving
 
 X509 = "/SpiffeWorkloadAPI/FetchX509SVID"
 

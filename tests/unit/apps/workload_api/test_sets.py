@@ -8,7 +8,7 @@ from answerable.apps.workload_api import sets
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.errors import Unavailable
-from tests.workload_api_world import DOMAIN, OTHER, World, named
+from tests.worlds.workload_api import DOMAIN, OTHER, World, named
 
 
 class Still(World):

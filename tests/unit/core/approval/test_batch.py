@@ -20,7 +20,7 @@ from answerable.core.approval.features import LEAVES_MAX, features_of
 from answerable.core.approval.words import NO_WORDS, Words
 from answerable.core.tlog.merkle import verify_inclusion
 from answerable.errors import Malformed
-from tests.alike_world import only_group, payment, payments
+from tests.worlds.alike import only_group, payment, payments
 
 OTHERS = ("", "a.b.c", "{", "{}", '{"typ":"answerable-approval-passkey"}', f'{{"typ":"{KEPT_TYP}",')
 

@@ -20,7 +20,7 @@ from answerable.core.containment.reach import reach_of, server_reach
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.revocation import Revocable
 from answerable.errors import Malformed
-from tests.policy_world import CAPABILITIES, REGISTRY
+from tests.worlds.policy import CAPABILITIES, REGISTRY
 
 SOUND = {
     "agent": "scout",

@@ -13,7 +13,7 @@ from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.registry.documents.documents import Principal
 from answerable.errors import AnswerableError, Refused
 from answerable.testing.samples import signing_key
-from tests.policy_world import REGISTRY
+from tests.worlds.policy import REGISTRY
 
 NOW = UnixMillis(1_800_000_000_000)
 HOLD = Hold(id=HoldId("hold_" + "a" * 22), what=EVERYTHING, at=NOW, by="uid:0")

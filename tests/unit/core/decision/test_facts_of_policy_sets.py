@@ -19,7 +19,7 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.budget import Account
 from answerable.core.registry.documents.destination import DestinationMapping
 from answerable.core.registry.documents.policy_parts import DestinationClass, RiskFactor, TimeWindow
-from tests.policy_world import CAPABILITIES, NOW, PARTS, REGISTRY, Trial
+from tests.worlds.policy import CAPABILITIES, NOW, PARTS, REGISTRY, Trial
 
 READ = CAPABILITIES["crm.customer.read"]
 PAY = Trial(capability="payments.batch.submit", arguments={"batch": "7", "amount": 100_000})

@@ -12,7 +12,7 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.registry.documents.fields import Fault
 from answerable.core.registry.documents.policy_parts import TimeWindow
 from answerable.errors import Malformed
-from tests.policy_world import REGISTRY
+from tests.worlds.policy import REGISTRY
 
 READS = {"agent": "support-agent", "capability": "crm.customer.read", "arguments": {"case": "4711"}}
 

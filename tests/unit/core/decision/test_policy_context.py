@@ -11,7 +11,7 @@ from answerable.core.decision.policy_context import (
 )
 from answerable.core.identity.names.principal import AgentId
 from answerable.core.registry.documents.capability import ArgumentMapping
-from tests.policy_world import AGENTS, CAPABILITIES, REGISTRY, Trial
+from tests.worlds.policy import AGENTS, CAPABILITIES, REGISTRY, Trial
 
 MAPPINGS = (
     ArgumentMapping(name="text", type="string"),

@@ -25,7 +25,7 @@ from answerable.core.identity.proof.dpop import (
     use_of,
 )
 from answerable.errors import Malformed, Unverified
-from tests.proof_world import new_key
+from tests.worlds.proof import new_key
 
 URL = "https://gateway.example/mcp/crm"
 NOW = UnixMillis(1_795_000_000_000)

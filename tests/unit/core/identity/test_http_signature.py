@@ -14,7 +14,7 @@ from answerable.core.identity.proof.http_signature import (
     signature_base,
 )
 from answerable.errors import Unverified
-from tests.proof_world import BODY, ProofWorld, request
+from tests.worlds.proof import BODY, ProofWorld, request
 
 WORLD = ProofWorld()
 SIGNED = WORLD.signed()

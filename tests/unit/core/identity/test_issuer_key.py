@@ -9,7 +9,7 @@ import pytest
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.workload.issuer_key import issuer_key, key_ids
 from answerable.errors import AnswerableError
-from tests.attestation_world import jose_key, key_set, public_jwk, rsa_key
+from tests.worlds.attestation import jose_key, key_set, public_jwk, rsa_key
 
 
 def code_of(keys: bytes, algorithm: str = "ES256", kid: str | None = "k") -> str:

@@ -29,7 +29,7 @@ from answerable.core.identity.svid.svid_claims import SECONDS_MAX, SKEW_MILLIS
 from answerable.core.identity.svid.svid_keys import jwk_text
 from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.errors import Malformed, Unverified
-from tests.svid_world import (
+from tests.worlds.svid import (
     AGENT,
     DOMAIN,
     KID,

@@ -9,7 +9,7 @@ import pytest
 from answerable.core.identity.workload.oidc_claims import IssuerTerms, token_hint, verified_workload
 from answerable.errors import AnswerableError, Malformed
 from answerable.testing.clock import START
-from tests.attestation_world import (
+from tests.worlds.attestation import (
     ACTIONS,
     AUDIENCE,
     CLUSTER,

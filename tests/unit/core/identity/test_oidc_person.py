@@ -7,8 +7,8 @@ import pytest
 from answerable.core.identity.people.oidc_person import PersonIssuer, person_in, verified_person
 from answerable.errors import AnswerableError
 from answerable.testing.clock import START
-from tests.attestation_world import key_set, public_jwk
-from tests.mandate_world import CLIENT, ISSUER, SUBJECT, id_token
+from tests.worlds.attestation import key_set, public_jwk
+from tests.worlds.mandate import CLIENT, ISSUER, SUBJECT, id_token
 
 TERMS = PersonIssuer(issuer=ISSUER, audience=CLIENT, login_seconds_max=600)
 

@@ -7,7 +7,7 @@ import pytest
 from answerable.core.identity.workload.attestation import checked_selector
 from answerable.core.identity.workload.oidc_shapes import shaped_selectors
 from answerable.errors import Unverified
-from tests.token_shapes import AZURE_V1, AZURE_V2, CONTRADICTIONS, GCP, SHAPES
+from tests.worlds.token_shapes import AZURE_V1, AZURE_V2, CONTRADICTIONS, GCP, SHAPES
 
 
 def given(shape, **changed):

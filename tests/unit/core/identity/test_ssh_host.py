@@ -13,7 +13,7 @@ from answerable.core.identity.workload.ssh_host import ssh_trust, verified_ssh_h
 from answerable.core.identity.workload.ssh_signature import fingerprint, read_signature, strings
 from answerable.errors import AnswerableError, Malformed
 from answerable.testing.clock import START
-from tests.attestation_world import (
+from tests.worlds.attestation import (
     SECONDS,
     armoured,
     curve_key,
@@ -22,7 +22,7 @@ from tests.attestation_world import (
     ssh_certificate,
     ssh_line,
 )
-from tests.attestation_world import (
+from tests.worlds.attestation import (
     ssh_signature as signature_of,
 )
 

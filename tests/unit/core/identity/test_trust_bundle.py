@@ -27,7 +27,7 @@ from answerable.core.identity.svid.trust_bundle import (
     parse_wit_bundle,
 )
 from answerable.errors import Malformed
-from tests.svid_world import (
+from tests.worlds.svid import (
     DOMAIN,
     OTHER_DOMAIN,
     certificate,

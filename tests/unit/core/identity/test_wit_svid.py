@@ -16,7 +16,7 @@ from answerable.core.identity.svid.svid_keys import jwk_text
 from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.core.identity.svid.wit_svid import WitSvid, verified_wit_svid, wit_svid
 from answerable.errors import Malformed, Unverified
-from tests.svid_world import (
+from tests.worlds.svid import (
     AGENT,
     KID,
     NOW,

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from answerable.core.identity.workload.x509_pop import AUTHORITIES_MAX, authorities_in, verified_x509_pop
 from answerable.errors import AnswerableError, Malformed
 from answerable.testing.clock import START
-from tests.attestation_world import (
+from tests.worlds.attestation import (
     CLIENT_AUTH,
     SERVER_AUTH,
     Authority,

@@ -20,7 +20,7 @@ from answerable.core.identity.svid.x509_svid import (
     verified_x509_svid,
 )
 from answerable.errors import Unverified
-from tests.svid_world import (
+from tests.worlds.svid import (
     AGENT,
     DOMAIN,
     HOUR,

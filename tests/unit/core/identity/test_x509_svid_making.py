@@ -14,7 +14,7 @@ from answerable.core.identity.names.spiffe_id import spiffe_id
 from answerable.core.identity.svid.certificate_rules import read_certificate
 from answerable.core.identity.svid.x509_svid import X509Svid, authority_certificate, verified_x509_svid
 from answerable.errors import Malformed, Unverified
-from tests.svid_world import (
+from tests.worlds.svid import (
     AGENT,
     DOMAIN,
     HOUR,

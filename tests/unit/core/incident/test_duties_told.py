@@ -8,8 +8,8 @@ from answerable.core.incident.timeline import Moment, told
 from answerable.core.ledger.tags import Tag
 from answerable.flows.escalation.delegate_duty import end_duty
 from answerable.testing.builders import Bench
-from tests.duty_world import delegate, duty_bench, waiting
-from tests.duty_world import tell as passed_on
+from tests.worlds.duty import delegate, duty_bench, waiting
+from tests.worlds.duty import tell as passed_on
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("DUTY-06")]
 

@@ -35,8 +35,8 @@ from answerable.core.registry.snapshot.resolve import Resolved
 from answerable.errors import Malformed
 from answerable.flows.recovery.settle_open_intents import AGENTS_PER_ENTRY_MAX
 from answerable.testing.entropy import SeededEntropy
-from tests.instance_world import LARGEST_IDENTITY
-from tests.walk_world import sealed_in
+from tests.worlds.instance import LARGEST_IDENTITY
+from tests.worlds.walk import sealed_in
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

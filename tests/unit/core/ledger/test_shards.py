@@ -23,7 +23,7 @@ from answerable.core.tlog.checkpoint import Checkpoint
 from answerable.core.tlog.note import VerifierKey, signed_note
 from answerable.errors import Malformed, Unverified
 from answerable.testing.clock import START
-from tests.shard_world import BASE, ShownLog, key_of
+from tests.worlds.shard import BASE, ShownLog, key_of
 
 
 def head_of(log: ShownLog) -> ShardHead:

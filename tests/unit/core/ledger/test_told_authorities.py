@@ -11,7 +11,7 @@ from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.svid.authority import STATES, Authority
 from answerable.core.ledger.records_workload import authority_changed
 from answerable.core.ledger.told_authorities import ToldAuthorities, is_whole
-from tests.trust_world import DOMAIN, TrustWorld
+from tests.worlds.trust import DOMAIN, TrustWorld
 
 pytestmark = pytest.mark.requirement("READBACK-07")
 

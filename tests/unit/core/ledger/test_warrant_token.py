@@ -25,7 +25,7 @@ from answerable.core.lease.name import (
 from answerable.core.ledger.warrant_token import WARRANT_TYP, verified_warrant
 from answerable.errors import Malformed, Unverified
 from answerable.testing.samples import signing_key
-from tests.lease_world import warrant
+from tests.worlds.lease import warrant
 
 KEY, OTHER = signing_key("scout"), signing_key("rover")
 NOW = UnixMillis(1_700_000_000_000)

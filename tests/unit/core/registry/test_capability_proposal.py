@@ -13,7 +13,7 @@ from answerable.core.registry.tools.coaz_mapping import coaz_mappings, pointer_o
 from answerable.core.registry.tools.tool_hints import hint_fault
 from answerable.core.registry.tools.tool_types import type_fault
 from answerable.testing.builders import bench_documents
-from tests.tool_world import described
+from tests.worlds.tool import described
 
 pytestmark = pytest.mark.requirement("TOOL-14")
 

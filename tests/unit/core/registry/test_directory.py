@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from answerable.core.registry.snapshot.directory import AgentDirectory
-from tests.proof_world import FixedRegistry, agent, new_key
+from tests.worlds.proof import FixedRegistry, agent, new_key
 
 KEY = new_key(1)
 

@@ -18,7 +18,7 @@ from answerable.core.registry.documents.documents import (
 from answerable.core.registry.parsing.active import faults_of, snapshot_of
 from answerable.core.registry.parsing.parse import DOCUMENTS_MAX, shapes_of
 from answerable.testing.samples import POLICIES, document, registry_documents, signing_key
-from tests.registry_world import check_fault, only_fault, with_change
+from tests.worlds.registry import check_fault, only_fault, with_change
 
 
 def test_the_sample_registry_has_no_fault():

@@ -7,7 +7,7 @@ import pytest
 from answerable.core.registry.documents.parts_form import form_of_parts, parts_of_form
 from answerable.core.registry.documents.policy_parts import NO_PARTS, TimeWindow
 from answerable.errors import Malformed
-from tests.policy_world import PARTS
+from tests.worlds.policy import PARTS
 
 
 @pytest.mark.requirement("PUB-02")

@@ -6,7 +6,7 @@ import pytest
 
 from answerable.core.registry.parsing.active import faults_of, inactive, snapshot_of
 from answerable.testing.samples import OWNERSHIP, document
-from tests.policy_parts_world import CLASS, FACTOR, PARTS, SEQUENCE, TRACKER, WINDOW, faults, with_parts
+from tests.worlds.policy_parts import CLASS, FACTOR, PARTS, SEQUENCE, TRACKER, WINDOW, faults, with_parts
 
 pytestmark = pytest.mark.requirement("PARTS-03")
 

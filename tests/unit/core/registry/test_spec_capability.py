@@ -7,7 +7,7 @@ import pytest
 from answerable.core.registry.documents.capability import PRINCIPAL_IS_SUBJECT, SubjectMapping
 from answerable.core.registry.parsing.active import faults_of, snapshot_of
 from answerable.testing.samples import document, registry_documents
-from tests.registry_world import check_fault
+from tests.worlds.registry import check_fault
 
 
 @pytest.mark.parametrize(

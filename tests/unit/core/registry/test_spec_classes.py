@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.registry.documents.policy_parts import DestinationClass
-from tests.policy_parts_world import CLASS, faults, read_parts, told, with_parts, without
+from tests.worlds.policy_parts import CLASS, faults, read_parts, told, with_parts, without
 
 pytestmark = pytest.mark.requirement("PARTS-01")
 

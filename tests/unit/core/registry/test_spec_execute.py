@@ -9,7 +9,7 @@ import pytest
 from answerable.core.registry.documents.capability import ExecuteMapping
 from answerable.core.registry.parsing.active import faults_of, snapshot_of
 from answerable.core.registry.tools.tool_types import type_fault
-from tests.prepared_world import EXECUTE, documents
+from tests.worlds.prepared import EXECUTE, documents
 
 pytestmark = pytest.mark.requirement("PREPARE-08")
 EXECUTES: dict[str, Any] = {"preparedBy": "crm.prepare", "argument": "batch", "digestArgument": "digest"}

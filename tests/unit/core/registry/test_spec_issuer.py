@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.registry.parsing.active import faults_of, findings, inactive, snapshot_of
-from tests.mandate_world import changed, documents
+from tests.worlds.mandate import changed, documents
 
 GOOD = documents()
 

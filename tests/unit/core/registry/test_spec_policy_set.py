@@ -14,7 +14,7 @@ from answerable.core.registry.documents.policy_parts import (
     Tracker,
 )
 from answerable.testing.samples import POLICIES
-from tests.policy_parts_world import (
+from tests.worlds.policy_parts import (
     CLASS,
     FACTOR,
     PARTS,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.policy_parts_world import FACTOR, PARTS, of, read_parts, told, without
+from tests.worlds.policy_parts import FACTOR, PARTS, of, read_parts, told, without
 
 pytestmark = pytest.mark.requirement("PARTS-01")
 

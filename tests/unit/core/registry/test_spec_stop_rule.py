@@ -10,7 +10,7 @@ from answerable.core.registry.documents.stop_rule import STOP_RULES_MAX, WATCHED
 from answerable.core.registry.parsing.active import faults_of, findings, inactive, snapshot_of
 from answerable.testing.builders import bench_documents, with_trackers
 from answerable.testing.samples import OWNERSHIP
-from tests.rule_world import rule
+from tests.worlds.rule import rule
 
 pytestmark = pytest.mark.requirement("RULE-01")
 

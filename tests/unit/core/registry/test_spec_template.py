@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.registry_world import check_fault
+from tests.worlds.registry import check_fault
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from answerable.errors import AnswerableError
 from answerable.testing.builders import bench_documents
 from answerable.testing.clock import START
 from answerable.testing.samples import signing_key
-from tests.tool_world import approval, described
+from tests.worlds.tool import approval, described
 
 pytestmark = pytest.mark.requirement("TOOL-03")
 

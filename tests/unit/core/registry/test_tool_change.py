@@ -8,7 +8,7 @@ import pytest
 
 from answerable.core.registry.tools.tool_change import CHANGES_MAX, LINES_MAX, tool_changes, tool_lines
 from answerable.core.registry.tools.tool_names import look_alikes
-from tests.tool_world import described
+from tests.worlds.tool import described
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

@@ -10,7 +10,7 @@ import pytest
 from answerable.core.registry.parsing.active import snapshot_of
 from answerable.core.registry.tools.tool_hints import ToolHints, hints_of, raised, told_weight
 from answerable.testing.builders import bench_documents
-from tests.tool_world import described
+from tests.worlds.tool import described
 
 if TYPE_CHECKING:
     from answerable.core.canonical import JSONValue

@@ -11,7 +11,7 @@ from answerable.core.registry.documents.capability import ArgumentMapping
 from answerable.core.registry.parsing.active import snapshot_of
 from answerable.core.registry.tools.tool_types import type_fault
 from answerable.testing.builders import bench_documents
-from tests.tool_world import described
+from tests.worlds.tool import described
 
 pytestmark = pytest.mark.requirement("TOOL-13")
 

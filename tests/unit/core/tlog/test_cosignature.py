@@ -28,7 +28,7 @@ from answerable.core.tlog.note import (
     VerifierKey,
     key_id,
 )
-from tests.tlog_world import (
+from tests.worlds.tlog import (
     CHECKPOINT,
     NOW,
     ORIGIN,

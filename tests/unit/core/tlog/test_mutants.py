@@ -44,7 +44,7 @@ from answerable.core.tlog.proof import EXTRA_BYTES_MAX, PROOF_BYTES_MAX, TlogPro
 from answerable.core.tlog.tile import TileName, verified_hash_reader
 from answerable.core.tlog.witnessing import WITNESS_PROOF_HASHES_MAX, AddCheckpoint
 from answerable.errors import Malformed, Unverified
-from tests.tlog_world import (
+from tests.worlds.tlog import (
     CHECKPOINT,
     LEAVES,
     ORIGIN,

@@ -23,7 +23,7 @@ from answerable.core.tlog.policy import (
     parse_policy,
 )
 from answerable.errors import Malformed
-from tests.tlog_world import (
+from tests.worlds.tlog import (
     ORIGIN,
     ed25519_log,
     ed25519_witness,

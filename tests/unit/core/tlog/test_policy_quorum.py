@@ -22,7 +22,7 @@ from answerable.core.tlog.policy import (
     verified_checkpoint_under,
 )
 from answerable.errors import Unverified
-from tests.tlog_world import (
+from tests.worlds.tlog import (
     CHECKPOINT,
     NOW,
     ORIGIN,

@@ -23,9 +23,9 @@ from answerable.core.tlog.note import NOTE_BYTES_MAX, VerifierKey, signed_note
 from answerable.core.tlog.policy import Log, Policy, Witness
 from answerable.core.tlog.proof import EXTRA_BYTES_MAX, HEADER, PROOF_BYTES_MAX, TlogProof
 from answerable.errors import Malformed, Unverified
-from tests.tlog_world import CHECKPOINT as COSIGNED
-from tests.tlog_world import LEAVES as COSIGNED_LEAVES
-from tests.tlog_world import NOW, ed25519_log, ed25519_witness, signed_by
+from tests.worlds.tlog import CHECKPOINT as COSIGNED
+from tests.worlds.tlog import LEAVES as COSIGNED_LEAVES
+from tests.worlds.tlog import NOW, ed25519_log, ed25519_witness, signed_by
 
 ORIGIN = "ledger.example/one"
 LEAVES = [leaf_hash(b"%d" % i) for i in range(21)]

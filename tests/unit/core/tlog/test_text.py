@@ -6,7 +6,7 @@ from functools import partial
 
 from answerable.core.tlog.merkle import SIZE_MAX
 from answerable.core.tlog.text import base64_decoded, decimal, require_text
-from tests.tlog_world import malformed_code
+from tests.worlds.tlog import malformed_code
 
 
 def test_decimals_have_one_spelling() -> None:

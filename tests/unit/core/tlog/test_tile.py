@@ -19,7 +19,7 @@ from answerable.core.tlog.tile import (
     tile_path,
     tiles_of,
 )
-from tests.tlog_world import malformed_code
+from tests.worlds.tlog import malformed_code
 
 LEAVES = [leaf_hash(b"%d" % i) for i in range(3)]
 

@@ -31,7 +31,7 @@ from answerable.core.tlog.tile import (
     tiles_of,
     verified_hash_reader,
 )
-from tests.tlog_world import ed25519_log, ed25519_witness, failed_step, flipped, malformed_code, signed_by
+from tests.worlds.tlog import ed25519_log, ed25519_witness, failed_step, flipped, malformed_code, signed_by
 
 LEAVES = [leaf_hash(b"%d" % i) for i in range(70_000)]
 HASH_AT = reader_over(LEAVES)

@@ -17,7 +17,7 @@ from answerable.core.tlog.witnessing import (
     WITNESS_PROOF_HASHES_MAX,
     AddCheckpoint,
 )
-from tests.tlog_world import LEAVES, ed25519_log, malformed_code, signed_by
+from tests.worlds.tlog import LEAVES, ed25519_log, malformed_code, signed_by
 
 NOTE = signed_by(ed25519_log()).encoded()
 PROOF = consistency_proof(old_size=11, new_size=21, hash_at=reader_over(LEAVES))

@@ -22,10 +22,10 @@ if __name__ == "__main__":
 from answerable.adapters.tlog_files.settings import Commit
 from answerable.core.ledger.codec import FRAME_HEADER_BYTES, decode_frame
 from answerable.testing.contracts.ledger import ORIGIN, refusal_entry
-from tests.crash_cases import Trace, at_place, recorded
-from tests.disk_model import Keep, Names, Sync, Write
-from tests.ledger_script import KEY, Promised, Teller, opened, publish_witnessed, told
-from tests.ledger_world import CITED, end, intent
+from tests.probes.crash_cases import Trace, at_place, recorded
+from tests.probes.disk_model import Keep, Names, Sync, Write
+from tests.worlds.ledger_script import KEY, Promised, Teller, opened, publish_witnessed, told
+from tests.worlds.ledger import CITED, end, intent
 
 NOT_IN_IMAGES = ("lock", "wal/spare")
 """Without meaning: the number of a process, and zeros."""

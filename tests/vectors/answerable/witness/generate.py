@@ -21,7 +21,7 @@ import httpx2
 
 from answerable.core.tlog.note import Note, NoteSignature, signed_note
 from answerable.testing.clock import ManualClock
-from tests.witness_world import ORIGIN, Log, cosigners, desk, door, ed25519, raw_request
+from tests.worlds.witness import ORIGIN, Log, cosigners, desk, door, ed25519, raw_request
 
 FILE = Path(__file__).with_name("dialogues.json")
 SECONDS_BETWEEN = 10

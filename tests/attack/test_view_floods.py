@@ -1,0 +1,36 @@
+"""Opening a question again and again keeps nobody else from answering it, a no least of all."""
+
+from __future__ import annotations
+
+import pytest
+
+from answerable.core.approval.openings import PER_OPENING_MAX
+from answerable.flows.approval.answer_approval import answer_approval, open_to_answer
+from answerable.flows.approval.answer_as_workflow import open_to_workflow
+from answerable.sdk.signing import signed_answer
+from answerable.testing.samples import AUDIENCE, signing_key
+from tests.worlds.workflow import CHECK, waiting
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("SIGN-02")]
+
+
+@pytest.mark.parametrize("flooder", ["workflow", "person"])
+async def test_whoever_opens_a_question_all_day_does_not_end_the_openings_of_others(flooder: str):
+    bench, approval = await waiting(600_000)
+    walk = bench.walk
+    nonce, _, _ = open_to_answer(walk, approval.id, to="carol")
+    for _ in range(2 * PER_OPENING_MAX):
+        if flooder == "workflow":
+            open_to_workflow(walk, walk.registry.current.workflows[CHECK], approval.id)
+        else:
+            open_to_answer(walk, approval.id, to="dan")
+    token = signed_answer(
+        approval,
+        nonce=nonce,
+        by="carol",
+        verdict="deny",
+        audience=AUDIENCE,
+        at=bench.clock.now(),
+        key=signing_key("carol"),
+    )
+    assert (await answer_approval(walk, approval.id, token)).state == "denied"

@@ -1,0 +1,221 @@
+"""Starts of the product from a Python that has read it already: most of what a start costs is reading modules.
+
+Whoever starts `python -m answerable.main …`, or one of our servers in Python, in a process of its own gets one that
+`tests/probes/warm_python.py` forked. It is our own child, as one that was started from nothing. So is what a forked process
+itself starts of ours: see `tests/probes/warm_children.py`. In `./dev prove`, and wherever ANSWERABLE_COLD_STARTS is set, all
+start from nothing, as they do for people; so does what is started in a special way.
+"""
+
+from __future__ import annotations
+
+import array
+import atexit
+import contextlib
+import ctypes
+import inspect
+import json
+import os
+import resource
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.probes.warm_python import UNABLE, decisive
+
+ROOT = Path(__file__).resolve().parents[2]
+OF_OURS = (ROOT / "examples/servers", ROOT / "benchmarks", ROOT / "tests")
+SUBREAPER, IS_SUBREAPER = 36, 37
+"""PR_SET_CHILD_SUBREAPER and PR_GET_CHILD_SUBREAPER of prctl(2)."""
+MESSAGE_BYTES_MAX = 100_000
+SET = (resource.RLIMIT_NOFILE, resource.RLIMIT_CORE)
+"""Limits that the product sets, and that decide nothing when a process starts."""
+LEFT = tuple(
+    value for name, value in vars(resource).items() if name.startswith("RLIMIT_") and value not in SET
+)
+
+Cold = subprocess.Popen
+_lock = threading.Lock()
+_door: list[socket.socket] = []
+
+
+def install() -> None:
+    """From here on, in this process."""
+    if sys.platform == "linux" and not os.environ.get("ANSWERABLE_COLD_STARTS"):
+        subprocess.Popen = Warm  # type: ignore[misc]
+
+
+def installed() -> bool:
+    """Whether starts of this process are warm."""
+    return subprocess.Popen is Warm
+
+
+def ask(door: socket.socket) -> None:
+    """From here on, in this process, a forking Python that runs already."""
+    _door[:] = [door]
+    subprocess.Popen = Warm  # type: ignore[misc]
+
+
+def begin() -> None:
+    """Start the forking Python and do not wait for it, where it is likely to be asked."""
+    with _lock:
+        if installed() and not _door:
+            _door.append(_opened())
+
+
+def line(*words: str) -> list[str]:
+    """These words of a Python program, for a shell: they stand for a process that is forked, where any is."""
+    if not installed():
+        return [sys.executable, *words]
+    begin()
+    return [
+        sys.executable,
+        "-I",
+        "-S",
+        str(ROOT / "tests/stand_ins/warm_stub.py"),
+        _place(),
+        sys.executable,
+        *words,
+    ]
+
+
+class Warm(Cold):  # type: ignore[type-arg]
+    """A process, forked where that comes to the same. by_uvloop: whether uvloop would start it, which
+    leaves to a process each of its streams a second time."""
+
+    by_uvloop = False
+
+    def _execute_child(self, *given: Any) -> None:
+        how = inspect.signature(Cold._execute_child).bind(self, *given).arguments  # type: ignore[attr-defined]
+        wanted = request(how)
+        if wanted is not None:
+            wanted["twice"] = self.by_uvloop
+        inner = (how["p2cread"], how["c2pwrite"], how["errwrite"])
+        streams = [one if one >= 0 else number for number, one in enumerate(inner)]
+        process = None if wanted is None else _forked(wanted, streams)
+        if process is None:
+            super()._execute_child(*given)  # type: ignore[misc]
+            return
+        self.pid = process
+        self._child_created = True
+        ends = ("p2cread", "p2cwrite", "c2pread", "c2pwrite", "errread", "errwrite")
+        self._close_pipe_fds(*(how[end] for end in ends))  # type: ignore[attr-defined]
+
+
+def request(how: dict[str, Any]) -> dict[str, Any] | None:
+    """What the forking Python is to be asked; None for what is to start from nothing. how: given to `subprocess`."""
+    words = how["args"]
+    special = ("preexec_fn", "pass_fds", "shell", "gids")
+    if any(how[name] for name in special) or any(how[name] not in (None, -1) for name in ("gid", "uid")):
+        return None
+    if isinstance(words, str | bytes | os.PathLike) or not how["close_fds"] or how["umask"] != -1:
+        return None
+    words = [os.fsdecode(one) for one in words]
+    if words[0] != sys.executable or how["executable"] not in (None, words[0]) or not _is_ours(words[1:]):
+        return None
+    if _limits(LEFT) != _LEFT:
+        return None
+    found = os.environ if how["env"] is None else how["env"]
+    environment = {os.fsdecode(name): os.fsdecode(value) for name, value in found.items()}
+    if decisive(environment) != decisive(_KEPT):
+        return None
+    group = how.get("process_group")
+    return {
+        "words": words,
+        "environment": environment,
+        "directory": os.path.abspath(os.fsdecode(how["cwd"] or ".")),
+        "session": bool(how["start_new_session"]),
+        "group": -1 if group is None else group,
+        "umask": _umask(),
+        "limits": _limits(SET),
+        "twice": False,
+    }
+
+
+def _limits(which: Iterable[int]) -> list[tuple[int, tuple[int, int]]]:
+    return [(one, resource.getrlimit(one)) for one in which]
+
+
+_LEFT = _limits(LEFT)
+# Unbuffered streams are the caller's wish for pytest, if they are one at all.
+_KEPT = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+
+
+def _is_ours(words: list[str]) -> bool:
+    words = words[1:] if words[:1] == ["-P"] else words
+    if words[:2] == ["-m", "answerable.main"]:
+        return True
+    return (
+        bool(words)
+        and words[0].endswith(".py")
+        and any(map(Path(words[0]).resolve().is_relative_to, OF_OURS))
+    )
+
+
+def _umask() -> int:
+    (line,) = (one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("Umask:"))
+    return int(line.split()[1], 8)
+
+
+def _forked(wanted: dict[str, Any], streams: list[int]) -> int | None:
+    """Its process number, once it is our child. None where the kernel would not show it as started like this."""
+    with _lock:
+        if not _door:
+            _door.append(_opened())
+        (door,) = _door
+        numbers = array.array("i", streams)
+        with _adopting():
+            door.sendmsg(
+                [json.dumps(wanted).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, numbers.tobytes())]
+            )
+            answer = door.recv(100)
+        assert answer, (
+            "the forking Python has ended: what it said stands above; ANSWERABLE_COLD_STARTS=1 does without"
+        )
+        return None if answer == UNABLE else int(answer)
+
+
+@cache
+def _place() -> str:
+    """Where the forking Python listens."""
+    folder = tempfile.mkdtemp(prefix="warm-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return os.path.join(folder, "door")
+
+
+def _opened() -> socket.socket:
+    """The way to a forking Python. It ends when we do."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, MESSAGE_BYTES_MAX * 2)
+    with theirs, socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(_place())
+        listener.listen(64)
+        numbers = (theirs.fileno(), listener.fileno())
+        # Its errors are seen; what it is asked for has streams of its own.
+        Cold(
+            [sys.executable, "-P", str(ROOT / "tests/probes/warm_python.py"), *map(str, numbers)],
+            pass_fds=numbers,
+            stdin=subprocess.DEVNULL,
+            stdout=2,
+            env=_KEPT,
+        )
+    return ours
+
+
+@contextlib.contextmanager
+def _adopting() -> Iterator[None]:
+    """Whose parent ends below us becomes our child, for this moment alone: what others leave behind is not ours."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    before = ctypes.c_int()
+    if libc.prctl(IS_SUBREAPER, ctypes.byref(before), 0, 0, 0) or libc.prctl(SUBREAPER, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "prctl")
+    try:
+        yield
+    finally:
+        libc.prctl(SUBREAPER, before.value, 0, 0, 0)

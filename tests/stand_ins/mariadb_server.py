@@ -1,0 +1,182 @@
+"""MariaDB servers of tests: that of the session, or one of a test's own, of which nothing is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import aiomysql
+
+from tests.probes.loud_skips import skip_loudly
+from tests.stand_ins.own_server import kept_port
+from tests.stand_ins.session_servers import copied, environment_of, folder_of_run, lent
+
+OWNER_PASSWORD = "owner-of-the-test-server"
+BROKER_PASSWORD = "canary-broker-51c9d2"
+
+
+class MariadbServer:
+    """Runs as `nobody` where we are root, which the server wants."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = kept_port(folder)
+        self.log = folder / "general.log"
+        self.socket = folder / "socket"
+        self.options: list[str] = []
+        self._user: int | None = None
+        self._process: subprocess.Popen[bytes] | None = None
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            self._user = nobody.pw_uid
+            shutil.chown(folder, nobody.pw_uid, nobody.pw_gid)
+
+    def keep(self, name: str, octets: bytes) -> Path:
+        """A file that only the server reads."""
+        path = self.folder / name
+        path.write_bytes(octets)
+        path.chmod(0o600)
+        if self._user is not None:
+            os.chown(path, self._user, -1)
+        return path
+
+    def begin(self) -> None:
+        """Make and start it, and give the owner a password."""
+        copied("mariadb-made", self._made, self.folder / "state")
+        self.start()
+        asyncio.run(self._own())
+
+    async def _own(self) -> None:
+        connection = await self.owner(password="")
+        cursor = await connection.cursor()
+        await cursor.execute(f"ALTER USER root@localhost IDENTIFIED BY '{OWNER_PASSWORD}'")
+        connection.close()
+
+    def _made(self, state: Path) -> None:
+        if self._user is not None:
+            os.chown(state, self._user, -1)
+        done = subprocess.run(
+            [
+                "mariadb-install-db", "--no-defaults", f"--datadir={state}", "--skip-test-db",
+                "--auth-root-authentication-method=normal", "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-log-file-size=8M",
+            ],
+            capture_output=True, user=self._user, cwd=self.folder, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise RuntimeError(done.stdout.decode()[-2000:] + done.stderr.decode()[-2000:])
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [
+                    "mariadbd", "--no-defaults", f"--datadir={self.folder / 'state'}", f"--port={self.port}",
+                    "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}",
+                    "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=8M", "--skip-name-resolve",
+                    "--general-log=1", f"--general-log-file={self.log}", "--max-connections=400",
+                    "--performance-schema=ON", *self.options,
+                ],
+                stdout=log, stderr=log, user=self._user, cwd=self.folder,
+                env=environment_of(self.folder), start_new_session=True,
+            )  # fmt: skip
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                # The last door that it opens.
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.connect(str(self.socket))
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return
+            except OSError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise RuntimeError((self.folder / "log").read_text()[-2000:]) from None
+                time.sleep(0.05)
+
+    def stop(self) -> None:
+        """At once, as a crash would."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(timeout=30)
+            self._process = None
+
+    def clean(self) -> None:
+        """As a new one is: no databases, no accounts, no sessions and no lines of the log of before."""
+        asyncio.run(self._clean())
+        os.truncate(self.log, 0)
+
+    async def _clean(self) -> None:
+        accounts = await self.run(
+            "SELECT CONCAT(QUOTE(User), IF(is_role = 'Y', '', CONCAT('@', QUOTE(Host)))), is_role FROM mysql.user"
+            " WHERE User NOT IN ('root', 'mariadb.sys', 'PUBLIC')"
+        )
+        databases = await self.run(
+            "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN"
+            " ('information_schema', 'mysql', 'performance_schema', 'sys')"
+        )
+        sessions = await self.run(
+            "SELECT id FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND user <> 'system user'"
+        )
+        await self.run(
+            *(f"KILL SOFT CONNECTION {row[0]}" for row in sessions),
+            *(f"DROP {'ROLE' if row[1] == 'Y' else 'USER'} {row[0]}" for row in accounts),
+            *(f"DROP DATABASE `{row[0].replace('`', '``')}`" for row in databases),
+        )
+        left = await self.run(
+            "SELECT Db FROM mysql.db UNION SELECT Db FROM mysql.tables_priv WHERE User <> 'mariadb.sys'"
+        )
+        if left:
+            raise RuntimeError(f"rights on {left[0][0]} are left")
+
+    async def owner(self, database: str | None = None, password: str = OWNER_PASSWORD) -> aiomysql.Connection:
+        return await aiomysql.connect(
+            unix_socket=str(self.socket), user="root", password=password, db=database, autocommit=True
+        )
+
+    async def run(self, *statements: str, database: str | None = None) -> Sequence[tuple[Any, ...]]:
+        """As the owner: the rows of the last."""
+        connection = await self.owner(database)
+        rows: Sequence[tuple[Any, ...]] = ()
+        cursor = await connection.cursor()
+        for statement in statements:
+            await cursor.execute(statement)
+            rows = await cursor.fetchall() if cursor.description else ()
+        connection.close()
+        return rows
+
+
+def _or_skip() -> None:
+    if not shutil.which("mariadbd") or not shutil.which("mariadb-install-db"):
+        skip_loudly("MariaDB", "apt-get install mariadb-server", name="mariadb")
+
+
+@contextmanager
+def session_mariadb() -> Iterator[MariadbServer]:
+    """A server of the session, with nothing on it. Not for tests that stop it or change its settings."""
+    _or_skip()
+    with lent("mariadb", MariadbServer) as server:
+        yield server
+
+
+@contextmanager
+def own_mariadb() -> Iterator[MariadbServer]:
+    """A server that a test may stop, and change as it likes."""
+    _or_skip()
+    folder = Path(tempfile.mkdtemp(prefix="own-mariadb-", dir=folder_of_run()))
+    folder.chmod(0o755)
+    server = MariadbServer(folder)
+    try:
+        server.begin()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,231 @@
+"""The shop of the lab on a MariaDB server, a broker's account with small rights, and issuer and target on it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any
+
+import aiomysql
+
+from answerable.adapters.mariadb_accounts import MariadbIssuer, MariadbTarget
+from answerable.adapters.system import SystemEntropy
+from answerable.core.canonical import JSONValue, freeze
+from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.lease.credential import Credential, LeaseOrder
+from answerable.core.lease.name import lease_name
+from answerable.core.lease.scope import Scope
+from answerable.testing.clock import ManualClock
+from answerable.testing.contracts.credential_issuer import IssuerBench
+from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
+from tests.stand_ins.mariadb_server import BROKER_PASSWORD, MariadbServer, own_mariadb, session_mariadb
+
+DATABASES = ("shop", "s_op")
+
+# As docs/reference/adapters/mariadb.md tells newcomers; a test reads them there and compares.
+BROKER_RIGHTS = f"""\
+CREATE USER answerable@'127.0.0.1' IDENTIFIED BY '{BROKER_PASSWORD}';
+GRANT CREATE USER, PROCESS, CONNECTION ADMIN ON *.* TO answerable@'127.0.0.1';
+GRANT SELECT (User, Host) ON mysql.user TO answerable@'127.0.0.1';
+GRANT SELECT ON mysql.db TO answerable@'127.0.0.1';
+GRANT SELECT ON mysql.tables_priv TO answerable@'127.0.0.1';
+GRANT SELECT ON mysql.columns_priv TO answerable@'127.0.0.1';
+GRANT SELECT, INSERT, UPDATE, DELETE ON shop.* TO answerable@'127.0.0.1' WITH GRANT OPTION;
+"""
+SHOP = (
+    "CREATE TABLE customers (id INT PRIMARY KEY, name VARCHAR(50), region VARCHAR(10)) ENGINE = InnoDB",
+    "CREATE TABLE cases (id INT AUTO_INCREMENT PRIMARY KEY, case_id VARCHAR(20) NOT NULL, body TEXT, secret_note TEXT)",
+    "CREATE TABLE integration_tokens (id INT PRIMARY KEY, token VARCHAR(50))",
+    "CREATE TABLE ca_es (id INT)",
+    "CREATE TABLE kept_by_aria (id INT) ENGINE = Aria TRANSACTIONAL = 0",
+    "CREATE TABLE `odd ``name``'.\\;x` (id INT, `sel;ect'` INT)",
+    "CREATE VIEW case_1 AS SELECT id, body FROM cases WHERE case_id = 'case-1'",
+    "INSERT INTO customers SELECT seq, CONCAT('customer ', seq), 'eu' FROM seq_1_to_50",
+    "INSERT INTO cases (case_id, body) SELECT CONCAT('case-', seq % 5), CONCAT('body ', seq) FROM seq_1_to_50",
+    "INSERT INTO integration_tokens VALUES (1, 'canary-token-93b1')",
+    "INSERT INTO ca_es VALUES (1)",
+)
+
+
+async def furnish(server: MariadbServer) -> None:
+    for database in DATABASES:
+        await server.run(f"CREATE DATABASE {database}")
+        await server.run(*SHOP, database=database)
+    await server.run(*filter(None, BROKER_RIGHTS.split(";\n")))
+
+
+@contextmanager
+def furnished_server() -> Iterator[MariadbServer]:
+    """A server of the session, with databases and accounts of one's own on it: the shop."""
+    with session_mariadb() as running:
+        asyncio.run(furnish(running))
+        yield running
+
+
+@contextmanager
+def own_furnished_server() -> Iterator[MariadbServer]:
+    """The same on a server that a test may stop and change."""
+    with own_mariadb() as running:
+        asyncio.run(furnish(running))
+        yield running
+
+
+def built(server: MariadbServer, **changed: Any) -> BuiltTarget:
+    """As wiring builds it, with the broker's password in a secret reference."""
+    kind = kind_named("mariadb")
+    places = {"port": server.port, "databases": ("shop",), "password": "env:BROKER"}
+    settings = kind.settings(**{**places, **changed})
+    assert not kind.faults(settings)
+    world = TargetWorld(
+        clock=ManualClock(), entropy=SystemEntropy(), secret_of=lambda _: BROKER_PASSWORD.encode()
+    )
+    return kind.build(settings, world)
+
+
+def table(name: JSONValue, *verbs: str, **more: JSONValue) -> JSONValue:
+    return {"name": name, "verbs": list(verbs), **more}
+
+
+def scope(**changed: JSONValue) -> Scope:
+    """Reading two columns of the cases."""
+    cases = table("cases", "select", columns=["id", "body"])
+    return freeze({"database": "shop", "tables": [cases], "rowsMax": 100, "seconds": 5, **changed})
+
+
+def order(number: int = 1, *, of: Scope | None = None, ttl_ms: int = 60_000) -> LeaseOrder:
+    return LeaseOrder(
+        name=lease_name(number.to_bytes(16, "big")),
+        scope=of or scope(),
+        expires_at=UnixMillis(time.time_ns() // 1_000_000 + ttl_ms),
+    )
+
+
+class MariadbBench(IssuerBench):
+    """Credentials are used by connections of the bench's own."""
+
+    def __init__(self, server: MariadbServer, target: BuiltTarget) -> None:
+        assert isinstance(target.issuer, MariadbIssuer)
+        assert isinstance(target.target, MariadbTarget)
+        self.server = server
+        self.issuer: MariadbIssuer = target.issuer
+        self.target: MariadbTarget = target.target
+        self.scope = scope()
+        self.hostile = tuple(hostile_scopes())
+
+    def now(self) -> UnixMillis:
+        return UnixMillis(time.time_ns() // 1_000_000)
+
+    async def connect(self, credential: Credential, database: str | None = "shop") -> aiomysql.Connection:
+        return await aiomysql.connect(
+            host="127.0.0.1",
+            port=self.server.port,
+            user=credential.account,
+            password=credential.secret.reveal("password"),
+            db=database,
+            autocommit=True,
+        )
+
+    async def rows(self, connection: aiomysql.Connection, sql: str) -> Sequence[tuple[Any, ...]]:
+        cursor = await connection.cursor()
+        await cursor.execute(sql)
+        return list(await cursor.fetchall()) if cursor.description else ()
+
+    async def lets(self, credential: Credential, sql: str) -> bool:
+        try:
+            connection = await self.connect(credential, None)
+        except (OSError, aiomysql.MySQLError):
+            return False
+        try:
+            await self.rows(connection, sql)
+        except aiomysql.MySQLError:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    async def use(self, credential: Credential) -> bool:
+        return await self.lets(credential, "SELECT id, body FROM shop.cases")
+
+    def neighbours(self) -> Mapping[str, Callable[[Credential], Awaitable[bool]]]:
+        tried = {
+            "another table": "SELECT * FROM shop.integration_tokens",
+            "a table whose name a pattern would fit": "SELECT * FROM shop.ca_es",
+            "another database": "SELECT id, body FROM s_op.cases",
+            "another column": "SELECT secret_note FROM shop.cases",
+            "all columns": "SELECT * FROM shop.cases",
+            "another verb": "DELETE FROM shop.cases",
+            "a write": "INSERT INTO shop.cases (case_id, body) VALUES ('case-1', 'x')",
+            "a view": "SELECT * FROM shop.case_1",
+            "truncating": "TRUNCATE shop.cases",
+            "dropping": "DROP TABLE shop.cases",
+            "creating": "CREATE TABLE shop.mine (id INT)",
+            "temporary tables": "CREATE TEMPORARY TABLE shop.mine (id INT)",
+            "an account": "CREATE USER mine",
+            "its own rights": "GRANT ALL ON *.* TO CURRENT_USER()",
+            "its own limits": "ALTER USER CURRENT_USER() WITH MAX_USER_CONNECTIONS 0",
+            "a role": "SET ROLE root",
+            "a file": "SELECT 1 INTO OUTFILE 'mine'",
+            "the server's files": "LOAD DATA INFILE 'passwd' INTO TABLE shop.cases",
+            "password hashes": "SELECT * FROM mysql.global_priv",
+            "settings of the server": "SET GLOBAL general_log = 0",
+            "a library": "INSTALL SONAME 'ha_connect'",
+            "executing a routine": "CALL mysql.AddGeometryColumn('a', 'b', 'c', 'd', 1)",
+        }
+
+        def one(sql: str) -> Callable[[Credential], Awaitable[bool]]:
+            return lambda credential: self.lets(credential, sql)
+
+        return {what: one(sql) for what, sql in tried.items()}
+
+    async def hold_open(self, credential: Credential) -> Callable[[], Awaitable[bool]]:
+        connection = await self.connect(credential)
+
+        async def is_working() -> bool:
+            try:
+                await self.rows(connection, "SELECT 1")
+            except (OSError, aiomysql.MySQLError):
+                connection.close()
+                return False
+            return True
+
+        return is_working
+
+    async def stop(self) -> bool:
+        await asyncio.to_thread(self.server.stop)
+        return True
+
+    async def start(self) -> None:
+        await asyncio.to_thread(self.server.start)
+
+
+@asynccontextmanager
+async def bench_on(server: MariadbServer, **changed: Any) -> AsyncIterator[MariadbBench]:
+    """A bench after which no lease is left."""
+    bench = MariadbBench(server, built(server, **changed))
+    yield bench
+    for name in await bench.issuer.live():
+        await bench.issuer.revoke(name)
+    await bench.issuer.close()
+
+
+def hostile_scopes() -> list[Scope]:
+    """Texts that would be more than a name if they were pasted, or patterns if they were taken for some."""
+    texts = (
+        "x`; DROP TABLE integration_tokens; --",
+        "cases` TO CURRENT_USER(); -- ",
+        "*",
+        "%",
+        "c%",
+        "\\`",
+        "cases`, `integration_tokens",
+        "integration_tokens -- ",
+        "/*! integration_tokens */",
+    )
+    scopes = []
+    for text in texts:
+        scopes.append(scope(tables=[table(text, "select")]))
+        scopes.append(scope(tables=[table("cases", "select", columns=[text])]))
+    scopes.append(scope(tables=[table("odd `name`'.\\;x", "select", columns=["sel;ect'"])]))
+    return scopes
