@@ -1,9 +1,9 @@
 """A Python that has read the product already, and forks a process from what it read whenever it is asked.
 
-Run by `tests/probes/warm_starts.py`, never by hand: `python -P tests/probes/warm_python.py DOOR LISTENER`, two numbers of sockets. A
-forked process is one of its own in every way but that it did not read its modules from disk: its parent is who asked,
-its words, three streams, environment, directory, session and exit code are as if it had been started from nothing.
-One that itself starts programs of ours has a child that forks for it, as this one does for the tests.
+Run by `tests/probes/warm_starts.py`, never by hand: `python -P tests/probes/warm_python.py DOOR LISTENER`, two numbers
+of sockets. A forked process is one of its own in every way but that it did not read its modules from disk: its parent
+is who asked, its words, three streams, environment, directory, session and exit code are as if it had been started from
+nothing. One that itself starts programs of ours has a child that forks for it, as this one does for the tests.
 """
 
 from __future__ import annotations

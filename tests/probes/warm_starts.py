@@ -1,9 +1,9 @@
 """Starts of the product from a Python that has read it already: most of what a start costs is reading modules.
 
 Whoever starts `python -m answerable.main …`, or one of our servers in Python, in a process of its own gets one that
-`tests/probes/warm_python.py` forked. It is our own child, as one that was started from nothing. So is what a forked process
-itself starts of ours: see `tests/probes/warm_children.py`. In `./dev prove`, and wherever ANSWERABLE_COLD_STARTS is set, all
-start from nothing, as they do for people; so does what is started in a special way.
+`tests/probes/warm_python.py` forked. It is our own child, as one that was started from nothing. So is what a forked
+process itself starts of ours: see `tests/probes/warm_children.py`. In `./dev prove`, and wherever
+ANSWERABLE_COLD_STARTS is set, all start from nothing, as they do for people; so does what is started in a special way.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stands for a Python program that is forked elsewhere: `python -I -S tests/stand_ins/warm_stub.py SOCKET PROGRAM WORD…`.
+"""Stands for a Python program forked elsewhere: `python -I -S tests/stand_ins/warm_stub.py SOCKET PROGRAM WORD…`.
 
 For those that start programs by their name: shells, and pages of the documents. It ends as the program ends, hands on
 the signals that ask for an end, and if it is killed the program is killed. See `tests/probes/warm_python.py`.

@@ -18,6 +18,7 @@ from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable
 from answerable.flows.policy import simulate_policy as simulation
 from answerable.flows.policy.simulate_policy import Page, fields_asked, simulate_policy
+from answerable.flows.recording import paced_reading
 from answerable.flows.recording.paced_reading import begins_at
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk import govern_action
@@ -159,7 +160,7 @@ async def test_it_is_taken_from_a_time_on_and_in_pages(monkeypatch):
 
 async def test_it_goes_on_in_turns_between_which_others_run(monkeypatch):
     bench = await worked()
-    monkeypatch.setattr(simulation, "TURN_SECONDS", -1.0)
+    monkeypatch.setattr(paced_reading, "TURN_SECONDS", -1.0)
     rests = []
 
     async def rested(seconds: float) -> None:

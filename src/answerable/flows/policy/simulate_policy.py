@@ -7,7 +7,6 @@ from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-import anyio
 from anyio import to_thread
 
 from answerable.core.approval.approval import ApprovalId
@@ -27,10 +26,10 @@ from answerable.core.registry.documents.parts_form import parts_of_form
 from answerable.core.registry.policy_sets.publication import documents_digest
 from answerable.errors import AnswerableError, Malformed, Unavailable
 from answerable.flows.policy.publish_policy import planned_sets
-from answerable.flows.recording.paced_reading import REST_SECONDS, TURN_SECONDS, begins_at, in_turns
+from answerable.flows.recording.paced_reading import begins_at, in_turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from answerable.core.canonical import JSONValue
     from answerable.core.decision.compared import Unasked

@@ -2,8 +2,8 @@
 
 A token proves nothing by itself: `Bearer`, and whatever else `Authorization` may say, is refused before the token in it
 is looked at. Besides what RFC 9449 asks for, a proof carries one of our nonces, always, and covers the message: by a
-claim of its own, or by a signature over the message with the same key (`flows/tokens/verify_caller.py`). All `tools/call` of
-MCP are POST to one URL, so method and URL alone would prove nothing of what is done.
+claim of its own, or by a signature over the message with the same key (`flows/tokens/verify_caller.py`). All of
+MCP's `tools/call` are POST to one URL, so method and URL alone would prove nothing of what is done.
 """
 
 from __future__ import annotations

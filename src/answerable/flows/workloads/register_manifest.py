@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.ledger.records_identity import manifest_registered
 from answerable.core.ledger.subject import principal_subject
 from answerable.core.registry.manifests.manifest_token import standing_fault, verified_manifest
-from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.errors import Malformed, Unverified, shown
 from answerable.flows.recording.name_keys import key_file
 from answerable.flows.recording.record_entry import pseudonym_of, record_entry, sealing_for
 from answerable.flows.revocation.revoke_authority import take_away_from_agents
 
 if TYPE_CHECKING:
-    from answerable.core.identity.names.principal import AgentId, UnixMillis
+    from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.registry.manifests.manifest_token import SignedManifest
     from answerable.flows.state.walk import Walk
 
