@@ -110,6 +110,8 @@ def test_every_code_is_raised_somewhere_and_those_of_the_broker_are_all_there():
         part = code.removeprefix(f"{step}.")
         assert f'"{code}"' in sources or (part != code and f"{{step}}.{part}" in sources), code
     broker = [*(ROOT / "src/answerable/apps/broker").glob("*.py")]
-    broker += [ROOT / "src/answerable/flows" / name for name in ("lease_credential.py", "perform_leased.py")]
+    broker += [
+        ROOT / "src/answerable/flows/leases" / name for name in ("lease_credential.py", "perform_leased.py")
+    ]
     raised = {code for path in broker for code in re.findall(r'code="([\w.]+)"', path.read_text())}
     assert raised - told == {"broker.too_many"}, "which is of the control"
