@@ -1,0 +1,159 @@
+"""`./dev house [ROOM]`: the rooms of the code, what each is for, its size, and which rooms it imports.
+
+Without a room: all of them, as the import contracts order them, so that a room imports what stands below it. With one,
+such as `flows/walk`: its modules, what each is for, and which rooms import it. Imports for types alone are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import difflib
+import sys
+import textwrap
+import tomllib
+from functools import cached_property
+
+from imports import ROOT, Imports
+
+PACKAGE = "answerable"
+COLUMNS = 120
+
+
+class House:
+    """The product's packages as they are now."""
+
+    def __init__(self) -> None:
+        self._imports = Imports()
+        self._modules = {
+            name: path for name, path in self._imports.modules.items() if name.partition(".")[0] == PACKAGE
+        }
+
+    @cached_property
+    def rooms(self) -> list[str]:
+        """Packages, such as `flows/walk`, top first."""
+        found = [_path(name) for name, path in self._modules.items() if path.name == "__init__.py"]
+        return sorted((one for one in found if one), key=self._place)
+
+    def _place(self, room: str) -> tuple[tuple[int, str], ...]:
+        parts = room.split("/")
+        return tuple(
+            (self._ladder(".".join([PACKAGE, *parts[:depth]])).get(part, 0), part)
+            for depth, part in enumerate(parts)
+        )
+
+    def _ladder(self, container: str) -> dict[str, int]:
+        return self._ladders.get(container, {})
+
+    @cached_property
+    def _ladders(self) -> dict[str, dict[str, int]]:
+        settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+        return {
+            container: {
+                name.strip("() "): place
+                for place, layer in enumerate(contract["layers"])
+                for name in layer.split("|")
+            }
+            for contract in settings["tool"]["importlinter"]["contracts"]
+            for container in contract.get("containers", ())
+            if contract["type"] == "layers"
+        }
+
+    def modules(self, room: str) -> list[str]:
+        """Those that lie in the room itself."""
+        whole = ".".join([PACKAGE, *room.split("/")])
+        return sorted(
+            name
+            for name, path in self._modules.items()
+            if name.rpartition(".")[0] == whole and path.name != "__init__.py"
+        )
+
+    def says(self, module: str) -> str:
+        """The first sentence of its docstring."""
+        text = ast.get_docstring(ast.parse(self._imports.read(module))) or ""
+        return " ".join(text.partition("\n\n")[0].split())
+
+    def purpose(self, room: str) -> str:
+        """What the room says of itself."""
+        return self.says(".".join([PACKAGE, *room.split("/")]))
+
+    def lines(self, room: str) -> int:
+        """Of its modules."""
+        return sum(self._imports.read(one).count(b"\n") for one in self.modules(room))
+
+    def room_of(self, module: str) -> str:
+        """The innermost package that it lies in."""
+        return _path(module if self._modules[module].name == "__init__.py" else module.rpartition(".")[0])
+
+    def imported(self, room: str) -> list[str]:
+        """Rooms that hold what its modules import."""
+        found = {
+            self.room_of(other)
+            for module in self.modules(room)
+            for other in self._imports.imported(module)
+            # With each module its packages are read, which hold nothing but what they are for.
+            if other in self._modules and self._modules[other].name != "__init__.py"
+        }
+        return [one for one in self.rooms if one in found - {room}]
+
+    def importing(self, room: str) -> list[str]:
+        """Rooms that import it."""
+        return [one for one in self.rooms if room in self.imported(one)]
+
+
+def _path(module: str) -> str:
+    return "/".join(module.split(".")[1:])
+
+
+def told_all(house: House) -> str:
+    """A line for each room, and one for what it imports."""
+    width = max(map(len, house.rooms))
+    told = [f"{'room':{width}} modules  lines  what it is for"]
+    for room in house.rooms:
+        count = len(house.modules(room))
+        told.append(f"{room:{width}} {count or '':7} {house.lines(room) or '':6}  {house.purpose(room)}")
+        if imported := house.imported(room):
+            told += _wrapped(f"-> {', '.join(imported)}", f"{'':{width}} {'':15} ")
+    return "\n".join(told)
+
+
+def told_one(house: House, room: str) -> str:
+    """Its modules, and the rooms on both sides."""
+    told = [f"{room}: {house.purpose(room)}", ""]
+    names = [(one.rpartition(".")[2], house.says(one)) for one in house.modules(room)]
+    width = max((len(name) for name, _ in names), default=0)
+    told += [f"  {name:{width}}  {says}" for name, says in names]
+    inside = [one for one in house.rooms if one.startswith(f"{room}/")]
+    told += [f"  {one}/  {house.purpose(one)}" for one in inside]
+    told.append("")
+    for word, rooms in (("imports", house.imported(room)), ("imported by", house.importing(room))):
+        told += _wrapped(f"{word}: {', '.join(rooms) or 'no other room'}", "")
+    return "\n".join(told)
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return textwrap.wrap(
+        text, COLUMNS, initial_indent=indent, subsequent_indent=f"{indent}   ", break_on_hyphens=False
+    )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="./dev house", description=__doc__, allow_abbrev=False)
+    parser.add_argument("room", nargs="?", help="such as flows/walk")
+    wanted, house = parser.parse_args().room, House()
+    if wanted is None:
+        print(told_all(house))
+        return 0
+    room = wanted.strip("/").removeprefix("src/answerable/")
+    if room not in house.rooms:
+        near = difflib.get_close_matches(room, house.rooms, n=3, cutoff=0.4)
+        print(
+            f"dev: no room `{wanted}`{'; did you mean ' + ', '.join(near) if near else ''}", file=sys.stderr
+        )
+        return 2
+    print(told_one(house, room))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
