@@ -42,5 +42,5 @@ def test_what_a_lease_costs_is_told_beside_the_bare_statements_of_the_same_run(k
             assert isinstance(bare, dict)
             assert ours.keys() == bare.keys() == {"p50_ms", "p99_ms", "per_second"}
             assert found[group][f"{step}_ratio_p50"] == pytest.approx(
-                ours["p50_ms"] / bare["p50_ms"], abs=0.05
+                ours["p50_ms"] / bare["p50_ms"], rel=0.01, abs=0.05
             )
