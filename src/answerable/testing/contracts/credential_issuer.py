@@ -123,6 +123,7 @@ class CredentialIssuerContract:
         credential = await bench.issuer.issue(bench.order())
         let = [what for what, tried in bench.neighbours().items() if await tried(credential)]
         claim(not let, f"the target refuses what was not granted; it let {let}")
+        claim(await bench.use(credential), "and still lets what was")
 
     async def test_whatever_was_tried_beside_a_scope_it_does_what_it_says(self, bench: IssuerBench) -> None:
         credential = await bench.issuer.issue(bench.order())
@@ -329,6 +330,7 @@ class CredentialIssuerContract:
             lacks("bounded by its target")
         if not bench.hostile:
             lacks("scopes with texts")
+        good = await bench.issuer.issue(bench.order())
         for number, odd in enumerate(bench.hostile, start=2):
             try:
                 credential = await bench.issuer.issue(bench.order(number, of=odd))
@@ -337,6 +339,7 @@ class CredentialIssuerContract:
             for what, tried in bench.neighbours().items():
                 claim(not await tried(credential), f"{what} is not let for {odd.thaw()!r}")
             await bench.issuer.revoke(credential.lease)
+        claim(await bench.use(good), "the target still lets what was granted")
 
     async def test_what_the_target_says_is_granted_goes_with_the_lease(self, bench: IssuerBench) -> None:
         credential = await bench.issuer.issue(bench.order())
