@@ -32,6 +32,7 @@ class RunningRedis:
 
     folder: Path
     port: int = field(default_factory=free_port)
+    tls_port: int = 0
     with_file: bool = False
     options: tuple[str, ...] = ()
     process: subprocess.Popen[bytes] | None = None
