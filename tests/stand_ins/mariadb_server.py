@@ -10,8 +10,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -144,14 +144,26 @@ class MariadbServer:
 
     async def run(self, *statements: str, database: str | None = None) -> Sequence[tuple[Any, ...]]:
         """As the owner: the rows of the last."""
-        connection = await self.owner(database)
         rows: Sequence[tuple[Any, ...]] = ()
-        cursor = await connection.cursor()
-        for statement in statements:
-            await cursor.execute(statement)
-            rows = await cursor.fetchall() if cursor.description else ()
-        connection.close()
+        async with self.acting(database) as run:
+            for statement in statements:
+                rows = await run(statement)
         return rows
+
+    @asynccontextmanager
+    async def acting(self, database: str | None = None) -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
+        """As the owner, one statement after another in one session."""
+        connection = await self.owner(database)
+        cursor = await connection.cursor()
+
+        async def run(statement: str) -> Any:
+            await cursor.execute(statement)
+            return await cursor.fetchall() if cursor.description else ()
+
+        try:
+            yield run
+        finally:
+            connection.close()
 
 
 def _or_skip() -> None:

@@ -9,9 +9,10 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -163,6 +164,15 @@ class PostgresServer:
                 await connection.execute(sql)
                 return []
             return list(await connection.fetch(sql))
+        finally:
+            await connection.close()
+
+    @asynccontextmanager
+    async def acting(self, database: str = "postgres") -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
+        """As the superuser, one statement after another in one session."""
+        connection = await self.owner(database)
+        try:
+            yield connection.fetch
         finally:
             await connection.close()
 

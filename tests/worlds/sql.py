@@ -28,6 +28,7 @@ class Database:
     name: str
     world: ModuleType
     broker_password: str
+    owner_password: str
     home: str
     customers: str
     cases: str
@@ -52,6 +53,7 @@ POSTGRES: Final = Database(
     name="postgres",
     world=postgres,
     broker_password=postgres_server.BROKER_PASSWORD,
+    owner_password=postgres_server.OWNER_PASSWORD,
     home="prod",
     customers="public.customers",
     cases="public.support_messages",
@@ -62,6 +64,7 @@ MARIADB: Final = Database(
     name="mariadb",
     world=mariadb,
     broker_password=mariadb_server.BROKER_PASSWORD,
+    owner_password=mariadb_server.OWNER_PASSWORD,
     home="shop",
     customers="customers",
     cases="cases",
