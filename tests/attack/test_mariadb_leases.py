@@ -13,7 +13,8 @@ from answerable.core.canonical import freeze
 from answerable.core.lease.name import account_of
 from answerable.errors import Refused, Unavailable
 from tests.probes.waiting import until
-from tests.worlds.mariadb import bench_on, furnished_server, order, scope, table
+from tests.worlds.mariadb import bench_on, furnished_server, order, scope
+from tests.worlds.sql_bench import table
 
 pytestmark = [pytest.mark.anyio]
 

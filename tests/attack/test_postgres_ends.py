@@ -22,8 +22,8 @@ from tests.worlds.postgres import (
     furnished_server,
     order,
     scope,
-    table,
 )
+from tests.worlds.sql_bench import table
 
 pytestmark = [pytest.mark.anyio]
 

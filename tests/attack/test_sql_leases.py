@@ -17,6 +17,7 @@ from answerable.errors import AnswerableError, Refused, Unavailable
 from tests.probes.waiting import until
 from tests.stand_ins.own_server import cmdlines
 from tests.worlds.sql import MARIADB, POSTGRES, TAG, on_each, servers
+from tests.worlds.sql_bench import table
 
 pytestmark = [pytest.mark.anyio]
 
@@ -120,7 +121,7 @@ async def bench(database, server):
 
 
 def on_cases(database, *verbs, **more):
-    return database.world.table(database.cases, *verbs, **more)
+    return table(database.cases, *verbs, **more)
 
 
 def odd_tables(database):
@@ -132,7 +133,6 @@ def odd_tables(database):
     ]
 
 
-table = POSTGRES.world.table
 ODD_TABLES = {
     "postgres": [
         *odd_tables(POSTGRES),

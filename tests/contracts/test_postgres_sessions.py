@@ -7,8 +7,9 @@ import asyncio
 import pytest
 
 from answerable.errors import Unavailable
-from tests.worlds.postgres import PostgresBench, bench_on, built, furnished_server, order, scope, table
+from tests.worlds.postgres import PostgresBench, bench_on, built, furnished_server, order, scope
 from tests.worlds.sql import TAG, ask, rows, said, session
+from tests.worlds.sql_bench import table
 
 pytestmark = [pytest.mark.anyio]
 

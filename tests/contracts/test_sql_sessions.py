@@ -11,6 +11,7 @@ from answerable.core.canonical import JSONValue
 from answerable.errors import Unavailable
 from tests.probes.waiting import until
 from tests.worlds.sql import ask, on_each, rows, said, servers, session
+from tests.worlds.sql_bench import table
 
 pytestmark = [pytest.mark.anyio]
 
@@ -153,7 +154,7 @@ async def test_rows_and_bytes_are_bounded_and_the_cut_is_said(bench, database, d
     mariadb=pytest.mark.requirement("MARIADB-04"),
 )
 async def test_what_would_change_more_rows_than_granted_changes_none(bench, database, dialect, server):
-    changing = database.world.table(database.customers, "select", "insert", "update", "delete")
+    changing = table(database.customers, "select", "insert", "update", "delete")
     updates = [f"UPDATE customers SET region = 'x'{returning}" for returning in dialect.update_returns]
     few = database.world.scope(tables=[changing], rowsMax=10)
     async with session(bench, database.world.order(of=few)) as opened:

@@ -12,7 +12,8 @@ import pytest
 from answerable.core.canonical import JSONValue
 from tests.stand_ins.mariadb_server import BROKER_PASSWORD, MariadbServer
 from tests.worlds.brokered import Desk, capability, desk_on, eventually
-from tests.worlds.mariadb import furnished_server, table
+from tests.worlds.mariadb import furnished_server
+from tests.worlds.sql_bench import table
 
 pytestmark = pytest.mark.anyio
 

@@ -15,6 +15,7 @@ from answerable.core.canonical import JSONValue
 from answerable.core.lease.credential import LeaseOrder
 from tests.stand_ins import mariadb_server, postgres_server
 from tests.worlds import mariadb, postgres
+from tests.worlds.sql_bench import table
 
 TAG: Final = "aaaaaaaaaaaaaaaaaaaaaaaaae"
 
@@ -37,14 +38,14 @@ class Database:
 
     def reading(self, **changed: Any) -> Any:
         """The scope that reads customers."""
-        tables = [self.world.table(self.customers, "select")]
+        tables = [table(self.customers, "select")]
         return self.world.scope(**{"tables": tables, "rowsMax": 60, **changed})
 
     def writing(self, **changed: Any) -> Any:
         """The scope that changes cases, and ends customers."""
         tables = [
-            self.world.table(self.cases, "select", "insert", "update", "delete"),
-            self.world.table(self.customers, "select", "insert", "delete"),
+            table(self.cases, "select", "insert", "update", "delete"),
+            table(self.customers, "select", "insert", "delete"),
         ]
         return self.world.scope(**{"tables": tables, "rowsMax": 60, **changed})
 
