@@ -131,7 +131,8 @@ class MariadbServer(DatabaseServer):
             connection.close()
 
 
-def _or_skip() -> None:
+def programs() -> None:
+    """Skips where the server's are not installed."""
     if not shutil.which("mariadbd") or not shutil.which("mariadb-install-db"):
         skip_loudly("MariaDB", "apt-get install mariadb-server", name="mariadb")
 
@@ -139,7 +140,7 @@ def _or_skip() -> None:
 @contextmanager
 def session_mariadb() -> Iterator[MariadbServer]:
     """A server of the session, with nothing on it. Not for tests that stop it or change its settings."""
-    _or_skip()
+    programs()
     with lent("mariadb", MariadbServer) as server:
         yield server
 
@@ -147,6 +148,6 @@ def session_mariadb() -> Iterator[MariadbServer]:
 @contextmanager
 def own_mariadb() -> Iterator[MariadbServer]:
     """A server that a test may stop, and change as it likes."""
-    _or_skip()
+    programs()
     with own_database("mariadb", MariadbServer) as server:
         yield server

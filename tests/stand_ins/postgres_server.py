@@ -38,7 +38,7 @@ autovacuum = off
 
 
 def programs() -> Path:
-    """The folder of the newest server that is installed, or of ANSWERABLE_TEST_POSTGRES_BIN."""
+    """The folder of the newest server that is installed, or of ANSWERABLE_TEST_POSTGRES_BIN; skips where none is."""
     named = os.environ.get("ANSWERABLE_TEST_POSTGRES_BIN", "")
     if named:
         return Path(named)
