@@ -20,7 +20,8 @@ from lease_course import in_turns, run  # noqa: E402
 
 from answerable.core.lease.credential import Credential  # noqa: E402
 from tests.stand_ins.postgres_server import BROKER_PASSWORD, PostgresServer, own_postgres  # noqa: E402
-from tests.worlds.postgres import PostgresBench, built, furnish, order, scope, table  # noqa: E402
+from tests.worlds.postgres import PostgresBench, built, furnish, order, scope  # noqa: E402
+from tests.worlds.sql_bench import table  # noqa: E402
 
 SHIPPED: Final = "listen_addresses = '127.0.0.1'\nmax_connections = 500\n"
 AT_ONCE: Final = 200

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import random
-import sys
-from pathlib import Path
 
 import anyio
 import asyncpg
@@ -16,10 +12,8 @@ from answerable.adapters.postgres_roles.connections import LOST
 from answerable.adapters.postgres_roles.quoting import quoted_name, quoted_text
 from answerable.core.canonical import JSONValue
 from answerable.core.identity.names.principal import UnixMillis
-from answerable.core.lease.name import account_of, lease_name
-from answerable.errors import AnswerableError, Refused, Unavailable
-from tests.probes.waiting import until
-from tests.stand_ins.postgres_server import BROKER_PASSWORD, OWNER_PASSWORD
+from answerable.core.lease.name import lease_name
+from answerable.errors import Unavailable
 from tests.worlds.postgres import (
     PostgresBench,
     WallClock,
@@ -28,18 +22,15 @@ from tests.worlds.postgres import (
     furnished_server,
     order,
     scope,
-    table,
 )
+from tests.worlds.sql_bench import table
 
 pytestmark = [pytest.mark.anyio]
 
-TAG = "aaaaaaaaaaaaaaaaaaaaaaaaae"
 ENDED = (*LOST, asyncpg.PostgresError)
 """What a client sees whose connection the server cut."""
 MESSAGES = "public.support_messages"
 CASE: JSONValue = {"column": "case_id", "equals": "case-1"}
-
-WAITING = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
 
 
 @pytest.fixture(scope="module")
@@ -167,107 +158,6 @@ async def test_two_brokers_at_once_on_the_same_tables_make_and_end_all_of_theirs
         await bench.issuer.close()
 
 
-@pytest.mark.requirement("PG-08")
-async def test_one_lease_that_is_revoked_many_times_at_once_is_gone_for_each(bench):
-    credential = await bench.issuer.issue(order())
-    answers = []
-
-    async def revoke():
-        answers.append((await bench.issuer.revoke(credential.lease)).is_gone)
-
-    async with anyio.create_task_group() as tasks:
-        for _ in range(8):
-            tasks.start_soon(revoke)
-    assert answers == [True] * 8
-    assert not await bench.issuer.live()
-
-
-@pytest.mark.requirement("PG-08")
-@pytest.mark.parametrize("ends", ["COMMIT", "ROLLBACK"])
-async def test_revoking_waits_for_an_issue_that_is_under_way(bench, server, ends):
-    """As a broker would leave it that was killed between its statements and their COMMIT: since PostgreSQL 16 whoever
-    makes a role may end it by being its administrator."""
-    account = account_of(order().name)
-    other = await server.owner("prod")
-    await other.execute(f"BEGIN; CREATE ROLE {account}; GRANT {account} TO answerable WITH ADMIN OPTION")
-    answers = []
-
-    async def revoke():
-        answers.append(await bench.issuer.revoke(order().name))
-
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(revoke)
-        await until(lambda: server.run(WAITING))
-        assert not answers
-        await other.execute(ends)
-    await other.close()
-    assert answers[0].is_gone
-    assert not await server.run(f"SELECT 1 FROM pg_roles WHERE rolname = '{account}'")
-
-
-MINTER = """
-import anyio, sys
-from tests.stand_ins.postgres_server import PostgresServer
-from tests.worlds.postgres import built, order
-class There:
-    port = int(sys.argv[1])
-async def main():
-    issuer = built(There()).issuer
-    async def one(number):
-        await issuer.issue(order(number))
-        print(number, flush=True)
-    async with anyio.create_task_group() as tasks:
-        for number in range(1, 33):
-            tasks.start_soon(one, number)
-    await anyio.sleep(60)
-print("ready", flush=True)
-anyio.run(main)
-"""
-
-
-@pytest.mark.requirement("PG-08")
-@pytest.mark.parametrize("seconds", [0.01, 0.05, 0.1])
-async def test_whatever_a_killed_broker_left_goes_by_its_name(bench, server, seconds):
-    root = Path(__file__).parents[2]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", MINTER, str(server.port),
-        stdout=asyncio.subprocess.PIPE, cwd=root, env={**os.environ, "PYTHONPATH": f"{root}:{root}/src:{root}/tools"},
-    )  # fmt: skip
-    assert process.stdout is not None
-    assert await process.stdout.readline() == b"ready\n"
-    await process.stdout.readline()
-    await asyncio.sleep(seconds)
-    process.kill()
-    await process.wait()
-    names = {order(number).name for number in range(1, 33)}
-    assert set(await bench.issuer.live()) <= names
-    for name in names:
-        assert (await bench.issuer.revoke(name)).is_gone
-    assert not await bench.issuer.live()
-    roles = await server.run(
-        "SELECT rolname FROM pg_roles WHERE rolname LIKE 'ans%' AND rolname <> 'answerable'"
-    )
-    assert not roles
-    assert not await server.run("SELECT polname FROM pg_policy WHERE polname LIKE 'ans%'", "prod")
-
-
-@pytest.mark.requirement("PG-08")
-async def test_roles_of_others_are_neither_named_nor_taken(bench, server):
-    await server.run("CREATE ROLE ans_report LOGIN; CREATE ROLE ans_ LOGIN; CREATE ROLE answers LOGIN;")
-    assert not await bench.issuer.live()
-    taken = order(5)
-    await server.run(f"CREATE ROLE {account_of(taken.name)} LOGIN;")
-    with pytest.raises(Refused) as caught:
-        await bench.issuer.issue(taken)
-    assert caught.value.code == "lease.taken"
-    assert (await server.run(f"SELECT rolcanlogin FROM pg_roles WHERE rolname = '{account_of(taken.name)}'"))[
-        0
-    ][0]
-    await server.run(
-        f"DROP ROLE {account_of(taken.name)}; DROP ROLE ans_report; DROP ROLE ans_; DROP ROLE answers;"
-    )
-
-
 @pytest.mark.requirement("PG-09")
 @pytest.mark.parametrize("off_hours", [-5, 5])
 async def test_a_clock_that_is_off_changes_no_end(server, off_hours):
@@ -290,46 +180,6 @@ async def test_a_clock_that_is_off_changes_no_end(server, off_hours):
     assert not await bench.use(await bench.issuer.issue(late))
     await bench.issuer.revoke(late.name)
     await bench.issuer.close()
-
-
-def process_commands():
-    return [
-        path.read_text(errors="replace") for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()
-    ]
-
-
-@pytest.mark.requirement("PG-09")
-async def test_no_secret_is_in_any_log_error_result_or_list_of_processes(bench, server):
-    credential = await bench.issuer.issue(order())
-    secret = credential.secret.reveal("password")
-    told = [repr(credential), str(credential.secret), *await bench.issuer.granted(credential.lease)]
-    async with bench.target.connected(credential) as opened:
-        for sql in (
-            "SELECT id FROM support_messages",
-            "SELECT * FROM pg_authid",
-            "SELEKT",
-            "SELECT 1; SELECT 2",
-        ):
-            try:
-                done = await opened.perform("query", {"sql": sql}, tag=TAG, seconds_max=5)
-                told.append(str(done))
-            except AnswerableError as error:
-                told.append(f"{error!r} {error.__cause__!r}")
-        told += process_commands()
-    wrong = PostgresBench(server, built(server, account="nobody_here"))
-    for attempt in (wrong.issuer.issue(order(2)), wrong.issuer.revoke(order(2).name), wrong.issuer.live()):
-        with pytest.raises(Unavailable) as caught:
-            await attempt
-        told.append(f"{caught.value!r} {caught.value.__cause__!r}")
-    await bench.issuer.revoke(credential.lease)
-    told.append(server.log.read_text())
-    assert "CREATE ROLE" in told[-1]
-    for text in told:
-        for hidden in (secret, BROKER_PASSWORD, "canary-token-93b1"):
-            assert hidden not in text.replace(f"PASSWORD '{BROKER_PASSWORD}'", "").replace(
-                "VALUES (1, 'canary-token-93b1')", ""
-            )
-    assert OWNER_PASSWORD not in told[-1]
 
 
 @pytest.mark.requirement("PG-09")

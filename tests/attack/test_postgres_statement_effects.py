@@ -6,7 +6,8 @@ import asyncpg
 import pytest
 
 from tests.probes.waiting import until
-from tests.worlds.postgres import bench_on, furnished_server, order, scope, table
+from tests.worlds.postgres import bench_on, furnished_server, order, scope
+from tests.worlds.sql_bench import table
 
 pytestmark = [pytest.mark.anyio]
 

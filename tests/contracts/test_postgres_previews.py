@@ -10,7 +10,8 @@ import pytest
 
 from answerable.adapters.postgres_roles.plan import plan_told
 from answerable.errors import Refused
-from tests.worlds.postgres import bench_on, furnished_server, order, scope, table
+from tests.worlds.postgres import bench_on, furnished_server, order, scope
+from tests.worlds.sql_bench import table
 
 pytestmark = [pytest.mark.anyio]
 

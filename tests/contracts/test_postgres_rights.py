@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from answerable.core.canonical import freeze
-from tests.worlds.postgres import PostgresBench, bench_on, furnished_server, order, scope, table
+from tests.worlds.postgres import PostgresBench, bench_on, furnished_server, order, scope
+from tests.worlds.sql_bench import table
 
 pytestmark = [pytest.mark.anyio, pytest.mark.requirement("RIGHTS-02")]
 

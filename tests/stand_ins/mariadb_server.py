@@ -4,51 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
 import shutil
+import signal
 import socket
-import subprocess
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import aiomysql
 
 from tests.probes.loud_skips import skip_loudly
-from tests.stand_ins.own_server import kept_port
-from tests.stand_ins.session_servers import copied, environment_of, folder_of_run, lent
+from tests.stand_ins.database_server import DatabaseServer, own_database
+from tests.stand_ins.session_servers import copied, lent
 
 OWNER_PASSWORD = "owner-of-the-test-server"
 BROKER_PASSWORD = "canary-broker-51c9d2"
 
 
-class MariadbServer:
-    """Runs as `nobody` where we are root, which the server wants."""
+class MariadbServer(DatabaseServer):
+    """options: of its own, from its next start on."""
+
+    crash = signal.SIGKILL
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.port = kept_port(folder)
+        super().__init__(folder)
         self.log = folder / "general.log"
         self.socket = folder / "socket"
         self.options: list[str] = []
-        self._user: int | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        if os.geteuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            self._user = nobody.pw_uid
-            shutil.chown(folder, nobody.pw_uid, nobody.pw_gid)
-
-    def keep(self, name: str, octets: bytes) -> Path:
-        """A file that only the server reads."""
-        path = self.folder / name
-        path.write_bytes(octets)
-        path.chmod(0o600)
-        if self._user is not None:
-            os.chown(path, self._user, -1)
-        return path
 
     def begin(self) -> None:
         """Make and start it, and give the owner a password."""
@@ -63,32 +47,20 @@ class MariadbServer:
         connection.close()
 
     def _made(self, state: Path) -> None:
-        if self._user is not None:
-            os.chown(state, self._user, -1)
-        done = subprocess.run(
-            [
-                "mariadb-install-db", "--no-defaults", f"--datadir={state}", "--skip-test-db",
-                "--auth-root-authentication-method=normal", "--innodb-flush-log-at-trx-commit=0",
-                "--innodb-log-file-size=8M",
-            ],
-            capture_output=True, user=self._user, cwd=self.folder, check=False,
+        self._make(
+            state, "mariadb-install-db", "--no-defaults", f"--datadir={state}", "--skip-test-db",
+            "--auth-root-authentication-method=normal", "--innodb-flush-log-at-trx-commit=0",
+            "--innodb-log-file-size=8M",
         )  # fmt: skip
-        if done.returncode:
-            raise RuntimeError(done.stdout.decode()[-2000:] + done.stderr.decode()[-2000:])
 
     def start(self) -> None:
-        with (self.folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [
-                    "mariadbd", "--no-defaults", f"--datadir={self.folder / 'state'}", f"--port={self.port}",
-                    "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}",
-                    "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=8M", "--skip-name-resolve",
-                    "--general-log=1", f"--general-log-file={self.log}", "--max-connections=400",
-                    "--performance-schema=ON", *self.options,
-                ],
-                stdout=log, stderr=log, user=self._user, cwd=self.folder,
-                env=environment_of(self.folder), start_new_session=True,
-            )  # fmt: skip
+        self._process = self._started(
+            "mariadbd", "--no-defaults", f"--datadir={self.folder / 'state'}", f"--port={self.port}",
+            "--bind-address=127.0.0.1", f"--socket={self.socket}", f"--pid-file={self.folder / 'pid'}",
+            "--innodb-flush-log-at-trx-commit=0", "--innodb-log-file-size=8M", "--skip-name-resolve",
+            "--general-log=1", f"--general-log-file={self.log}", "--max-connections=400",
+            "--performance-schema=ON", *self.options, log=self.folder / "log",
+        )  # fmt: skip
         deadline = time.monotonic() + 30
         while True:
             try:
@@ -101,13 +73,6 @@ class MariadbServer:
                 if time.monotonic() > deadline or self._process.poll() is not None:
                     raise RuntimeError((self.folder / "log").read_text()[-2000:]) from None
                 time.sleep(0.05)
-
-    def stop(self) -> None:
-        """At once, as a crash would."""
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait(timeout=30)
-            self._process = None
 
     def clean(self) -> None:
         """As a new one is: no databases, no accounts, no sessions and no lines of the log of before."""
@@ -144,17 +109,30 @@ class MariadbServer:
 
     async def run(self, *statements: str, database: str | None = None) -> Sequence[tuple[Any, ...]]:
         """As the owner: the rows of the last."""
-        connection = await self.owner(database)
         rows: Sequence[tuple[Any, ...]] = ()
-        cursor = await connection.cursor()
-        for statement in statements:
-            await cursor.execute(statement)
-            rows = await cursor.fetchall() if cursor.description else ()
-        connection.close()
+        async with self.acting(database) as run:
+            for statement in statements:
+                rows = await run(statement)
         return rows
 
+    @asynccontextmanager
+    async def acting(self, database: str | None = None) -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
+        """As the owner, one statement after another in one session."""
+        connection = await self.owner(database)
+        cursor = await connection.cursor()
 
-def _or_skip() -> None:
+        async def run(statement: str) -> Any:
+            await cursor.execute(statement)
+            return await cursor.fetchall() if cursor.description else ()
+
+        try:
+            yield run
+        finally:
+            connection.close()
+
+
+def programs() -> None:
+    """Skips where the server's are not installed."""
     if not shutil.which("mariadbd") or not shutil.which("mariadb-install-db"):
         skip_loudly("MariaDB", "apt-get install mariadb-server", name="mariadb")
 
@@ -162,7 +140,7 @@ def _or_skip() -> None:
 @contextmanager
 def session_mariadb() -> Iterator[MariadbServer]:
     """A server of the session, with nothing on it. Not for tests that stop it or change its settings."""
-    _or_skip()
+    programs()
     with lent("mariadb", MariadbServer) as server:
         yield server
 
@@ -170,13 +148,6 @@ def session_mariadb() -> Iterator[MariadbServer]:
 @contextmanager
 def own_mariadb() -> Iterator[MariadbServer]:
     """A server that a test may stop, and change as it likes."""
-    _or_skip()
-    folder = Path(tempfile.mkdtemp(prefix="own-mariadb-", dir=folder_of_run()))
-    folder.chmod(0o755)
-    server = MariadbServer(folder)
-    try:
-        server.begin()
+    programs()
+    with own_database("mariadb", MariadbServer) as server:
         yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
-import pwd
-import shutil
+import signal
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
 from tests.probes.loud_skips import skip_loudly
-from tests.stand_ins.own_server import kept_port
-from tests.stand_ins.session_servers import copied, environment_of, folder_of_run, lent
+from tests.stand_ins.database_server import DatabaseServer, own_database
+from tests.stand_ins.session_servers import copied, lent
 
 OWNER_PASSWORD = "owner-of-the-test-server"
 BROKER_PASSWORD = "canary-broker-7f3a91"
@@ -39,7 +38,7 @@ autovacuum = off
 
 
 def programs() -> Path:
-    """The folder of the newest server that is installed, or of ANSWERABLE_TEST_POSTGRES_BIN."""
+    """The folder of the newest server that is installed, or of ANSWERABLE_TEST_POSTGRES_BIN; skips where none is."""
     named = os.environ.get("ANSWERABLE_TEST_POSTGRES_BIN", "")
     if named:
         return Path(named)
@@ -51,49 +50,31 @@ def programs() -> Path:
     return found[-1].parent
 
 
-class PostgresServer:
-    """Runs as `nobody` where we are root, which the server wants."""
+class PostgresServer(DatabaseServer):
+    """bin_folder: where its programs are. settings: of its own."""
 
-    def __init__(self, folder: Path, bin_folder: Path) -> None:
-        self.folder = folder
+    crash = signal.SIGQUIT
+
+    def __init__(self, folder: Path, bin_folder: Path, settings: str = SETTINGS) -> None:
+        super().__init__(folder)
         self.bin = bin_folder
-        self.port = kept_port(folder)
         self.log = folder / "log"
-        self._user: int | None = None
-        self._process: subprocess.Popen[bytes] | None = None
-        if os.geteuid() == 0:
-            nobody = pwd.getpwnam("nobody")
-            self._user = nobody.pw_uid
-            shutil.chown(folder, nobody.pw_uid, nobody.pw_gid)
-
-    def keep(self, name: str, octets: bytes) -> Path:
-        """A file that only the server reads."""
-        path = self.folder / name
-        path.write_bytes(octets)
-        path.chmod(0o600)
-        if self._user is not None:
-            os.chown(path, self._user, -1)
-        return path
+        self._settings = settings
 
     def begin(self) -> None:
-        """As a server of the session begins."""
-        self.make()
-        self.start()
-
-    def make(self, settings: str = SETTINGS) -> None:
+        """Make and start it."""
         copied("postgres-made", self._made, self.folder / "state")
         self.admit()
         with (self.folder / "state/postgresql.conf").open("a") as file:
-            file.write(f"{settings}\nport = {self.port}\nunix_socket_directories = '{self.folder}'\n")
+            file.write(f"{self._settings}\nport = {self.port}\nunix_socket_directories = '{self.folder}'\n")
+        self.start()
 
     def _made(self, state: Path) -> None:
         password = state.with_suffix(".password")
         password.write_text(OWNER_PASSWORD)
         password.chmod(0o644)
-        if self._user is not None:
-            os.chown(state, self._user, -1)
-        self._run(
-            "initdb", "-D", str(state), "-U", "owner", "-A", "scram-sha-256", "--no-sync",
+        self._make(
+            state, self.bin / "initdb", "-D", state, "-U", "owner", "-A", "scram-sha-256", "--no-sync",
             "--encoding=UTF8", "--locale=C", f"--pwfile={password}",
         )  # fmt: skip
 
@@ -102,12 +83,7 @@ class PostgresServer:
         (self.folder / "state/pg_hba.conf").write_text(hba)
 
     def start(self) -> None:
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [self.bin / "postgres", "-D", str(self.folder / "state")],
-                stdout=log, stderr=log, user=self._user, cwd=self.folder,
-                env=environment_of(self.folder), start_new_session=True,
-            )  # fmt: skip
+        self._process = self._started(self.bin / "postgres", "-D", self.folder / "state", log=self.log)
         deadline = time.monotonic() + 30
         while True:
             ready = subprocess.run(
@@ -118,13 +94,6 @@ class PostgresServer:
             if time.monotonic() > deadline or self._process.poll() is not None:
                 raise RuntimeError(self.log.read_text()[-2000:])
             time.sleep(0.05)
-
-    def stop(self) -> None:
-        """At once, as a crash would."""
-        if self._process is not None:
-            self._process.send_signal(3)
-            self._process.wait(timeout=30)
-            self._process = None
 
     def clean(self) -> None:
         """As a new one is: no databases, no roles, no settings, no sessions and no lines of the log of before."""
@@ -166,16 +135,14 @@ class PostgresServer:
         finally:
             await connection.close()
 
-    def _run(self, program: str, *arguments: str) -> None:
-        done = subprocess.run(
-            [self.bin / program, *arguments],
-            capture_output=True,
-            user=self._user,
-            cwd=self.folder,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(done.stderr.decode()[-2000:])
+    @asynccontextmanager
+    async def acting(self, database: str = "postgres") -> AsyncIterator[Callable[[str], Awaitable[Any]]]:
+        """As the superuser, one statement after another in one session."""
+        connection = await self.owner(database)
+        try:
+            yield connection.fetch
+        finally:
+            await connection.close()
 
 
 @contextmanager
@@ -192,13 +159,5 @@ def session_postgres(hba: str = HBA) -> Iterator[PostgresServer]:
 def own_postgres(settings: str = SETTINGS) -> Iterator[PostgresServer]:
     """A server that a test may stop, and change as it likes."""
     bin_folder = programs()
-    folder = Path(tempfile.mkdtemp(prefix="own-postgres-", dir=folder_of_run()))
-    folder.chmod(0o755)
-    server = PostgresServer(folder, bin_folder)
-    try:
-        server.make(settings)
-        server.start()
+    with own_database("postgres", lambda folder: PostgresServer(folder, bin_folder, settings)) as server:
         yield server
-    finally:
-        server.stop()
-        shutil.rmtree(folder, ignore_errors=True)

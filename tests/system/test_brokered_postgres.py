@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from answerable.core.lease.name import lease_name
 from answerable.core.ledger.tags import Tag
 from tests.stand_ins.postgres_server import BROKER_PASSWORD, PostgresServer
 from tests.worlds.brokered import SupportDesk, command_lines, documents, support_desk
@@ -50,40 +49,6 @@ def process_named(desk: SupportDesk, word: str) -> list[int]:
     """Processes of this house whose command line has this word."""
     own = os.fsencode(desk.home.data)
     return [pid for words, pid in command_lines().items() if {own, word.encode()} <= {*words.split(b"\0")}]
-
-
-@pytest.mark.requirement("BROKER-01", "BROKER-02", "BROKER-03")
-async def test_an_agent_reads_its_case_and_nothing_else_and_nothing_of_it_is_left(tmp_path, server):
-    async with support_desk(tmp_path, server) as desk:
-        key = await desk.agent()
-        said = await desk.query(key, "SELECT id, body FROM support_messages ORDER BY id")
-        rows = said["result"]["structuredContent"]["rows"]
-        assert rows[0] == [1, "body 1"]
-        assert len(rows) == 10, "the rows of case 1 alone"
-        action = said["result"]["_meta"]["answerable/action"]
-        for sql in (
-            "SELECT * FROM integration_tokens",
-            "SELECT secret_note FROM support_messages",
-            "WITH gone AS (DELETE FROM support_messages RETURNING 1) SELECT * FROM gone",
-        ):
-            refused = await desk.query(key, sql)
-            assert refused["result"]["isError"], sql
-            assert "permission denied" in refused["text"] or "read-only" in refused["text"], sql
-        assert await roles(server) == []
-        assert await desk.leases() == []
-        ended = await desk.leases("--ended")
-        assert {one["end"] for one in ended} == {"revoked"}
-        name = lease_name(bytes.fromhex(action))
-        assert name in {one["name"] for one in ended}
-        told = await desk.told_of(name, "ended")
-        await desk.home.stop(signal.SIGTERM)
-        intent, outcome = desk.of_action(action)
-        assert intent["lease"] == name
-        log = server.log.read_text()
-        line = next(line for line in log.splitlines() if "ORDER BY id" in line and f"ans_{name}" in line)
-        assert line.split("|")[0] == outcome["session"]["pg_session"]
-        assert (told[-1]["state"], told[-1]["end"], told[-1]["uses"]) == ("ended", "revoked", 1)
-        assert told[-1]["account"] == f"ans_{name}"
 
 
 @pytest.mark.requirement("BROKER-04")
@@ -161,27 +126,6 @@ async def test_a_broker_whose_server_is_killed_ends_what_is_live_without_waiting
                 break
             await asyncio.sleep(0.1)
         assert process_named(desk, "broker") == [], broker
-        assert await roles(server) == []
-
-
-@pytest.mark.requirement("BROKER-06")
-async def test_when_a_task_ends_its_credential_ends_with_its_open_session(tmp_path, server):
-    async with support_desk(tmp_path, server) as desk:
-        key = await desk.agent()
-        await desk.calls(key, "execute", "UPDATE support_messages SET body = 'seen' WHERE id = 1")
-        assert len(await roles(server)) == 1
-        sleeping = asyncio.create_task(desk.calls(key, "execute", "SELECT pg_sleep(25)"))
-        for _ in range(200):
-            busy = await server.run(
-                "SELECT usename FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'"
-            )
-            if busy:
-                break
-            await asyncio.sleep(0.05)
-        assert busy
-        await desk.ends_task()
-        said = await asyncio.wait_for(sleeping, 20)
-        assert said["result"]["isError"]
         assert await roles(server) == []
 
 

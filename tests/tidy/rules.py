@@ -167,8 +167,7 @@ _LONGER = "longer than a time that the product keeps to"
 _BEGUN = "what waits at a server of its own does not say so"
 SLEEPS_FOR_A_REASON: dict[str, tuple[int, str]] = {
     "tests/attack/test_bundle_servers.py": (1, _SLOW),
-    "tests/attack/test_mariadb_leases.py": (1, _CHANCE),
-    "tests/attack/test_postgres_ends.py": (1, _CHANCE),
+    "tests/attack/test_sql_leases.py": (1, _CHANCE),
     "tests/attack/test_workload_api_floods.py": (1, _LONGER),
     "tests/contracts/test_bundle_endpoints.py": (2, _BEGUN),
     "tests/contracts/test_killed_rotations.py": (2, _CHANCE),

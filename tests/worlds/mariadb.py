@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import Any, ClassVar
 
 import aiomysql
 
 from answerable.adapters.mariadb_accounts import MariadbIssuer, MariadbTarget
-from answerable.adapters.system import SystemEntropy
 from answerable.core.canonical import JSONValue, freeze
-from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder
-from answerable.core.lease.name import lease_name
 from answerable.core.lease.scope import Scope
 from answerable.testing.clock import ManualClock
-from answerable.testing.contracts.credential_issuer import IssuerBench
-from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
+from answerable.wiring.target_kinds import BuiltTarget
 from tests.stand_ins.mariadb_server import BROKER_PASSWORD, MariadbServer, own_mariadb, session_mariadb
+from tests.worlds.sql_bench import SqlBench, built_target, emptied, lease_order, table
 
 DATABASES = ("shop", "s_op")
 
@@ -73,19 +69,9 @@ def own_furnished_server() -> Iterator[MariadbServer]:
 
 
 def built(server: MariadbServer, **changed: Any) -> BuiltTarget:
-    """As wiring builds it, with the broker's password in a secret reference."""
-    kind = kind_named("mariadb")
-    places = {"port": server.port, "databases": ("shop",), "password": "env:BROKER"}
-    settings = kind.settings(**{**places, **changed})
-    assert not kind.faults(settings)
-    world = TargetWorld(
-        clock=ManualClock(), entropy=SystemEntropy(), secret_of=lambda _: BROKER_PASSWORD.encode()
-    )
-    return kind.build(settings, world)
-
-
-def table(name: JSONValue, *verbs: str, **more: JSONValue) -> JSONValue:
-    return {"name": name, "verbs": list(verbs), **more}
+    """As wiring builds it."""
+    places = {"port": server.port, "databases": ("shop",), **changed}
+    return built_target("mariadb", places, password=BROKER_PASSWORD, clock=ManualClock())
 
 
 def scope(**changed: JSONValue) -> Scope:
@@ -95,27 +81,49 @@ def scope(**changed: JSONValue) -> Scope:
 
 
 def order(number: int = 1, *, of: Scope | None = None, ttl_ms: int = 60_000) -> LeaseOrder:
-    return LeaseOrder(
-        name=lease_name(number.to_bytes(16, "big")),
-        scope=of or scope(),
-        expires_at=UnixMillis(time.time_ns() // 1_000_000 + ttl_ms),
-    )
+    return lease_order(number, of or scope(), ttl_ms)
 
 
-class MariadbBench(IssuerBench):
-    """Credentials are used by connections of the bench's own."""
+class MariadbBench(SqlBench):
+    """On the shop of a MariaDB server."""
+
+    home = None
+    reads = "SELECT id, body FROM shop.cases"
+    refusals = (aiomysql.MySQLError,)
+    lost = (OSError, aiomysql.MySQLError)
+    beside: ClassVar = {
+        "another table": "SELECT * FROM shop.integration_tokens",
+        "a table whose name a pattern would fit": "SELECT * FROM shop.ca_es",
+        "another database": "SELECT id, body FROM s_op.cases",
+        "another column": "SELECT secret_note FROM shop.cases",
+        "all columns": "SELECT * FROM shop.cases",
+        "another verb": "DELETE FROM shop.cases",
+        "a write": "INSERT INTO shop.cases (case_id, body) VALUES ('case-1', 'x')",
+        "a view": "SELECT * FROM shop.case_1",
+        "truncating": "TRUNCATE shop.cases",
+        "dropping": "DROP TABLE shop.cases",
+        "creating": "CREATE TABLE shop.mine (id INT)",
+        "temporary tables": "CREATE TEMPORARY TABLE shop.mine (id INT)",
+        "an account": "CREATE USER mine",
+        "its own rights": "GRANT ALL ON *.* TO CURRENT_USER()",
+        "its own limits": "ALTER USER CURRENT_USER() WITH MAX_USER_CONNECTIONS 0",
+        "a role": "SET ROLE root",
+        "a file": "SELECT 1 INTO OUTFILE 'mine'",
+        "the server's files": "LOAD DATA INFILE 'passwd' INTO TABLE shop.cases",
+        "password hashes": "SELECT * FROM mysql.global_priv",
+        "settings of the server": "SET GLOBAL general_log = 0",
+        "a library": "INSTALL SONAME 'ha_connect'",
+        "executing a routine": "CALL mysql.AddGeometryColumn('a', 'b', 'c', 'd', 1)",
+    }
 
     def __init__(self, server: MariadbServer, target: BuiltTarget) -> None:
         assert isinstance(target.issuer, MariadbIssuer)
         assert isinstance(target.target, MariadbTarget)
-        self.server = server
+        self.server = self.stands = server
         self.issuer: MariadbIssuer = target.issuer
         self.target: MariadbTarget = target.target
         self.scope = scope()
         self.hostile = tuple(hostile_scopes())
-
-    def now(self) -> UnixMillis:
-        return UnixMillis(time.time_ns() // 1_000_000)
 
     async def connect(self, credential: Credential, database: str | None = "shop") -> aiomysql.Connection:
         return await aiomysql.connect(
@@ -132,82 +140,18 @@ class MariadbBench(IssuerBench):
         await cursor.execute(sql)
         return list(await cursor.fetchall()) if cursor.description else ()
 
-    async def lets(self, credential: Credential, sql: str) -> bool:
-        try:
-            connection = await self.connect(credential, None)
-        except (OSError, aiomysql.MySQLError):
-            return False
-        try:
-            await self.rows(connection, sql)
-        except aiomysql.MySQLError:
-            return False
-        finally:
-            connection.close()
-        return True
+    opened = connect
 
-    async def use(self, credential: Credential) -> bool:
-        return await self.lets(credential, "SELECT id, body FROM shop.cases")
+    async def does(self, connection: aiomysql.Connection, sql: str) -> None:
+        await self.rows(connection, sql)
 
-    def neighbours(self) -> Mapping[str, Callable[[Credential], Awaitable[bool]]]:
-        tried = {
-            "another table": "SELECT * FROM shop.integration_tokens",
-            "a table whose name a pattern would fit": "SELECT * FROM shop.ca_es",
-            "another database": "SELECT id, body FROM s_op.cases",
-            "another column": "SELECT secret_note FROM shop.cases",
-            "all columns": "SELECT * FROM shop.cases",
-            "another verb": "DELETE FROM shop.cases",
-            "a write": "INSERT INTO shop.cases (case_id, body) VALUES ('case-1', 'x')",
-            "a view": "SELECT * FROM shop.case_1",
-            "truncating": "TRUNCATE shop.cases",
-            "dropping": "DROP TABLE shop.cases",
-            "creating": "CREATE TABLE shop.mine (id INT)",
-            "temporary tables": "CREATE TEMPORARY TABLE shop.mine (id INT)",
-            "an account": "CREATE USER mine",
-            "its own rights": "GRANT ALL ON *.* TO CURRENT_USER()",
-            "its own limits": "ALTER USER CURRENT_USER() WITH MAX_USER_CONNECTIONS 0",
-            "a role": "SET ROLE root",
-            "a file": "SELECT 1 INTO OUTFILE 'mine'",
-            "the server's files": "LOAD DATA INFILE 'passwd' INTO TABLE shop.cases",
-            "password hashes": "SELECT * FROM mysql.global_priv",
-            "settings of the server": "SET GLOBAL general_log = 0",
-            "a library": "INSTALL SONAME 'ha_connect'",
-            "executing a routine": "CALL mysql.AddGeometryColumn('a', 'b', 'c', 'd', 1)",
-        }
-
-        def one(sql: str) -> Callable[[Credential], Awaitable[bool]]:
-            return lambda credential: self.lets(credential, sql)
-
-        return {what: one(sql) for what, sql in tried.items()}
-
-    async def hold_open(self, credential: Credential) -> Callable[[], Awaitable[bool]]:
-        connection = await self.connect(credential)
-
-        async def is_working() -> bool:
-            try:
-                await self.rows(connection, "SELECT 1")
-            except (OSError, aiomysql.MySQLError):
-                connection.close()
-                return False
-            return True
-
-        return is_working
-
-    async def stop(self) -> bool:
-        await asyncio.to_thread(self.server.stop)
-        return True
-
-    async def start(self) -> None:
-        await asyncio.to_thread(self.server.start)
+    async def leave(self, connection: aiomysql.Connection) -> None:
+        connection.close()
 
 
-@asynccontextmanager
-async def bench_on(server: MariadbServer, **changed: Any) -> AsyncIterator[MariadbBench]:
+def bench_on(server: MariadbServer, **changed: Any) -> AbstractAsyncContextManager[MariadbBench]:
     """A bench after which no lease is left."""
-    bench = MariadbBench(server, built(server, **changed))
-    yield bench
-    for name in await bench.issuer.live():
-        await bench.issuer.revoke(name)
-    await bench.issuer.close()
+    return emptied(MariadbBench(server, built(server, **changed)))
 
 
 def hostile_scopes() -> list[Scope]:

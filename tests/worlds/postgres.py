@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
+from typing import Any, ClassVar
 
 import asyncpg
 
 from answerable.adapters.postgres_roles import PostgresIssuer, PostgresTarget
 from answerable.adapters.postgres_roles.connections import LOST
-from answerable.adapters.system import SystemEntropy
 from answerable.core.canonical import JSONValue, freeze
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Credential, LeaseOrder
-from answerable.core.lease.name import lease_name
 from answerable.core.lease.scope import Scope
-from answerable.testing.contracts.credential_issuer import IssuerBench
-from answerable.wiring.target_kinds import BuiltTarget, TargetWorld, kind_named
+from answerable.wiring.target_kinds import BuiltTarget
 from tests.probes.waiting import past
 from tests.stand_ins.postgres_server import (
     BROKER_PASSWORD,
@@ -28,6 +26,7 @@ from tests.stand_ins.postgres_server import (
     own_postgres,
     session_postgres,
 )
+from tests.worlds.sql_bench import SqlBench, built_target, emptied, lease_order, table
 
 DATABASES = ("prod", "staging")
 
@@ -101,15 +100,9 @@ class WallClock:
 
 
 def built(server: PostgresServer, *, clock: WallClock | None = None, **changed: Any) -> BuiltTarget:
-    """As wiring builds it, with the broker's password in a secret reference."""
-    kind = kind_named("postgres")
-    places = {"port": server.port, "databases": DATABASES, "password": "env:BROKER"}
-    settings = kind.settings(**{**places, **changed})
-    assert not kind.faults(settings)
-    world = TargetWorld(
-        clock=clock or WallClock(), entropy=SystemEntropy(), secret_of=lambda _: BROKER_PASSWORD.encode()
-    )
-    return kind.build(settings, world)
+    """As wiring builds it."""
+    places = {"port": server.port, "databases": DATABASES, **changed}
+    return built_target("postgres", places, password=BROKER_PASSWORD, clock=clock or WallClock())
 
 
 def scope(**changed: JSONValue) -> Scope:
@@ -123,25 +116,43 @@ def scope(**changed: JSONValue) -> Scope:
     return freeze({"database": "prod", "tables": [messages], "rowsMax": 100, "seconds": 5, **changed})
 
 
-def table(name: JSONValue, *verbs: str, **more: JSONValue) -> JSONValue:
-    return {"name": name, "verbs": list(verbs), **more}
-
-
 def order(number: int = 1, *, of: Scope | None = None, ttl_ms: int = 60_000) -> LeaseOrder:
-    return LeaseOrder(
-        name=lease_name(number.to_bytes(16, "big")),
-        scope=of or scope(),
-        expires_at=UnixMillis(time.time_ns() // 1_000_000 + ttl_ms),
-    )
+    return lease_order(number, of or scope(), ttl_ms)
 
 
-class PostgresBench(IssuerBench):
-    """Credentials are used by connections of the bench's own."""
+class PostgresBench(SqlBench):
+    """On the shop of a PostgreSQL server."""
+
+    home = "prod"
+    reads = "SELECT id, body FROM public.support_messages"
+    refusals = (asyncpg.PostgresError,)
+    lost = (*LOST, asyncpg.PostgresError)
+    beside: ClassVar = {
+        "another table": "SELECT * FROM public.integration_tokens",
+        "another column": "SELECT secret_note FROM public.support_messages",
+        "all columns": "SELECT * FROM public.support_messages",
+        "another verb": "DELETE FROM public.support_messages",
+        "a write": "INSERT INTO public.support_messages (case_id, body) VALUES ('case-1', 'x')",
+        "truncating": "TRUNCATE public.support_messages",
+        "dropping": "DROP TABLE public.support_messages",
+        "creating": "CREATE TABLE public.mine (id int)",
+        "a role": "CREATE ROLE mine",
+        "its own rights": "ALTER ROLE CURRENT_USER CREATEROLE",
+        "its owner": "SET ROLE shop",
+        "the broker": "SET ROLE answerable",
+        "the owner's session": "SET SESSION AUTHORIZATION owner",
+        "a program": "COPY (SELECT 1) TO PROGRAM 'true'",
+        "a file": "COPY (SELECT 1) TO '/dev/null'",
+        "the server's files": "SELECT pg_read_file('postgresql.conf')",
+        "password verifiers": "SELECT * FROM pg_authid",
+        "row security off": "ALTER TABLE public.support_messages DISABLE ROW LEVEL SECURITY",
+        "a view as its owner": "SELECT * FROM public.open_messages",
+    }
 
     def __init__(self, server: PostgresServer, target: BuiltTarget) -> None:
         assert isinstance(target.issuer, PostgresIssuer)
         assert isinstance(target.target, PostgresTarget)
-        self.server = server
+        self.server = self.stands = server
         self.issuer: PostgresIssuer = target.issuer
         self.target: PostgresTarget = target.target
         assert target.rights is not None
@@ -149,10 +160,7 @@ class PostgresBench(IssuerBench):
         self.scope = scope()
         self.hostile = tuple(hostile_scopes())
 
-    def now(self) -> UnixMillis:
-        return UnixMillis(time.time_ns() // 1_000_000)
-
-    async def connect(self, credential: Credential, database: str = "prod") -> asyncpg.Connection:
+    async def connect(self, credential: Credential, database: str | None = "prod") -> asyncpg.Connection:
         return await asyncpg.connect(
             host="127.0.0.1",
             port=self.server.port,
@@ -161,53 +169,18 @@ class PostgresBench(IssuerBench):
             database=database,
         )
 
-    async def lets(self, credential: Credential, sql: str, database: str = "prod") -> bool:
-        try:
-            connection = await self.connect(credential, database)
-        except (OSError, asyncpg.PostgresError):
-            return False
-        try:
-            await connection.execute(sql)
-        except asyncpg.PostgresError:
-            return False
-        finally:
-            await connection.close()
-        return True
+    opened = connect
 
-    async def use(self, credential: Credential) -> bool:
-        return await self.lets(credential, "SELECT id, body FROM public.support_messages")
+    async def does(self, connection: asyncpg.Connection, sql: str) -> None:
+        await connection.execute(sql)
+
+    async def leave(self, connection: asyncpg.Connection) -> None:
+        try:
+            await connection.close(timeout=5)
+        except self.lost:
+            connection.terminate()
 
     def neighbours(self) -> Mapping[str, Callable[[Credential], Awaitable[bool]]]:
-        tried = {
-            "another table": "SELECT * FROM public.integration_tokens",
-            "another column": "SELECT secret_note FROM public.support_messages",
-            "all columns": "SELECT * FROM public.support_messages",
-            "another verb": "DELETE FROM public.support_messages",
-            "a write": "INSERT INTO public.support_messages (case_id, body) VALUES ('case-1', 'x')",
-            "truncating": "TRUNCATE public.support_messages",
-            "dropping": "DROP TABLE public.support_messages",
-            "creating": "CREATE TABLE public.mine (id int)",
-            "a role": "CREATE ROLE mine",
-            "its own rights": "ALTER ROLE CURRENT_USER CREATEROLE",
-            "its owner": "SET ROLE shop",
-            "the broker": "SET ROLE answerable",
-            "the owner's session": "SET SESSION AUTHORIZATION owner",
-            "a program": "COPY (SELECT 1) TO PROGRAM 'true'",
-            "a file": "COPY (SELECT 1) TO '/dev/null'",
-            "the server's files": "SELECT pg_read_file('postgresql.conf')",
-            "password verifiers": "SELECT * FROM pg_authid",
-            "row security off": "ALTER TABLE public.support_messages DISABLE ROW LEVEL SECURITY",
-            "a view as its owner": "SELECT * FROM public.open_messages",
-            "the same table of another database": "",
-        }
-
-        def one(sql: str) -> Callable[[Credential], Awaitable[bool]]:
-            if not sql:
-                return lambda credential: self.lets(
-                    credential, "SELECT id FROM public.support_messages", "staging"
-                )
-            return lambda credential: self.lets(credential, sql)
-
         async def other_rows(credential: Credential) -> bool:
             connection = await self.connect(credential)
             try:
@@ -218,40 +191,20 @@ class PostgresBench(IssuerBench):
                 await connection.close()
             return any(row["id"] % 5 != 1 for row in rows)
 
-        return {"other rows": other_rows, **{what: one(sql) for what, sql in tried.items()}}
-
-    async def hold_open(self, credential: Credential) -> Callable[[], Awaitable[bool]]:
-        connection = await self.connect(credential)
-
-        async def is_working() -> bool:
-            try:
-                await connection.fetchval("SELECT 1")
-            except (*LOST, asyncpg.PostgresError):
-                connection.terminate()
-                return False
-            return True
-
-        return is_working
-
-    async def stop(self) -> bool:
-        await asyncio.to_thread(self.server.stop)
-        return True
-
-    async def start(self) -> None:
-        await asyncio.to_thread(self.server.start)
+        in_staging = partial(self.lets, sql="SELECT id FROM public.support_messages", database="staging")
+        return {
+            "other rows": other_rows,
+            "the same table of another database": in_staging,
+            **super().neighbours(),
+        }
 
     async def passed(self, credential: Credential) -> None:
         await past(credential.expires_at + 100)
 
 
-@asynccontextmanager
-async def bench_on(server: PostgresServer, **changed: Any) -> AsyncIterator[PostgresBench]:
+def bench_on(server: PostgresServer, **changed: Any) -> AbstractAsyncContextManager[PostgresBench]:
     """A bench after which no lease is left."""
-    bench = PostgresBench(server, built(server, **changed))
-    yield bench
-    for name in await bench.issuer.live():
-        await bench.issuer.revoke(name)
-    await bench.issuer.close()
+    return emptied(PostgresBench(server, built(server, **changed)))
 
 
 def hostile_scopes() -> list[Scope]:
