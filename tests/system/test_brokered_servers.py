@@ -1,4 +1,4 @@
-"""An agent on a real RabbitMQ, Redis, NATS or MariaDB, through the real server and its broker."""
+"""An agent on a real RabbitMQ, Redis or NATS, through the real server and its broker."""
 
 from __future__ import annotations
 
@@ -16,11 +16,10 @@ from answerable.adapters.nats_users.target import TAG_HEADER
 from answerable.adapters.nats_users.tokens import signing_key
 from answerable.core.canonical import JSONValue
 from answerable.core.lease.name import LeaseName
-from tests.stand_ins import mariadb_server, rabbitmq_server, redis_server
+from tests.stand_ins import rabbitmq_server, redis_server
 from tests.stand_ins.nats_server import nats_server
 from tests.worlds import nats_lease
 from tests.worlds.brokered import Desk, capability, desk_on, eventually
-from tests.worlds.mariadb import furnished_server, table
 
 pytestmark = pytest.mark.anyio
 
@@ -232,59 +231,6 @@ class Nats(Behind):
         return await self.is_refused(lease["name"])
 
 
-READ: JSONValue = [table("cases", "select", columns=["id", "body"])]
-WRITE: JSONValue = [table("cases", "select", "update")]
-
-
-class MariaDB(Behind):
-    """Two columns of cases may be read, and cases changed."""
-
-    served = staticmethod(furnished_server)
-    capabilities = (
-        capability("case.read", "query", "read", texts=["sql"], database="shop", tables=READ),
-        capability(
-            "case.write", "execute", "write", texts=["sql"], window="task", database="shop", tables=WRITE
-        ),
-    )
-    granted: Call = ("query", {"sql": "SELECT id, body FROM cases WHERE id = 1"})
-    result: ClassVar = {"columns": ["id", "body"], "rows": [[1, "body 1"]], "cut": False}
-    others: tuple[Call, ...] = (
-        ("query", {"sql": "SELECT token FROM integration_tokens"}),
-        ("query", {"sql": "SELECT secret_note FROM cases"}),
-    )
-    refusal = "command denied to user 'ans_"
-    slow: Call = ("execute", {"sql": "UPDATE cases SET body = 'late' WHERE id = 1 AND SLEEP(25) = 0"})
-
-    def __init__(self, server: mariadb_server.MariadbServer) -> None:
-        super().__init__(server)
-        self.files = {"mariadb-password": mariadb_server.BROKER_PASSWORD}
-        self.target = (
-            f'kind = "mariadb"\nport = {server.port}\npassword = "file:mariadb-password"\n'
-            'databases = ["shop"]\n'
-        )
-
-    async def _names(self, sql: str) -> list[str]:
-        return [row[0] for row in await self.server.run(sql)]
-
-    async def accounts(self) -> list[str]:
-        return await self._names("SELECT User FROM mysql.user WHERE User LIKE 'ans\\_%'")
-
-    async def busy(self) -> list[str]:
-        return await self._names("SELECT USER FROM information_schema.PROCESSLIST WHERE STATE = 'User sleep'")
-
-    async def knows(self, desk: Desk, done: dict[str, Any], session: dict[str, str]) -> None:
-        number = session["mariadb_connection"]
-        lines = [line.split("\t") for line in self.server.log.read_text().splitlines()]
-        (connected,) = [
-            line for line in lines if f"{number} Connect" in " ".join(line[:3]).replace("  ", " ")
-        ]
-        assert connected[-1].startswith(f"{desk.account_of(done)}@")
-
-    async def is_undone(self, _: Any) -> bool:
-        kept = await self.server.run("SELECT body FROM cases WHERE id = 1", database="shop")
-        return kept == (("body 1",),)
-
-
 @pytest.fixture(scope="module")
 def behind(kind):
     with kind.served() as server:
@@ -307,7 +253,6 @@ def of(*kinds: Any) -> Any:
     pytest.param(RabbitMQ, marks=pytest.mark.requirement("RABBIT-07")),
     pytest.param(Redis, marks=pytest.mark.requirement("REDIS-07")),
     pytest.param(Nats, marks=pytest.mark.requirement("NATS-08")),
-    pytest.param(MariaDB, marks=pytest.mark.requirement("MARIADB-12")),
 )
 async def test_an_agent_acts_by_an_account_that_is_gone_with_the_answer(tmp_path, behind):
     async with desk_of(tmp_path, behind) as desk, behind.watched() as seen:
@@ -344,7 +289,6 @@ async def test_when_a_task_ends_its_account_is_gone(tmp_path, behind):
 
 @of(
     pytest.param(Nats, marks=pytest.mark.requirement("NATS-08")),
-    pytest.param(MariaDB, marks=pytest.mark.requirement("MARIADB-12")),
 )
 async def test_when_a_task_ends_its_account_is_gone_and_what_it_was_doing_with_it(tmp_path, behind):
     async with desk_of(tmp_path, behind) as desk, behind.slowed():
