@@ -356,7 +356,7 @@ class Simulation:
             self.clock.jump(self.chance.choice((-86_400, -3, 3, 600)))
 
     async def _begins(self, effect: Effect) -> None:
-        self.holds.starts(_ATTEMPT.get())
+        self.holds.starts(_ATTEMPT.get(), in_one_thread=isinstance(self.disk, MemoryDisk))
         await self._dawdle(effect)
 
     async def _dawdle(self, _effect: Effect) -> None:

@@ -60,9 +60,11 @@ class RandomHolds:
         self.revocations, self._register = fresh_ends(clock)
         self._chance, self._clock, self._violations, self._report = chance, clock, violations, report
         self._asked: dict[int, frozenset[Holdable]] = {}
+        self._returned: set[str] = set()
 
     def troubled(self, trouble: Trouble) -> Any:
-        """The register as one life of the process has it."""
+        """The register as one life of the process has it, which begins with what is in it."""
+        self._returned = {one.id for one in self._register.all()}
         return _TroubledHolds(self._register, trouble)
 
     def doubt(self, walk: Walk) -> None:
@@ -100,6 +102,7 @@ class RandomHolds:
             rule="simulated" if by_rule else "",
             expires_at=self._clock.now() + seconds * 1000 if seconds else 0,
         )
+        self._returned.add(placed.hold.id)
         self._report.held += placed.is_new
         self._report.cut += placed.cut
         lasting = f"{seconds} s" if seconds else "good"
@@ -142,11 +145,13 @@ class RandomHolds:
             }
         )
 
-    def starts(self, attempt: int) -> None:
-        """Its effect is sent at this very moment."""
+    def starts(self, attempt: int, *, in_one_thread: bool) -> None:
+        """Its effect is sent at this very moment. Where a thread of its own writes the register, a hold can be in it
+        before anybody was told so: nothing starts once who places it goes on."""
         now, reach = self._clock.now(), self._asked[attempt]
         for hold in self._register.all():
-            if hold.what in reach and hold.is_in_force(now):
+            told = in_one_thread or hold.id in self._returned
+            if told and hold.what in reach and hold.is_in_force(now):
                 self._violations.append(
                     f"attempt {attempt} took effect while {hold.what} was held ({hold.id})"
                 )
