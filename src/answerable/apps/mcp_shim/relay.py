@@ -143,12 +143,13 @@ class _Relay:
         write: Callable[[bytes], Awaitable[None]],
     ) -> None:
         """Every request gets an answer, whatever happens."""
+        used = self._session.id
         try:
             try:
                 await send(self._client, self._url, line, message, self._session, write)
             except SessionGoneError:
                 # The gateway was restarted. It did nothing with the message, so it may be sent again.
-                await self._open_again()
+                await self._open_again(used)
                 await send(self._client, self._url, line, message, self._session, write)
         except (httpx2.ConnectError, httpx2.ConnectTimeout):
             text = "the gateway cannot be reached; nothing was done"
@@ -194,9 +195,9 @@ class _Relay:
         if message["method"] == "notifications/initialized" and self._session.id:
             tasks.start_soon(self._listen)
 
-    async def _open_again(self) -> None:
-        """Open a session as the client opened its own. Raises SessionGoneError, httpx2.HTTPError."""
-        gone = self._session.id
+    async def _open_again(self, gone: str) -> None:
+        """Open a session as the client opened its own, unless another message has done so since this one was sent in
+        the one that is gone. Raises SessionGoneError, httpx2.HTTPError."""
         async with self._opening:
             if self._session.id != gone:
                 return
