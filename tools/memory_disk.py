@@ -1,5 +1,5 @@
-"""A folder in memory for what a run of the tests writes: a third of what they wait for is the disk, and none of them
-takes the power away."""
+"""A folder in memory for what a run of the tests writes: they wait for the disk otherwise, and none of them takes the
+power away."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 BYTES_MIN = 8 * 1024**3
-"""A ledger takes 128 MiB, and each of four processes has a few at a time."""
+"""A ledger takes 128 MiB, and each process of a run has a few at a time."""
 
 
 @contextmanager

@@ -48,7 +48,7 @@ UNKNOWN_SECONDS = 1_000.0
 TOLD_EVERY_SECONDS = 30.0
 END_SECONDS = 30.0
 WORKERS = 6
-"""Three for each core of the machine that this is measured on: two thirds of what tests take is waiting."""
+"""Three for each core of the machine that this is measured on: more than half of what tests take is waiting."""
 NO_TESTS = 5
 SPOILT_LINES = 60
 

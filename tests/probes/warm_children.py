@@ -45,19 +45,23 @@ class OfLoop(warm_starts.Warm):
 class Loop(uvloop.Loop):
     """uvloop, but that what it starts of ours is forked."""
 
-    async def subprocess_exec(  # type: ignore[override]
-        self, protocol_factory: Callable[[], Any], program: Any, *words: Any, **how: Any
+    async def subprocess_exec(
+        self,
+        protocol_factory: Callable[[], Any],
+        *words: Any,
+        stdin: Any = subprocess.PIPE,
+        stdout: Any = subprocess.PIPE,
+        stderr: Any = subprocess.PIPE,
+        **how: Any,
     ) -> tuple[Any, Any]:
         """As every event loop does it."""
-        streams = {name: how.pop(name, subprocess.PIPE) for name in ("stdin", "stdout", "stderr")}
+        streams = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
         told = PLAIN | {"close_fds": True, "umask": -1, "start_new_session": False} | how
-        if warm_starts.request(told | {"args": (program, *words)}) is None:
-            return await super().subprocess_exec(protocol_factory, program, *words, **streams, **how)
+        if warm_starts.request(told | {"args": words}) is None:
+            return await super().subprocess_exec(protocol_factory, *words, **streams, **how)
         waiter = self.create_future()
         protocol = protocol_factory()
-        transport = Forked(
-            self, protocol, (program, *words), False, bufsize=0, waiter=waiter, **streams, **how
-        )
+        transport = Forked(self, protocol, words, False, bufsize=0, waiter=waiter, **streams, **how)
         try:
             await waiter
         except BaseException:
@@ -70,8 +74,8 @@ class Forked(BaseSubprocessTransport):
     """A process that was forked for a loop, as uvloop has its own: with sockets for pipes, and who waits for its end
     waits for nothing else."""
 
-    def _start(  # type: ignore[override]
-        self, args: Any, stdin: Any, stdout: Any, stderr: Any, **how: Any
+    def _start(
+        self, args: Any, shell: bool, stdin: Any, stdout: Any, stderr: Any, bufsize: int, **how: Any
     ) -> None:
         self._over = asyncio.Event()
         given = {"stdin": stdin, "stdout": stdout, "stderr": stderr}
@@ -82,7 +86,7 @@ class Forked(BaseSubprocessTransport):
                     ends[name], given[name] = socket.socketpair()
                     ours.enter_context(ends[name])
                     theirs.enter_context(given[name])
-            self._proc = OfLoop(args, **given, **how)
+            self._proc = OfLoop(args, bufsize, shell=shell, **given, **how)
             for name, end in ends.items():
                 setattr(self._proc, name, end)
             ended = os.pidfd_open(self._proc.pid)

@@ -137,6 +137,8 @@ class _Entry:
 
     def __init__(self, run: Run, *, reads: bool, asks: bool) -> None:
         self.__doc__ = run.__doc__
+        # The signature has them, resolved.
+        self.__annotations__ = {}
         self._run, self._reads, self._asks = run, reads, asks
 
     def __call__(self, ctx: typer.Context, **given: Any) -> None:
@@ -149,10 +151,6 @@ class _Entry:
         own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
         context = inspect.Parameter("ctx", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
         return inspect.Signature([context, *own, *_shared(reads=self._reads, asks=self._asks)])
-
-    @cached_property  # Typer asks for it beside the signature.
-    def __annotations__(self) -> dict[str, Any]:  # type: ignore[override]
-        return {one.name: one.annotation for one in self.__signature__.parameters.values()}
 
 
 def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,7 +18,7 @@ Command: TypeAlias = Any
 """Of the click inside Typer, which names no type for others."""
 
 
-class _OnDemand(MutableMapping[str, Command]):
+class _OnDemand(Mapping[str, Command]):
     """Commands by name, in the order in which they were declared."""
 
     def __init__(self, makers: dict[str, Callable[[], Command]]) -> None:
@@ -29,12 +29,6 @@ class _OnDemand(MutableMapping[str, Command]):
         if name not in self._built:
             self._built[name] = self._makers[name]()
         return self._built[name]
-
-    def __setitem__(self, name: str, command: Command) -> None:
-        self._makers[name] = lambda: command
-
-    def __delitem__(self, name: str) -> None:
-        del self._makers[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)
@@ -73,7 +67,7 @@ def _group(info: TyperInfo, root: Typer) -> Command:
     if app is None:
         raise TypeError(f"the noun {info.name} has no commands")
     bare.typer_instance = _bare(app)
-    group = get_group_from_info(
+    group: Any = get_group_from_info(
         bare,
         pretty_exceptions_short=root.pretty_exceptions_short,
         rich_markup_mode=root.rich_markup_mode,
