@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import httpx2
 
+from answerable.connection_fault import connection_fault
 from answerable.core.canonical import Limits, parse
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate import oauth_terms
@@ -129,7 +130,7 @@ async def _exchanged(
         response = await client.post(base + EXCHANGE_PATH, data=form, auth=proof)
     except httpx2.HTTPError as fault:
         raise Unavailable(
-            f"the token service cannot be reached ({type(fault).__name__})",
+            f"the token service cannot be reached ({connection_fault(fault)})",
             code="token.unreachable",
             port="gateway",
         ) from None

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from answerable.connection_fault import connection_fault
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.names.spiffe_id import SpiffeId, TrustDomain, spiffe_id, trust_domain
 from answerable.core.identity.workload.enrolment import enrolment_proof
@@ -182,7 +183,7 @@ class EnrolmentClient:
                 await response.aclose()
         except httpx2.HTTPError as fault:
             raise Unavailable(
-                f"the server cannot be reached ({type(fault).__name__})",
+                f"the server cannot be reached ({connection_fault(fault)})",
                 code="enrolment.unreachable",
                 port="gateway",
             ) from None

@@ -15,6 +15,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 import anyio
 import httpx2
 
+from answerable.connection_fault import connection_fault
 from answerable.core.canonical import Limits, parse
 from answerable.core.identity.names.target_url import normal_url
 from answerable.errors import Malformed, Unavailable, Unverified, shown
@@ -168,7 +169,7 @@ class OAuthHttp:
             message = f"{shown(url)} gave no whole answer within {self._seconds_max:g} seconds"
             return Unavailable(message, code="oauth.slow", port=PORT, effect=effect)
         # The library's own message may quote what was sent.
-        message = f"{shown(url)} cannot be reached: {type(error).__name__}"
+        message = f"{shown(url)} cannot be reached: {connection_fault(error)}"
         return Unavailable(message, code="oauth.unreachable", port=PORT, effect=effect)
 
 

@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import httpx2
 
+from answerable.connection_fault import connection_fault
 from answerable.core.approval.action_object import object_in
 from answerable.core.approval.card import is_card_of
 from answerable.core.approval.token import APPROVAL_TYP, bound_claims
@@ -132,7 +133,7 @@ class WorkflowDoor:
             value = answer.json()
         except httpx2.HTTPError as error:
             raise Unavailable(
-                f"the gateway does not answer: {type(error).__name__}",
+                f"the gateway does not answer: {connection_fault(error)}",
                 code="workflow.unreachable",
                 port="workflow_door",
             ) from None

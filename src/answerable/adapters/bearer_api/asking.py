@@ -9,6 +9,7 @@ import anyio
 import httpx2
 
 from answerable.adapters.bearer_api.answer import without
+from answerable.connection_fault import connection_fault
 from answerable.core.canonical import Limits, encode, parse
 from answerable.errors import Malformed, Unavailable, shown
 from answerable.ports.credential_issuer import PORT
@@ -74,10 +75,10 @@ class JsonApi:
                 f"no answer within {self._answer_seconds_max:g} seconds", "none" if reading else "unknown"
             ) from None
         except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as error:
-            raise self._unavailable(f"it cannot be reached: {type(error).__name__}", "none") from None
+            raise self._unavailable(f"it cannot be reached: {connection_fault(error)}", "none") from None
         except (httpx2.HTTPError, OSError) as error:
             raise self._unavailable(
-                f"the connection broke: {type(error).__name__}", "none" if reading else "unknown"
+                f"the connection broke: {connection_fault(error)}", "none" if reading else "unknown"
             ) from None
         except ValueError:
             raise self._unavailable("its secret has characters that no header can hold", "none") from None

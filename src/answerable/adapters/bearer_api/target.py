@@ -12,6 +12,7 @@ import httpx2
 
 from answerable.adapters.bearer_api.answer import Answer, AnswerLimits, result_of
 from answerable.adapters.bearer_api.asking import quiet
+from answerable.connection_fault import connection_fault
 from answerable.core.canonical import encode, parse
 from answerable.core.lease.credential import Performed
 from answerable.core.lease.requests import METHODS, asked_request, let_request, rules_of
@@ -116,11 +117,11 @@ class BearerSession:
             ) from None
         except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:
             raise self._failed(
-                f"cannot be reached: {type(error).__name__}", "target.unreachable", "none"
+                f"cannot be reached: {connection_fault(error)}", "target.unreachable", "none"
             ) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             raise self._failed(
-                f"broke off: {type(error).__name__}", "target.unreachable", "unknown"
+                f"broke off: {connection_fault(error)}", "target.unreachable", "unknown"
             ) from None
         shape = self.target.shape
         result = result_of(answer, shown_headers=shape.shown_headers, hidden=(self.token,))

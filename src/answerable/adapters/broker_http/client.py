@@ -8,6 +8,7 @@ import anyio
 import httpx2
 import msgspec
 
+from answerable.connection_fault import connection_fault
 from answerable.core.lease.credential import IssuerTraits
 from answerable.core.lease.lease import Lease
 from answerable.core.lease.use import Right
@@ -152,7 +153,7 @@ class HttpLeaseBroker:
                 port=PORT,
             ) from None
         except (httpx2.HTTPError, TimeoutError) as error:
-            why = type(error).__name__
+            why = connection_fault(error)
             raise Unavailable(
                 f"the broker did not answer: {why}", code="broker.failed", port=PORT, effect="unknown"
             ) from None

@@ -13,6 +13,7 @@ import httpx2
 from anyio import to_thread
 
 from answerable.adapters.bundle_http.svid_handshake import svid_context
+from answerable.connection_fault import certificate_fault, connection_fault
 from answerable.core.identity.svid.federation import (
     bundle_unavailable,
     check_endpoint_url,
@@ -78,10 +79,10 @@ class HttpBundleEndpoint:
             why = f"no whole answer within {self._fetch_seconds_max:g} seconds"
             raise self._unavailable(why, code="bundle.unreachable") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            reason = refused[-1] if refused else _certificate_fault(error)
-            if reason:
+            if refused or certificate_fault(error):
+                reason = refused[-1] if refused else connection_fault(error)
                 raise self._unavailable(reason, code="bundle.untrusted") from None
-            raise self._unavailable(type(error).__name__, code="bundle.unreachable") from None
+            raise self._unavailable(connection_fault(error), code="bundle.unreachable") from None
         try:
             return parse_bundle(document, domain=self._source.trust_domain)
         except Malformed as fault:
@@ -202,15 +203,3 @@ class HttpBundleEndpoint:
 
     def _unavailable(self, why: str, *, code: str) -> Unavailable:
         return bundle_unavailable(self._source.trust_domain, why, code=code)
-
-
-def _certificate_fault(error: BaseException) -> str:
-    """What OpenSSL says of the server's certificate, empty where it is about something else."""
-    seen: BaseException | None = error
-    for _ in range(10):
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return f"its server's certificate: {seen.verify_message}"
-        if seen is None:
-            break
-        seen = seen.__cause__ or seen.__context__
-    return ""

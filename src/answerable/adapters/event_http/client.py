@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio
 import httpx2
 
+from answerable.connection_fault import connection_fault
 from answerable.errors import Malformed, Unavailable
 from answerable.ports.event_post import ANSWER_BYTES_MAX, Posted
 
@@ -43,7 +44,7 @@ class HttpEventPost:
         except TimeoutError:
             why = f"no whole answer within {self._answer_seconds_max:g} seconds"
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            why = _certificate_fault(error) or type(error).__name__
+            why = connection_fault(error)
         raise Unavailable(
             f"a receiver of events cannot be reached: {why}",
             code="event_post.unreachable",
@@ -76,15 +77,3 @@ class HttpEventPost:
 def _seconds(text: str) -> int:
     """A date in their words is left alone: clocks differ, and our own pause is as good."""
     return int(text) if text.isascii() and text.isdigit() and len(text) <= 6 else 0
-
-
-def _certificate_fault(error: BaseException) -> str:
-    """What OpenSSL says of the receiver's certificate, empty where it is about something else."""
-    seen: BaseException | None = error
-    for _ in range(10):
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return f"its certificate: {seen.verify_message}"
-        if seen is None:
-            break
-        seen = seen.__cause__ or seen.__context__
-    return ""

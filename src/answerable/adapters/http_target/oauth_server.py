@@ -17,6 +17,7 @@ from joserfc.jwk import import_key
 
 from answerable.adapters.http_target.grant import ANSWER_BYTES_MAX, error_in
 from answerable.adapters.http_target.places import quiet_wire, tls_context
+from answerable.connection_fault import connection_fault
 from answerable.errors import AnswerableError, Malformed, Unavailable, shown
 
 if TYPE_CHECKING:
@@ -130,9 +131,9 @@ class OAuthServer:
                 f"no whole answer within {seconds_max:g} seconds", effect="unknown"
             ) from None
         except _NOT_SENT as error:
-            raise self._unavailable(type(error).__name__) from None
+            raise self._unavailable(connection_fault(error)) from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise self._unavailable(type(error).__name__, effect="unknown") from None
+            raise self._unavailable(connection_fault(error), effect="unknown") from None
 
     def _authenticated(self, form: Form) -> tuple[Form, dict[str, str]]:
         headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}

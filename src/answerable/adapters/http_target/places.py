@@ -78,22 +78,6 @@ def tls_context(authorities: bytes = b"", certificate: bytes = b"", key: bytes =
     return context
 
 
-def why_not_reached(error: BaseException) -> str:
-    """In one line: what OpenSSL has against the server's certificate, where that is why, else the kind of failure.
-
-    From Python 3.13 on chains are checked as RFC 5280 asks: without the reason, its user sees a server that is up and
-    "does not answer".
-    """
-    cause: BaseException | None = error
-    for _ in range(CAUSES_MAX):
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return f"its certificate is not accepted: {shown(cause.verify_message)}"
-        if cause is None:
-            break
-        cause = cause.__cause__ or cause.__context__
-    return type(error).__name__
-
-
 class TlsPlace:
     """Certificates of one place, as references: read for each connection, so that changed ones are taken."""
 

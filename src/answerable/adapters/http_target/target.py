@@ -12,9 +12,10 @@ import httpx2
 
 from answerable.adapters.http_target.answers import performed
 from answerable.adapters.http_target.leases import lease_behind
-from answerable.adapters.http_target.places import TlsPlace, quiet_wire, why_not_reached
+from answerable.adapters.http_target.places import TlsPlace, quiet_wire
 from answerable.adapters.http_target.requests import READING, sent_request
 from answerable.adapters.http_target.tools import request_tools
+from answerable.connection_fault import connection_fault
 from answerable.core.lease.echoes import Echoes
 from answerable.errors import Malformed, Refused, Unavailable, shown
 
@@ -210,11 +211,11 @@ class HttpSession:
             ) from None
         except _NOT_SENT as error:
             raise self._unavailable(
-                f"it was not reached: {why_not_reached(error)}", code="target.unreachable"
+                f"it was not reached: {connection_fault(error)}", code="target.unreachable"
             ) from None
         except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
             raise self._unavailable(
-                f"the connection was lost: {type(error).__name__}", effect="unknown", code="target.lost"
+                f"the connection was lost: {connection_fault(error)}", effect="unknown", code="target.lost"
             ) from None
         headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers.raw]
         return response.status_code, headers, bytes(received[:bytes_max]), len(received) > bytes_max

@@ -16,6 +16,7 @@ from answerable.adapters.model_provider.prices import MICRO, Prices
 from answerable.adapters.model_provider.said import answer_of
 from answerable.adapters.model_provider.tools import model_tools
 from answerable.adapters.model_provider.wire import Call, ProviderWire, session_of
+from answerable.connection_fault import connection_fault
 from answerable.core.lease.credential import Performed
 from answerable.core.lease.echoes import Echoes
 from answerable.errors import Malformed, Refused, Unavailable, shown
@@ -170,10 +171,10 @@ class ModelSession:
                     why = f"no whole answer within {seconds_max:g} seconds"
                     raise self._unavailable(why, effect="unknown", code="target.late") from None
                 except _NOT_SENT as error:
-                    why = f"it was not reached: {type(error).__name__}"
+                    why = f"it was not reached: {connection_fault(error)}"
                     raise self._unavailable(why, code="target.unreachable") from None
                 except (httpx2.HTTPError, httpx2.StreamError, OSError) as error:
-                    why = f"the connection was lost: {type(error).__name__}"
+                    why = f"the connection was lost: {connection_fault(error)}"
                     raise self._unavailable(why, effect="unknown", code="target.lost") from None
                 except Malformed as fault:
                     raise self._unavailable(fault.message, effect="unknown", code="target.answer") from None

@@ -13,6 +13,7 @@ import anyio
 import httpx2
 
 from answerable.adapters.oidc.sources import DISCOVERY_BYTES_MAX, DISCOVERY_PATH, checked_url, is_loopback
+from answerable.connection_fault import connection_fault
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import Limits, parse
 from answerable.errors import Malformed, Unavailable, Unverified, shown
@@ -135,7 +136,7 @@ class OidcCodeFlow:
                             raise self._odd(f"more than {ANSWER_BYTES_MAX} bytes")
                     status = response.status_code
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, TimeoutError) as error:
-            message = f"provider {shown(self.issuer)} was not reached: {type(error).__name__}"
+            message = f"provider {shown(self.issuer)} was not reached: {connection_fault(error)}"
             raise Unavailable(message, code="issuer.unreachable", port=_PORT) from None
         try:
             answer = parse(bytes(received), limits=Limits(size_bytes_max=DISCOVERY_BYTES_MAX, depth_max=8))

@@ -11,6 +11,7 @@ import anyio
 import httpx2
 
 from answerable.adapters.oidc.sources import DISCOVERY_BYTES_MAX, DISCOVERY_PATH, PORT, discovered
+from answerable.connection_fault import connection_fault
 from answerable.core.identity.workload.issuer_key import KEY_SET_BYTES_MAX, key_ids
 from answerable.errors import Malformed, Unavailable, shown
 
@@ -139,7 +140,7 @@ class HttpIssuerKeys:
                     raise _odd(known, f"status {response.status_code}")
                 return bytes(received), _age(response.headers.get("cache-control", ""))
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise _unreachable(known, type(error).__name__) from None
+            raise _unreachable(known, connection_fault(error)) from None
 
     def _client(self, known: _Issuer) -> httpx2.AsyncClient:
         if known.client is None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import httpx2
 
+from answerable.connection_fault import connection_fault
 from answerable.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class OtlpExporter:
         except TimeoutError:
             raise _unreachable(f"no whole answer within {ANSWER_SECONDS_MAX:g} seconds") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise _unreachable(type(error).__name__) from None
+            raise _unreachable(connection_fault(error)) from None
         if not 200 <= status < 300:
             raise _odd(f"status {status}")
 

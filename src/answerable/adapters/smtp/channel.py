@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import aiosmtplib
 
 from answerable.adapters.smtp.mail import mail_of, name_of_mail
+from answerable.connection_fault import certificate_fault, connection_fault
 from answerable.ports.message_channel import Sent
 
 if TYPE_CHECKING:
@@ -78,9 +79,8 @@ class SmtpChannel:
 
 
 def _fault(fault: Exception) -> Sent:
-    certificate = _certificate_fault(fault)
-    if certificate:
-        return Sent(state="down", why=f"the server's certificate: {certificate}")
+    if certificate_fault(fault):
+        return Sent(state="down", why=f"the server cannot be reached: {connection_fault(fault)}")
     match fault:
         case aiosmtplib.SMTPRecipientsRefused(recipients=refused):
             return _refused(refused[0].code if refused else 0, "the address")
@@ -105,22 +105,10 @@ def _fault(fault: Exception) -> Sent:
                 why="the server does not offer STARTTLS, so nothing was sent: see `channels.email_tls`",
             )
         case _:
-            return Sent(state="down", why=f"the server cannot be reached: {type(fault).__name__}")
+            return Sent(state="down", why=f"the server cannot be reached: {connection_fault(fault)}")
 
 
 def _refused(code: int, what: str) -> Sent:
     """4yz may be otherwise later, as greylisting is; 5yz will not (RFC 5321, section 4.2.1)."""
     state: Literal["never", "later"] = "never" if 500 <= code < 600 else "later"
     return Sent(state=state, why=f"the server refused {what} with code {code}")
-
-
-def _certificate_fault(fault: BaseException) -> str:
-    """What OpenSSL says of the server's certificate, empty where it is about something else."""
-    seen: BaseException | None = fault
-    for _ in range(10):
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return seen.verify_message
-        if seen is None:
-            break
-        seen = seen.__cause__ or seen.__context__
-    return ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 import httpx2
 
+from answerable.connection_fault import connection_fault
 from answerable.core.tlog.note import NOTE_BYTES_MAX
 from answerable.core.tlog.text import decimal
 from answerable.errors import Malformed, Unavailable, shown
@@ -122,7 +123,7 @@ class HttpWitness:
         except TimeoutError:
             raise self._unreachable(f"no whole answer within {self._answer_seconds_max:g} seconds") from None
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
-            raise self._unreachable(type(error).__name__) from None
+            raise self._unreachable(connection_fault(error)) from None
 
     def _size(self, content: bytes) -> int:
         text = content[:SIZE_BYTES_MAX].decode("ascii", "replace")

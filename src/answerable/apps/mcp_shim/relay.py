@@ -28,6 +28,7 @@ from answerable.apps.mcp_shim.lines import (
     lines_of,
     message_of,
 )
+from answerable.connection_fault import connection_fault
 from answerable.core.identity.names.principal import checked_name
 from answerable.errors import AnswerableError
 from answerable.sdk.gateway_address import SHIM_AGENT, open_client
@@ -151,14 +152,16 @@ class _Relay:
                 # The gateway was restarted. It did nothing with the message, so it may be sent again.
                 await self._open_again(used)
                 await send(self._client, self._url, line, message, self._session, write)
-        except (httpx2.ConnectError, httpx2.ConnectTimeout):
-            text = "the gateway cannot be reached; nothing was done"
+        except (httpx2.ConnectError, httpx2.ConnectTimeout) as fault:
+            text = f"the gateway cannot be reached ({connection_fault(fault)}); nothing was done"
             await write(error_line(request_id, INTERNAL_ERROR, text, effect="none", retry=True))
         except SessionGoneError:
             text = "the gateway's session has ended; nothing was done"
             await write(error_line(request_id, INTERNAL_ERROR, text))
         except httpx2.HTTPError as fault:
-            text = f"the connection to the gateway was lost ({type(fault).__name__}); it may have been done"
+            text = (
+                f"the connection to the gateway was lost ({connection_fault(fault)}); it may have been done"
+            )
             await write(error_line(request_id, INTERNAL_ERROR, text, effect="unknown"))
         except AnswerableError as error:
             line_of_error = error_line(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 import httpx2
 
 from answerable.apps.sidecar.tasks import status_of
+from answerable.connection_fault import connection_fault
 from answerable.core.canonical import Limits, parse
 from answerable.errors import AnswerableError, Malformed, Unverified, shown
 
@@ -83,11 +84,11 @@ async def relay(
             await reply.begin(response.status_code, answered)
             async for piece in response.aiter_bytes():
                 await reply.piece(piece)
-    except (httpx2.ConnectError, httpx2.ConnectTimeout):
-        text = "the gateway cannot be reached; nothing was done"
+    except (httpx2.ConnectError, httpx2.ConnectTimeout) as fault:
+        text = f"the gateway cannot be reached ({connection_fault(fault)}); nothing was done"
         await _failed(reply, _rpc_error(identifier, INTERNAL_ERROR, text, effect="none"))
     except httpx2.HTTPError as fault:
-        text = f"the connection to the gateway was lost ({type(fault).__name__}); it may have been done"
+        text = f"the connection to the gateway was lost ({connection_fault(fault)}); it may have been done"
         await _failed(reply, _rpc_error(identifier, INTERNAL_ERROR, text, effect="unknown"))
     except AnswerableError as error:
         await _failed(reply, _rpc_error(identifier, INTERNAL_ERROR, error.message, code=error.code))
