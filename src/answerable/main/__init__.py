@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from answerable.apps.cli.application import command_line
-from answerable.apps.cli.command import Shell, command
+from answerable.apps.cli.command import USAGE, Shell, command
 from answerable.apps.cli.on_demand import command_tree
+from answerable.apps.cli.terminal import Terminal
 from answerable.apps.cli.witness import noun as witness_noun
+from answerable.errors import Malformed
 from answerable.main.agent_commands import add_agent_up
 from answerable.main.doors import (
     broker_door,
@@ -25,6 +27,7 @@ from answerable.main.doors import (
     witness_door,
 )
 from answerable.main.mcp_commands import shim, unwrap_client, wrap_client
+from answerable.main.standard_streams import open_closed, require_text
 
 if TYPE_CHECKING:
     from typer.core import TyperGroup
@@ -237,4 +240,11 @@ def serve_witness(
 
 def run() -> None:
     """Entry point of the installed command."""
+    open_closed()
+    terminal = Terminal()
+    try:
+        require_text(sys.argv[1:])
+    except Malformed as error:
+        terminal.fault(error.message)
+        raise SystemExit(USAGE) from None
     application()(prog_name="answerable")

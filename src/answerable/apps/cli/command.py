@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import os
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias
 
 import typer
 
-from answerable.apps.cli.terminal import Terminal
+from answerable.apps.cli.terminal import Terminal, print_nowhere, printing
 from answerable.apps.cli.typed_ids import IdCommand
 from answerable.errors import AnswerableError, Refused, Unverified
 
@@ -157,7 +156,8 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
     """Run a command; an error of the family becomes one line and its exit code."""
     try:
         code = run()
-        sys.stdout.flush()
+        with printing():
+            sys.stdout.flush()
     except AnswerableError as error:
         terminal.fault(error.message)
         if isinstance(error, Refused):
@@ -169,8 +169,8 @@ def exit_code_of(terminal: Terminal, run: Callable[[], int | None]) -> int:
         terminal.fault("interrupted")
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader had enough. Without this the interpreter would try once more at its end, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader had enough.
+        print_nowhere()
         return OK
     return OK if code is None else code
 

@@ -7,11 +7,12 @@ print is written as its code. Colour only on a terminal, and not with --no-color
 from __future__ import annotations
 
 import json
+import os
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Final
 
-from answerable.errors import Malformed
+from answerable.errors import Malformed, Unavailable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -54,6 +55,29 @@ def safe(text: object) -> str:
     return "".join(c if c.isprintable() else f"\\u{{{ord(c):x}}}" for c in str(text))
 
 
+@contextmanager
+def printing() -> Iterator[None]:
+    """While something is printed. Raises BrokenPipeError where the reader has left, and Unavailable (`cli.output`)
+    where standard output takes nothing: then it is printed nowhere from then on."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as failed:
+        print_nowhere()
+        raise Unavailable(
+            f"standard output takes nothing ({failed.strerror}): what was done stays done",
+            code="cli.output",
+            port="terminal",
+        ) from None
+
+
+def print_nowhere() -> None:
+    """What is printed from now on, and what is kept of it so far: else the interpreter would try once more at its end,
+    and complain."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 class Terminal:
     """The two streams of one command. as_json: results are one JSON text. quiet: no messages but faults."""
 
@@ -66,7 +90,8 @@ class Terminal:
     def json(self, value: object) -> None:
         """A JSON value as one text, indented for people when they look at it."""
         indent = 2 if sys.stdout.isatty() else None
-        sys.stdout.write(json.dumps(value, indent=indent) + "\n")
+        with printing():
+            sys.stdout.write(json.dumps(value, indent=indent) + "\n")
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[object]], *, empty: str) -> None:
         """Aligned columns under a heading; `empty` is said instead, as a message, when there are no rows."""
@@ -102,8 +127,9 @@ class Terminal:
 
     def text(self, text: str) -> None:
         """A result of many lines; within them, what does not print is written as its code."""
-        for line in text.split("\n")[: -1 if text.endswith("\n") else None]:
-            sys.stdout.write(safe(line) + "\n")
+        with printing():
+            for line in text.split("\n")[: -1 if text.endswith("\n") else None]:
+                sys.stdout.write(safe(line) + "\n")
 
     def say(self, text: str) -> None:
         """A message on standard error, unless quiet."""
@@ -175,11 +201,13 @@ class Terminal:
         stream = stream or sys.stdout
         if stream is sys.stderr:
             # Where both go into one file, each message stands after the result that it is about.
-            with suppress(BrokenPipeError):
+            # A stream that takes nothing is told of at the end.
+            with suppress(OSError):
                 sys.stdout.flush()
         if not (self._colour and stream.isatty()):
             text = gap.join(text for text, _ in pieces)
-            stream.write((text.rstrip() if end == "\n" else text) + end)
+            with printing() if stream is sys.stdout else nullcontext():
+                stream.write((text.rstrip() if end == "\n" else text) + end)
             return
         # Loaded where somebody looks: a pipe does not pay for it.
         from rich.text import Text

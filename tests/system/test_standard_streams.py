@@ -1,0 +1,88 @@
+"""Commands whose standard streams were closed, or take nothing; and words that are no text."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import answerable
+from answerable.core.containment.press import FILE
+from tests.worlds.control import World, made_world, serving
+
+pytestmark = pytest.mark.requirement("CLI-08")
+
+SOURCES = Path(answerable.__file__).parent.parent
+LINE = f'exec "{sys.executable}" -m answerable.main "$@"'
+IN_PYTHON = """
+import os, subprocess, sys
+from answerable.main.standard_streams import open_closed
+open_closed()
+with open(sys.argv[1], "w") as file:
+    print("printed")
+    subprocess.run(["sh", "-c", "echo from below; echo wrong >&2"], check=True)
+    print(file.fileno() > 2, file=file)
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    made = made_world(tmp_path)
+    made.data.mkdir(mode=0o700)
+    return made
+
+
+def run(world: World, *words: str | bytes, streams: str = "") -> subprocess.CompletedProcess[str]:
+    """streams: redirections, as a shell has them."""
+    return subprocess.run(
+        ["sh", "-c", f"{LINE} {streams}", "sh", *words],
+        env={**os.environ, "PYTHONPATH": str(SOURCES), "ANSWERABLE_DATA": str(world.data)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("streams", [">&-", "2>&-", "<&-", "<&- >&- 2>&-", ">/dev/full", "2>/dev/full"])
+def test_the_panic_button_is_pressed_whatever_became_of_the_streams(world: World, streams: str) -> None:
+    done = run(world, "panic", "--json", streams=streams)
+    assert (world.data / FILE).is_file(), done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.returncode == (1 if streams == ">/dev/full" else 0), done.stderr
+
+
+def test_a_result_that_cannot_be_printed_is_told_of_and_what_was_done_stays_done(world: World) -> None:
+    with serving(world):
+        done = run(world, "stop", "support-agent", "--kind", "agent", "--no-wait", streams=">/dev/full")
+        assert done.returncode == 1
+        assert (
+            "standard output takes nothing (No space left on device): what was done stays done" in done.stderr
+        )
+        assert "Traceback" not in done.stderr
+        assert "support-agent" in run(world, "hold", "list").stdout
+
+
+def test_no_file_takes_the_place_of_a_closed_stream(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    done = subprocess.run(
+        ["sh", "-c", f'exec "{sys.executable}" -c "$1" "$2" <&- >&- 2>&-', "sh", IN_PYTHON, str(file)],
+        env={**os.environ, "PYTHONPATH": str(SOURCES)},
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert file.read_text() == "True\n"
+
+
+@pytest.mark.parametrize("word", [b"\xff\xfe", b"case-\xe9"])
+def test_a_word_that_is_no_text_is_refused_with_its_place(world: World, word: bytes) -> None:
+    done = run(world, "timeline", word)
+    assert done.returncode == 2
+    assert "argument 2 is not valid UTF-8: " in done.stderr
+    assert "\\x" in done.stderr
+    assert "Traceback" not in done.stderr
