@@ -6,6 +6,7 @@ import asyncio
 import errno
 import os
 import time
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import pytest
 
 from answerable.adapters.tlog_files.settings import Commit
 from answerable.core.canonical import parse
-from answerable.core.ledger.codec import frame_header
+from answerable.core.ledger.codec import SEGMENT_BYTES_MAX, frame_header
 from answerable.core.ledger.head import Head
 from answerable.errors import Broken, Unavailable
 from answerable.testing.contracts.ledger import (
@@ -141,6 +142,25 @@ def test_damage_that_comes_while_the_log_is_open_ends_the_sealing(tmp_path: Path
         with pytest.raises(Broken):
             list(ledger.replay())
         await ledger.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.requirement("LEDGER-04")
+def test_a_hole_of_gigabytes_in_a_segment_is_refused_and_not_read(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with small_log(tmp_path / "log") as ledger:
+            await ledger.append(refusal_entry(0))
+        newest = max((tmp_path / "log" / "wal").glob("*.wal"))
+        os.truncate(newest, SEGMENT_BYTES_MAX + 1)
+        tracemalloc.start()
+        try:
+            with pytest.raises(Broken, match=f"has {SEGMENT_BYTES_MAX + 1} bytes, at most") as refused:
+                small_log(tmp_path / "log")
+            assert tracemalloc.get_traced_memory()[1] < SEGMENT_BYTES_MAX // 16
+        finally:
+            tracemalloc.stop()
+        assert refused.value.code == "ledger.corrupt"
 
     asyncio.run(run())
 

@@ -25,6 +25,7 @@ from answerable.adapters.tlog_files.reading import corrupt
 from answerable.adapters.tlog_files.sealing import Sealed, nothing_sealed
 from answerable.core.canonical import encode_ledger, parse
 from answerable.core.ledger.codec import (
+    SEGMENT_BYTES_MAX,
     SEGMENT_HEADER_BYTES,
     Frame,
     SegmentHeader,
@@ -237,6 +238,11 @@ class _Walk:
     def _segment(self, number: int, place: Place) -> bool:
         """Verify what one segment holds of interest and add it; False where the tree lacks the signed root."""
         is_last = number == len(self._places) - 1
+        size = place.path.stat().st_size
+        if size > SEGMENT_BYTES_MAX:
+            # A hole takes no room on the disk, and all of it in memory.
+            fault = f"the segment has {size} bytes, at most {SEGMENT_BYTES_MAX} were ever written"
+            raise corrupt(place.path, SEGMENT_BYTES_MAX, fault)
         content = files.read_from_disk(place.path) if is_last else read_plain(place.path)
         place.end = self._start_in(number, place, content)
         while True:
