@@ -231,14 +231,14 @@ class SSHWorld:
 
 
 def script(folder: Path) -> Path:
-    """A program that says what it was given and then, for as long as it lives, that it lives."""
+    """A program that says what it was given and then, for as long as it lives, that it lives, and when."""
     path = folder / "tick"
     path.write_text(
         f"#!{sys.executable}\n"
         "import sys, time\n"
         "print('ran', sys.argv[1:], flush=True)\n"
         "for _ in range(400 if sys.argv[1:2] == ['long'] else 0):\n"
-        "    time.sleep(0.05); print('tick', flush=True)\n"
+        "    time.sleep(0.05); print('tick', time.time(), flush=True)\n"
     )
     path.chmod(0o755)
     return path
