@@ -19,6 +19,7 @@ from answerable.flows.policy.place_tripped import follow_rules, place_tripped
 from answerable.flows.registry.apply_registry import apply_registry
 from answerable.flows.walk.govern_action import govern_action
 from answerable.testing.builders import bench_documents
+from answerable.testing.registers import fresh_ends
 from tests.worlds.gateway import until
 from tests.worlds.hold import lift
 from tests.worlds.rule import HUGE, act_as, again, code_of, denied, fired, retried, rule, ruled
@@ -172,6 +173,28 @@ async def test_a_register_that_takes_nothing_leaves_it_held_here_and_it_is_place
         assert await code_of(bench.act()) == "held.agent"
     assert await place_tripped(bench.walk) == 1
     assert len([*bench.walk.holds.all()]) == 1
+
+
+@pytest.mark.requirement("RULE-05", "FULLDISK-03")
+async def test_a_firing_on_record_whose_hold_nobody_knows_is_held_again(monkeypatch: Any):
+    """As on a full disk, in the second in which a rule is new: its hold was in force, and nothing could keep it."""
+    bench = await ruled(denied(0))
+    await code_of(bench.refund(HUGE))
+    submit = bench.walk.ledger.submit
+
+    def without_holds(entry: Any) -> Any:
+        if entry.tag == Tag.HOLD_PLACED:
+            raise Unavailable("no room", code="ledger.full", port="ledger")
+        return submit(entry)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.walk.ledger, "submit", without_holds)
+        await place_tripped(bench.walk)
+    assert fired(bench) == [("denials", "held", "agent", "scout")]
+    assert not bench.entries(Tag.HOLD_PLACED)
+    bench.walk.revocations, bench.walk.tripped._register = fresh_ends(bench.clock)
+    bench = again(bench, forgetting=True)
+    assert await code_of(bench.act()) == "held.agent"
 
 
 # -- grace, dry runs, ends, bounds

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from answerable.core.containment.hold import Hold, HoldId, holdable
+from answerable.core.containment.happening import OURS, Happening
+from answerable.core.containment.hold import Hold, HoldId, holdable, placed_by
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Unavailable
 from answerable.flows.counters.trip_rules import count, sweep
@@ -81,6 +82,14 @@ async def test_a_hold_that_no_register_takes_keeps_no_later_one_from_any_process
     assert {one[3] for one in fired(bench)} == {"n-1", "n-2"}
     # It still holds here, and is tried again.
     assert await code_of(bench.act(mandate="n-0")) == "held.mandate"
+
+
+@pytest.mark.requirement("FULLDISK-03")
+async def test_what_the_ledger_needs_to_name_a_rule_is_made_when_the_rule_is_new_and_not_when_it_fires():
+    bench = await ruled(denied(0))
+    await followed(bench, lambda: placed_by("denials") in bench.walk.pseudonyms)
+    await apply_registry(bench.walk, [*bench_documents(), retried(0)], by="operator")
+    await followed(bench, lambda: placed_by("loops") in bench.walk.pseudonyms)
 
 
 @pytest.mark.requirement("RULE-07")
@@ -351,3 +360,18 @@ async def test_rules_added_later_leave_the_graces_of_others():
     )
     bench.clock.advance(31)
     assert await code_of(bench.act()) == "held.agent"
+
+
+@pytest.mark.requirement("RULE-02")
+@pytest.mark.parametrize(("code", "counted"), [(None, 1), *((one, 0) for one in sorted(OURS))])
+async def test_who_is_refused_for_what_is_the_matter_with_us_is_not_held_for_it(
+    code: str | None, counted: int
+):
+    bench = await ruled(denied(0))
+    for _ in range(3):
+        count(
+            bench.walk,
+            Happening(kind="denied", at=bench.clock.now(), agents=("scout",), code=code or "no"),
+            index=None,
+        )
+    assert await place_tripped(bench.walk) == counted

@@ -55,6 +55,17 @@ def said_of(done: subprocess.CompletedProcess[str]) -> str:
     return " ".join((done.stdout + done.stderr).split())
 
 
+LOOPS = """\
+---
+apiVersion: answerable/v1
+kind: StopRule
+metadata: {name: loops}
+spec:
+  watches: identical_retry
+  limit: 4
+  within: 10m
+  ownership: {owner: ada, backupOwner: bela, approverGroup: support-leads, auditLevel: full, reviewDate: '2099-01-01'}
+"""
 STOP = ("stop", "support-agent", "--kind", "agent", "--no-wait")
 REVOKE = ("revoke", "agent", "support-agent", "--yes")
 ENDS = {
@@ -146,6 +157,25 @@ def test_a_kill_on_the_full_disk_forgets_nothing(house: House) -> None:
     with house.up("a") as a:
         refused(a, mandate, "is held")
         assert "support-agent" in house.command("a", "hold", "list").stdout
+    nothing_began_after(house, Tag.HOLD_PLACED)
+
+
+@pytest.mark.requirement("FULLDISK-03")
+def test_a_kill_on_the_full_disk_forgets_no_hold_of_a_stop_rule_either(house: House) -> None:
+    with (house.world.registry / "registry.yaml").open("a") as registry:
+        registry.write(LOOPS)
+    house.command("a", "apply", "-f", str(house.world.registry))
+    with house.up("a") as a:
+        mandate = house.issue("a")
+        a.acted(mandate)
+        filled(house, a)
+        refused(a, mandate, "is held")
+        until(lambda: "stop rule loops holds" in a.said(), "the record")
+        a.killed()
+    make_room(house.world.root)
+    with house.up("a") as a:
+        refused(a, mandate, "is held")
+        assert "loops" in house.command("a", "hold", "list").stdout
     nothing_began_after(house, Tag.HOLD_PLACED)
 
 

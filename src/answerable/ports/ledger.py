@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from answerable.core.ledger.entry import Entry, Receipt, StoredEntry
 
 
+PORT: Final = "ledger"
+"""What its failures say that it is."""
 TAKES_NOTHING_NOW: Final = frozenset({"ledger.full", "ledger.busy", "ledger.unwritable"})
 """Codes with which a log takes nothing and what stands in it is as sure as before: no process ends for it, as only a
 process that runs can still end what acts."""

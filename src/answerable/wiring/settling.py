@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import anyio
@@ -15,11 +16,12 @@ from answerable.flows.counters.door_desk import record_door_refusals
 from answerable.flows.recovery.settle_open_intents import record_counted_refusals, settle_open_intents
 from answerable.flows.revocation.place_hold import resume_holds
 from answerable.flows.revocation.revoke_authority import record_revocations
+from answerable.ports.ledger import PORT as LEDGER
 from answerable.ports.ledger import TAKES_NOTHING_NOW
 from answerable.wiring.counts import keep_counts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
@@ -31,14 +33,23 @@ _log: Final = logging.getLogger(__name__)
 
 
 async def settling(walk: Walk, workloads: Workloads | None, seconds: float) -> None:
-    """For ever, each so many seconds."""
+    """For ever, each so many seconds. Registers or keys that cannot be had now end nothing; a log that failed does."""
+    rounds: tuple[Callable[[], Awaitable[object]], ...] = (
+        partial(settle_open_intents, walk),
+        partial(record_revocations, walk),
+        partial(resume_holds, walk, workloads),
+        partial(record_counted_refusals, walk),
+    )
     while True:
         await anyio.sleep(seconds)
-        with when_there_is_room():
-            await settle_open_intents(walk)
-            await record_revocations(walk)
-            await resume_holds(walk, workloads)
-            await record_counted_refusals(walk)
+        for settled in rounds:
+            try:
+                with when_there_is_room():
+                    await settled()
+            except Unavailable as failed:
+                if failed.port == LEDGER:
+                    raise
+                _log.warning("what is due to be written is tried again in %g s: %s", seconds, failed.message)
         await keep_canaries(walk)
         await keep_counts(walk)
 

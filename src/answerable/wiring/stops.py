@@ -22,7 +22,7 @@ from answerable.flows.containment.follow_holds import follow_holds
 from answerable.flows.containment.press_panic import press_panic
 from answerable.flows.counters.recall_rules import restore_rules
 from answerable.flows.drills.report_containment import follow_reports
-from answerable.flows.policy.place_tripped import follow_rules
+from answerable.flows.policy.place_tripped import follow_rules, name_rules
 from answerable.flows.recording.record_entry import pseudonym_of
 from answerable.flows.revocation.close_mandate import closed_wholly
 from answerable.flows.revocation.end_without_room import follow_room
@@ -79,10 +79,11 @@ def recover_rules(walk: Walk) -> None:
 
 async def ready_for_a_full_disk(walk: Walk, store: SqliteStore) -> None:
     """Before any door opens: whether the registers can be written is known, and who may stop something can be named,
-    which takes a key of theirs."""
+    person or rule, which takes a key of theirs."""
     await anyio.to_thread.run_sync(store.look_for_room)
     with suppress(Unavailable):
         pseudonym_of(walk, f"uid:{os.geteuid()}")
+    await anyio.to_thread.run_sync(name_rules, walk, walk.registry.current)
 
 
 async def following_stops(walk: Walk, directory: Path, workloads: Workloads | None) -> None:

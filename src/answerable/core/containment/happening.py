@@ -32,6 +32,8 @@ message of an agent that a door knew was refused before there was an action."""
 BUDGET_CODES: Final = frozenset({"mandate.budget_spent"})
 DRIFT_CODES: Final = frozenset({"agent.drifted", "manifest.drifted"})
 TOOL_CODES: Final = frozenset({"tool.changed"})
+OURS: Final = frozenset({"ledger.unwitnessed", "register.no_room", "stop_rule.waiting", "upstream.unknown"})
+"""Refused for what is the matter with this server or with one behind it: whoever asks could do nothing about it."""
 HELD: Final = "held."
 """What codes of refusals begin with where something stands still."""
 NO_KEY: Final = "-"
@@ -130,7 +132,7 @@ def counts(rule: StopRule, happening: Happening) -> bool:
         case "canary":
             return kind in ("started", "denied") and touches(rule.canary, happening)
         case "denied_rate":
-            return kind == "denied"
+            return kind == "denied" and code not in OURS
         case "denied_variation":
             return kind == "said_no"
         case "identical_retry":

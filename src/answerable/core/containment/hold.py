@@ -100,6 +100,11 @@ class Holdable(NamedTuple):
 EVERYTHING: Final = Holdable("everything", "")
 
 
+def placed_by(rule: str) -> str:
+    """Who placed it where no person did: the rule of this name."""
+    return f"rule:{rule}"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agreement:
     """A person's signed word that a hold be lifted. key: thumbprint of the key that signed it. at: when it came in."""

@@ -1,8 +1,9 @@
 """What stop rules counted, as the log says it: at a start, from where what was kept ends.
 
-Laws: what fired and was placed counts no more, nor does anything from before the lift of what was placed; a refusal
-under a hold that no register knows is of the attempt that tripped a rule right before a crash, and counts; what no
-entry says, such as refusals past a quota, is not counted again.
+Laws: what fired and was placed counts no more, nor does anything from before the lift of what was placed; where no
+register knows the hold, it was not placed for good, and what was too much is still; a refusal under such a hold is of
+the attempt that tripped a rule right before a crash, and counts; what no entry says, such as refusals past a quota, is
+not counted again.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class RuleReader:
         """Count an entry."""
         if stored.tag == Tag.RULE_FIRED:
             leaf = leaf_of(stored)
-            if leaf.get("fired") == "held":
+            if leaf.get("fired") == "held" and self._knows(leaf.get("hold")):
                 counted = leaf.get("counted")
                 keys = [str(one) for one in counted] if isinstance(counted, list) else []
                 self._history.forget(str(leaf.get("rule")), str(leaf.get("owner")), keys)
@@ -126,7 +127,11 @@ class RuleReader:
         by = leaf.get("by")
         if not str(leaf.get("code")).startswith(HELD) or not isinstance(by, list) or len(by) < 2:
             return False
-        return self._walk.holds.get(HoldId(str(by[1]))) is not None
+        return self._knows(by[1])
+
+    def _knows(self, hold: JSONValue) -> bool:
+        """Whether the register has it, in force or not any more."""
+        return self._walk.holds.get(HoldId(str(hold))) is not None
 
     def _attempted(self, stored: StoredEntry, leaf: dict[str, JSONValue], kind: str) -> Happening:
         code = str(leaf.get("code") or "")

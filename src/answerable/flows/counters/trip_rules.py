@@ -25,7 +25,7 @@ from answerable.core.containment.happening import (
     tracked_by,
     tracker_of,
 )
-from answerable.core.containment.hold import ID_BYTES, Hold, described, hold_id
+from answerable.core.containment.hold import ID_BYTES, Hold, described, hold_id, placed_by
 from answerable.core.decision.counter import RESOURCES_MAX
 from answerable.core.decision.history import History, UnknownHistory
 from answerable.core.identity.names.principal import AgentId
@@ -285,7 +285,7 @@ def _held(walk: Walk, trip: Trip, happening: Happening) -> bool:
         id=hold_id(walk.entropy.bytes(ID_BYTES)),
         what=trip.what,
         at=trip.at,
-        by=f"rule:{rule.name}",
+        by=placed_by(rule.name),
         reason=f"{rule.watches} of {rule.over} is {trip.value}, more than {rule.limit}",
         expires_at=trip.at + rule.expires_seconds * 1000 if rule.expires_seconds else 0,
         source="rule",

@@ -4,28 +4,33 @@ What was tripped holds in this process already. Until it is placed here another 
 and a crash forgets it: then the next start finds by what was counted that it was too much (`trip_restored`).
 
 Laws: a hold gets to every process before anything is carried out or written down, and waits for no warning, no dry run
-and none that fails; what fails is tried again.
+and none that fails; what fails is tried again. What the ledger needs to name a rule is made while there is room, so
+that a hold is on record on a full disk, too.
 """
 
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import anyio
+import anyio.to_thread
 
-from answerable.core.containment.hold import described
+from answerable.core.containment.hold import described, placed_by
 from answerable.core.ledger.records_rules import rule_fired
-from answerable.errors import AnswerableError
+from answerable.errors import AnswerableError, Unavailable
 from answerable.flows.counters.trip_rules import sweep
-from answerable.flows.recording.record_entry import record_entry
+from answerable.flows.recording.record_entry import pseudonym_of, record_entry
 from answerable.flows.revocation.place_hold import carry_out, hold_everywhere
 from answerable.flows.state.stop_rules import TRIPS_MAX
+from answerable.flows.validity.holds_beside_quota import QUOTA
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.stop_rules import StopRules, Trip, TripQueue
     from answerable.flows.state.walk import Walk
     from answerable.flows.trust_domain.workloads import Workloads
@@ -72,7 +77,20 @@ async def place_tripped(walk: Walk, workloads: Workloads | None = None, *, count
     return found.done
 
 
+def name_rules(walk: Walk, snapshot: RegistrySnapshot) -> bool:
+    """Make the keys under which the ledger names the rules of these documents, and the quota; whether all are there.
+
+    May wait for the disk. Called again, it makes those that there was no room for.
+    """
+    with suppress(Unavailable):
+        for rule in (QUOTA, *snapshot.stop_rules):
+            pseudonym_of(walk, placed_by(rule))
+        return True
+    return False
+
+
 async def _placing(walk: Walk) -> None:
+    named: RegistrySnapshot | None = None
     swept = walk.clock.monotonic() - SWEEP_SECONDS
     retried = anyio.current_time()
     while True:
@@ -83,7 +101,9 @@ async def _placing(walk: Walk) -> None:
             now = walk.clock.monotonic()
             if now - swept >= SWEEP_SECONDS:
                 sweep(walk)
-                swept = now
+                swept, current = now, walk.registry.current
+                if named is not current and await anyio.to_thread.run_sync(name_rules, walk, current):
+                    named = current
             await _place(walk, found, retry=retry)
         except AnswerableError as error:
             found.failed = found.failed or error

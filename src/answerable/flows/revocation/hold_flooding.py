@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Final
 
-from answerable.core.containment.hold import ID_BYTES, Hold, Holdable, hold_id
+from answerable.core.containment.hold import ID_BYTES, Hold, Holdable, hold_id, placed_by
 from answerable.core.identity.names.principal import AgentId
 from answerable.errors import Unavailable
 from answerable.flows.revocation.place_hold import hold_and_record
@@ -31,7 +31,7 @@ async def hold_flooding(walk: Walk, agent: AgentId, now: UnixMillis) -> None:
         id=hold_id(walk.entropy.bytes(ID_BYTES)),
         what=what,
         at=now,
-        by=f"rule:{QUOTA}",
+        by=placed_by(QUOTA),
         reason=f"agent {agent} was refused more often in this window than is written down one by one",
         expires_at=found.until,
         source="rule",
