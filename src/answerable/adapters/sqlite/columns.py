@@ -6,7 +6,7 @@ import gc
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
-from answerable.adapters.sqlite.store import PORT
+from answerable.adapters.sqlite.reader import PORT
 from answerable.errors import Malformed, Unavailable, shown
 
 if TYPE_CHECKING:

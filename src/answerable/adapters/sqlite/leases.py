@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from answerable.adapters.sqlite.columns import given, octets, whole
-from answerable.adapters.sqlite.store import PORT, SqliteStore
+from answerable.adapters.sqlite.reader import PORT
+from answerable.adapters.sqlite.store import SqliteStore
 from answerable.core.canonical import INTEGER_MAX
 from answerable.core.lease.lease import Lease
 from answerable.errors import Malformed, Unavailable

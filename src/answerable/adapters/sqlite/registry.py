@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.columns import octets, read, text
-from answerable.adapters.sqlite.store import PORT
+from answerable.adapters.sqlite.reader import PORT
 from answerable.adapters.sqlite.unreadable import fetched
 from answerable.core.registry.parsing.active import documents_in
 from answerable.core.registry.parsing.in_force import DocumentsInForce, in_force

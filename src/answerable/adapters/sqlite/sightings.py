@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, get_args
 
 from answerable.adapters.sqlite.columns import text, whole
-from answerable.adapters.sqlite.store import PORT
+from answerable.adapters.sqlite.reader import PORT
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.identity.workload.evidence import Grade
 from answerable.core.registry.snapshot.sighting import (

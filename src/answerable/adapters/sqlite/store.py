@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from answerable.adapters.sqlite.migrations import MIGRATIONS
 from answerable.adapters.sqlite.own_file import prepare_file
+from answerable.adapters.sqlite.reader import BUSY_MILLIS_MAX, PORT, SqliteReader, faults, reason, unavailable
 from answerable.adapters.sqlite.room import Room
 from answerable.adapters.sqlite.shared_epoch import SharedEpoch
 from answerable.adapters.sqlite.unreadable import UnreadableRows, fetched
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite.migrations import Migrations
 
-PORT: Final = "register"
-BUSY_MILLIS_MAX: Final = 5000
-"""How long a write waits for another process's write before it is refused."""
 WAL_RETRY_MILLIS: Final = 10
 WRITE_RETRY_MILLIS: Final = (1, 2, 5, 10, 15, 20, 25)
 """Between looks whether another process has ended its write; the last pause is repeated."""
@@ -78,14 +76,14 @@ class SqliteStore:
         try:
             prepare_file(path)
         except OSError as error:
-            raise _unavailable(f"cannot open register file `{path.name}`: {error.strerror}") from None
-        with _faults(f"cannot open register file `{path.name}`"):
+            raise unavailable(f"cannot open register file `{path.name}`: {error.strerror}") from None
+        with faults(f"cannot open register file `{path.name}`"):
             connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=BUSY_MILLIS_MAX / 1000
             )
         store = cls(connection, path, migrations, application_id)
         try:
-            with _faults(f"cannot open register file `{path.name}`"):
+            with faults(f"cannot open register file `{path.name}`"):
                 store._configure()
                 store._migrate()
                 store._notes = migrations is MIGRATIONS
@@ -96,12 +94,12 @@ class SqliteStore:
             if failed.code != "register.unavailable" or not why:
                 raise
             # SQLite calls a disk without room for what it opens beside the file an I/O error.
-            raise _unavailable(f"{failed.message}; {why}: until it can be written no server starts") from None
+            raise unavailable(f"{failed.message}; {why}: until it can be written no server starts") from None
         return store
 
     def close(self) -> None:
         """Close the file; whatever is written later raises Unavailable. Idempotent."""
-        with self._lock, _faults("cannot close the register file"):
+        with self._lock, faults("cannot close the register file"):
             for reader in self._readers:
                 reader.close()
             if self._epoch is not None:
@@ -118,7 +116,7 @@ class SqliteStore:
         if not self._lock.acquire(timeout=REFRESH_MILLIS_MAX / 1000):
             return self._not_read()
         try:
-            with _faults("cannot read the register file"), self._not_waiting():
+            with faults("cannot read the register file"), self._not_waiting():
                 news = self._read_news()
         except _BusyError:
             return self._not_read()
@@ -132,19 +130,19 @@ class SqliteStore:
 
         What else there is to take over, the next `refresh` finds. Raises Unavailable (`register.unavailable`).
         """
-        with self._lock, _faults("cannot read the register file"):
+        with self._lock, faults("cannot read the register file"):
             for reload_mirror in self._ends:
                 reload_mirror()
 
     def fill(self, reload_mirror: Callable[[], None]) -> None:
         """Fill one mirror anew, with all that is committed by now. What else there is to take over, the next `refresh`
         finds. Raises Unavailable (`register.unavailable`)."""
-        with self._lock, _faults("cannot read the register file"):
+        with self._lock, faults("cannot read the register file"):
             reload_mirror()
 
     def mirror(self, reload_mirror: Callable[[], None], *, ends: bool = False) -> None:
         """Fill a mirror now, and again whenever `refresh` finds news. ends: also at every `refresh_ends`."""
-        with self._lock, _faults("cannot read the register file"):
+        with self._lock, faults("cannot read the register file"):
             reload_mirror()
             self._mirrors.append(reload_mirror)
             if ends:
@@ -197,7 +195,7 @@ class SqliteStore:
         self._begin()
         try:
             try:
-                with _faults("cannot write the register file", self.room):
+                with faults("cannot write the register file", self.room):
                     others = self._noted()
                     yield self._connection
                     if self._notes and not others:
@@ -208,18 +206,18 @@ class SqliteStore:
             try:
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
-                self.room.failed(error, _reason(error))
+                self.room.failed(error, reason(error))
                 self._roll_back()
                 # Whether it took hold is read from the file, at the next refresh.
                 self._seen = -1
-                message = f"cannot write the register file: {_reason(error)}"
+                message = f"cannot write the register file: {reason(error)}"
                 raise Unavailable(message, code="register.unavailable", port=PORT, effect="unknown") from None
         finally:
             self._lock.release()
 
     def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
-        with self._lock, _faults("cannot read the register file"):
+        with self._lock, faults("cannot read the register file"):
             return fetched(self._connection, query, values)
 
     def _noted(self) -> bool:
@@ -248,13 +246,13 @@ class SqliteStore:
         while True:
             self._lock.acquire()
             try:
-                with _faults("cannot write the register file", self.room), self._not_waiting():
+                with faults("cannot write the register file", self.room), self._not_waiting():
                     self._connection.execute("BEGIN IMMEDIATE")
                 return
             except _BusyError as busy:
                 self._lock.release()
                 if time.monotonic() >= ends:
-                    raise _unavailable(f"cannot write the register file: {busy}") from None
+                    raise unavailable(f"cannot write the register file: {busy}") from None
             except BaseException:
                 self._lock.release()
                 raise
@@ -270,7 +268,7 @@ class SqliteStore:
             # Extended codes have the primary one in their lowest byte.
             if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
                 raise
-            raise _BusyError(_reason(error)) from None
+            raise _BusyError(reason(error)) from None
         finally:
             with suppress(sqlite3.Error):
                 self._connection.execute(f"PRAGMA busy_timeout = {BUSY_MILLIS_MAX}")
@@ -282,7 +280,7 @@ class SqliteStore:
             self._unread_since = now
         if now - self._unread_since < UNREAD_SECONDS_MAX:
             return False
-        raise _unavailable(f"cannot read the register file: it was busy for {UNREAD_SECONDS_MAX:.0f} s")
+        raise unavailable(f"cannot read the register file: it was busy for {UNREAD_SECONDS_MAX:.0f} s")
 
     def _roll_back(self) -> None:
         try:
@@ -302,7 +300,7 @@ class SqliteStore:
             message = f"`{self._path.name}` is a database of some other program"
             raise Unavailable(message, code="register.foreign", port=PORT)
         if self._turned_to_wal() != "wal":
-            raise _unavailable(f"`{self._path.name}` is on a file system that cannot keep a write-ahead log")
+            raise unavailable(f"`{self._path.name}` is on a file system that cannot keep a write-ahead log")
         execute("PRAGMA synchronous = FULL")
         execute("PRAGMA foreign_keys = ON")
         execute("PRAGMA trusted_schema = OFF")
@@ -350,50 +348,3 @@ class SqliteStore:
 
 class _BusyError(Exception):
     """Another process is in the way; never leaves this module."""
-
-
-class SqliteReader:
-    """A second connection to the file of a store, which reads what is committed. From any thread."""
-
-    def __init__(self, path: Path) -> None:
-        """Raises Unavailable (`register.unavailable`)."""
-        self._lock = threading.Lock()
-        with _faults("cannot open the register file"):
-            self._connection = sqlite3.connect(
-                path, isolation_level=None, check_same_thread=False, timeout=BUSY_MILLIS_MAX / 1000
-            )
-            self._connection.execute("PRAGMA query_only = ON")
-
-    def version(self) -> int:
-        """Changes when anybody, also of this process, has committed. Raises Unavailable (`register.unavailable`)."""
-        with self._lock, _faults("cannot read the register file"):
-            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
-
-    def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
-        """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
-        with self._lock, _faults("cannot read the register file"):
-            return fetched(self._connection, query, values)
-
-    def close(self) -> None:
-        """Whatever is read later raises Unavailable. Idempotent."""
-        with self._lock, suppress(sqlite3.Error):
-            self._connection.close()
-
-
-@contextmanager
-def _faults(what: str, room: Room | None = None) -> Iterator[None]:
-    """Let no driver exception out. room: told of what failed in writing."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        if room is not None:
-            room.failed(error, _reason(error))
-        raise _unavailable(f"{what}: {_reason(error)}") from None
-
-
-def _unavailable(message: str) -> Unavailable:
-    return Unavailable(message, code="register.unavailable", port=PORT)
-
-
-def _reason(error: sqlite3.Error) -> str:
-    return str(error).splitlines()[0][:200].lower() if str(error) else "no reason given"

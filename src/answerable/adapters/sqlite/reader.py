@@ -1,0 +1,70 @@
+"""A connection to a register file for reading alone, and what a driver's faults are called."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+from answerable.adapters.sqlite.unreadable import fetched
+from answerable.errors import Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from answerable.adapters.sqlite.room import Room
+
+PORT: Final = "register"
+BUSY_MILLIS_MAX: Final = 5000
+"""How long a write waits for another process's write before it is refused."""
+
+
+class SqliteReader:
+    """A second connection to the file of a store, which reads what is committed. From any thread."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises Unavailable (`register.unavailable`)."""
+        self._lock = threading.Lock()
+        with faults("cannot open the register file"):
+            self._connection = sqlite3.connect(
+                path, isolation_level=None, check_same_thread=False, timeout=BUSY_MILLIS_MAX / 1000
+            )
+            self._connection.execute("PRAGMA query_only = ON")
+
+    def version(self) -> int:
+        """Changes when anybody, also of this process, has committed. Raises Unavailable (`register.unavailable`)."""
+        with self._lock, faults("cannot read the register file"):
+            return int(self._connection.execute("PRAGMA data_version").fetchone()[0])
+
+    def rows(self, query: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
+        """All rows of a query written here. Raises Unavailable (`register.unavailable`)."""
+        with self._lock, faults("cannot read the register file"):
+            return fetched(self._connection, query, values)
+
+    def close(self) -> None:
+        """Whatever is read later raises Unavailable. Idempotent."""
+        with self._lock, suppress(sqlite3.Error):
+            self._connection.close()
+
+
+@contextmanager
+def faults(what: str, room: Room | None = None) -> Iterator[None]:
+    """Let no driver exception out. room: told of what failed in writing."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        if room is not None:
+            room.failed(error, reason(error))
+        raise unavailable(f"{what}: {reason(error)}") from None
+
+
+def unavailable(message: str) -> Unavailable:
+    """Nothing was done."""
+    return Unavailable(message, code="register.unavailable", port=PORT)
+
+
+def reason(error: sqlite3.Error) -> str:
+    """What the driver says, in one line."""
+    return str(error).splitlines()[0][:200].lower() if str(error) else "no reason given"
