@@ -12,7 +12,7 @@ from tests.tidy.tree import ROOT, modules
 PAGE = (ROOT / "docs/reference/wire/ledger.md").read_text()
 TABLE = re.compile(r"(?:CREATE TABLE|RENAME TO) (?:IF NOT EXISTS )?(\w+)")
 DROPPED = re.compile(r"(?:DROP TABLE|ALTER TABLE) (\w+)(?:\"| RENAME)")
-OURS = {"migrations", "projections", "touched"}
+OURS = {"authority_changes", "migrations", "projections", "touched"}
 """Which migrations a file has had, up to where it is true, and who wrote it."""
 ROW = re.compile(r"^\| (`\w+`(?:, `\w+`)*) \| (.*) \|$", re.MULTILINE)
 

@@ -16,7 +16,7 @@ GRID = import_module("tests.seams.grid")
 COLUMNS, LATER, LEFT_OUT, WAITING = GRID.COLUMNS, GRID.LATER, GRID.LEFT_OUT, GRID.WAITING
 PAGE = ROOT / "docs/explanation/seams.md"
 TABLE = re.compile(r"CREATE TABLE (?:IF NOT EXISTS )?(\w+)")
-NO_FEATURE = {"migrations", "projections", "touched"}
+NO_FEATURE = {"authority_changes", "migrations", "projections", "touched"}
 """Which migrations a file has had says nothing of authority; up to where registers are true, and who wrote them, is of
 all of them."""
 ADVICE = "name it in the row of tests/seams that it is part of, or give its feature a row"

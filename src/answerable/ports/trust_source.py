@@ -21,7 +21,7 @@ class TrustSource(Protocol):
         ...
 
     def bundles(self) -> Mapping[TrustDomain, TrustBundle]:
-        """All, our own included."""
+        """All, our own included: the same object until one of them is replaced."""
         ...
 
     def watch(self, changed: Callable[[], None]) -> Callable[[], None]:

@@ -9,6 +9,7 @@ from answerable.adapters.sqlite.citations import SqliteCitationRegister
 from answerable.adapters.sqlite.deliveries import SqliteDeliveryRegister
 from answerable.adapters.sqlite.drills import SqliteDrillRegister
 from answerable.adapters.sqlite.duties import SqliteDutyRegister
+from answerable.adapters.sqlite.epochs import SqliteEpochs
 from answerable.adapters.sqlite.events import SqliteEventRegister
 from answerable.adapters.sqlite.figures import SqliteFiguresRegister
 from answerable.adapters.sqlite.history import SqliteHistoryRegister
@@ -40,6 +41,7 @@ __all__ = [
     "SqliteDeliveryRegister",
     "SqliteDrillRegister",
     "SqliteDutyRegister",
+    "SqliteEpochs",
     "SqliteEventRegister",
     "SqliteFiguresRegister",
     "SqliteHistoryRegister",

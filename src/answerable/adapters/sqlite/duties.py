@@ -42,7 +42,7 @@ class SqliteDutyRegister:
         self._delegations: dict[str, DutyDelegation] = {}
         self._read = 0
         self._reading = threading.Lock()
-        store.mirror(self._reload)
+        store.mirror(self._reload, register="duties")
 
     def view(self, approval: ApprovalId, person: PrincipalId, at: UnixMillis) -> bool:
         """As the port says."""

@@ -90,7 +90,7 @@ class SqliteInstanceRegister:
         # By process: the number of the row that ended last, and why.
         self._ended: dict[str, tuple[int, str]] = {}
         self._read = 0
-        store.mirror(self._reload, ends=True)
+        store.mirror(self._reload, ends=True, register="instances")
 
     def add(self, instance: Instance) -> None:
         """As the port says. Raises Malformed (`instance.parent`) for a sub-agent of what is not live, too."""
@@ -119,8 +119,6 @@ class SqliteInstanceRegister:
                 self._keep(one)
                 if not one.parent:
                     self._note_end(number, one.process, because)
-        if ended:
-            self._store.tell_ended()
         return tuple(one for _, one in ended)
 
     def unrecorded(self) -> tuple[tuple[Instance, str], ...]:

@@ -50,7 +50,7 @@ class SqliteMandateRegister:
         self._closed_read = 0
         self._spending = Spending()
         self._read = 0
-        store.mirror(self._reload, ends=True)
+        store.mirror(self._reload, ends=True, register="mandates")
 
     def find(self, mandate: MandateId) -> Mandate | None:
         """As the port says."""
@@ -175,7 +175,7 @@ class SqliteMandateRegister:
             self._close(mandate)
         except Unavailable as failed:
             self._behind |= {mandate}
-            self._store.tell_ended()
+            self._store.tell_here()
             raise behind(failed) from failed
 
     def behind(self) -> Sequence[MandateId]:
@@ -191,7 +191,6 @@ class SqliteMandateRegister:
     def _close(self, mandate: MandateId) -> None:
         with self._store.write() as connection:
             connection.execute("UPDATE mandates SET state = 'closed' WHERE id = ?", (mandate,))
-        self._store.tell_ended()
 
     def admit(self, mandate: MandateId, giver: AgentId, receiver: AgentId, *, width_max: int) -> bool:
         """As the port says. Who is among them already is found without a write."""

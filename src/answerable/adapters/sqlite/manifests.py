@@ -30,7 +30,7 @@ class SqliteManifestRegister:
         self._out_of_use: set[str] = set()
         self._read = 0
         self._changes = 0
-        store.mirror(self._reload)
+        store.mirror(self._reload, register="manifests")
 
     def put(self, signed: SignedManifest) -> None:
         """As the port says."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from answerable.adapters.sqlite.authority_changes import AUTHORITY_CHANGES
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -356,5 +358,6 @@ MIGRATIONS: Final[Migrations] = (
         *_touched(_PROJECTED),
     ),
     _touched(_RECALLED),
+    AUTHORITY_CHANGES,
 )
 """One tuple of statements for each schema version, from 1 on. Never edited, only added to."""

@@ -41,7 +41,7 @@ class SqlitePasskeyRegister:
         self._store = store
         self._passkeys_max, self._invitations_max = passkeys_max, invitations_max
         self._standing: dict[bytes, Passkey] = {}
-        store.mirror(self._reload)
+        store.mirror(self._reload, register="passkeys")
 
     def add(self, passkey: Passkey) -> None:
         """As the port says."""

@@ -69,15 +69,24 @@ class SqliteRegistryStore:
         made = in_force(documents)
         with self._store.write() as connection:
             rows, ours = fetched(connection, _ALL, ()), self._known.present.documents
-            # What cannot be read any more is written again with the others, as it is in force.
-            if len(rows) != len(ours) or not self._readable(rows).items() <= ours.items():
+            stored = self._readable(rows)
+            if len(rows) != len(ours) or not stored.items() <= ours.items():
                 raise Unavailable(
                     "another process applied documents at the same moment: look, and apply again",
                     code="register.changed_meanwhile",
                     port=PORT,
                 )
-            connection.execute("DELETE FROM documents")
-            connection.executemany("INSERT INTO documents (key, body) VALUES (?, ?)", made.documents.items())
+            if len(stored) < len(rows):
+                # What cannot be read any more is written again with the others, as it is in force.
+                connection.execute("DELETE FROM documents")
+                stored = {}
+            # No more than what is another one: each row is noted as a change of authority.
+            gone = [(key,) for key in stored if key not in made.documents]
+            connection.executemany("DELETE FROM documents WHERE key = ?", gone)
+            connection.executemany(
+                "INSERT INTO documents (key, body) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body = excluded.body",
+                [one for one in made.documents.items() if stored.get(one[0]) != one[1]],
+            )
         self._known.put(made)
 
     def take_over(self, coming: Coming, made: InForce) -> bool:

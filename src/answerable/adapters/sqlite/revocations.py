@@ -36,6 +36,8 @@ class SqliteRevocationRegister:
     `add` returns so much later than its write is durable: whatever became of the shared number, each process then
     either saw it or asks.
 
+    store: that it is in. reader: a connection of its own, on which whoever follows it may look.
+
     Of a row that cannot be read, whatever it may name is ended: its name as every kind of name, where it can be one.
     What is on record in the ledger is brought back from there at a start; where a row says nothing that can be ended
     and is not on record, nobody can be told from whom it ended, and everybody is refused.
@@ -43,11 +45,12 @@ class SqliteRevocationRegister:
 
     def __init__(self, store: SqliteStore, *, clock: Clock) -> None:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`, `register.epoch`)."""
-        self._store, self._clock = store, clock
+        self.store: Final = store
+        self._clock = clock
         self._monotonic = clock.monotonic
         self._shared = store.shared_epoch()
         # A connection of its own: looking must not wait for a write of this process that is on its way to the disk.
-        self._reader = store.reader()
+        self.reader: Final = store.reader()
         self._turn = threading.RLock()
         self._by_name: dict[Revocable, Revocation] = {}
         self._nameless: Revocation | None = None
@@ -80,16 +83,16 @@ class SqliteRevocationRegister:
 
         Raises Unavailable (`register.unavailable`).
         """
-        self._store.tell_ended()
+        self.store.tell_ended()
         self._catch_up()
-        self._store.pause(CHECK_SECONDS + MARGIN_SECONDS)
+        self.store.pause(CHECK_SECONDS + MARGIN_SECONDS)
 
     def tell_here(self) -> None:
         """After what a follower keeps in memory alone, as the file cannot be written: another epoch here, and the other
         processes look whether they can write."""
         with self._turn:
             self._epoch += 1
-        self._store.tell_ended()
+        self.store.tell_here()
 
     def behind(self) -> Sequence[Revocation]:
         """In force here and not in the file. Without I/O."""
@@ -129,7 +132,7 @@ class SqliteRevocationRegister:
             raise behind(failed) from failed
 
     def _added(self, revocations: Collection[Revocation]) -> int:
-        with self._store.write() as connection:
+        with self.store.write() as connection:
             added = connection.executemany(
                 "INSERT INTO revocations (kind, name, at, made_by, reason, recorded) VALUES (?, ?, ?, ?, ?, 0) "
                 "ON CONFLICT (kind, name) DO NOTHING",
@@ -147,9 +150,9 @@ class SqliteRevocationRegister:
     def unrecorded(self) -> Sequence[Revocation]:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM revocations WHERE recorded = 0 ORDER BY number LIMIT ?"  # noqa: S608
-        rows = self._store.rows(query, (UNRECORDED_MAX,))
+        rows = self.store.rows(query, (UNRECORDED_MAX,))
         unwritten = tuple(one for one, recorded in self._behind.values() if not recorded)
-        return unwritten + tuple(self._store.unreadable.each(_WHAT, rows, _revocation, 1, 2))
+        return unwritten + tuple(self.store.unreadable.each(_WHAT, rows, _revocation, 1, 2))
 
     def recorded(self, names: Iterable[Revocable]) -> None:
         """As the port says."""
@@ -160,7 +163,7 @@ class SqliteRevocationRegister:
     def _mark(self, names: Sequence[Revocable]) -> None:
         if not names:
             return
-        with self._store.write() as connection:
+        with self.store.write() as connection:
             connection.executemany(
                 "UPDATE revocations SET recorded = 1 WHERE kind = ? AND name = ?",
                 [tuple(one) for one in names],
@@ -178,28 +181,28 @@ class SqliteRevocationRegister:
                     intact = True
             # In this order: what is added after either look is found by the next call.
             word = self._shared.word
-            version = self._reader.version()
+            version = self.reader.version()
             if version != self._version or word != self._seen:
                 for reload in (self._reload, *self._followers):
                     # At once: what was taken over is another epoch, whatever becomes of the next.
                     self._epoch += reload()
             if word != self._seen:
                 # Somebody may have ended what could not be written: nothing begins in this process then, either.
-                self._store.room.look()
+                self.store.room.look()
                 # Other ends were told with the same number: mandates that were closed, instances that have ended.
-                self._store.refresh_ends()
+                self.store.refresh_ends()
             self._seen, self._version = word, version
             # Without the shared number the database is asked with each call.
             self._check_at = asked_at + CHECK_SECONDS if intact else asked_at
 
     def _reload(self) -> bool:
         query = f"SELECT {_COLUMNS} FROM revocations WHERE number > ? ORDER BY number"  # noqa: S608
-        rows = self._reader.rows(query, (self._read,))
+        rows = self.reader.rows(query, (self._read,))
         if not rows:
             return False
         fresh: dict[Revocable, Revocation] = {}
         for row in rows:
-            made = next(self._store.unreadable.each(_WHAT, (row,), _revocation, 1, 2), None)
+            made = next(self.store.unreadable.each(_WHAT, (row,), _revocation, 1, 2), None)
             stand_ins = [made] if made is not None else [*_stand_ins(row)]
             fresh |= {one.what: one for one in stand_ins}
             if not stand_ins and not row[6]:

@@ -13,6 +13,7 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from answerable.adapters.sqlite.change_log import ChangeLog
 from answerable.adapters.sqlite.migrations import MIGRATIONS
 from answerable.adapters.sqlite.own_file import prepare_file
 from answerable.adapters.sqlite.reader import BUSY_MILLIS_MAX, PORT, SqliteReader, faults, reason, unavailable
@@ -20,9 +21,10 @@ from answerable.adapters.sqlite.room import Room
 from answerable.adapters.sqlite.shared_epoch import SharedEpoch
 from answerable.adapters.sqlite.unreadable import UnreadableRows, fetched
 from answerable.errors import Unavailable
+from answerable.ports.worlds import ANYTHING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from answerable.adapters.sqlite.migrations import Migrations
@@ -41,7 +43,8 @@ APPLICATION_ID: Final = 0x616E7377
 class SqliteStore:
     """An open database. Made by `open`; shared by the registers of one process, from any of its threads.
 
-    unreadable: rows that a register left out. room: whether the file can be written.
+    unreadable: rows that a register left out. room: whether the file can be written. changes: of authority, as far as
+    this process has seen them.
     """
 
     def __init__(
@@ -54,11 +57,13 @@ class SqliteStore:
         self._lock = threading.RLock()
         self._mirrors: list[Callable[[], None]] = []
         self._ends: list[Callable[[], None]] = []
+        self._by_register: dict[str, Callable[[], None]] = {}
         self._readers: list[SqliteReader] = []
         self._epoch: SharedEpoch | None = None
         self._pause = threading.Event()
         self.unreadable = UnreadableRows()
         self.room = Room(path)
+        self.changes = ChangeLog()
         self._seen = 0
         self._unread_since: float | None = None
         # Only of the registers, and once their schema is there.
@@ -140,13 +145,24 @@ class SqliteStore:
         with self._lock, faults("cannot read the register file"):
             reload_mirror()
 
-    def mirror(self, reload_mirror: Callable[[], None], *, ends: bool = False) -> None:
-        """Fill a mirror now, and again whenever `refresh` finds news. ends: also at every `refresh_ends`."""
+    def refresh_registers(self, names: Collection[str]) -> None:
+        """Fill the mirrors of these registers anew, as they are told of by name. Raises Unavailable
+        (`register.unavailable`)."""
+        with self._lock, faults("cannot read the register file"):
+            for name, reload_mirror in self._by_register.items():
+                if name in names:
+                    reload_mirror()
+
+    def mirror(self, reload_mirror: Callable[[], None], *, ends: bool = False, register: str = "") -> None:
+        """Fill a mirror now, and again whenever `refresh` finds news. ends: also at every `refresh_ends`. register:
+        also at a `refresh_registers` of this name."""
         with self._lock, faults("cannot read the register file"):
             reload_mirror()
             self._mirrors.append(reload_mirror)
             if ends:
                 self._ends.append(reload_mirror)
+            if register:
+                self._by_register[register] = reload_mirror
 
     def shared_epoch(self) -> SharedEpoch:
         """The number in memory that all processes on this file share. Raises Unavailable (`register.epoch`)."""
@@ -162,6 +178,12 @@ class SqliteStore:
         """
         with suppress(Unavailable):
             self.shared_epoch().bump()
+
+    def tell_here(self) -> None:
+        """After what is in force in this process alone, as the file cannot be written: another epoch here, and the
+        other processes look whether they can write. Never raises."""
+        self.changes.add(frozenset({ANYTHING}))
+        self.tell_ended()
 
     def reader(self) -> SqliteReader:
         """A connection for reading alone, which never waits for a write. Closed with the store.
@@ -189,17 +211,19 @@ class SqliteStore:
     def write(self) -> Iterator[sqlite3.Connection]:
         """One transaction, durable when the block is left without an error and rolled back otherwise.
 
-        Other writers wait, in this process and in others. Raises Unavailable (`register.unavailable`), with effect
-        unknown when it was the commit that failed.
+        Other writers wait, in this process and in others. What changed of authority every process on this file is told
+        of once it is durable. Raises Unavailable (`register.unavailable`), with effect unknown when it was the commit
+        that failed.
         """
         self._begin()
         try:
             try:
                 with faults("cannot write the register file", self.room):
-                    others = self._noted()
+                    others, last = self._noted(), self._last_change()
                     yield self._connection
                     if self._notes and not others:
                         self._connection.execute("UPDATE touched SET by_others = 0 WHERE by_others = 1")
+                    changed = self._last_change() != last
             except BaseException:
                 self._roll_back()
                 raise
@@ -210,8 +234,12 @@ class SqliteStore:
                 self._roll_back()
                 # Whether it took hold is read from the file, at the next refresh.
                 self._seen = -1
+                if self._notes:
+                    self.tell_ended()
                 message = f"cannot write the register file: {reason(error)}"
                 raise Unavailable(message, code="register.unavailable", port=PORT, effect="unknown") from None
+            if changed:
+                self.tell_ended()
         finally:
             self._lock.release()
 
@@ -224,6 +252,14 @@ class SqliteStore:
         """Whether others than us have written rows of a projection (`migrations._touched`): their note stays."""
         query = "SELECT 1 FROM touched WHERE by_others = 1 LIMIT 1"
         return self._notes and self._connection.execute(query).fetchone() is not None
+
+    def _last_change(self) -> int:
+        """Number of the last change of authority that is noted in the file."""
+        if not self._notes:
+            return 0
+        return int(
+            self._connection.execute("SELECT coalesce(max(number), 0) FROM authority_changes").fetchone()[0]
+        )
 
     def _read_news(self) -> bool:
         """In one transaction: all mirrors show the same state, and once begun nothing of it finds the file busy."""

@@ -29,7 +29,7 @@ class SqliteToolPinRegister:
         self._current: dict[tuple[str, str], tuple[int, ToolPin]] = {}
         self._out_of_use: set[tuple[str, str]] = set()
         self._read = 0
-        store.mirror(self._reload)
+        store.mirror(self._reload, register="tool_pins")
 
     def put(self, pin: ToolPin, *, over: str) -> None:
         """As the port says."""

@@ -19,6 +19,7 @@ from answerable.testing.contracts.delivery_register import (
 )
 from answerable.testing.contracts.drill_register import DrillRegisterContract, DurableDrillRegisterContract
 from answerable.testing.contracts.duty_register import DurableDutyRegisterContract, DutyRegisterContract
+from answerable.testing.contracts.epochs import EpochsContract
 from answerable.testing.contracts.event_register import (
     DurableEventRegisterContract,
     EventRegisterContract,
@@ -107,6 +108,7 @@ __all__ = [
     "DurableTokenRegisterContract",
     "DurableToolPinRegisterContract",
     "DutyRegisterContract",
+    "EpochsContract",
     "EventRegisterContract",
     "FiguresRegisterContract",
     "HistoryRegisterContract",
