@@ -26,6 +26,7 @@ from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteEpochs,
     SqliteHoldRegister,
     SqliteMandateRegister,
     SqliteManifestRegister,
@@ -69,7 +70,6 @@ from answerable.flows.state.walk import Walk
 from answerable.flows.tokens.verify_caller import CallerVerifier
 from answerable.flows.walk.govern_action import govern_action
 from answerable.ports.hold_register import HoldRegister
-from answerable.ports.revocation_register import RevocationRegister
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.registers import fresh, fresh_ends
 from answerable.testing.tool_pins import ApprovedAsSeen
@@ -224,6 +224,7 @@ def course(
         pins=ApprovedAsSeen(registry, upstream),
         revocations=revocations,
         holds=holds,
+        epochs=SqliteEpochs(revocations),
         subject_keys=SqliteSubjectKeys.open(
             directory / "subject-keys.db", root=entropy.bytes(32), entropy=entropy
         ),
@@ -234,7 +235,7 @@ def course(
     return Course(walk=walk, verifier=verifier, key=key, ledger=ledger, decided=decided)
 
 
-def _stopped(shared: SqliteStore | None, clock: SystemClock) -> tuple[RevocationRegister, HoldRegister]:
+def _stopped(shared: SqliteStore | None, clock: SystemClock) -> tuple[SqliteRevocationRegister, HoldRegister]:
     if shared is None:
         return fresh_ends(clock)
     revocations = SqliteRevocationRegister(shared, clock=clock)

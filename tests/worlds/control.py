@@ -22,6 +22,7 @@ from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.memory.upstream import MemoryUpstream
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteEpochs,
     SqliteHoldRegister,
     SqliteMandateRegister,
     SqliteManifestRegister,
@@ -254,6 +255,7 @@ async def opened(settings: Settings) -> AsyncIterator[Product]:
             pins=ApprovedAsSeen(registry, upstream), compile_policies=compiled, manifests=fresh(SqliteManifestRegister),
             decision_point=compiled(policy_text(registry.current), registry.current), limits=settings.walk,
             revocations=revocations, holds=SqliteHoldRegister(store, revocations), subject_keys=subject_keys,
+            epochs=SqliteEpochs(revocations),
         )  # fmt: skip
         published = PublishedFiles(settings.ledger.directory)
         yield Product(walk=walk, log_key=log_key.formatted(), published=published)
@@ -276,7 +278,7 @@ def memory_product() -> Product:
         channel=MemoryApprovalChannel(), upstream=upstream, pins=ApprovedAsSeen(registry, upstream),
         decision_point=compiled(policy_text(registry.current), registry.current),
         compile_policies=compiled, manifests=fresh(SqliteManifestRegister), revocations=revocations,
-        holds=holds, subject_keys=fresh_subject_keys(),
+        holds=holds, epochs=SqliteEpochs(revocations), subject_keys=fresh_subject_keys(),
         policies=PolicyDesk(records=fresh(SqlitePolicyRegister), compile_asking=compiled_asking),
     )  # fmt: skip
     published = PublishedMemory(ledger, log_key)

@@ -23,6 +23,7 @@ from answerable.adapters.mcp_upstream.upstream import McpUpstream
 from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
+    SqliteEpochs,
     SqliteMandateRegister,
     SqliteManifestRegister,
     SqliteOpeningRegister,
@@ -318,7 +319,7 @@ def walk_of(documents: list[JSONValue], upstream: McpUpstream, clock: SystemCloc
         upstream=upstream, compile_policies=compiled,
         decision_point=compiled(policy_text(store.current), store.current),
         manifests=fresh(SqliteManifestRegister), pins=ApprovedAsSeen(store, upstream),
-        revocations=revocations, holds=holds,
+        revocations=revocations, holds=holds, epochs=SqliteEpochs(revocations),
         subject_keys=fresh_subject_keys(), prepared=fresh(SqlitePreparedRegister),
     )  # fmt: skip
 

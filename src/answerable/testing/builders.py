@@ -22,6 +22,7 @@ from answerable.adapters.memory.approval_channel import MemoryApprovalChannel
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteDutyRegister,
+    SqliteEpochs,
     SqliteHoldRegister,
     SqliteMandateRegister,
     SqliteManifestRegister,
@@ -230,6 +231,7 @@ class Bench:
             pins=pins or ApprovedAsSeen(registry, upstream or self.upstream, store=store),
             revocations=revocations,
             holds=holds,
+            epochs=SqliteEpochs(revocations),
             subject_keys=subject_keys,
             policies=PolicyDesk(
                 publishers=publishers, records=SqlitePolicyRegister(store), compile_asking=compiled_asking

@@ -14,6 +14,7 @@ from answerable.adapters.cedar import compiled
 from answerable.adapters.sqlite import (
     SqliteApprovalRegister,
     SqliteDutyRegister,
+    SqliteEpochs,
     SqliteFiguresRegister,
     SqliteHistoryRegister,
     SqliteHoldRegister,
@@ -221,6 +222,7 @@ async def assembled(
                 manifests=identity.manifests, pins=SqliteToolPinRegister(store),
                 people=identity.people, passkeys=passkey_desk(settings, store),
                 revocations=revocations, holds=(holds := SqliteHoldRegister(store, revocations)),
+                epochs=SqliteEpochs(revocations), trust=identity.desk,
                 room=SqliteRegisterRoom(store, holds=holds, revocations=revocations, mandates=mandates),
                 sightings=identity.seen, stands=partial(instance_stands, identity.instances, identity.desk),
                 unwitnessed=rounds.refusal, witness=intent_witness(rounds, ledger.seal_now),

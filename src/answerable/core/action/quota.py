@@ -8,9 +8,12 @@ under all of them once as many more were under others.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from answerable.core.identity.names.principal import AgentId, UnixMillis
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Flooding(NamedTuple):
@@ -33,14 +36,22 @@ class _Window:
     told: set[str] = field(default_factory=set)
 
 
+def _nobody_waits(_agent: AgentId) -> None:
+    """For who asks each time."""
+
+
 class RefusalQuota:
-    """recorded_max refusals per agent and window of window_ms milliseconds get an entry of their own."""
+    """recorded_max refusals per agent and window of window_ms milliseconds get an entry of their own. changed: told of
+    an agent whose quota is used up from now on, for more than before, or is whole again."""
 
-    __slots__ = ("_recorded_max", "_window_ms", "_windows")
+    __slots__ = ("_changed", "_recorded_max", "_window_ms", "_windows")
 
-    def __init__(self, *, recorded_max: int, window_ms: int) -> None:
+    def __init__(
+        self, *, recorded_max: int, window_ms: int, changed: Callable[[AgentId], None] = _nobody_waits
+    ) -> None:
         self._recorded_max = recorded_max
         self._window_ms = window_ms
+        self._changed = changed
         self._windows: dict[AgentId, _Window] = {}
 
     def is_held(self, agent: AgentId, now: UnixMillis, mandate: str = "") -> bool:
@@ -62,13 +73,14 @@ class RefusalQuota:
                 window.others += 1
                 if window.others >= self._recorded_max:
                     window.mandate = ""
+                    self._changed(agent)
             return False
-        self._use(window, mandate)
+        self._use(agent, window, mandate)
         return True
 
     def note(self, agent: AgentId, now: UnixMillis) -> None:
         """A refusal that is told elsewhere; it uses up the quota like one that has its entry here."""
-        self._use(self._window(agent, now), "")
+        self._use(agent, self._window(agent, now), "")
 
     def begun(self, agent: AgentId, now: UnixMillis) -> Flooding | None:
         """Once for each: the agent is held from now on, by itself or under a mandate."""
@@ -84,6 +96,7 @@ class RefusalQuota:
         window = self._windows.get(agent)
         if window is not None:
             self._windows[agent] = _Window(started=window.started, counted=window.counted)
+            self._changed(agent)
 
     def lost(self, agent: AgentId) -> None:
         """A refusal that was to have an entry of its own did not get it: count it instead."""
@@ -103,9 +116,12 @@ class RefusalQuota:
         for agent, count in counted.items():
             self._windows[AgentId(agent)].counted += count
 
-    def _use(self, window: _Window, mandate: str) -> None:
+    def _use(self, agent: AgentId, window: _Window, mandate: str) -> None:
+        was, under = window.used >= self._recorded_max, window.mandate
         window.used += 1
         window.mandate = mandate if window.mandate in (None, mandate) else ""
+        if window.used >= self._recorded_max and (not was or window.mandate != under):
+            self._changed(agent)
 
     def _past(self, agent: AgentId, now: UnixMillis) -> _Window | None:
         window = self._windows.get(agent)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from answerable.core.containment.hold import first_in_force
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from answerable.core.containment.hold import Hold, Holdable, HoldId
     from answerable.core.identity.names.principal import UnixMillis
@@ -22,10 +22,12 @@ TRIPPED_MAX: Final = 10_000
 
 
 class TrippedHolds:
-    """Implements ports.hold_register.HoldRegister over another one. tripped: by what they hold."""
+    """Implements ports.hold_register.HoldRegister over another one. tripped: by what they hold. changed: told what is
+    held by a rule from now on, or is no more by that alone."""
 
-    def __init__(self, register: HoldRegister) -> None:
+    def __init__(self, register: HoldRegister, *, changed: Callable[[Holdable], None]) -> None:
         self._register = register
+        self._changed = changed
         self._trips = 0
         self._ids: set[str] = set()
         self.tripped: dict[Holdable, Hold] = {}
@@ -38,6 +40,7 @@ class TrippedHolds:
         self.tripped[hold.what] = hold
         self._ids.add(hold.id)
         self._trips += 1
+        self._changed(hold.what)
         return True
 
     def placed(self, hold: Hold) -> None:
@@ -46,6 +49,7 @@ class TrippedHolds:
         if self.tripped.get(hold.what) is hold:
             del self.tripped[hold.what]
             self._trips += 1
+            self._changed(hold.what)
 
     def is_tripped(self, what: Holdable, at: UnixMillis) -> bool:
         """Whether a hold on this name that is not placed yet is in force; without I/O."""

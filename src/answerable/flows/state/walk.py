@@ -27,6 +27,7 @@ from answerable.flows.state.tripped_holds import TrippedHolds
 from answerable.flows.state.typed_tries import TypedTries
 from answerable.flows.state.waiting_groups import WaitingGroups
 from answerable.flows.state.walk_limits import WalkLimits
+from answerable.flows.state.worlds import KnownWorlds, scope_of
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -81,7 +82,9 @@ if TYPE_CHECKING:
     from answerable.ports.subject_keys import SubjectKeys
     from answerable.ports.token_register import TokenRegister
     from answerable.ports.tool_pins import ToolPinRegister
+    from answerable.ports.trust_source import TrustSource
     from answerable.ports.upstream import Upstream
+    from answerable.ports.worlds import Epochs, Worlds
 
 
 class OpenIntent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -189,7 +192,10 @@ class Walk:
     unwitnessed: why no action is taken while witnesses do not cosign, if that is so. witness: for actions that others
     must have seen before they are done; None where no witness is set up for this log. room: whether registers can be
     written; None where they are in memory.
-    stands: whether the instance behind a caller may still act at a time; asked again right before the effect.
+    stands: whether the instance behind a caller may still act at a time; asked again right before the effect. trust:
+    the bundles that it depends on; None where no trust domain is kept.
+    epochs: of the registers. worlds: all authority in force here, under one epoch, which is asked right before the
+    effect.
     tokens: those that were issued here; None where none are. acting: how long each of them acts.
     sightings: what was seen and is not registered, since it was last written down.
     door_refusals: who was refused before there was an action.
@@ -233,11 +239,13 @@ class Walk:
     clicks: ClickDesk | None = None
     revocations: RevocationRegister
     holds: HoldRegister
+    epochs: Epochs
     tokens: TokenRegister | None = None
     unwitnessed: Callable[[], Refused | None] = lambda: None
     room: RegisterRoom | None = None
     witness: IntentWitness | None = None
     stands: Callable[[CallerIdentity, UnixMillis], bool] = lambda _identity, _now: True
+    trust: TrustSource | None = None
     limits: WalkLimits = field(default_factory=WalkLimits)
     acting: ActingLimits = field(default_factory=ActingLimits)
     quota: RefusalQuota = field(init=False)
@@ -276,6 +284,7 @@ class Walk:
     stop_rules: StopRules = field(default_factory=StopRules)
     duties: DutyDesk = field(default_factory=DutyDesk)
     tripped: TrippedHolds = field(init=False)
+    worlds: Worlds = field(init=False)
     judged: dict[tuple[str, ...], Judged] = field(default_factory=dict)
     judged_in: tuple[int, int, RegistrySnapshot] | None = None
     accounts: dict[MandateId | bytes, tuple[Account, ...]] = field(default_factory=dict)
@@ -284,7 +293,16 @@ class Walk:
 
     def __post_init__(self) -> None:
         self.runs = Runs(self.entropy.bytes)
-        self.holds = self.tripped = TrippedHolds(self.holds)
+        self.worlds = KnownWorlds(self.epochs, self)
+        self.holds = self.tripped = TrippedHolds(self.holds, changed=self._held)
         self.quota = RefusalQuota(
-            recorded_max=self.limits.refusals_recorded_max, window_ms=self.limits.refusals_window_ms
+            recorded_max=self.limits.refusals_recorded_max,
+            window_ms=self.limits.refusals_window_ms,
+            changed=self._flooding,
         )
+
+    def _held(self, what: Holdable) -> None:
+        self.worlds.change(frozenset({scope_of(what.kind, what.name)}))
+
+    def _flooding(self, agent: AgentId) -> None:
+        self.worlds.change(frozenset({scope_of("agent", agent)}))

@@ -55,8 +55,9 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.flows.state.token_desk import TokenDesk
     from answerable.flows.tokens.authenticate_client import TokenClient
+    from answerable.ports.worlds import Epoch
 
-Epoch: TypeAlias = "tuple[int, int, RegistrySnapshot]"
+Present: TypeAlias = "tuple[Epoch, int, int, RegistrySnapshot]"
 DETAILS_BYTES_MAX: Final = 65_536
 JTI_BYTES: Final = 16
 
@@ -224,7 +225,7 @@ async def _issued(
     authority: Authority,
     confirmation: Confirmation,
     now: UnixMillis,
-    epoch: Epoch,
+    epoch: Present,
 ) -> Granted:
     """Names first, then the ledger, then the register, and the token last: a crash leaves a record, and no token."""
     walk, mandate, key = desk.walk, parent.mandate, desk.keys[0]
@@ -362,7 +363,7 @@ def _record(
     )
 
 
-def _check_stands(desk: TokenDesk, mandate: Mandate, chain: Chain, epoch: Epoch) -> None:
+def _check_stands(desk: TokenDesk, mandate: Mandate, chain: Chain, epoch: Present) -> None:
     """Asked once more when the register has the token: whoever revoked before that did not find it there to end it.
     epoch: when it was asked first; what was found out then holds while it is the same.
 

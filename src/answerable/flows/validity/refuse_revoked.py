@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.errors import Refused
     from answerable.flows.state.walk import Walk
+    from answerable.ports.worlds import Epoch
 
 JUDGED_MAX: Final = 10_000
 """Callers and mandates of which it is kept in memory under which names they act."""
@@ -168,10 +169,10 @@ def judged_under(ends: Ends, names: tuple[Revocable, ...], capability: Capabilit
     )
 
 
-def present(walk: Walk) -> tuple[int, int, RegistrySnapshot]:
+def present(walk: Walk) -> tuple[Epoch, int, int, RegistrySnapshot]:
     """What names follow from, and what of them was revoked: as long as this is the same, so is the answer."""
     # In this order: what is revoked after this line is another epoch, and asked for anew.
-    return walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
+    return walk.worlds.epoch(), walk.holds.epoch(), walk.manifests.changes(), walk.registry.current
 
 
 def refuse_names(walk: Walk, names: Collection[Revocable]) -> None:

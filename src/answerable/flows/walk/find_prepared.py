@@ -71,6 +71,17 @@ def with_prepared(
     return request, executed
 
 
+def check_executed(walk: Walk, executed: Executed | None, caller: VerifiedCaller, lineage: Lineage) -> None:
+    """Who or what prepared what an action has used up is still what it was then. Raises Refused (`prepared.unknown`,
+    `prepared.changed`), Unavailable."""
+    if executed is None:
+        return
+    found = walk.prepared.get(executed.id) if walk.prepared is not None else None
+    if found is None:
+        raise Refused("what was prepared is not kept any more: prepare again", code="prepared.unknown")
+    _check_unchanged(walk, found, caller, lineage)
+
+
 def use_prepared(walk: Walk, executed: Executed | None, *, by: str) -> None:
     """Use it up for an action, for good, before anything happens. What a crash after this line burned is prepared anew.
 

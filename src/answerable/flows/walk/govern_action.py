@@ -20,7 +20,7 @@ from anyio import get_cancelled_exc_class
 from answerable.core.action.outcome import Outcome
 from answerable.core.decision.budget_left import budget_left
 from answerable.core.decision.facts import Facts
-from answerable.core.identity.names.principal import AgentId, UnixMillis
+from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.ledger import records
 from answerable.core.ledger.answer import Answer, with_narrowing
 from answerable.core.ledger.leaves import HopLeaf
@@ -46,7 +46,8 @@ from answerable.flows.walk.decide_action import decide_action, duties_in_force
 from answerable.flows.walk.hide_tokens import hidden_progress
 from answerable.flows.walk.keep_obligations import await_witnesses, heard, show_outcome, tell_groups
 from answerable.flows.walk.keep_prepared import log_prepared
-from answerable.flows.walk.pin_tools import pin_first_seen, pin_outdated
+from answerable.flows.walk.last_look import Grounds, why_not_start
+from answerable.flows.walk.pin_tools import pin_first_seen
 from answerable.flows.walk.preview_effect import Governing, preview_effect
 from answerable.flows.walk.spend_budget import (
     accounts_of,
@@ -82,6 +83,8 @@ async def govern_action(
     """
     # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
     verified, call, amounts, reserved, references, names = None, 0, ONE_CALL, None, None, UNNAMED
+    # Before anything is looked at: what changes after this line is another epoch, and asked for anew before the start.
+    epoch = walk.worlds.epoch()
     try:
         verified = verify_request(walk, request, caller)
         if await admit_receivers(walk, verified.mandate, verified.hops):
@@ -129,7 +132,8 @@ async def govern_action(
     # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
     began = walk.clock.monotonic() if WALL_MS in amounts else 0.0
     told = hidden_progress(verified, progress)
-    outcome, broken_off = await act(walk, verified, decision, warrant, told or progress, left=left)
+    grounds = Grounds(epoch=epoch, caller=caller, verified=verified, facts=facts, decision=decision)
+    outcome, broken_off = await act(walk, grounds, warrant, told or progress, left=left)
     # 8 release: the broker ends the lease of one action before it answers; what it could not end it goes on ending.
     # 9 log outcome, with what it gives back of what was reserved
     if amounts is not ONE_CALL or outcome.status == "not_started":
@@ -293,8 +297,7 @@ def _hops(verified: VerifiedRequest, references: References) -> list[HopLeaf]:
 
 async def act(
     walk: Walk,
-    verified: VerifiedRequest,
-    decision: Decision,
+    grounds: Grounds,
     warrant: Warrant,
     progress: Progress | None,
     *,
@@ -308,31 +311,19 @@ async def act(
     """
     if left is not None:
         return Outcome(status="not_started", detail="the caller left before the start"), left
-    tell_groups(walk, verified, decision, warrant)
+    decision = grounds.decision
+    tell_groups(walk, grounds.verified, decision, warrant)
     unseen, raised = await await_witnesses(walk, decision, warrant)
     if unseen is not None:
         return unseen, raised
-    # Whoever stopped the task or the agent while the intent was on its way to the disk wins.
     try:
-        # What is held is looked at last: between that and the start nothing else is.
-        unpinned = pin_outdated(walk, verified)
-        judged = judged_now(walk, verified)
-        stopped = "" if judged.free else judged.stopped(walk.clock.now())
+        # Between this look and the start nothing else runs.
+        stopped = why_not_start(walk, grounds)
     except Unavailable as failed:
         # Nothing was started: the intent ends here, and the caller is told what is the matter.
         return Outcome(status="not_started", detail="what has been revoked or is held cannot be told"), failed
     if stopped:
-        return Outcome(status="not_started", detail=f"{stopped} before the start"), None
-    if unpinned is not None:
-        return Outcome(status="not_started", detail=unpinned.message), None
-    if walk.mandates.state(verified.mandate.id) != "open":
-        return Outcome(status="not_started", detail="the mandate was closed before the start"), None
-    agents = walk.registry.current.agents
-    through = (verified.caller.agent, *(AgentId(hop.agent) for hop in verified.hops))
-    if any(one not in agents or agents[one].status != "active" for one in through):
-        return Outcome(status="not_started", detail="the agent was stopped before the start"), None
-    if not walk.stands(verified.caller.identity, walk.clock.now()):
-        return Outcome(status="not_started", detail="the instance was ended before the start"), None
+        return Outcome(status="not_started", detail=stopped), None
     broken_off: BaseException | None = None
     try:
         return await perform_warrant(walk, warrant, heard(decision, progress)), None

@@ -19,7 +19,7 @@ from answerable.flows.validity.mandate_standing import known_session, schedule_o
 from answerable.flows.validity.manifest_standing import standing_manifest
 from answerable.flows.validity.observe_tools import tools_fault, with_tools
 from answerable.flows.validity.verify_lineage import verify_lineage
-from answerable.flows.walk.find_prepared import with_prepared
+from answerable.flows.walk.find_prepared import check_executed, with_prepared
 from answerable.flows.walk.may_act import (
     active_agent,
     check_quota,
@@ -31,6 +31,7 @@ from answerable.flows.walk.note_unregistered import note_unregistered
 from answerable.flows.walk.pin_tools import at_hinted_tier
 
 if TYPE_CHECKING:
+    from answerable.core.action.prepared import Executed
     from answerable.core.action.request import ActionRequest
     from answerable.core.action.tool_definition import ToolDefinition
     from answerable.core.canonical import JSONValue
@@ -53,6 +54,24 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     `destination.unknown`, `destination.invalid`, `delegation.*` for what was handed on, and `prepared.*` as
     `with_prepared` says.
     """
+    caller, resolved, lineage = _granted(walk, request, caller)
+    # From here on only what was frozen counts, whatever became of the caller's own object.
+    request, prepared = with_prepared(walk, request, caller, resolved.capability, lineage)
+    return _fitting(walk, request, caller, resolved, lineage, prepared)
+
+
+def verify_again(walk: Walk, verified: VerifiedRequest, caller: VerifiedCaller) -> VerifiedRequest:
+    """What was verified, by all that is in force now. caller: as it was proved. What is prepared is this action's by
+    now. Raises as `verify_request`."""
+    caller, resolved, lineage = _granted(walk, verified.request, caller)
+    check_executed(walk, verified.prepared, caller, lineage)
+    return _fitting(walk, verified.request, caller, resolved, lineage, verified.prepared)
+
+
+def _granted(
+    walk: Walk, request: ActionRequest, caller: VerifiedCaller
+) -> tuple[VerifiedCaller, Resolved, Lineage]:
+    """What does not depend on the arguments: whose this is, what it would use, and under what."""
     if not hmac.compare_digest(request.message_digest, caller.message_digest):
         raise Unverified("the proof was made for another message", code="proof.other_message", step="proof")
     if active_agent(walk, caller.agent).drift == "refuse":
@@ -81,9 +100,18 @@ def verify_request(walk: Walk, request: ActionRequest, caller: VerifiedCaller) -
     fault = given_fault(mandate, resolved.capability.name, agents, walk.registry.current)
     if fault is not None:
         raise fault
-    # From here on only what was frozen counts, whatever became of the caller's own object.
-    request, prepared = with_prepared(walk, request, caller, resolved.capability, lineage)
-    arguments = request.arguments
+    return caller, resolved, lineage
+
+
+def _fitting(
+    walk: Walk,
+    request: ActionRequest,
+    caller: VerifiedCaller,
+    resolved: Resolved,
+    lineage: Lineage,
+    prepared: Executed | None,
+) -> VerifiedRequest:
+    arguments, mandate = request.arguments, lineage.mandate
     definition = _checked_definition(walk, arguments, resolved)
     resolved = _at_hinted_tier(walk, resolved, definition, lineage)
     arguments = named_arguments(resolved.capability.arguments, arguments)

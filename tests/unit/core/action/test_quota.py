@@ -69,3 +69,23 @@ def test_refusals_that_are_told_elsewhere_hold_the_agent_too():
     assert one.drain_counted(9) == {}
     assert not one.is_held(SCOUT, UnixMillis(1000))
     assert takes(one, 1000) == [True]
+
+
+@pytest.mark.requirement("HOUSE-05")
+def test_whoever_relies_on_it_is_told_when_an_agent_is_held_for_more_than_before_or_for_nothing_any_more():
+    told: list[AgentId] = []
+    one = RefusalQuota(recorded_max=2, window_ms=1000, changed=told.append)
+    at = UnixMillis(0)
+
+    def times(mandate: str) -> int:
+        before = len(told)
+        one.take(SCOUT, at, mandate)
+        return len(told) - before
+
+    assert [times("m-1"), times("m-1")] == [0, 1], "held under the one mandate"
+    assert [times("m-1"), times("m-2"), times("m-2"), times("m-2")] == [0, 0, 1, 0], "and then under all"
+    one.note(SCOUT, at)
+    assert len(told) == 2
+    one.forget(SCOUT)
+    assert told == [SCOUT] * 3
+    assert not one.is_held(SCOUT, at)

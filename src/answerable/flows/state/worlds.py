@@ -1,0 +1,118 @@
+"""The world of a process, taken from its parts whenever its epoch is another one.
+
+Laws: the epoch is read before the parts, so that what changes meanwhile is another epoch; what has an identity or a
+number of its own is compared at every look, and nobody has to say that it changed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Protocol
+
+from answerable.ports.worlds import ANYTHING, ChangeScope, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from answerable.core.action.quota import RefusalQuota
+    from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.workload.evidence import CallerIdentity
+    from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
+    from answerable.errors import Refused
+    from answerable.ports.decision_point import DecisionPoint
+    from answerable.ports.hold_register import HoldRegister
+    from answerable.ports.mandate_register import MandateRegister
+    from answerable.ports.manifest_register import ManifestRegister
+    from answerable.ports.registry_store import RegistryStore
+    from answerable.ports.revocation_register import RevocationRegister
+    from answerable.ports.tool_pins import ToolPinRegister
+    from answerable.ports.trust_source import TrustSource
+    from answerable.ports.upstream import Upstream
+    from answerable.ports.worlds import Epoch, Epochs
+
+_ANYTHING: Final = frozenset({ANYTHING})
+
+
+class Parts(Protocol):
+    """What a world is taken from: everything of a process that a right to act comes from."""
+
+    registry: RegistryStore
+    decision_point: DecisionPoint
+    upstream: Upstream
+    pins: ToolPinRegister
+    manifests: ManifestRegister
+    mandates: MandateRegister
+    revocations: RevocationRegister
+    holds: HoldRegister
+    quota: RefusalQuota
+    trust: TrustSource | None
+    unwitnessed: Callable[[], Refused | None]
+    stands: Callable[[CallerIdentity, UnixMillis], bool]
+
+
+class KnownWorlds:
+    """Implements ports.worlds.Worlds over the epochs of the registers and the parts of one process."""
+
+    def __init__(self, epochs: Epochs, parts: Parts) -> None:
+        self._epochs = epochs
+        self._parts = parts
+        self._registry: RegistrySnapshot | None = None
+        self._policies: DecisionPoint | None = None
+        self._generation = -1
+        self._bundles: Mapping[object, object] | None = None
+        self._late = False
+        self._world: World | None = None
+        self.changed: Final = epochs.changed
+        self.change: Final = epochs.change
+
+    def epoch(self) -> Epoch:
+        """As the port says."""
+        parts, trust = self._parts, self._parts.trust
+        if (
+            parts.registry.current is not self._registry
+            or parts.decision_point is not self._policies
+            or parts.upstream.generation != self._generation
+            or (parts.unwitnessed() is not None) is not self._late
+            or (trust is not None and trust.bundles() is not self._bundles)
+        ):
+            self._compared()
+        return self._epochs.epoch()
+
+    def current(self) -> World:
+        """As the port says."""
+        epoch = self.epoch()
+        if self._world is None or self._world.epoch != epoch:
+            self._world = self._made(epoch)
+        return self._world
+
+    def _compared(self) -> None:
+        """What changed is noted as known first: what changes after this line is another change."""
+        parts = self._parts
+        self._registry, self._policies = parts.registry.current, parts.decision_point
+        self._generation, self._late = parts.upstream.generation, parts.unwitnessed() is not None
+        self._bundles = parts.trust.bundles() if parts.trust is not None else None
+        self.change(_ANYTHING)
+
+    def _made(self, epoch: Epoch) -> World:
+        parts = self._parts
+        return World(
+            epoch=epoch,
+            registry=parts.registry.current,
+            capabilities=parts.registry.index,
+            policies=parts.decision_point,
+            trusted=frozenset(map(str, parts.trust.bundles())) if parts.trust is not None else frozenset(),
+            late=parts.unwitnessed(),
+            definition=parts.upstream.definition,
+            pin=parts.pins.current,
+            manifest=parts.manifests.current,
+            mandate=parts.mandates.find,
+            mandate_state=parts.mandates.state,
+            stands=parts.stands,
+            flooding=parts.quota.is_held,
+            revoked=parts.revocations.find,
+            holds=parts.holds.standing,
+        )
+
+
+def scope_of(kind: str, name: str) -> ChangeScope:
+    """What a change to this name hits."""
+    return ChangeScope(f"{kind}/{name}")

@@ -1,0 +1,77 @@
+"""Whatever ends a right to act between the decision and the start: the action does not start, and its end says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from answerable.core.ledger.tags import Tag
+from answerable.errors import Unavailable
+from answerable.flows.walk.govern_action import govern_action
+from answerable.ports.worlds import ANYTHING
+from tests.worlds.authority_source import SOURCES, Source, Sourced, sourced
+
+pytestmark = pytest.mark.anyio
+BY_NAME = {one.name: one for one in SOURCES}
+
+
+class Later:
+    """An intent on its way to the disk, while something happens."""
+
+    def __init__(self, submitted, happens) -> None:
+        self.submitted, self.happens = submitted, happens
+        self.receipt = submitted.receipt
+
+    async def durable(self):
+        await self.happens()
+        return await self.submitted.durable()
+
+
+async def acted_while(of: Sourced, happens):
+    """The action, with this on the way of its intent to the disk."""
+    ledger = of.walk.ledger
+    submit = ledger.submit
+
+    def on_its_way(entry):
+        submitted = submit(entry)
+        if entry.tag != Tag.INTENT:
+            return submitted
+        ledger.submit = submit
+        return Later(submitted, happens)
+
+    ledger.submit = on_its_way
+    return await govern_action(of.walk, *of.asked())
+
+
+@pytest.mark.requirement("HOUSE-05")
+@pytest.mark.parametrize("name", BY_NAME)
+async def test_what_ends_between_the_decision_and_the_start_starts_nothing(name: str):
+    source: Source = BY_NAME[name]
+    of = await sourced(source)
+    before = len(of.bench.upstream.effects)
+    epoch = of.walk.worlds.epoch()
+    answer = await acted_while(of, lambda: source.change(of))
+    assert answer.outcome is not None
+    assert of.walk.worlds.epoch() != epoch
+    hit = of.walk.worlds.changed(epoch)
+    assert hit is None if source.scope == ANYTHING else any(one.startswith(source.scope) for one in hit), hit
+    if source.says:
+        assert (answer.outcome.status, source.says in answer.outcome.detail) == ("not_started", True), answer
+        assert len(of.bench.upstream.effects) == before
+    else:
+        assert answer.outcome.status == "succeeded"
+        assert len(of.bench.upstream.effects) == before + 1
+
+
+@pytest.mark.requirement("HOUSE-06")
+async def test_where_nobody_can_say_what_changed_nothing_starts():
+    of = await sourced(BY_NAME["an agent is held"])
+    before = len(of.bench.upstream.effects)
+
+    async def close() -> None:
+        of.bench.store.close()
+        of.bench.clock.advance(1)
+
+    with pytest.raises(Unavailable) as raised:
+        await acted_while(of, close)
+    assert raised.value.code == "register.unavailable"
+    assert len(of.bench.upstream.effects) == before

@@ -1,0 +1,35 @@
+"""No source of authority is forgotten: what a world is made of, what can change it, and what looks at it."""
+
+from __future__ import annotations
+
+import re
+from importlib import import_module
+
+import pytest
+
+from answerable.adapters.sqlite.migrations import MIGRATIONS
+from answerable.ports.worlds import World
+
+# By name: types are checked in this folder and not in that of the rows.
+SOURCES = import_module("tests.worlds.authority_source").SOURCES
+TOLD = re.compile(r"CREATE TRIGGER authority_(\w+)_\d+ AFTER (?:INSERT|UPDATE|DELETE)\b.* ON (\w+) ")
+NOT_OF_A_ROW = {"epoch"}
+"""What says that another field is another one."""
+CAN_END = {
+    "documents", "duty_delegations", "federated", "holds", "instances", "mandates", "manifests", "passkeys",
+    "revocations", "tool_pins", "trust_domain",
+}  # fmt: skip
+"""Tables in which a right to act, or an answer that let something run, begins or ends."""
+
+
+@pytest.mark.requirement("HOUSE-05")
+def test_each_part_of_a_world_has_a_source_that_changes_it():
+    named = {field for source in SOURCES for field in source.fields}
+    assert named == {*World.__struct_fields__} - NOT_OF_A_ROW
+
+
+@pytest.mark.requirement("HOUSE-04")
+def test_each_table_in_which_authority_ends_moves_the_epoch_in_the_transaction_that_changes_it():
+    statements = [text for version in MIGRATIONS for text in version]
+    told = {found[2] for text in statements if (found := TOLD.match(text))}
+    assert told == CAN_END
