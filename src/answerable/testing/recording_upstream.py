@@ -31,7 +31,7 @@ _ARGUMENTS: Final[dict[str, dict[str, type]]] = {
 
 
 _TYPES: Final = {str: "string", int: "integer"}
-_HINTS: Final[dict[str, JSONValue]] = {
+HINTS: Final[dict[str, JSONValue]] = {
     "get_case": {"readOnlyHint": True, "openWorldHint": False},
     "refund": {
         "readOnlyHint": False,
@@ -42,7 +42,7 @@ _HINTS: Final[dict[str, JSONValue]] = {
 }
 
 
-def sample_tools(hints: Mapping[str, JSONValue] = _HINTS) -> dict[str, JSONValue]:
+def sample_tools(hints: Mapping[str, JSONValue] = HINTS) -> dict[str, JSONValue]:
     """What the server of a bench lists. hints: annotations by tool."""
     return {
         name: {
@@ -89,7 +89,7 @@ class RecordingUpstream:
     after: Callable[[Effect], Awaitable[None]] | None = None
     answer: Callable[[Effect], Outcome] | None = None
     listed: dict[str, dict[str, JSONValue]] = field(default_factory=lambda: {"crm": sample_tools()})
-    hints: dict[str, JSONValue] = field(default_factory=lambda: dict(_HINTS))
+    hints: dict[str, JSONValue] = field(default_factory=lambda: dict(HINTS))
     generation: int = 0
     is_running: bool = True
 

@@ -47,6 +47,7 @@ from answerable.testing.entropy import SeededEntropy
 from answerable.testing.histories import TRACKERS, kept_here
 from answerable.testing.invariants import Promises, broken_laws, disagreements
 from answerable.testing.recording_upstream import Effect, RecordingUpstream
+from answerable.testing.simulation_changes import RandomChanges, random_budgets
 from answerable.testing.simulation_holds import RandomHolds, in_one_thread
 from answerable.testing.simulation_report import Report
 from answerable.testing.trouble import (
@@ -110,6 +111,7 @@ class Simulation:
         self.trace: list[str] = []
         self.narrate: Callable[[str], None] = lambda _: None
         self.holds = RandomHolds(self.chance, self.clock, self.violations, self.report)
+        self.changes = RandomChanges(self.chance, self.violations, happens=seed % 3 == 0)
         self._mandates = 0
         self._given: dict[str, list[str]] = {agent: [] for agent in AGENTS}
 
@@ -144,7 +146,7 @@ class Simulation:
         return self.chance.choices(faults, weights=(4, 4, 1, 1, 6, 6)[: len(faults)])[0]
 
     def _bench(self, stores: Stores, trouble: Trouble) -> tuple[Bench, TroubledLedger]:
-        ledger = TroubledLedger(stores.ledger, trouble, latency=lambda: self.chance.choice((0, 1, 1, 3, 12)))
+        ledger = TroubledLedger(stores.ledger, trouble, latency=self.changes.latency)
         upstream = RecordingUpstream(
             clock=self.clock,
             ledger=ledger,
@@ -171,6 +173,7 @@ class Simulation:
             limits=LIMITS,
         )
         self.holds.doubt(bench.walk)
+        self.changes.begin(bench.walk, upstream)
         bench.walk.channel = TroubledChannel(bench.walk.channel, trouble)
         return bench, ledger
 
@@ -206,10 +209,10 @@ class Simulation:
 
     def _doing(self) -> Callable[[Bench], Awaitable[None]]:
         # Where all stands still nothing else happens: every second run has no holds.
-        held = 6 * (self.report.seed % 2)
+        held, changed = 6 * (self.report.seed % 2), 6 * self.changes.happens
         weights = {
             self._act: 60, self._person: 30, self._mandate: 4, self._close: 1, self._register: 2, self._settle: 5,
-            self._time: 4, self._hold: held, self._lift: 2 * held, self._resume: 1,
+            self._time: 4, self._hold: held, self._lift: 2 * held, self._resume: 1, self._change: changed,
         }  # fmt: skip
         return self.chance.choices([*weights], weights=[*weights.values()])[0]
 
@@ -307,17 +310,9 @@ class Simulation:
             name,
             agent=agent,
             calls_max=self.chance.choice((1, 2, 5, 20)),
-            budgets=self._budgets(),
+            budgets=random_budgets(self.chance),
             principal=self.chance.choice(("alice", "bob")),
         )
-
-    def _budgets(self) -> tuple[tuple[str, int], ...]:
-        """Of some mandates: small enough to be spent, large enough for several actions."""
-        if self.chance.random() < 0.4:
-            return ()
-        sizes = (("bytes", 3_000), ("money:EUR", 9_000), ("rows", 40), ("wall_ms", 600_000))
-        chosen = [one for one in sizes if self.chance.random() < 0.6]
-        return tuple((name, self.chance.choice((1, 2, 5)) * size) for name, size in chosen)
 
     async def _close(self, bench: Bench) -> None:
         await close_mandate(bench.walk, self._any_mandate(), by="operator")
@@ -340,6 +335,9 @@ class Simulation:
     async def _lift(self, bench: Bench) -> None:
         self._note("lift", await self.holds.lift(bench, PEOPLE))
 
+    async def _change(self, bench: Bench) -> None:
+        self._note("change", await self.changes.change(bench, self._any_mandate()))
+
     async def _resume(self, bench: Bench) -> None:
         await resume_holds(bench.walk)
 
@@ -356,7 +354,9 @@ class Simulation:
             self.clock.jump(self.chance.choice((-86_400, -3, 3, 600)))
 
     async def _begins(self, effect: Effect) -> None:
-        self.holds.starts(_ATTEMPT.get(), in_one_thread=isinstance(self.disk, MemoryDisk))
+        alone = isinstance(self.disk, MemoryDisk)
+        self.holds.starts(_ATTEMPT.get(), in_one_thread=alone)
+        self.changes.starts(effect, in_one_thread=alone)
         await self._dawdle(effect)
 
     async def _dawdle(self, _effect: Effect) -> None:

@@ -1,0 +1,97 @@
+"""Random changes of authority in random runs: what ends a right to act while intents are on their way to the disk.
+
+Laws: no effect starts under a mandate that is closed or revoked, by a tool that is described otherwise than its caller
+was checked against, or while witnesses are late; by a model of its own, which knows nothing of epochs.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from answerable.core.mandate.mandate import MandateId
+from answerable.core.mandate.revocation import Revocable
+from answerable.errors import Refused
+from answerable.flows.revocation.revoke_authority import revoke_authority
+from answerable.testing.recording_upstream import HINTS
+
+if TYPE_CHECKING:
+    from random import Random
+
+    from answerable.core.canonical import JSONValue
+    from answerable.flows.state.walk import Walk
+    from answerable.testing.builders import Bench
+    from answerable.testing.recording_upstream import Effect, RecordingUpstream
+
+LATE: Final = Refused("no quorum of witnesses has cosigned the ledger", code="ledger.unwitnessed")
+OTHERWISE: Final[JSONValue] = {"title": "Another tool by now"}
+
+
+class RandomChanges:
+    """What is revoked outlives the process; what servers say and what witnesses do does not."""
+
+    def __init__(self, chance: Random, violations: list[str], *, happens: bool) -> None:
+        """happens: whether anything of it does, but for what a run is told to `change`."""
+        self._chance, self._violations, self.happens = chance, violations, happens
+        self._revoked: set[str] = set()
+
+    def begin(self, walk: Walk, upstream: RecordingUpstream) -> None:
+        """A process starts; its witnesses are in time."""
+        self._walk, self._upstream = walk, upstream
+        self._late = False
+        walk.unwitnessed = lambda: LATE if self._late else None
+
+    async def change(self, bench: Bench, mandate: str) -> str:
+        """Somebody, or something, changes what may be done; returns what happened, in words."""
+        if self._chance.random() < 0.8:
+            return self._other()
+        await revoke_authority(bench.walk, Revocable("mandate", mandate), by="uid:1000", reason="lost")
+        self._revoked.add(mandate)
+        return f"{mandate} is revoked"
+
+    def latency(self) -> int:
+        """Turns that an entry is on its way to the disk; something may change before it is there."""
+        if self.happens and self._chance.random() < 0.1:
+            self._other()
+        return self._chance.choice((0, 1, 1, 3, 12))
+
+    def _other(self) -> str:
+        """What a server says, or whether witnesses are in time: nobody waits for a disk for that."""
+        if self._chance.random() < 0.5:
+            self._late = self._chance.random() < 0.3
+            return "witnesses are late" if self._late else "witnesses are in time"
+        target = self._chance.choice(("get_case", "refund"))
+        self._upstream.hints[target] = self._chance.choice((OTHERWISE, HINTS[target], HINTS[target]))
+        self._upstream.generation += 1
+        return f"{target} is described anew"
+
+    def starts(self, effect: Effect, *, in_one_thread: bool) -> None:
+        """It is sent at this very moment. Where a thread of its own writes the registers, something can end between
+        the last look and this."""
+        if not in_one_thread:
+            return
+        found = self._walk.open_intents.get(effect.intent)
+        verified = found.verified if found is not None else None
+        if verified is None:
+            return
+        mandate, capability = verified.mandate.id, verified.resolved.capability
+        definition = self._upstream.definition(capability)
+        for is_broken, how in (
+            (mandate in self._revoked, f"mandate {mandate} was revoked"),
+            (self._walk.mandates.state(MandateId(mandate)) != "open", f"mandate {mandate} was closed"),
+            (
+                definition is None or definition.digest != verified.definition.digest,
+                f"{capability.target} was another tool",
+            ),
+            (self._late, "witnesses were late"),
+        ):
+            if is_broken:
+                self._violations.append(f"the effect of intent {effect.intent} began when {how}")
+
+
+def random_budgets(chance: Random) -> tuple[tuple[str, int], ...]:
+    """Of some mandates: small enough to be spent, large enough for several actions."""
+    if chance.random() < 0.4:
+        return ()
+    sizes = (("bytes", 3_000), ("money:EUR", 9_000), ("rows", 40), ("wall_ms", 600_000))
+    chosen = [one for one in sizes if chance.random() < 0.6]
+    return tuple((name, chance.choice((1, 2, 5)) * size) for name, size in chosen)
