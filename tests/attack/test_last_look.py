@@ -42,7 +42,7 @@ async def acted_while(of: Sourced, happens):
     return await govern_action(of.walk, *of.asked())
 
 
-@pytest.mark.requirement("HOUSE-05")
+@pytest.mark.requirement("HOUSE-12")
 @pytest.mark.parametrize("name", BY_NAME)
 async def test_what_ends_between_the_decision_and_the_start_starts_nothing(name: str):
     source: Source = BY_NAME[name]
@@ -62,7 +62,7 @@ async def test_what_ends_between_the_decision_and_the_start_starts_nothing(name:
         assert len(of.bench.upstream.effects) == before + 1
 
 
-@pytest.mark.requirement("HOUSE-06")
+@pytest.mark.requirement("HOUSE-13")
 async def test_where_nobody_can_say_what_changed_nothing_starts():
     of = await sourced(BY_NAME["an agent is held"])
     before = len(of.bench.upstream.effects)

@@ -39,7 +39,7 @@ class Opened:
         return self.epochs.epoch()
 
 
-@pytest.mark.requirement("HOUSE-04")
+@pytest.mark.requirement("HOUSE-11")
 class TestSqliteEpochs(EpochsContract):
     def opened(self, tmp_path: Path) -> SqliteEpochs:
         return Opened(tmp_path).epochs
@@ -93,7 +93,7 @@ def written(file: Path, *statements: str) -> None:
             database.execute(one)
 
 
-@pytest.mark.requirement("HOUSE-04")
+@pytest.mark.requirement("HOUSE-11")
 @pytest.mark.parametrize("statement", BY_OTHERS)
 def test_a_change_that_nobody_told_of_is_another_epoch_once_the_file_is_asked(tmp_path: Path, statement: str):
     here = Opened(tmp_path)
@@ -105,7 +105,7 @@ def test_a_change_that_nobody_told_of_is_another_epoch_once_the_file_is_asked(tm
     assert hit is None if BY_OTHERS[statement] == ANYTHING else hit == {BY_OTHERS[statement]}
 
 
-@pytest.mark.requirement("HOUSE-04")
+@pytest.mark.requirement("HOUSE-11")
 @pytest.mark.parametrize("statement", NO_AUTHORITY)
 def test_what_takes_nothing_from_anybody_is_the_same_epoch(tmp_path: Path, statement: str):
     here = Opened(tmp_path)
@@ -115,7 +115,7 @@ def test_what_takes_nothing_from_anybody_is_the_same_epoch(tmp_path: Path, state
     assert here.later() == before
 
 
-@pytest.mark.requirement("HOUSE-04")
+@pytest.mark.requirement("HOUSE-11")
 def test_what_another_process_took_is_another_epoch_at_the_next_look_and_is_in_force_then(tmp_path: Path):
     here, there = Opened(tmp_path), Opened(tmp_path)
     mandates = SqliteMandateRegister(there.store)
@@ -131,7 +131,7 @@ def test_what_another_process_took_is_another_epoch_at_the_next_look_and_is_in_f
     assert manifests.current(signed.manifest.agent) == signed
 
 
-@pytest.mark.requirement("HOUSE-04")
+@pytest.mark.requirement("HOUSE-11")
 def test_a_write_that_came_to_nothing_is_the_same_epoch(tmp_path: Path):
     here = Opened(tmp_path)
     before = here.epochs.epoch()
@@ -141,7 +141,7 @@ def test_a_write_that_came_to_nothing_is_the_same_epoch(tmp_path: Path):
     assert here.later() == before
 
 
-@pytest.mark.requirement("HOUSE-06")
+@pytest.mark.requirement("HOUSE-13")
 def test_epochs_of_a_file_that_cannot_be_read_are_none(tmp_path: Path):
     here = Opened(tmp_path)
     here.epochs.epoch()
@@ -151,7 +151,7 @@ def test_epochs_of_a_file_that_cannot_be_read_are_none(tmp_path: Path):
             here.later()
 
 
-@pytest.mark.requirement("HOUSE-06")
+@pytest.mark.requirement("HOUSE-13")
 def test_what_is_ended_and_cannot_be_written_is_another_epoch_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
@@ -166,7 +166,7 @@ def test_what_is_ended_and_cannot_be_written_is_another_epoch_here(
     assert mandates.state(MandateId("m-1")) == "closed"
 
 
-@pytest.mark.requirement("HOUSE-04")
+@pytest.mark.requirement("HOUSE-11")
 def test_the_file_keeps_so_many_changes_and_no_persons_name(tmp_path: Path):
     here = Opened(tmp_path)
     before = here.epochs.epoch()

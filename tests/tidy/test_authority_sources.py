@@ -22,13 +22,13 @@ CAN_END = {
 """Tables in which a right to act, or an answer that let something run, begins or ends."""
 
 
-@pytest.mark.requirement("HOUSE-05")
+@pytest.mark.requirement("HOUSE-12")
 def test_each_part_of_a_world_has_a_source_that_changes_it():
     named = {field for source in SOURCES for field in source.fields}
     assert named == {*World.__struct_fields__} - NOT_OF_A_ROW
 
 
-@pytest.mark.requirement("HOUSE-04")
+@pytest.mark.requirement("HOUSE-11")
 def test_each_table_in_which_authority_ends_moves_the_epoch_in_the_transaction_that_changes_it():
     statements = [text for version in MIGRATIONS for text in version]
     told = {found[2] for text in statements if (found := TOLD.match(text))}

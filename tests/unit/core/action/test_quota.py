@@ -71,7 +71,7 @@ def test_refusals_that_are_told_elsewhere_hold_the_agent_too():
     assert takes(one, 1000) == [True]
 
 
-@pytest.mark.requirement("HOUSE-05")
+@pytest.mark.requirement("HOUSE-12")
 def test_whoever_relies_on_it_is_told_when_an_agent_is_held_for_more_than_before_or_for_nothing_any_more():
     told: list[AgentId] = []
     one = RefusalQuota(recorded_max=2, window_ms=1000, changed=told.append)
