@@ -89,7 +89,6 @@ if TYPE_CHECKING:
     from answerable.ports.opening_register import OpeningRegister
     from answerable.ports.prepared_register import PreparedRegister
     from answerable.ports.registry_store import RegistryStore
-    from answerable.ports.revocation_register import RevocationRegister
     from answerable.ports.subject_keys import SubjectKeys
     from answerable.ports.tool_pins import ToolPinRegister
     from answerable.ports.upstream import Upstream
@@ -194,7 +193,7 @@ class Bench:
         upstream: Upstream | None = None,
         subject_keys: SubjectKeys | None = None,
         limits: WalkLimits | None = None,
-        revocations: RevocationRegister | None = None,
+        revocations: SqliteRevocationRegister | None = None,
         holds: HoldRegister | None = None,
         publishers: str = "",
         history: HistoryRegister | None = None,

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from answerable.core.action.quota import RefusalQuota
     from answerable.core.identity.names.principal import UnixMillis
+    from answerable.core.identity.names.spiffe_id import TrustDomain
+    from answerable.core.identity.svid.trust_bundle import TrustBundle
     from answerable.core.identity.workload.evidence import CallerIdentity
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
     from answerable.errors import Refused
@@ -45,8 +47,16 @@ class Parts(Protocol):
     holds: HoldRegister
     quota: RefusalQuota
     trust: TrustSource | None
-    unwitnessed: Callable[[], Refused | None]
-    stands: Callable[[CallerIdentity, UnixMillis], bool]
+
+    @property
+    def unwitnessed(self) -> Callable[[], Refused | None]:
+        """Why no action is taken while witnesses do not cosign."""
+        ...
+
+    @property
+    def stands(self) -> Callable[[CallerIdentity, UnixMillis], bool]:
+        """Whether the instance behind a caller may act at a time."""
+        ...
 
 
 class KnownWorlds:
@@ -58,7 +68,7 @@ class KnownWorlds:
         self._registry: RegistrySnapshot | None = None
         self._policies: DecisionPoint | None = None
         self._generation = -1
-        self._bundles: Mapping[object, object] | None = None
+        self._bundles: Mapping[TrustDomain, TrustBundle] | None = None
         self._late = False
         self._world: World | None = None
         self.changed: Final = epochs.changed

@@ -41,8 +41,8 @@ class EpochsContract:
         second = epochs.epoch()
         epochs.change(frozenset({ROVER}))
         third = epochs.epoch()
-        claim(epochs.changed(first) == {SCOUT, ROVER}, "by both changes")
-        claim(epochs.changed(second) == {ROVER}, "by the later one")
+        claim(epochs.changed(first) == frozenset({SCOUT, ROVER}), "by both changes")
+        claim(epochs.changed(second) == frozenset({ROVER}), "by the later one")
         claim(epochs.changed(third) == frozenset(), "by none")
 
     def test_where_it_is_not_known_what_was_hit_anything_was(self, tmp_path: Path) -> None:
