@@ -19,7 +19,7 @@ from answerable.core.tlog.merkle import verify_consistency
 from answerable.core.tlog.note import COSIGNATURE_KINDS, Note
 from answerable.core.tlog.witnessing import AddCheckpoint
 from answerable.errors import AnswerableError, Broken, Malformed, Refused, Unavailable, Unverified, shown
-from answerable.flows.state.starting_witnesses import StartingWitnesses
+from answerable.flows.ledger.starting_witnesses import StartingWitnesses
 from answerable.ports.ledger import TAKES_NOTHING_NOW
 from answerable.ports.witness import Cosigned, Denied
 
