@@ -46,7 +46,7 @@ class SqliteRevocationRegister:
     def __init__(self, store: SqliteStore, *, clock: Clock) -> None:
         """Raises Unavailable (`register.unavailable`, `register.corrupt`, `register.epoch`)."""
         self.store: Final = store
-        self._clock = clock
+        self._store, self._clock = store, clock
         self._monotonic = clock.monotonic
         self._shared = store.shared_epoch()
         # A connection of its own: looking must not wait for a write of this process that is on its way to the disk.
@@ -83,16 +83,16 @@ class SqliteRevocationRegister:
 
         Raises Unavailable (`register.unavailable`).
         """
-        self.store.tell_ended()
+        self._store.tell_ended()
         self._catch_up()
-        self.store.pause(CHECK_SECONDS + MARGIN_SECONDS)
+        self._store.pause(CHECK_SECONDS + MARGIN_SECONDS)
 
     def tell_here(self) -> None:
         """After what a follower keeps in memory alone, as the file cannot be written: another epoch here, and the other
         processes look whether they can write."""
         with self._turn:
             self._epoch += 1
-        self.store.tell_here()
+        self._store.tell_here()
 
     def behind(self) -> Sequence[Revocation]:
         """In force here and not in the file. Without I/O."""
@@ -132,7 +132,7 @@ class SqliteRevocationRegister:
             raise behind(failed) from failed
 
     def _added(self, revocations: Collection[Revocation]) -> int:
-        with self.store.write() as connection:
+        with self._store.write() as connection:
             added = connection.executemany(
                 "INSERT INTO revocations (kind, name, at, made_by, reason, recorded) VALUES (?, ?, ?, ?, ?, 0) "
                 "ON CONFLICT (kind, name) DO NOTHING",
@@ -150,9 +150,9 @@ class SqliteRevocationRegister:
     def unrecorded(self) -> Sequence[Revocation]:
         """As the port says."""
         query = f"SELECT {_COLUMNS} FROM revocations WHERE recorded = 0 ORDER BY number LIMIT ?"  # noqa: S608
-        rows = self.store.rows(query, (UNRECORDED_MAX,))
+        rows = self._store.rows(query, (UNRECORDED_MAX,))
         unwritten = tuple(one for one, recorded in self._behind.values() if not recorded)
-        return unwritten + tuple(self.store.unreadable.each(_WHAT, rows, _revocation, 1, 2))
+        return unwritten + tuple(self._store.unreadable.each(_WHAT, rows, _revocation, 1, 2))
 
     def recorded(self, names: Iterable[Revocable]) -> None:
         """As the port says."""
@@ -163,7 +163,7 @@ class SqliteRevocationRegister:
     def _mark(self, names: Sequence[Revocable]) -> None:
         if not names:
             return
-        with self.store.write() as connection:
+        with self._store.write() as connection:
             connection.executemany(
                 "UPDATE revocations SET recorded = 1 WHERE kind = ? AND name = ?",
                 [tuple(one) for one in names],
@@ -188,9 +188,9 @@ class SqliteRevocationRegister:
                     self._epoch += reload()
             if word != self._seen:
                 # Somebody may have ended what could not be written: nothing begins in this process then, either.
-                self.store.room.look()
+                self._store.room.look()
                 # Other ends were told with the same number: mandates that were closed, instances that have ended.
-                self.store.refresh_ends()
+                self._store.refresh_ends()
             self._seen, self._version = word, version
             # Without the shared number the database is asked with each call.
             self._check_at = asked_at + CHECK_SECONDS if intact else asked_at
@@ -202,7 +202,7 @@ class SqliteRevocationRegister:
             return False
         fresh: dict[Revocable, Revocation] = {}
         for row in rows:
-            made = next(self.store.unreadable.each(_WHAT, (row,), _revocation, 1, 2), None)
+            made = next(self._store.unreadable.each(_WHAT, (row,), _revocation, 1, 2), None)
             stand_ins = [made] if made is not None else [*_stand_ins(row)]
             fresh |= {one.what: one for one in stand_ins}
             if not stand_ins and not row[6]:

@@ -83,8 +83,7 @@ async def govern_action(
     """
     # 2 verify: nothing has happened if this fails; a verified principal's refusal is recorded.
     verified, call, amounts, reserved, references, names = None, 0, ONE_CALL, None, None, UNNAMED
-    # Before anything is looked at: what changes after this line is another epoch, and asked for anew before the start.
-    epoch = walk.worlds.epoch()
+    epoch = walk.worlds.epoch()  # what changes after this line is another one, and asked for before the start
     try:
         verified = verify_request(walk, request, caller)
         if await admit_receivers(walk, verified.mandate, verified.hops):
@@ -125,14 +124,12 @@ async def govern_action(
         return await _asked_people(walk, asked, verified, decision, at=facts.at)
     # 6 log intent: names are chosen first, then the intent is on disk, then there is a warrant.
     assert references is not None and reserved is not None  # noqa: S101, PT018 - only an allow comes here
-    warrant, left = await log_intent(
-        walk, verified, decision, facts, references, names, call=call, reserved=reserved
-    )
+    grounds = Grounds(epoch=epoch, caller=caller, verified=verified, facts=facts, decision=decision)
+    warrant, left = await log_intent(walk, grounds, references, names, call=call, reserved=reserved)
     opened = walk.open_intents.get(warrant.intent.index)
     # 7 act: a crash from here to step 9 leaves an open intent, which settling ends as indeterminate.
     began = walk.clock.monotonic() if WALL_MS in amounts else 0.0
     told = hidden_progress(verified, progress)
-    grounds = Grounds(epoch=epoch, caller=caller, verified=verified, facts=facts, decision=decision)
     outcome, broken_off = await act(walk, grounds, warrant, told or progress, left=left)
     # 8 release: the broker ends the lease of one action before it answers; what it could not end it goes on ending.
     # 9 log outcome, with what it gives back of what was reserved
@@ -201,9 +198,7 @@ def gather_facts(walk: Walk, verified: VerifiedRequest) -> Facts:
 
 async def log_intent(
     walk: Walk,
-    verified: VerifiedRequest,
-    decision: Decision,
-    facts: Facts,
+    grounds: Grounds,
     references: References,
     names: ActionNames,
     *,
@@ -215,6 +210,7 @@ async def log_intent(
     Nothing else runs between the decision and its place in the log, or between the decision and its waiting for one.
     Raises Unavailable with effect `none`, whatever became of the entry: without a warrant nothing is performed.
     """
+    verified, decision, facts = grounds.verified, grounds.decision, grounds.facts
     deadline = UnixMillis(facts.at + walk.limits.intent_ttl_ms)
     mandate = verified.mandate
     starting = Starting(walk, verified, at=facts.at)
