@@ -9,6 +9,7 @@ import msgspec
 from anyio import Lock
 
 from answerable.core.action.quota import RefusalQuota
+from answerable.core.containment.hold import Holdable
 from answerable.core.decision.history import History
 from answerable.core.identity.proof.door_refusals import DoorRefusals
 from answerable.core.ledger.budget_counts import BudgetCounts
@@ -27,7 +28,7 @@ from answerable.flows.state.tripped_holds import TrippedHolds
 from answerable.flows.state.typed_tries import TypedTries
 from answerable.flows.state.waiting_groups import WaitingGroups
 from answerable.flows.state.walk_limits import WalkLimits
-from answerable.flows.state.worlds import KnownWorlds, scope_of
+from answerable.flows.state.worlds import KnownWorlds
 
 if TYPE_CHECKING:
     from asyncio import Task
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from answerable.core.action.outcome import Outcome
     from answerable.core.action.request import VerifiedRequest
-    from answerable.core.containment.hold import Hold, Holdable, HoldId
+    from answerable.core.containment.hold import Hold, HoldId
     from answerable.core.containment.reach import Judged
     from answerable.core.decision.obligation import Kept
     from answerable.core.identity.names.principal import AgentId, UnixMillis
@@ -174,7 +175,7 @@ class ToolsPinned:
     fits: dict[str, ToolFit] = field(default_factory=dict)
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(slots=True, weakref_slot=True, kw_only=True)
 class Walk:
     """decision_point is swapped whole when a policy set is published; everything else stays.
 
@@ -293,16 +294,10 @@ class Walk:
 
     def __post_init__(self) -> None:
         self.runs = Runs(self.entropy.bytes)
-        self.worlds = KnownWorlds(self.epochs, self)
-        self.holds = self.tripped = TrippedHolds(self.holds, changed=self._held)
+        worlds = self.worlds = KnownWorlds(self.epochs, self)
+        self.holds = self.tripped = TrippedHolds(self.holds, changed=worlds.change_of)
         self.quota = RefusalQuota(
             recorded_max=self.limits.refusals_recorded_max,
             window_ms=self.limits.refusals_window_ms,
-            changed=self._flooding,
+            changed=lambda agent: worlds.change_of(Holdable("agent", agent)),
         )
-
-    def _held(self, what: Holdable) -> None:
-        self.worlds.change(frozenset({scope_of(what.kind, what.name)}))
-
-    def _flooding(self, agent: AgentId) -> None:
-        self.worlds.change(frozenset({scope_of("agent", agent)}))

@@ -7,6 +7,7 @@ number of its own is compared at every look, and nobody has to say that it chang
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
+from weakref import proxy
 
 from answerable.ports.worlds import ANYTHING, ChangeScope, World
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from answerable.core.action.quota import RefusalQuota
+    from answerable.core.containment.hold import Holdable
     from answerable.core.identity.names.principal import UnixMillis
     from answerable.core.identity.names.spiffe_id import TrustDomain
     from answerable.core.identity.svid.trust_bundle import TrustBundle
@@ -64,7 +66,8 @@ class KnownWorlds:
 
     def __init__(self, epochs: Epochs, parts: Parts) -> None:
         self._epochs = epochs
-        self._parts = parts
+        # Who has the parts has this, and goes with it when nobody else has: files are closed then, and not some day.
+        self._parts: Parts = proxy(parts)
         self._registry: RegistrySnapshot | None = None
         self._policies: DecisionPoint | None = None
         self._generation = -1
@@ -94,6 +97,10 @@ class KnownWorlds:
             self._world = self._made(epoch)
         return self._world
 
+    def change_of(self, what: Holdable) -> None:
+        """Something that no register keeps changed for whoever is within reach of this name."""
+        self.change(frozenset({ChangeScope(f"{what.kind}/{what.name}")}))
+
     def _compared(self) -> None:
         """What changed is noted as known first: what changes after this line is another change."""
         parts = self._parts
@@ -121,8 +128,3 @@ class KnownWorlds:
             revoked=parts.revocations.find,
             holds=parts.holds.standing,
         )
-
-
-def scope_of(kind: str, name: str) -> ChangeScope:
-    """What a change to this name hits."""
-    return ChangeScope(f"{kind}/{name}")
