@@ -38,7 +38,7 @@ SCOPES_KEPT_MAX: Final = 10_000
 """Changes of which is known what they hit; what happened before them may have hit anything."""
 
 
-class World(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class World(msgspec.Struct, frozen=True, kw_only=True):
     """All authority in force in this process, under one epoch. Replaced whole, never changed.
 
     registry, capabilities, policies: belong together. trusted: trust domains that have a bundle. late: why no action is

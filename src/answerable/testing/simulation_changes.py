@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from answerable.testing.builders import Bench
     from answerable.testing.recording_upstream import Effect, RecordingUpstream
 
-LATE: Final = Refused("no quorum of witnesses has cosigned the ledger", code="ledger.unwitnessed")
 OTHERWISE: Final[JSONValue] = {"title": "Another tool by now"}
 
 
@@ -38,7 +37,12 @@ class RandomChanges:
         """A process starts; its witnesses are in time."""
         self._walk, self._upstream = walk, upstream
         self._late = False
-        walk.unwitnessed = lambda: LATE if self._late else None
+        walk.unwitnessed = self._unwitnessed
+
+    def _unwitnessed(self) -> Refused | None:
+        # Another one each time: one that is raised holds on to all that it came through.
+        late = Refused("no quorum of witnesses has cosigned the ledger", code="ledger.unwitnessed")
+        return late if self._late else None
 
     async def change(self, bench: Bench, mandate: str) -> str:
         """Somebody, or something, changes what may be done; returns what happened, in words."""
