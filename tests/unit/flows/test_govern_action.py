@@ -171,6 +171,7 @@ async def test_an_upstream_that_redeems_twice_breaks_an_invariant_and_happens_on
 
     class Greedy:
         definition = bench.upstream.definition
+        generation = 0
 
         async def perform(self, warrant: Warrant, *, progress: Progress | None = None) -> Outcome:
             await bench.upstream.perform(warrant, progress=progress)
