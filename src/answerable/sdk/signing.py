@@ -12,8 +12,7 @@ from answerable.core.approval.duty_delegation import DUTY_TYP
 from answerable.core.approval.review import REVIEW_TYP, review_claims
 from answerable.core.approval.token import APPROVAL_TYP, answer_claims
 from answerable.core.approval.words import words_of
-from answerable.core.containment.lift import LIFT_TYP, lift_claims
-from answerable.core.containment.lift import Terms as LiftTerms
+from answerable.core.containment.lift import LIFT, LiftClaims
 from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.mandate.token import MANDATE_TYP, claims_of
 from answerable.core.registry.policy_sets.publication import PUBLICATION_TYP, step_claims
@@ -133,8 +132,8 @@ def signed_lift(
 
     at: now, Unix milliseconds. Raises Malformed (`statement.size`, `json.*`).
     """
-    terms = LiftTerms(hold=hold.id, digest=hold.digest, reason=reason)
-    return signed_statement(lift_claims(terms, by=by, audience=audience, at=at), typ=LIFT_TYP, key=key)
+    claims = LiftClaims(iss=by, aud=audience, hold=hold.id, digest=hold.digest, reason=reason, iat_ms=at)
+    return LIFT.sign(claims, key)
 
 
 def signed_duty(terms: DutyTerms, *, key: SigningKey) -> str:
