@@ -87,7 +87,8 @@ Form = TypeVar("Form", bound=msgspec.Struct)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Generic[Form]):
     """typ: of the header. step: first part of the codes of its errors. what: it, in a sentence. form: a frozen Struct
-    that forbids unknown fields; each field has what it means as `description`. signer: reads the claim `iss`.
+    that forbids unknown fields; each field says what it means as `description`, and as `extra["type"]` what it is where
+    its reader, and not the form, checks that. signer: reads the claim `iss`.
 
     missing, unknown, stale: what is said of a claim that is not there, of one that is not known, and of a statement
     that is too old. `str.format` puts in `{claim}`, `{what}`, `{age}` and `{limit}`, the last two in seconds.

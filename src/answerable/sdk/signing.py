@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from answerable.core.approval.batch_answer import BATCH_TYP, batch_claims
 from answerable.core.approval.duty_delegation import DUTY_TYP
-from answerable.core.approval.review import REVIEW_TYP, review_claims
+from answerable.core.approval.review import REVIEW, ReviewClaims
 from answerable.core.approval.token import APPROVAL_TYP, answer_claims
 from answerable.core.approval.words import words_of
 from answerable.core.containment.lift import LIFT, LiftClaims
@@ -88,11 +88,11 @@ def signed_review(
     approval: its id. action, answer: the hashes of what ran, and of what was signed to let it, hex. at: now, Unix
     milliseconds. Raises Malformed (`statement.size`, `json.*`).
     """
-    claims = review_claims(
-        approval=approval, action=action, answer=answer, by=by, verdict=verdict, comment=comment,
-        audience=audience, at=at,
+    claims = ReviewClaims(
+        iss=by, aud=audience, approval=approval, action=action, answer=answer, verdict=verdict, comment=comment,
+        iat_ms=at,
     )  # fmt: skip
-    return signed_statement(claims, typ=REVIEW_TYP, key=key)
+    return REVIEW.sign(claims, key)
 
 
 def signed_batch(
