@@ -5,12 +5,12 @@ The person's key stays where this runs; only the signed statement goes to the de
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from answerable.core.approval.batch_answer import BATCH_TYP, batch_claims
+from answerable.core.approval.batch_answer import BATCH, batch_claims
 from answerable.core.approval.duty_delegation import DUTY_TYP
 from answerable.core.approval.review import REVIEW, ReviewClaims
-from answerable.core.approval.token import APPROVAL_TYP, answer_claims
+from answerable.core.approval.token import ANSWER, answer_claims
 from answerable.core.approval.words import words_of
 from answerable.core.containment.lift import LIFT, LiftClaims
 from answerable.core.identity.keys.compact_jws import signed_statement
@@ -68,7 +68,7 @@ def signed_answer(
         audience=audience,
         at=at,
     )
-    return signed_statement(claims, typ=APPROVAL_TYP, key=key)
+    return ANSWER.sign(claims, key)
 
 
 def signed_review(
@@ -100,7 +100,7 @@ def signed_batch(
     *,
     nonce: bytes,
     by: PrincipalId,
-    verdict: Verdict,
+    verdict: Literal["approve", "deny"],
     comment: str = "",
     reason: str = "",
     audience: str,
@@ -114,7 +114,7 @@ def signed_batch(
     """
     words = words_of(verdict, reason=reason, comment=comment)
     claims = batch_claims(batch, nonce=nonce, by=by, verdict=verdict, words=words, audience=audience, at=at)
-    return signed_statement(claims, typ=BATCH_TYP, key=key)
+    return BATCH.sign(claims, key)
 
 
 def signed_step(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis, key: SigningKey) -> str:
