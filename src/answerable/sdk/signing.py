@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from answerable.core.approval.batch_answer import BATCH, batch_claims
-from answerable.core.approval.duty_delegation import DUTY_TYP
+from answerable.core.approval.duty_delegation import DUTY
 from answerable.core.approval.review import REVIEW, ReviewClaims
 from answerable.core.approval.token import ANSWER, answer_claims
 from answerable.core.approval.words import words_of
@@ -141,4 +141,4 @@ def signed_duty(terms: DutyTerms, *, key: SigningKey) -> str:
 
     Raises Malformed (`statement.size`, `json.*`).
     """
-    return signed_statement(terms.claims(), typ=DUTY_TYP, key=key)
+    return DUTY.sign(terms.form(), key)
