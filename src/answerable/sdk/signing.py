@@ -15,7 +15,7 @@ from answerable.core.approval.words import words_of
 from answerable.core.containment.lift import LIFT, LiftClaims
 from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.mandate.token import MANDATE_TYP, claims_of
-from answerable.core.registry.policy_sets.publication import PUBLICATION_TYP, step_claims
+from answerable.core.registry.policy_sets.publication import PUBLICATION, step_claims
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
@@ -122,7 +122,7 @@ def signed_step(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis,
 
     Raises Malformed (`statement.size`, `json.*`).
     """
-    return signed_statement(step_claims(terms, by=by, audience=audience, at=at), typ=PUBLICATION_TYP, key=key)
+    return PUBLICATION.sign(step_claims(terms, by=by, audience=audience, at=at), key)
 
 
 def signed_lift(
