@@ -5,7 +5,7 @@ once, as a form: that is what is signed, what is read, and what the tables under
 
 Laws:
 - a statement of one kind is never taken for one of another kind;
-- it has all claims of its form and no others, each of its type;
+- it has all claims that its form needs and none that the form does not know, each of its type;
 - one that names a deployment is for that one alone; an old one is none.
 
 Errors of a kind begin with its `step`: `malformed`, `type`, `algorithm`, `key`, `signature`; where the kind asks,
@@ -74,11 +74,12 @@ class Dated(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A row of a table of claims."""
+    """A row of a table of claims. needed: whether it must be there."""
 
     name: str
     type: str
     meaning: str
+    needed: bool
 
 
 Form = TypeVar("Form", bound=msgspec.Struct)
@@ -158,9 +159,10 @@ class Kind(Generic[Form]):
         """The claims in the order of the form, for the reference."""
         for field in msgspec.structs.fields(self.form):
             kind, meta = _parts(field.type)
-            yield Claim(
-                name=field.name, type=_type_of(kind)[0], meaning=(meta.description or "") if meta else ""
-            )
+            said = meta or msgspec.Meta()
+            called = str((said.extra or {}).get("type", _type_of(kind)[0]))
+            meaning = said.description or ""
+            yield Claim(name=field.name, type=called, meaning=meaning, needed=field.required)
 
     def _issuer(self, unverified: Mapping[str, JSONValue]) -> str:
         issuer = unverified.get("iss")
@@ -171,10 +173,13 @@ class Kind(Generic[Form]):
     def _fault(self, claims: Mapping[str, JSONValue]) -> str:
         """What is wrong with claims that are not of the form."""
         fields = {field.name: field.type for field in msgspec.structs.fields(self.form)}
-        odd = sorted(claims.keys() ^ fields.keys())
+        needed = {field.name for field in msgspec.structs.fields(self.form) if field.required}
+        odd = sorted((claims.keys() - fields.keys()) | (needed - claims.keys()))
         if odd:
             return (self.unknown if odd[0] in claims else self.missing).format(claim=shown(odd[0], 40))
-        wrong = next(name for name, kind in fields.items() if not _fits(claims[name], kind))
+        wrong = next(
+            name for name, kind in fields.items() if name in claims and not _fits(claims[name], kind)
+        )
         return f"claim `{wrong}` must be {_in_words(fields[wrong])}"
 
 
