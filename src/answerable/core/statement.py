@@ -91,8 +91,9 @@ class Kind(Generic[Form]):
     that forbids unknown fields; each field says what it means as `description`, and as `extra["type"]` what it is where
     its reader, and not the form, checks that. signer: reads the claim `iss`.
 
-    missing, unknown, stale: what is said of a claim that is not there, of one that is not known, and of a statement
-    that is too old. `str.format` puts in `{claim}`, `{what}`, `{age}` and `{limit}`, the last two in seconds.
+    The last four are what is said of a claim that is not there, of one that is not known, of a statement for another
+    deployment, and of one that is too old. `str.format` puts in `{claim}`, `{what}`, `{audience}` and `{here}`, and in
+    seconds `{age}` and `{limit}`.
     """
 
     typ: str
@@ -102,6 +103,7 @@ class Kind(Generic[Form]):
     signer: Callable[[str], PrincipalId] = principal_id
     missing: str = "claim {claim} is missing or not known here"
     unknown: str = "claim {claim} is missing or not known here"
+    elsewhere: str = "{what} is for {audience}, this is {here}"
     stale: str = "{what} was signed {age} s ago, expected less than {limit} s: sign it anew"
 
     def sign(self, claims: Form, key: SigningKey) -> str:
@@ -137,8 +139,8 @@ class Kind(Generic[Form]):
     def check_audience(self, claims: Addressed, audience: str) -> None:
         """Raises Unverified (`<step>.audience`)."""
         if claims.aud != audience:
-            message = f"{self.what} is for {shown(claims.aud, 60)}, this is {shown(audience, 60)}"
-            raise self.unverified(message, "audience")
+            names = {"audience": shown(claims.aud, 60), "here": shown(audience, 60)}
+            raise self.unverified(self.elsewhere.format(what=self.what, **names), "audience")
 
     def check_age(self, claims: Dated, now: UnixMillis) -> None:
         """Raises Unverified (`<step>.stale`)."""
@@ -163,6 +165,16 @@ class Kind(Generic[Form]):
             called = str((said.extra or {}).get("type", _type_of(kind)[0]))
             meaning = said.description or ""
             yield Claim(name=field.name, type=called, meaning=meaning, needed=field.required)
+
+    def errors(self) -> Iterator[tuple[str, str, str]]:
+        """Last part of the code, branch and text of what a kind can raise, for the reference; `…` for what differs."""
+        yield "malformed", "Malformed", self.missing.format(claim="…")
+        yield "type", "Unverified", f"expected a token of type {self.typ}, got …"
+        yield "algorithm", "Unverified", "algorithm … is not accepted"
+        yield "key", "Unverified", "key … is not registered for …"
+        yield "signature", "Unverified", "the signature does not fit"
+        yield "audience", "Unverified", self.elsewhere.format(what=self.what, audience="…", here="…")
+        yield "stale", "Unverified", self.stale.format(what=self.what, age="…", limit=AGE_MILLIS_MAX // 1000)
 
     def _issuer(self, unverified: Mapping[str, JSONValue]) -> str:
         issuer = unverified.get("iss")

@@ -14,7 +14,7 @@ from answerable.core.approval.break_glass import answer_digest
 from answerable.core.approval.words import COMMENT_CHARS_MAX
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.statement import Kind
-from answerable.errors import Refused, shown
+from answerable.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -48,6 +48,7 @@ REVIEW: Final = Kind(
     step=STEP,
     what="the review",
     form=ReviewClaims,
+    elsewhere="{what} is for {audience}, not for here",
     stale="{what} is {age} s old: sign it anew",
 )
 
@@ -76,8 +77,7 @@ def verify_review(
     `review.algorithm`, `review.key`, `review.signature`, `review.audience`, `review.other`, `review.stale`).
     """
     claims = REVIEW.verified(token, keys_of)
-    if claims.aud != audience:
-        raise REVIEW.unverified(f"the review is for {shown(claims.aud, 60)}, not for here", "audience")
+    REVIEW.check_audience(claims, audience)
     if (claims.approval, claims.action, claims.answer) != (
         approval.id,
         approval.shown.hex,

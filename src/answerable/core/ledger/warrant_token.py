@@ -75,7 +75,13 @@ class WarrantClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     ]
 
 
-WARRANT: Final = Kind(typ=WARRANT_TYP, step=STEP, what="the warrant", form=WarrantClaims)
+WARRANT: Final = Kind(
+    typ=WARRANT_TYP,
+    step=STEP,
+    what="the warrant",
+    form=WarrantClaims,
+    missing="warrant: claims that are missing or unknown: {claim}",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +176,7 @@ def verified_warrant(token: str, *, broker: str, keys: Iterable[PublicKey], now:
 def _read(claims: Mapping[str, JSONValue]) -> SignedWarrant:
     odd = sorted(claims.keys() ^ set(WarrantClaims.__struct_fields__))
     if odd:
-        raise _malformed(f"claims that are missing or unknown: {shown(', '.join(odd))}")
+        raise WARRANT.malformed(WARRANT.missing.format(claim=shown(", ".join(odd))))
     scope = FrozenJSON.from_canonical(_text(claims, "scope", chars_max=65_536).encode())
     leaf, digest = _text(claims, "leaf"), _text(claims, "digest")
     if not _HEX_32.fullmatch(leaf) or not _HEX_32.fullmatch(digest):
