@@ -294,6 +294,7 @@ def _place(batch: Batch, index: int) -> dict[str, JSONValue]:
 
 
 def _claims(token: str, keys_of: Callable[[PrincipalId], Iterable[PublicKey]]) -> BatchClaims:
+    """Read as what an approval keeps is, and not as other kinds are: both say in the same words what is off."""
     claims = verified_claims(
         token,
         typ=BATCH_TYP,

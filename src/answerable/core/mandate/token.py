@@ -125,23 +125,7 @@ def terms_of(claims: Mapping[str, JSONValue]) -> MandateTerms:
     Raises Malformed: `mandate.malformed`, `name.invalid`, `caveat.unknown`, `caveat.malformed`, `budget.name`,
     `budget.amount`.
     """
-    said = MANDATE.read(claims)
-    return MandateTerms(
-        id=MandateId(checked_id(said.jti)),
-        principal=issuer_id(said.iss),
-        agent=agent_id(said.sub),
-        use_case=checked_name(said.use_case, what="use case"),
-        purpose=said.purpose,
-        grants=tuple(_grant(grant) for grant in said.grants),
-        caveats=_caveats(said.caveats),
-        calls_max=said.calls_max,
-        budgets=_budgets(said.budgets),
-        not_before=UnixMillis(said.not_before_ms),
-        expires_at=UnixMillis(said.expires_at_ms),
-        delegability=NOT_DELEGABLE if said.delegation is UNSET else delegability_in(said.delegation),
-        application=_application(claims),
-        id_token=_id_token(claims),
-    )
+    return _terms(MANDATE.read(claims), claims)
 
 
 def verify_mandate(
@@ -173,12 +157,13 @@ def verify_mandate(
         issuer_of=issuer_of,
         keys_of=lambda issuer: application_keys(application) if application else keys_of(PrincipalId(issuer)),
     )
-    terms = terms_of(claims)
+    said = MANDATE.read(claims)
+    terms = _terms(said, claims)
     if terms.application and not terms.id_token:
         raise MANDATE.malformed(
             "an application signs with the ID token of the person it signs for, which is missing"
         )
-    MANDATE.check_audience(MANDATE.read(claims), audience)
+    MANDATE.check_audience(said, audience)
     return signed(terms, token)
 
 
@@ -223,6 +208,25 @@ def checked_id(text: str) -> str:
     if not _ID.fullmatch(text):
         raise MANDATE.malformed(f"{shown(text)} is not the id of a mandate")
     return text
+
+
+def _terms(said: MandateClaims, claims: Mapping[str, JSONValue]) -> MandateTerms:
+    return MandateTerms(
+        id=MandateId(checked_id(said.jti)),
+        principal=issuer_id(said.iss),
+        agent=agent_id(said.sub),
+        use_case=checked_name(said.use_case, what="use case"),
+        purpose=said.purpose,
+        grants=tuple(_grant(grant) for grant in said.grants),
+        caveats=_caveats(said.caveats),
+        calls_max=said.calls_max,
+        budgets=_budgets(said.budgets),
+        not_before=UnixMillis(said.not_before_ms),
+        expires_at=UnixMillis(said.expires_at_ms),
+        delegability=NOT_DELEGABLE if said.delegation is UNSET else delegability_in(said.delegation),
+        application=_application(claims),
+        id_token=_id_token(claims),
+    )
 
 
 def _application(claims: Mapping[str, JSONValue]) -> str:
