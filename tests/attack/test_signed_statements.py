@@ -48,7 +48,7 @@ def b64(octets):
 
 
 def assembled(header, claims, sign):
-    text = f"{b64(json.dumps(header).encode())}.{b64(json.dumps(claims_in(claims)).encode())}"
+    text = f"{b64(json.dumps(header).encode())}.{b64(json.dumps(claims).encode())}"
     return f"{text}.{b64(sign(text.encode()))}"
 
 
