@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.vectors.answerable.statements.generate import FILE, encoded, made, told
+from tests.vectors.answerable.statements.generate import FILE, answer_to, encoded, made
 from tests.vectors.answerable.statements.kinds import KINDS, Kind
 
 pytestmark = pytest.mark.requirement("STATEMENT-01")
@@ -28,7 +28,7 @@ def test_every_kind_has_its_vector() -> None:
 @BY_KIND
 def test_what_was_signed_is_accepted_and_signed_again_with_the_same_bytes(kind: Kind) -> None:
     stored = VECTORS[kind.name]
-    assert told(kind, stored["token"]) == {"read": stored["read"]}
+    assert answer_to(kind, stored["token"]) == {"read": stored["read"]}
     assert kind.sign() == stored["token"]
     assert stored["header"]["typ"] == kind.typ == stored["typ"]
 
@@ -38,7 +38,7 @@ def test_the_statement_of_another_kind_is_refused(kind: Kind) -> None:
     for other, stored in VECTORS.items():
         if stored["typ"] == kind.typ:
             continue
-        answer = told(kind, stored["token"])
+        answer = answer_to(kind, stored["token"])
         assert answer == VECTORS[kind.name]["of_others"][other]
         assert answer.keys() == ERROR, f"{kind.name} takes {other}"
 
@@ -46,7 +46,7 @@ def test_the_statement_of_another_kind_is_refused(kind: Kind) -> None:
 @BY_KIND
 def test_a_token_that_is_not_whole_or_not_what_was_signed_is_refused(kind: Kind) -> None:
     for one in VECTORS[kind.name]["spoilt"].values():
-        assert told(kind, one["token"]).items() <= one.items()
+        assert answer_to(kind, one["token"]).items() <= one.items()
         assert one.keys() == ERROR | {"token"}, f"{kind.name} takes {one['token']}"
 
 
@@ -63,5 +63,5 @@ def test_a_step_of_publishing_is_no_other_step() -> None:
     steps = [kind for kind in KINDS if kind.name in ("propose", "publish", "rollback")]
     for kind in steps:
         for other in steps:
-            answer = told(kind, VECTORS[other.name]["token"])
+            answer = answer_to(kind, VECTORS[other.name]["token"])
             assert answer.get("code") == (None if other is kind else "publication.other")

@@ -122,8 +122,8 @@ def test_what_a_kind_declares_is_what_it_says(kind):
         if vector["typ"] == kind.typ:
             for one in (*vector["changed"], *vector["spoilt"].values()):
                 said.setdefault(one.get("code", ""), []).append(one.get("message", ""))
-    told = {fault for fault, _, _ in kind.errors()}
-    assert {"type", "algorithm", "key", "signature"} <= told
+    declared = {fault for fault, _, _ in kind.errors()}
+    assert {"type", "algorithm", "key", "signature"} <= declared
     for fault, _, text in kind.errors():
         words = re.escape(text).replace("…", ".*")
         found = said.get(f"{kind.step}.{fault}", [])

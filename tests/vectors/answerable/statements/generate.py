@@ -27,7 +27,7 @@ LISTS = ("changed", "spoilt", "of_others")
 NOT_NAMES = ("nobody", "Not A Name", "workflow:nobody", "schedule:nobody", "urn:x")
 
 
-def told(kind: Kind, token: str) -> dict[str, Any]:
+def answer_to(kind: Kind, token: str) -> dict[str, Any]:
     """What this kind's reader says of a token: what it read, or the error."""
     try:
         return {"read": kind.read(token)}
@@ -109,16 +109,20 @@ def made() -> dict[str, Any]:
                 "header": header_of(token),
                 "claims": claims,
                 "token": token,
-                **told(kind, token),
+                **answer_to(kind, token),
                 "changed": [
-                    {**change, **told(kind, token_of(kind, changed(claims, change), change.get("header")))}
+                    {
+                        **change,
+                        **answer_to(kind, token_of(kind, changed(claims, change), change.get("header"))),
+                    }
                     for change in changes(claims, kind)
                 ],
                 "spoilt": {
-                    says: {"token": text, **told(kind, text)} for says, text in spoilt(token, other).items()
+                    says: {"token": text, **answer_to(kind, text)}
+                    for says, text in spoilt(token, other).items()
                 },
                 "of_others": {
-                    other: told(kind, text) for other, text in signed.items() if other != kind.name
+                    other: answer_to(kind, text) for other, text in signed.items() if other != kind.name
                 },
             }
         )
