@@ -172,7 +172,6 @@ SLEEPS_FOR_A_REASON: dict[str, tuple[int, str]] = {
     "tests/contracts/test_bundle_endpoints.py": (2, _BEGUN),
     "tests/contracts/test_killed_rotations.py": (2, _CHANCE),
     "tests/contracts/test_ledger_files.py": (1, _SLOW),
-    "tests/contracts/test_ssh_certificates.py": (1, _NEVER),
     "tests/system/stop_load.py": (3, _CHANCE),
     "tests/system/hostile_upstream.py": (2, _SLOW),
     "tests/system/ledger_writer.py": (1, _CHANCE),
