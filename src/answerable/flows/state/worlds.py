@@ -7,7 +7,7 @@ number of its own is compared at every look, and nobody has to say that it chang
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
-from weakref import proxy
+from weakref import ref
 
 from answerable.ports.worlds import ANYTHING, ChangeScope, World
 
@@ -67,7 +67,7 @@ class KnownWorlds:
     def __init__(self, epochs: Epochs, parts: Parts) -> None:
         self._epochs = epochs
         # Who has the parts has this, and goes with it when nobody else has: files are closed then, and not some day.
-        self._parts: Parts = proxy(parts)
+        self._ref = ref(parts)
         self._registry: RegistrySnapshot | None = None
         self._policies: DecisionPoint | None = None
         self._generation = -1
@@ -79,7 +79,9 @@ class KnownWorlds:
 
     def epoch(self) -> Epoch:
         """As the port says."""
-        parts, trust = self._parts, self._parts.trust
+        parts = self._ref()
+        assert parts is not None  # noqa: S101 - whoever asks has the walk
+        trust = parts.trust
         if (
             parts.registry.current is not self._registry
             or parts.decision_point is not self._policies
@@ -87,7 +89,7 @@ class KnownWorlds:
             or (parts.unwitnessed() is not None) is not self._late
             or (trust is not None and trust.bundles() is not self._bundles)
         ):
-            self._compared()
+            self._compare(parts)
         return self._epochs.epoch()
 
     def current(self) -> World:
@@ -101,16 +103,16 @@ class KnownWorlds:
         """Something that no register keeps changed for whoever is within reach of this name."""
         self.change(frozenset({ChangeScope(f"{what.kind}/{what.name}")}))
 
-    def _compared(self) -> None:
+    def _compare(self, parts: Parts) -> None:
         """What changed is noted as known first: what changes after this line is another change."""
-        parts = self._parts
         self._registry, self._policies = parts.registry.current, parts.decision_point
         self._generation, self._late = parts.upstream.generation, parts.unwitnessed() is not None
         self._bundles = parts.trust.bundles() if parts.trust is not None else None
         self.change(_ANYTHING)
 
     def _made(self, epoch: Epoch) -> World:
-        parts = self._parts
+        parts = self._ref()
+        assert parts is not None  # noqa: S101 - as above
         return World(
             epoch=epoch,
             registry=parts.registry.current,
