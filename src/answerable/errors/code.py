@@ -48,7 +48,9 @@ class UnverifiedCode(Code):
 
     def __call__(self, message: str | None = None, *, step: str = "", key: str = "") -> Unverified:
         """The error to raise."""
-        return Unverified(self.says if message is None else message, code=self.id, step=step or self.step, key=key)
+        return Unverified(
+            self.says if message is None else message, code=self.id, step=step or self.step, key=key
+        )
 
 
 class RefusedCode(Code):
@@ -66,7 +68,11 @@ class RefusedCode(Code):
     ) -> Refused:
         """The error to raise."""
         return Refused(
-            self.says if message is None else message, code=self.id, reasons=reasons, entry_index=entry_index, denial=denial
+            self.says if message is None else message,
+            code=self.id,
+            reasons=reasons,
+            entry_index=entry_index,
+            denial=denial,
         )
 
 
@@ -80,10 +86,15 @@ class UnavailableCode(Code):
         self.port: Final = port
         self.effect: Final[Effect] = effect
 
-    def __call__(self, message: str | None = None, *, port: str = "", effect: Effect | None = None) -> Unavailable:
+    def __call__(
+        self, message: str | None = None, *, port: str = "", effect: Effect | None = None
+    ) -> Unavailable:
         """The error to raise."""
         return Unavailable(
-            self.says if message is None else message, code=self.id, port=port or self.port, effect=effect or self.effect
+            self.says if message is None else message,
+            code=self.id,
+            port=port or self.port,
+            effect=effect or self.effect,
         )
 
 
@@ -99,5 +110,11 @@ class BrokenCode(Code):
 
 class DecisionCode(Code):
     """A code of a rule that stands in a decision beside the ids of policies; a refusal carries the first of them."""
+
+    __slots__ = ()
+
+
+class FindingCode(Code):
+    """A code of what is found in documents and policies: it is listed in an answer, and not raised."""
 
     __slots__ = ()
