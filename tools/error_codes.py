@@ -1,7 +1,8 @@
 """Finds the stable error codes in the sources, with the branch each belongs to and what it says.
 
 A code is the `code` of a call to one of the five branches, or of a reason in a decision. Where that is a parameter of a
-function that makes the error, alone or inside an f-string, the calls of that function in the module are looked at.
+function that makes the error, alone or inside an f-string, the calls of that function in the module are looked at. The
+codes of a kind of statement are those that it declares, where it is made, and those of its methods that are called.
 """
 
 from __future__ import annotations
@@ -10,7 +11,11 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
+from typing import Any
+
+from answerable.core.statement import Kind
 
 BRANCHES = ("Malformed", "Unverified", "Refused", "Unavailable", "Broken")
 DECISION = "Decision"
@@ -21,6 +26,8 @@ _MAKERS = {
     "Shortfall": (DECISION, "code"),
     "Reason": (DECISION, "source"),
 }
+_ASKED = {"check_audience": "audience", "check_age": "stale"}
+"""Methods of a kind that not every kind is asked, with the errors that they raise."""
 _CODE = re.compile(r"[a-z0-9_]+(?:\.[a-z0-9_]+)+")
 _MESSAGE_CHARS_MAX = 160
 _ANYTHING = "…"
@@ -49,13 +56,45 @@ def error_codes(package: Path) -> list[ErrorCode]:
     found: dict[tuple[str, str], _Found] = {}
     for path in sorted(package.rglob("*.py")):
         name = path.relative_to(package).as_posix()
-        for branch, code, message in _in_module(ast.parse(path.read_text(encoding="utf-8"))):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        kinds = _kinds(tree, ".".join(path.relative_to(package.parent).with_suffix("").parts))
+        for branch, code, message in (*_of_kinds(tree, kinds), *_in_module(tree)):
             entry = found.setdefault((code, branch), _Found(message))
             entry.modules.add(name)
     return [
         ErrorCode(code=code, branch=branch, message=entry.message, modules=tuple(sorted(entry.modules)))
         for (code, branch), entry in sorted(found.items())
     ]
+
+
+def _kinds(tree: ast.Module, module: str) -> dict[str, Kind[Any]]:
+    """The kinds of statements that a module makes, by name; it is imported only where it makes one."""
+    made = {
+        node.target.id
+        for node in tree.body
+        if isinstance(node, ast.AnnAssign) and isinstance(node.value, ast.Call)
+        if isinstance(node.target, ast.Name) and _name(node.value.func) == Kind.__name__
+    }
+    return {name: getattr(import_module(module), name) for name in made}
+
+
+def _of_kinds(tree: ast.Module, kinds: dict[str, Kind[Any]]) -> Iterator[tuple[str, str, str]]:
+    declared = {
+        name: {fault: (branch, f"{kind.step}.{fault}", text) for fault, branch, text in kind.errors()}
+        for name, kind in kinds.items()
+    }
+    for errors in declared.values():
+        yield from (error for fault, error in errors.items() if fault not in _ASKED.values())
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        match call:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) if name in kinds:
+                said = [_text(one, {}, {}) for one in call.args]
+                if method in _ASKED:
+                    yield declared[name][_ASKED[method]]
+                elif method == "malformed":
+                    yield "Malformed", f"{kinds[name].step}.malformed", _cut(said[0])
+                elif method == "unverified":
+                    yield "Unverified", f"{kinds[name].step}.{said[1]}", _cut(said[0])
 
 
 def _in_module(tree: ast.Module) -> Iterator[tuple[str, str, str]]:

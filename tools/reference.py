@@ -20,6 +20,7 @@ from answerable.main import application
 from answerable.wiring.problem_details import TYPE_PREFIX
 from answerable.wiring.setting_tree import SECTIONS, listed_settings
 from error_codes import DECISION, ErrorCode, error_codes
+from wire_tables import markdown_table, wire_pages
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "docs" / "reference"
@@ -49,7 +50,7 @@ def pages() -> dict[str, str]:
         "aarm.md": aarm_page,
         "openapi.json": lambda: json.dumps(openapi_document(), indent=2, ensure_ascii=False) + "\n",
     }
-    return {name: make() for name, make in makers.items()}
+    return {name: make() for name, make in makers.items()} | wire_pages(FOLDER)
 
 
 def conformance_page() -> str:
@@ -68,13 +69,13 @@ def conformance_page() -> str:
         "authorization, and about elicitation and input-required. `./dev prove` runs each that passes or fails, at",
         "every revision of the protocol it is for, and is red when a check that fails begins to hold.",
         "",
-        *_table(
+        *markdown_table(
             ("Outcome", "Scenarios"), [(OUTCOMES[name], str(number)) for name, number in counted.items()]
         ),
     ]
     for role, heading in ROLES.items():
         lines += ["", f"## {heading}", ""]
-        lines += _table(
+        lines += markdown_table(
             ("Scenario", "Outcome", "Checks that fail", "Why"),
             [
                 (
@@ -113,7 +114,7 @@ def aarm_page() -> str:
         "that prove them at a real gateway or below it. Nothing else is claimed: who calls a system *AARM-conformant*",
         "must also run it for customers, hold a certificate and take part in the working group.",
         "",
-        *_table(
+        *markdown_table(
             ("Outcome", "Tests"), [(AARM_OUTCOMES[name], str(number)) for name, number in counted.items()]
         ),
         "",
@@ -142,7 +143,7 @@ def _ledgers_of_others() -> list[str]:
     ]
     for kind, heading in {"bundle": "Bundles", "envelope": "Envelopes"}.items():
         lines += ["", f"## {heading}", ""]
-        lines += _table(
+        lines += markdown_table(
             ("Case", "Published", "Ours", "Why ours does not refuse it"),
             [
                 (
@@ -168,7 +169,7 @@ def cli_page() -> str:
         "Nouns, then verbs. Results go to standard output, messages to standard error; every read has `--json`.",
         "Without a running server a command works on the data directory itself, and says so.",
         "",
-        *_table(("Exit code", "Meaning"), [(str(code), says) for code, says in EXIT_CODES.items()]),
+        *markdown_table(("Exit code", "Meaning"), [(str(code), says) for code, says in EXIT_CODES.items()]),
     ]
     root: Any = application()
     lines += ["", "## answerable", "", *_options(root)]
@@ -198,7 +199,7 @@ def settings_page() -> str:
         # From Python 3.13 on docstrings come without their indentation: one page for all versions.
         said = inspect.cleandoc(kind.__doc__ or "").split("\n\n")[0]
         lines += ["", f"## [{section}]", "", said, ""]
-        lines += _table(("Key", "Unit", "Default", "Bounds", "What it is"), rows)
+        lines += markdown_table(("Key", "Unit", "Default", "Bounds", "What it is"), rows)
     return "\n".join(lines) + "\n"
 
 
@@ -220,7 +221,7 @@ def errors_page() -> str:
     found = error_codes(SOURCES)
     for branch, says in branches.items():
         lines += ["", f"## {branch}: {says}", ""]
-        lines += _table(
+        lines += markdown_table(
             ("Code", "Says, for example", "From"), [_error_row(one) for one in found if one.branch == branch]
         )
     return "\n".join(lines) + "\n"
@@ -246,14 +247,16 @@ def api_page() -> str:
         )
         for row in OPERATIONS
     ]
-    lines += _table(("Operation", "What it does", "Takes", "Answers"), rows)
+    lines += markdown_table(("Operation", "What it does", "Takes", "Answers"), rows)
     for name, schema in SCHEMAS.items():
         lines += ["", f"## {name}", ""]
         members: Any = schema.get("properties", {})
         if not members:
             lines.append("An empty object.")
             continue
-        lines += _table(("Member", "Type"), [(f"`{key}`", _type(value)) for key, value in members.items()])
+        lines += markdown_table(
+            ("Member", "Type"), [(f"`{key}`", _type(value)) for key, value in members.items()]
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -282,7 +285,7 @@ def _options(command: Any) -> list[str]:
             name = names if flag else f"{names} {param.metavar or 'VALUE'}"
         needed = " Needed." if param.required and param.param_type_name != "argument" else ""
         rows.append((name, f"{param.help or ''}{needed}"))
-    return _table(("Argument or option", "What it is"), rows)
+    return markdown_table(("Argument or option", "What it is"), rows)
 
 
 def _error_row(one: ErrorCode) -> tuple[str, ...]:
@@ -317,13 +320,6 @@ def _type(schema: Any) -> str:
             return f"object ({inner})"
         case kind:
             return f"{kind}{said}"
-
-
-def _table(columns: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
-    if not rows:
-        return ["None."]
-    escaped = [tuple(cell.replace("|", "\\|") for cell in row) for row in rows]
-    return [f"| {' | '.join(row)} |" for row in (columns, tuple("---" for _ in columns), *escaped)]
 
 
 def main() -> int:

@@ -19,10 +19,9 @@ import yaml
 
 from answerable.apps.workflow_door.needs import PREFIX as WORKFLOWS
 from answerable.core.approval.chat_click import APPROVE
-from answerable.core.approval.token import APPROVAL_TYP, bound_claims
+from answerable.core.approval.token import ANSWER, bound_claims
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import FrozenJSON, parse
-from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.identity.keys.keys import PublicKey, SigningKey
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.sdk.gateway_address import open_client
@@ -185,7 +184,7 @@ class Doors:
             audience=await self.audience(),
             at=now(),
         )
-        return signed_statement(claims, typ=APPROVAL_TYP, key=key)
+        return ANSWER.sign(claims, key)
 
     def told(self, approval: str = "") -> dict[str, Any] | None:
         """The last message with buttons that bob got, or the one about this approval."""

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from answerable.core.approval.batch import batch_of
-from answerable.core.approval.batch_answer import BATCH_TYP, batch_claims, is_of_batch, verify_kept_batch
+from answerable.core.approval.batch_answer import BATCH, batch_claims, is_of_batch, verify_kept_batch
 from answerable.core.approval.words import NO_WORDS
 from answerable.core.containment.hold import holdable
-from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused
@@ -228,11 +227,11 @@ async def test_no_glass_is_broken_for_many():
     with pytest.raises(Malformed):
         open_many(bench.walk, seen(waiting), "break_glass")
     nonce = open_many(bench.walk, seen(waiting), "approve").nonce
-    token = signed_statement(
+    token = BATCH.sign(
         batch_claims(
             batch_of(waiting), nonce=nonce, by=PrincipalId("bob"), verdict="break_glass", words=NO_WORDS,
             audience=AUDIENCE, at=bench.clock.now(),
-        ), typ=BATCH_TYP, key=signing_key("bob"),
+        ), signing_key("bob"),
     )  # fmt: skip
     with pytest.raises(Malformed):
         await answer_many(bench.walk, [one.id for one in waiting], token)

@@ -21,6 +21,7 @@ from answerable.core.approval.words import COMMENT_CHARS_MAX, Words
 from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.ledger.tags import Tag
+from answerable.core.statement import claims_in
 from answerable.errors import Malformed, Refused, Unverified
 from answerable.flows.state.walk_limits import WalkLimits
 from answerable.sdk.denial import DeniedByPeople, denial_in, raise_if_denied
@@ -63,9 +64,10 @@ async def test_words_that_were_not_signed_answer_nothing_by_key_file(change):
         asked, nonce=NONCE, by=PrincipalId("bob"), verdict="deny", reason="too_much", comment="no",
         audience=AUDIENCE, at=bench.clock.now(),
     )  # fmt: skip
-    head, _, signature = signed_statement(claims, typ=APPROVAL_TYP, key=signing_key("bob")).split(".")
+    said = claims_in(claims)
+    head, _, signature = signed_statement(said, typ=APPROVAL_TYP, key=signing_key("bob")).split(".")
     other = {"reason": "other", "comment": "yes please", "narrower": '{"amount":1}', "verdict": "approve"}
-    spoilt = signed_statement({**claims, change: other[change]}, typ=APPROVAL_TYP, key=signing_key("bob"))
+    spoilt = signed_statement({**said, change: other[change]}, typ=APPROVAL_TYP, key=signing_key("bob"))
     token = f"{head}.{spoilt.split('.')[1]}.{signature}"
     with pytest.raises(Unverified) as told:
         verify_answer(

@@ -24,6 +24,7 @@ from answerable.core.registry.manifests.manifest_token import (
 )
 from answerable.core.registry.parsing.active import snapshot_of
 from answerable.core.registry.tools.tool_digest import tools_digest
+from answerable.core.statement import claims_in
 from answerable.errors import AnswerableError, Malformed, Refused
 from answerable.sdk.signing import signed_mandate
 from answerable.testing.clock import START
@@ -38,7 +39,7 @@ from answerable.testing.samples import (
 )
 
 ALICE = signing_key("alice")
-CLAIMS = manifest_claims(sample_manifest(), owner=PrincipalId("alice"), at=UnixMillis(START))
+CLAIMS = claims_in(manifest_claims(sample_manifest(), owner=PrincipalId("alice"), at=UnixMillis(START)))
 
 
 def registry(*, people=("alice", "bob", "carol"), owner="alice", backup="bob", status="active", keys=None):

@@ -10,6 +10,7 @@ from answerable.core.approval.token import APPROVAL_TYP, answer_claims
 from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.ledger.tags import Tag
+from answerable.core.statement import claims_in
 from answerable.testing.builders import Bench
 from answerable.testing.samples import AUDIENCE, signing_key
 from answerable.testing.soft_passkey import SoftPasskey
@@ -71,7 +72,7 @@ async def test_an_old_answer_by_key_file_checks_with_its_comment_and_without_a_r
         asked, nonce=bytes(32), by=PrincipalId("bob"), verdict="approve", comment="ok", audience=AUDIENCE,
         at=after.answers[0].at,
     )  # fmt: skip
-    old = {name: value for name, value in claims.items() if name not in ("reason", "narrower")}
+    old = {name: value for name, value in claims_in(claims).items() if name not in ("reason", "narrower")}
     token = signed_statement(old, typ=APPROVAL_TYP, key=signing_key("bob"))
     assert found(bench, {(Tag.APPROVAL_ANSWER, "token"): token}) == ([], 0)
     changed = {(Tag.APPROVAL_ANSWER, "token"): token, (Tag.APPROVAL_ANSWER, "comment"): "never"}

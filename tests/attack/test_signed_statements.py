@@ -15,6 +15,7 @@ from answerable.core.identity.keys.compact_jws import TOKEN_CHARS_MAX, signed_st
 from answerable.core.identity.keys.keys import SigningKey, new_private_jwk
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.mandate.token import MANDATE_TYP, claims_of, verify_mandate
+from answerable.core.statement import claims_in
 from answerable.errors import Malformed, Unverified
 from answerable.sdk.signing import signed_answer
 from answerable.testing.clock import START
@@ -233,7 +234,10 @@ def test_a_deny_is_not_turned_into_an_approve():
     claims = answer_claims(
         approval(), nonce=NONCE, by=BOB, verdict="approve", comment="", audience=AUDIENCE, at=START
     )
-    assert answer_refused(f"{header}.{b64(json.dumps(claims).encode())}.{signature}") == "approval.signature"
+    assert (
+        answer_refused(f"{header}.{b64(json.dumps(claims_in(claims)).encode())}.{signature}")
+        == "approval.signature"
+    )
 
 
 @pytest.mark.requirement("MANDATE-06")
@@ -247,7 +251,7 @@ def test_an_answer_from_yesterday_is_no_answer_today():
         audience=AUDIENCE,
         at=UnixMillis(START - 86_400_000),
     )
-    token = signed_statement(claims, typ=APPROVAL_TYP, key=signing_key("bob"))
+    token = signed_statement(claims_in(claims), typ=APPROVAL_TYP, key=signing_key("bob"))
     assert answer_refused(token) == "approval.stale"
 
 

@@ -18,6 +18,7 @@ from answerable.core.registry.manifests.manifest import MANIFEST_FIELDS, form_of
 from answerable.core.registry.manifests.manifest_drift import Verdict
 from answerable.core.registry.manifests.manifest_token import MANIFEST_TYP, manifest_claims
 from answerable.core.registry.tools.tool_digest import tools_digest
+from answerable.core.statement import claims_in
 from answerable.testing.clock import START
 from answerable.wiring.project_manifest import manifest_from_text
 
@@ -57,7 +58,7 @@ def test_the_digests_of_the_example_can_be_made_from_what_the_page_says() -> Non
 
 def test_the_tables_list_all_fields_claims_grades_and_verdicts() -> None:
     manifest = manifest_from_text(block("yaml"), file="example")
-    claims = manifest_claims(manifest, owner="ada", at=START)
+    claims = claims_in(manifest_claims(manifest, owner="ada", at=START))
     assert first_column("Field") == MANIFEST_FIELDS
     assert first_column("Claim") == tuple(claims)
     assert first_column("Grade") == GRADES

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from error_codes import error_codes
-from reference import FOLDER, pages
+from reference import FOLDER, SOURCES, pages
+from wire_tables import CLAIMS, KINDS
 
 
 @pytest.fixture(scope="module")
@@ -23,6 +24,24 @@ def made() -> dict[str, str]:
 def test_a_reference_page_is_what_the_code_says(name: str, made: dict[str, str]) -> None:
     written = (FOLDER / name).read_text(encoding="utf-8")
     assert written == made[name], "run `python tools/reference.py`"
+
+
+@pytest.mark.requirement("STATEMENT-02")
+def test_the_table_of_every_kind_of_statement_is_what_its_form_says(made: dict[str, str]) -> None:
+    tables = {name: text for name, text in made.items() if name.startswith("wire/")}
+    for name, text in tables.items():
+        assert (FOLDER / name).read_text(encoding="utf-8") == text, "run `python tools/reference.py`"
+    found = [one["typ"] for text in tables.values() for one in CLAIMS.finditer(text)]
+    assert sorted(found) == sorted(kind.typ for kind in KINDS)
+
+
+@pytest.mark.requirement("STATEMENT-02")
+def test_error_codes_of_a_kind_of_statement_are_found_where_it_is_made_and_asked() -> None:
+    found = {(one.branch, one.code): one for one in error_codes(SOURCES)}
+    for code in ("malformed", "type", "algorithm", "key", "signature", "audience", "other", "stale"):
+        branch = "Malformed" if code == "malformed" else "Unverified"
+        assert found[branch, f"lift.{code}"].modules == ("core/containment/lift.py",)
+    assert ("Unverified", "manifest.audience") not in found, "no manifest is for one deployment"
 
 
 @pytest.mark.requirement("CLI-07")

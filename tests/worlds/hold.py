@@ -5,9 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from answerable.core.containment.hold import Holdable, holdable
-from answerable.core.containment.lift import LIFT_TYP, Terms, lift_claims
-from answerable.core.identity.keys.compact_jws import signed_statement
-from answerable.core.identity.names.principal import PrincipalId
+from answerable.core.containment.lift import LIFT, LiftClaims
 from answerable.flows.containment.lift_hold import lift_hold
 from answerable.flows.revocation.place_hold import place_hold
 from answerable.testing.builders import Bench
@@ -71,13 +69,10 @@ def lift_token(
     key: str = "",
     audience: str = AUDIENCE,
 ) -> str:
-    claims = lift_claims(
-        Terms(hold=hold.id, digest=hold.digest, reason=reason),
-        by=PrincipalId(by),
-        audience=audience,
-        at=bench.clock.now(),
+    claims = LiftClaims(
+        iss=by, aud=audience, hold=hold.id, digest=hold.digest, reason=reason, iat_ms=bench.clock.now()
     )
-    return signed_statement(claims, typ=LIFT_TYP, key=signing_key(key or by))
+    return LIFT.sign(claims, signing_key(key or by))
 
 
 async def lift(bench: Bench, hold: Hold, by: str) -> Hold:

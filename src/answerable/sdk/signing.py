@@ -5,18 +5,17 @@ The person's key stays where this runs; only the signed statement goes to the de
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from answerable.core.approval.batch_answer import BATCH_TYP, batch_claims
-from answerable.core.approval.duty_delegation import DUTY_TYP
-from answerable.core.approval.review import REVIEW_TYP, review_claims
-from answerable.core.approval.token import APPROVAL_TYP, answer_claims
+from answerable.core.approval.batch_answer import BATCH, batch_claims
+from answerable.core.approval.duty_delegation import DUTY
+from answerable.core.approval.review import REVIEW, ReviewClaims
+from answerable.core.approval.token import ANSWER, answer_claims
 from answerable.core.approval.words import words_of
-from answerable.core.containment.lift import LIFT_TYP, lift_claims
-from answerable.core.containment.lift import Terms as LiftTerms
+from answerable.core.containment.lift import LIFT, LiftClaims
 from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.mandate.token import MANDATE_TYP, claims_of
-from answerable.core.registry.policy_sets.publication import PUBLICATION_TYP, step_claims
+from answerable.core.registry.policy_sets.publication import PUBLICATION, step_claims
 
 if TYPE_CHECKING:
     from answerable.core.approval.approval import Approval
@@ -69,7 +68,7 @@ def signed_answer(
         audience=audience,
         at=at,
     )
-    return signed_statement(claims, typ=APPROVAL_TYP, key=key)
+    return ANSWER.sign(claims, key)
 
 
 def signed_review(
@@ -89,11 +88,11 @@ def signed_review(
     approval: its id. action, answer: the hashes of what ran, and of what was signed to let it, hex. at: now, Unix
     milliseconds. Raises Malformed (`statement.size`, `json.*`).
     """
-    claims = review_claims(
-        approval=approval, action=action, answer=answer, by=by, verdict=verdict, comment=comment,
-        audience=audience, at=at,
+    claims = ReviewClaims(
+        iss=by, aud=audience, approval=approval, action=action, answer=answer, verdict=verdict, comment=comment,
+        iat_ms=at,
     )  # fmt: skip
-    return signed_statement(claims, typ=REVIEW_TYP, key=key)
+    return REVIEW.sign(claims, key)
 
 
 def signed_batch(
@@ -101,7 +100,7 @@ def signed_batch(
     *,
     nonce: bytes,
     by: PrincipalId,
-    verdict: Verdict,
+    verdict: Literal["approve", "deny"],
     comment: str = "",
     reason: str = "",
     audience: str,
@@ -115,7 +114,7 @@ def signed_batch(
     """
     words = words_of(verdict, reason=reason, comment=comment)
     claims = batch_claims(batch, nonce=nonce, by=by, verdict=verdict, words=words, audience=audience, at=at)
-    return signed_statement(claims, typ=BATCH_TYP, key=key)
+    return BATCH.sign(claims, key)
 
 
 def signed_step(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis, key: SigningKey) -> str:
@@ -123,7 +122,7 @@ def signed_step(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis,
 
     Raises Malformed (`statement.size`, `json.*`).
     """
-    return signed_statement(step_claims(terms, by=by, audience=audience, at=at), typ=PUBLICATION_TYP, key=key)
+    return PUBLICATION.sign(step_claims(terms, by=by, audience=audience, at=at), key)
 
 
 def signed_lift(
@@ -133,8 +132,8 @@ def signed_lift(
 
     at: now, Unix milliseconds. Raises Malformed (`statement.size`, `json.*`).
     """
-    terms = LiftTerms(hold=hold.id, digest=hold.digest, reason=reason)
-    return signed_statement(lift_claims(terms, by=by, audience=audience, at=at), typ=LIFT_TYP, key=key)
+    claims = LiftClaims(iss=by, aud=audience, hold=hold.id, digest=hold.digest, reason=reason, iat_ms=at)
+    return LIFT.sign(claims, key)
 
 
 def signed_duty(terms: DutyTerms, *, key: SigningKey) -> str:
@@ -142,4 +141,4 @@ def signed_duty(terms: DutyTerms, *, key: SigningKey) -> str:
 
     Raises Malformed (`statement.size`, `json.*`).
     """
-    return signed_statement(terms.claims(), typ=DUTY_TYP, key=key)
+    return DUTY.sign(terms.form(), key)

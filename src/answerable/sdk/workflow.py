@@ -21,10 +21,9 @@ import httpx2
 from answerable.connection_fault import connection_fault
 from answerable.core.approval.action_object import object_in
 from answerable.core.approval.card import is_card_of
-from answerable.core.approval.token import APPROVAL_TYP, bound_claims
+from answerable.core.approval.token import ANSWER, bound_claims
 from answerable.core.base64url import from_base64url_32
 from answerable.core.canonical import FrozenJSON
-from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.identity.names.principal import UnixMillis, workflow_id
 from answerable.errors import AnswerableError, Malformed, Refused, Unavailable, Unverified
 from answerable.sdk.gateway_address import open_client
@@ -122,7 +121,7 @@ class WorkflowDoor:
             audience=self._audience,
             at=UnixMillis(int(self._world.unix_seconds() * 1000)),
         )
-        token = signed_statement(claims, typ=APPROVAL_TYP, key=self._key)
+        token = ANSWER.sign(claims, self._key)
         return str((await self._asked("POST", f"{place}/answer", {"token": token})).get("state"))
 
     async def _asked(self, method: str, path: str, body: dict[str, JSONValue] | None) -> dict[str, Any]:

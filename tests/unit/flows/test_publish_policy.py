@@ -306,11 +306,14 @@ async def test_a_comment_is_bounded_and_claims_are_exactly_those_that_are_known(
     from answerable.core.identity.keys.compact_jws import signed_statement
     from answerable.core.identity.names.principal import PrincipalId
     from answerable.core.registry.policy_sets.publication import PUBLICATION_TYP, step_claims
+    from answerable.core.statement import claims_in
 
     bench = await guarded()
     proposal = await propose(bench)
     long = sign(bench, publishing(proposal, comment="x" * 1001), by="bob")
-    claims = step_claims(publishing(proposal), by=PrincipalId("bob"), audience=AUDIENCE, at=bench.clock.now())
+    claims = claims_in(
+        step_claims(publishing(proposal), by=PrincipalId("bob"), audience=AUDIENCE, at=bench.clock.now())
+    )
     odd = [{**claims, "more": 1}, {**claims, "iat_ms": "1"}, {**claims, "comment": 3}]
     tokens = [long, *(signed_statement(one, typ=PUBLICATION_TYP, key=signing_key("bob")) for one in odd)]
     for token in tokens:

@@ -1,18 +1,6 @@
 """A person's answer to many approvals: as it comes in, and as each of them keeps it.
 
-With a key file it is a JWS whose header `typ` is `answerable-approval-batch+jwt`:
-
-| claim     | type    | meaning                                                                 |
-|-----------|---------|-------------------------------------------------------------------------|
-| `iss`     | text    | the person who answers; the signing key is theirs                       |
-| `aud`     | text    | the deployment it is for, exactly one                                   |
-| `root`    | text    | root of the list, 64 lower-case hex digits                              |
-| `size`    | integer | how many are in it                                                      |
-| `nonce`   | text    | 32 bytes that the deployment gave for this answer, base64url            |
-| `verdict` | text    | `approve` or `deny`                                                     |
-| `reason`  | text    | code of a no; empty of a yes                                            |
-| `comment` | text    | why, for people; may be empty                                           |
-| `iat_ms`  | integer | Unix milliseconds at which it was signed                                |
+With a key file it is a JWS whose header `typ` is `answerable-approval-batch+jwt`, of the form `BatchClaims`.
 
 What an approval keeps of it is canonical JSON whose `typ` is `answerable-approval-batch`: `item`, its `index`, the
 `path` (base64url) to `root`, `size`, and either `jws` or `passkey`, which has the members of an answer by passkey but
@@ -24,20 +12,22 @@ Laws: all claims are there and no others; what is kept of one approval checks wi
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, Literal, TypeVar
 
 import msgspec
+from msgspec import Meta
 
 from answerable.core.approval.batch import BatchItem, batch_challenge, check_size
-from answerable.core.approval.token import AGE_MILLIS_MAX, AHEAD_MILLIS_MAX
+from answerable.core.approval.token import STALE_ANSWER
 from answerable.core.approval.words import Words, words_of
 from answerable.core.base64url import from_base64url_32, to_base64url
 from answerable.core.canonical import encode, parse
 from answerable.core.identity.keys.compact_jws import verified_claims
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis, principal_id
 from answerable.core.identity.people.kept_assertion import KeptAssertion, assertion_members, check_kept
+from answerable.core.statement import Kind
 from answerable.core.tlog.merkle import verify_inclusion
-from answerable.errors import Malformed, Unverified, shown
+from answerable.errors import Malformed, Unverified
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -59,15 +49,29 @@ _Form = TypeVar("_Form")
 class BatchClaims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Claims of an answer to many, as they were signed; what they mean is for `verify_batch`."""
 
-    iss: str
-    aud: str
-    root: str
-    size: int
-    nonce: str
-    verdict: Literal["approve", "deny"]
-    reason: str
-    comment: str
-    iat_ms: int
+    iss: Annotated[str, Meta(description="the person who answers; the signing key is theirs")]
+    aud: Annotated[str, Meta(description="the deployment it is for, exactly one")]
+    root: Annotated[str, Meta(description="the root, 64 lower-case hex digits")]
+    size: Annotated[int, Meta(description="how many items there are")]
+    nonce: Annotated[
+        str,
+        Meta(
+            description="32 bytes that the deployment gave for this answer (`POST /v1/approval-batches/nonce`), "
+            "base64url; good once, for five minutes"
+        ),
+    ]
+    verdict: Annotated[Literal["approve", "deny"], Meta(description="`approve` or `deny`")]
+    reason: Annotated[
+        str,
+        Meta(description="of a no the code of its reason, as above but for `narrower`; empty for a yes"),
+    ]
+    comment: Annotated[
+        str, Meta(description="why, in the person's words; at most 1000 characters, may be empty")
+    ]
+    iat_ms: Annotated[int, Meta(description="Unix milliseconds at which it was signed")]
+
+
+BATCH: Final = Kind(typ=BATCH_TYP, step=STEP, what="the answer", form=BatchClaims, stale=STALE_ANSWER)
 
 
 class _Passkey(KeptAssertion, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -117,23 +121,23 @@ def batch_claims(
     *,
     nonce: bytes,
     by: PrincipalId,
-    verdict: Verdict,
+    verdict: Literal["approve", "deny"],
     words: Words,
     audience: str,
     at: UnixMillis,
-) -> dict[str, JSONValue]:
+) -> BatchClaims:
     """The claims of an answer to all of this list."""
-    return {
-        "iss": by,
-        "aud": audience,
-        "root": batch.root.hex(),
-        "size": batch.size,
-        "nonce": to_base64url(nonce),
-        "verdict": verdict,
-        "reason": words.reason,
-        "comment": words.comment,
-        "iat_ms": at,
-    }
+    return BatchClaims(
+        iss=by,
+        aud=audience,
+        root=batch.root.hex(),
+        size=batch.size,
+        nonce=to_base64url(nonce),
+        verdict=verdict,
+        reason=words.reason,
+        comment=words.comment,
+        iat_ms=at,
+    )
 
 
 def verify_batch(
@@ -151,18 +155,12 @@ def verify_batch(
     `approval.stale`).
     """
     claims = _claims(token, keys_of)
-    if claims.aud != audience:
-        raise _unverified(
-            f"the answer is for {shown(claims.aud, 60)}, this is {shown(audience, 60)}", "audience"
-        )
+    BATCH.check_audience(claims, audience)
     if (claims.root, claims.size) != (batch.root.hex(), batch.size):
-        raise _unverified("the answer is to another list than the one that was shown: show it anew", "other")
-    if not -AHEAD_MILLIS_MAX <= now - claims.iat_ms < AGE_MILLIS_MAX:
-        seconds = (now - claims.iat_ms) // 1000
-        message = (
-            f"the answer is {seconds} s old, expected less than {AGE_MILLIS_MAX // 1000} s: sign it anew"
+        raise BATCH.unverified(
+            "the answer is to another list than the one that was shown: show it anew", "other"
         )
-        raise _unverified(message, "stale")
+    BATCH.check_age(claims, now)
     words_in(claims)
     return claims, _nonce(claims.nonce)
 
@@ -260,7 +258,7 @@ def verify_kept_batch(token: str, signer: PublicKey | None = None) -> BatchSaid:
     else:
         said = _claims(kept.jws, lambda _: (signer,))
         if (said.root, said.size) != (kept.root, kept.size):
-            raise _unverified("the signature is over another list", "other")
+            raise BATCH.unverified("the signature is over another list", "other")
     return BatchSaid(
         by=said.iss,
         audience=said.aud,
@@ -296,6 +294,7 @@ def _place(batch: Batch, index: int) -> dict[str, JSONValue]:
 
 
 def _claims(token: str, keys_of: Callable[[PrincipalId], Iterable[PublicKey]]) -> BatchClaims:
+    """Read as what an approval keeps is, and not as other kinds are: both say in the same words what is off."""
     claims = verified_claims(
         token,
         typ=BATCH_TYP,
@@ -336,7 +335,3 @@ def _hash(text: str) -> bytes:
     if len(text) != _HEX_CHARS or set(text) - set("0123456789abcdef"):
         raise Malformed("a hash has 64 lower-case hex digits", code=_CODE)
     return bytes.fromhex(text)
-
-
-def _unverified(message: str, fault: str) -> Unverified:
-    return Unverified(message, code=f"approval.{fault}", step=STEP)

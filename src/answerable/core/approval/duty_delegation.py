@@ -4,18 +4,6 @@ By key file it is a JWS in compact form whose header `typ` is `answerable-duty+j
 
     SHA-256("answerable-duty/1" || 0x00 || nonce || SHA-256(canonical JSON of the claims))
 
-| claim      | type    | meaning                                                                     |
-|------------|---------|-----------------------------------------------------------------------------|
-| `iss`      | text    | the person who is stood in for; the signing key is theirs                   |
-| `aud`      | text    | the deployment it is for, exactly one                                       |
-| `id`       | text    | of the delegation, chosen by who signs: 22 to 64 characters of base64url    |
-| `group`    | text    | in which group                                                              |
-| `to`       | text    | the deputy                                                                  |
-| `from_ms`  | integer | Unix milliseconds from which it counts                                      |
-| `until_ms` | integer | from which it counts no more                                                |
-| `reason`   | text    | why, for people; 1 to 500 printable characters on one line                  |
-| `iat_ms`   | integer | when it was signed                                                          |
-
 Laws: it has an end; an id counts once; an old one is none; all claims are there and no others; nobody stands in for
 themselves; a deputy hands nothing on, for only a member's own right is delegated.
 """
@@ -25,15 +13,17 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
+
+from msgspec import Meta, Struct
 
 from answerable.core.approval.challenge import NONCE_BYTES
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
-from answerable.core.identity.keys.compact_jws import read_compact, verified_claims
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis, checked_name, principal_id
 from answerable.core.registry.documents.duty import DELEGATION_DAYS_MAX
-from answerable.errors import Malformed, Unverified, shown
+from answerable.core.statement import Kind, claims_in
+from answerable.errors import Malformed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -45,11 +35,6 @@ if TYPE_CHECKING:
 DUTY_TYP: Final = "answerable-duty+jwt"
 DOMAIN: Final = b"answerable-duty/1\0"
 STEP: Final = "duty"
-CLAIMS: Final = ("iss", "aud", "id", "group", "to", "from_ms", "until_ms", "reason", "iat_ms")
-AGE_MILLIS_MAX: Final = 5 * 60 * 1000
-"""How old it may be when it arrives."""
-AHEAD_MILLIS_MAX: Final = 60 * 1000
-"""How far the signer's clock may run ahead of ours."""
 REASON_CHARS_MAX: Final = 500
 DAY_MILLIS: Final = 86_400_000
 LEAD_DAYS_MAX: Final = 90
@@ -58,7 +43,28 @@ LEAD_DAYS_MAX: Final = 90
 NEVER: Final = UnixMillis(0)
 
 _ID: Final = re.compile(r"[A-Za-z0-9_-]{22,64}")
-_CODE: Final = "duty.malformed"
+
+
+class DutyClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is signed, by key file or by passkey."""
+
+    iss: Annotated[str, Meta(description="who is stood in for")]
+    aud: Annotated[str, Meta(description="the log of the deployment, exactly one")]
+    id: Annotated[
+        str,
+        Meta(description="of the delegation, chosen by who signs: 22 to 64 characters of base64url"),
+    ]
+    group: Annotated[str, Meta(description="in which group")]
+    to: Annotated[str, Meta(description="the deputy")]
+    from_ms: Annotated[
+        int, Meta(description="from when it counts, Unix milliseconds; not earlier than it arrives")
+    ]
+    until_ms: Annotated[int, Meta(description="from when it counts no more")]
+    reason: Annotated[str, Meta(description="why: 1 to 500 printable characters")]
+    iat_ms: Annotated[int, Meta(description="when it was signed, Unix milliseconds")]
+
+
+DUTY: Final = Kind(typ=DUTY_TYP, step=STEP, what="it", form=DutyClaims)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +97,7 @@ class DutyDelegation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DutyTerms:
-    """What is signed; see the claims. at: `iat_ms`."""
+    """The same in our types. at: `iat_ms`."""
 
     of: PrincipalId
     audience: str
@@ -103,19 +109,23 @@ class DutyTerms:
     reason: str
     at: UnixMillis
 
+    def form(self) -> DutyClaims:
+        """As it is signed."""
+        return DutyClaims(
+            iss=self.of,
+            aud=self.audience,
+            id=self.id,
+            group=self.group,
+            to=self.to,
+            from_ms=self.since,
+            until_ms=self.until,
+            reason=self.reason,
+            iat_ms=self.at,
+        )
+
     def claims(self) -> dict[str, JSONValue]:
-        """As a JSON object."""
-        return {
-            "iss": self.of,
-            "aud": self.audience,
-            "id": self.id,
-            "group": self.group,
-            "to": self.to,
-            "from_ms": self.since,
-            "until_ms": self.until,
-            "reason": self.reason,
-            "iat_ms": self.at,
-        }
+        """The same as a JSON object."""
+        return claims_in(self.form())
 
 
 def with_id(terms: DutyTerms) -> DutyTerms:
@@ -129,32 +139,7 @@ def terms_in(claims: Mapping[str, JSONValue]) -> DutyTerms:
 
     Raises Malformed (`duty.malformed`, `duty.oneself`, `name.invalid`).
     """
-    if claims.keys() != set(CLAIMS):
-        odd = sorted(claims.keys() ^ set(CLAIMS))[0]
-        raise Malformed(f"claim {shown(odd, 40)} is missing or not known here", code=_CODE)
-    terms = DutyTerms(
-        of=principal_id(_text(claims, "iss")),
-        audience=_text(claims, "aud"),
-        id=_text(claims, "id"),
-        group=checked_name(_text(claims, "group"), what="group"),
-        to=principal_id(_text(claims, "to")),
-        since=_millis(claims, "from_ms"),
-        until=_millis(claims, "until_ms"),
-        reason=_text(claims, "reason"),
-        at=_millis(claims, "iat_ms"),
-    )
-    if not _ID.fullmatch(terms.id):
-        raise Malformed("`id` is 22 to 64 characters of base64url", code=_CODE)
-    if not 0 < len(terms.reason) <= REASON_CHARS_MAX or not terms.reason.isprintable():
-        message = (
-            f"a delegation of duty says why, in at most {REASON_CHARS_MAX} printable characters on one line"
-        )
-        raise Malformed(message, code=_CODE)
-    if terms.to == terms.of:
-        raise Malformed("nobody stands in for themselves", code="duty.oneself")
-    if terms.until <= terms.since:
-        raise Malformed("it ends before it begins", code=_CODE)
-    return terms
+    return _terms(DUTY.read(claims))
 
 
 def check_times(terms: DutyTerms, now: UnixMillis, *, days_max: int = DELEGATION_DAYS_MAX) -> None:
@@ -162,13 +147,7 @@ def check_times(terms: DutyTerms, now: UnixMillis, *, days_max: int = DELEGATION
 
     Raises Unverified (`duty.stale`), Malformed (`duty.too_long`, `duty.over`).
     """
-    if not -AHEAD_MILLIS_MAX <= now - terms.at < AGE_MILLIS_MAX:
-        raise Unverified(
-            f"it was signed {(now - terms.at) // 1000} s ago, expected less than {AGE_MILLIS_MAX // 1000} s: sign it "
-            "anew",
-            code="duty.stale",
-            step=STEP,
-        )
+    DUTY.check_age(terms.form(), now)
     if terms.until <= now:
         raise Malformed("it is over already: say an `until` that is to come", code="duty.over")
     if terms.since > now + LEAD_DAYS_MAX * DAY_MILLIS:
@@ -195,42 +174,45 @@ def verified_duty(
 
 def signed_terms(token: str, *, keys_of: Callable[[str], Iterable[PublicKey]]) -> tuple[DutyTerms, str]:
     """As `verified_duty`, for whichever deployment it is."""
-    claims = verified_claims(
-        token,
-        typ=DUTY_TYP,
-        step=STEP,
-        issuer_of=lambda unverified: principal_id(_text(unverified, "iss")),
-        keys_of=keys_of,
-    )
-    return terms_in(claims), read_compact(token, step=STEP).header["kid"]
+    claims = DUTY.verified(token, keys_of)
+    return _terms(claims), DUTY.key_of(token)
 
 
 def check_audience(terms: DutyTerms, audience: str) -> None:
     """Raises Unverified (`duty.audience`)."""
-    if terms.audience != audience:
-        raise Unverified(
-            f"it is for {shown(terms.audience, 60)}, this is {shown(audience, 60)}",
-            code="duty.audience",
-            step=STEP,
-        )
+    DUTY.check_audience(terms.form(), audience)
 
 
 def duty_challenge(terms: DutyTerms, nonce: bytes) -> bytes:
     """What a passkey signs, 32 bytes. nonce: 32 bytes of ours. Raises Malformed (`duty.malformed`, `json.*`)."""
     if len(nonce) != NONCE_BYTES:
-        raise Malformed(f"a nonce has {NONCE_BYTES} bytes", code=_CODE)
+        raise DUTY.malformed(f"a nonce has {NONCE_BYTES} bytes")
     return sha256(DOMAIN + nonce + sha256(encode(terms.claims())).digest()).digest()
 
 
-def _text(claims: Mapping[str, JSONValue], name: str) -> str:
-    value = claims.get(name)
-    if not isinstance(value, str):
-        raise Malformed(f"claim `{name}` must be text", code=_CODE)
-    return value
-
-
-def _millis(claims: Mapping[str, JSONValue], name: str) -> UnixMillis:
-    value = claims.get(name)
-    if type(value) is not int or value < 0:
-        raise Malformed(f"claim `{name}` must be an integer", code=_CODE)
-    return UnixMillis(value)
+def _terms(said: DutyClaims) -> DutyTerms:
+    for name in ("from_ms", "until_ms", "iat_ms"):
+        if getattr(said, name) < 0:
+            raise DUTY.malformed(f"claim `{name}` must be an integer")
+    terms = DutyTerms(
+        of=principal_id(said.iss),
+        audience=said.aud,
+        id=said.id,
+        group=checked_name(said.group, what="group"),
+        to=principal_id(said.to),
+        since=UnixMillis(said.from_ms),
+        until=UnixMillis(said.until_ms),
+        reason=said.reason,
+        at=UnixMillis(said.iat_ms),
+    )
+    if not _ID.fullmatch(terms.id):
+        raise DUTY.malformed("`id` is 22 to 64 characters of base64url")
+    if not 0 < len(terms.reason) <= REASON_CHARS_MAX or not terms.reason.isprintable():
+        raise DUTY.malformed(
+            f"a delegation of duty says why, in at most {REASON_CHARS_MAX} printable characters on one line"
+        )
+    if terms.to == terms.of:
+        raise Malformed("nobody stands in for themselves", code="duty.oneself")
+    if terms.until <= terms.since:
+        raise DUTY.malformed("it ends before it begins")
+    return terms

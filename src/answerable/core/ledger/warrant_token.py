@@ -1,42 +1,26 @@
 """A warrant on its way to the broker: a JWS in compact form whose header `typ` is `answerable-warrant+jwt`.
 
-| claim           | type    | meaning                                                                          |
-|-----------------|---------|----------------------------------------------------------------------------------|
-| `iss`           | text    | origin of the log that the intent is in                                          |
-| `aud`           | text    | the broker that may redeem it, exactly one                                       |
-| `intent`        | integer | index of the intent                                                              |
-| `leaf`          | text    | leaf hash of the intent, hex                                                     |
-| `action`        | text    | id of the action, which is its idempotency key                                   |
-| `digest`        | text    | SHA-256 of the frozen action, hex; arguments travel beside the token             |
-| `deadline_ms`   | integer | Unix milliseconds, first instant at which it cannot be redeemed any more         |
-| `server`        | text    | what the gateway's registry calls the target; part of the action                 |
-| `target`        | text    | the broker's target                                                              |
-| `mandate`       | text    | id of the mandate                                                                |
-| `agent`         | text    | who acts                                                                         |
-| `capability`    | text    | what is used                                                                     |
-| `tier`          | integer | the capability's, 0 to 3                                                         |
-| `lease`         | text    | name of the lease, as in the intent                                              |
-| `window`        | text    | `action`, or `task` for a lease that may serve several warrants                  |
-| `scope`         | text    | canonical JSON of what the credential may do                                     |
-| `expires_ms`    | integer | Unix milliseconds, first instant at which the credential is good for nothing     |
-| `under`         | list    | `[[kind, name], ...]`: what the lease stands under, as holds and revocations name |
-
 Laws: every claim is there and no other; it is believed under the gateway's own key alone, at the broker that it names,
 before its deadline, and once; whatever it says of arguments is compared with those that came.
+
+It is read by hand: every text in it is bounded and none is empty, and a broker is told in words of its own what is off.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from msgspec import Meta, Struct
 
 from answerable.core.canonical import FrozenJSON, freeze
-from answerable.core.identity.keys.compact_jws import signed_statement, verified_claims
+from answerable.core.identity.keys.compact_jws import verified_claims
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.lease import lease_window
 from answerable.core.lease.name import checked_lease_name, octets_of
-from answerable.errors import Malformed, Unverified, shown
+from answerable.core.statement import Kind
+from answerable.errors import Malformed, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -53,13 +37,51 @@ STEP: Final = "warrant"
 UNDER_MAX: Final = 256
 NAME_CHARS_MAX: Final = 2_048
 
-_CLAIMS: Final = frozenset(
-    (
-        "iss", "aud", "intent", "leaf", "action", "digest", "deadline_ms", "server", "target", "mandate", "agent",
-        "capability", "tier", "lease", "window", "scope", "expires_ms", "under",
-    )
-)  # fmt: skip
 _HEX_32: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class WarrantClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a gateway signs for the broker."""
+
+    iss: Annotated[str, Meta(description="origin of the log that the intent is in")]
+    aud: Annotated[str, Meta(description="name of the broker that may redeem it, exactly one")]
+    intent: Annotated[int, Meta(description="index of the intent")]
+    leaf: Annotated[str, Meta(description="leaf hash of the intent, hex")]
+    action: Annotated[str, Meta(description="id of the action, which is its idempotency key")]
+    digest: Annotated[
+        str,
+        Meta(
+            description='SHA-256, hex, of the canonical JSON of `{"arguments", "method": "tools/call", "server", '
+            '"target"}` as it was decided; `target` is the tool there'
+        ),
+    ]
+    deadline_ms: Annotated[
+        int, Meta(description="first instant at which it cannot be redeemed any more, Unix milliseconds")
+    ]
+    server: Annotated[str, Meta(description="what the gateway's registry calls the target")]
+    target: Annotated[str, Meta(description="what the broker calls it")]
+    mandate: Annotated[str, Meta(description="id of the mandate")]
+    agent: Annotated[str, Meta(description="who acts")]
+    capability: Annotated[str, Meta(description="what is used")]
+    tier: Annotated[int, Meta(description="of the capability, 0 to 3")]
+    lease: Annotated[str, Meta(description="name of the lease, as in the intent: 26 characters of base32")]
+    window: Annotated[
+        str, Meta(description="`action`, or `task` for a lease that may serve several warrants")
+    ]
+    scope: Annotated[str, Meta(description="canonical JSON of what the credential may do")]
+    expires_ms: Annotated[int, Meta(description="first instant at which the credential is good for nothing")]
+    under: Annotated[
+        list[Any], Meta(description="pairs of kind and name, at most 256: what the lease stands under")
+    ]
+
+
+WARRANT: Final = Kind(
+    typ=WARRANT_TYP,
+    step=STEP,
+    what="the warrant",
+    form=WarrantClaims,
+    missing="warrant: claims that are missing or unknown: {claim}",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,27 +117,27 @@ class SignedWarrant:
     def signed(self, key: SigningKey) -> str:
         """The token. Raises Malformed (`statement.size`)."""
         lease = self.lease
-        claims: dict[str, JSONValue] = {
-            "iss": self.log,
-            "aud": self.broker,
-            "intent": self.intent,
-            "leaf": self.leaf,
-            "action": self.action_id,
-            "digest": self.digest,
-            "deadline_ms": self.deadline,
-            "server": self.server,
-            "target": lease.target,
-            "mandate": self.mandate,
-            "agent": self.agent,
-            "capability": self.capability,
-            "tier": self.tier,
-            "lease": lease.name,
-            "window": lease.window,
-            "scope": lease.scope.bytes.decode(),
-            "expires_ms": lease.expires_at,
-            "under": [[kind, name] for kind, name in self.under],
-        }
-        return signed_statement(claims, typ=WARRANT_TYP, key=key)
+        claims = WarrantClaims(
+            iss=self.log,
+            aud=self.broker,
+            intent=self.intent,
+            leaf=self.leaf,
+            action=self.action_id,
+            digest=self.digest,
+            deadline_ms=self.deadline,
+            server=self.server,
+            target=lease.target,
+            mandate=self.mandate,
+            agent=self.agent,
+            capability=self.capability,
+            tier=self.tier,
+            lease=lease.name,
+            window=lease.window,
+            scope=lease.scope.bytes.decode(),
+            expires_ms=lease.expires_at,
+            under=[[kind, name] for kind, name in self.under],
+        )
+        return WARRANT.sign(claims, key)
 
     def is_about(self, *, tool: str, arguments: JSONValue) -> bool:
         """Whether the very action that was decided is the one that came. Raises Malformed (`json.*`)."""
@@ -143,20 +165,18 @@ def verified_warrant(token: str, *, broker: str, keys: Iterable[PublicKey], now:
     )
     warrant = _read(claims)
     if warrant.broker != broker:
-        raise Unverified(
-            f"the warrant is for broker {shown(warrant.broker)}, this is {shown(broker)}",
-            code="warrant.audience",
-            step=STEP,
+        raise WARRANT.unverified(
+            f"the warrant is for broker {shown(warrant.broker)}, this is {shown(broker)}", "audience"
         )
     if now >= warrant.deadline:
-        raise Unverified("the time to perform this action has run out", code="warrant.late", step=STEP)
+        raise WARRANT.unverified("the time to perform this action has run out", "late")
     return warrant
 
 
 def _read(claims: Mapping[str, JSONValue]) -> SignedWarrant:
-    if claims.keys() != _CLAIMS:
-        odd = sorted(claims.keys() ^ _CLAIMS)
-        raise _malformed(f"claims that are missing or unknown: {shown(', '.join(odd))}")
+    odd = sorted(claims.keys() ^ set(WarrantClaims.__struct_fields__))
+    if odd:
+        raise WARRANT.malformed(WARRANT.missing.format(claim=shown(", ".join(odd))))
     scope = FrozenJSON.from_canonical(_text(claims, "scope", chars_max=65_536).encode())
     leaf, digest = _text(claims, "leaf"), _text(claims, "digest")
     if not _HEX_32.fullmatch(leaf) or not _HEX_32.fullmatch(digest):
@@ -219,4 +239,4 @@ def _under(value: JSONValue) -> tuple[Under, ...]:
 
 
 def _malformed(what: str) -> Malformed:
-    return Malformed(f"warrant: {what}", code="warrant.malformed")
+    return WARRANT.malformed(f"warrant: {what}")

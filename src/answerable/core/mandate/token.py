@@ -1,39 +1,18 @@
 """A mandate on the wire: a JWS in compact form whose header `typ` is `answerable-mandate+jwt`.
 
-| claim           | type    | meaning                                                              |
-|-----------------|---------|----------------------------------------------------------------------|
-| `iss`           | text    | the person or `schedule:NAME` who gives the task and signs           |
-| `sub`           | text    | the agent who gets it                                                |
-| `aud`           | text    | the deployment it is for, exactly one                                |
-| `jti`           | text    | the mandate's id                                                     |
-| `use_case`      | text    | the registered use case                                              |
-| `purpose`       | text    | what the task is, for people                                         |
-| `grants`        | list    | `[[capability, [caveat, ...]], ...]`, caveats as in `caveat.py`      |
-| `caveats`       | list    | caveats that hold for every grant                                    |
-| `calls_max`     | integer | actions that may be started in all                                   |
-| `not_before_ms` | integer | Unix milliseconds, first instant                                     |
-| `expires_at_ms` | integer | Unix milliseconds, first instant after                               |
-
-Claims that may be left out, and then say nothing:
-
-| claim           | type    | meaning                                                              |
-|-----------------|---------|----------------------------------------------------------------------|
-| `budgets`       | object  | other limits by name, as in `core/registry/documents/budget_name.py`           |
-| `delegation`    | object  | how deep, how widely and to whom it may be handed on; else not at all |
-| `application`   | text    | the application that signs for the person in `iss`                   |
-| `id_token`      | text    | what that person showed it: an ID token whose nonce is of these terms |
-
 Times are milliseconds under names of their own, so that nobody reads them as the seconds of `nbf` and `exp` (RFC 7519).
 
-Laws: all claims of the first table are there, and none that is in neither; an unknown claim or caveat refuses, for it
-may be a restriction; a token is believed only under a key registered for the very principal, or application, that it
+Laws: all claims that the form needs are there, and none that it does not know; an unknown claim or caveat refuses, for
+it may be a restriction; a token is believed only under a key registered for the very principal, or application, that it
 names as its signer.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from answerable.core.canonical import Limits, parse
 from answerable.core.identity.keys.compact_jws import (
@@ -54,7 +33,8 @@ from answerable.core.mandate.budget import checked_limits
 from answerable.core.mandate.caveat import CAVEATS_MAX, from_wire, to_wire
 from answerable.core.mandate.delegability import NOT_DELEGABLE, delegability_in, delegation_claim
 from answerable.core.mandate.mandate import Grant, Mandate, MandateId, MandateTerms
-from answerable.errors import Malformed, Unverified, shown
+from answerable.core.statement import Kind
+from answerable.errors import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -64,27 +44,51 @@ if TYPE_CHECKING:
     from answerable.core.mandate.caveat import Caveat
 
 MANDATE_TYP: Final = "answerable-mandate+jwt"
-CLAIMS: Final = (
-    "iss",
-    "sub",
-    "aud",
-    "jti",
-    "use_case",
-    "purpose",
-    "grants",
-    "caveats",
-    "calls_max",
-    "not_before_ms",
-    "expires_at_ms",
-)
-OPTIONAL_CLAIMS: Final = ("budgets", "delegation", "application", "id_token")
 ID_TOKEN_CHARS_MAX: Final = 16_384
-STEP: Final = "mandate"
-
-_KNOWN: Final = frozenset((*CLAIMS, *OPTIONAL_CLAIMS))
-_CODE: Final = "mandate.malformed"
 _CLAIMS_LIMITS: Final = Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
 _ID: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
+
+
+class MandateClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What is signed. What is of `Any` type is read by whose it is; the last four may be left out."""
+
+    iss: Annotated[str, Meta(description="who gives the task and signs: a person, or `schedule:NAME`")]
+    sub: Annotated[str, Meta(description="the agent who gets it")]
+    aud: Annotated[
+        Any,
+        Meta(
+            description="the deployment it is for: the origin of its ledger, exactly one",
+            extra={"type": "text"},
+        ),
+    ]
+    jti: Annotated[str, Meta(description="the mandate's id: 1 to 64 of `A-Z a-z 0-9 . _ -`")]
+    use_case: Annotated[str, Meta(description="the registered use case")]
+    purpose: Annotated[
+        str,
+        Meta(description="what the task is, for people: 1 to 500 printable characters on one line"),
+    ]
+    grants: Annotated[list[Any], Meta(description="1 to 64 of `[capability, [caveat, ...]]`")]
+    caveats: Annotated[list[Any], Meta(description="caveats that hold for every grant")]
+    calls_max: Annotated[int, Meta(description="actions that may be started in all, at least 1")]
+    not_before_ms: Annotated[int, Meta(description="Unix milliseconds, first instant")]
+    expires_at_ms: Annotated[
+        int, Meta(description="Unix milliseconds, first instant after; at most 90 days later")
+    ]
+    budgets: Any = UNSET
+    delegation: Any = UNSET
+    application: Any = UNSET
+    id_token: Any = UNSET
+
+
+MANDATE: Final = Kind(
+    typ=MANDATE_TYP,
+    step="mandate",
+    what="the mandate",
+    form=MandateClaims,
+    signer=issuer_id,
+    missing="claim {claim} is missing",
+    unknown="claim {claim} is not known here, so it refuses",
+)
 
 
 def claims_of(terms: MandateTerms, *, audience: str) -> dict[str, JSONValue]:
@@ -121,29 +125,7 @@ def terms_of(claims: Mapping[str, JSONValue]) -> MandateTerms:
     Raises Malformed: `mandate.malformed`, `name.invalid`, `caveat.unknown`, `caveat.malformed`, `budget.name`,
     `budget.amount`.
     """
-    unknown = [name for name in claims if name not in _KNOWN]
-    if unknown:
-        raise Malformed(f"claim {shown(unknown[0], 40)} is not known here, so it refuses", code=_CODE)
-    missing = [name for name in CLAIMS if name not in claims]
-    if missing:
-        raise Malformed(f"claim `{missing[0]}` is missing", code=_CODE)
-    grants = _list(claims, "grants")
-    return MandateTerms(
-        id=MandateId(checked_id(_text(claims, "jti"))),
-        principal=issuer_id(_text(claims, "iss")),
-        agent=agent_id(_text(claims, "sub")),
-        use_case=checked_name(_text(claims, "use_case"), what="use case"),
-        purpose=_text(claims, "purpose"),
-        grants=tuple(_grant(grant) for grant in grants),
-        caveats=_caveats(_list(claims, "caveats")),
-        calls_max=_integer(claims, "calls_max"),
-        budgets=_budgets(claims),
-        not_before=UnixMillis(_integer(claims, "not_before_ms")),
-        expires_at=UnixMillis(_integer(claims, "expires_at_ms")),
-        delegability=delegability_in(claims["delegation"]) if "delegation" in claims else NOT_DELEGABLE,
-        application=_application(claims),
-        id_token=_id_token(claims),
-    )
+    return _terms(MANDATE.read(claims), claims)
 
 
 def verify_mandate(
@@ -170,19 +152,18 @@ def verify_mandate(
 
     claims = verified_claims(
         token,
-        typ=MANDATE_TYP,
-        step=STEP,
+        typ=MANDATE.typ,
+        step=MANDATE.step,
         issuer_of=issuer_of,
         keys_of=lambda issuer: application_keys(application) if application else keys_of(PrincipalId(issuer)),
     )
-    terms = terms_of(claims)
+    said = MANDATE.read(claims)
+    terms = _terms(said, claims)
     if terms.application and not terms.id_token:
-        message = "an application signs with the ID token of the person it signs for, which is missing"
-        raise Malformed(message, code=_CODE)
-    if claims["aud"] != audience:
-        got = shown(claims["aud"], 60)
-        message = f"the mandate is for {got}, this is {shown(audience, 60)}"
-        raise Unverified(message, code="mandate.audience", step=STEP)
+        raise MANDATE.malformed(
+            "an application signs with the ID token of the person it signs for, which is missing"
+        )
+    MANDATE.check_audience(said, audience)
     return signed(terms, token)
 
 
@@ -191,13 +172,13 @@ def audience_of(token: str) -> str:
 
     Raises Malformed (`mandate.malformed`).
     """
-    claims = parse(read_compact(token, step=STEP).payload, limits=_CLAIMS_LIMITS)
+    claims = parse(read_compact(token, step=MANDATE.step).payload, limits=_CLAIMS_LIMITS)
     return _text(claims if isinstance(claims, dict) else {}, "aud")
 
 
 def mandate_in(token: str) -> Mandate:
     """The mandate that a token is, which was verified when it was taken in. Raises Malformed and Unverified."""
-    claims = parse(read_compact(token, step=STEP).payload, limits=_CLAIMS_LIMITS)
+    claims = parse(read_compact(token, step=MANDATE.step).payload, limits=_CLAIMS_LIMITS)
     return signed(terms_of(claims if isinstance(claims, dict) else {}), token)
 
 
@@ -225,18 +206,37 @@ def signed(terms: MandateTerms, token: str) -> Mandate:
 def checked_id(text: str) -> str:
     """Return `text` when it can be the id of a mandate: 1 to 64 of `A-Z a-z 0-9 . _ -`. Raises Malformed."""
     if not _ID.fullmatch(text):
-        raise Malformed(f"{shown(text)} is not the id of a mandate", code=_CODE)
+        raise MANDATE.malformed(f"{shown(text)} is not the id of a mandate")
     return text
+
+
+def _terms(said: MandateClaims, claims: Mapping[str, JSONValue]) -> MandateTerms:
+    return MandateTerms(
+        id=MandateId(checked_id(said.jti)),
+        principal=issuer_id(said.iss),
+        agent=agent_id(said.sub),
+        use_case=checked_name(said.use_case, what="use case"),
+        purpose=said.purpose,
+        grants=tuple(_grant(grant) for grant in said.grants),
+        caveats=_caveats(said.caveats),
+        calls_max=said.calls_max,
+        budgets=_budgets(said.budgets),
+        not_before=UnixMillis(said.not_before_ms),
+        expires_at=UnixMillis(said.expires_at_ms),
+        delegability=NOT_DELEGABLE if said.delegation is UNSET else delegability_in(said.delegation),
+        application=_application(claims),
+        id_token=_id_token(claims),
+    )
 
 
 def _application(claims: Mapping[str, JSONValue]) -> str:
     """Whose key signs, if not the principal's own. A draft has no ID token yet, which is made for it."""
     if "id_token" in claims and "application" not in claims:
-        raise Malformed("an `id_token` is shown by an `application`, which is missing", code=_CODE)
+        raise MANDATE.malformed("an `id_token` is shown by an `application`, which is missing")
     if "application" not in claims:
         return ""
     if schedule_of(_text(claims, "iss")) is not None:
-        raise Malformed("a schedule signs with its own key, through no application", code=_CODE)
+        raise MANDATE.malformed("a schedule signs with its own key, through no application")
     return checked_name(_text(claims, "application"), what="application")
 
 
@@ -245,7 +245,7 @@ def _id_token(claims: Mapping[str, JSONValue]) -> str:
         return ""
     token = _text(claims, "id_token")
     if not 0 < len(token) <= ID_TOKEN_CHARS_MAX or not token.isascii():
-        raise Malformed(f"claim `id_token` has 1 to {ID_TOKEN_CHARS_MAX} characters of ASCII", code=_CODE)
+        raise MANDATE.malformed(f"claim `id_token` has 1 to {ID_TOKEN_CHARS_MAX} characters of ASCII")
     return token
 
 
@@ -253,12 +253,12 @@ def _grant(wire: JSONValue) -> Grant:
     match wire:
         case [str(capability), [*caveats]]:
             return Grant(capability=checked_name(capability, what="capability"), caveats=_caveats(caveats))
-    raise Malformed("a grant must be `[capability, [caveat, ...]]`", code=_CODE)
+    raise MANDATE.malformed("a grant must be `[capability, [caveat, ...]]`")
 
 
 def _caveats(wires: list[JSONValue]) -> tuple[Caveat, ...]:
     if len(wires) > CAVEATS_MAX:
-        raise Malformed(f"expected at most {CAVEATS_MAX} caveats, got {len(wires)}", code=_CODE)
+        raise MANDATE.malformed(f"expected at most {CAVEATS_MAX} caveats, got {len(wires)}")
     return tuple(from_wire(wire) for wire in wires)
 
 
@@ -267,31 +267,16 @@ def _budget_claim(terms: MandateTerms) -> dict[str, JSONValue]:
     return {"budgets": dict(terms.budgets)} if terms.budgets else {}
 
 
-def _budgets(claims: Mapping[str, JSONValue]) -> tuple[tuple[str, int], ...]:
-    if "budgets" not in claims:
+def _budgets(claim: JSONValue | UnsetType) -> tuple[tuple[str, int], ...]:
+    if claim is UNSET:
         return ()
-    value = claims["budgets"]
-    if not isinstance(value, dict) or not value:
-        raise Malformed("claim `budgets` must be an object with one limit or more, or absent", code=_CODE)
-    return checked_limits(value.items())
+    if not isinstance(claim, dict) or not claim:
+        raise MANDATE.malformed("claim `budgets` must be an object with one limit or more, or absent")
+    return checked_limits(claim.items())
 
 
 def _text(claims: Mapping[str, JSONValue], name: str) -> str:
     value = claims.get(name)
     if not isinstance(value, str):
-        raise Malformed(f"claim `{name}` must be text", code=_CODE)
-    return value
-
-
-def _integer(claims: Mapping[str, JSONValue], name: str) -> int:
-    value = claims[name]
-    if type(value) is not int:
-        raise Malformed(f"claim `{name}` must be an integer", code=_CODE)
-    return value
-
-
-def _list(claims: Mapping[str, JSONValue], name: str) -> list[JSONValue]:
-    value = claims[name]
-    if not isinstance(value, list):
-        raise Malformed(f"claim `{name}` must be a list", code=_CODE)
+        raise MANDATE.malformed(f"claim `{name}` must be text")
     return value

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import anyio
 
 from answerable.core.action.request import action_request
-from answerable.core.approval.token import APPROVAL_TYP, answer_claims
+from answerable.core.approval.token import ANSWER, answer_claims
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
 from answerable.core.containment.shadow import (
@@ -133,7 +133,7 @@ class Stage:
             audience=self.walk.ledger.origin,
             at=now,
         )
-        token = signed_statement(claims, typ=APPROVAL_TYP, key=self.approver)
+        token = ANSWER.sign(claims, self.approver)
         typed = name_wanted(self.walk, approval)
         return await answer_approval(self.walk, approval.id, token, typed=typed)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from answerable.core.approval.challenge import NONCE_BYTES, NONCE_MILLIS_MAX
 from answerable.core.approval.openings import nonce_digest
-from answerable.core.approval.token import AHEAD_MILLIS_MAX
 from answerable.core.identity.names.principal import UnixMillis
+from answerable.core.statement import AHEAD_MILLIS_MAX
 
 if TYPE_CHECKING:
     from answerable.flows.state.walk import Walk

@@ -5,10 +5,8 @@ from __future__ import annotations
 import pytest
 
 from answerable.core.approval.token import (
-    AGE_MILLIS_MAX,
-    AHEAD_MILLIS_MAX,
     APPROVAL_TYP,
-    CLAIMS,
+    AnswerClaims,
     VerifiedAnswer,
     answer_claims,
     verify_answer,
@@ -16,6 +14,7 @@ from answerable.core.approval.token import (
 from answerable.core.approval.words import words_of
 from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.statement import AGE_MILLIS_MAX, AHEAD_MILLIS_MAX, claims_in
 from answerable.errors import Malformed, Unverified
 from answerable.sdk.signing import signed_answer
 from answerable.testing.clock import START
@@ -38,7 +37,7 @@ def token_with(**changes):
     claims = answer_claims(
         approval(), nonce=NONCE, by=BOB, verdict="approve", comment="", audience=AUDIENCE, at=NOW
     )
-    kept = {name: value for name, value in {**claims, **changes}.items() if value is not ...}
+    kept = {name: value for name, value in {**claims_in(claims), **changes}.items() if value is not ...}
     return signed_statement(kept, typ=APPROVAL_TYP, key=signing_key("bob"))
 
 
@@ -90,7 +89,7 @@ def test_an_answer_to_anything_else_is_worth_nothing(changes, code):
     assert raised.value.code == code
 
 
-@pytest.mark.parametrize("claim", CLAIMS)
+@pytest.mark.parametrize("claim", AnswerClaims.__struct_fields__)
 def test_no_claim_may_be_missing_or_of_another_type(claim):
     for value in (..., None):
         with pytest.raises((Malformed, Unverified)):

@@ -7,10 +7,11 @@ from dataclasses import replace
 import pytest
 
 from answerable.core.containment.hold import EVERYTHING, Agreement, Hold, HoldId
-from answerable.core.containment.lift import LIFT_TYP, Terms, lift_claims, lifted, verified_lift
+from answerable.core.containment.lift import LIFT_TYP, LiftClaims, lifted, verified_lift
 from answerable.core.identity.keys.compact_jws import signed_statement
 from answerable.core.identity.names.principal import PrincipalId, UnixMillis
 from answerable.core.registry.documents.documents import Principal
+from answerable.core.statement import claims_in
 from answerable.errors import AnswerableError, Refused
 from answerable.testing.samples import signing_key
 from tests.worlds.policy import REGISTRY
@@ -25,8 +26,10 @@ WORLD = replace(REGISTRY, principals=PEOPLE)
 
 
 def token(**changes: object) -> str:
-    terms = Terms(hold=HOLD.id, digest=HOLD.digest, reason="looked at it")
-    claims = {**lift_claims(terms, by=PrincipalId("bob"), audience="log", at=NOW), **changes}
+    sound = LiftClaims(
+        iss="bob", aud="log", hold=HOLD.id, digest=HOLD.digest, reason="looked at it", iat_ms=NOW
+    )
+    claims = {**claims_in(sound), **changes}
     kept = {name: value for name, value in claims.items() if value is not None}
     return signed_statement(kept, typ=LIFT_TYP, key=signing_key("bob"))
 

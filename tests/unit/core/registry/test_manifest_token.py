@@ -15,12 +15,15 @@ from answerable.core.registry.manifests.manifest_token import (
     verified_manifest,
 )
 from answerable.core.registry.parsing.active import snapshot_of
+from answerable.core.statement import claims_in
 from answerable.errors import AnswerableError, Malformed
 from answerable.testing.clock import START
 from answerable.testing.contracts.manifest_register import sample_manifest, sample_signed
 from answerable.testing.samples import registry_documents, signing_key
 
-CLAIMS: dict[str, Any] = manifest_claims(sample_manifest(), owner=PrincipalId("alice"), at=UnixMillis(START))
+CLAIMS: dict[str, Any] = claims_in(
+    manifest_claims(sample_manifest(), owner=PrincipalId("alice"), at=UnixMillis(START))
+)
 
 
 def token(claims: Any) -> str:

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from answerable.core.identity.keys.compact_jws import signed_statement
-from answerable.core.identity.names.principal import PrincipalId
 from answerable.core.registry.parsing.active import snapshot_of
-from answerable.core.registry.tools.tool_approval import TOOL_TYP, approval_claims, verified_approval
+from answerable.core.registry.tools.tool_approval import TOOL_TYP, ToolClaims, verified_approval
+from answerable.core.statement import claims_in
 from answerable.errors import AnswerableError
 from answerable.testing.builders import bench_documents
 from answerable.testing.clock import START
@@ -19,8 +19,8 @@ from tests.worlds.tool import approval, described
 pytestmark = pytest.mark.requirement("TOOL-03")
 
 CURRENT = snapshot_of(bench_documents())
-CLAIMS = approval_claims(
-    "crm", "get_case", definition="a" * 64, previous="", owner=PrincipalId("alice"), at=START
+CLAIMS = claims_in(
+    ToolClaims(iss="alice", iat_ms=START, server="crm", tool="get_case", definition="a" * 64, previous="")
 )
 
 

@@ -1,12 +1,5 @@
 """A signed manifest on the wire: a JWS in compact form whose header `typ` is `answerable-manifest+jwt`.
 
-| claim      | type    | meaning                                                      |
-|------------|---------|--------------------------------------------------------------|
-| `iss`      | text    | the principal who answers for it; the signing key is theirs  |
-| `sub`      | text    | the agent it is about; the manifest's own `agent`            |
-| `iat_ms`   | integer | Unix milliseconds at which it was signed                     |
-| `manifest` | object  | the canonical form, as in `manifest.form_of`                 |
-
 Laws: all claims are there and no others; a manifest is believed only under a key that is registered now for somebody
 who owns the agent now, as owner or backup owner; who loses the agent or the key loses the manifest with it.
 """
@@ -15,34 +8,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hmac import compare_digest
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from msgspec import Meta, Struct
 
 from answerable.core.canonical import Limits, parse
-from answerable.core.identity.keys.compact_jws import (
-    PAYLOAD_DEPTH_MAX,
-    TOKEN_CHARS_MAX,
-    read_compact,
-    signed_statement,
-    verified_claims,
-)
-from answerable.core.identity.names.principal import AgentId, PrincipalId, UnixMillis, agent_id, principal_id
+from answerable.core.identity.keys.compact_jws import PAYLOAD_DEPTH_MAX, TOKEN_CHARS_MAX, read_compact
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis, agent_id, principal_id
 from answerable.core.registry.manifests.manifest import form_of, manifest_digest, manifest_of
-from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.core.statement import Kind
+from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from answerable.core.canonical import JSONValue
     from answerable.core.identity.keys.keys import SigningKey
     from answerable.core.registry.manifests.manifest import Manifest
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 MANIFEST_TYP: Final = "answerable-manifest+jwt"
-STEP: Final = "manifest"
 
-_CLAIMS: Final = frozenset({"iss", "sub", "iat_ms", "manifest"})
 _LIMITS: Final = Limits(size_bytes_max=TOKEN_CHARS_MAX, depth_max=PAYLOAD_DEPTH_MAX)
-_CODE: Final = "manifest.malformed"
+
+
+class ManifestClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an owner signs who answers for a manifest. manifest: as `manifest_of` reads it."""
+
+    iss: Annotated[str, Meta(description="the principal who signed; the key is theirs")]
+    sub: Annotated[str, Meta(description="the agent; the same as `manifest.agent`")]
+    iat_ms: Annotated[int, Meta(ge=0, description="Unix milliseconds at which it was signed")]
+    manifest: Annotated[Any, Meta(description="the form")]
+
+
+MANIFEST: Final = Kind(
+    typ=MANIFEST_TYP,
+    step="manifest",
+    what="the manifest",
+    form=ManifestClaims,
+    missing="claim {claim} is missing",
+    unknown="claim {claim} is not known here, so it refuses",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +63,14 @@ class SignedManifest:
     digest: str
 
 
-def manifest_claims(manifest: Manifest, *, owner: PrincipalId, at: UnixMillis) -> dict[str, JSONValue]:
+def manifest_claims(manifest: Manifest, *, owner: PrincipalId, at: UnixMillis) -> ManifestClaims:
     """What is signed. at: now."""
-    return {"iss": owner, "sub": manifest.agent, "iat_ms": at, "manifest": form_of(manifest)}
+    return ManifestClaims(iss=owner, sub=manifest.agent, iat_ms=at, manifest=form_of(manifest))
 
 
 def signed_manifest(manifest: Manifest, *, owner: PrincipalId, key: SigningKey, at: UnixMillis) -> str:
     """The manifest token. at: now. Raises Malformed (`json.*`)."""
-    return signed_statement(manifest_claims(manifest, owner=owner, at=at), typ=MANIFEST_TYP, key=key)
+    return MANIFEST.sign(manifest_claims(manifest, owner=owner, at=at), key)
 
 
 def verified_manifest(token: str, *, current: RegistrySnapshot) -> SignedManifest:
@@ -77,14 +80,7 @@ def verified_manifest(token: str, *, current: RegistrySnapshot) -> SignedManifes
     `manifest.algorithm`, `manifest.key`, `manifest.signature`, `manifest.subject`), and Refused as `standing_fault`
     says.
     """
-    claims = verified_claims(
-        token,
-        typ=MANIFEST_TYP,
-        step=STEP,
-        issuer_of=lambda unverified: principal_id(_text(unverified, "iss")),
-        keys_of=current.person_keys,
-    )
-    signed = _signed(token, claims)
+    signed = _signed(token, MANIFEST.verified(token, current.person_keys))
     fault = standing_fault(signed, current)
     if fault is not None:
         raise fault
@@ -96,16 +92,14 @@ def stored_manifest(token: str) -> SignedManifest:
 
     Raises Malformed (`manifest.*`, `name.invalid`), Unverified (`manifest.type`, `manifest.subject`).
     """
-    jws = read_compact(token, step=STEP)
+    jws = read_compact(token, step=MANIFEST.step)
     if jws.header.get("typ") != MANIFEST_TYP:
         got = shown(jws.header.get("typ"), 40)
-        raise Unverified(
-            f"expected a token of type {MANIFEST_TYP}, got {got}", code="manifest.type", step=STEP
-        )
+        raise MANIFEST.unverified(f"expected a token of type {MANIFEST_TYP}, got {got}", "type")
     claims = parse(jws.payload, limits=_LIMITS)
     if not isinstance(claims, dict):
-        raise Malformed("token claims are not a JSON object", code=_CODE)
-    return _signed(token, claims)
+        raise MANIFEST.malformed("token claims are not a JSON object")
+    return _signed(token, MANIFEST.read(claims))
 
 
 def standing_fault(signed: SignedManifest, current: RegistrySnapshot) -> Refused | None:
@@ -143,31 +137,18 @@ def standing_fault(signed: SignedManifest, current: RegistrySnapshot) -> Refused
     return None
 
 
-def _signed(token: str, claims: Mapping[str, JSONValue]) -> SignedManifest:
-    if claims.keys() != _CLAIMS:
-        odd = sorted(claims.keys() ^ _CLAIMS)[0]
-        what = "is not known here, so it refuses" if odd in claims else "is missing"
-        raise Malformed(f"claim {shown(odd, 40)} {what}", code=_CODE)
-    at = claims["iat_ms"]
-    if type(at) is not int or at < 0:
-        raise Malformed("claim `iat_ms` must be an integer of 0 or more", code=_CODE)
-    manifest = manifest_of(claims["manifest"])
-    subject: AgentId = agent_id(_text(claims, "sub"))
+def _signed(token: str, claims: ManifestClaims) -> SignedManifest:
+    manifest = manifest_of(claims.manifest)
+    subject = agent_id(claims.sub)
     if subject != manifest.agent:
-        message = f"the token is about {shown(subject)}, its manifest about {shown(manifest.agent)}"
-        raise Unverified(message, code="manifest.subject", step=STEP)
+        raise MANIFEST.unverified(
+            f"the token is about {shown(subject)}, its manifest about {shown(manifest.agent)}", "subject"
+        )
     return SignedManifest(
         manifest=manifest,
-        signed_by=principal_id(_text(claims, "iss")),
-        signed_at=UnixMillis(at),
-        key=read_compact(token, step=STEP).header.get("kid", ""),
+        signed_by=principal_id(claims.iss),
+        signed_at=UnixMillis(claims.iat_ms),
+        key=MANIFEST.key_of(token),
         token=token,
         digest=manifest_digest(manifest),
     )
-
-
-def _text(claims: Mapping[str, JSONValue], name: str) -> str:
-    value = claims.get(name)
-    if not isinstance(value, str):
-        raise Malformed(f"claim `{name}` must be text", code=_CODE)
-    return value

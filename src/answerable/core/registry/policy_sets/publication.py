@@ -1,17 +1,5 @@
 """Signed steps of publishing policy sets: a JWS in compact form whose header `typ` is `answerable-policy+jwt`.
 
-| claim      | type    | meaning                                                                                  |
-|------------|---------|------------------------------------------------------------------------------------------|
-| `iss`      | text    | the person who takes the step; the signing key is theirs                                 |
-| `aud`      | text    | the deployment it is for, exactly one                                                    |
-| `step`     | text    | `propose`, `publish` or `rollback`                                                       |
-| `before`   | text    | digest of the policy sets that it changes, as they are                                   |
-| `after`    | text    | digest of the policy sets as they are to be                                              |
-| `proposal` | text    | of `publish`: id of the proposal; else empty                                             |
-| `attached` | text    | of `propose`: SHA-256 of what the author attached; else empty                            |
-| `comment`  | text    | why, for people; may be empty                                                            |
-| `iat_ms`   | integer | Unix milliseconds at which it was signed                                                 |
-
 Laws: a step speaks of one change, from one digest to another; for anything else it is worth nothing; an old step is no
 step; all claims are there and no others; nobody publishes what they proposed, under whichever key.
 """
@@ -20,32 +8,60 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
+
+from msgspec import Meta, Struct
 
 from answerable.core.canonical import freeze, parse
-from answerable.core.identity.keys.compact_jws import read_compact, verified_claims
-from answerable.core.identity.names.principal import PrincipalId, UnixMillis, principal_id
-from answerable.errors import Malformed, Refused, Unverified, shown
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis
+from answerable.core.statement import Kind
+from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from answerable.core.canonical import JSONValue
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 PUBLICATION_TYP: Final = "answerable-policy+jwt"
-STEP: Final = "publication"
-CLAIMS: Final = ("iss", "aud", "step", "before", "after", "proposal", "attached", "comment", "iat_ms")
 STEPS: Final = ("propose", "publish", "rollback")
-AGE_MILLIS_MAX: Final = 5 * 60 * 1000
-"""How old a step may be when it arrives."""
-AHEAD_MILLIS_MAX: Final = 60 * 1000
 COMMENT_CHARS_MAX: Final = 1000
 POLICY_SET: Final = "PolicySet/"
 """What the keys of policy sets among the documents begin with."""
 
 PublicationStep = Literal["propose", "publish", "rollback"]
-_CODE: Final = "publication.malformed"
+
+
+class StepClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a person signs who takes a step."""
+
+    iss: Annotated[str, Meta(description="the person who takes the step")]
+    aud: Annotated[str, Meta(description="the log of the deployment, exactly one")]
+    step: Annotated[str, Meta(description="`propose`, `publish` or `rollback`")]
+    before: Annotated[
+        str,
+        Meta(
+            description="digest of the policy sets in force: SHA-256 of the canonical JSON object of the documents by "
+            "`PolicySet/<name>`, hex"
+        ),
+    ]
+    after: Annotated[str, Meta(description="digest of the policy sets as they are to be, likewise")]
+    proposal: Annotated[
+        str,
+        Meta(
+            description="of `publish`: the first 32 hex digits of SHA-256 of the author's token; else empty"
+        ),
+    ]
+    attached: Annotated[
+        str,
+        Meta(
+            description="of `propose`: SHA-256 of the attached JSON text, hex, or empty for none; else empty"
+        ),
+    ]
+    comment: Annotated[str, Meta(description="at most 1,000 characters")]
+    iat_ms: Annotated[int, Meta(description="when it was signed, Unix milliseconds")]
+
+
+PUBLICATION: Final = Kind(typ=PUBLICATION_TYP, step="publication", what="the step", form=StepClaims)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,19 +92,19 @@ class Terms:
     comment: str = ""
 
 
-def step_claims(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis) -> dict[str, JSONValue]:
+def step_claims(terms: Terms, *, by: PrincipalId, audience: str, at: UnixMillis) -> StepClaims:
     """What is signed. at: now."""
-    return {
-        "iss": by,
-        "aud": audience,
-        "step": terms.step,
-        "before": terms.before,
-        "after": terms.after,
-        "proposal": terms.proposal,
-        "attached": terms.attached,
-        "comment": terms.comment,
-        "iat_ms": at,
-    }
+    return StepClaims(
+        iss=by,
+        aud=audience,
+        step=terms.step,
+        before=terms.before,
+        after=terms.after,
+        proposal=terms.proposal,
+        attached=terms.attached,
+        comment=terms.comment,
+        iat_ms=at,
+    )
 
 
 def verified_step(
@@ -100,41 +116,25 @@ def verified_step(
     `publication.algorithm`, `publication.key`, `publication.signature`, `publication.audience`, `publication.other`,
     `publication.stale`).
     """
-    claims = verified_claims(
-        token,
-        typ=PUBLICATION_TYP,
-        step=STEP,
-        issuer_of=lambda unverified: principal_id(_text(unverified, "iss")),
-        keys_of=current.person_keys,
-    )
-    if claims.keys() != set(CLAIMS):
-        odd = sorted(claims.keys() ^ set(CLAIMS))[0]
-        raise Malformed(f"claim {shown(odd, 40)} is missing or not known here", code=_CODE)
-    said = {name: _text(claims, name) for name in CLAIMS if name != "iat_ms"}
-    if said["aud"] != audience:
-        message = f"the step is for {shown(said['aud'], 60)}, this is {shown(audience, 60)}"
-        raise _unverified(message, "audience")
-    if said["step"] != wanted:
-        raise _unverified(f"expected a signature to {wanted}, got one to {shown(said['step'], 40)}", "other")
-    at = claims["iat_ms"]
-    if type(at) is not int:
-        raise Malformed("claim `iat_ms` must be an integer", code=_CODE)
-    if not -AHEAD_MILLIS_MAX <= now - at < AGE_MILLIS_MAX:
-        most = AGE_MILLIS_MAX // 1000
-        message = f"the step was signed {(now - at) // 1000} s ago, expected less than {most} s: sign it anew"
-        raise _unverified(message, "stale")
-    if len(said["comment"]) > COMMENT_CHARS_MAX:
-        raise Malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters", code=_CODE)
+    claims = PUBLICATION.verified(token, current.person_keys)
+    PUBLICATION.check_audience(claims, audience)
+    if claims.step != wanted:
+        raise PUBLICATION.unverified(
+            f"expected a signature to {wanted}, got one to {shown(claims.step, 40)}", "other"
+        )
+    PUBLICATION.check_age(claims, now)
+    if len(claims.comment) > COMMENT_CHARS_MAX:
+        raise PUBLICATION.malformed(f"a comment has at most {COMMENT_CHARS_MAX} characters")
     return SignedStep(
-        by=principal_id(said["iss"]),
-        key=read_compact(token, step=STEP).header["kid"],
+        by=PrincipalId(claims.iss),
+        key=PUBLICATION.key_of(token),
         step=wanted,
-        before=said["before"],
-        after=said["after"],
-        proposal=said["proposal"],
-        attached=said["attached"],
-        comment=said["comment"],
-        at=UnixMillis(at),
+        before=claims.before,
+        after=claims.after,
+        proposal=claims.proposal,
+        attached=claims.attached,
+        comment=claims.comment,
+        at=UnixMillis(claims.iat_ms),
         token=token,
     )
 
@@ -182,14 +182,3 @@ def policy_documents(documents: Mapping[str, bytes]) -> dict[str, bytes]:
 def documents_digest(documents: Mapping[str, bytes]) -> str:
     """SHA-256 of the canonical JSON object of these documents by their keys, hex."""
     return freeze({key: parse(text) for key, text in documents.items()}).hex
-
-
-def _text(claims: Mapping[str, JSONValue], name: str) -> str:
-    value = claims.get(name)
-    if not isinstance(value, str):
-        raise Malformed(f"claim `{name}` must be text", code=_CODE)
-    return value
-
-
-def _unverified(message: str, fault: str) -> Unverified:
-    return Unverified(message, code=f"publication.{fault}", step=STEP)

@@ -1,14 +1,5 @@
 """An owner's yes to a tool on the wire: a JWS in compact form whose header `typ` is `answerable-tool+jwt`.
 
-| claim        | type    | meaning                                                               |
-|--------------|---------|-----------------------------------------------------------------------|
-| `iss`        | text    | the principal who answers for it; the signing key is theirs           |
-| `iat_ms`     | integer | Unix milliseconds at which it was signed                              |
-| `server`     | text    | registered name of the server                                         |
-| `tool`       | text    | the tool, as its server names it                                      |
-| `definition` | text    | SHA-256 of the definition's canonical JSON, hex                       |
-| `previous`   | text    | that of the definition in force until then; empty where there is none |
-
 Laws: all claims are there and no others; it is believed only under a key that is registered now for somebody who owns a
 capability of this very tool now, as owner or backup owner; it changes one definition into one other, so that an old one
 that somebody kept brings nothing back.
@@ -18,28 +9,55 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
-from answerable.core.identity.keys.compact_jws import read_compact, signed_statement, verified_claims
-from answerable.core.identity.names.principal import PrincipalId, UnixMillis, checked_name, principal_id
+from msgspec import Meta, Struct
+
+from answerable.core.identity.names.principal import PrincipalId, UnixMillis, checked_name
 from answerable.core.registry.documents.public_name import checked_plain_target
 from answerable.core.registry.tools.tool_pin import TOOLS_CALL
-from answerable.errors import Malformed, Refused, shown
+from answerable.core.statement import Kind
+from answerable.errors import Refused, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
-    from answerable.core.canonical import JSONValue
     from answerable.core.identity.keys.keys import SigningKey
     from answerable.core.registry.documents.capability import Capability
     from answerable.core.registry.snapshot.snapshot import RegistrySnapshot
 
 TOOL_TYP: Final = "answerable-tool+jwt"
-STEP: Final = "tool"
 
-_CLAIMS: Final = frozenset({"iss", "iat_ms", "server", "tool", "definition", "previous"})
-_CODE: Final = "tool.malformed"
 _DIGEST: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class ToolClaims(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an owner signs who says yes to a definition."""
+
+    iss: Annotated[str, Meta(description="registered name of the person")]
+    iat_ms: Annotated[int, Meta(ge=0, description="Unix milliseconds at which it was signed")]
+    server: Annotated[str, Meta(description="registered name of the server")]
+    tool: Annotated[str, Meta(description="the tool, as its server names it")]
+    definition: Annotated[
+        str,
+        Meta(
+            description="SHA-256, hex, of the canonical JSON (RFC 8785) of the tool's whole entry in the list of tools"
+        ),
+    ]
+    previous: Annotated[
+        str,
+        Meta(description="that of the definition in force until then; empty where there is none"),
+    ]
+
+
+TOOL: Final = Kind(
+    typ=TOOL_TYP,
+    step="tool",
+    what="the yes",
+    form=ToolClaims,
+    missing="claim {claim} is missing",
+    unknown="claim {claim} is not known here, so it refuses",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,20 +74,6 @@ class ToolApproval:
     token: str
 
 
-def approval_claims(
-    server: str, tool: str, *, definition: str, previous: str, owner: PrincipalId, at: UnixMillis
-) -> dict[str, JSONValue]:
-    """What is signed. at: now."""
-    return {
-        "iss": owner,
-        "iat_ms": at,
-        "server": server,
-        "tool": tool,
-        "definition": definition,
-        "previous": previous,
-    }
-
-
 def signed_approval(
     server: str,
     tool: str,
@@ -81,8 +85,10 @@ def signed_approval(
     at: UnixMillis,
 ) -> str:
     """The token. at: now. Raises Malformed (`json.*`)."""
-    claims = approval_claims(server, tool, definition=definition, previous=previous, owner=owner, at=at)
-    return signed_statement(claims, typ=TOOL_TYP, key=key)
+    claims = ToolClaims(
+        iss=owner, iat_ms=at, server=server, tool=tool, definition=definition, previous=previous
+    )
+    return TOOL.sign(claims, key)
 
 
 def verified_approval(token: str, *, current: RegistrySnapshot) -> ToolApproval:
@@ -91,13 +97,7 @@ def verified_approval(token: str, *, current: RegistrySnapshot) -> ToolApproval:
     Raises Malformed (`tool.malformed`, `name.invalid`), Unverified (step `tool`: `tool.type`, `tool.algorithm`,
     `tool.key`, `tool.signature`), Refused (`tool.not_an_owner`, `tool.unregistered`).
     """
-    claims = verified_claims(
-        token,
-        typ=TOOL_TYP,
-        step=STEP,
-        issuer_of=lambda unverified: principal_id(_text(unverified, "iss")),
-        keys_of=current.person_keys,
-    )
+    claims = TOOL.verified(token, current.person_keys)
     approval = _approval(token, claims)
     fault = owner_fault(approval, current)
     if fault is not None:
@@ -132,25 +132,18 @@ def capabilities_of(current: RegistrySnapshot, server: str, tool: str) -> Iterat
             yield capability
 
 
-def _approval(token: str, claims: Mapping[str, JSONValue]) -> ToolApproval:
-    if claims.keys() != _CLAIMS:
-        odd = sorted(claims.keys() ^ _CLAIMS)[0]
-        what = "is not known here, so it refuses" if odd in claims else "is missing"
-        raise Malformed(f"claim {shown(odd, 40)} {what}", code=_CODE)
-    at = claims["iat_ms"]
-    if type(at) is not int or at < 0:
-        raise Malformed("claim `iat_ms` must be an integer of 0 or more", code=_CODE)
-    definition, previous = _text(claims, "definition"), _text(claims, "previous")
+def _approval(token: str, claims: ToolClaims) -> ToolApproval:
+    definition, previous = claims.definition, claims.previous
     if not _DIGEST.fullmatch(definition) or (previous and not _DIGEST.fullmatch(previous)):
-        raise Malformed("claims `definition` and `previous` are SHA-256 digests in hex", code=_CODE)
+        raise TOOL.malformed("claims `definition` and `previous` are SHA-256 digests in hex")
     return ToolApproval(
-        server=checked_name(_text(claims, "server"), what="server"),
-        tool=_checked_tool(_text(claims, "tool")),
+        server=checked_name(claims.server, what="server"),
+        tool=_checked_tool(claims.tool),
         definition=definition,
         previous=previous,
-        signed_by=principal_id(_text(claims, "iss")),
-        signed_at=UnixMillis(at),
-        key=read_compact(token, step=STEP).header.get("kid", ""),
+        signed_by=PrincipalId(claims.iss),
+        signed_at=UnixMillis(claims.iat_ms),
+        key=TOOL.key_of(token),
         token=token,
     )
 
@@ -158,10 +151,3 @@ def _approval(token: str, claims: Mapping[str, JSONValue]) -> ToolApproval:
 def _checked_tool(name: str) -> str:
     checked_plain_target(name, what="tool")
     return name
-
-
-def _text(claims: Mapping[str, JSONValue], name: str) -> str:
-    value = claims.get(name)
-    if not isinstance(value, str):
-        raise Malformed(f"claim `{name}` must be text", code=_CODE)
-    return value

@@ -1,0 +1,229 @@
+"""A kind of statement that somebody signs with a key: what it is called, what it says, how it is read and refused.
+
+On the wire it is a JWS in compact form (`compact_jws`) whose header `typ` names the kind. A kind declares its claims
+once, as a form: that is what is signed, what is read, and what the tables under `docs/reference/wire` list.
+
+Laws:
+- a statement of one kind is never taken for one of another kind;
+- it has all claims that its form needs and none that the form does not know, each of its type;
+- one that names a deployment is for that one alone; an old one is none.
+
+Errors of a kind begin with its `step`: `malformed`, `type`, `algorithm`, `key`, `signature`; where the kind asks,
+`audience` and `stale`; and what it declares itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import (
+    TYPE_CHECKING,
+    Annotated,
+    Any,
+    Final,
+    Generic,
+    Literal,
+    Protocol,
+    TypeVar,
+    get_args,
+    get_origin,
+)
+
+import msgspec
+
+from answerable.core.identity.keys.compact_jws import read_compact, signed_statement, verified_claims
+from answerable.core.identity.names.principal import PrincipalId, principal_id
+from answerable.errors import Malformed, Unverified, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from answerable.core.canonical import JSONValue
+    from answerable.core.identity.keys.keys import PublicKey, SigningKey
+    from answerable.core.identity.names.principal import UnixMillis
+
+AGE_MILLIS_MAX: Final = 5 * 60 * 1000
+"""How old a statement may be when it arrives."""
+AHEAD_MILLIS_MAX: Final = 60 * 1000
+"""How far the signer's clock may run ahead of ours."""
+
+_TYPES: Final[Mapping[object, tuple[str, str]]] = {
+    str: ("text", "text"),
+    int: ("integer", "an integer"),
+    list: ("list", "a list"),
+}
+"""What a claim of a type is called, in a table and in a sentence."""
+
+
+class Addressed(Protocol):
+    """A form with the deployment that it is for, exactly one."""
+
+    @property
+    def aud(self) -> str:
+        """As above."""
+        ...
+
+
+class Dated(Protocol):
+    """A form with the Unix milliseconds at which it was signed."""
+
+    @property
+    def iat_ms(self) -> int:
+        """As above."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A row of a table of claims. needed: whether it must be there."""
+
+    name: str
+    type: str
+    meaning: str
+    needed: bool
+
+
+Form = TypeVar("Form", bound=msgspec.Struct)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind(Generic[Form]):
+    """typ: of the header. step: first part of the codes of its errors. what: it, in a sentence. form: a frozen Struct
+    that forbids unknown fields; each field says what it means as `description`, and as `extra["type"]` what it is where
+    its reader, and not the form, checks that. signer: reads the claim `iss`.
+
+    The last four are what is said of a claim that is not there, of one that is not known, of a statement for another
+    deployment, and of one that is too old. `str.format` puts in `{claim}`, `{what}`, `{audience}` and `{here}`, and in
+    seconds `{age}` and `{limit}`.
+    """
+
+    typ: str
+    step: str
+    what: str
+    form: type[Form]
+    signer: Callable[[str], PrincipalId] = principal_id
+    missing: str = "claim {claim} is missing or not known here"
+    unknown: str = "claim {claim} is missing or not known here"
+    elsewhere: str = "{what} is for {audience}, this is {here}"
+    stale: str = "{what} was signed {age} s ago, expected less than {limit} s: sign it anew"
+
+    def sign(self, claims: Form, key: SigningKey) -> str:
+        """The token. Raises Malformed (`json.*`, `statement.size`)."""
+        return signed_statement(claims_in(claims), typ=self.typ, key=key)
+
+    def verified(self, token: str, keys_of: Callable[[PrincipalId], Iterable[PublicKey]]) -> Form:
+        """The claims of a statement that a key of its signer has signed. keys_of: none for an unknown name.
+
+        Raises Malformed (`<step>.malformed`, `name.invalid`) and Unverified (`<step>.type`, `<step>.algorithm`,
+        `<step>.key`, `<step>.signature`).
+        """
+        claims = verified_claims(
+            token,
+            typ=self.typ,
+            step=self.step,
+            issuer_of=self._issuer,
+            keys_of=lambda issuer: keys_of(PrincipalId(issuer)),
+        )
+        return self.read(claims)
+
+    def key_of(self, token: str) -> str:
+        """Thumbprint of the key that a token names; empty for none. Raises Malformed (`<step>.malformed`)."""
+        return read_compact(token, step=self.step).header.get("kid", "")
+
+    def read(self, claims: Mapping[str, JSONValue]) -> Form:
+        """The form of these claims. Raises Malformed (`<step>.malformed`)."""
+        try:
+            return msgspec.convert(claims, self.form)
+        except msgspec.ValidationError:
+            raise self.malformed(self._fault(claims)) from None
+
+    def check_audience(self, claims: Addressed, audience: str) -> None:
+        """Raises Unverified (`<step>.audience`)."""
+        if claims.aud != audience:
+            names = {"audience": shown(claims.aud, 60), "here": shown(audience, 60)}
+            raise self.unverified(self.elsewhere.format(what=self.what, **names), "audience")
+
+    def check_age(self, claims: Dated, now: UnixMillis) -> None:
+        """Raises Unverified (`<step>.stale`)."""
+        age = now - claims.iat_ms
+        if not -AHEAD_MILLIS_MAX <= age < AGE_MILLIS_MAX:
+            message = self.stale.format(what=self.what, age=age // 1000, limit=AGE_MILLIS_MAX // 1000)
+            raise self.unverified(message, "stale")
+
+    def malformed(self, message: str) -> Malformed:
+        """What to raise where a claim cannot be what it says."""
+        return Malformed(message, code=f"{self.step}.malformed")
+
+    def unverified(self, message: str, fault: str) -> Unverified:
+        """What to raise where a statement is sound, and none about this. fault: last part of the code."""
+        return Unverified(message, code=f"{self.step}.{fault}", step=self.step)
+
+    def table(self) -> Iterator[Claim]:
+        """The claims in the order of the form, for the reference."""
+        for field in msgspec.structs.fields(self.form):
+            kind, meta = _parts(field.type)
+            said = meta or msgspec.Meta()
+            called = str((said.extra or {}).get("type", _type_of(kind)[0]))
+            meaning = said.description or ""
+            yield Claim(name=field.name, type=called, meaning=meaning, needed=field.required)
+
+    def errors(self) -> Iterator[tuple[str, str, str]]:
+        """Last part of the code, branch and text of what a kind can raise, for the reference; `…` for what differs."""
+        yield "malformed", "Malformed", self.missing.format(claim="…")
+        yield "type", "Unverified", f"expected a token of type {self.typ}, got …"
+        yield "algorithm", "Unverified", "algorithm … is not accepted"
+        yield "key", "Unverified", "key … is not registered for …"
+        yield "signature", "Unverified", "the signature does not fit"
+        yield "audience", "Unverified", self.elsewhere.format(what=self.what, audience="…", here="…")
+        yield "stale", "Unverified", self.stale.format(what=self.what, age="…", limit=AGE_MILLIS_MAX // 1000)
+
+    def _issuer(self, unverified: Mapping[str, JSONValue]) -> str:
+        issuer = unverified.get("iss")
+        if not isinstance(issuer, str):
+            raise self.malformed("claim `iss` must be text")
+        return self.signer(issuer)
+
+    def _fault(self, claims: Mapping[str, JSONValue]) -> str:
+        """What is wrong with claims that are not of the form."""
+        fields = {field.name: field.type for field in msgspec.structs.fields(self.form)}
+        needed = {field.name for field in msgspec.structs.fields(self.form) if field.required}
+        odd = sorted((claims.keys() - fields.keys()) | (needed - claims.keys()))
+        if odd:
+            return (self.unknown if odd[0] in claims else self.missing).format(claim=shown(odd[0], 40))
+        wrong = next(
+            name for name, kind in fields.items() if name in claims and not _fits(claims[name], kind)
+        )
+        return f"claim `{wrong}` must be {_in_words(fields[wrong])}"
+
+
+def claims_in(form: msgspec.Struct) -> dict[str, JSONValue]:
+    """A form as the JSON object that is signed."""
+    return msgspec.structs.asdict(form)
+
+
+def _fits(value: JSONValue, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _parts(kind: Any) -> tuple[Any, msgspec.Meta | None]:
+    """A type, and what is said beside it."""
+    if get_origin(kind) is not Annotated:
+        return kind, None
+    bare, meta = get_args(kind)
+    return bare, meta
+
+
+def _type_of(kind: Any) -> tuple[str, str]:
+    if get_origin(kind) is Literal:
+        *others, last = (f"`{word}`" for word in get_args(kind))
+        return "text", f"{', '.join(others)} or {last}"
+    return _TYPES.get(get_origin(kind) or kind, ("object", "an object"))
+
+
+def _in_words(kind: Any) -> str:
+    bare, meta = _parts(kind)
+    least = " of 0 or more" if meta is not None and meta.ge == 0 else ""
+    return f"{_type_of(bare)[1]}{least}"
