@@ -10,6 +10,7 @@ import anyio
 import pytest
 
 from answerable.adapters.broker_http import HttpLeaseBroker
+from answerable.apps.broker.control import RECALLED
 from answerable.core.containment.hold import Hold, Holdable, HoldId
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.lease.credential import Revoked
@@ -275,3 +276,27 @@ async def test_ten_thousand_names_are_recalled_by_few_writes(tmp_path):
         assert await HttpLeaseBroker(door.socket).recall(LOG, names) == len(names)
         assert len(door.desk.open) == len(names)
         assert sum(writes[:20]) >= len(names)
+
+
+@pytest.mark.requirement("BROKER-08")
+async def test_a_lease_whose_warrant_comes_while_its_name_is_recalled_is_not_ended(tmp_path):
+    """A gateway that begins to follow names what it has just handed over, too."""
+    async with a_door(tmp_path) as door, anyio.create_task_group() as tasks:
+        one = warrant(1, now=door.world.clock.now())
+        put_all, issue, is_recalled = door.desk.writer.put_all, door.target.issue, anyio.Event()
+
+        async def issued_late(order: Any) -> Any:
+            await is_recalled.wait()
+            return await issue(order)
+
+        async def put_meanwhile(leases: Any) -> None:
+            tasks.start_soon(perform_leased, door.desk, one, "get", {"key": "case-1"})
+            await until(lambda: one.lease.name in door.desk.open)
+            await put_all(leases)
+
+        door.target.issue, door.desk.writer.put_all = issued_late, put_meanwhile
+        names = [(one.lease.name, "one"), (lease_name(bytes(16)), "one")]
+        await HttpLeaseBroker(door.socket).recall(LOG, names)
+        is_recalled.set()
+        await until(lambda: not any(name in door.desk.open for name, _ in names))
+        assert [door.desk.register.get(name).why for name, _ in names] == ["its action ended", RECALLED]

@@ -147,10 +147,11 @@ class _Control:
                 unknown[name] = _recalled(name, target, asked.log, now)
         # One write for all: each by itself would take longer than whoever asks waits.
         await desk.writer.put_all(unknown.values())
-        for lease in unknown.values():
-            if lease.name not in desk.open:
-                desk.open.keep(lease)
-        begin(desk, unknown, why=RECALLED)
+        # One whose warrant has come meanwhile is known by now, and is being issued.
+        left = [lease for lease in unknown.values() if lease.name not in desk.open]
+        for lease in left:
+            desk.open.keep(lease)
+        begin(desk, [lease.name for lease in left], why=RECALLED)
         return {"unknown": len(unknown)}
 
     async def changes(self, asked: Changes) -> dict[str, Any]:

@@ -1,0 +1,77 @@
+"""What the shim does when the gateway has forgotten its session, in every order of the answers."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+
+import anyio
+import httpx2
+import pytest
+
+from answerable.apps.mcp_shim.gateway_client import SESSION_FIELD
+from answerable.apps.mcp_shim.lines import Writer
+from answerable.apps.mcp_shim.relay import _Relay
+
+pytestmark = [pytest.mark.anyio, pytest.mark.requirement("GATE-17")]
+
+OPENING = b'{"jsonrpc":"2.0","id":"open","method":"initialize","params":{}}\n'
+
+
+class ForgetfulGateway:
+    """Knows the newest session alone. Of two messages in the one that it forgot, the second hears of it when a new one
+    is open, which the first has opened by then."""
+
+    def __init__(self) -> None:
+        self.sessions: list[str] = []
+        self.met = 0
+        self.both_met, self.opened_again = anyio.Event(), anyio.Event()
+        self.done: list[tuple[str, str]] = []
+
+    async def __call__(self, request: httpx2.Request) -> httpx2.Response:
+        message = json.loads(request.content) if request.content else {}
+        session = request.headers.get(SESSION_FIELD, "")
+        if message.get("method") == "initialize":
+            self.sessions.append(f"session-{len(self.sessions)}")
+            answer = {"jsonrpc": "2.0", "id": message["id"], "result": {"protocolVersion": "2025-11-25"}}
+            return httpx2.Response(200, json=answer, headers={SESSION_FIELD: self.sessions[-1]})
+        if message.get("method") == "notifications/initialized":
+            if len(self.sessions) > 1:
+                self.opened_again.set()
+            return httpx2.Response(202)
+        if "id" not in message:
+            return httpx2.Response(405)
+        if session == self.sessions[0]:
+            self.met += 1
+            if self.met == 1:
+                await self.both_met.wait()
+            else:
+                self.both_met.set()
+                await self.opened_again.wait()
+            return httpx2.Response(404)
+        self.done.append((message["id"], session))
+        return httpx2.Response(200, json={"jsonrpc": "2.0", "id": message["id"], "result": {}})
+
+
+async def test_two_messages_that_meet_the_end_of_a_session_open_one_again() -> None:
+    gateway, out = ForgetfulGateway(), io.BytesIO()
+    reading, writing = os.pipe()
+    async with httpx2.AsyncClient(transport=httpx2.MockTransport(gateway)) as client:
+        relay = _Relay(client, "http://gateway.test/mcp/crm", Writer(out))
+        with anyio.fail_after(20), os.fdopen(reading, "rb") as stdin, os.fdopen(writing, "wb", 0) as typed:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(relay.run, stdin)
+                typed.write(OPENING)
+                while b"open" not in out.getvalue():
+                    await anyio.lowlevel.checkpoint()
+                typed.write(b'{"jsonrpc":"2.0","id":"a","method":"tools/list"}\n')
+                typed.write(b'{"jsonrpc":"2.0","id":"b","method":"tools/list"}\n')
+                while len(gateway.done) < 2:
+                    await anyio.lowlevel.checkpoint()
+                typed.close()
+    assert gateway.sessions == ["session-0", "session-1"]
+    assert {one for one, _ in gateway.done} == {"a", "b"}
+    assert {session for _, session in gateway.done} == {"session-1"}
+    answered = [json.loads(line) for line in out.getvalue().splitlines()]
+    assert [one["id"] for one in answered if "error" in one] == []
