@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from tools.wire_words import STORED, _members, wire_words
+from wire_words import STORED, _members, wire_words
 
 pytestmark = pytest.mark.requirement("HOUSE-04")
 
