@@ -19,6 +19,7 @@ from answerable.adapters.sqlite.room import Room
 from answerable.adapters.sqlite.shared_epoch import SharedEpoch
 from answerable.adapters.sqlite.unreadable import UnreadableRows, fetched
 from answerable.errors import Unavailable
+from answerable.errors.codes.ledger import REGISTER_FOREIGN, REGISTER_SCHEMA_NEWER, REGISTER_UNAVAILABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 
     from answerable.adapters.sqlite.migrations import Migrations
 
-PORT: Final = "register"
 BUSY_MILLIS_MAX: Final = 5000
 """How long a write waits for another process's write before it is refused."""
 WAL_RETRY_MILLIS: Final = 10
@@ -78,7 +78,7 @@ class SqliteStore:
         try:
             prepare_file(path)
         except OSError as error:
-            raise _unavailable(f"cannot open register file `{path.name}`: {error.strerror}") from None
+            raise REGISTER_UNAVAILABLE(f"cannot open register file `{path.name}`: {error.strerror}") from None
         with _faults(f"cannot open register file `{path.name}`"):
             connection = sqlite3.connect(
                 path, isolation_level=None, check_same_thread=False, timeout=BUSY_MILLIS_MAX / 1000
@@ -96,7 +96,9 @@ class SqliteStore:
             if failed.code != "register.unavailable" or not why:
                 raise
             # SQLite calls a disk without room for what it opens beside the file an I/O error.
-            raise _unavailable(f"{failed.message}; {why}: until it can be written no server starts") from None
+            raise REGISTER_UNAVAILABLE(
+                f"{failed.message}; {why}: until it can be written no server starts"
+            ) from None
         return store
 
     def close(self) -> None:
@@ -213,7 +215,7 @@ class SqliteStore:
                 # Whether it took hold is read from the file, at the next refresh.
                 self._seen = -1
                 message = f"cannot write the register file: {_reason(error)}"
-                raise Unavailable(message, code="register.unavailable", port=PORT, effect="unknown") from None
+                raise REGISTER_UNAVAILABLE(message, effect="unknown") from None
         finally:
             self._lock.release()
 
@@ -254,7 +256,7 @@ class SqliteStore:
             except _BusyError as busy:
                 self._lock.release()
                 if time.monotonic() >= ends:
-                    raise _unavailable(f"cannot write the register file: {busy}") from None
+                    raise REGISTER_UNAVAILABLE(f"cannot write the register file: {busy}") from None
             except BaseException:
                 self._lock.release()
                 raise
@@ -282,7 +284,9 @@ class SqliteStore:
             self._unread_since = now
         if now - self._unread_since < UNREAD_SECONDS_MAX:
             return False
-        raise _unavailable(f"cannot read the register file: it was busy for {UNREAD_SECONDS_MAX:.0f} s")
+        raise REGISTER_UNAVAILABLE(
+            f"cannot read the register file: it was busy for {UNREAD_SECONDS_MAX:.0f} s"
+        )
 
     def _roll_back(self) -> None:
         try:
@@ -299,10 +303,11 @@ class SqliteStore:
         tables = execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
         application = execute("PRAGMA application_id").fetchone()[0]
         if application != self._application_id and tables:
-            message = f"`{self._path.name}` is a database of some other program"
-            raise Unavailable(message, code="register.foreign", port=PORT)
+            raise REGISTER_FOREIGN(f"`{self._path.name}` is a database of some other program")
         if self._turned_to_wal() != "wal":
-            raise _unavailable(f"`{self._path.name}` is on a file system that cannot keep a write-ahead log")
+            raise REGISTER_UNAVAILABLE(
+                f"`{self._path.name}` is on a file system that cannot keep a write-ahead log"
+            )
         execute("PRAGMA synchronous = FULL")
         execute("PRAGMA foreign_keys = ON")
         execute("PRAGMA trusted_schema = OFF")
@@ -339,7 +344,7 @@ class SqliteStore:
         newest = len(self._migrations)
         if current > newest:
             message = f"`{self._path.name}` has schema version {current}, expected at most {newest}"
-            raise Unavailable(message, code="register.schema_newer", port=PORT)
+            raise REGISTER_SCHEMA_NEWER(message)
         return current
 
     def _version_seen(self) -> int:
@@ -388,11 +393,7 @@ def _faults(what: str, room: Room | None = None) -> Iterator[None]:
     except sqlite3.Error as error:
         if room is not None:
             room.failed(error, _reason(error))
-        raise _unavailable(f"{what}: {_reason(error)}") from None
-
-
-def _unavailable(message: str) -> Unavailable:
-    return Unavailable(message, code="register.unavailable", port=PORT)
+        raise REGISTER_UNAVAILABLE(f"{what}: {_reason(error)}") from None
 
 
 def _reason(error: sqlite3.Error) -> str:
