@@ -16,6 +16,7 @@ import pytest
 from joserfc import jws as jose
 from joserfc.jwk import ECKey, RSAKey
 
+from answerable.errors.codes.identity import SVID_MALFORMED
 from answerable.core.identity.keys.compact_jws import read_compact
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.svid.svid_keys import canonical_jwk, check_token
@@ -54,7 +55,7 @@ def accepts_token(jwk: dict[str, Any], token: object) -> bool:
         text = canonical_jwk(jwk)
         if text is None:
             return False
-        check_token(read_compact(token, step="svid"), text)
+        check_token(read_compact(token, malformed=SVID_MALFORMED), text)
     except (Malformed, Unverified):
         return False
     return True

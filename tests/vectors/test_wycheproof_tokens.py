@@ -19,6 +19,7 @@ from joserfc import jws as jose
 from joserfc.errors import JoseError
 from joserfc.jwk import JWKRegistry
 
+from answerable.errors.codes.tokens import CLIENT_ALGORITHM, CLIENT_MALFORMED, CLIENT_SIGNATURE
 from answerable.core.identity.keys.compact_jws import check_compact, read_compact
 from answerable.core.identity.proof.dpop import read_proof
 from answerable.core.base64url import to_base64url
@@ -43,7 +44,7 @@ def verdict(jwk: dict[str, Any], token: object) -> str:
     if not isinstance(token, str):
         return "no text"  # The JSON serialisation has no way into our reader.
     try:
-        check_compact(read_compact(token, step="test"), public_key(jwk), step="test")
+        check_compact(read_compact(token, malformed=CLIENT_MALFORMED), public_key(jwk), algorithm=CLIENT_ALGORITHM, signature=CLIENT_SIGNATURE)
     except (Malformed, Unverified) as error:
         return error.code
     return ACCEPTED
@@ -121,7 +122,7 @@ def test_a_token_that_was_signed_with_padding_in_it_is_refused(padded: str) -> N
     token = f"{whole}.{to_base64url(key.sign(whole.encode()))}" + "==" * (padded == "signature")
     assert token.count("=") >= 1
     with pytest.raises(Malformed) as told:
-        read_compact(token, step="test")
+        read_compact(token, malformed=CLIENT_MALFORMED)
     assert "base64url without padding" in told.value.message
     plain = ".".join(texts.values())
     assert (
@@ -150,7 +151,7 @@ def test_no_encrypted_token_is_taken_and_a_whole_one_is_told_why(
         if not isinstance(case["jwe"], str):
             continue  # The JSON serialisation has no way into our reader.
         with pytest.raises(Malformed) as refusal:
-            read_compact(case["jwe"], step="test")
+            read_compact(case["jwe"], malformed=CLIENT_MALFORMED)
         assert refusal.value.code == "test.malformed"
         told += "encrypted tokens (JWE) are not accepted, send a signed one" in refusal.value.message
         with pytest.raises(Unverified):

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.core.approval.batch_answer import BATCH_TYP
 from answerable.core.approval.duty_delegation import DUTY_TYP
 from answerable.core.approval.review import REVIEW_TYP
@@ -96,7 +97,7 @@ class Kind:
 
 
 def header_of(token: str) -> dict[str, str]:
-    return dict(read_compact(token, step="vector").header)
+    return dict(read_compact(token, malformed=STATEMENT_MALFORMED).header)
 
 
 ANSWERS = (
