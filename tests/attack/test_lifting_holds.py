@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import anyio
 import pytest
@@ -11,6 +12,7 @@ from answerable.core.containment.hold import EVERYTHING, Hold, HoldId, holdable
 from answerable.core.ledger.tags import Tag
 from answerable.errors import Malformed, Refused, Unavailable, Unverified
 from answerable.flows.containment.lift_hold import lift_hold
+from answerable.flows.recording.name_keys import key_file
 from answerable.flows.revocation.place_hold import place_hold, resume_holds
 from answerable.testing.builders import memory_ledger
 from answerable.testing.clock import ManualClock
@@ -128,6 +130,27 @@ async def test_of_two_who_lift_at_once_neither_counts_twice():
         await lift(bench, hold, "carol" if seen.agreed[0].by == "bob" else "bob")
     assert sorted(bench.walk.holds.get(hold.id).lifted_by) == ["bob", "carol"]
     assert len(bench.entries(Tag.HOLD_LIFTED)) == 2
+
+
+@pytest.mark.requirement("HOLD-06")
+async def test_a_lift_that_was_overtaken_while_it_was_checked_is_not_on_record(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    bench = await bench_to_hold()
+    hold = (await stop(bench, EVERYTHING)).hold
+
+    async def overtaken(*asked: Any) -> Any:
+        monkeypatch.setattr("answerable.flows.containment.lift_hold.key_file", key_file)
+        await lift(bench, hold, "carol")
+        return await key_file(*asked)
+
+    monkeypatch.setattr("answerable.flows.containment.lift_hold.key_file", overtaken)
+    with pytest.raises(Refused) as raised:
+        await lift(bench, hold, "bob")
+    assert raised.value.code == "hold.changed_meanwhile"
+    assert len(bench.entries(Tag.HOLD_LIFTED)) == 1
+    await lift(bench, hold, "bob")
+    assert sorted(bench.walk.holds.get(hold.id).lifted_by) == ["bob", "carol"]
 
 
 @pytest.mark.requirement("HOLD-06")
