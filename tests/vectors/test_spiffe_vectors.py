@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-from answerable.errors.codes.identity import SVID_MALFORMED
 from answerable.core.canonical import parse
 from answerable.core.identity.svid.certificate_rules import read_certificate
 from answerable.core.identity.keys.compact_jws import read_compact
@@ -33,6 +32,7 @@ from answerable.core.identity.svid.trust_bundle import (
 from answerable.core.identity.svid.wit_svid import verified_wit_svid
 from answerable.core.identity.svid.x509_svid import presented_id, verified_x509_svid
 from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.identity import SVID_MALFORMED
 from tests.worlds.svid import only
 
 DOMAIN = trust_domain("example.org")

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from answerable.errors.codes.mandate import STATUS_ALGORITHM, STATUS_MALFORMED, STATUS_SIGNATURE
 from answerable.core.canonical import parse
 from answerable.core.identity.keys.compact_jws import check_compact, read_compact
 from answerable.core.identity.keys.keys import public_key
 from answerable.core.identity.names.principal import UnixMillis
 from answerable.core.mandate.status_list import STATUS_LIST_TYP, StatusList, packed, status_list_in, unpacked
+from answerable.errors.codes.mandate import STATUS_ALGORITHM, STATUS_MALFORMED, STATUS_SIGNATURE
 
 pytestmark = pytest.mark.requirement("REVOKE-09")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from answerable.errors.codes.identity import SVID_MALFORMED
 from answerable.core.canonical import parse
 from answerable.core.identity.keys.compact_jws import read_compact
 from answerable.core.identity.names.principal import UnixMillis
@@ -17,6 +16,7 @@ from answerable.core.identity.svid.svid_keys import canonical_jwk, check_token
 from answerable.core.identity.svid.trust_bundle import TrustBundle
 from answerable.core.identity.svid.wit_svid import verified_wit_svid
 from answerable.errors import Unverified
+from answerable.errors.codes.identity import SVID_MALFORMED
 from tests.worlds.svid import only
 
 

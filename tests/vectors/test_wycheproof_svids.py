@@ -16,11 +16,11 @@ import pytest
 from joserfc import jws as jose
 from joserfc.jwk import ECKey, RSAKey
 
-from answerable.errors.codes.identity import SVID_MALFORMED
 from answerable.core.identity.keys.compact_jws import read_compact
 from answerable.core.base64url import to_base64url
 from answerable.core.identity.svid.svid_keys import canonical_jwk, check_token
 from answerable.errors import Malformed, Unverified
+from answerable.errors.codes.identity import SVID_MALFORMED
 
 ACCEPTABLE = {
     # An AlgorithmIdentifier without NULL, which RFC 8017 section 8.2.2 lets a verifier refuse; OpenSSL does.

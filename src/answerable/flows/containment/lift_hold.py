@@ -64,7 +64,7 @@ async def lift_hold(walk: Walk, hold: str, token: str) -> Hold:
     try:
         # One that was lifted wholly since it was read is no more among those that are being lifted.
         if await anyio.to_thread.run_sync(walk.holds.get, found.id) != found:
-            raise _meanwhile()
+            raise HOLD_CHANGED_MEANWHILE()
         # 1. On record before it counts. A crash after this line: lifted at the next start, if it was enough.
         left = await _record(walk, after, agreement, signed_with)
         # 2. It counts only on top of what was seen when it was checked.

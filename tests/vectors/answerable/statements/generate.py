@@ -11,11 +11,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.core.base64url import to_base64url
 from answerable.core.canonical import encode
 from answerable.core.identity.keys.compact_jws import read_compact, signed_statement
 from answerable.errors import AnswerableError
+from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.testing.samples import signing_key
 from tests.vectors.answerable.statements.kinds import KINDS, Kind, header_of
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.core.approval.batch_answer import BATCH_TYP
 from answerable.core.approval.duty_delegation import DUTY_TYP
 from answerable.core.approval.review import REVIEW_TYP
@@ -34,6 +33,7 @@ from answerable.core.registry.policy_sets.publication import (
     PUBLICATION_TYP,
 )
 from answerable.core.registry.tools.tool_approval import TOOL_TYP, signed_approval
+from answerable.errors.codes.identity import STATEMENT_MALFORMED
 from answerable.sdk.signing import (
     signed_duty,
     signed_lift,
